@@ -1,0 +1,115 @@
+"""The whole analysis: samples, selection, morphing, ratios, likelihood, baselines."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from toolkit.config.base import Section
+from toolkit.config.histograms import HistogramConfig, ScoreHistogramConfig
+from toolkit.config.ratios import RatioConfig
+from toolkit.config.samples import SampleConfig
+from toolkit.config.selection import SelectionConfig
+
+M4L_EDGES = (220.0, 240.0, 260.0, 280.0, 300.0, 330.0, 360.0, 400.0, 450.0, 500.0, 600.0, 700.0, 850.0, 1000.0, 1300.0, 2001.0)
+
+
+class MorphingConfig(Section):
+    """Which processes interfere, and how their densities combine as functions of the parameter of interest."""
+
+    basis: Literal["ggF"] = "ggF"
+    signal: str = "ggF_S"
+    interfering: str = "ggF_SBI"
+    background: str = "ggF_B"
+
+    @property
+    def benchmarks(self) -> tuple[str, str, str]:
+        """Benchmark names in the order of the basis (S, SBI, B)."""
+        return (self.signal, self.interfering, self.background)
+
+
+class ParameterConfig(Section):
+    """The parameter of interest, its allowed range and the truth of the Asimov set."""
+
+    name: str = "mu"
+    asimov: float = 1.0
+    range: tuple[float, float] = (0.0, 6.0)
+
+    @model_validator(mode="after")
+    def _inside(self) -> ParameterConfig:
+        low, high = self.range
+        if not low < high:
+            msg = f"range [{low}, {high}] is empty; give (low, high) with low < high"
+            raise ValueError(msg)
+        if low < 0:
+            msg = f"range starts at {low}; mu = c^2 multiplies a squared amplitude, so the lower end must be >= 0"
+            raise ValueError(msg)
+        if not low <= self.asimov <= high:
+            msg = f"range [{low}, {high}] excludes the Asimov truth {self.asimov}; widen the range or move the truth"
+            raise ValueError(msg)
+        return self
+
+
+class LikelihoodConfig(Section):
+    """Scan, closure and finite-simulation uncertainty."""
+
+    scan_points: int = Field(default=121, ge=11)
+    closure_mu: tuple[float, ...] = (0.3, 1.0, 1.7)
+    bootstrap_replicas: int = Field(default=200, ge=20)
+    seed: int = Field(default=7, ge=0)
+
+
+class Config(Section):
+    """One analysis, as read from YAML."""
+
+    name: str = "analysis"
+    luminosity_ifb: float = Field(gt=0)
+    samples: tuple[SampleConfig, ...] = Field(min_length=1)
+    selection: SelectionConfig = SelectionConfig()
+    observables: tuple[str, ...] = ()
+    """Observables written to the event tables; empty writes all that are registered."""
+    morphing: MorphingConfig = MorphingConfig()
+    parameter: ParameterConfig = ParameterConfig()
+    ratios: RatioConfig = RatioConfig()
+    likelihood: LikelihoodConfig = LikelihoodConfig()
+    histograms: dict[str, HistogramConfig] = {"m4l": HistogramConfig(observable="m4l", edges=M4L_EDGES)}
+    score_histogram: ScoreHistogramConfig = ScoreHistogramConfig()
+
+    @property
+    def backgrounds(self) -> tuple[str, ...]:
+        """Samples that do not interfere, in the order of the config."""
+        return tuple(s.name for s in self.samples if not s.benchmarks)
+
+    @property
+    def processes(self) -> tuple[str, ...]:
+        """The densities of the mixture: the three benchmarks, then each background. The order of the ONNX outputs."""
+        return (*self.morphing.benchmarks, *self.backgrounds)
+
+    def sample(self, name: str) -> SampleConfig:
+        """Return the sample called `name`."""
+        return next(s for s in self.samples if s.name == name)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        names = [s.name for s in self.samples]
+        if len(set(names)) != len(names):
+            msg = f"sample names repeat: {names}"
+            raise ValueError(msg)
+        for s in self.samples:
+            missing = set(self.morphing.benchmarks) - set(s.benchmarks)
+            if s.benchmarks and missing:
+                msg = f"sample {s.name}: benchmarks {list(s.benchmarks)} lack {sorted(missing)}, which the morphing needs"
+                raise ValueError(msg)
+            if s.benchmarks and s.name not in s.benchmarks:
+                msg = f"sample {s.name} is none of its own benchmarks {list(s.benchmarks)}; name it after the benchmark it was generated under"
+                raise ValueError(msg)
+        if not any(s.benchmarks for s in self.samples):
+            msg = "no sample lists benchmarks: at least one interfering sample with benchmark weights is needed"
+            raise ValueError(msg)
+        low, high = self.parameter.range
+        outside = [mu for mu in self.likelihood.closure_mu if not low <= mu <= high]
+        if outside:
+            msg = f"closure_mu {outside} lie outside parameter.range [{low}, {high}]"
+            raise ValueError(msg)
+        return self

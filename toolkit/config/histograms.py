@@ -1,0 +1,28 @@
+"""Histogram baselines of the same physics."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from toolkit.config.base import Section
+
+
+class HistogramConfig(Section):
+    """A binned baseline on one observable; `edges` in the unit of the observable, the last bin closed by the selection."""
+
+    observable: str
+    edges: tuple[float, ...] = Field(min_length=2)
+
+    @field_validator("edges")
+    @classmethod
+    def _increasing(cls, edges: tuple[float, ...]) -> tuple[float, ...]:
+        if any(b <= a for a, b in zip(edges, edges[1:], strict=False)):
+            msg = f"edges must increase, got {list(edges)}"
+            raise ValueError(msg)
+        return edges
+
+
+class ScoreHistogramConfig(Section):
+    """A binned baseline on the network's own signal score log p_S / (p_B + p_background), in quantile bins."""
+
+    bins: int = Field(default=30, ge=2)

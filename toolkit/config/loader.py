@@ -1,0 +1,86 @@
+"""Read the YAML file and turn pydantic's complaints into one readable message."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from toolkit.config.analysis import Config
+from toolkit.errors import InputFileError, SchemaError
+
+
+def load_config(path: str | Path, *, data: str | Path | None = None) -> Config:
+    """Read and validate an analysis config.
+
+    Args:
+        path: YAML file.
+        data: Folder that replaces `{data}` in the sample files.
+
+    Returns:
+        The frozen config, with the sample files resolved to absolute patterns.
+
+    Raises:
+        InputFileError: The file cannot be read.
+        SchemaError: The file is not YAML, or a key or value is wrong.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputFileError(f"config {path}", got=str(error), expected="a readable YAML file", remedy="check the path") from error
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SchemaError(f"config {path}", got=str(error), expected="valid YAML", remedy="fix the line named above") from error
+    return parse_config(raw, folder=path.resolve().parent, data=data, source=str(path))
+
+
+def parse_config(raw: Any, *, folder: Path, data: str | Path | None = None, source: str = "config") -> Config:
+    """Validate a parsed YAML document; see `load_config`."""
+    if not isinstance(raw, dict):
+        raise SchemaError(source, got=type(raw).__name__, expected="a mapping of config keys", remedy="start from examples/offshell4l.yaml")
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        raise SchemaError(f"{source}\n{_explain(error)}", remedy="correct the keys above; docs/config.md lists them all") from error
+    samples = tuple(s.model_copy(update={"files": tuple(_resolve(f, folder, data, s.name) for f in s.files)}) for s in config.samples)
+    return config.model_copy(update={"samples": samples})
+
+
+def _resolve(pattern: str, folder: Path, data: str | Path | None, sample: str) -> str:
+    if "{data}" in pattern:
+        if data is None:
+            raise SchemaError(f"samples.{sample}.files", got=pattern, expected="a data folder for {data}", remedy="pass --data FOLDER")
+        pattern = pattern.replace("{data}", str(Path(data).resolve()))
+    return str(folder / pattern)
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for item in error.errors():
+        location = ".".join(str(p) for p in item["loc"]) or "(top level)"
+        if item["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(str(item["loc"][-1]), _known_keys(Config, set()), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            lines.append(f"  {location}: unknown key{hint}")
+        else:
+            got = item.get("input")
+            shown = f" (got {got!r})" if not isinstance(got, dict) and len(repr(got)) < 80 else ""
+            lines.append(f"  {location}: {item['msg'].removeprefix('Value error, ')}{shown}")
+    return "\n".join(lines)
+
+
+def _known_keys(model: type[BaseModel], seen: set[str]) -> set[str]:
+    for name, field in model.model_fields.items():
+        seen.add(name)
+        stack = [field.annotation]
+        while stack:
+            kind = stack.pop()
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                _known_keys(kind, seen)
+            stack.extend(getattr(kind, "__args__", ()))
+    return seen

@@ -1,0 +1,47 @@
+"""Event selection. Defaults are the ATLAS off-shell selection (four leptons, m4l > 220 GeV)."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from toolkit.config.base import Section
+
+Window = tuple[float, float]
+
+
+class LeptonSelection(Section):
+    """Kinematic acceptance of one lepton flavour (GeV)."""
+
+    pt_min: float = Field(ge=0)
+    abs_eta_max: float = Field(gt=0)
+
+
+class JetSelection(Section):
+    """Jets counted in n_jets; those within `lepton_delta_r` of a selected lepton are removed."""
+
+    pt_min: float = Field(default=30.0, ge=0)
+    abs_eta_max: float = Field(default=4.5, gt=0)
+    lepton_delta_r: float = Field(default=0.4, ge=0)
+
+
+class SelectionConfig(Section):
+    """Four-lepton selection; windows are (low, high) in GeV, low included, high excluded."""
+
+    electron: LeptonSelection = LeptonSelection(pt_min=7.0, abs_eta_max=2.47)
+    muon: LeptonSelection = LeptonSelection(pt_min=5.0, abs_eta_max=2.7)
+    jet: JetSelection = JetSelection()
+    leading_pt_min: tuple[float, ...] = (20.0, 15.0, 10.0)
+    n_leptons_exact: bool = True
+    """True: exactly four selected leptons; False: at least four, the best quadruplet is taken."""
+    m_z1: Window = (50.0, 106.0)
+    m_z2: Window = (50.0, 115.0)
+    m4l: Window = (220.0, 2000.0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SelectionConfig:
+        for name in ("m_z1", "m_z2", "m4l"):
+            low, high = getattr(self, name)
+            if not low < high:
+                msg = f"{name}: [{low}, {high}] is empty; give (low, high) with low < high"
+                raise ValueError(msg)
+        return self
