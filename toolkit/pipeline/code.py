@@ -1,0 +1,96 @@
+"""What source code a stage depends on: the transitive closure of its own imports, deferred ones included.
+
+A stage is stale when any file in that closure changed, so an edit of a plot reruns the report and nothing else.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+OWN_PACKAGES = ("toolkit", "processors", "exports")
+
+
+def imported_names(tree: ast.AST, *, module: str, is_package: bool) -> Iterator[str]:
+    """Yield every dotted name that a syntax tree imports, deferred imports included, relative ones made absolute.
+
+    Args:
+        tree: The parsed module.
+        module: Its dotted name, to which relative imports refer.
+        is_package: Whether the module is an `__init__`.
+
+    Yields:
+        For `import a.b`: `a.b`. For `from a.b import c`: `a.b` and `a.b.c` (c may be a module or an attribute).
+
+    Examples:
+        >>> sorted(set(imported_names(ast.parse("from . import x"), module="toolkit.config.base", is_package=False)))
+        ['toolkit.config', 'toolkit.config.x']
+    """
+    package = module if is_package else module.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = package.split(".")
+                above = ".".join(parts[: len(parts) - node.level + 1])
+                base = f"{above}.{base}" if base else above
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+@cache
+def module_file(name: str) -> Path | None:
+    """Return the source file of one of our modules, or None where `name` is no module of ours."""
+    if name.partition(".")[0] not in OWN_PACKAGES:
+        return None
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ModuleNotFoundError, AttributeError):
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin is not None else None
+
+
+def module_closure(names: Iterable[str]) -> dict[str, Path]:
+    """Find all of our modules that the named ones import, directly or through others.
+
+    Args:
+        names: Dotted names of modules of ours.
+
+    Returns:
+        Module name -> source file, the named modules and their parent packages included.
+    """
+    found: dict[str, Path] = {}
+    stack = list(names)
+    while stack:
+        name = stack.pop()
+        if name in found:
+            continue
+        file = module_file(name)
+        if file is None:
+            continue
+        found[name] = file
+        stack.append(name.rpartition(".")[0])
+        tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+        stack.extend(imported_names(tree, module=name, is_package=file.name == "__init__.py"))
+    return found
+
+
+def code_digest(names: Iterable[str]) -> str:
+    """Hash the source of the named modules and of everything of ours that they import.
+
+    Args:
+        names: Dotted names of modules of ours.
+
+    Returns:
+        Hexadecimal digest; independent of where the package is installed.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for name, file in sorted(module_closure(names).items()):
+        digest.update(name.encode() + b"\0" + hashlib.blake2b(file.read_bytes(), digest_size=16).digest())
+    return digest.hexdigest()
