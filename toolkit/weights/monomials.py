@@ -1,0 +1,160 @@
+"""Monomials of the parameters in which a squared amplitude is a linear combination: 1, mu, sqrt(mu), c1*c2."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
+
+_NAME = r"[A-Za-z_]\w*"
+_FACTOR = re.compile(rf"sqrt\(\s*({_NAME})\s*\)|({_NAME})(?:\s*(?:\*\*|\^)\s*(\d+(?:\.\d*)?|\.\d+))?")
+
+
+@dataclass(frozen=True)
+class Monomial:
+    """A product of powers of parameters.
+
+    Attributes:
+        powers: (parameter, exponent) pairs, sorted by name, exponents > 0; empty for the constant 1.
+
+    Examples:
+        >>> Monomial.parse("mu * sqrt(k)").powers
+        (('k', 0.5), ('mu', 1.0))
+        >>> str(Monomial.parse("kappa^4"))
+        'kappa**4'
+    """
+
+    powers: tuple[tuple[str, float], ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Monomial:
+        """Read `1`, or a product of `name`, `name**number`, `name^number` and `sqrt(name)`.
+
+        Args:
+            text: The expression; spaces are ignored.
+
+        Returns:
+            The monomial; equal parameters are collected.
+
+        Raises:
+            SchemaError: The text is not of this form.
+        """
+        if text.strip() == "1":
+            return cls(())
+        powers: dict[str, float] = {}
+        for factor in _split_factors(text):
+            match = _FACTOR.fullmatch(factor)
+            if match is None:
+                expected = "1, or a product of name, name**2 and sqrt(name), for example mu*sqrt(k)"
+                raise SchemaError(
+                    what=f"monomial {text!r}", got=f"factor {factor!r}", expected=expected, remedy="write for example 'mu*sqrt(k)'"
+                )
+            root, name, exponent = match.groups()
+            powers[root or name] = powers.get(root or name, 0.0) + (0.5 if root else float(exponent or 1.0))
+        return cls(tuple(sorted((name, power) for name, power in powers.items() if power > 0)))
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the parameters."""
+        return tuple(name for name, _ in self.powers)
+
+    def __str__(self) -> str:
+        factors = [name if p == 1 else f"sqrt({name})" if p == 0.5 else f"{name}**{p:g}" for name, p in self.powers]
+        return "*".join(factors) or "1"
+
+
+@dataclass(frozen=True, eq=False)
+class MonomialVector:
+    """All monomials m_k(theta) of a morphing as one function of the parameter vector, with its derivative.
+
+    Attributes:
+        monomials: The components.
+        parameters: The order of theta.
+        exponents: Shape (n_monomials, n_parameters).
+    """
+
+    monomials: tuple[Monomial, ...]
+    parameters: tuple[str, ...]
+    exponents: NDArray[np.float64]
+
+    @classmethod
+    def build(cls, monomials: Sequence[str], *, parameters: Sequence[str] | None = None) -> MonomialVector:
+        """Parse the monomials; the parameters are in order of first appearance unless given."""
+        parsed = tuple(Monomial.parse(text) for text in monomials)
+        if len(set(parsed)) != len(parsed):
+            raise SchemaError(what="monomials", got=[str(m) for m in parsed], expected="no monomial twice")
+        found = tuple(dict.fromkeys(name for m in parsed for name in m.parameters))
+        names = found if parameters is None else tuple(parameters)
+        if set(names) != set(found) or len(set(names)) != len(names) or not names:
+            raise SchemaError(what="parameters", got=list(names), expected=f"each parameter of the monomials once: {list(found)}")
+        exponents = np.array([[dict(m.powers).get(name, 0.0) for name in names] for m in parsed])
+        return cls(parsed, names, exponents)
+
+    def values(self, theta: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Evaluate m_k(theta), shape (n_monomials,); 0**0 is 1."""
+        self._check_domain(theta)
+        values: NDArray[np.float64] = np.prod(theta**self.exponents, axis=1)
+        return values
+
+    def gradient(self, theta: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Evaluate d m_k / d theta_p, shape (n_parameters, n_monomials).
+
+        Raises:
+            PhysicsDomainError: A root has an infinite slope: its parameter is 0 (or negative).
+        """
+        self._check_domain(theta)
+        singular = (theta == 0.0) & (self.exponents > 0.0) & (self.exponents < 1.0)
+        if np.any(singular):
+            k, p = (int(i) for i in np.argwhere(singular)[0])
+            raise PhysicsDomainError(
+                what=f"derivative of {self.monomials[k]} with respect to {self.parameters[p]}",
+                got=f"{self.parameters[p]} = 0, where it is infinite",
+                expected=f"{self.parameters[p]} > 0",
+                remedy=f"use the coupling c with {self.parameters[p]} = c**2 as the parameter, or a one-sided difference of the values",
+            )
+        rows = []
+        for p in range(len(self.parameters)):
+            power = self.exponents[:, p]
+            lowered = np.array(self.exponents)
+            lowered[:, p] = np.where(power > 0.0, power - 1.0, 0.0)
+            rows.append(power * np.prod(theta**lowered, axis=1))
+        return np.stack(rows)
+
+    def leading(self) -> NDArray[np.float64]:
+        """Direction of m(theta) for theta -> infinity, one parameter only: the unit vector of the highest power."""
+        if len(self.parameters) != 1:
+            remedy = "name the monomial that survives instead"
+            raise SchemaError(what="benchmark at infinity", got=f"{len(self.parameters)} parameters", expected="one", remedy=remedy)
+        unit: NDArray[np.float64] = np.eye(len(self.monomials))[int(np.argmax(self.exponents[:, 0]))]
+        return unit
+
+    def point(self, theta: float | Sequence[float] | NDArray[np.float64] | Mapping[str, float]) -> NDArray[np.float64]:
+        """Bring a parameter point (a number, a sequence or a mapping by name) into the form (n_parameters,)."""
+        names = self.parameters
+        if isinstance(theta, Mapping):
+            if set(theta) != set(names):
+                raise SchemaError(what="theta", got=sorted(theta), expected=f"a value for each of {list(names)}")
+            theta = [theta[name] for name in names]
+        values = np.atleast_1d(np.asarray(theta, dtype=np.float64))
+        if values.shape != (len(names),):
+            raise ShapeError(what="theta", got=f"shape {values.shape}", expected=f"{len(names)} values for {list(names)}")
+        return values
+
+    def _check_domain(self, theta: NDArray[np.float64]) -> None:
+        for p, (name, value) in enumerate(zip(self.parameters, theta, strict=True)):
+            if not math.isfinite(value):
+                raise PhysicsDomainError(what=f"parameter {name}", got=value, expected="a finite number")
+            if value < 0 and np.any(self.exponents[:, p] % 1.0 != 0.0):
+                roots = [str(m) for m, power in zip(self.monomials, self.exponents[:, p], strict=True) if power % 1.0]
+                raise PhysicsDomainError(what=f"parameter {name}", got=value, expected=f"{name} >= 0, because of {', '.join(roots)}")
+
+
+def _split_factors(text: str) -> list[str]:
+    """Split at single asterisks."""
+    return [part.strip() for part in re.split(r"(?<!\*)\*(?!\*)", text)]

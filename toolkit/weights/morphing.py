@@ -1,0 +1,245 @@
+"""Weights at any parameter point as linear combinations of the weights at benchmark points.
+
+A squared amplitude is w(theta) = sum_k m_k(theta) w_k with few monomials m_k. Weights at enough benchmark
+points theta_b determine the w_k, so that w(theta) = sum_b f_b(theta) w(theta_b) with M^T f = m(theta),
+M_bk = m_k(theta_b).
+
+When to use what: `coefficients` for yields and densities (f_b multiplies the process b), `weights` for events
+that carry all benchmark weights, `score` as the training target of SALLY, RASCAL and their relatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
+from toolkit.weights.monomials import Monomial, MonomialVector
+
+RANK_TOLERANCE = 1e-10
+"""Singular values below this fraction of the largest (rows and columns of M normalised) count as zero."""
+
+Point = float | Sequence[float] | NDArray[np.float64] | Mapping[str, float]
+
+
+class Morphing:
+    """Linear morphing between benchmark points.
+
+    Args:
+        monomials: Expressions such as `mu`, `sqrt(mu)`, `1`, `c1*c2`, `kappa**4`.
+        benchmarks: Points by name. A point is a number (one parameter), a sequence in the order of the
+            parameters, a mapping by parameter name, infinity (one parameter: the highest power alone), or the
+            text of one monomial: a pure contribution, such as the signal amplitude alone. A plain sequence of
+            points is named by its values.
+        parameters: Order of theta; by default the order of first appearance in the monomials.
+
+    Raises:
+        SchemaError: The benchmarks do not determine all monomials; the degenerate ones are named.
+
+    Notes:
+        With more benchmarks than monomials the solution of least |f|^2 is taken. Coefficients, and weights made
+        with them, may be negative; nothing is clipped.
+
+    References:
+        Brehmer, Cranmer, Louppe, Pavez, arXiv:1805.00020, section II.C; ATLAS, ATL-PHYS-PUB-2015-047.
+
+    Examples:
+        >>> ggf = Morphing(monomials=["mu", "sqrt(mu)", "1"], benchmarks={"S": "mu", "SBI": 1.0, "B": 0.0})
+        >>> ggf.coefficients(4.0).round(12) + 0.0  # mu - sqrt(mu), sqrt(mu), 1 - sqrt(mu)
+        array([ 2.,  2., -1.])
+    """
+
+    def __init__(
+        self,
+        *,
+        monomials: Sequence[str],
+        benchmarks: Mapping[str, Point | str] | Sequence[Point | str] | NDArray[np.float64],
+        parameters: Sequence[str] | None = None,
+    ) -> None:
+        self._vector = MonomialVector.build(monomials, parameters=parameters)
+        points = benchmarks if isinstance(benchmarks, Mapping) else _name_points(benchmarks)
+        self._benchmarks = tuple(points)
+        self._matrix = np.stack([self._row(name, point) for name, point in points.items()])
+        self._solution = self._solve()
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Order of theta."""
+        return self._vector.parameters
+
+    @property
+    def benchmark_names(self) -> tuple[str, ...]:
+        """Order of the coefficients and of the columns of w."""
+        return self._benchmarks
+
+    @property
+    def monomials(self) -> tuple[str, ...]:
+        """The monomials, in normal form."""
+        return tuple(str(m) for m in self._vector.monomials)
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """M_bk = m_k(theta_b), shape (n_benchmarks, n_monomials); a copy."""
+        return np.array(self._matrix)
+
+    def coefficients(self, theta: Point) -> NDArray[np.float64]:
+        """Compute the coefficients f_b(theta) of the benchmarks.
+
+        Args:
+            theta: Parameter point: a number, (n_parameters,) values or a mapping by name.
+
+        Returns:
+            f_b, shape (n_benchmarks,).
+
+        Raises:
+            PhysicsDomainError: A parameter under a root is negative, or one is not finite.
+            SchemaError: Wrong names of parameters. ShapeError: wrong number of them.
+        """
+        coefficients: NDArray[np.float64] = self._solution @ self._vector.values(self._vector.point(theta))
+        return coefficients
+
+    def gradient(self, theta: Point) -> NDArray[np.float64]:
+        """Compute the derivatives d f_b / d theta_p.
+
+        Args:
+            theta: Parameter point.
+
+        Returns:
+            Derivatives, shape (n_parameters, n_benchmarks).
+
+        Raises:
+            PhysicsDomainError: As `coefficients`; also at theta_p = 0 where theta_p stands under a root, because
+                the derivative is infinite there (interference alone rises like sqrt(mu)). It is refused rather
+                than returned as inf, which would turn into NaN in the next product.
+        """
+        gradient: NDArray[np.float64] = self._vector.gradient(self._vector.point(theta)) @ self._solution.T
+        return gradient
+
+    def weights(self, w: ArrayLike, theta: Point) -> NDArray[np.float64]:
+        """Compute the event weights at theta.
+
+        Args:
+            w: Weights of the same events under the benchmarks, shape (n_events, n_benchmarks).
+            theta: Parameter point.
+
+        Returns:
+            w(theta), shape (n_events,), in the unit of w; may be negative, not clipped.
+
+        Raises:
+            ShapeError: w has another number of columns than there are benchmarks.
+            PhysicsDomainError: A weight is not finite; see also `coefficients`.
+        """
+        weights: NDArray[np.float64] = self._event_weights(w) @ self.coefficients(theta)
+        return weights
+
+    def score(
+        self, w: ArrayLike, theta: Point, *, yields: ArrayLike | None = None, nonpositive: Literal["raise", "nan"] = "raise"
+    ) -> NDArray[np.float64]:
+        """Compute the joint score, the derivative of the normalised log density of each event.
+
+        t_p(z) = d/d theta_p log p(z | theta) = grad_p w / w - grad_p sigma / sigma.
+
+        Args:
+            w: Weights of the events under the benchmarks, shape (n_events, n_benchmarks).
+            theta: Parameter point, inside the domain of `gradient`.
+            yields: Total cross-section (or yield) of each benchmark in the unit of w, shape (n_benchmarks,). By
+                default the sum of w over the events: right only when these are all events of one sample.
+            nonpositive: What to do where w(theta) <= 0: refuse, naming the event, or return NaN there.
+
+        Returns:
+            Joint score, shape (n_events, n_parameters).
+
+        Raises:
+            PhysicsDomainError: w(theta) <= 0 at an event (unless `nonpositive` is `nan`), or in total.
+            ShapeError: Wrong number of columns of w or of yields.
+
+        Notes:
+            Its mean over events weighted by w(theta) is 0 (exactly, with the default yields).
+
+        References:
+            Brehmer et al., arXiv:1805.00020, eq. 14.
+        """
+        events = self._event_weights(w)
+        total = events.sum(axis=0) if yields is None else np.asarray(yields, dtype=np.float64)
+        if total.shape != (len(self._benchmarks),):
+            raise ShapeError(what="yields", got=f"shape {total.shape}", expected=f"one per benchmark {self._benchmarks}")
+        f, gradient = self.coefficients(theta), self.gradient(theta)
+        density, sigma = events @ f, float(total @ f)
+        if sigma <= 0:
+            raise PhysicsDomainError(what="total yield", got=f"{sigma:g} at theta = {theta}", expected="a positive yield")
+        bad = ~(density > 0)
+        if np.any(bad) and nonpositive == "raise":
+            i = int(np.argmax(bad))
+            raise PhysicsDomainError(
+                what=f"density of event {i} at theta = {theta}",
+                got=f"{density[i]:g} ({int(bad.sum())} of {len(bad)} events are not positive)",
+                expected="a positive weight",
+                remedy="drop these events, or pass nonpositive='nan' to mark them",
+            )
+        safe = np.where(bad, np.nan, density)
+        score: NDArray[np.float64] = (events @ gradient.T) / safe[:, None] - gradient @ total / sigma
+        return score
+
+    def _event_weights(self, w: ArrayLike) -> NDArray[np.float64]:
+        values = np.asarray(w, dtype=np.float64)
+        if values.ndim != 2 or values.shape[1] != len(self._benchmarks):
+            expected = f"(n_events, {len(self._benchmarks)}) for benchmarks {self._benchmarks}"
+            raise ShapeError(what="benchmark weights w", got=f"shape {values.shape}", expected=expected)
+        if not np.all(np.isfinite(values)):
+            i = int(np.argmax(~np.all(np.isfinite(values), axis=1)))
+            raise PhysicsDomainError(what=f"benchmark weights of event {i}", got=values[i], expected="finite weights")
+        return values
+
+    def _row(self, name: str, point: Point | str) -> NDArray[np.float64]:
+        """Compute m(theta_b) of one benchmark, shape (n_monomials,)."""
+        if isinstance(point, str):
+            pure = Monomial.parse(point)
+            row: NDArray[np.float64] = np.array([float(m == pure) for m in self._vector.monomials])
+            if not row.any():
+                raise SchemaError(what=f"benchmark {name!r}", got=f"monomial {point!r}", expected=f"one of {list(self.monomials)}")
+            return row
+        theta = self._vector.point(point)
+        return self._vector.leading() if np.all(np.isposinf(theta)) else self._vector.values(theta)
+
+    def _solve(self) -> NDArray[np.float64]:
+        """Invert M^T on the monomials, shape (n_benchmarks, n_monomials), or name what is degenerate."""
+        columns = np.linalg.norm(self._matrix, axis=0)
+        scaled = self._matrix / np.where(columns > 0, columns, 1.0)
+        rows = np.linalg.norm(scaled, axis=1)
+        scaled = scaled / np.where(rows > 0, rows, 1.0)[:, None]
+        left, singular, right = np.linalg.svd(scaled)
+        rank = int(np.sum(singular > RANK_TOLERANCE * singular[0]))
+        n_benchmarks, n_monomials = self._matrix.shape
+        if rank < n_monomials:
+            raise SchemaError(
+                what="benchmarks of the morphing",
+                got=f"{n_benchmarks} benchmarks of rank {rank} for {n_monomials} monomials{self._degenerate(left[:, rank:], right[rank:])}",
+                expected=f"{n_monomials} independent benchmarks",
+                remedy="move one of the degenerate benchmarks, add a benchmark, or drop a monomial",
+            )
+        if n_benchmarks == n_monomials:
+            solution: NDArray[np.float64] = np.linalg.inv(self._matrix.T)
+        else:
+            solution = np.linalg.pinv(self._matrix.T)
+        return solution
+
+    def _degenerate(self, left: NDArray[np.float64], right: NDArray[np.float64]) -> str:
+        """Name the benchmarks that depend on each other and the monomials that stay undetermined."""
+        dependent = [b for b, part in zip(self._benchmarks, np.abs(left), strict=True) if np.any(part > 1e-6)]
+        undetermined = [m for m, part in zip(self.monomials, np.abs(right.T), strict=True) if np.any(part > 1e-6)]
+        first = f"; degenerate: {', '.join(dependent)}" if dependent else ""
+        return f"{first}; undetermined: {', '.join(undetermined)}"
+
+
+def _name_points(points: Sequence[Any] | NDArray[np.float64]) -> dict[str, Any]:
+    """Name each point by its values."""
+    names = [point if isinstance(point, str) else ",".join(f"{v:g}" for v in np.atleast_1d(point)) for point in points]
+    if len(set(names)) != len(names):
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        raise SchemaError(
+            what="benchmarks of the morphing", got=f"degenerate: {', '.join(repeated)} given twice", expected="each point once"
+        )
+    return dict(zip(names, points, strict=True))
