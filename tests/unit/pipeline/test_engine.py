@@ -1,0 +1,245 @@
+"""Resuming, skipping and forcing stages; failures leave the output folder as it was."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
+from toolkit.pipeline import Plan, StageContext, engine
+from toolkit.pipeline.stamps import read_stamp, write_stamp
+
+if TYPE_CHECKING:
+    from conftest import Fake
+
+ALL = {"a/number.txt", "b/number.txt", "c/number.txt", "manifest.json"}
+
+
+def test_runs_in_order_and_resumes(fake: Fake) -> None:
+    first = fake.run()
+    assert fake.calls == ["a", "b", "c"]
+    assert [o.status for o in first] == ["ran"] * 3
+    assert (fake.out / "c" / "number.txt").read_text() == "7abc"
+    assert fake.files() == ALL
+    second = fake.run()
+    assert fake.calls == []
+    assert [(o.stage, o.status) for o in second] == [("a", "unchanged"), ("b", "unchanged"), ("c", "unchanged")]
+    assert [o.seconds for o in second] == [o.seconds for o in first]
+
+
+@pytest.mark.parametrize(
+    ("change", "rerun"),
+    [
+        ({"luminosity_ifb": 36.1}, ["a", "b", "c"]),
+        ({"ratios": {"seed": 5}}, ["b", "c"]),
+        ({"name": "other"}, ["c"]),
+        ({"likelihood": {"seed": 5}}, []),
+    ],
+)
+def test_a_changed_config_part_reruns_its_stage_and_what_follows(fake: Fake, change: dict[str, Any], rerun: list[str]) -> None:
+    fake.run()
+    fake.run(**change)
+    assert fake.calls == rerun
+
+
+def test_a_changed_input_reruns_but_a_touched_or_moved_one_does_not(fake: Fake) -> None:
+    fake.run()
+    os.utime(fake.folder / "input.txt", ns=(1, 1))
+    fake.run()
+    assert fake.calls == []
+    (fake.folder / "input.txt").write_text("8")
+    fake.run()
+    assert fake.calls == ["a", "b", "c"]
+    assert (fake.out / "c" / "number.txt").read_text() == "8abc"
+
+
+def test_changed_code_reruns(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake.run()
+    monkeypatch.setattr(engine, "code_digest", lambda modules: f"other code {modules}")
+    fake.run()
+    assert fake.calls == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("damage", ["delete", "edit"])
+def test_a_missing_or_edited_output_is_made_again(fake: Fake, damage: str) -> None:
+    fake.run()
+    victim = fake.out / "b" / "number.txt"
+    if damage == "delete":
+        victim.unlink()
+    else:
+        victim.write_text("9xy")
+    fake.run()
+    assert fake.calls == ["b", "c"]
+    assert victim.read_text() == "7ab"
+
+
+def test_from_forces_a_stage_and_what_follows(fake: Fake) -> None:
+    fake.run()
+    fake.run(force_from="b")
+    assert fake.calls == ["b", "c"]
+
+
+def test_a_single_stage_runs_alone_and_clears_what_followed(fake: Fake) -> None:
+    fake.run()
+    fake.run(only="a", luminosity_ifb=36.1)
+    assert fake.calls == ["a"]
+    assert fake.files() == {"a/number.txt", "manifest.json"}
+    assert list(json.loads((fake.out / "manifest.json").read_text())["stages"]) == ["a"]
+
+
+def test_a_single_stage_refuses_stale_needs(fake: Fake) -> None:
+    with pytest.raises(ArtifactMismatchError, match="h4l a"):
+        fake.run(only="b")
+    assert not fake.out.exists()
+    fake.run()
+    with pytest.raises(ArtifactMismatchError, match="stage c needs stage a"):
+        fake.run(only="c", luminosity_ifb=36.1)
+    assert fake.calls == []
+    assert fake.files() == ALL
+
+
+def test_unknown_stage_is_refused(fake: Fake) -> None:
+    with pytest.raises(SchemaError, match="a, b, c"):
+        Plan(fake.graph, force_from="trian")
+
+
+def test_wrong_input_in_the_first_stage_leaves_nothing(fake: Fake) -> None:
+    def fail(context: StageContext) -> None:
+        raise SchemaError("branch", got="Elektron_pt")
+
+    fake.hooks["a"] = fail
+    with pytest.raises(SchemaError):
+        fake.run()
+    assert not fake.out.exists()
+
+
+def test_a_failing_stage_leaves_earlier_results_as_they_were(fake: Fake) -> None:
+    fake.run()
+    before = {name: (fake.out / name).read_text() for name in ALL}
+
+    def fail(context: StageContext) -> None:
+        msg = "a defect"
+        raise RuntimeError(msg)
+
+    fake.hooks["b"] = fail
+    with pytest.raises(RuntimeError):
+        fake.run(force_from="b")
+    assert {name: (fake.out / name).read_text() for name in fake.files()} == before
+    fake.hooks.clear()
+    fake.run()
+    assert fake.calls == []
+
+
+def test_a_missing_input_is_refused_before_the_folder_exists(fake: Fake) -> None:
+    (fake.folder / "input.txt").unlink()
+    with pytest.raises(InputFileError, match=r"input\.txt"):
+        fake.run()
+    assert not fake.out.exists()
+
+
+@pytest.mark.parametrize(("resumable", "found"), [(True, True), (False, False)])
+def test_an_interrupted_stage_finds_its_work_again_if_resumable(fake: Fake, *, resumable: bool, found: bool) -> None:
+    fake.resumable = resumable
+    seen: list[bool] = []
+
+    def interrupt(context: StageContext) -> None:
+        seen.append((context.work / "half.txt").exists())
+        (context.work / "half.txt").write_text("")
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+
+    fake.hooks["b"] = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        fake.run()
+    assert fake.files() == {"a/number.txt"}
+    outcomes = fake.run()
+    assert fake.calls == ["b", "c"]
+    assert seen == [False, found]
+    assert outcomes[1].seconds > 0
+
+
+def test_kept_work_of_another_key_is_dropped(fake: Fake) -> None:
+    def interrupt(context: StageContext) -> None:
+        assert not (context.work / "half.txt").exists()
+        (context.work / "half.txt").write_text("")
+        raise KeyboardInterrupt
+
+    fake.hooks["a"] = interrupt
+    for lumi in (140.0, 36.1):
+        with pytest.raises(KeyboardInterrupt):
+            fake.run(luminosity_ifb=lumi)
+
+
+def test_a_run_that_died_while_moving_files_is_cleared(fake: Fake) -> None:
+    fake.run()
+    stamp = read_stamp(fake.out, "a")
+    assert stamp is not None
+    orphan = fake.out / "a" / "orphan.txt"
+    orphan.write_text("")
+    entry = stamp.outputs["a/number.txt"]
+    write_stamp(fake.out, type(stamp)(**{**stamp.__dict__, "status": "publishing", "outputs": {**stamp.outputs, "a/orphan.txt": entry}}))
+    fake.run()
+    assert fake.calls == ["a", "b", "c"]
+    assert not orphan.exists()
+
+
+def test_disk_that_fills_up_is_a_readable_error(fake: Fake) -> None:
+    def fill(context: StageContext) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "number.txt")
+
+    fake.hooks["b"] = fill
+    with pytest.raises(InputFileError, match="finished stages are kept"):
+        fake.run()
+    assert fake.files() == {"a/number.txt"}
+    fake.hooks.clear()
+    fake.run()
+    assert fake.calls == ["b", "c"]
+
+
+def test_too_little_space_is_refused_before_work(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(fake.folder)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=0))
+    with pytest.raises(InputFileError, match="0 MB free"):
+        fake.run()
+    assert fake.calls == []
+    assert not fake.out.exists()
+
+
+def test_output_path_that_is_a_file_is_refused(fake: Fake) -> None:
+    fake.out.write_text("mine")
+    with pytest.raises(InputFileError, match="cannot write"):
+        fake.run()
+    assert fake.out.read_text() == "mine"
+
+
+def test_unwritable_folder_is_refused(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, *args: object, **kwargs: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(InputFileError, match="Permission denied"):
+        fake.run()
+    assert fake.calls == []
+
+
+def test_later_stages_know_the_seconds_of_earlier_ones(fake: Fake) -> None:
+    seen: dict[str, float] = {}
+    fake.hooks["c"] = lambda context: seen.update(context.timing_s)
+    outcomes = fake.run()
+    assert seen == {o.stage: o.seconds for o in outcomes[:2]}
+
+
+def test_manifest_names_inputs_versions_and_seeds(fake: Fake) -> None:
+    fake.run(ratios={"seed": 11})
+    manifest = json.loads((fake.out / "manifest.json").read_text())
+    assert manifest["inputs"]["ggF_S"][0]["name"] == "input.txt"
+    assert manifest["inputs"]["ggF_S"][0]["sha256"] == "7902699be42c8a8e46fbbb4501726517e86b22c56a189f7625a6da49081b2451"
+    assert manifest["seeds"]["ratios"] == 11
+    assert {"h4l-toolkit", "python", "numpy"} <= set(manifest["versions"])
+    assert set(manifest["stages"]["b"]["outputs"]) == {"b/number.txt"}

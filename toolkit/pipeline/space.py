@@ -1,0 +1,40 @@
+"""Checks of the output folder before any work is done."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from toolkit.errors import InputFileError
+
+
+def check_space(folder: Path, *, needed_bytes: int) -> None:
+    """Refuse a folder on a disk with too little free space.
+
+    Args:
+        folder: The output folder; the nearest existing parent is asked.
+        needed_bytes: Estimate of what the run writes.
+
+    Raises:
+        InputFileError: Fewer bytes are free.
+    """
+    existing = nearest_existing(folder)
+    free = shutil.disk_usage(existing).free
+    if free < needed_bytes:
+        raise InputFileError(
+            f"disk of the output folder {folder} is too full",
+            got=f"{free / 1e6:.0f} MB free",
+            expected=f"at least {needed_bytes / 1e6:.0f} MB for this run",
+            remedy="free disk space, or choose another output folder with --out",
+        )
+
+
+def nearest_existing(folder: Path) -> Path:
+    """Return the folder, or its nearest parent that exists.
+
+    Examples:
+        >>> nearest_existing(Path("/no-such-folder/below")).as_posix()
+        '/'
+    """
+    absolute = folder.absolute()
+    return next(p for p in (absolute, *absolute.parents) if p.exists())

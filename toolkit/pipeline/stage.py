@@ -1,0 +1,93 @@
+"""What a stage is, and what it is given to work with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from toolkit.config import Config
+from toolkit.typing import JsonObject, Progress, silent_progress
+
+ExecutorName = Literal["iterative", "futures", "dask"]
+
+
+@dataclass(frozen=True)
+class ExecutorOptions:
+    """Where the processing stage runs.
+
+    Args:
+        name: `iterative` in this process, `futures` in local processes, `dask` on a cluster.
+        workers: Number of processes; None takes the number of cores.
+        scheduler: Address of a dask scheduler; None starts a local cluster.
+    """
+
+    name: ExecutorName = "iterative"
+    workers: int | None = None
+    scheduler: str | None = None
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """What a stage is given. It reads earlier results from `out`, and writes only below `work`.
+
+    Files below `work` move to the same relative path below `out` when the stage has ended without an error.
+
+    Args:
+        config: The analysis.
+        out: The output folder with the results of earlier stages.
+        work: The folder to write in; holds what an interrupted run of the same key left there if the stage is resumable.
+        key: Hash of everything that the stage's result depends on.
+        executor: Where the processing stage runs.
+        progress: Told how far a long step is.
+        timing_s: Seconds that each earlier stage took.
+        started: Monotonic clock at the start of the stage.
+        spent_s: Seconds that interrupted runs of the same key already took.
+    """
+
+    config: Config
+    out: Path
+    work: Path
+    key: str
+    executor: ExecutorOptions = ExecutorOptions()
+    progress: Progress = silent_progress
+    timing_s: Mapping[str, float] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+    spent_s: float = 0.0
+
+    def elapsed_s(self) -> float:
+        """Return the seconds that this stage has taken so far, interrupted runs of the same key included."""
+        return self.spent_s + time.monotonic() - self.started
+
+
+def no_files(config: Config) -> dict[str, tuple[Path, ...]]:
+    """Return no inputs: for stages that read only what earlier stages wrote."""
+    del config
+    return {}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One node of the graph.
+
+    Args:
+        name: Name on the command line.
+        run: Does the work.
+        needs: Stages whose results it reads.
+        modules: Modules of ours that do the work; a change in them, or in anything they import, makes the stage stale.
+        config_part: The part of the config that the result depends on, as JSON-like values.
+        inputs: The user's files that it reads, per sample.
+        resumable: Keep `work` after an interruption, for the next run of the same key.
+        disk_bytes: Estimate of the space that the result takes, given the inputs' sizes summed.
+    """
+
+    name: str
+    run: Callable[[StageContext], None]
+    needs: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    config_part: Callable[[Config], JsonObject] = lambda config: config.model_dump(mode="json")
+    inputs: Callable[[Config], Mapping[str, Sequence[Path]]] = no_files
+    resumable: bool = False
+    disk_bytes: Callable[[int], int] = lambda size: 50_000_000

@@ -1,0 +1,140 @@
+"""Stamps: what a finished stage left in the output folder, and from which key. Written after the outputs.
+
+A stamp with status `publishing` marks a stage whose files were being moved into place when the run died: it never
+counts as done, but it names the files that must be cleared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from toolkit.artifacts.atomic import write_json
+from toolkit.artifacts.hashing import file_sha256
+from toolkit.typing import JsonObject
+
+SCHEMA = 1
+FOLDER = ".stages"
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """One file that a stage wrote: size in bytes, time of last change in ns, SHA-256."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What a finished stage left.
+
+    Args:
+        stage: Name of the stage.
+        key: Hash of everything that the result depends on.
+        parts: What the key was made of: config part, code, inputs, keys of the stages before.
+        outputs: Files below the output folder.
+        seconds: Time that the stage took.
+        status: `done`, or `publishing` while the files are moved.
+        schema: Version of this form.
+    """
+
+    stage: str
+    key: str
+    parts: JsonObject
+    outputs: dict[str, OutputFile]
+    seconds: float
+    status: str = "done"
+    schema: int = SCHEMA
+
+
+def stamp_path(out: Path, stage: str) -> Path:
+    """Return the file that holds the stamp of a stage."""
+    return out / FOLDER / f"{stage}.json"
+
+
+def read_stamp(out: Path, stage: str) -> Stamp | None:
+    """Read the stamp of a stage; None where there is none that this version can read."""
+    try:
+        document = json.loads(stamp_path(out, stage).read_text(encoding="utf-8"))
+        if document["schema"] != SCHEMA:
+            return None
+        outputs = {name: OutputFile(**entry) for name, entry in document["outputs"].items()}
+        return Stamp(**{**document, "outputs": outputs})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_stamp(out: Path, stamp: Stamp) -> None:
+    """Write a stamp in one step."""
+    write_json(stamp_path(out, stamp.stage), asdict(stamp))
+
+
+def describe_outputs(folder: Path) -> dict[str, OutputFile]:
+    """Describe every file below a folder, keyed by its path relative to the folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): _describe(path) for path in files}
+
+
+def outputs_intact(out: Path, stamp: Stamp) -> bool:
+    """Whether all files of a stamp are still there with the content that the stage wrote."""
+    return all(_unchanged(out / name, entry) for name, entry in stamp.outputs.items())
+
+
+def publish(work: Path, out: Path, stamp: Stamp) -> None:
+    """Move all files of a finished stage into place, then write its stamp.
+
+    Args:
+        work: Where the stage wrote.
+        out: The output folder, already cleared of the stage's former files.
+        stamp: The stamp, with the outputs as they stand in `work`.
+    """
+    write_stamp(out, replace(stamp, status="publishing"))
+    for name in stamp.outputs:
+        target = out / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (work / name).replace(target)
+    write_stamp(out, stamp)
+
+
+def retract(out: Path, stages: Iterable[str]) -> None:
+    """Delete the stamps of stages, then the files that they name, then folders left empty.
+
+    Args:
+        out: The output folder.
+        stages: Names, last stage first.
+    """
+    for stage in stages:
+        stamp = read_stamp(out, stage)
+        if stamp is not None:
+            write_stamp(out, replace(stamp, status="publishing"))
+            for name in stamp.outputs:
+                (out / name).unlink(missing_ok=True)
+                remove_empty_folders(out / name, below=out)
+        stamp_path(out, stage).unlink(missing_ok=True)
+
+
+def remove_empty_folders(path: Path, *, below: Path) -> None:
+    """Delete the parents of a deleted file that are empty now, up to but not including `below`."""
+    for parent in path.parents:
+        if parent == below or below not in parent.parents or not parent.is_dir() or any(parent.iterdir()):
+            return
+        parent.rmdir()
+
+
+def _describe(path: Path) -> OutputFile:
+    status = path.stat()
+    return OutputFile(size=status.st_size, mtime_ns=status.st_mtime_ns, sha256=file_sha256(path))
+
+
+def _unchanged(path: Path, entry: OutputFile) -> bool:
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    if status.st_size != entry.size:
+        return False
+    return status.st_mtime_ns == entry.mtime_ns or file_sha256(path) == entry.sha256
