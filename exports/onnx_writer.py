@@ -1,0 +1,171 @@
+"""Write a ratio network as one verified ONNX file, with the rows that others check it against."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import ArrayLike
+
+from exports.onnx_graph import IR_VERSION, OPSET, NamedOutputs, convert, operators
+from exports.parity import TOLERANCE, Parity, measure_parity, onnx_outputs, torch_outputs
+from exports.reference import choose_reference_rows, reference_document
+from toolkit import __version__
+from toolkit.artifacts.atomic import atomic_path, make_folder
+from toolkit.artifacts.onnx_metadata import OUTPUT_NAME, SPREAD_NAME, Feature, OnnxMetadata
+from toolkit.errors import ArtifactMismatchError, PhysicsDomainError, ShapeError
+from toolkit.likelihood.onnx_ratio import OnnxRatio
+from toolkit.typing import FloatArray
+
+
+@dataclass(frozen=True)
+class OnnxExport:
+    """Say what `write_onnx` wrote.
+
+    Args:
+        path: The ONNX file.
+        reference_path: The file of reference rows beside it.
+        sha256: Hash of the ONNX file.
+        operators: Operators that the graph uses.
+        parity: Measured differences between onnxruntime and torch.
+    """
+
+    path: Path
+    reference_path: Path
+    sha256: str
+    operators: tuple[str, ...]
+    parity: Parity
+
+
+def write_onnx(
+    model: torch.nn.Module,
+    path: str | Path,
+    *,
+    features: Sequence[Feature],
+    numerators: Sequence[str],
+    reference: str,
+    estimator: str,
+    reference_rows: ArrayLike,
+    parameters: Sequence[Feature] = (),
+    ensemble_size: int = 1,
+    reference_mixture: Mapping[str, float] | None = None,
+    config_hash: str = "",
+    training_data_hash: str = "",
+    tolerance: float = TOLERANCE,
+    generator: np.random.Generator | None = None,
+) -> OnnxExport:
+    """Write a log-ratio network as an ONNX file, verify it, and write its reference rows beside it.
+
+    Args:
+        model: Module whose ``forward(x)`` takes the columns in physical units (batch, n_columns) and returns
+            ln p_numerator / p_reference (batch, n_numerators), for an ensemble followed by its spread. Standardisation is
+            part of the module. It is not changed; weights may be float32 or float64.
+        path: The ONNX file; ``<name>.reference.json`` is written beside it. Both appear complete or not at all.
+        features: The columns of the observables, in order.
+        numerators: Names of the log ratios, in order.
+        reference: Name of the reference density.
+        estimator: Name of the training method.
+        reference_rows: Input rows to verify on, (n, n_columns), finite, tails included. Of more than 1000 rows all are
+            verified and 1000 stored: the extremes of every column and log ratio, and a random choice.
+        parameters: Parameter columns of a parameterised network, after the features.
+        ensemble_size: Number of networks inside the module.
+        reference_mixture: Fractions pi_j when the reference is sum_j pi_j p_j.
+        config_hash: Hash of the training's configuration.
+        training_data_hash: Hash of the training events.
+        tolerance: Largest accepted absolute difference of log ratios and spreads.
+        generator: Chooses the random rows among more than 1000; a fixed seed by default.
+
+    Returns:
+        The paths and the measured differences.
+
+    Raises:
+        SchemaError: Bad names or ranges, or a module that has no portable ONNX form.
+        ShapeError: Rows or outputs of another width than the names say.
+        PhysicsDomainError: NaN or infinity in the rows or in torch's result.
+        ArtifactMismatchError: onnxruntime and torch differ by `tolerance` or more; nothing is written.
+        InputFileError: The folder cannot be written.
+
+    Notes:
+        docs/onnx.md describes the form of both files and what limits the precision.
+    """
+    metadata = OnnxMetadata(
+        features=tuple(features),
+        numerators=tuple(numerators),
+        reference=reference,
+        estimator=estimator,
+        parameters=tuple(parameters),
+        ensemble_size=ensemble_size,
+        reference_mixture=dict(reference_mixture or {}),
+        toolkit_version=__version__,
+        config_hash=config_hash,
+        training_data_hash=training_data_hash,
+    )
+    rows = _check_rows(reference_rows, metadata)
+    network = NamedOutputs(model, n_numerators=len(metadata.numerators))
+    exact = torch_outputs(network, rows)
+    if (SPREAD_NAME in exact) != (ensemble_size > 1):
+        msg = f"network with {len(exact)} output(s), ensemble_size {ensemble_size}"
+        expected = "log_ratio from a single network, (log_ratio, log_ratio_spread) from an ensemble"
+        raise ShapeError(msg, expected=expected, remedy="set ensemble_size to the number of networks inside the module")
+    graph = convert(network, torch.from_numpy(rows), metadata=metadata)
+    content = graph.SerializeToString(deterministic=True)
+    target = Path(path)
+    reference_path = target.with_name(f"{target.stem}.reference.json")
+    make_folder(target.parent)
+    with atomic_path(target) as temporary, atomic_path(reference_path) as temporary_reference:
+        temporary.write_bytes(content)
+        ratio = OnnxRatio(temporary)
+        parity = _verify(network, ratio, rows, target=target, tolerance=tolerance)
+        stored = choose_reference_rows(rows, log_ratio=exact[OUTPUT_NAME], generator=generator or np.random.default_rng(0))
+        outputs = {
+            "torch_float64": {name: values[stored] for name, values in exact.items()},
+            "onnxruntime_float32": onnx_outputs(ratio, rows[stored]),
+        }
+        facts = _facts(content, target=target, metadata=metadata, parity=parity, tolerance=tolerance)
+        temporary_reference.write_text(reference_document(facts, rows=rows[stored], outputs=outputs), encoding="utf-8")
+    return OnnxExport(target, reference_path, sha256=facts["model_sha256"], operators=operators(graph), parity=parity)
+
+
+def _check_rows(reference_rows: ArrayLike, metadata: OnnxMetadata) -> FloatArray:
+    rows = np.array(reference_rows, dtype=np.float64)
+    if rows.ndim != 2 or rows.shape[1] != len(metadata.columns) or not len(rows):
+        expected = f"(n, {len(metadata.columns)}), n > 0: {', '.join(metadata.columns)}"
+        msg = "reference rows"
+        raise ShapeError(msg, got=f"shape {rows.shape}", expected=expected, remedy="pass input rows of the network in physical units")
+    for row, column in np.argwhere(~np.isfinite(rows))[:1]:
+        msg = f"reference rows: {metadata.columns[column]} in row {row}"
+        raise PhysicsDomainError(msg, got=rows[row, column], expected="a finite number", remedy="leave out events with missing values")
+    return rows
+
+
+def _verify(network: NamedOutputs, ratio: OnnxRatio, rows: FloatArray, *, target: Path, tolerance: float) -> Parity:
+    what = f"{target} is not written: onnxruntime (float32) and torch (float64) differ"
+    expected = f"differences below {tolerance:g} on all {len(rows)} rows"
+    remedy = "docs/onnx.md, section Precision, lists what costs digits: large logits that cancel, logarithms of sigmoids, narrow scales"
+    try:
+        parity = measure_parity(network, ratio, rows)
+    except PhysicsDomainError as error:  # torch's own result was finite: the graph overflows in float32
+        raise ArtifactMismatchError(what, got=f"{error.what}: {error.got}", expected=expected, remedy=remedy) from error
+    if not max(parity.log_ratio, parity.log_ratio_spread or 0.0) < tolerance:
+        raise ArtifactMismatchError(what, got=str(parity), expected=expected, remedy=remedy)
+    return parity
+
+
+def _facts(content: bytes, *, target: Path, metadata: OnnxMetadata, parity: Parity, tolerance: float) -> dict[str, Any]:
+    return {
+        "model": target.name,
+        "model_sha256": hashlib.sha256(content).hexdigest(),
+        "columns": metadata.columns,
+        "numerators": metadata.numerators,
+        "tolerance": tolerance,
+        "largest_differences": asdict(parity),
+        "opset": OPSET,
+        "ir_version": IR_VERSION,
+        "versions": {"toolkit": __version__, "torch": str(torch.__version__), "onnxruntime": onnxruntime.__version__},
+    }
