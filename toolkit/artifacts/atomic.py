@@ -1,0 +1,98 @@
+"""Write files so that a reader never sees half of one: temporary name beside the target, flush to disk, rename."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import InputFileError
+
+
+def make_folder(path: str | Path) -> Path:
+    """Create a folder and its parents, and check that files can be written in it.
+
+    Args:
+        path: The folder; it may exist.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputFileError: It cannot be created or written.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".write-test-{secrets.token_hex(4)}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    return folder
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path in the same folder that becomes `path` when the block ends without an error.
+
+    Args:
+        path: The final file; its folder must exist.
+
+    Yields:
+        The temporary path to write to. On any error it is removed and an existing `path` stays as it was.
+
+    Raises:
+        InputFileError: The disk is full, or the folder cannot be written.
+
+    Examples:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with atomic_path(folder / "a.txt") as temporary:
+        ...     _ = temporary.write_text("done")
+        >>> [p.name for p in folder.iterdir()]
+        ['a.txt']
+    """
+    final = Path(path)
+    temporary = final.with_name(f".{final.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(final)
+    except OSError as error:
+        if isinstance(error, InputFileError):
+            raise
+        raise _cannot_write(final, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write bytes to a file in one step; see `atomic_path`."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text to a file in one step; see `atomic_path`."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: str | Path, document: Mapping[str, Any]) -> None:
+    """Write a JSON document in one step, indented, keys in the given order; NaN and infinity are refused."""
+    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+
+
+def _cannot_write(path: Path, error: OSError) -> InputFileError:
+    return InputFileError(
+        f"cannot write {path}",
+        got=f"{type(error).__name__}: {error.strerror or error}",
+        expected="a writable folder with free disk space",
+        remedy="free disk space, or choose another output folder with --out",
+    )

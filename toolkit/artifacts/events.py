@@ -1,0 +1,287 @@
+"""Event tables: one parquet file per chunk of an ntuple, an index that says which chunks make a sample."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from toolkit.artifacts.atomic import atomic_path, make_folder, write_json
+from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
+
+SCHEMA = 1
+CHANNELS = ("4e", "4mu", "2e2mu")
+IDENTITY = ("event", "run", "luminosityBlock", "file_index", "entry", "channel")
+_TYPES = {"event": np.uint64, "run": np.uint32, "luminosityBlock": np.uint32, "file_index": np.int32, "entry": np.int64, "channel": np.int8}
+_KEY = b"h4l"
+
+
+@dataclass(frozen=True)
+class ChunkInfo:
+    """What a chunk file says about itself (parquet metadata key ``h4l``).
+
+    Args:
+        sample: Sample name.
+        benchmarks: Names of the ``weight_<benchmark>`` columns, empty for a sample that does not interfere.
+        key: Hash of everything the content depends on.
+        source: Name of the ntuple.
+        file_index: Position of the ntuple in the sample.
+        start: First entry that was read.
+        stop: One past the last entry that was read.
+        cutflow: Counts after each cut, in order: ``{cut: {"events": ..., "sumw": ..., "sumw2": ...}}``.
+        schema: Version of this form.
+    """
+
+    sample: str
+    benchmarks: tuple[str, ...]
+    key: str
+    source: str
+    file_index: int
+    start: int
+    stop: int
+    cutflow: dict[str, dict[str, float]]
+    schema: int = SCHEMA
+
+    @property
+    def relative_path(self) -> str:
+        """Path of the chunk below the ``events`` folder."""
+        return f"{self.sample}/{self.file_index:04d}_{self.start:010d}.parquet"
+
+
+@dataclass(frozen=True)
+class EventTable:
+    """Selected events of one sample, in the order of the ntuples.
+
+    Args:
+        sample: Sample name.
+        event_id: Event numbers, (n,) uint64.
+        observables: GeV and radians, each (n,) float64, NaN where an event lacks the observable.
+        weight: Expected events at the luminosity under the sample's own hypothesis, (n,).
+        benchmarks: Hypotheses of the columns of `benchmark_weights`.
+        benchmark_weights: Expected events under each benchmark, (n, n_benchmarks); (n, 0) for a sample that does not interfere.
+        channel: 0 for 4e, 1 for 4mu, 2 for 2e2mu, (n,) int8.
+    """
+
+    sample: str
+    event_id: NDArray[np.uint64]
+    observables: dict[str, NDArray[np.float64]]
+    weight: NDArray[np.float64]
+    benchmarks: tuple[str, ...]
+    benchmark_weights: NDArray[np.float64]
+    channel: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.weight)
+
+
+def write_chunk(
+    folder: str | Path,
+    *,
+    info: ChunkInfo,
+    identity: Mapping[str, NDArray[Any]],
+    observables: Mapping[str, NDArray[np.float64]],
+    weight: NDArray[np.float64],
+    benchmark_weights: NDArray[np.float64],
+) -> Path:
+    """Write the selected events of one chunk as parquet, in one step.
+
+    Args:
+        folder: The ``events`` folder.
+        info: What the chunk is; becomes the file's metadata and name.
+        identity: The columns of `IDENTITY`, each (n,).
+        observables: Each (n,), NaN where missing (stored as null).
+        weight: Expected events at the luminosity, (n,).
+        benchmark_weights: (n, n_benchmarks) in the order of ``info.benchmarks``.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputFileError: The disk is full or the folder cannot be written.
+    """
+    columns = {name: pa.array(np.ascontiguousarray(identity[name], dtype=_TYPES[name])) for name in IDENTITY}
+    for name, values in observables.items():
+        columns[name] = pa.array(np.asarray(values, dtype=np.float64), from_pandas=True)
+    columns["weight"] = pa.array(np.asarray(weight, dtype=np.float64))
+    for i, name in enumerate(info.benchmarks):
+        columns[f"weight_{name}"] = pa.array(np.ascontiguousarray(benchmark_weights[:, i], dtype=np.float64))
+    table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(asdict(info), allow_nan=False)})
+    path = Path(folder) / info.relative_path
+    make_folder(path.parent)
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", use_dictionary=["run", "luminosityBlock", "file_index", "channel"])
+    return path
+
+
+def read_info(path: str | Path) -> ChunkInfo:
+    """Read what a chunk file says about itself.
+
+    Raises:
+        InputFileError: The file is missing, truncated or not parquet.
+        SchemaError: It is parquet, but not an event table of this version.
+    """
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowException) as error:
+        raise InputFileError(
+            f"event table {path}", got=str(error), expected="a complete parquet file", remedy="run the processing stage again"
+        ) from error
+    document = json.loads(metadata.get(_KEY, b"{}"))
+    if document.get("schema") != SCHEMA:
+        raise SchemaError(
+            f"event table {path}",
+            got=f"schema {document.get('schema')}",
+            expected=f"schema {SCHEMA}",
+            remedy="run the processing stage again",
+        )
+    return ChunkInfo(**{**document, "benchmarks": tuple(document["benchmarks"])})
+
+
+def write_index(folder: str | Path, chunks: Iterable[ChunkInfo], *, rows: Mapping[str, int]) -> None:
+    """Write ``index.json``: the chunks that make up each sample. Written last, it marks the tables as complete.
+
+    Args:
+        folder: The ``events`` folder.
+        chunks: All chunks of all samples.
+        rows: Selected events per chunk, keyed by relative path.
+    """
+    samples: dict[str, list[dict[str, Any]]] = {}
+    for info in sorted(chunks, key=lambda c: (c.sample, c.file_index, c.start)):
+        entry = {"file": info.relative_path, "key": info.key, "start": info.start, "stop": info.stop, "rows": rows[info.relative_path]}
+        samples.setdefault(info.sample, []).append(entry)
+    write_json(Path(folder) / "index.json", {"schema": SCHEMA, "samples": samples})
+
+
+def read_events(folder: str | Path, sample: str, *, columns: Sequence[str] | None = None) -> EventTable:
+    """Read the event table of one sample, sorted by ntuple and entry, whatever wrote the chunks in which order.
+
+    Args:
+        folder: The ``events`` folder.
+        sample: Sample name.
+        columns: Observables to read; None reads all.
+
+    Returns:
+        The table.
+
+    Raises:
+        InputFileError: The index or a chunk is missing or damaged.
+        ArtifactMismatchError: A chunk is not the one that the index names.
+        SchemaError: The sample or an observable is not in the tables.
+    """
+    folder = Path(folder)
+    entries = _read_index(folder, sample)
+    tables, infos = [], []
+    for entry in entries:
+        info = read_info(folder / entry["file"])
+        if info.key != entry["key"]:
+            raise ArtifactMismatchError(
+                f"event table {folder / entry['file']}",
+                got=f"key {info.key}",
+                expected=f"key {entry['key']} of index.json",
+                remedy="run the processing stage again",
+            )
+        tables.append(_read_columns(folder / entry["file"], info, columns))
+        infos.append(info)
+    table = pa.concat_tables(tables)
+    if table.num_rows != sum(e["rows"] for e in entries):
+        raise ArtifactMismatchError(
+            f"event tables of {sample} in {folder}",
+            got=f"{table.num_rows} rows",
+            expected=f"{sum(e['rows'] for e in entries)} rows of index.json",
+            remedy="run the processing stage again",
+        )
+    return _to_event_table(sample, table, infos[0].benchmarks)
+
+
+def chunk_table(path: str | Path, *, columns: Sequence[str] | None = None) -> EventTable:
+    """Read the event table of one chunk; see `read_events` for a whole sample."""
+    info = read_info(path)
+    return _to_event_table(info.sample, _read_columns(Path(path), info, columns), info.benchmarks)
+
+
+def _read_index(folder: Path, sample: str) -> list[dict[str, Any]]:
+    path = folder / "index.json"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputFileError(
+            f"event tables in {folder}",
+            got=str(error),
+            expected="index.json, which the processing stage writes last",
+            remedy="run the processing stage to its end",
+        ) from error
+    if sample not in document["samples"]:
+        raise SchemaError(
+            f"event tables in {folder}",
+            got=f"no sample {sample!r}",
+            expected=f"one of {sorted(document['samples'])}",
+            remedy="name a sample of the config that was processed",
+        )
+    return list(document["samples"][sample])
+
+
+def _read_columns(path: Path, info: ChunkInfo, columns: Sequence[str] | None) -> Any:
+    try:
+        schema = pq.read_schema(path)
+        weights = ["weight", *(f"weight_{b}" for b in info.benchmarks)]
+        names = observable_names(schema.names, info.benchmarks) if columns is None else list(columns)
+        missing = [name for name in names if name not in schema.names]
+        if missing:
+            raise SchemaError(
+                f"event table {path}",
+                got=f"no column {missing}",
+                expected=f"some of {observable_names(schema.names, info.benchmarks)}",
+                remedy="add the observable to `observables` in the config and process again",
+            )
+        return pq.read_table(path, columns=[*IDENTITY, *weights, *names], use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        raise InputFileError(
+            f"event table {path}", got=str(error), expected="a complete parquet file", remedy="run the processing stage again"
+        ) from error
+
+
+def observable_names(columns: Sequence[str], benchmarks: Sequence[str]) -> list[str]:
+    """Return the columns that are observables: neither identity nor weights.
+
+    Examples:
+        >>> observable_names(["event", "m4l", "weight", "weight_S"], ["S"])
+        ['m4l']
+    """
+    other = {*IDENTITY, "weight", *(f"weight_{b}" for b in benchmarks)}
+    return [name for name in columns if name not in other]
+
+
+def _to_event_table(sample: str, table: Any, benchmarks: tuple[str, ...]) -> EventTable:
+    column = {name: _to_numpy(table.column(name)) for name in table.column_names}
+    order = np.lexsort((column["entry"], column["file_index"]))
+    if np.any(np.diff(order) != 1):
+        column = {name: values[order] for name, values in column.items()}
+    n = table.num_rows
+    stacked = [column[f"weight_{b}"] for b in benchmarks]
+    return EventTable(
+        sample=sample,
+        event_id=column["event"],
+        observables={name: column[name] for name in observable_names(table.column_names, benchmarks)},
+        weight=column["weight"],
+        benchmarks=benchmarks,
+        benchmark_weights=np.stack(stacked, axis=1) if benchmarks else np.empty((n, 0)),
+        channel=column["channel"],
+    )
+
+
+def _to_numpy(column: Any) -> NDArray[Any]:
+    """Return a column as numpy, nulls as NaN (only observables have nulls, and they are float64)."""
+    if column.null_count:
+        column = pc.fill_null(column, math.nan)
+    values: NDArray[Any] = column.to_numpy()
+    return values

@@ -1,0 +1,83 @@
+"""Hashes of files, documents and source code: what decides whether a stage can be reused."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import InputFileError
+
+
+def file_sha256(path: str | Path) -> str:
+    """Hash the content of a file.
+
+    Args:
+        path: An existing file.
+
+    Returns:
+        SHA-256 as 64 hexadecimal digits.
+
+    Raises:
+        InputFileError: The file cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as handle:
+            digest = hashlib.sha256()
+            while block := handle.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise InputFileError(f"cannot read {path}", got=str(error), expected="a readable file", remedy="check the path") from error
+    return digest.hexdigest()
+
+
+def stage_key(parts: Mapping[str, Any]) -> str:
+    """Hash everything that a stage's result depends on.
+
+    Args:
+        parts: JSON-like values, for example ``{"config": section.model_dump(mode="json"), "code": code_hash("processors")}``.
+
+    Returns:
+        32 hexadecimal digits; equal for equal parts, whatever the order of their keys.
+
+    Examples:
+        >>> stage_key({"a": 1, "b": 2}) == stage_key({"b": 2, "a": 1})
+        True
+        >>> stage_key({"a": 1}) == stage_key({"a": 2})
+        False
+    """
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
+
+
+def code_hash(*names: str) -> str:
+    """Hash the Python sources of modules and packages (packages with all they contain).
+
+    Args:
+        names: Importable names, for example ``"processors"``, ``"toolkit.kinematics"``.
+
+    Returns:
+        32 hexadecimal digits.
+
+    Raises:
+        ModuleNotFoundError: A name is not importable.
+
+    Examples:
+        >>> code_hash("toolkit.errors") == code_hash("toolkit.errors") != code_hash("toolkit.units")
+        True
+    """
+    digest = hashlib.sha256()
+    for name in sorted(names):
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
+            msg = f"no module {name!r} to hash"
+            raise ModuleNotFoundError(msg)
+        origin = Path(spec.origin)
+        files = sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
+        for file in files:
+            digest.update(f"{name}:{file.relative_to(origin.parent).as_posix()}\n".encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:32]
