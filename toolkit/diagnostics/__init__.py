@@ -1,0 +1,35 @@
+"""Checks that a ratio estimate can be believed, as frozen results that plots and the report read."""
+
+from toolkit.diagnostics.binning import bin_index, quantile_edges
+from toolkit.diagnostics.calibration import CalibrationCurve, calibration_curve, calibration_from_weights, hypothesis_calibration
+from toolkit.diagnostics.chi2 import ChiSquare, chi_square
+from toolkit.diagnostics.closure import ClosureCheck, ClosureVerdict, closure_verdict, closure_verdicts
+from toolkit.diagnostics.normalisation import Normalisation, normalisation
+from toolkit.diagnostics.observables import Spectrum, spectrum
+from toolkit.diagnostics.reweighting import ReweightingClosure, reweighting_closure
+from toolkit.diagnostics.training import TrainingCurve
+from toolkit.diagnostics.yields import YieldCurve, yield_curve
+
+__all__ = [
+    "CalibrationCurve",
+    "ChiSquare",
+    "ClosureCheck",
+    "ClosureVerdict",
+    "Normalisation",
+    "ReweightingClosure",
+    "Spectrum",
+    "TrainingCurve",
+    "YieldCurve",
+    "bin_index",
+    "calibration_curve",
+    "calibration_from_weights",
+    "chi_square",
+    "closure_verdict",
+    "closure_verdicts",
+    "hypothesis_calibration",
+    "normalisation",
+    "quantile_edges",
+    "reweighting_closure",
+    "spectrum",
+    "yield_curve",
+]

@@ -1,0 +1,83 @@
+"""Bin edges and the bin of each event."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from toolkit.errors import SchemaError, ShapeError
+from toolkit.typing import FloatArray, IntArray
+
+MISSING = -1
+"""Bin index of an event whose value is missing (NaN)."""
+
+
+def bin_index(values: FloatArray, edges: FloatArray) -> IntArray:
+    """Find the bin of each value; underflow joins the first bin, overflow the last.
+
+    Args:
+        values: (n,) values, NaN where missing.
+        edges: (k + 1,) increasing edges; a bin holds its lower edge, the last bin also its upper one.
+
+    Returns:
+        (n,) index from 0 to k - 1, `MISSING` (-1) for NaN.
+
+    Raises:
+        SchemaError: The edges do not increase.
+
+    Examples:
+        >>> import numpy as np
+        >>> bin_index(np.array([-5.0, 0.0, 1.0, 9.0, np.nan]), np.array([0.0, 1.0, 2.0])).tolist()
+        [0, 0, 1, 1, -1]
+    """
+    if edges.ndim != 1 or edges.size < 2 or not (np.diff(edges) > 0).all():
+        raise SchemaError(
+            what="bin edges",
+            got=np.asarray(edges).tolist(),
+            expected="at least two increasing numbers",
+            remedy="sort the edges and drop repeats",
+        )
+    index = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, edges.size - 2).astype(np.int64)
+    return np.where(np.isnan(values), np.int64(MISSING), index)
+
+
+def bin_sums(index: IntArray, n_bins: int, content: FloatArray) -> FloatArray:
+    """Sum `content` (n,) or (n, m) per bin, events of bin -1 left out; returns (n_bins,) or (n_bins, m)."""
+    inside = index >= 0
+    if content.ndim == 1:
+        return np.bincount(index[inside], weights=content[inside], minlength=n_bins).astype(np.float64)
+    return np.stack([bin_sums(index, n_bins, content[:, column]) for column in range(content.shape[1])], axis=1)
+
+
+def quantile_edges(values: FloatArray, weights: FloatArray, *, bins: int) -> FloatArray:
+    """Choose edges that hold equal shares of |weight|; fewer bins where values repeat.
+
+    Args:
+        values: (n,) values; missing ones (NaN) are ignored.
+        weights: (n,) weights of either sign; their absolute value counts.
+        bins: Number of bins wanted.
+
+    Returns:
+        (k + 1,) increasing edges, k <= bins, from the smallest to the largest value.
+
+    Raises:
+        ShapeError: The arrays differ in length.
+        SchemaError: Fewer than two different values carry weight.
+
+    Examples:
+        >>> import numpy as np
+        >>> quantile_edges(np.arange(9.0), np.ones(9), bins=2).tolist()
+        [0.0, 4.0, 8.0]
+    """
+    if values.shape != weights.shape:
+        raise ShapeError(what="quantile_edges weights", got=weights.shape, expected=values.shape, remedy="pass one weight per value")
+    used = np.isfinite(values) & (weights != 0)
+    order = np.argsort(values[used], kind="stable")
+    ordered = values[used][order]
+    if ordered.size == 0 or ordered[0] == ordered[-1]:
+        got = f"{ordered.size} weighted values, all equal" if ordered.size else "no weighted value"
+        raise SchemaError(
+            what="quantile_edges values", got=got, expected="at least two different values", remedy="check the observable and the selection"
+        )
+    share = np.cumsum(np.abs(weights[used][order]))
+    inner = np.searchsorted(share, share[-1] * np.arange(1, bins) / bins)
+    return np.unique(np.concatenate([ordered[:1], ordered[np.minimum(inner, ordered.size - 1)], ordered[-1:]]))

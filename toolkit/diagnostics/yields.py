@@ -1,0 +1,96 @@
+"""Expected events and effective sample size as functions of the parameter of interest.
+
+With interference the yield falls before it rises, so two values of mu share a yield; and events simulated at one
+value inform another one badly. Both are seen here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from toolkit.diagnostics.inputs import process_index
+from toolkit.diagnostics.serialise import jsonable
+from toolkit.errors import ShapeError
+from toolkit.typing import FloatArray
+from toolkit.weights.effective_size import n_eff
+from toolkit.weights.simulation import SimulatedEvents
+
+
+@dataclass(frozen=True, eq=False)
+class YieldCurve:
+    """Yield with its simulation error, and both effective sample sizes, at each value of the parameter.
+
+    `n_eff_kish` = (sum w)^2 / sum w^2; `n_eff_max` = |sum w| / max |w|.
+    """
+
+    name: str
+    parameter: str
+    values: FloatArray
+    expected: FloatArray
+    error: FloatArray
+    n_eff_kish: FloatArray
+    n_eff_max: FloatArray
+    n_events: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all plotted numbers as a JSON object."""
+        names = ("name", "parameter", "values", "expected", "error", "n_eff_kish", "n_eff_max", "n_events")
+        return {name: jsonable(getattr(self, name)) for name in names}
+
+
+def yield_curve(
+    events: SimulatedEvents,
+    values: FloatArray,
+    coefficients: FloatArray,
+    *,
+    name: str = "total",
+    parameter: str = "mu",
+    processes: Sequence[str] | None = None,
+) -> YieldCurve:
+    """Compute yield, simulation error and N_eff at each value of the parameter.
+
+    Args:
+        events: Simulated events with weights (n, n_processes).
+        values: (m,) values of the parameter.
+        coefficients: (m, n_processes) morphing coefficients at those values.
+        name: Name of the curve in legends.
+        parameter: Name of the parameter.
+        processes: The processes that count (for example only the interfering ones); None for all.
+
+    Returns:
+        The curve; errors are those of the simulation, sqrt(sum w^2), not of the counting experiment.
+
+    Raises:
+        ShapeError: `coefficients` is not (m, n_processes).
+        SchemaError: A process is unknown.
+
+    Notes:
+        The benchmarks of an interfering sample are weights of the same events: their sum at a value of mu is taken
+        event by event before squaring. `n_events` counts the events with a non-zero weight under any process used.
+    """
+    expected_shape = (values.size, len(events.processes))
+    if coefficients.shape != expected_shape:
+        raise ShapeError(
+            what="yield_curve coefficients",
+            got=coefficients.shape,
+            expected=expected_shape,
+            remedy="pass one row per parameter value, one column per process",
+        )
+    chosen = np.ones(len(events.processes)) if processes is None else np.zeros(len(events.processes))
+    for process in processes or ():
+        chosen[process_index(events, process)] = 1.0
+    morphed = [events.weights @ (f * chosen) for f in coefficients]
+    return YieldCurve(
+        name=name,
+        parameter=parameter,
+        values=np.array(values, dtype=np.float64),
+        expected=np.array([w.sum() for w in morphed]),
+        error=np.array([np.sqrt(w @ w) for w in morphed]),
+        n_eff_kish=np.array([n_eff(w) for w in morphed]),
+        n_eff_max=np.array([n_eff(w, definition="max") for w in morphed]),
+        n_events=int(np.count_nonzero((events.weights[:, chosen > 0] != 0).any(axis=1))),
+    )
