@@ -31,6 +31,7 @@ class Manifest:
         versions: Toolkit, Python and libraries.
         seeds: Every seed that was used, by name.
         outputs: Files written, relative to the folder, with their SHA-256.
+        stages: Per finished stage, its key and the seconds it took.
     """
 
     config: dict[str, Any]
@@ -39,6 +40,7 @@ class Manifest:
     versions: dict[str, str]
     seeds: dict[str, int]
     outputs: dict[str, str] = field(default_factory=dict)
+    stages: dict[str, dict[str, Any]] = field(default_factory=dict)
     schema: int = SCHEMA
 
 

@@ -242,4 +242,4 @@ def test_manifest_names_inputs_versions_and_seeds(fake: Fake) -> None:
     assert manifest["inputs"]["ggF_S"][0]["sha256"] == "7902699be42c8a8e46fbbb4501726517e86b22c56a189f7625a6da49081b2451"
     assert manifest["seeds"]["ratios"] == 11
     assert {"h4l-toolkit", "python", "numpy"} <= set(manifest["versions"])
-    assert set(manifest["stages"]["b"]["outputs"]) == {"b/number.txt"}
+    assert set(manifest["outputs"]) == {"a/number.txt", "b/number.txt", "c/number.txt"}

@@ -1,0 +1,84 @@
+"""Shows the progress of a run: bars with the time left on a terminal, now and then a line elsewhere."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from toolkit.pipeline import StageOutcome
+
+LINE_INTERVAL_S = 15.0
+
+
+class RichReporter:
+    """Draws what the engine reports.
+
+    Args:
+        console: Where to draw, usually on stderr.
+        quiet: Draw nothing.
+    """
+
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+        self._console = console
+        self._quiet = quiet
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._began: dict[str, float] = {}
+        self._last_line = 0.0
+
+    def stage_started(self, name: str, *, number: int, of: int) -> None:
+        """Announce a stage that runs now."""
+        if not self._quiet:
+            self._console.print(f"[bold][{number}/{of}] {name}[/bold]", highlight=False)
+
+    def stage_ended(self, outcome: StageOutcome) -> None:
+        """Announce what became of a stage."""
+        self.close()
+        if self._quiet:
+            return
+        done = f"done in {outcome.seconds:.1f} s" if outcome.status == "ran" else "unchanged, skipped"
+        self._console.print(f"  {outcome.stage}: {done}", highlight=False)
+
+    def progress(self, label: str, done: float, total: float) -> None:
+        """Show how far a long step is."""
+        if self._quiet:
+            return
+        if self._console.is_terminal:
+            self._draw(label, done, total)
+        else:
+            self._write_line(label, done, total)
+
+    def close(self) -> None:
+        """Stop drawing bars; also called when a run fails."""
+        if self._bars is not None:
+            self._bars.stop()
+        self._bars = None
+        self._tasks.clear()
+        self._began.clear()
+
+    def _draw(self, label: str, done: float, total: float) -> None:
+        if self._bars is None:
+            columns = (
+                TextColumn("  {task.description}"),
+                BarColumn(),
+                TaskProgressColumn(),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+            )
+            self._bars = Progress(*columns, console=self._console)
+            self._bars.start()
+        if label not in self._tasks:
+            self._tasks[label] = self._bars.add_task(label, total=total)
+        self._bars.update(self._tasks[label], completed=done, total=total)
+
+    def _write_line(self, label: str, done: float, total: float) -> None:
+        now = time.monotonic()
+        began = self._began.setdefault(label, now)
+        if now - self._last_line < LINE_INTERVAL_S or not 0 < done < total:
+            return
+        self._last_line = now
+        left = (now - began) * (total - done) / done
+        self._console.print(f"  {label}: {100 * done / total:.0f} %, about {left:.0f} s left", highlight=False)

@@ -1,0 +1,82 @@
+"""The commands that run stages."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from toolkit.cli.failures import explained
+from toolkit.cli.reporter import RichReporter
+from toolkit.cli.tables import comparison_table
+from toolkit.config import Config, load_config
+from toolkit.errors import SchemaError
+from toolkit.pipeline import GRAPH, ExecutorOptions, Plan, StageOutcome, run_pipeline
+
+RESUME_HINT = "Finished stages are kept: run the same command again to go on."
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for.
+
+    Args:
+        out: Output folder; None takes `out/<name of the config>`.
+        data: Folder that replaces `{data}` in the config.
+        first: Run this stage and everything after it again.
+        only: Run this stage alone.
+        executor: Where the ntuples are processed.
+        debug: Show tracebacks.
+        quiet: Show no progress.
+    """
+
+    out: Path | None
+    executor: ExecutorOptions
+    debug: bool
+    quiet: bool
+    data: Path | None = None
+    first: str | None = None
+    only: str | None = None
+
+
+def run_demo(request: Request) -> None:
+    """Run all stages on the example ntuples of the package."""
+    from toolkit.example import demo_config
+
+    run_analysis(demo_config(), request)
+
+
+def run_analysis(config_file: Path, request: Request) -> None:
+    """Run all stages or one, then print the comparison if the report is among them."""
+    with explained(debug=request.debug, resume_hint=RESUME_HINT):
+        if request.only is not None and request.first not in (None, request.only):
+            raise SchemaError(
+                "--from",
+                got=request.first,
+                expected=f"{request.only}, the one stage that this command runs",
+                remedy=f"h4l run {config_file} --from {request.first}",
+            )
+        config = load_config(config_file, data=request.data)
+        plan = Plan(GRAPH, force_from=request.first, only=request.only)
+        _run(config, request.out or Path("out") / config.name, plan, request)
+
+
+def _run(config: Config, out: Path, plan: Plan, request: Request) -> None:
+    reporter = RichReporter(Console(stderr=True), quiet=request.quiet)
+    try:
+        outcomes = run_pipeline(config, out=out, plan=plan, executor=request.executor, reporter=reporter)
+    finally:
+        reporter.close()
+    show_results(out, outcomes)
+
+
+def show_results(out: Path, outcomes: tuple[StageOutcome, ...]) -> None:
+    """Print the comparison table, if a report was part of the run, and where the results are."""
+    console = Console()
+    if outcomes[-1].stage == "report":
+        console.print(comparison_table(json.loads((out / "results.json").read_text(encoding="utf-8"))))
+        console.print(f"report: {out / 'report.html'}", highlight=False, soft_wrap=True)
+    else:
+        console.print(f"results of {outcomes[-1].stage}: {out}", highlight=False, soft_wrap=True)

@@ -1,0 +1,84 @@
+"""The stages of the analysis: what each reads, which part of the config it depends on, which code does the work.
+
+process -> train -> export -> fit -> report
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from toolkit.config import Config
+from toolkit.pipeline.stage import Stage, StageContext
+from toolkit.typing import JsonObject
+
+_STAGES = "toolkit.pipeline.stages"
+
+
+def _deferred(name: str) -> Callable[[StageContext], None]:
+    """Import the module of a stage when it runs, so that a fit does not load torch and a report does not load coffea."""
+
+    def run(context: StageContext) -> None:
+        importlib.import_module(f"{_STAGES}.{name}").run(context)
+
+    return run
+
+
+def _part(*keys: str) -> Callable[[Config], JsonObject]:
+    def part(config: Config) -> JsonObject:
+        document = config.model_dump(mode="json", include=set(keys))
+        for sample in document.get("samples", []):
+            del sample["files"]
+        return document
+
+    return part
+
+
+def input_files(config: Config) -> Mapping[str, Sequence[Path]]:
+    """Return the ntuples of every sample, globs expanded."""
+    inputs = importlib.import_module("processors.inputs")
+    return {sample.name: inputs.expand_files(sample) for sample in config.samples}
+
+
+GRAPH: tuple[Stage, ...] = (
+    Stage(
+        name="process",
+        run=_deferred("process"),
+        modules=(f"{_STAGES}.process",),
+        config_part=_part("luminosity_ifb", "samples", "selection", "observables", "ratios", "histograms"),
+        inputs=input_files,
+        resumable=True,
+        disk_bytes=lambda size: 20_000_000 + size,
+    ),
+    Stage(
+        name="train",
+        run=_deferred("train"),
+        needs=("process",),
+        modules=(f"{_STAGES}.train",),
+        config_part=_part("samples", "morphing", "ratios"),
+        resumable=True,
+    ),
+    Stage(
+        name="export",
+        run=_deferred("export"),
+        needs=("process", "train"),
+        modules=(f"{_STAGES}.export",),
+        config_part=_part("morphing", "ratios"),
+    ),
+    Stage(
+        name="fit",
+        run=_deferred("fit"),
+        needs=("process", "export"),
+        modules=(f"{_STAGES}.fit",),
+        config_part=_part("morphing", "ratios", "parameter", "likelihood", "histograms", "score_histogram"),
+    ),
+    Stage(
+        name="report",
+        run=_deferred("report"),
+        needs=("process", "train", "export", "fit"),
+        modules=(f"{_STAGES}.report",),
+        config_part=_part("name", "luminosity_ifb", "morphing", "ratios", "parameter", "likelihood", "histograms", "score_histogram"),
+    ),
+)
+STAGE_NAMES = tuple(stage.name for stage in GRAPH)
