@@ -1,0 +1,196 @@
+"""The interface that every likelihood has: value, gradient, fit, scan."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
+from toolkit.likelihood.coordinates import nearest_above
+from toolkit.likelihood.minimise import minimise
+from toolkit.likelihood.parameters import Parameter
+from toolkit.likelihood.results import FitResult, Scan
+from toolkit.typing import FloatArray
+
+Point = Mapping[str, float] | Sequence[float] | FloatArray | float
+
+
+class Likelihood(ABC):
+    """Twice a negative log-likelihood as a function of named parameters.
+
+    A parameter point may be given as a mapping by name (missing parameters stay at their starting value), as a
+    sequence in the order of `parameter_names`, or as one number if there is one parameter.
+    """
+
+    @property
+    @abstractmethod
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All parameters, in the order of the parameter axis."""
+
+    @property
+    @abstractmethod
+    def diverging(self) -> frozenset[str]:
+        """Parameters by which the derivative diverges at the lower end of the range (sqrt(mu) at 0)."""
+
+    @abstractmethod
+    def twice_nll_points(self, points: FloatArray) -> FloatArray:
+        """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""
+
+    @abstractmethod
+    def slopes(self, point: FloatArray) -> FloatArray:
+        """Evaluate the derivatives at one point (n_parameters,) where they are finite; returns (n_parameters,)."""
+
+    @property
+    def poi(self) -> str:
+        """The parameter of interest; the first one unless a class knows better."""
+        return self.parameters[0].name
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Names of the parameters, in order."""
+        return tuple(p.name for p in self.parameters)
+
+    def twice_nll(self, parameters: Point) -> float:
+        """Evaluate twice the negative log-likelihood.
+
+        Args:
+            parameters: A parameter point.
+
+        Returns:
+            The value, up to a constant that does not depend on the parameters.
+
+        Raises:
+            PhysicsDomainError: The expected density is not positive at an event or in a bin.
+        """
+        return float(self.twice_nll_points(self.point(parameters)[None, :])[0])
+
+    def gradient(self, parameters: Point) -> FloatArray:
+        """Evaluate the derivative of `twice_nll` by each parameter.
+
+        Args:
+            parameters: A parameter point.
+
+        Returns:
+            Derivatives, (n_parameters,), exact. Where the derivative diverges (by mu at mu = 0) it is infinite,
+            with the sign of the limit from above.
+        """
+        point = self.point(parameters)
+        inside, infinite = point.copy(), np.zeros(len(point), dtype=np.bool_)
+        for k, p in enumerate(self.parameters):
+            if p.name in self.diverging and point[k] == p.low:
+                inside[k] = p.low + nearest_above(p.low) ** 2
+                infinite[k] = True
+        slopes = self.slopes(inside)
+        return np.where(infinite, np.copysign(np.inf, slopes), slopes)
+
+    def fit(self, *, fixed: Mapping[str, float] | None = None) -> FitResult:
+        """Find the global minimum over the allowed range; see `toolkit.likelihood.minimise`.
+
+        Args:
+            fixed: Parameters held at the values given.
+
+        Returns:
+            The fit; read `status` and `advice`.
+        """
+        return minimise(self, fixed=fixed)
+
+    def profile(self, poi: str, value: float, *, start: FloatArray | None = None) -> FitResult:
+        """Minimise over all other parameters at a fixed value of one."""
+        return minimise(self, fixed={poi: value}, starts=None if start is None else [start])
+
+    def fit_near(self, poi: str, value: float, *, fit: FitResult) -> FitResult:
+        """Find the minimum nearest to a value of one parameter, the others starting from an earlier fit."""
+        start = self.point({**fit.parameters, poi: value})
+        profiled = self.profile(poi, value, start=start)
+        return minimise(self, starts=[self.point(profiled.parameters)])
+
+    def scan(self, poi: str, values: ArrayLike, *, fit: FitResult | None = None) -> Scan:
+        """Scan one parameter, the others profiled.
+
+        Args:
+            poi: Name of the parameter.
+            values: Where to evaluate, (n_points,), increasing, inside the allowed range.
+            fit: The global fit, if it is known already.
+
+        Returns:
+            The scan, relative to the global minimum.
+
+        Raises:
+            SchemaError: No such parameter, or values that do not increase.
+            PhysicsDomainError: Values outside the allowed range.
+        """
+        grid = self.scan_values(poi, values)
+        fit = self.fit() if fit is None else fit
+        profiled = self.profile_points(poi, grid, fit=fit)
+        lowest = min(fit.twice_nll, float(profiled.min()))
+        return Scan(values=grid, twice_delta_nll=profiled - lowest, parameter=poi)
+
+    def profile_points(self, poi: str, values: FloatArray, *, fit: FitResult) -> FloatArray:
+        """Evaluate the profiled `twice_nll` at each value of `poi`, (n_points,); sweeps both ways when there is something to profile."""
+        k = self.parameter_names.index(poi)
+        best = np.array([fit.parameters[name] for name in self.parameter_names])
+        if all(p.fixed or p.name == poi for p in self.parameters):
+            points = np.tile(best, (len(values), 1))
+            points[:, k] = values
+            return self.twice_nll_points(points)
+        order = np.argsort(values)
+        begin = int(np.searchsorted(values[order], best[k]))
+        profiled = np.full(len(values), np.inf)
+        for sweep in (order[begin:], order[:begin][::-1], order, order[::-1]):
+            start = best
+            for i in sweep:
+                local = self.profile(poi, float(values[i]), start=start)
+                profiled[i] = min(profiled[i], local.twice_nll)
+                start = np.array([local.parameters[name] for name in self.parameter_names])
+        return profiled
+
+    def point(self, parameters: Point) -> FloatArray:
+        """Turn any form of a parameter point into an array, (n_parameters,)."""
+        names = self.parameter_names
+        if isinstance(parameters, Mapping):
+            unknown = sorted(set(parameters) - set(names))
+            if unknown:
+                what = "parameter point"
+                raise SchemaError(what, got=f"values of {unknown}", expected=f"names among {list(names)}", remedy="correct the name")
+            point = np.array([float(parameters.get(p.name, p.init)) for p in self.parameters])
+        else:
+            point = np.atleast_1d(np.asarray(parameters, dtype=np.float64))
+        if point.shape != (len(names),):
+            what = "parameter point"
+            raise ShapeError(
+                what, got=point.shape, expected=f"({len(names)},), one value for each of {list(names)}", remedy="give a mapping by name"
+            )
+        if not np.all(np.isfinite(point)):
+            what = "parameter point"
+            raise PhysicsDomainError(what, got=dict(zip(names, point.tolist(), strict=True)), expected="finite values")
+        return point
+
+    def scan_values(self, poi: str, values: ArrayLike) -> FloatArray:
+        """Check scan points: a known parameter, increasing values (n_points,), inside the allowed range."""
+        if poi not in self.parameter_names:
+            what = f"scan of {poi!r}"
+            raise SchemaError(
+                what, got=repr(poi), expected=f"one of {list(self.parameter_names)}", remedy="name a parameter of the likelihood"
+            )
+        grid = np.array(values, dtype=np.float64)
+        parameter = self.parameters[self.parameter_names.index(poi)]
+        if grid.ndim != 1 or not len(grid) or np.any(np.diff(grid) <= 0):
+            what = f"scan of {poi!r}"
+            raise SchemaError(
+                what,
+                got=f"array of shape {grid.shape}",
+                expected="increasing values, (n_points,)",
+                remedy="sort the values and drop repetitions",
+            )
+        if not (parameter.low <= grid[0] and grid[-1] <= parameter.high):
+            what = f"scan of {poi!r}"
+            raise PhysicsDomainError(
+                what,
+                got=f"values from {grid[0]:g} to {grid[-1]:g}",
+                expected=f"values in the allowed range [{parameter.low:g}, {parameter.high:g}]",
+                remedy="shorten the scan or widen the range of the parameter",
+            )
+        return grid

@@ -1,0 +1,189 @@
+"""Binned likelihood of a mixture from templates, evaluated by pyhf."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyhf
+from numpy.typing import ArrayLike
+
+from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
+from toolkit.likelihood.base import Likelihood
+from toolkit.likelihood.coefficients import Coefficients, describe_point, diverging_parameters
+from toolkit.likelihood.histfactory import channel_spec, normfactor_name, quiet_schema, workspace_spec
+from toolkit.likelihood.mixture import slope_by_coefficient
+from toolkit.likelihood.parameters import Bounds, Parameter, make_parameters
+from toolkit.typing import FloatArray
+
+
+class BinnedLikelihood(Likelihood):
+    """Poisson likelihood of counts n_b under sum_j f_j(theta) t_jb, as pyhf evaluates it.
+
+    `twice_nll` is pyhf's -2 logpdf, constants included, with the normfactor of each process set to f_j(theta). Counts may be real
+    (Asimov). Templates of interfering processes may be negative as long as the total stays positive.
+
+    Args:
+        templates: Expected events t_jb at f_j = 1, (n_processes, n_bins).
+        data: Observed counts, (n_bins,), >= 0.
+        coefficients: f_j as expressions in the parameters, one per process.
+        parameters: Names of the parameters; the first is the parameter of interest.
+        bounds: Allowed range of each parameter.
+        processes: Names of the processes (default: process_0, ...).
+        init: Starting values (default: 1, moved into the range).
+        channel: Name of the channel.
+        bins: Label of each bin for messages (default: its number).
+
+    Raises:
+        ShapeError: Arrays do not belong together.
+        PhysicsDomainError: NaN, a negative count, or a bin with data in which no process expects events.
+        SchemaError: A coefficient that is not arithmetic, or uses an undefined parameter.
+
+    Examples:
+        >>> likelihood = BinnedLikelihood(templates=[[10.0], [5.0]], data=[12.0], coefficients=("mu", "1"), parameters=("mu",),
+        ...     bounds={"mu": (0.0, 4.0)})
+        >>> round(likelihood.fit().parameters["mu"], 9)
+        0.7
+    """
+
+    def __init__(
+        self,
+        *,
+        templates: ArrayLike,
+        data: ArrayLike,
+        coefficients: Sequence[str],
+        parameters: Sequence[str],
+        bounds: Bounds,
+        processes: Sequence[str] | None = None,
+        init: Mapping[str, float] | None = None,
+        channel: str = "channel",
+        bins: Sequence[str] | None = None,
+    ) -> None:
+        self._parameters = make_parameters(parameters, bounds, init)
+        self.coefficients = Coefficients.parse(coefficients, self.parameter_names)
+        self.templates = np.array(templates, dtype=np.float64)
+        self.data = np.array(data, dtype=np.float64)
+        if self.templates.ndim != 2 or self.data.shape != self.templates.shape[1:] or not self.data.size:
+            what = "templates and data"
+            raise ShapeError(what, got=f"{self.templates.shape} and {self.data.shape}", expected="(n_processes, n_bins) and (n_bins,)")
+        if len(self.coefficients.expressions) != len(self.templates):
+            what = "coefficients"
+            raise ShapeError(
+                what,
+                got=f"{len(self.coefficients.expressions)} expressions",
+                expected=f"one for each of the {len(self.templates)} templates",
+            )
+        self.processes = tuple(processes) if processes is not None else tuple(f"process_{j}" for j in range(len(self.templates)))
+        if len(set(self.processes)) != len(self.templates):
+            what = "processes"
+            raise SchemaError(what, got=list(self.processes), expected=f"{len(self.templates)} different names")
+        self.channel = channel
+        self.bins = tuple(bins) if bins is not None else tuple(str(b) for b in range(len(self.data)))
+        self._check_content()
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All parameters, in order."""
+        return self._parameters
+
+    @cached_property
+    def diverging(self) -> frozenset[str]:
+        """Parameters by which a coefficient's derivative diverges at the lower end of the range."""
+        return diverging_parameters(self.coefficients, self._parameters)
+
+    @cached_property
+    def model(self) -> pyhf.Model:
+        """The pyhf model whose parameters are the normfactors."""
+        with quiet_schema():
+            return pyhf.Model({"channels": [self._channel()]}, poi_name=None)
+
+    def expected(self, parameters: Mapping[str, float]) -> FloatArray:
+        """Return the expected events per bin, (n_bins,)."""
+        return np.asarray(self.coefficients.values(self.point(parameters)[None, :])[0] @ self.templates)
+
+    def twice_nll_points(self, points: FloatArray) -> FloatArray:
+        """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""
+        f = self.coefficients.values(points)
+        self._check_expected(f, points)
+        order = [self.processes.index(name.removeprefix(normfactor_name(""))) for name in self.model.config.par_names]
+        return np.array([-2.0 * float(self.model.logpdf(row[order], self.data)[0]) for row in f])
+
+    def slopes(self, point: FloatArray) -> FloatArray:
+        """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
+        f = self.coefficients.values(point[None, :])
+        self._check_expected(f, point[None, :])
+        filled = np.any(self.templates != 0.0, axis=0)
+        by_coefficient = slope_by_coefficient(self.templates.T[filled], self.data[filled], self.templates.sum(axis=1), f[0])
+        return np.asarray(self.coefficients.jacobian(point[None, :])[0] @ by_coefficient)
+
+    def with_data(self, data: ArrayLike) -> BinnedLikelihood:
+        """Return the likelihood of the same templates with other counts, (n_bins,)."""
+        clone = object.__new__(BinnedLikelihood)
+        clone.__dict__.update(self.__dict__)
+        clone.data = np.array(data, dtype=np.float64)
+        if clone.data.shape != self.data.shape:
+            what = "data"
+            raise ShapeError(what, got=clone.data.shape, expected=self.data.shape)
+        clone._check_content()
+        return clone
+
+    def to_pyhf(self) -> dict[str, Any]:
+        """Write a document that validates with pyhf's workspace schema.
+
+        Returns:
+            The workspace. It has one normfactor `coefficient_<process>` per process and no parameter of interest; with the
+            normfactors at f_j(theta) pyhf's likelihood is this one.
+        """
+        low_high = self._coefficient_ranges()
+        return workspace_spec([self._channel()], [(self.channel, self.data)], measurement=self.channel, coefficients=low_high)
+
+    def _channel(self) -> dict[str, Any]:
+        return channel_spec(self.channel, processes=self.processes, templates=self.templates)
+
+    def _coefficient_ranges(self) -> dict[str, tuple[float, float, float]]:
+        init = np.array([[p.init for p in self._parameters]])
+        points = [init[0]]
+        for k, p in enumerate(self._parameters):
+            grid = np.linspace(p.low, p.high, 101) if np.isfinite(p.high - p.low) else np.array([p.init])
+            points += [np.where(np.arange(init.shape[1]) == k, x, init[0]) for x in grid]
+        f = self.coefficients.values(np.array(points))
+        low, high = np.minimum(f.min(axis=0), -10.0), np.maximum(f.max(axis=0), 10.0)
+        return {name: (float(f[0, j]), float(low[j]), float(high[j])) for j, name in enumerate(self.processes)}
+
+    def _check_content(self) -> None:
+        for name, array in (("template", self.templates), ("data", self.data)):
+            if not np.all(np.isfinite(array)):
+                bin_ = int(np.argwhere(~np.isfinite(array))[0][-1])
+                what = f"{name} of channel {self.channel!r}, bin {self.bins[bin_]}"
+                raise PhysicsDomainError(what, got="NaN or infinite", expected="finite numbers", remedy="find the bad weights")
+        if np.any(self.data < 0.0):
+            bin_ = int(np.argmin(self.data))
+            what = f"data of channel {self.channel!r}, bin {self.bins[bin_]}"
+            raise PhysicsDomainError(what, got=float(self.data[bin_]), expected=">= 0", remedy="merge bins until every count is positive")
+        empty = np.all(self.templates == 0.0, axis=0) & (self.data > 0.0)
+        if empty.any():
+            bin_ = int(np.argmax(empty))
+            what = f"channel {self.channel!r}, bin {self.bins[bin_]}"
+            raise PhysicsDomainError(
+                what,
+                got=f"{self.data[bin_]:g} observed, 0 expected by every process",
+                expected="templates that fill the bin",
+                remedy="merge the bin with a neighbour",
+            )
+
+    def _check_expected(self, f: FloatArray, points: FloatArray) -> None:
+        """Refuse a total that is not positive, except in bins that are empty in every process and in the data."""
+        total = f @ self.templates
+        bad = ~(total > 0.0) & np.any(self.templates != 0.0, axis=0)
+        if bad.any():
+            point, bin_ = np.argwhere(bad)[0]
+            where = describe_point(self.parameter_names, points[point])
+            what = f"expected events in channel {self.channel!r}, bin {self.bins[bin_]}, at {where}"
+            raise PhysicsDomainError(
+                what,
+                got=float(total[point, bin_]),
+                expected="> 0",
+                remedy="merge the bin with a neighbour or restrict the range of the parameters",
+            )

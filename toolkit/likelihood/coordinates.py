@@ -1,0 +1,152 @@
+"""Coordinates in which a likelihood with sqrt(mu) is smooth down to the boundary.
+
+With interference every density contains sqrt(mu), so the derivative by mu diverges at mu = 0 while the derivative by
+t = sqrt(mu) is finite there. A fit therefore moves in t wherever a coefficient's derivative diverges at the lower end
+of the range: mu = low + t^2. All other parameters are their own coordinate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.errors import SchemaError
+from toolkit.likelihood.parameters import Parameter
+from toolkit.typing import FloatArray
+
+
+class Objective(Protocol):
+    """What a fit needs to know of a likelihood."""
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All parameters, in the order of the parameter axis."""
+        ...
+
+    @property
+    def poi(self) -> str:
+        """The parameter of interest: the one in which several minima are looked for."""
+        ...
+
+    @property
+    def diverging(self) -> frozenset[str]:
+        """Parameters whose derivative diverges at the lower end of their range."""
+        ...
+
+    def twice_nll_points(self, points: FloatArray) -> FloatArray:
+        """Evaluate at points (n_points, n_parameters)."""
+        ...
+
+    def slopes(self, point: FloatArray) -> FloatArray:
+        """Evaluate the derivatives at one point (n_parameters,) inside the range."""
+        ...
+
+
+def nearest_above(low: float) -> float:
+    """Return a t > 0 so small that low + t^2 stands for the limit from above."""
+    return max(1e-12, 4.0 * float(np.sqrt(np.finfo(np.float64).eps * abs(low))))
+
+
+@dataclass
+class FreeCoordinates:
+    """The free parameters of a likelihood in smooth coordinates, with counted evaluations.
+
+    Attributes:
+        objective: The likelihood.
+        base: Values of all parameters, those of the fixed ones final.
+        free: Indices of the free parameters.
+        root: Per free parameter, whether its coordinate is the root of its distance to the lower end.
+        low: Lower ends in the coordinates, (n_free,).
+        high: Upper ends in the coordinates, (n_free,).
+        offset: Constant subtracted from the objective, so that a minimiser sees small numbers.
+        n_evaluations: How many parameter points were evaluated.
+    """
+
+    objective: Objective
+    base: FloatArray
+    free: NDArray[np.intp]
+    root: NDArray[np.bool_]
+    low: FloatArray
+    high: FloatArray
+    offset: float = 0.0
+    n_evaluations: int = 0
+
+    @classmethod
+    def of(cls, objective: Objective, fixed: Mapping[str, float]) -> FreeCoordinates:
+        """Set up the coordinates; `fixed` parameters stay at the values given."""
+        parameters = objective.parameters
+        unknown = sorted(set(fixed) - {p.name for p in parameters})
+        if unknown:
+            what = "fixed parameters"
+            raise SchemaError(what, got=unknown, expected=f"names among {[p.name for p in parameters]}", remedy="correct the name")
+        base = np.array([float(fixed.get(p.name, p.init)) for p in parameters])
+        free = np.array([k for k, p in enumerate(parameters) if p.name not in fixed and not p.fixed], dtype=np.intp)
+        root = np.array([parameters[k].name in objective.diverging for k in free], dtype=np.bool_)
+        shift = np.array([parameters[k].low for k in free], dtype=np.float64)
+        top = np.array([parameters[k].high for k in free], dtype=np.float64)
+        low = np.where(root, 0.0, shift)
+        high = top.copy()
+        high[root] = np.sqrt(top[root] - shift[root])
+        coordinates = cls(objective=objective, base=base, free=free, root=root, low=low, high=high)
+        coordinates.offset = float(coordinates.values(coordinates.inward(base[free])[None, :])[0])
+        return coordinates
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the free parameters."""
+        return [self.objective.parameters[k].name for k in self.free]
+
+    @property
+    def _shift(self) -> FloatArray:
+        return np.array([self.objective.parameters[k].low for k in self.free])
+
+    def inward(self, values: FloatArray) -> FloatArray:
+        """Turn parameter values (..., n_free) into coordinates."""
+        out = np.array(values, dtype=np.float64)
+        out[..., self.root] = np.sqrt(np.maximum(out[..., self.root] - self._shift[self.root], 0.0))
+        return out
+
+    def outward(self, coordinates: FloatArray) -> FloatArray:
+        """Turn coordinates (..., n_free) into parameter values."""
+        out = np.array(coordinates, dtype=np.float64)
+        out[..., self.root] = self._shift[self.root] + out[..., self.root] ** 2
+        return out
+
+    def points(self, coordinates: FloatArray) -> FloatArray:
+        """Turn coordinates (n_points, n_free) into full parameter points (n_points, n_parameters)."""
+        full = np.tile(self.base, (len(coordinates), 1))
+        full[:, self.free] = self.outward(coordinates)
+        return full
+
+    def values(self, coordinates: FloatArray) -> FloatArray:
+        """Evaluate the objective less the offset at coordinates (n_points, n_free)."""
+        self.n_evaluations += len(coordinates)
+        return self.objective.twice_nll_points(self.points(coordinates)) - self.offset
+
+    def value(self, coordinates: FloatArray) -> float:
+        """Evaluate the objective less the offset at one set of coordinates."""
+        return float(self.values(np.asarray(coordinates)[None, :])[0])
+
+    def gradient(self, coordinates: FloatArray) -> FloatArray:
+        """Evaluate the derivatives by the coordinates; at t = 0 the limit from above."""
+        self.n_evaluations += 1
+        inside = np.array(coordinates, dtype=np.float64)
+        for k in np.flatnonzero(self.root):
+            inside[k] = max(inside[k], nearest_above(self._shift[k]))
+        slopes = self.objective.slopes(self.points(inside[None, :])[0])[self.free]
+        return np.where(self.root, 2.0 * inside * slopes, slopes)
+
+    def widths(self) -> FloatArray:
+        """Return the length of each range, 1 where it is not finite."""
+        width = self.high - self.low
+        return np.where(np.isfinite(width), width, 1.0)
+
+    def grid(self, name: str, values: Sequence[float] | FloatArray) -> FloatArray:
+        """Return coordinates (n, n_free) in which `name` takes coordinate values and the others stay at their start."""
+        out = np.tile(self.inward(self.base[self.free]), (len(values), 1))
+        out[:, self.names.index(name)] = values
+        return out

@@ -1,0 +1,105 @@
+"""Confidence intervals from a scan: lists of disjoint pieces, because interference makes them so.
+
+What to use when: with a callable the ends are found by root finding to 1e-9 of the range, and dips or bumps between the scan
+points that cross the threshold are found too; without one the ends are interpolated between scan points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+from scipy.optimize import brentq, minimize_scalar
+
+from toolkit.errors import SchemaError
+from toolkit.likelihood.results import Interval, Scan
+from toolkit.typing import FloatArray
+
+Curve = Callable[[float], float]
+
+THRESHOLD_68 = 1.0
+"""twice_delta_nll of 68.27 % for one parameter (Wilks)."""
+THRESHOLD_95 = 3.841458820694124
+"""twice_delta_nll of 95 % for one parameter (Wilks)."""
+
+
+def find_intervals(scan: Scan, *, threshold: float, bounds: tuple[float, float], curve: Curve | None = None) -> tuple[Interval, ...]:
+    """Find where twice_delta_nll <= threshold.
+
+    Args:
+        scan: The scan; the more points, the finer the structure that is found.
+        threshold: Value of twice_delta_nll at the ends.
+        bounds: Allowed range of the parameter; an interval that reaches it is marked.
+        curve: twice_delta_nll as a function of the parameter, for ends that do not depend on the scan's step.
+
+    Returns:
+        Pieces in increasing order; empty if the curve stays above the threshold everywhere.
+
+    Raises:
+        SchemaError: The threshold is not positive or the scan has fewer than two points.
+
+    Examples:
+        >>> x = np.linspace(0.0, 3.0, 31)
+        >>> find_intervals(Scan(values=x, twice_delta_nll=(x - 1) ** 2), threshold=1.0, bounds=(0.0, 3.0), curve=lambda v: (v - 1) ** 2)
+        (Interval(low=0.0, high=2.0, at_boundary=True),)
+    """
+    if not threshold > 0.0 or len(scan.values) < 2:
+        what = "interval"
+        raise SchemaError(
+            what, got=f"threshold {threshold}, {len(scan.values)} scan points", expected="a threshold > 0 and at least two points"
+        )
+    values, heights = scan.values, scan.twice_delta_nll - threshold
+    if curve is not None:
+        values, heights = _with_extrema(values, heights, lambda v: curve(v) - threshold)
+    inside = heights <= 0.0
+    pieces, low = [], float(values[0]) if inside[0] else None
+    for i, (a, b) in enumerate(pairwise(range(len(values)))):
+        if inside[a] == inside[b]:
+            continue
+        end = _crossing(values, heights, i, curve, threshold)
+        if inside[b]:
+            low = end
+        elif low is not None:
+            pieces.append((low, end))
+            low = None
+    if low is not None:
+        pieces.append((low, float(values[-1])))
+    return tuple(Interval(low=a, high=b, at_boundary=_reaches(a, b, bounds)) for a, b in pieces)
+
+
+def _with_extrema(values: FloatArray, heights: FloatArray, curve: Curve) -> tuple[FloatArray, FloatArray]:
+    """Add the minimum (maximum) near a scan point that is a local minimum above (maximum below) the threshold."""
+    added: list[tuple[float, float]] = []
+    for i in range(len(values)):
+        left, right = max(i - 1, 0), min(i + 1, len(values) - 1)
+        around = (heights[left], heights[right])
+        sign = 1.0 if heights[i] > 0.0 else -1.0
+        if sign * heights[i] > min(sign * h for h in around):
+            continue
+        steepest = max(abs(h - heights[i]) for h in around)
+        if abs(heights[i]) > 2.0 * steepest + 1e-12:
+            continue
+        best = minimize_scalar(lambda v, s=sign: s * curve(v), bounds=(values[left], values[right]), method="bounded")
+        if sign * curve(best.x) < 0.0:
+            added.append((float(best.x), sign * float(best.fun)))
+    if not added:
+        return values, heights
+    all_values = np.concatenate([values, [a for a, _ in added]])
+    all_heights = np.concatenate([heights, [h for _, h in added]])
+    order = np.argsort(all_values, kind="stable")
+    return all_values[order], all_heights[order]
+
+
+def _crossing(values: FloatArray, heights: FloatArray, i: int, curve: Curve | None, threshold: float) -> float:
+    a, b, ha, hb = float(values[i]), float(values[i + 1]), float(heights[i]), float(heights[i + 1])
+    if curve is not None:
+        ga, gb = curve(a) - threshold, curve(b) - threshold
+        if ga * gb < 0.0:
+            return float(brentq(lambda v: curve(v) - threshold, a, b, xtol=1e-12 + 1e-10 * abs(b - a)))
+    return a + (b - a) * ha / (ha - hb)
+
+
+def _reaches(low: float, high: float, bounds: tuple[float, float]) -> bool:
+    margin = 1e-9 * max(bounds[1] - bounds[0], 1e-300) if np.all(np.isfinite(bounds)) else 0.0
+    return low <= bounds[0] + margin or high >= bounds[1] - margin

@@ -1,0 +1,72 @@
+"""One method's measurement: global fit, scan, intervals, test statistic at zero."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from toolkit.errors import PhysicsDomainError
+from toolkit.likelihood.base import Likelihood
+from toolkit.likelihood.intervals import THRESHOLD_68, THRESHOLD_95, find_intervals
+from toolkit.likelihood.minimise import EQUAL
+from toolkit.likelihood.results import MethodResult, Scan
+
+
+def measure(likelihood: Likelihood, *, method: str, values: ArrayLike, poi: str | None = None, truth: float | None = None) -> MethodResult:
+    """Fit, scan and find intervals.
+
+    Args:
+        likelihood: Any likelihood.
+        method: Name of the method in the result.
+        values: Scan points of the parameter of interest, (n_points,), increasing.
+        poi: Parameter of interest; the likelihood's own if not given.
+        truth: Value in the Asimov set, if there is one: checked to be inside the allowed range.
+
+    Returns:
+        The result. Intervals lie inside the scanned range; `at_boundary` says that one reaches its edge.
+
+    Raises:
+        PhysicsDomainError: The truth is outside the allowed range, or the density is not positive somewhere.
+    """
+    poi = likelihood.poi if poi is None else poi
+    grid = likelihood.scan_values(poi, values)
+    parameter = likelihood.parameters[likelihood.parameter_names.index(poi)]
+    if truth is not None and not parameter.low <= truth <= parameter.high:
+        what = f"range of {poi!r}"
+        raise PhysicsDomainError(
+            what,
+            got=f"[{parameter.low:g}, {parameter.high:g}]",
+            expected=f"a range that contains the truth {truth:g}",
+            remedy="widen the range or move the truth",
+        )
+    fit = likelihood.fit()
+    profiled = likelihood.profile_points(poi, grid, fit=fit)
+    if profiled.min() < fit.twice_nll - EQUAL:
+        fit = likelihood.fit_near(poi, float(grid[np.argmin(profiled)]), fit=fit)
+    lowest = min(fit.twice_nll, float(profiled.min()))
+
+    def curve(value: float) -> float:
+        return float(likelihood.profile_points(poi, np.array([value]), fit=fit)[0]) - lowest
+
+    scan = Scan(values=grid, twice_delta_nll=profiled - lowest, parameter=poi)
+    with_best = _including(scan, fit.parameters[poi], fit.twice_nll - lowest)
+    edges = (max(parameter.low, float(grid[0])), min(parameter.high, float(grid[-1])))
+    return MethodResult(
+        method=method,
+        mu_hat=fit.parameters[poi],
+        twice_nll_at_0=max(curve(0.0), 0.0) if parameter.low <= 0.0 <= parameter.high else None,
+        interval_68=find_intervals(with_best, threshold=THRESHOLD_68, bounds=edges, curve=curve),
+        interval_95=find_intervals(with_best, threshold=THRESHOLD_95, bounds=edges, curve=curve),
+        scan=scan,
+        fit=fit,
+    )
+
+
+def _including(scan: Scan, value: float, height: float) -> Scan:
+    """Add the best fit to the scan points, so that an interval narrower than the step is not lost."""
+    if not scan.values[0] < value < scan.values[-1] or value in scan.values:
+        return scan
+    k = int(np.searchsorted(scan.values, value))
+    return Scan(
+        values=np.insert(scan.values, k, value), twice_delta_nll=np.insert(scan.twice_delta_nll, k, height), parameter=scan.parameter
+    )

@@ -1,0 +1,269 @@
+"""Global minimum of a likelihood that may have several.
+
+What to use when: `Likelihood.fit()` for a best fit; `minimise(..., fixed=...)` for a conditional one. With interference the
+yield is the same at two signal strengths, so two minima are normal: the range of the parameter of interest is scanned first,
+MIGRAD (exact gradients, constant offset subtracted) starts from every minimum of that scan, Newton steps polish the result,
+and the edges of the range are compared explicitly, because MIGRAD's own treatment of limits stalls there. The outcome is data,
+never an exception.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from iminuit import Minuit
+from numpy.typing import NDArray
+
+from toolkit.likelihood.coordinates import FreeCoordinates, Objective
+from toolkit.likelihood.results import FitResult, Minimum, Status
+from toolkit.typing import FloatArray
+
+GRID_POINTS = 61
+MAX_STARTS = 6
+EQUAL = 1e-7
+"""Two minima are equally good if their twice_nll differ by less."""
+CLOSE = 1e-3
+"""Two solutions are one minimum if they are closer than this fraction of every range."""
+CONVERGED_EDM = 1e-4
+
+
+def minimise(objective: Objective, *, fixed: Mapping[str, float] | None = None, starts: Sequence[FloatArray] | None = None) -> FitResult:
+    """Minimise twice the negative log-likelihood over the allowed range.
+
+    Args:
+        objective: The likelihood.
+        fixed: Parameters held at the values given.
+        starts: Full parameter points (n_parameters,) to start from instead of the automatic ones.
+
+    Returns:
+        The fit. Of minima that are equally good within 1e-7 the one nearest to the starting value of the parameter of
+        interest is reported, and `advice` names the others.
+
+    Raises:
+        SchemaError: A fixed parameter is not known.
+        PhysicsDomainError: The density is not positive somewhere in the allowed range.
+    """
+    space = FreeCoordinates.of(objective, fixed or {})
+    if not len(space.free):
+        return _without_freedom(space)
+    given = [space.inward(np.asarray(s, dtype=np.float64)[space.free]) for s in starts or ()]
+    begin = given or automatic_starts(space)
+    found = [_descend(space, start) for start in begin]
+    minima = _distinct(space, found)
+    best = _preferred(space, minima)
+    return _result(space, best, [best, *(m for m in minima if m is not best)])
+
+
+def automatic_starts(space: FreeCoordinates) -> list[FloatArray]:
+    """Choose starting coordinates: the initial point and the minima of a scan of the parameter of interest, edges included."""
+    start = np.clip(space.inward(space.base[space.free]), space.low, space.high)
+    poi = space.objective.poi
+    if poi not in space.names:
+        return [start]
+    k = space.names.index(poi)
+    low, high = space.low[k], space.high[k]
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return [start]
+    grid = space.grid(poi, np.linspace(low, high, GRID_POINTS))
+    values = space.values(grid)
+    padded = np.concatenate([[np.inf], values, [np.inf]])
+    lowest = np.flatnonzero((values <= padded[:-2]) & (values <= padded[2:]))
+    lowest = lowest[np.argsort(values[lowest], kind="stable")][:MAX_STARTS]
+    starts = [grid[i] for i in lowest]
+    if len(space.free) > 1:
+        starts += [start, grid[GRID_POINTS // 5], grid[4 * GRID_POINTS // 5]]
+    return starts
+
+
+def _descend(space: FreeCoordinates, start: FloatArray) -> FloatArray:
+    """Find the local minimum that belongs to a start, on the edges of the range too."""
+    inside = _pull_inside(space, start)
+    minuit = Minuit(space.value, inside, grad=space.gradient, name=space.names)
+    minuit.errordef = Minuit.LEAST_SQUARES
+    minuit.strategy = 0
+    minuit.tol = 1e-3
+    minuit.limits = [_limit(a, b) for a, b in zip(space.low, space.high, strict=True)]
+    minuit.errors = [0.05 * w for w in space.widths()]
+    minuit.migrad(ncall=2000 + 200 * len(space.free))
+    solution = _newton(space, np.clip(np.array(minuit.values, dtype=np.float64), space.low, space.high))
+    return _compare_with_edges(space, solution, start)
+
+
+def _newton(space: FreeCoordinates, solution: FloatArray, steps: int = 6) -> FloatArray:
+    """Polish an interior solution; coordinates on an edge with the gradient pointing outwards stay there."""
+    value = space.value(solution)
+    for _ in range(steps):
+        gradient = space.gradient(solution)
+        active = _interior(space, solution, gradient)
+        if not active.any():
+            break
+        hessian = curvature(space, solution, active)
+        try:
+            step = -np.linalg.solve(hessian, gradient[active])
+        except np.linalg.LinAlgError:
+            break
+        trial = solution.copy()
+        trial[active] += step
+        trial = np.clip(trial, space.low, space.high)
+        moved = np.abs(trial - solution) / space.widths()
+        if moved.max() < 1e-13 or not np.all(np.isfinite(trial)):
+            break
+        new = space.value(trial)
+        if new > value + 1e-9:
+            break
+        solution, value = trial, min(new, value)
+        if moved.max() < 1e-10:
+            break
+    return solution
+
+
+def _compare_with_edges(space: FreeCoordinates, solution: FloatArray, start: FloatArray) -> FloatArray:
+    """Take the edge of a range instead of a solution that stopped just short of it, or of one that began on it."""
+    value = space.value(solution)
+    for k, (low, high) in enumerate(zip(space.low, space.high, strict=True)):
+        for edge in (low, high):
+            near = abs(solution[k] - edge) < 0.02 * space.widths()[k] or start[k] == edge
+            if not math.isfinite(edge) or not near or solution[k] == edge:
+                continue
+            trial = solution.copy()
+            trial[k] = edge
+            if _points_outward(space, trial, k):
+                trial = _newton(space, trial)
+                new = space.value(trial)
+                if new < value + EQUAL:
+                    solution, value = trial, new
+    return solution
+
+
+def _points_outward(space: FreeCoordinates, at: FloatArray, k: int) -> bool:
+    """Whether descending from an edge would leave the range."""
+    slope = float(space.gradient(at)[k])
+    return slope >= 0.0 if at[k] == space.low[k] else slope <= 0.0
+
+
+def _interior(space: FreeCoordinates, at: FloatArray, gradient: FloatArray) -> NDArray[np.bool_]:
+    held = ((at <= space.low) & (gradient >= 0.0)) | ((at >= space.high) & (gradient <= 0.0))
+    return np.asarray(~held)
+
+
+def curvature(space: FreeCoordinates, at: FloatArray, active: NDArray[np.bool_]) -> FloatArray:
+    """Differentiate the exact gradient (central, one-sided at an edge): Hessian of the active coordinates.
+
+    Args:
+        space: Coordinates.
+        at: Where, (n_free,).
+        active: Which coordinates, (n_free,).
+
+    Returns:
+        Symmetric matrix, (n_active, n_active).
+    """
+    indices = np.flatnonzero(active)
+    rows = []
+    for k in indices:
+        step = 1e-4 * max(min(space.widths()[k], 10.0), 1e-8)
+        up, down = at.copy(), at.copy()
+        up[k] = min(at[k] + step, space.high[k])
+        down[k] = max(at[k] - step, space.low[k])
+        rows.append(((space.gradient(up) - space.gradient(down)) / (up[k] - down[k]))[indices])
+    matrix = np.array(rows)
+    return np.asarray(0.5 * (matrix + matrix.T))
+
+
+def _pull_inside(space: FreeCoordinates, start: FloatArray) -> FloatArray:
+    margin = 0.01 * space.widths()
+    return np.clip(start, space.low + margin, space.high - margin)
+
+
+def _limit(low: float, high: float) -> tuple[float | None, float | None]:
+    return (low if math.isfinite(low) else None, high if math.isfinite(high) else None)
+
+
+def _distinct(space: FreeCoordinates, found: Sequence[FloatArray]) -> list[FloatArray]:
+    """Sort solutions by value and drop repetitions."""
+    kept: list[FloatArray] = []
+    for solution in sorted(found, key=space.value):
+        if all(np.any(np.abs(solution - other) > CLOSE * space.widths()) for other in kept):
+            kept.append(solution)
+    return kept
+
+
+def _preferred(space: FreeCoordinates, minima: Sequence[FloatArray]) -> FloatArray:
+    best = space.value(minima[0])
+    equal = [m for m in minima if space.value(m) <= best + EQUAL]
+    start = space.inward(space.base[space.free])
+    k = space.names.index(space.objective.poi) if space.objective.poi in space.names else 0
+    return min(equal, key=lambda m: abs(m[k] - start[k]))
+
+
+def _result(space: FreeCoordinates, best: FloatArray, minima: Sequence[FloatArray]) -> FitResult:
+    gradient = space.gradient(best)
+    active = _interior(space, best, gradient)
+    errors, edm = dict.fromkeys((p.name for p in space.objective.parameters), math.nan), 0.0
+    if active.any():
+        hessian = curvature(space, best, active)
+        try:
+            covariance = 2.0 * np.linalg.inv(hessian)
+            edm = float(0.25 * gradient[active] @ covariance @ gradient[active])
+        except np.linalg.LinAlgError:
+            covariance, edm = np.full(hessian.shape, np.nan), math.inf
+        scale = np.where(space.root, 2.0 * best, 1.0)[active]
+        with np.errstate(invalid="ignore"):
+            sigma = np.sqrt(np.diag(covariance)) * scale
+        names = [n for n, a in zip(space.names, active, strict=True) if a]
+        errors.update({name: float(s) for name, s in zip(names, sigma, strict=True) if s > 0})
+    listed = tuple(Minimum(parameters=_named(space, m), twice_nll=space.value(m) + space.offset) for m in minima)
+    status, advice = _diagnose(space, best, listed, edm)
+    return FitResult(
+        parameters=listed[0].parameters,
+        errors=errors,
+        twice_nll=listed[0].twice_nll,
+        status=status,
+        advice=advice,
+        minima=listed,
+        edm=edm,
+        n_evaluations=space.n_evaluations,
+    )
+
+
+def _diagnose(space: FreeCoordinates, best: FloatArray, minima: Sequence[Minimum], edm: float) -> tuple[Status, str]:
+    advice = []
+    status: Status = "converged"
+    edges = [n for n, x, a, b in zip(space.names, best, space.low, space.high, strict=True) if x in (a, b)]
+    if edges:
+        status = "at_boundary"
+        advice.append(f"{', '.join(edges)} at the edge of the allowed range: quote an interval, and check that the range is meant")
+    if not 0.0 <= edm <= CONVERGED_EDM:
+        status = "not_converged"
+        advice.append(
+            f"the distance to the minimum is {edm:.3g}, wanted is below {CONVERGED_EDM:g}: scan the parameters, narrow their ranges"
+        )
+    others = [m for m in minima[1:] if m.twice_nll - minima[0].twice_nll < 4.0]
+    poi = space.objective.poi
+    if others and poi in space.names:
+        shown = ", ".join(
+            f"{poi} = {m.parameters[poi]:.4g} (twice_delta_nll {max(m.twice_nll - minima[0].twice_nll, 0.0):.2g})" for m in others
+        )
+        advice.append(f"another minimum at {shown}: quote intervals from the scan, not a symmetric error")
+    return status, "; ".join(advice)
+
+
+def _named(space: FreeCoordinates, solution: FloatArray) -> dict[str, float]:
+    point = space.points(solution[None, :])[0]
+    return {p.name: float(x) for p, x in zip(space.objective.parameters, point, strict=True)}
+
+
+def _without_freedom(space: FreeCoordinates) -> FitResult:
+    parameters = {p.name: float(x) for p, x in zip(space.objective.parameters, space.base, strict=True)}
+    minimum = Minimum(parameters=parameters, twice_nll=space.offset)
+    return FitResult(
+        parameters=parameters,
+        errors=dict.fromkeys(parameters, math.nan),
+        twice_nll=space.offset,
+        status="converged",
+        advice="no parameter is free",
+        minima=(minimum,),
+        edm=0.0,
+        n_evaluations=space.n_evaluations,
+    )

@@ -1,0 +1,299 @@
+"""Results of fits, scans and closure tests, and their JSON form (contract: results.json)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from toolkit.errors import SchemaError, ShapeError
+from toolkit.typing import FloatArray
+
+Status = Literal["converged", "at_boundary", "not_converged"]
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """A local minimum of twice the negative log-likelihood."""
+
+    parameters: dict[str, float]
+    twice_nll: float
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """Outcome of a fit: data, whatever happened; read `status` and `advice`.
+
+    Attributes:
+        parameters: Best-fit values.
+        errors: Symmetric errors from the curvature; NaN where the parameter is fixed or at a boundary.
+        twice_nll: Value at the best fit, with the constant of the likelihood's own `twice_nll`.
+        status: "converged"; "at_boundary", a free parameter sits on the edge of its range; "not_converged".
+        advice: What to do about the status, or about other minima; empty if there is nothing to say.
+        minima: All local minima that were found, best first.
+        edm: Estimated vertical distance to the minimum, in units of `twice_nll`.
+        n_evaluations: Number of parameter points at which the likelihood or its gradient was evaluated.
+    """
+
+    parameters: dict[str, float]
+    errors: dict[str, float]
+    twice_nll: float
+    status: Status
+    advice: str
+    minima: tuple[Minimum, ...]
+    edm: float
+    n_evaluations: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form; NaN becomes null."""
+        return {
+            "parameters": dict(self.parameters),
+            "errors": {k: _number(v) for k, v in self.errors.items()},
+            "twice_nll": self.twice_nll,
+            "status": self.status,
+            "advice": self.advice,
+            "minima": [{"parameters": dict(m.parameters), "twice_nll": m.twice_nll} for m in self.minima],
+            "edm": _number(self.edm),
+            "n_evaluations": self.n_evaluations,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> FitResult:
+        """Read what `to_json` wrote."""
+        d = _mapping(document, "fit", ("parameters", "errors", "twice_nll", "status", "advice", "minima", "edm", "n_evaluations"))
+        return cls(
+            parameters=dict(d["parameters"]),
+            errors={k: _float(v) for k, v in d["errors"].items()},
+            twice_nll=d["twice_nll"],
+            status=d["status"],
+            advice=d["advice"],
+            minima=tuple(Minimum(parameters=dict(m["parameters"]), twice_nll=m["twice_nll"]) for m in d["minima"]),
+            edm=_float(d["edm"]),
+            n_evaluations=d["n_evaluations"],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """Profile of the test statistic over one parameter.
+
+    Attributes:
+        values: Values of the parameter, (n_points,), increasing.
+        twice_delta_nll: -2 ln lambda(value) / lambda(best fit), (n_points,), >= 0.
+        parameter: Name of the parameter.
+    """
+
+    values: FloatArray
+    twice_delta_nll: FloatArray
+    parameter: str = "mu"
+
+    def __post_init__(self) -> None:
+        values, delta = _read_only(self.values), _read_only(self.twice_delta_nll)
+        if values.ndim != 1 or values.shape != delta.shape:
+            what = "scan"
+            raise ShapeError(what, got=f"values {values.shape}, twice_delta_nll {delta.shape}", expected="two arrays (n_points,)")
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "twice_delta_nll", delta)
+
+    def to_json(self) -> dict[str, list[float]]:
+        """Return {parameter: [...], "twice_delta_nll": [...]}."""
+        return {self.parameter: self.values.tolist(), "twice_delta_nll": self.twice_delta_nll.tolist()}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Scan:
+        """Read what `to_json` wrote."""
+        d = _mapping(document, "scan", ("twice_delta_nll",))
+        names = [k for k in d if k != "twice_delta_nll"]
+        if len(names) != 1:
+            what = "scan"
+            raise SchemaError(what, got=sorted(d), expected="one parameter beside twice_delta_nll")
+        return cls(
+            values=np.asarray(d[names[0]], dtype=np.float64),
+            twice_delta_nll=np.asarray(d["twice_delta_nll"], dtype=np.float64),
+            parameter=names[0],
+        )
+
+
+@dataclass(frozen=True)
+class Interval:
+    """One connected piece of a confidence interval; `at_boundary` if it reaches the edge of the allowed range."""
+
+    low: float
+    high: float
+    at_boundary: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class MethodResult:
+    """What one method says about the parameter of interest.
+
+    Attributes:
+        method: Name of the method ("rate", "m4l", "nsbi", ...).
+        mu_hat: Best fit.
+        twice_nll_at_0: -2 ln lambda(0) / lambda(best fit); None if 0 is outside the allowed range.
+        interval_68: Where twice_delta_nll <= 1 (68.27 %).
+        interval_95: Where twice_delta_nll <= 3.8415 (95 %).
+        scan: The scan.
+        fit: The fit behind it, if kept.
+    """
+
+    method: str
+    mu_hat: float
+    twice_nll_at_0: float | None
+    interval_68: tuple[Interval, ...]
+    interval_95: tuple[Interval, ...]
+    scan: Scan
+    fit: FitResult | None = None
+
+    @property
+    def at_boundary(self) -> bool:
+        """Whether an interval reaches the edge of the allowed range."""
+        return any(i.at_boundary for i in (*self.interval_68, *self.interval_95))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the `method` object of results.json.
+
+        "at_boundary" and "interval_*_at_boundary" (one flag per piece) say which intervals reach the edge of the allowed range.
+        """
+        document: dict[str, Any] = {
+            "mu_hat": self.mu_hat,
+            "twice_nll_at_0": self.twice_nll_at_0,
+            "interval_68": [[i.low, i.high] for i in self.interval_68],
+            "interval_95": [[i.low, i.high] for i in self.interval_95],
+            "at_boundary": self.at_boundary,
+            "interval_68_at_boundary": [i.at_boundary for i in self.interval_68],
+            "interval_95_at_boundary": [i.at_boundary for i in self.interval_95],
+            "scan": self.scan.to_json(),
+        }
+        if self.fit is not None:
+            document["fit"] = self.fit.to_json()
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any], *, method: str) -> MethodResult:
+        """Read what `to_json` wrote; the name is the key under which results.json holds it."""
+        d = _mapping(document, f"methods.{method}", ("mu_hat", "twice_nll_at_0", "interval_68", "interval_95", "scan"))
+        return cls(
+            method=method,
+            mu_hat=float(d["mu_hat"]),
+            twice_nll_at_0=None if d["twice_nll_at_0"] is None else float(d["twice_nll_at_0"]),
+            interval_68=_intervals(d, "interval_68"),
+            interval_95=_intervals(d, "interval_95"),
+            scan=Scan.from_json(d["scan"]),
+            fit=FitResult.from_json(d["fit"]) if d.get("fit") else None,
+        )
+
+
+@dataclass(frozen=True)
+class ClosurePoint:
+    """Best fit to an Asimov set of independent events, with the standard error of the finite simulation."""
+
+    mu: float
+    mu_hat: float
+    standard_error: float
+    method: str
+
+    @property
+    def pull(self) -> float:
+        """(mu_hat - mu) / standard_error."""
+        return (self.mu_hat - self.mu) / self.standard_error if self.standard_error > 0 else math.nan
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry of results.json's `closure` list."""
+        return {"mu": self.mu, "mu_hat": self.mu_hat, "standard_error": _number(self.standard_error), "method": self.method}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> ClosurePoint:
+        """Read what `to_json` wrote."""
+        d = _mapping(document, "closure", ("mu", "mu_hat", "method"))
+        return cls(mu=d["mu"], mu_hat=d["mu_hat"], standard_error=_float(d.get("standard_error")), method=d["method"])
+
+
+@dataclass(frozen=True)
+class Results:
+    """The content of results.json.
+
+    Attributes:
+        poi: Parameter of interest.
+        asimov: Its value (and that of any other parameter) in the Asimov set.
+        luminosity_ifb: Integrated luminosity in 1/fb.
+        yields: Expected events per process.
+        methods: One entry per method.
+        closure: Closure tests.
+        timing_s: Seconds per stage.
+    """
+
+    poi: str
+    asimov: dict[str, float]
+    luminosity_ifb: float
+    yields: dict[str, float]
+    methods: dict[str, MethodResult]
+    closure: tuple[ClosurePoint, ...] = ()
+    timing_s: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document."""
+        return {
+            "schema": 1,
+            "poi": self.poi,
+            "asimov": dict(self.asimov),
+            "luminosity_ifb": self.luminosity_ifb,
+            "yields": dict(self.yields),
+            "methods": {name: m.to_json() for name, m in self.methods.items()},
+            "closure": [c.to_json() for c in self.closure],
+            "timing_s": dict(self.timing_s),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Results:
+        """Read what `to_json` wrote.
+
+        Raises:
+            SchemaError: A key is missing, or the schema version is another one.
+        """
+        d = _mapping(document, "results", ("schema", "poi", "asimov", "luminosity_ifb", "yields", "methods", "closure", "timing_s"))
+        if d["schema"] != 1:
+            what = "results.schema"
+            raise SchemaError(what, got=d["schema"], expected=1, remedy="read the file with the version of the toolkit that wrote it")
+        return cls(
+            poi=d["poi"],
+            asimov=dict(d["asimov"]),
+            luminosity_ifb=d["luminosity_ifb"],
+            yields=dict(d["yields"]),
+            methods={name: MethodResult.from_json(m, method=name) for name, m in d["methods"].items()},
+            closure=tuple(ClosurePoint.from_json(c) for c in d["closure"]),
+            timing_s=dict(d["timing_s"]),
+        )
+
+
+def _intervals(document: Mapping[str, Any], key: str) -> tuple[Interval, ...]:
+    pairs = document[key]
+    flags = document.get(f"{key}_at_boundary", [False] * len(pairs))
+    return tuple(Interval(low=float(p[0]), high=float(p[1]), at_boundary=bool(flag)) for p, flag in zip(pairs, flags, strict=True))
+
+
+def _mapping(document: Any, what: str, keys: Sequence[str]) -> Mapping[str, Any]:
+    if not isinstance(document, Mapping):
+        raise SchemaError(what, got=type(document).__name__, expected=f"an object with {list(keys)}")
+    missing = [k for k in keys if k not in document]
+    if missing:
+        raise SchemaError(what, got=f"no {missing}", expected=f"the keys {list(keys)}", remedy="write the file with to_json")
+    return document
+
+
+def _read_only(values: ArrayLike) -> FloatArray:
+    array = np.array(values, dtype=np.float64)
+    array.setflags(write=False)
+    return array
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _float(value: float | None) -> float:
+    return math.nan if value is None else float(value)
