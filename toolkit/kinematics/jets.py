@@ -1,0 +1,68 @@
+"""The two leading jets of each event as regular arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from toolkit.errors import ShapeError
+from toolkit.kinematics.fourvectors import as_cartesian
+from toolkit.typing import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class LeadingJets:
+    """Number of jets and the two with the highest transverse momentum.
+
+    Attributes:
+        n_jets: Number of jets, shape (n,), as floats like every other observable.
+        j1: Leading jet, px, py, pz, E in GeV, shape (n, 4), NaN where there is none.
+        j2: Second jet, likewise.
+    """
+
+    n_jets: FloatArray
+    j1: FloatArray
+    j2: FloatArray
+
+    def __post_init__(self) -> None:
+        for name, jet in (("j1", self.j1), ("j2", self.j2)):
+            if jet.shape != (len(self.n_jets), 4):
+                raise ShapeError(what=f"LeadingJets.{name}", got=jet.shape, expected=(len(self.n_jets), 4))
+
+    def __len__(self) -> int:
+        return len(self.n_jets)
+
+
+def leading_jets(jets: Any) -> LeadingJets:
+    """Pick the two jets with the highest transverse momentum.
+
+    Args:
+        jets: Jagged awkward array of selected jets, any order, with momentum fields as for `as_cartesian`.
+
+    Returns:
+        Their number and the leading two.
+
+    Raises:
+        ShapeError: The array is not jagged, one list of jets per event.
+
+    Examples:
+        >>> jets = ak.zip({"pt": [[30.0, 50.0], []], "eta": [[0.0, 0.0], []], "phi": [[0.0, 0.0], []], "mass": [[0.0, 0.0], []]})
+        >>> leading = leading_jets(jets)
+        >>> leading.n_jets.tolist(), leading.j1[:, 3].tolist()
+        ([2.0, 0.0], [50.0, nan])
+    """
+    if not isinstance(jets, ak.Array) or jets.ndim != 2:
+        got = str(jets.type) if isinstance(jets, ak.Array) else type(jets).__name__
+        raise ShapeError(what="jets", got=got, expected="a jagged awkward array, one list of jets per event")
+    counts = np.asarray(ak.num(jets), dtype=np.int64)
+    momenta = as_cartesian(ak.flatten(jets))
+    event = np.repeat(np.arange(len(counts)), counts)
+    hardest_first = np.lexsort((-(momenta[:, 0] ** 2 + momenta[:, 1] ** 2), event))
+    first = np.cumsum(counts) - counts
+    padded = np.concatenate([momenta[hardest_first], np.full((1, 4), np.nan)])
+    missing = len(momenta)
+    j1, j2 = (padded[np.where(counts > k, first + k, missing)] for k in (0, 1))
+    return LeadingJets(counts.astype(np.float64), j1, j2)

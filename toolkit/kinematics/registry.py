@@ -1,0 +1,140 @@
+r"""The registry of observables: a name, a unit, a label and a function of one event each.
+
+To add an observable, write three lines in `observables.py` (or in a module of your own):
+
+    @observable("pt_z1", unit="GeV", label=r"$p_\mathrm{T}^{Z_1}$", range=(0.0, 500.0))
+    def _pt_z1(event: FourLeptonEvent) -> FloatArray:
+        return transverse_momentum(event.z1)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+
+from toolkit.errors import SchemaError
+from toolkit.kinematics.angles import Recoil, decay_angle_kernel
+from toolkit.kinematics.fourvectors import mass_of, pseudorapidity, transverse_momentum
+from toolkit.typing import FloatArray
+
+Needs = Literal["leptons", "jets"]
+
+
+@dataclass(frozen=True, eq=False)
+class FourLeptonEvent:
+    """Momenta of a chunk of events, and the quantities that several observables share, each computed once.
+
+    Attributes:
+        a1: Negative lepton of Z1, components px, py, pz, E in GeV, shape (4, n).
+        b1: Positive lepton of Z1.
+        a2: Negative lepton of Z2.
+        b2: Positive lepton of Z2.
+        n_jets: Number of jets, shape (n,), NaN when no jets were given.
+        j1: Leading jet, components (4, n), NaN where missing.
+        j2: Second jet.
+        recoil: Convention of the decay angles, see `decay_angles`.
+    """
+
+    a1: FloatArray
+    b1: FloatArray
+    a2: FloatArray
+    b2: FloatArray
+    n_jets: FloatArray
+    j1: FloatArray
+    j2: FloatArray
+    recoil: Recoil = "none"
+
+    @cached_property
+    def z1(self) -> FloatArray:
+        """First Z, components (4, n)."""
+        return self.a1 + self.b1
+
+    @cached_property
+    def z2(self) -> FloatArray:
+        """Second Z, components (4, n)."""
+        return self.a2 + self.b2
+
+    @cached_property
+    def x(self) -> FloatArray:
+        """Sum of the four leptons, components (4, n)."""
+        return self.z1 + self.z2
+
+    @cached_property
+    def masses(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Masses of X, Z1 and Z2 in GeV."""
+        return mass_of(self.x), mass_of(self.z1), mass_of(self.z2)
+
+    @cached_property
+    def decay_angles(self) -> tuple[FloatArray, ...]:
+        """cos_theta_star, cos_theta_1, cos_theta_2, phi, phi_1."""
+        return decay_angle_kernel(self.a1, self.a2, self.z1, self.x, masses=self.masses, recoil=self.recoil)
+
+    @cached_property
+    def lepton_pts(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Transverse momenta of the four leptons, hardest first."""
+        one, two, three, four = (transverse_momentum(p) for p in (self.a1, self.b1, self.a2, self.b2))
+        one, two = np.maximum(one, two), np.minimum(one, two)
+        three, four = np.maximum(three, four), np.minimum(three, four)
+        one, three = np.maximum(one, three), np.minimum(one, three)
+        two, four = np.maximum(two, four), np.minimum(two, four)
+        return one, np.maximum(two, three), np.minimum(two, three), four
+
+    @cached_property
+    def jet_etas(self) -> tuple[FloatArray, FloatArray]:
+        """Pseudorapidities of the two leading jets."""
+        return pseudorapidity(self.j1), pseudorapidity(self.j2)
+
+
+Function = Callable[[FourLeptonEvent], FloatArray]
+
+
+@dataclass(frozen=True)
+class Observable:
+    """One observable.
+
+    Attributes:
+        name: Name in event tables, configs and ONNX metadata.
+        unit: Unit, empty for a pure number.
+        label: Axis label in TeX, without the unit.
+        function: Computes it from a `FourLeptonEvent`, shape (n,), NaN where it does not exist.
+        needs: `leptons`, or `jets` when it cannot be computed without jets.
+        range: Sensible plot range: a hint, not a cut.
+    """
+
+    name: str
+    unit: str
+    label: str
+    function: Function
+    needs: Needs
+    range: tuple[float, float]
+
+    @property
+    def axis_label(self) -> str:
+        """Label with the unit in brackets."""
+        return f"{self.label} [{self.unit}]" if self.unit else self.label
+
+
+_REGISTERED: dict[str, Observable] = {}
+OBSERVABLES: Mapping[str, Observable] = MappingProxyType(_REGISTERED)
+"""All registered observables by name, in the order of registration (read-only view)."""
+
+
+def observable(name: str, *, unit: str, label: str, range: tuple[float, float], needs: Needs = "leptons") -> Callable[[Function], Function]:
+    """Register the decorated function as an observable; the arguments are those of `Observable`.
+
+    Raises:
+        SchemaError: The name is taken.
+    """
+
+    def register(function: Function) -> Function:
+        if name in _REGISTERED:
+            raise SchemaError(what=f"observable {name!r}", got="a second registration", expected="a new name")
+        _REGISTERED[name] = Observable(name, unit, label, function, needs, range)
+        return function
+
+    return register
