@@ -19,9 +19,13 @@ class MorphingConfig(Section):
     """Which processes interfere, and how their densities combine as functions of the parameter of interest."""
 
     basis: Literal["ggF"] = "ggF"
+    """The monomials of mu: `ggF` is mu, sqrt(mu), 1."""
     signal: str = "ggF_S"
+    """Benchmark of the signal amplitude alone."""
     interfering: str = "ggF_SBI"
+    """Benchmark of signal, background and their interference at mu = 1."""
     background: str = "ggF_B"
+    """Benchmark of the background amplitude alone."""
 
     @property
     def benchmarks(self) -> tuple[str, str, str]:
@@ -34,7 +38,9 @@ class ParameterConfig(Section):
 
     name: str = "mu"
     asimov: float = 1.0
+    """Truth of the Asimov set; must lie inside the range."""
     range: tuple[float, float] = (0.0, 6.0)
+    """Allowed range, in which scans and fits stay."""
 
     @model_validator(mode="after")
     def _inside(self) -> ParameterConfig:
@@ -55,17 +61,24 @@ class LikelihoodConfig(Section):
     """Scan, closure and finite-simulation uncertainty."""
 
     scan_points: int = Field(default=121, ge=11)
+    """Points of the likelihood scan over the range; intervals are refined between them."""
     closure_mu: tuple[float, ...] = (0.3, 1.0, 1.7)
+    """Truths of the closure tests on independent events."""
     bootstrap_replicas: int = Field(default=200, ge=20)
+    """Resamplings of the test events behind the standard error of a closure test."""
     seed: int = Field(default=7, ge=0)
+    """Seed of the resampling."""
 
 
 class Config(Section):
     """One analysis, as read from YAML."""
 
     name: str = "analysis"
+    """Name of the analysis; the default output folder is out/NAME."""
     luminosity_ifb: float = Field(gt=0)
+    """Integrated luminosity to which all yields are normalised."""
     samples: tuple[SampleConfig, ...] = Field(min_length=1)
+    """What was simulated; at least one sample interferes."""
     selection: SelectionConfig = SelectionConfig()
     observables: tuple[str, ...] = ()
     """Observables written to the event tables; empty writes all that are registered."""
@@ -73,7 +86,8 @@ class Config(Section):
     parameter: ParameterConfig = ParameterConfig()
     ratios: RatioConfig = RatioConfig()
     likelihood: LikelihoodConfig = LikelihoodConfig()
-    histograms: dict[str, HistogramConfig] = {"m4l": HistogramConfig(observable="m4l", edges=M4L_EDGES)}
+    histograms: dict[str, HistogramConfig] = Field(default={"m4l": HistogramConfig(observable="m4l", edges=M4L_EDGES)})
+    """Histogram fits beside the unbinned one, by name of the method."""
     score_histogram: ScoreHistogramConfig = ScoreHistogramConfig()
 
     @property
@@ -102,7 +116,7 @@ class Config(Section):
                 msg = f"sample {s.name}: benchmarks {list(s.benchmarks)} lack {sorted(missing)}, which the morphing needs"
                 raise ValueError(msg)
             if s.benchmarks and s.name not in s.benchmarks:
-                msg = f"sample {s.name} is none of its own benchmarks {list(s.benchmarks)}; name it after the benchmark it was generated under"
+                msg = f"sample {s.name} is none of its own benchmarks {list(s.benchmarks)}; name it after the one it was generated under"
                 raise ValueError(msg)
         if not any(s.benchmarks for s in self.samples):
             msg = "no sample lists benchmarks: at least one interfering sample with benchmark weights is needed"

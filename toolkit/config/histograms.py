@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from pydantic import Field, field_validator
 
 from toolkit.config.base import Section
@@ -11,12 +13,14 @@ class HistogramConfig(Section):
     """A binned baseline on one observable; `edges` in the unit of the observable, the last bin closed by the selection."""
 
     observable: str
+    """Name of an observable of the event tables."""
     edges: tuple[float, ...] = Field(min_length=2)
+    """Bin edges, increasing."""
 
     @field_validator("edges")
     @classmethod
     def _increasing(cls, edges: tuple[float, ...]) -> tuple[float, ...]:
-        if any(b <= a for a, b in zip(edges, edges[1:], strict=False)):
+        if any(b <= a for a, b in pairwise(edges)):
             msg = f"edges must increase, got {list(edges)}"
             raise ValueError(msg)
         return edges
@@ -26,3 +30,4 @@ class ScoreHistogramConfig(Section):
     """A binned baseline on the network's own signal score log p_S / (p_B + p_background), in quantile bins."""
 
     bins: int = Field(default=30, ge=2)
+    """Number of quantile bins."""

@@ -13,15 +13,20 @@ class LeptonSelection(Section):
     """Kinematic acceptance of one lepton flavour (GeV)."""
 
     pt_min: float = Field(ge=0)
+    """Transverse momentum at least this (GeV)."""
     abs_eta_max: float = Field(gt=0)
+    """Pseudorapidity at most this, either side."""
 
 
 class JetSelection(Section):
     """Jets counted in n_jets; those within `lepton_delta_r` of a selected lepton are removed."""
 
     pt_min: float = Field(default=30.0, ge=0)
+    """Transverse momentum at least this (GeV)."""
     abs_eta_max: float = Field(default=4.5, gt=0)
+    """Pseudorapidity at most this, either side."""
     lepton_delta_r: float = Field(default=0.4, ge=0)
+    """Jets nearer than this to a selected lepton are removed."""
 
 
 class SelectionConfig(Section):
@@ -31,11 +36,15 @@ class SelectionConfig(Section):
     muon: LeptonSelection = LeptonSelection(pt_min=5.0, abs_eta_max=2.7)
     jet: JetSelection = JetSelection()
     leading_pt_min: tuple[float, ...] = (20.0, 15.0, 10.0)
+    """Thresholds of the hardest leptons (GeV), hardest first."""
     n_leptons_exact: bool = True
     """True: exactly four selected leptons; False: at least four, the best quadruplet is taken."""
     m_z1: Window = (50.0, 106.0)
+    """Mass of the lepton pair nearest to the Z mass (GeV)."""
     m_z2: Window = (50.0, 115.0)
+    """Mass of the other pair (GeV)."""
     m4l: Window = (220.0, 2000.0)
+    """Four-lepton mass (GeV)."""
 
     @model_validator(mode="after")
     def _ordered(self) -> SelectionConfig:
