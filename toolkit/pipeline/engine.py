@@ -22,7 +22,7 @@ from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError, T
 from toolkit.pipeline.code import code_digest
 from toolkit.pipeline.fingerprints import Fingerprints
 from toolkit.pipeline.lock import folder_lock
-from toolkit.pipeline.manifest import write_run_manifest
+from toolkit.pipeline.manifest import write_manifest
 from toolkit.pipeline.space import check_space
 from toolkit.pipeline.stage import ExecutorOptions, Stage, StageContext
 from toolkit.pipeline.stamps import FOLDER, Stamp, describe_outputs, outputs_intact, publish, read_stamp, retract
@@ -179,7 +179,7 @@ class _Engine:
             timing[stage.name] = stamp.seconds
             outcomes.append(StageOutcome(stage.name, "ran" if stage.name in ran else "unchanged", stamp.seconds))
             self.reporter.stage_ended(outcomes[-1])
-        write_run_manifest(self.out, self.config, [stage.name for stage in self.plan.graph])
+        write_manifest(self.out, self.config, [stage.name for stage in self.plan.graph])
         return tuple(outcomes)
 
     def _forced(self) -> set[str]:

@@ -1,36 +1,74 @@
-"""manifest.json of a run, put together from the stamps of its stages."""
+"""manifest.json: from what the files of an output folder were made, put together from the stamps of the stages."""
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Sequence
-from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
-from toolkit.artifacts.manifest import build_manifest, write_manifest
+from toolkit import __version__
+from toolkit.artifacts.atomic import write_json
+from toolkit.artifacts.hashing import stage_key
 from toolkit.config import Config
 from toolkit.pipeline.stamps import read_stamp
+from toolkit.typing import JsonObject
 
+SCHEMA = 1
 NAME = "manifest.json"
+LIBRARIES = (
+    *("awkward", "coffea", "hist", "iminuit", "matplotlib", "mplhep", "numpy", "onnx", "onnxruntime"),
+    *("pyarrow", "pyhf", "scipy", "torch", "uproot", "vector"),
+)
 
 
-def write_run_manifest(out: Path, config: Config, stages: Sequence[str]) -> None:
-    """Write manifest.json: inputs, outputs, keys and times of the stages that are done.
+def write_manifest(out: Path, config: Config, stages: Sequence[str]) -> None:
+    """Write manifest.json: config, versions, seeds, and inputs, outputs, keys and times of the stages that are done.
 
     Args:
         out: The output folder.
         config: The analysis.
         stages: Names of all stages, in order.
     """
-    inputs: dict[str, list[dict[str, Any]]] = {}
-    outputs: dict[str, str] = {}
-    facts: dict[str, dict[str, Any]] = {}
+    document: JsonObject = {
+        "schema": SCHEMA,
+        "config_hash": config_hash(config),
+        "versions": library_versions(),
+        "seeds": {"ratios": config.ratios.seed, "likelihood": config.likelihood.seed},
+        "inputs": {},
+        "stages": {},
+        "outputs": {},
+        "config": portable_config(config),
+    }
     for name in stages:
         stamp = read_stamp(out, name)
         if stamp is None or stamp.status != "done":
             continue
-        inputs.update(stamp.parts.get("inputs", {}))
-        outputs.update({path: entry.sha256 for path, entry in stamp.outputs.items()})
-        facts[name] = {"key": stamp.key, "seconds": stamp.seconds}
-    manifest = replace(build_manifest(config, files={}), inputs=inputs, outputs=outputs, stages=facts)
-    write_manifest(out / NAME, manifest)
+        document["inputs"].update(stamp.parts.get("inputs", {}))
+        document["stages"][name] = {"key": stamp.key, "seconds": stamp.seconds}
+        document["outputs"].update({path: entry.sha256 for path, entry in stamp.outputs.items()})
+    write_json(out / NAME, document)
+
+
+def portable_config(config: Config) -> JsonObject:
+    """Return a config as JSON-like values, without the folders in which its files lie."""
+    document: JsonObject = config.model_dump(mode="json")
+    for sample in document["samples"]:
+        sample["files"] = [Path(file).name for file in sample["files"]]
+    return document
+
+
+def config_hash(config: Config) -> str:
+    """Hash a config without the folders in which its files lie: equal wherever they are, 32 hexadecimal digits."""
+    return stage_key(portable_config(config))
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the toolkit, Python and the libraries that results depend on."""
+    found = {"h4l-toolkit": __version__, "python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
