@@ -10,7 +10,7 @@ from rich.console import Console
 
 from toolkit.cli.failures import explained
 from toolkit.cli.reporter import RichReporter
-from toolkit.cli.tables import comparison_table
+from toolkit.cli.tables import comparison_table, output_console
 from toolkit.config import Config, load_config
 from toolkit.errors import SchemaError
 from toolkit.pipeline import GRAPH, ExecutorOptions, Plan, StageOutcome, run_pipeline
@@ -74,7 +74,7 @@ def _run(config: Config, out: Path, plan: Plan, request: Request) -> None:
 
 def show_results(out: Path, outcomes: tuple[StageOutcome, ...]) -> None:
     """Print the comparison table, if a report was part of the run, and where the results are."""
-    console = Console()
+    console = output_console()
     if outcomes[-1].stage == "report":
         console.print(comparison_table(json.loads((out / "results.json").read_text(encoding="utf-8"))))
         console.print(f"report: {out / 'report.html'}", highlight=False, soft_wrap=True)

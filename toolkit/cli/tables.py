@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
+
+FILE_WIDTH = 140
+
+
+def output_console() -> Console:
+    """Return a console on stdout: as wide as the terminal, or wide enough for every table where there is none."""
+    console = Console()
+    return console if console.is_terminal else Console(width=FILE_WIDTH)
 
 
 def comparison_table(results: Mapping[str, Any]) -> Table:

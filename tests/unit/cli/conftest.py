@@ -1,0 +1,66 @@
+"""Runs the command line in this process, on fake stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from toolkit.cli import main, running
+from toolkit.pipeline import GRAPH, Stage, StageContext
+
+
+@dataclass
+class Outcome:
+    code: int
+    stdout: str
+    stderr: str
+
+
+@dataclass
+class CommandLine:
+    """`h4l` in a temporary folder; `ran` lists the stages that ran, `hooks` lets a test interfere with one."""
+
+    folder: Path
+    capsys: pytest.CaptureFixture[str]
+    ran: list[str] = field(default_factory=list)
+    hooks: dict[str, Callable[[StageContext], None]] = field(default_factory=dict)
+    contexts: list[StageContext] = field(default_factory=list)
+
+    def __call__(self, *words: str) -> Outcome:
+        self.ran.clear()
+        with pytest.raises(SystemExit) as stop:
+            main(words)
+        captured = self.capsys.readouterr()
+        return Outcome(int(stop.value.code or 0), captured.out, captured.err)
+
+    def config(self, **changes: object) -> str:
+        """Write a config and return its path."""
+        sample = {"name": "ggF_S", "files": ["input.root"], "benchmarks": ["ggF_S", "ggF_B", "ggF_SBI"]}
+        path = self.folder / "analysis.yaml"
+        path.write_text(yaml.safe_dump({"name": "tiny", "luminosity_ifb": 140.0, "samples": [sample], **changes}))
+        return str(path)
+
+    def graph(self) -> tuple[Stage, ...]:
+        return tuple(Stage(s.name, self._fake(s.name), needs=s.needs, disk_bytes=lambda size: size) for s in GRAPH)
+
+    def _fake(self, name: str) -> Callable[[StageContext], None]:
+        def run(context: StageContext) -> None:
+            self.ran.append(name)
+            self.contexts.append(context)
+            (context.work / f"{name}.txt").write_text(name)
+            if name in self.hooks:
+                self.hooks[name](context)
+
+        return run
+
+
+@pytest.fixture
+def h4l(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    monkeypatch.chdir(tmp_path)
+    command = CommandLine(tmp_path, capsys)
+    monkeypatch.setattr(running, "GRAPH", command.graph())
+    return command

@@ -1,0 +1,218 @@
+"""Commands, options and exit codes of `h4l`, on fake stages."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from toolkit import __version__
+from toolkit.errors import SchemaError
+from toolkit.pipeline import STAGE_NAMES, StageContext
+
+if TYPE_CHECKING:
+    from conftest import CommandLine
+
+RESULTS = {
+    "schema": 1,
+    "poi": "mu",
+    "asimov": {"mu": 1.0},
+    "luminosity_ifb": 140.0,
+    "yields": {"ggF_S": 20.0},
+    "methods": {
+        "rate": {
+            "mu_hat": 1.0,
+            "twice_nll_at_0": 0.3,
+            "interval_68": [[0.0, 4.2]],
+            "interval_95": [[0.0, 6.0]],
+            "at_boundary": True,
+            "interval_95_at_boundary": [True],
+            "scan": {"mu": [0.0, 1.0], "twice_delta_nll": [0.3, 0.0]},
+        },
+        "nsbi": {
+            "mu_hat": 0.98,
+            "twice_nll_at_0": 1.1,
+            "interval_68": [[0.0, 0.4], [0.61, 1.85]],
+            "interval_95": [[0.0, 2.6]],
+            "scan": {"mu": [0.0, 1.0], "twice_delta_nll": [1.1, 0.0]},
+        },
+    },
+    "closure": [{"mu": 0.3, "mu_hat": 0.35, "method": "nsbi", "standard_error": 0.12}],
+    "timing_s": {},
+}
+
+
+def _write_results(context: StageContext) -> None:
+    (context.work / "results.json").write_text(json.dumps(RESULTS))
+
+
+def test_run_runs_all_stages_and_prints_the_comparison(h4l: CommandLine) -> None:
+    h4l.hooks["report"] = _write_results
+    done = h4l("run", h4l.config(), "--out", "there")
+    assert done.code == 0, done.stderr
+    assert h4l.ran == list(STAGE_NAMES)
+    for words in ("rate", "nsbi", "[0.00, 0.40] [0.61, 1.85]", "0.35 +- 0.12", "1.10", "[0.00, 6.00]*", "report.html"):
+        assert words in done.stdout
+    assert "[1/5] process" in done.stderr
+    again = h4l("run", h4l.config(), "--out", "there")
+    assert (again.code, h4l.ran) == (0, [])
+    assert "unchanged, skipped" in again.stderr
+    assert again.stdout == done.stdout
+
+
+def test_the_default_folder_carries_the_name_of_the_config(h4l: CommandLine) -> None:
+    h4l.hooks["report"] = _write_results
+    assert h4l("run", h4l.config(), "--quiet").code == 0
+    assert (h4l.folder / "out" / "tiny" / "results.json").is_file()
+
+
+def test_quiet_shows_results_only(h4l: CommandLine) -> None:
+    h4l.hooks["report"] = _write_results
+    done = h4l("run", h4l.config(), "--quiet")
+    assert done.stderr == ""
+    assert "nsbi" in done.stdout
+
+
+@pytest.mark.parametrize(("words", "ran"), [(("--from", "fit"), ["fit", "report"]), ((), [])])
+def test_from(h4l: CommandLine, words: tuple[str, ...], ran: list[str]) -> None:
+    h4l.hooks["report"] = _write_results
+    h4l("run", h4l.config())
+    assert h4l("run", h4l.config(), *words).code == 0
+    assert h4l.ran == ran
+
+
+def test_single_stages_run_one_after_the_other(h4l: CommandLine) -> None:
+    h4l.hooks["report"] = _write_results
+    for stage in STAGE_NAMES:
+        done = h4l(stage, h4l.config())
+        assert (done.code, h4l.ran) == (0, [stage]), done.stderr
+    assert "nsbi" in done.stdout
+    for words in (("--force",), ("--from", "train")):
+        assert h4l("train", h4l.config(), *words).code == 0
+        assert h4l.ran == ["train"]
+
+
+def test_a_single_stage_names_the_one_it_needs(h4l: CommandLine) -> None:
+    done = h4l("fit", h4l.config())
+    assert done.code == 2
+    assert "`h4l process` first" in done.stderr
+    assert h4l.ran == []
+
+
+def test_executor_options_reach_the_stages(h4l: CommandLine) -> None:
+    h4l("process", h4l.config(), "--executor", "futures", "--workers", "3")
+    assert (h4l.contexts[0].executor.name, h4l.contexts[0].executor.workers) == ("futures", 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["run", "nothing.yaml"], ["config nothing.yaml", "remedy"]),
+        (["run", "{config}", "--from", "trian"], ["trian", "process, train, export, fit, report"]),
+        (["fit", "{config}", "--from", "train"], ["--from", "h4l run"]),
+        (["run", "{config}", "--executor", "spark"], ["spark", "futures"]),
+        (["run", "{config}", "--workers", "0"], ["--workers"]),
+        (["run", "{config}", "--colour", "red"], ["--colour"]),
+        (["run"], ["CONFIG"]),
+        (["ruin"], ["ruin"]),
+    ],
+)
+def test_wrong_words_are_explained(h4l: CommandLine, words: list[str], expected: list[str]) -> None:
+    config = h4l.config()
+    done = h4l(*(word.format(config=config) for word in words))
+    assert done.code == 2
+    for word in expected:
+        assert word in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert {path.name for path in h4l.folder.iterdir()} == {"analysis.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"luminosity": 3.0}, ["luminosity: unknown key", "luminosity_ifb"]),
+        ({"parameter": {"range": [2.0, 6.0]}}, ["excludes the Asimov truth 1.0"]),
+        ({"likelihood": {"closure_mu": [7.0]}}, ["closure_mu", "outside"]),
+        ({"luminosity_ifb": -1}, ["luminosity_ifb", "greater than 0"]),
+        ({"samples": []}, ["samples"]),
+    ],
+)
+def test_wrong_configs_are_explained(h4l: CommandLine, changes: dict[str, object], expected: list[str]) -> None:
+    done = h4l("run", h4l.config(**changes))
+    assert done.code == 2
+    for word in expected:
+        assert word in done.stderr
+    assert "Traceback" not in done.stderr
+    assert {path.name for path in h4l.folder.iterdir()} == {"analysis.yaml"}
+
+
+def test_wrong_input_gives_a_traceback_only_with_debug(h4l: CommandLine) -> None:
+    def fail(context: StageContext) -> None:
+        raise SchemaError("branch Elektron_pt", got="no such branch", expected="Electron_pt", remedy="correct the config")
+
+    h4l.hooks["process"] = fail
+    done = h4l("run", h4l.config())
+    assert done.code == 2
+    assert done.stderr.endswith(
+        "error: branch Elektron_pt\n  got:      no such branch\n  expected: Electron_pt\n  remedy:   correct the config\n"
+    )
+    assert "Traceback" not in done.stderr
+    assert not (h4l.folder / "out" / "tiny").exists()
+    assert "Traceback" in h4l("run", h4l.config(), "--debug").stderr
+
+
+def test_a_defect_of_ours_exits_with_1(h4l: CommandLine) -> None:
+    def fail(context: StageContext) -> None:
+        raise ZeroDivisionError
+
+    h4l.hooks["process"] = fail
+    done = h4l("run", h4l.config())
+    assert done.code == 1
+    assert "ZeroDivisionError" in done.stderr
+    assert "--debug" in done.stderr
+
+
+def test_an_interruption_exits_with_130_and_says_how_to_go_on(h4l: CommandLine) -> None:
+    def interrupt(context: StageContext) -> None:
+        raise KeyboardInterrupt
+
+    h4l.hooks["train"] = interrupt
+    done = h4l("run", h4l.config())
+    assert done.code == 130
+    assert "run the same command again" in done.stderr
+    h4l.hooks["train"] = lambda _: None
+    h4l.hooks["report"] = _write_results
+    assert h4l("run", h4l.config()).code == 0
+    assert h4l.ran == ["train", "export", "fit", "report"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_a_disk_that_cannot_be_written_exits_with_2(h4l: CommandLine, code: int) -> None:
+    def fail(context: StageContext) -> None:
+        raise OSError(code, "the reason", "table.parquet")
+
+    h4l.hooks["export"] = fail
+    done = h4l("run", h4l.config())
+    assert done.code == 2
+    assert "the reason" in done.stderr
+    assert "free disk space" in done.stderr
+    assert not (h4l.folder / "out" / "tiny" / "export.txt").exists()
+
+
+def test_output_folder_that_is_a_file(h4l: CommandLine) -> None:
+    Path("taken").write_text("mine")
+    done = h4l("run", h4l.config(), "--out", "taken")
+    assert done.code == 2
+    assert "cannot write" in done.stderr
+    assert Path("taken").read_text() == "mine"
+
+
+def test_version_and_help(h4l: CommandLine) -> None:
+    assert h4l("--version").stdout == f"h4l-toolkit {__version__}\n"
+    done = h4l("run", "--help")
+    assert done.code == 0
+    for option in ("--out", "--from", "--executor", "--workers", "--scheduler", "--data", "--debug", "--quiet"):
+        assert option in done.stdout

@@ -1,0 +1,43 @@
+"""Progress on a terminal and in a log."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from toolkit.cli import reporter as module
+from toolkit.cli.reporter import RichReporter
+from toolkit.pipeline import StageOutcome
+
+
+def test_a_log_gets_a_line_with_the_time_left_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([100.0, 110.0, 111.0, 140.0])
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    stream = io.StringIO()
+    reporter = RichReporter(Console(file=stream, width=100))
+    for done in (0, 10, 11, 40):
+        reporter.progress("train", done, 80)
+    lines = stream.getvalue().splitlines()
+    assert lines == ["  train: 12 %, about 70 s left", "  train: 50 %, about 40 s left"]
+
+
+def test_a_terminal_gets_a_bar() -> None:
+    stream = io.StringIO()
+    reporter = RichReporter(Console(file=stream, force_terminal=True, width=100))
+    reporter.stage_started("train", number=2, of=5)
+    reporter.progress("member 1 of 6", 3, 10)
+    reporter.close()
+    assert "[2/5] train" in stream.getvalue()
+    assert "member 1 of 6" in stream.getvalue()
+    assert "30%" in stream.getvalue()
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_outcomes(*, quiet: bool) -> None:
+    stream = io.StringIO()
+    reporter = RichReporter(Console(file=stream, width=100), quiet=quiet)
+    reporter.stage_ended(StageOutcome("fit", "ran", 3.21))
+    reporter.stage_ended(StageOutcome("fit", "unchanged", 3.21))
+    assert stream.getvalue() == ("" if quiet else "  fit: done in 3.2 s\n  fit: unchanged, skipped\n")
