@@ -1,0 +1,74 @@
+"""A coffea executor for one machine that is silent, reports progress, merges in a fixed order and keeps the type of errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor as Pool
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from coffea import processor
+from coffea.processor import accumulate
+
+from toolkit.errors import ToolkitError
+
+OnChunk = Callable[[Any], None]
+"""Called in the main process with each work item that is finished."""
+
+
+@dataclass
+class LocalExecutor(processor.executor.ExecutorBase):  # type: ignore[misc]
+    """Run the chunks in this process (workers = 0) or in worker processes.
+
+    coffea's own executors print progress bars and tracebacks that cannot be turned off, merge in the order in which
+    the workers finish, and retry errors that will not go away; otherwise this does the same.
+
+    Args:
+        workers: Worker processes; 0 runs everything in this process.
+        on_chunk: Called in this process with each finished work item.
+        retries: Never more than 0: an error in a chunk is final.
+    """
+
+    workers: int = 0
+    on_chunk: OnChunk | None = None
+    retries: int = 0
+
+    def __call__(self, items: Sequence[Any], function: Callable[[Any], Any], accumulator: Any) -> tuple[Any, int]:
+        """Apply the function to all items and merge the results in the order of the items."""
+        results = self._in_processes(items, function) if self.workers else self._here(items, function)
+        return accumulate(results, accumulator), 0
+
+    def _here(self, items: Iterable[Any], function: Callable[[Any], Any]) -> Iterator[Any]:
+        for item in items:
+            yield _guarded(function, item)
+            self._report(item)
+
+    def _in_processes(self, items: Sequence[Any], function: Callable[[Any], Any]) -> Iterator[Any]:
+        make_pool: Callable[..., Pool] = processor.FuturesExecutor().pool
+        with make_pool(max_workers=self.workers) as pool:
+            futures: list[Future[Any]] = [pool.submit(_guarded, function, item) for item in items]
+            try:
+                for item, future in zip(items, futures, strict=True):
+                    yield future.result()
+                    self._report(item)
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def _report(self, item: Any) -> None:
+        if self.on_chunk is not None:
+            self.on_chunk(item)
+
+
+def _guarded(function: Callable[[Any], Any], item: Any) -> Any:
+    """Call the function; if it raises, bring the toolkit's own error to the front, with its type and message."""
+    try:
+        return function(item)
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, ToolkitError):
+                raise cause from None
+            cause = cause.__cause__
+        raise

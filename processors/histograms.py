@@ -1,0 +1,103 @@
+"""Histograms of every observable, per sample and hypothesis, with sums of squared weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import boost_histogram as bh
+import hist
+import numpy as np
+import uhi.io.json
+from numpy.typing import NDArray
+
+from toolkit.artifacts.atomic import make_folder, write_text
+from toolkit.config import Config
+from toolkit.errors import InputFileError
+from toolkit.kinematics import OBSERVABLES
+
+OWN = "own"
+"""Name of the hypothesis under which the sample was generated, beside the benchmarks."""
+
+BINS = 50
+
+
+def book(config: Config, observables: tuple[str, ...], hypotheses: tuple[str, ...]) -> dict[str, hist.Hist]:
+    """Create the empty histograms of one sample.
+
+    Args:
+        config: The analysis; each entry of `histograms` adds one with the key ``baseline:<name>`` in its own binning.
+        observables: Columns of the event tables.
+        hypotheses: `OWN` and the sample's benchmarks.
+
+    Returns:
+        One histogram per observable and baseline: axes (hypothesis, observable), weighted storage.
+    """
+    booked = {name: _empty(hypotheses, _monitoring_axis(name)) for name in observables}
+    for name, baseline in config.histograms.items():
+        axis = hist.axis.Variable(list(baseline.edges), name=baseline.observable, label=OBSERVABLES[baseline.observable].axis_label)
+        booked[f"baseline:{name}"] = _empty(hypotheses, axis)
+    return booked
+
+
+def fill(
+    booked: Mapping[str, hist.Hist],
+    observables: Mapping[str, NDArray[np.float64]],
+    weight: NDArray[np.float64],
+    benchmark_weights: NDArray[np.float64],
+) -> None:
+    """Fill the histograms of one sample; events that lack an observable (NaN) do not enter its histogram.
+
+    Args:
+        booked: From `book`; changed in place.
+        observables: Each (n,).
+        weight: Expected events under the sample's own hypothesis, (n,).
+        benchmark_weights: Expected events under each benchmark, (n, n_benchmarks), in the order of the hypothesis axis.
+    """
+    weights = [weight, *(benchmark_weights[:, i] for i in range(benchmark_weights.shape[1]))]
+    for histogram in booked.values():
+        values = observables[histogram.axes[1].name]
+        present = ~np.isnan(values)
+        for hypothesis, w in zip(histogram.axes[0], weights, strict=True):
+            histogram.fill(hypothesis, values[present], weight=w[present])
+
+
+def write_histograms(folder: str | Path, sample: str, histograms: Mapping[str, hist.Hist]) -> Path:
+    """Write the histograms of one sample as ``<sample>.json`` in the histogram form of the `uhi` library.
+
+    Raises:
+        InputFileError: The disk is full or the folder cannot be written.
+    """
+    path = make_folder(folder) / f"{sample}.json"
+    write_text(path, json.dumps(dict(histograms), default=uhi.io.json.default) + "\n")
+    return path
+
+
+def read_histograms(path: str | Path) -> dict[str, hist.Hist]:
+    """Read the histograms of one sample back.
+
+    Raises:
+        InputFileError: The file is missing or damaged.
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"), object_hook=uhi.io.json.object_hook)
+    except (OSError, ValueError) as error:
+        raise InputFileError(
+            f"histograms {path}", got=str(error), expected="a complete histogram file", remedy="run the processing stage again"
+        ) from error
+    return {name: hist.Hist(value) for name, value in document.items()}
+
+
+def _monitoring_axis(name: str) -> Any:
+    """Return equal bins over the plot range of the registry; counts get bins centred on integers. Under- and overflow are kept."""
+    entry = OBSERVABLES[name]
+    low, high = entry.range
+    if name.startswith("n_"):
+        return hist.axis.Regular(round(high - low) + 1, low - 0.5, high + 0.5, name=name, label=entry.axis_label)
+    return hist.axis.Regular(BINS, low, high, name=name, label=entry.axis_label)
+
+
+def _empty(hypotheses: tuple[str, ...], axis: Any) -> hist.Hist:
+    return hist.Hist(hist.axis.StrCategory(list(hypotheses), name="hypothesis"), axis, storage=bh.storage.Weight())
