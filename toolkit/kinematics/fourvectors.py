@@ -69,7 +69,7 @@ def as_cartesian(momenta: Any) -> FloatArray:
         Components are widened to float64 before any arithmetic: with the float32 of most ntuples the energy of a
         forward lepton alone would move m4l by 1e-6.
     """
-    if hasattr(momenta, "fields") and not isinstance(momenta, np.ndarray):
+    if isinstance(momenta, ak.Array) and momenta.fields:
         return _from_awkward(momenta)
     names = getattr(getattr(momenta, "dtype", None), "names", None)
     if names is not None:
@@ -195,8 +195,8 @@ def _from_awkward(momenta: Any) -> FloatArray:
     fields = set(momenta.fields)
     if {"pt", "eta", "phi", "mass"} <= fields:
         return cartesian_from_ptetaphim(*(_column(ak.fill_none(momenta[name], np.nan)) for name in ("pt", "eta", "phi", "mass")))
-    wide = ak.with_name(ak.values_astype(momenta, np.float64), "Momentum4D", behavior=vector.backends.awkward.behavior)
     try:
+        wide = ak.with_name(ak.values_astype(momenta, np.float64), "Momentum4D", behavior=vector.backends.awkward.behavior)
         parts = [_column(ak.fill_none(getattr(wide, name), np.nan)) for name in ("px", "py", "pz", "E")]
     except (AttributeError, TypeError) as error:
         remedy = "name the fields px, py, pz, E or pt, eta, phi, mass"

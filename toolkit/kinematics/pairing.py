@@ -78,20 +78,14 @@ def take_quadruplet(leptons: Any, quadruplets: Any) -> Any:
         quadruplets: Result of `pair_leptons` for the same events.
 
     Returns:
-        Awkward array of records {a1, b1, a2, b2} of leptons with all their fields; None where there is none.
+        Awkward array of records {a1, b1, a2, b2} of leptons with all their fields; each is None where there is none.
 
     Raises:
         ShapeError: The number of events differs.
     """
     if len(leptons) != len(quadruplets):
         raise ShapeError(what="quadruplets", got=f"{len(quadruplets)} events", expected=f"{len(leptons)} events, as many as leptons")
-    missing = np.asarray(ak.is_none(quadruplets))
-    counts = np.asarray(ak.num(leptons), dtype=np.int64)
-    first = (np.cumsum(counts) - counts)[~missing]
-    flat = ak.flatten(leptons)
-    position = np.where(missing, -1, np.cumsum(~missing) - 1)
-    kept = ak.zip({role: flat[first + np.asarray(ak.drop_none(quadruplets)[role])] for role in ROLES}, depth_limit=1)
-    return ak.Array(ak.contents.IndexedOptionArray(ak.index.Index64(position), kept.layout), behavior=leptons.behavior)
+    return ak.zip({role: ak.firsts(leptons[ak.singletons(quadruplets[role])]) for role in ROLES}, depth_limit=1)
 
 
 def best_quadruplet(
