@@ -1,5 +1,48 @@
 """Likelihoods of the signal strength, unbinned and binned, and the ratios they read."""
 
+from toolkit.likelihood.asimov import asimov_weights, coefficient_values
+from toolkit.likelihood.base import Likelihood
+from toolkit.likelihood.binned import BinnedLikelihood
+from toolkit.likelihood.bootstrap import Bootstrap, bootstrap_binned, bootstrap_unbinned
+from toolkit.likelihood.coefficients import Coefficients, morphing_expressions
+from toolkit.likelihood.expressions import Expression
+from toolkit.likelihood.intervals import THRESHOLD_68, THRESHOLD_95, find_intervals
+from toolkit.likelihood.measure import measure
+from toolkit.likelihood.minimise import minimise
 from toolkit.likelihood.onnx_ratio import OnnxRatio
+from toolkit.likelihood.parameters import Parameter
+from toolkit.likelihood.results import ClosurePoint, FitResult, Interval, MethodResult, Minimum, Results, Scan
+from toolkit.likelihood.templates import Templates, bin_index, fill_templates, quantile_edges
+from toolkit.likelihood.unbinned import UnbinnedLikelihood
 
-__all__ = ["OnnxRatio"]
+__all__ = [
+    "THRESHOLD_68",
+    "THRESHOLD_95",
+    "BinnedLikelihood",
+    "Bootstrap",
+    "ClosurePoint",
+    "Coefficients",
+    "Expression",
+    "FitResult",
+    "Interval",
+    "Likelihood",
+    "MethodResult",
+    "Minimum",
+    "OnnxRatio",
+    "Parameter",
+    "Results",
+    "Scan",
+    "Templates",
+    "UnbinnedLikelihood",
+    "asimov_weights",
+    "bin_index",
+    "bootstrap_binned",
+    "bootstrap_unbinned",
+    "coefficient_values",
+    "fill_templates",
+    "find_intervals",
+    "measure",
+    "minimise",
+    "morphing_expressions",
+    "quantile_edges",
+]

@@ -11,7 +11,7 @@ import pyhf
 from numpy.typing import ArrayLike
 
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
-from toolkit.likelihood.base import Likelihood
+from toolkit.likelihood.base import Likelihood, Point
 from toolkit.likelihood.coefficients import Coefficients, describe_point, diverging_parameters
 from toolkit.likelihood.histfactory import channel_spec, normfactor_name, quiet_schema, workspace_spec
 from toolkit.likelihood.mixture import slope_by_coefficient
@@ -99,9 +99,15 @@ class BinnedLikelihood(Likelihood):
         with quiet_schema():
             return pyhf.Model({"channels": [self._channel()]}, poi_name=None)
 
-    def expected(self, parameters: Mapping[str, float]) -> FloatArray:
-        """Return the expected events per bin, (n_bins,)."""
-        return np.asarray(self.coefficients.values(self.point(parameters)[None, :])[0] @ self.templates)
+    def expected(self, parameters: Point) -> FloatArray:
+        """Return the expected events per bin at a parameter point, (n_bins,)."""
+        return np.asarray(self.expected_points(self.point(parameters)[None, :])[0])
+
+    def expected_points(self, points: FloatArray) -> FloatArray:
+        """Return the expected events per bin at points (n_points, n_parameters), (n_points, n_bins), checked to be positive."""
+        f = self.coefficients.values(points)
+        self._check_expected(f, points)
+        return np.asarray(f @ self.templates)
 
     def twice_nll_points(self, points: FloatArray) -> FloatArray:
         """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""

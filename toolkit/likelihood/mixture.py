@@ -18,8 +18,8 @@ from toolkit.typing import FloatArray
 Complain = Callable[[int, int, float], None]
 """Called with (row, point, total density) of a total that is not positive; raises."""
 
-BLOCK = 1 << 18
-"""Elements of the temporary (rows, points) array (2 MB: it stays in the cache)."""
+BLOCK = 1 << 16
+"""Elements of the temporary (rows, points) array (0.5 MB: it stays in the cache)."""
 POINT_BLOCK = 256
 
 

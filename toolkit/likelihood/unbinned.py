@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from toolkit.errors import PhysicsDomainError, ShapeError
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.coefficients import Coefficients, describe_point, diverging_parameters
-from toolkit.likelihood.mixture import slope_by_coefficient, sum_log_density
+from toolkit.likelihood.mixture import Complain, slope_by_coefficient, sum_log_density
 from toolkit.likelihood.parameters import Bounds, Parameter, make_parameters
 from toolkit.typing import FloatArray
 
@@ -112,10 +112,16 @@ class UnbinnedLikelihood(Likelihood):
                 what, got=float(expected[k]), expected="> 0", remedy="restrict the range of the parameters or check the yields"
             )
 
+        logs = sum_log_density(self.densities, self.weights, f, self.complain_at(points))
+        return 2.0 * (expected - logs) - self._offset
+
+    def complain_at(self, points: FloatArray) -> Complain:
+        """Return a function (event, point number, density) that raises for a density that is not positive at one of `points`."""
+
         def complain(event: int, point: int, density: float) -> None:
             raise self._not_positive(event, points[point], density)
 
-        return 2.0 * (expected - sum_log_density(self.densities, self.weights, f, complain)) - self._offset
+        return complain
 
     def slopes(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
