@@ -22,9 +22,9 @@ _BLOCK = 32768
 def pair_leptons(leptons: Any, *, m_z: float = M_Z) -> Any:
     """Choose the best quadruplet of each event.
 
-    A candidate is any two disjoint pairs of same flavour and opposite charge, so the total charge is 0. Among all
-    candidates, Z1 is the pair with mass nearest to m_z. With more than four leptons several pairs may remain
-    for Z2: the one with the largest scalar sum of transverse momenta is taken.
+    Z1 is the pair of same flavour and opposite charge with mass nearest to m_z among ALL such pairs of the event.
+    Z2 is a second such pair that shares no lepton with Z1, so the total charge is 0. With four leptons there is at
+    most one; with more, the one with the largest scalar sum of transverse momenta is taken.
 
     Args:
         leptons: Jagged awkward array, one list of leptons of both flavours per event, in any order. Momentum
@@ -41,8 +41,8 @@ def pair_leptons(leptons: Any, *, m_z: float = M_Z) -> Any:
         SchemaError: Momentum, charge or flavour fields are missing.
 
     Notes:
-        Z1 is the nearest among the pairs that leave a partner for Z2; a pair without one cannot belong to a
-        quadruplet. Within the quadruplet Z1 is nearest among all pairs, the crossed ones of 4e and 4mu included.
+        Taking the nearest pair first never costs a quadruplet: where any two disjoint pairs exist, every pair has
+        a disjoint partner (a pair that overlaps both of them leaves their other two leptons).
         Equal masses, which only exact copies have, are resolved by the order of the list.
 
     Examples:
@@ -108,16 +108,16 @@ def best_quadruplet(
     pt = np.sqrt(momenta[..., 0] ** 2 + momenta[..., 1] ** 2)
     valid = (charge[:, i] == -charge[:, j]) & (charge[:, i] != 0) & (flavour[:, i] == flavour[:, j]) & np.isfinite(mass)
     disjoint = (i[:, None] != i) & (i[:, None] != j) & (j[:, None] != i) & (j[:, None] != j)
-    has_partner = valid & (valid.astype(np.float32) @ disjoint.astype(np.float32) > 0)
     rows = np.arange(len(momenta))
-    z1 = np.argmin(np.where(has_partner, np.abs(mass - m_z), np.inf), axis=1)
-    z2 = np.argmax(np.where(valid & disjoint[z1], pt[:, i] + pt[:, j], -np.inf), axis=1)
+    z1 = np.argmin(np.where(valid, np.abs(mass - m_z), np.inf), axis=1)
+    partner = valid & disjoint[z1]
+    z2 = np.argmax(np.where(partner, pt[:, i] + pt[:, j], -np.inf), axis=1)
     chosen = np.empty((len(momenta), 4), dtype=np.int64)
     for column, z in ((0, z1), (2, z2)):
         negative_first = charge[rows, i[z]] < 0
         chosen[:, column] = np.where(negative_first, i[z], j[z])
         chosen[:, column + 1] = np.where(negative_first, j[z], i[z])
-    chosen[~np.any(has_partner, axis=1)] = -1
+    chosen[~(valid[rows, z1] & partner[rows, z2])] = -1
     return chosen
 
 

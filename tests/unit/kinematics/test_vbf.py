@@ -63,7 +63,7 @@ def partons_twin(total):
     return back @ np.array([0, 0, half, half]), back @ np.array([0, 0, -half, half])
 
 
-def vbf_twin(a1, b1, a2, b2, j1, j2):
+def vbf_twin(a1, b1, a2, b2, j1, j2):  # noqa: PLR0917
     x, z2 = a1 + b1 + a2 + b2, a2 + b2
     j1, j2 = massless_twin(j1, j2)
     if j1[2] < j2[2]:
