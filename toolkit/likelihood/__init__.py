@@ -5,15 +5,21 @@ from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.binned import BinnedLikelihood
 from toolkit.likelihood.bootstrap import Bootstrap, bootstrap_binned, bootstrap_unbinned
 from toolkit.likelihood.coefficients import Coefficients, morphing_expressions
+from toolkit.likelihood.combined import CombinedLikelihood
 from toolkit.likelihood.expressions import Expression
 from toolkit.likelihood.intervals import THRESHOLD_68, THRESHOLD_95, find_intervals
 from toolkit.likelihood.measure import measure
 from toolkit.likelihood.minimise import minimise
+from toolkit.likelihood.observation import read_observation, write_observation
 from toolkit.likelihood.onnx_ratio import OnnxRatio
 from toolkit.likelihood.parameters import Parameter
+from toolkit.likelihood.pyhf_model import PyhfLikelihood
 from toolkit.likelihood.results import ClosurePoint, FitResult, Interval, MethodResult, Minimum, Results, Scan
 from toolkit.likelihood.templates import Templates, bin_index, fill_templates, quantile_edges
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
+from toolkit.likelihood.workspace import Workspace
+from toolkit.likelihood.workspace_schema import MorphingModifier, NormFactor, Observation, UnbinnedChannel, UnbinnedSample
+from toolkit.likelihood.workspace_writer import make_document
 
 __all__ = [
     "THRESHOLD_68",
@@ -22,18 +28,26 @@ __all__ = [
     "Bootstrap",
     "ClosurePoint",
     "Coefficients",
+    "CombinedLikelihood",
     "Expression",
     "FitResult",
     "Interval",
     "Likelihood",
     "MethodResult",
     "Minimum",
+    "MorphingModifier",
+    "NormFactor",
+    "Observation",
     "OnnxRatio",
     "Parameter",
+    "PyhfLikelihood",
     "Results",
     "Scan",
     "Templates",
+    "UnbinnedChannel",
     "UnbinnedLikelihood",
+    "UnbinnedSample",
+    "Workspace",
     "asimov_weights",
     "bin_index",
     "bootstrap_binned",
@@ -41,8 +55,11 @@ __all__ = [
     "coefficient_values",
     "fill_templates",
     "find_intervals",
+    "make_document",
     "measure",
     "minimise",
     "morphing_expressions",
     "quantile_edges",
+    "read_observation",
+    "write_observation",
 ]

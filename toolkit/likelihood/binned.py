@@ -29,7 +29,7 @@ class BinnedLikelihood(Likelihood):
         templates: Expected events t_jb at f_j = 1, (n_processes, n_bins).
         data: Observed counts, (n_bins,), >= 0.
         coefficients: f_j as expressions in the parameters, one per process.
-        parameters: Names of the parameters; the first is the parameter of interest.
+        parameters: Names of the parameters, or `Parameter` objects (then no bounds); the first is the parameter of interest.
         bounds: Allowed range of each parameter.
         processes: Names of the processes (default: process_0, ...).
         init: Starting values (default: 1, moved into the range).
@@ -54,8 +54,8 @@ class BinnedLikelihood(Likelihood):
         templates: ArrayLike,
         data: ArrayLike,
         coefficients: Sequence[str],
-        parameters: Sequence[str],
-        bounds: Bounds,
+        parameters: Sequence[str] | Sequence[Parameter],
+        bounds: Bounds | None = None,
         processes: Sequence[str] | None = None,
         init: Mapping[str, float] | None = None,
         channel: str = "channel",

@@ -40,11 +40,13 @@ class Parameter:
             )
 
 
-def make_parameters(names: Sequence[str], bounds: Bounds, init: Mapping[str, float] | None = None) -> tuple[Parameter, ...]:
+def make_parameters(
+    names: Sequence[str] | Sequence[Parameter], bounds: Bounds | None = None, init: Mapping[str, float] | None = None
+) -> tuple[Parameter, ...]:
     """Build parameters from names and ranges.
 
     Args:
-        names: Names, in the order of the parameter axis.
+        names: Names, in the order of the parameter axis; or parameters, which are returned as they are.
         bounds: (low, high) per name, as a mapping or in the order of the names.
         init: Starting values; missing ones are 1, moved into the range.
 
@@ -58,9 +60,17 @@ def make_parameters(names: Sequence[str], bounds: Bounds, init: Mapping[str, flo
         >>> make_parameters(("mu",), [(0.0, 6.0)])
         (Parameter(name='mu', init=1.0, low=0.0, high=6.0, fixed=False),)
     """
-    if isinstance(names, str) or len(set(names)) != len(names) or not names:
+    ready = [n for n in names if isinstance(n, Parameter)]
+    texts = [n.name if isinstance(n, Parameter) else n for n in names]
+    if isinstance(names, str) or len(set(texts)) != len(texts) or not texts:
         what = "parameters"
         raise SchemaError(what, got=names, expected="one or more different names", remedy="give a tuple of names")
+    if len(ready) == len(texts) and bounds is None and init is None:
+        return tuple(ready)
+    return _from_names(texts, bounds if bounds is not None else (), init or {})
+
+
+def _from_names(names: Sequence[str], bounds: Bounds, init: Mapping[str, float]) -> tuple[Parameter, ...]:
     if isinstance(bounds, Mapping):
         if set(bounds) != set(names):
             what = "bounds"
@@ -78,7 +88,6 @@ def make_parameters(names: Sequence[str], bounds: Bounds, init: Mapping[str, flo
                 expected=f"one (low, high) for each of {list(names)}",
                 remedy='for one parameter: {"mu": (0, 6)} or [(0, 6)]',
             )
-    init = init or {}
     unknown = sorted(set(init) - set(names))
     if unknown:
         what = "starting values"

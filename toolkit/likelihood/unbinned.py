@@ -28,7 +28,7 @@ class UnbinnedLikelihood(Likelihood):
         weights: Event weights, (n_events,).
         yields: nu_j, expected events of each process at f_j = 1, (n_processes,), >= 0.
         coefficients: f_j as expressions in the parameters, one per process.
-        parameters: Names of the parameters; the first is the parameter of interest.
+        parameters: Names of the parameters, or `Parameter` objects (then no bounds); the first is the parameter of interest.
         bounds: Allowed range of each parameter.
         init: Starting values (default: 1, moved into the range).
         event_ids: Identity of each event for messages, (n_events,); the row number if not given.
@@ -54,8 +54,8 @@ class UnbinnedLikelihood(Likelihood):
         weights: ArrayLike,
         yields: ArrayLike,
         coefficients: Sequence[str],
-        parameters: Sequence[str],
-        bounds: Bounds,
+        parameters: Sequence[str] | Sequence[Parameter],
+        bounds: Bounds | None = None,
         init: Mapping[str, float] | None = None,
         event_ids: ArrayLike | None = None,
     ) -> None:

@@ -1,0 +1,69 @@
+"""Several likelihoods of independent data in shared parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from toolkit.errors import SchemaError
+from toolkit.likelihood.base import Likelihood
+from toolkit.likelihood.parameters import Parameter
+from toolkit.typing import FloatArray
+
+
+class CombinedLikelihood(Likelihood):
+    """Sum of likelihoods; parameters of the same name are the same parameter.
+
+    Args:
+        terms: Likelihoods of data that do not overlap. A constraint of a shared parameter belongs to one term only.
+        poi: Parameter of interest (default: the first term's).
+
+    Raises:
+        SchemaError: No terms, or two terms that disagree about a parameter.
+    """
+
+    def __init__(self, terms: Sequence[Likelihood], *, poi: str | None = None) -> None:
+        if not terms:
+            what = "combined likelihood"
+            raise SchemaError(what, got="no terms", expected="at least one likelihood")
+        self.terms = tuple(terms)
+        merged: dict[str, Parameter] = {}
+        for term in self.terms:
+            for p in term.parameters:
+                if merged.setdefault(p.name, p) != p:
+                    what = f"parameter {p.name!r}"
+                    raise SchemaError(
+                        what, got=f"{merged[p.name]} and {p}", expected="one definition", remedy="give both terms the same range and start"
+                    )
+        self._parameters = tuple(merged.values())
+        self._poi = self.terms[0].poi if poi is None else poi
+        self._columns = [np.array([self.parameter_names.index(n) for n in t.parameter_names], dtype=np.intp) for t in self.terms]
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All parameters, in the order of first appearance."""
+        return self._parameters
+
+    @property
+    def poi(self) -> str:
+        """The parameter of interest."""
+        return self._poi
+
+    @cached_property
+    def diverging(self) -> frozenset[str]:
+        """Parameters by which a term's derivative diverges at the lower end of the range."""
+        return frozenset().union(*(t.diverging for t in self.terms))
+
+    def twice_nll_points(self, points: FloatArray) -> FloatArray:
+        """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""
+        parts = [t.twice_nll_points(points[:, c]) for t, c in zip(self.terms, self._columns, strict=True)]
+        return np.asarray(np.sum(parts, axis=0))
+
+    def slopes(self, point: FloatArray) -> FloatArray:
+        """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
+        out = np.zeros(len(point))
+        for term, columns in zip(self.terms, self._columns, strict=True):
+            out[columns] += term.slopes(point[columns])
+        return out

@@ -1,0 +1,91 @@
+"""The observation of an unbinned channel: a parquet file with one row per event, observables and a weight."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import ArrayLike
+
+from toolkit.artifacts.atomic import atomic_path
+from toolkit.errors import InputFileError, SchemaError, ShapeError
+from toolkit.typing import FloatArray
+
+WEIGHT = "weight"
+
+
+def write_observation(path: str | Path, observables: Mapping[str, ArrayLike], *, weights: ArrayLike | None = None) -> None:
+    """Write the events of an observation.
+
+    Args:
+        path: Parquet file; its folder must exist.
+        observables: Columns by name, each (n_events,), in GeV and radians.
+        weights: Expected events per row of an Asimov set, (n_events,); left out for data, whose events count 1.
+
+    Raises:
+        ShapeError: Columns of different length.
+        InputFileError: The file cannot be written.
+    """
+    columns = {name: np.asarray(values, dtype=np.float64) for name, values in observables.items()}
+    if weights is not None:
+        columns[WEIGHT] = np.asarray(weights, dtype=np.float64)
+    shapes = {c.shape for c in columns.values()}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 1:
+        what = "columns of the observation"
+        raise ShapeError(what, got={name: c.shape for name, c in columns.items()}, expected="(n_events,) each")
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.table(columns), temporary)
+
+
+def read_observation(
+    path: str | Path, observables: Sequence[str], *, weight: str | None = WEIGHT
+) -> tuple[dict[str, FloatArray], FloatArray]:
+    """Read the events of an observation.
+
+    Args:
+        path: Parquet file.
+        observables: Columns to read.
+        weight: Column of the weights; None means that every event counts 1.
+
+    Returns:
+        Observables, each (n_events,) with NaN where missing, and weights, (n_events,).
+
+    Raises:
+        InputFileError: The file is missing, or not parquet.
+        SchemaError: A column is missing or not numeric.
+    """
+    wanted = [*observables, *([weight] if weight is not None else [])]
+    try:
+        with pq.ParquetFile(path) as file:
+            present = file.schema_arrow.names
+            for name in wanted:
+                if name not in present:
+                    near = difflib.get_close_matches(name, present, n=1)
+                    what = f"observation {path}"
+                    raise SchemaError(
+                        what,
+                        got=f"no column {name!r}",
+                        expected=f"columns {wanted}",
+                        remedy=f"did you mean {near[0]!r}?" if near else f"the file has {present}",
+                    )
+            table = file.read(columns=wanted)
+    except (OSError, pa.ArrowException) as error:
+        what = f"observation {path}"
+        raise InputFileError(
+            what, got=str(error), expected="a parquet file with one row per event", remedy="check the path in the workspace"
+        ) from error
+    columns = {name: _numbers(table, name, path) for name in wanted}
+    weights = columns.pop(weight) if weight is not None else np.ones(len(table))
+    return columns, weights
+
+
+def _numbers(table: pa.Table, name: str, path: str | Path) -> FloatArray:
+    column = table.column(name)
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        what = f"observation {path}, column {name!r}"
+        raise SchemaError(what, got=str(column.type), expected="numbers")
+    return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)

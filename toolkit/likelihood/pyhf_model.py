@@ -1,0 +1,164 @@
+"""Any pyhf model as a likelihood, with normfactors tied to expressions in other parameters.
+
+What to use when: `BinnedLikelihood` for templates alone (exact gradients); this class for a whole HistFactory document, with
+systematics, several channels and constraint terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+import pyhf
+from numpy.typing import ArrayLike
+
+from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
+from toolkit.likelihood.base import Likelihood
+from toolkit.likelihood.coefficients import Coefficients, describe_point, diverging_parameters
+from toolkit.likelihood.parameters import Parameter
+from toolkit.typing import FloatArray
+
+STEP = 1e-3
+"""Step of the numerical derivatives, relative to max(1, |value|); five points, so the error is of order STEP^4."""
+_STENCILS = {
+    "central": (np.array([-2.0, -1.0, 1.0, 2.0]), np.array([1.0, -8.0, 8.0, -1.0]) / 12.0),
+    "forward": (np.array([0.0, 1.0, 2.0, 3.0, 4.0]), np.array([-25.0, 48.0, -36.0, 16.0, -3.0]) / 12.0),
+    "backward": (np.array([0.0, -1.0, -2.0, -3.0, -4.0]), np.array([25.0, -48.0, 36.0, -16.0, 3.0]) / 12.0),
+}
+
+
+class PyhfLikelihood(Likelihood):
+    """Twice the negative log-density of a pyhf model: exactly -2 logpdf, constraint terms and constants included.
+
+    Args:
+        model: The model.
+        data: Observed counts, then auxiliary data, as pyhf orders them.
+        ties: Expression for each tied normfactor of the model; the others are parameters of their own.
+        parameters: Parameters that occur in the ties. One with the name of a parameter of the model is that parameter.
+        poi: Parameter of interest (default: the first of `parameters`, else the model's).
+
+    Raises:
+        SchemaError: A tie to something that is not a scalar parameter of the model, or an undefined parameter in a tie.
+        ShapeError: Data of another length than the model's.
+
+    Notes:
+        Derivatives by the model's parameters are five-point differences (about 1e-9); the ties are differentiated exactly.
+    """
+
+    def __init__(
+        self,
+        model: pyhf.Model,
+        data: ArrayLike,
+        *,
+        ties: Mapping[str, str] | None = None,
+        parameters: Sequence[Parameter] = (),
+        poi: str | None = None,
+    ) -> None:
+        self.model, self.data = model, np.array(data, dtype=np.float64)
+        if self.data.shape != (model.config.nmaindata + model.config.nauxdata,):
+            what = "data"
+            raise ShapeError(
+                what, got=self.data.shape, expected=f"({model.config.nmaindata},) counts and ({model.config.nauxdata},) auxiliary data"
+            )
+        names = list(model.config.par_names)
+        ties = dict(ties or {})
+        unknown = sorted(set(ties) - set(names))
+        if unknown:
+            what = "tied normfactors"
+            raise SchemaError(what, got=unknown, expected=f"normfactors of the model among {names}", remedy="correct the names")
+        own = [p for p in model_parameters(model) if p.name not in ties and p.name not in {q.name for q in parameters}]
+        self._parameters = (*parameters, *own)
+        self._coefficients = Coefficients.parse([ties[name] for name in ties], self.parameter_names)
+        self._tied = np.array([names.index(name) for name in ties], dtype=np.intp)
+        self._plain = {names.index(p.name): k for k, p in enumerate(self._parameters) if p.name in names and p.name not in ties}
+        default = self._parameters[0].name if parameters or model.config.poi_name is None else model.config.poi_name
+        self._poi = default if poi is None else poi
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All parameters, in order: those of the ties, then the model's own."""
+        return self._parameters
+
+    @property
+    def poi(self) -> str:
+        """The parameter of interest."""
+        return self._poi
+
+    @cached_property
+    def diverging(self) -> frozenset[str]:
+        """Parameters by which a tie's derivative diverges at the lower end of the range."""
+        return diverging_parameters(self._coefficients, self._parameters) if len(self._tied) else frozenset()
+
+    def model_parameters(self, points: FloatArray) -> FloatArray:
+        """Turn points (n_points, n_parameters) into pyhf's parameters, (n_points, model.config.npars)."""
+        out = np.empty((len(points), self.model.config.npars))
+        for index, k in self._plain.items():
+            out[:, index] = points[:, k]
+        if len(self._tied):
+            out[:, self._tied] = self._coefficients.values(points)
+        return out
+
+    def twice_nll_points(self, points: FloatArray) -> FloatArray:
+        """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""
+        return np.array([self._twice_nll(pars, points[i]) for i, pars in enumerate(self.model_parameters(points))])
+
+    def slopes(self, point: FloatArray) -> FloatArray:
+        """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
+        pars = self.model_parameters(point[None, :])[0]
+        out = np.zeros(len(point))
+        for index, k in self._plain.items():
+            p = self._parameters[k]
+            if not p.fixed:
+                out[k] += self._derivative(pars, index, p.low, p.high, point)
+        if len(self._tied):
+            by_tie = np.array([self._derivative(pars, index, -np.inf, np.inf, point) for index in self._tied])
+            out += self._coefficients.jacobian(point[None, :])[0] @ by_tie
+        return out
+
+    def _derivative(self, pars: FloatArray, index: int, low: float, high: float, point: FloatArray) -> float:
+        step = STEP * max(1.0, abs(float(pars[index])))
+        kind = "forward" if pars[index] - 2 * step < low else "backward" if pars[index] + 2 * step > high else "central"
+        shifts, factors = _STENCILS[kind]
+        values = []
+        for shift in shifts:
+            moved = pars.copy()
+            moved[index] += shift * step
+            values.append(self._twice_nll(moved, point))
+        offset = values[0]
+        return float(factors @ (np.array(values) - offset)) / step
+
+    def _twice_nll(self, pars: FloatArray, point: FloatArray) -> float:
+        expected = np.asarray(self.model.expected_actualdata(pars), dtype=np.float64)
+        observed = self.data[: len(expected)]
+        bad = ~((expected > 0.0) | ((expected == 0.0) & (observed == 0.0)))
+        if bad.any():
+            raise self._not_positive(int(np.argmax(bad)), expected, point)
+        value = -2.0 * float(self.model.logpdf(pars, self.data)[0])
+        if not np.isfinite(value):
+            what = f"pyhf's likelihood at {describe_point(self.parameter_names, point)}"
+            raise PhysicsDomainError(what, got=value, expected="a finite number", remedy="restrict the ranges of the parameters")
+        return value
+
+    def _not_positive(self, index: int, expected: FloatArray, point: FloatArray) -> PhysicsDomainError:
+        where = describe_point(self.parameter_names, point)
+        for channel in self.model.config.channels:
+            bins = self.model.config.channel_slices[channel]
+            if bins.start <= index < bins.stop:
+                where = f"channel {channel!r}, bin {index - bins.start}, at {where}"
+        return PhysicsDomainError(
+            f"expected events in {where}",
+            got=float(expected[index]),
+            expected="> 0",
+            remedy="merge the bin with a neighbour or restrict the ranges of the parameters",
+        )
+
+
+def model_parameters(model: pyhf.Model) -> list[Parameter]:
+    """List pyhf's parameters with its suggested starting values and ranges, in its order."""
+    config = model.config
+    inits, bounds, fixed = config.suggested_init(), config.suggested_bounds(), config.suggested_fixed()
+    return [
+        Parameter(name=name, init=float(init), low=float(low), high=float(high), fixed=bool(still))
+        for name, init, (low, high), still in zip(config.par_names, inits, bounds, fixed, strict=True)
+    ]

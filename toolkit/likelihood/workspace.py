@@ -1,0 +1,322 @@
+"""Workspace documents: pyhf's workspace plus unbinned channels.
+
+A document that holds only what pyhf knows is a pyhf workspace and gives pyhf's likelihood. Otherwise see
+`toolkit.likelihood.workspace_schema`. Nothing in a document is evaluated as code.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyhf
+from numpy.typing import ArrayLike
+
+from toolkit.artifacts.atomic import write_json
+from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
+from toolkit.likelihood.base import Likelihood
+from toolkit.likelihood.combined import CombinedLikelihood
+from toolkit.likelihood.expressions import Expression
+from toolkit.likelihood.histfactory import VERSION, quiet_schema
+from toolkit.likelihood.observation import read_observation
+from toolkit.likelihood.onnx_ratio import OnnxRatio
+from toolkit.likelihood.parameters import Parameter
+from toolkit.likelihood.pyhf_model import PyhfLikelihood, model_parameters
+from toolkit.likelihood.unbinned import UnbinnedLikelihood
+from toolkit.likelihood.workspace_schema import UnbinnedChannel, parse_channel, parse_parameter
+from toolkit.typing import FloatArray
+
+KEYS = ("channels", "observations", "measurements", "version", "unbinned_channels")
+
+
+class Ratio(Protocol):
+    """What a workspace needs of a ratio model; `OnnxRatio` is one."""
+
+    @property
+    def features(self) -> Sequence[str]:
+        """Names of the input columns."""
+        ...
+
+    @property
+    def numerators(self) -> Sequence[str]:
+        """Names of the output columns."""
+        ...
+
+    @property
+    def reference(self) -> str:
+        """Name of the reference density."""
+        ...
+
+    def columns(self, observables: Mapping[str, ArrayLike]) -> FloatArray:
+        """Stack named observables in the order of the features."""
+        ...
+
+    def __call__(self, x: ArrayLike) -> FloatArray:
+        """Evaluate log ratios (n, n_numerators)."""
+        ...
+
+
+OpenRatio = Callable[[Path], Ratio]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A workspace document and the folder that its file names are relative to.
+
+    Attributes:
+        document: The JSON document.
+        folder: Folder of the file.
+    """
+
+    document: dict[str, Any]
+    folder: Path = Path()
+
+    def __post_init__(self) -> None:
+        _check_keys(self.document)
+        _ = self.unbinned_channels, self.ties
+
+    @classmethod
+    def load(cls, path: str | Path) -> Workspace:
+        """Read a workspace.
+
+        Args:
+            path: JSON file.
+
+        Returns:
+            The workspace, checked.
+
+        Raises:
+            InputFileError: The file cannot be read.
+            SchemaError: It is not JSON, or not a workspace.
+        """
+        path = Path(path)
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            what = f"workspace {path}"
+            raise InputFileError(what, got=str(error), expected="a readable JSON file", remedy="check the path") from error
+        except (json.JSONDecodeError, RecursionError) as error:
+            what = f"workspace {path}"
+            raise SchemaError(what, got=str(error), expected="valid JSON", remedy="write it with Workspace.save") from error
+        return cls(document=document, folder=path.resolve().parent)
+
+    def save(self, path: str | Path) -> None:
+        """Write the document in one step; file names in it must be relative to the folder of `path`."""
+        write_json(path, self.document)
+
+    @property
+    def is_pyhf(self) -> bool:
+        """Whether the document is a plain pyhf workspace."""
+        return "unbinned_channels" not in self.document and not self.ties
+
+    @property
+    def unbinned_channels(self) -> tuple[UnbinnedChannel, ...]:
+        """The unbinned channels, checked."""
+        raw = self.document.get("unbinned_channels", [])
+        return tuple(parse_channel(c, where=f"unbinned_channels[{i}]") for i, c in enumerate(raw))
+
+    @property
+    def ties(self) -> dict[str, str]:
+        """Expression of each morphing modifier of the binned channels, by the modifier's name."""
+        found: dict[str, str] = {}
+        for channel in self.document.get("channels", []):
+            for sample in channel.get("samples", []):
+                for modifier in sample.get("modifiers", []):
+                    if modifier.get("type") == "morphing":
+                        name, text = _morphing(modifier, where=f"channel {channel.get('name')!r}, sample {sample.get('name')!r}")
+                        if found.setdefault(name, text) != text:
+                            what = f"morphing modifier {name!r}"
+                            raise SchemaError(
+                                what, got=f"{found[name]!r} and {text!r}", expected="one expression per name", remedy="rename one"
+                            )
+        return found
+
+    def measurement(self, name: str | None = None) -> dict[str, Any]:
+        """Return a measurement by name, by default the first."""
+        measurements = self.document["measurements"]
+        for m in measurements:
+            if name is None or m.get("name") == name:
+                return dict(m)
+        what = f"measurement {name!r}"
+        raise SchemaError(what, got="not in the workspace", expected=f"one of {[m.get('name') for m in measurements]}")
+
+    def to_pyhf(self) -> dict[str, Any]:
+        """Return the binned part as a document of pyhf's schema: morphing modifiers become free normfactors of the same name.
+
+        Raises:
+            SchemaError: There are no binned channels.
+        """
+        document = copy.deepcopy({k: v for k, v in self.document.items() if k != "unbinned_channels"})
+        if not document.get("channels"):
+            what = "workspace"
+            raise SchemaError(what, got="no binned channels", expected="a part that pyhf can express")
+        if self.is_pyhf:
+            return document
+        for channel in document["channels"]:
+            for sample in channel["samples"]:
+                sample["modifiers"] = [
+                    {"name": m["name"], "type": "normfactor", "data": None} if m["type"] == "morphing" else m for m in sample["modifiers"]
+                ]
+        known = {m["name"] for c in document["channels"] for s in c["samples"] for m in s["modifiers"]}
+        for measurement in document["measurements"]:
+            config = measurement["config"]
+            config["parameters"] = [p for p in config["parameters"] if p["name"] in known] + [
+                {"name": name, "inits": [1.0], "bounds": [[-1000.0, 1000.0]]} for name in self.ties
+            ]
+            config["poi"] = config["poi"] if config["poi"] in known else ""
+        return document
+
+    def likelihood(self, *, measurement: str | None = None, open_ratio: OpenRatio = OnnxRatio) -> Likelihood:
+        """Build the likelihood of all channels.
+
+        Args:
+            measurement: Name of the measurement (default: the first).
+            open_ratio: Opens the model file of an unbinned channel.
+
+        Returns:
+            Object with `parameter_names`, `twice_nll`, `gradient`, `fit`, `scan`.
+
+        Raises:
+            SchemaError: The document is inconsistent: an undefined parameter, a missing column, pyhf's schema is violated.
+            ArtifactMismatchError: A model file does not have the outputs, features or reference that a channel names.
+            InputFileError: A file is missing.
+        """
+        config = self.measurement(measurement)["config"]
+        poi = config["poi"] or None
+        model, data = self._pyhf(measurement, poi) if self.document.get("channels") else (None, None)
+        defined = _definitions(config, model)
+        terms: list[Likelihood] = []
+        if model is not None and data is not None:
+            own = _used(self.ties.values(), defined, poi)
+            terms.append(PyhfLikelihood(model, data, ties=self.ties, parameters=own, poi=poi))
+        for channel in self.unbinned_channels:
+            terms.append(self._unbinned(channel, _used((s.coefficient for s in channel.samples), defined, poi), open_ratio))
+        return terms[0] if len(terms) == 1 else CombinedLikelihood(terms, poi=poi)
+
+    def _pyhf(self, measurement: str | None, poi: str | None) -> tuple[pyhf.Model, list[float]]:
+        document = self.to_pyhf()
+        try:
+            with quiet_schema():
+                workspace = pyhf.Workspace(document)
+                without_poi = {} if poi in _modifier_names(document) else {"poi_name": None}
+                model = workspace.model(measurement_name=measurement, **without_poi)
+            return model, workspace.data(model)
+        except (*_PYHF_ERRORS, KeyError, ValueError) as error:
+            what = "binned channels of the workspace"
+            raise SchemaError(
+                what, got=str(error)[:500], expected="a valid pyhf workspace", remedy="check it with pyhf's schema"
+            ) from error
+
+    def _unbinned(self, channel: UnbinnedChannel, parameters: Sequence[Parameter], open_ratio: OpenRatio) -> Likelihood:
+        ratio = open_ratio(self.folder / channel.model)
+        where = f"unbinned channel {channel.name!r}, model {channel.model}"
+        outputs = [s.output for s in channel.samples]
+        _check_belongs(where, "outputs", outputs, ratio.numerators)
+        _check_belongs(where, "observables", ratio.features, channel.observables)
+        if ratio.reference != channel.reference:
+            what = f"{where}: reference"
+            raise ArtifactMismatchError(what, got=ratio.reference, expected=channel.reference, remedy="take the model that belongs to it")
+        observation = channel.observation
+        observables, weights = read_observation(self.folder / observation.file, channel.observables, weight=observation.weight)
+        logs = ratio(ratio.columns(observables))
+        columns = [list(ratio.numerators).index(o) for o in outputs]
+        return UnbinnedLikelihood(
+            log_ratios=logs[:, columns],
+            weights=weights,
+            yields=[s.expected for s in channel.samples],
+            coefficients=[s.coefficient for s in channel.samples],
+            parameters=parameters,
+        )
+
+
+_PYHF_ERRORS = (
+    pyhf.exceptions.InvalidSpecification,
+    pyhf.exceptions.InvalidModel,
+    pyhf.exceptions.InvalidModifier,
+    pyhf.exceptions.InvalidNameReuse,
+    pyhf.exceptions.InvalidMeasurement,
+    pyhf.exceptions.InvalidWorkspaceOperation,
+)
+
+
+def _check_keys(document: Any) -> None:
+    if not isinstance(document, dict):
+        what = "workspace"
+        raise SchemaError(what, got=type(document).__name__, expected=f"an object with {list(KEYS)}", remedy="write it with Workspace.save")
+    unknown = sorted(set(document) - set(KEYS))
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], KEYS, n=1)
+        what = "workspace"
+        raise SchemaError(
+            what, got=f"unknown keys {unknown}", expected=f"{list(KEYS)}", remedy=f"did you mean {near[0]!r}?" if near else "remove them"
+        )
+    if document.get("version") != VERSION:
+        what = "workspace version"
+        raise SchemaError(what, got=document.get("version"), expected=VERSION, remedy="write it for this version of pyhf's schema")
+    if not document.get("channels") and not document.get("unbinned_channels"):
+        what = "workspace"
+        raise SchemaError(what, got="no channels", expected="channels or unbinned_channels")
+    measurements = document.get("measurements")
+    good = (
+        isinstance(measurements, list) and measurements and all(isinstance(m, dict) and _is_config(m.get("config")) for m in measurements)
+    )
+    if not good:
+        what = "workspace measurements"
+        raise SchemaError(what, got=str(measurements)[:200], expected='[{"name", "config": {"poi", "parameters": [...]}}]')
+
+
+def _is_config(config: Any) -> bool:
+    if not isinstance(config, dict) or not isinstance(config.get("poi"), str) or not isinstance(config.get("parameters"), list):
+        return False
+    return all(isinstance(p, dict) and isinstance(p.get("name"), str) for p in config["parameters"])
+
+
+def _morphing(modifier: Mapping[str, Any], *, where: str) -> tuple[str, str]:
+    name, data = modifier.get("name"), modifier.get("data")
+    if not isinstance(name, str) or not isinstance(data, dict) or set(data) != {"coefficient"}:
+        what = f"{where}: morphing modifier"
+        raise SchemaError(what, got=dict(modifier), expected='{"name", "type": "morphing", "data": {"coefficient": "mu - sqrt(mu)"}}')
+    return name, Expression.parse(data["coefficient"]).text
+
+
+def _modifier_names(document: Mapping[str, Any]) -> set[str]:
+    return {m["name"] for c in document["channels"] for s in c["samples"] for m in s["modifiers"]}
+
+
+def _definitions(config: Mapping[str, Any], model: pyhf.Model | None) -> dict[str, Parameter]:
+    """Collect the parameters that coefficients may use: the model's own, and those that the measurement defines."""
+    defined = {p.name: p for p in model_parameters(model)} if model is not None else {}
+    for raw in config["parameters"]:
+        if raw["name"] not in defined and "bounds" in raw:
+            init, low, high, fixed = parse_parameter(raw, where="measurement")
+            defined[raw["name"]] = Parameter(name=raw["name"], init=init, low=low, high=high, fixed=fixed)
+    return defined
+
+
+def _used(coefficients: Iterable[str], defined: Mapping[str, Parameter], poi: str | None) -> tuple[Parameter, ...]:
+    """Return the parameters that occur in coefficients, the parameter of interest first."""
+    names = sorted({n for c in coefficients for n in Expression.parse(c).names}, key=lambda n: (n != poi, n))
+    missing = [n for n in names if n not in defined]
+    if missing:
+        what = "coefficients of the workspace"
+        raise SchemaError(
+            what,
+            got=f"undefined parameters {missing}",
+            expected=f"parameters among {sorted(defined)}",
+            remedy="define each with inits and bounds in the measurement",
+        )
+    return tuple(defined[n] for n in names)
+
+
+def _check_belongs(where: str, what: str, wanted: Iterable[str], present: Iterable[str]) -> None:
+    missing = [w for w in wanted if w not in set(present)]
+    if missing:
+        title = f"{where}: {what}"
+        raise ArtifactMismatchError(
+            title, got=list(present), expected=f"{missing} among them", remedy="take the model that belongs to this workspace"
+        )
