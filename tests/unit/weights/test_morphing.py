@@ -1,0 +1,292 @@
+"""Morphing: closed forms, slow twins, general solves, gradients, refusals."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
+from toolkit.weights import Monomial, Morphing, basis
+
+MU = (0.0, 0.05, 0.25, 0.3, 1.0, 1.7, 4.0, 10.0, 16.0)
+INTERFERENCE = ["mu", "sqrt(mu)", "1"]
+
+
+def closed_ggf(mu):
+    root = math.sqrt(mu)
+    return [mu - root, root, 1 - root]
+
+
+def closed_ew(mu):
+    root, d = math.sqrt(mu), math.sqrt(10) - 10
+    return [((1 - math.sqrt(10)) * mu + 9 * root + d) / d, (math.sqrt(10) * mu - 10 * root) / d, (root - mu) / d]
+
+
+def closed_lagrange(kappa, points=(0.0, 0.8, 1.0, 1.2, 1.5)):
+    return [math.prod((kappa - q) / (p - q) for q in points if q != p) for p in points]
+
+
+@pytest.mark.parametrize("mu", MU)
+@pytest.mark.parametrize(("name", "closed"), [("ggF", closed_ggf), ("EW", closed_ew)])
+def test_closed_forms(name, closed, mu):
+    np.testing.assert_allclose(basis(name).coefficients(mu), closed(mu), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("kappa", [-0.5, 0.0, 0.4, 1.35, 1.5, 2.0])
+def test_kappa_is_lagrange_interpolation_of_order_four(kappa):
+    np.testing.assert_allclose(basis("kappa").coefficients(kappa), closed_lagrange(kappa), rtol=1e-10, atol=1e-11)
+
+
+def test_names_and_order():
+    assert basis("ggF").benchmark_names == ("S", "SBI", "B")
+    assert basis("EW").benchmark_names == ("B", "SBI1", "SBI10")
+    assert basis("kappa").benchmark_names == ("0", "0.8", "1", "1.2", "1.5")
+    assert basis("ggF").parameter_names == ("mu",)
+    assert basis("kappa").monomials == ("1", "kappa", "kappa**2", "kappa**3", "kappa**4")
+
+
+@pytest.mark.parametrize(("name", "points"), [("EW", (0.0, 1.0, 10.0)), ("kappa", (0.0, 0.8, 1.0, 1.2, 1.5)), ("ggF", (None, 1.0, 0.0))])
+def test_a_benchmark_is_itself(name, points):
+    for b, point in enumerate(points):
+        if point is not None:
+            np.testing.assert_allclose(basis(name).coefficients(point), np.eye(len(points))[b], atol=1e-11)
+
+
+def test_infinity_is_the_highest_power_alone():
+    at_infinity = Morphing(monomials=INTERFERENCE, benchmarks=[math.inf, 1.0, 0.0])
+    np.testing.assert_array_equal(at_infinity.coefficients(0.3), basis("ggF").coefficients(0.3))
+    assert at_infinity.benchmark_names == ("inf", "1", "0")
+
+
+# ---- weights and score against loops
+
+
+@pytest.fixture
+def w():
+    """Weights of 200 events under S, SBI, B from random complex amplitudes."""
+    rng = np.random.default_rng(81)
+    s, b = rng.normal(size=(2, 200, 2)) @ np.array([1.0, 1j])
+    return np.stack([abs(s) ** 2, abs(s + b) ** 2, abs(b) ** 2], axis=-1)
+
+
+def test_weights_equal_the_loop(w):
+    weights = basis("ggF").weights(w, 1.7)
+    f = closed_ggf(1.7)
+    for i in range(len(w)):
+        assert weights[i] == pytest.approx(sum(f[b] * w[i, b] for b in range(3)), rel=1e-12)
+
+
+@pytest.mark.parametrize("yields", [None, (3.0, 2.0, 4.0)])
+def test_score_equals_the_loop(w, yields):
+    mu, root = 0.64, 0.8
+    f, g = closed_ggf(mu), [1 - 0.5 / root, 0.5 / root, -0.5 / root]
+    total = yields or tuple(sum(w[i, b] for i in range(len(w))) for b in range(3))
+    drift = sum(g[b] * total[b] for b in range(3)) / sum(f[b] * total[b] for b in range(3))
+    score = basis("ggF").score(w, mu, yields=yields)
+    assert score.shape == (200, 1)
+    for i in range(len(w)):
+        density, slope = sum(f[b] * w[i, b] for b in range(3)), sum(g[b] * w[i, b] for b in range(3))
+        assert score[i, 0] == pytest.approx(slope / density - drift, rel=1e-10)
+
+
+# ---- gradients
+
+
+@pytest.mark.parametrize(("name", "theta"), [("ggF", 0.01), ("ggF", 1.0), ("EW", 4.0), ("kappa", 0.0), ("kappa", 1.35)])
+def test_gradient_equals_finite_differences(name, theta):
+    morphing, h = basis(name), 1e-6
+    numeric = (morphing.coefficients(theta + h) - morphing.coefficients(theta - h)) / (2 * h)
+    np.testing.assert_allclose(morphing.gradient(theta), numeric[np.newaxis], rtol=1e-6, atol=1e-6)
+
+
+def test_gradient_with_several_parameters():
+    morphing = quadratic(2)
+    theta, h = np.array([0.3, -0.7]), 1e-6
+    for p, step in enumerate(h * np.eye(2)):
+        numeric = (morphing.coefficients(theta + step) - morphing.coefficients(theta - step)) / (2 * h)
+        np.testing.assert_allclose(morphing.gradient(theta)[p], numeric, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("call", ["gradient", "score"])
+def test_the_infinite_slope_at_mu_zero_is_refused(call, w):
+    morphing = basis("ggF")
+    with pytest.raises(PhysicsDomainError, match=r"derivative of sqrt\(mu\)[\s\S]*mu > 0"):
+        morphing.gradient(0.0) if call == "gradient" else morphing.score(w, 0.0)
+    np.testing.assert_array_equal(morphing.coefficients(0.0), [0.0, 0.0, 1.0])
+    assert np.all(np.isfinite(morphing.gradient(1e-12)))
+
+
+def test_integer_powers_have_a_gradient_at_zero():
+    np.testing.assert_allclose(Morphing(monomials=["1", "c", "c**2"], benchmarks=[0, 1, -1]).gradient(0.0), [[0.0, 0.5, -0.5]], atol=1e-12)
+
+
+# ---- general solves
+
+
+def quadratic(n):
+    """All monomials to second order in n parameters, with (n+1)(n+2)/2 benchmarks."""
+    names = [f"c{i}" for i in range(n)]
+    monomials = ["1", *names, *(f"{a}*{b}" for a, b in itertools.combinations_with_replacement(names, 2))]
+    unit = np.eye(n)
+    points = [np.zeros(n), *unit, *-unit, *(unit[i] + unit[j] for i, j in itertools.combinations(range(n), 2))]
+    return Morphing(monomials=monomials, benchmarks=np.array(points), parameters=names)
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+def test_quadratic_theory_is_reproduced_everywhere(n):
+    rng = np.random.default_rng(82)
+    constant, linear, square = rng.normal(), rng.normal(size=n), rng.normal(size=(n, n))
+    morphing = quadratic(n)
+    points = [np.array([float(v) for v in name.split(",")]) for name in morphing.benchmark_names]
+    assert len(points) == (n + 1) * (n + 2) // 2
+    w = np.array([[constant + linear @ c + c @ square @ c for c in points]])
+    for c in rng.normal(size=(20, n)):
+        assert morphing.weights(w, c)[0] == pytest.approx(constant + linear @ c + c @ square @ c, rel=1e-11, abs=1e-11)
+
+
+def test_more_benchmarks_than_monomials_give_the_smallest_coefficients():
+    morphing = Morphing(monomials=INTERFERENCE, benchmarks=[0.0, 0.25, 1.0, 4.0, 9.0])
+    f = morphing.coefficients(2.0)
+    np.testing.assert_allclose(morphing.matrix.T @ f, [2.0, math.sqrt(2.0), 1.0], rtol=1e-12)
+    exact = Morphing(monomials=INTERFERENCE, benchmarks=[0.0, 1.0, 9.0]).coefficients(2.0)
+    assert np.sum(f**2) < np.sum(exact**2)
+
+
+def test_theta_by_name_and_order_of_parameters():
+    monomials = ["1", "x", "y", "x*x*y"]
+    by_name = [{"x": 0, "y": 0}, {"x": 1, "y": 0}, {"y": 1, "x": 0}, {"x": 2, "y": 1}]
+    named = Morphing(monomials=monomials, benchmarks=dict(zip("abcd", by_name, strict=True)))
+    ordered = Morphing(monomials=monomials, benchmarks=[(p["y"], p["x"]) for p in by_name], parameters=["y", "x"])
+    expected = named.coefficients([0.5, 0.2])
+    assert named.parameter_names == ("x", "y")
+    np.testing.assert_allclose(named.matrix.T @ expected, [1.0, 0.5, 0.2, 0.05], atol=1e-12)
+    np.testing.assert_allclose(ordered.coefficients([0.2, 0.5]), expected, atol=1e-12)
+    np.testing.assert_allclose(named.coefficients({"y": 0.2, "x": 0.5}), expected, atol=1e-12)
+
+
+def test_the_matrix_is_a_copy():
+    morphing = basis("EW")
+    morphing.matrix[:] = 0.0
+    np.testing.assert_allclose(morphing.coefficients(1.0), [0, 1, 0], atol=1e-12)
+
+
+# ---- degenerate benchmark sets
+
+
+def test_equal_benchmarks_are_named_and_the_good_one_is_not():
+    with pytest.raises(SchemaError, match="degenerate: first, second; undetermined") as caught:
+        Morphing(monomials=INTERFERENCE, benchmarks={"first": 1.0, "good": 0.0, "second": 1.0})
+    assert "good" not in str(caught.value)
+
+
+def test_dependent_benchmarks_are_named():
+    # On the line c2 = 2 c1 the parameters cannot be told apart.
+    benchmarks = {"zero": (0, 0), "one": (1, 2), "two": (2, 4)}
+    with pytest.raises(SchemaError, match="degenerate: zero, one, two; undetermined: c1, c2"):
+        Morphing(monomials=["1", "c1", "c2"], benchmarks=benchmarks)
+
+
+def test_too_few_benchmarks():
+    with pytest.raises(SchemaError, match="2 benchmarks of rank 2 for 3 monomials"):
+        Morphing(monomials=INTERFERENCE, benchmarks=[0.0, 1.0])
+
+
+def test_many_benchmarks_that_never_leave_one_point_set():
+    with pytest.raises(SchemaError, match=r"undetermined: mu, sqrt\(mu\)"):
+        Morphing(monomials=INTERFERENCE, benchmarks={"a": 0.0, "b": 1.0, "c": 1.0, "d": 0.0})
+
+
+def test_close_but_distinct_benchmarks_are_accepted():
+    np.testing.assert_allclose(Morphing(monomials=INTERFERENCE, benchmarks=[0.0, 1.0, 1.001]).coefficients(1.0), [0, 1, 0], atol=1e-9)
+
+
+def test_repeated_points_in_a_list():
+    with pytest.raises(SchemaError, match="degenerate: 1 given twice"):
+        Morphing(monomials=INTERFERENCE, benchmarks=[1.0, 0.0, 1.0])
+
+
+# ---- wrong input
+
+
+def test_domain():
+    morphing = basis("ggF")
+    with pytest.raises(PhysicsDomainError, match=r"mu >= 0, because of sqrt\(mu\)"):
+        morphing.coefficients(-0.1)
+    with pytest.raises(PhysicsDomainError, match="finite"):
+        morphing.coefficients(math.nan)
+    with pytest.raises(PhysicsDomainError, match="finite"):
+        basis("kappa").coefficients(math.inf)
+
+
+def test_wrong_theta():
+    with pytest.raises(ShapeError, match="1 values"):
+        basis("ggF").coefficients([1.0, 2.0])
+    with pytest.raises(SchemaError, match="mu"):
+        basis("ggF").coefficients({"kappa": 1.0})
+
+
+def test_wrong_definition():
+    with pytest.raises(SchemaError, match="one of"):
+        basis("ggf")
+    with pytest.raises(SchemaError, match="no monomial twice"):
+        Morphing(monomials=["mu", "sqrt(mu)*sqrt(mu)", "1"], benchmarks=[0.0, 1.0, 2.0])
+    with pytest.raises(SchemaError, match="parameters"):
+        Morphing(monomials=INTERFERENCE, benchmarks=[0.0, 1.0, 2.0], parameters=["mu", "nu"])
+    with pytest.raises(SchemaError, match="parameters"):
+        Morphing(monomials=["1"], benchmarks=[0.0])
+    with pytest.raises(SchemaError, match=r"one of \['mu', 'sqrt\(mu\)', '1'\]"):
+        Morphing(monomials=INTERFERENCE, benchmarks={"S": "kappa", "SBI": 1.0, "B": 0.0})
+    with pytest.raises(SchemaError, match="infinity"):
+        Morphing(monomials=["1", "a", "b"], benchmarks=[(math.inf, math.inf), (0, 1), (1, 0)])
+
+
+def test_wrong_weights(w):
+    morphing = basis("ggF")
+    with pytest.raises(ShapeError, match=r"S.*SBI.*B"):
+        morphing.weights(w[:, :2], 1.0)
+    w[17, 1] = np.nan
+    with pytest.raises(PhysicsDomainError, match="event 17"):
+        morphing.weights(w, 1.0)
+
+
+def test_score_of_a_density_that_is_not_positive(w):
+    w[5] = [1.0, 0.0, 0.0]  # at mu = 0.25 the coefficient of S is negative
+    with pytest.raises(PhysicsDomainError, match=r"event 5 at theta = 0.25"):
+        basis("ggF").score(w, 0.25)
+    score = basis("ggF").score(w, 0.25, nonpositive="nan")
+    assert np.flatnonzero(np.isnan(score[:, 0])).tolist() == [5]
+    with pytest.raises(PhysicsDomainError, match="total yield"):
+        basis("ggF").score(w, 0.25, yields=[1.0, 0.0, 0.0])
+    with pytest.raises(ShapeError, match="yields"):
+        basis("ggF").score(w, 0.25, yields=[1.0])
+
+
+# ---- monomials
+
+
+@pytest.mark.parametrize(
+    ("text", "powers"),
+    [
+        ("1", ()),
+        ("mu", (("mu", 1.0),)),
+        ("sqrt( mu )", (("mu", 0.5),)),
+        ("kappa ** 4", (("kappa", 4.0),)),
+        ("kappa^4", (("kappa", 4.0),)),
+        ("c2*c1*c2", (("c1", 1.0), ("c2", 2.0))),
+        ("mu*sqrt(mu)", (("mu", 1.5),)),
+        ("mu**.5", (("mu", 0.5),)),
+    ],
+)
+def test_monomials_are_read_and_written(text, powers):
+    monomial = Monomial.parse(text)
+    assert monomial.powers == powers
+    assert Monomial.parse(str(monomial)) == monomial
+
+
+@pytest.mark.parametrize("text", ["", "2*mu", "mu+1", "mu**-1", "mu*", "sqrt(mu*k)", "exp(mu)", "mu mu", "__import__('os')"])
+def test_anything_else_is_refused(text):
+    with pytest.raises(SchemaError, match="monomial"):
+        Monomial.parse(text)
