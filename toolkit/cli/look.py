@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 from toolkit.cli.failures import explained
 from toolkit.cli.tables import output_console
 from toolkit.config import load_config
+
+if TYPE_CHECKING:
+    from processors.inspect import TreeReport
 
 
 def inspect_file(file: Path, *, debug: bool) -> None:
@@ -19,7 +24,30 @@ def inspect_file(file: Path, *, debug: bool) -> None:
         debug: Show tracebacks.
     """
     with explained(debug=debug):
-        raise NotImplementedError
+        from processors.inspect import inspect_file as inspect_ntuple
+
+        report = inspect_ntuple(file)
+        console = output_console()
+        console.print(f"{report.path}: {report.size / 1e6:.1f} MB, layout: {report.layout}", soft_wrap=True, highlight=False)
+        if report.missing:
+            console.print(f"not the nanoaod layout, which also has: {', '.join(report.missing)}", soft_wrap=True, highlight=False)
+        for tree in report.trees:
+            console.print(_branch_table(tree))
+        for name, value in report.normalisation.items():
+            console.print(f"{name}: {value:g}", highlight=False)
+        console.print("\nconfig to start from:\n", highlight=False)
+        console.print(Text(report.snippet), soft_wrap=True)
+
+
+def _branch_table(tree: TreeReport) -> Table:
+    table = Table(title=f"{tree.name}: {tree.entries} entries, {len(tree.branches)} branches", title_justify="left")
+    for column in ("branch", "type", "remark"):
+        table.add_column(column, overflow="fold")
+    for name, kind in tree.branches.items():
+        lengths = tree.weight_lengths.get(name)
+        remark = f"weight vector of length {' or '.join(str(n) for n in lengths)}" if lengths else ""
+        table.add_row(name, Text(kind), remark + (", all zero" if name in tree.zero_weights else ""))
+    return table
 
 
 def validate_config(config_file: Path, *, data: Path | None, debug: bool) -> None:

@@ -121,6 +121,10 @@ class Config(Section):
         if not any(s.benchmarks for s in self.samples):
             msg = "no sample lists benchmarks: at least one interfering sample with benchmark weights is needed"
             raise ValueError(msg)
+        reserved = sorted({"rate", "score", "nsbi"} & set(self.histograms))
+        if reserved:
+            msg = f"histograms {reserved}: the names rate, score and nsbi belong to methods that always run; choose another"
+            raise ValueError(msg)
         low, high = self.parameter.range
         outside = [mu for mu in self.likelihood.closure_mu if not low <= mu <= high]
         if outside:

@@ -35,6 +35,13 @@ def _part(*keys: str) -> Callable[[Config], JsonObject]:
     return part
 
 
+def _process_part(config: Config) -> JsonObject:
+    """Of features and baselines, processing depends on the observables that they name, so that other networks need no new tables."""
+    inputs = importlib.import_module("processors.inputs")
+    part = _part("luminosity_ifb", "samples", "selection", "histograms")(config)
+    return {**part, "observables": inputs.written_observables(config)}
+
+
 def input_files(config: Config) -> Mapping[str, Sequence[Path]]:
     """Return the ntuples of every sample, globs expanded."""
     inputs = importlib.import_module("processors.inputs")
@@ -46,7 +53,7 @@ GRAPH: tuple[Stage, ...] = (
         name="process",
         run=_deferred("process"),
         modules=(f"{_STAGES}.process",),
-        config_part=_part("luminosity_ifb", "samples", "selection", "observables", "ratios", "histograms"),
+        config_part=_process_part,
         inputs=input_files,
         resumable=True,
         disk_bytes=lambda size: 20_000_000 + size,

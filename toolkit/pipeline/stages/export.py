@@ -1,10 +1,49 @@
-"""Stage export."""
+"""Stage `export`: the ensemble as one ONNX file, compared with the training framework on every test event."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
+import numpy as np
+
+from exports import Feature, write_onnx
+from toolkit.artifacts.atomic import write_json
+from toolkit.artifacts.hashing import stage_key
+from toolkit.kinematics import OBSERVABLES
 from toolkit.pipeline.stage import StageContext
+from toolkit.pipeline.stages.datasets import read_simulation
+from toolkit.pipeline.stages.layout import MEMBERS, MODEL, PARITY
+from toolkit.ratios import feature_matrix, train_mixture
+from toolkit.weights import SimulatedEvents
+
+ESTIMATOR = "mixture"
 
 
 def run(context: StageContext) -> None:
-    """Run the stage."""
-    raise NotImplementedError
+    """Write `models/mixture.onnx`, its reference rows and `models/parity.json`."""
+    config = context.config
+    pool, test = read_simulation(context)
+    trained = train_mixture(pool, config=config.ratios, morphing=config.morphing, folder=context.out / MEMBERS, progress=context.progress)
+    export = write_onnx(
+        trained.ensemble,
+        context.work / MODEL,
+        features=describe_features(pool, trained.features),
+        numerators=trained.numerators,
+        reference=trained.reference,
+        estimator=ESTIMATOR,
+        reference_rows=feature_matrix(test.observables, trained.features),
+        ensemble_size=len(trained.history),
+        reference_mixture=trained.ensemble.mixture.reference_fractions(),
+        config_hash=stage_key(config.ratios.model_dump(mode="json")),
+        training_data_hash=context.key,
+    )
+    write_json(context.work / PARITY, {"schema": 1, "sample": "all test events", **asdict(export.parity)})
+
+
+def describe_features(pool: SimulatedEvents, features: tuple[str, ...]) -> tuple[Feature, ...]:
+    """Return name, unit and training range of every input of the networks."""
+    described = []
+    for name in features:
+        values = pool.observables[name]
+        described.append(Feature(name, OBSERVABLES[name].unit, float(np.min(values)), float(np.max(values))))
+    return tuple(described)

@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from processors.cluster import dask_executor
 from processors.runner import run as run_processors
-from toolkit.errors import InputFileError, MissingExtraError
 from toolkit.pipeline.stage import ExecutorOptions, StageContext
 
 
@@ -36,23 +36,5 @@ def open_executor(options: ExecutorOptions) -> Iterator[tuple[Any, int]]:
     if options.name != "dask":
         yield options.name, workers
         return
-    with contextlib.ExitStack() as stack:
-        yield _dask_executor(options, workers, stack), workers
-
-
-def _dask_executor(options: ExecutorOptions, workers: int, stack: contextlib.ExitStack) -> Any:
-    try:
-        from coffea.processor import DaskExecutor
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise MissingExtraError(
-            "executor dask", got=str(error), expected="dask and distributed", remedy="pip install 'h4l-toolkit[dask]'"
-        ) from error
-    address: Any = options.scheduler or stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None))
-    try:
-        client = stack.enter_context(Client(address, timeout="20s"))
-    except OSError as error:
-        raise InputFileError(
-            f"dask scheduler {options.scheduler}", got=str(error), expected="a scheduler that answers", remedy="check --scheduler ADDRESS"
-        ) from error
-    return DaskExecutor(client=client, retries=0, status=False)
+    with dask_executor(scheduler=options.scheduler, workers=workers) as executor:
+        yield executor, workers

@@ -1,10 +1,43 @@
-"""Stage train."""
+"""Stage `train`: the ensemble of networks, each finished member kept for a run that is resumed."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
+import numpy as np
+
+from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.pipeline.stage import StageContext
+from toolkit.pipeline.stages.datasets import read_simulation
+from toolkit.pipeline.stages.layout import MEMBERS, OUT_OF_BAG, TRAINING
+from toolkit.ratios import TrainedMixture, train_mixture
 
 
 def run(context: StageContext) -> None:
-    """Run the stage."""
-    raise NotImplementedError
+    """Write `models/members/`, the losses of every member and the out-of-bag log ratios of the pool events."""
+    pool, _ = read_simulation(context)
+    trained = train_mixture(
+        pool,
+        config=context.config.ratios,
+        morphing=context.config.morphing,
+        folder=make_folder(context.work / MEMBERS),
+        progress=context.progress,
+    )
+    write_json(context.work / TRAINING, describe_training(trained))
+    np.savez(
+        context.work / OUT_OF_BAG,
+        event_id=pool.event_id,
+        log_ratio=trained.out_of_bag,
+        before_calibration=trained.before_calibration,
+    )
+
+
+def describe_training(trained: TrainedMixture) -> dict[str, object]:
+    """Return what training.json says: names of inputs and outputs, the reference, losses per epoch of every member."""
+    return {
+        "schema": 1,
+        "features": list(trained.features),
+        "numerators": list(trained.numerators),
+        "reference": trained.reference,
+        "members": [asdict(history) for history in trained.history],
+    }

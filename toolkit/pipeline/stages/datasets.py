@@ -1,0 +1,24 @@
+"""The simulated events as the stages after processing read them: a pool to learn from, and test events that nothing has seen."""
+
+from __future__ import annotations
+
+from toolkit.artifacts.events import read_events
+from toolkit.pipeline.stage import StageContext
+from toolkit.pipeline.stages.layout import EVENTS
+from toolkit.weights import SimulatedEvents, combine_samples, hold_out
+
+
+def read_simulation(context: StageContext) -> tuple[SimulatedEvents, SimulatedEvents]:
+    """Read the event tables of all samples and split them.
+
+    Args:
+        context: The stage; `out/events/` holds the tables.
+
+    Returns:
+        (pool, test): events to learn from and test events, the weights of each scaled to the full luminosity. The
+        split depends on the event numbers and the salt of the config only.
+    """
+    config = context.config
+    tables = [read_events(context.out / EVENTS, sample.name) for sample in config.samples]
+    events = combine_samples(tables, processes=config.processes, benchmarks=config.morphing.benchmarks)
+    return hold_out(events, fraction=config.ratios.splits.test, salt=config.ratios.splits.salt)

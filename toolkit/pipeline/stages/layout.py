@@ -1,0 +1,19 @@
+"""Names of the files of an output folder, relative to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+EVENTS = Path("events")
+MODELS = Path("models")
+MEMBERS = MODELS / "members"
+TRAINING = MODELS / "training.json"
+OUT_OF_BAG = MODELS / "out_of_bag.npz"
+MODEL = MODELS / "mixture.onnx"
+PARITY = MODELS / "parity.json"
+WORKSPACE = Path("workspace")
+FIT = WORKSPACE / "fit.json"
+ASIMOV = WORKSPACE / "asimov.parquet"
+PLOTS = Path("plots")
+REPORT = Path("report.html")
+RESULTS = Path("results.json")

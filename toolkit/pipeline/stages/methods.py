@@ -1,0 +1,207 @@
+"""The methods of the fit as pairs of a likelihood for any Asimov weights and its bootstrap, unbinned and binned alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from toolkit.config import Config
+from toolkit.likelihood import (
+    BinnedLikelihood,
+    Bootstrap,
+    Likelihood,
+    Templates,
+    UnbinnedLikelihood,
+    bin_index,
+    bootstrap_binned,
+    bootstrap_unbinned,
+    fill_templates,
+    morphing_expressions,
+    quantile_edges,
+)
+from toolkit.likelihood.templates import Outside
+from toolkit.typing import FloatArray, IntArray
+from toolkit.weights import SimulatedEvents
+
+
+@dataclass(frozen=True)
+class Model:
+    """What all methods share: the parameter of interest and the coefficients of the processes.
+
+    Args:
+        processes: Names of the processes.
+        coefficients: One expression per process.
+        parameter: Name of the parameter of interest.
+        range: Its allowed range.
+        truth: Its value in the Asimov set.
+    """
+
+    processes: tuple[str, ...]
+    coefficients: tuple[str, ...]
+    parameter: str
+    range: tuple[float, float]
+    truth: float
+
+    @classmethod
+    def of(cls, config: Config) -> Model:
+        """Take the model from a config."""
+        poi = config.parameter
+        texts = morphing_expressions(config.morphing.basis, parameter=poi.name, n_backgrounds=len(config.backgrounds))
+        return cls(config.processes, texts, poi.name, poi.range, poi.asimov)
+
+    @property
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """The allowed range, by name."""
+        return {self.parameter: self.range}
+
+
+class Method(Protocol):
+    """A way to measure the parameter of interest from the test events."""
+
+    @property
+    def name(self) -> str:
+        """Name in the results."""
+        ...
+
+    def likelihood(self, weights: FloatArray) -> Likelihood:
+        """Build the likelihood of the test events with these weights, (n_test,)."""
+        ...
+
+    def bootstrap(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
+        """Resample the test events."""
+        ...
+
+
+@dataclass(frozen=True)
+class UnbinnedMethod:
+    """The unbinned likelihood of the ratio networks.
+
+    Args:
+        name: Name in the results.
+        base: The likelihood of the test events, whatever its weights.
+    """
+
+    name: str
+    base: UnbinnedLikelihood
+
+    def likelihood(self, weights: FloatArray) -> UnbinnedLikelihood:
+        """Build the likelihood of the test events with these weights, (n_test,)."""
+        return self.base.with_weights(weights)
+
+    def bootstrap(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
+        """Resample the test events."""
+        return bootstrap_unbinned(self.likelihood(weights), replicas=replicas, seed=seed)
+
+
+@dataclass(frozen=True)
+class BinnedMethod:
+    """A histogram fit.
+
+    Args:
+        name: Name in the results.
+        model: The parameter of interest and the coefficients.
+        templates: Expected events per process and bin, from the pool.
+        index: Bin of each test event, (n_test,).
+    """
+
+    name: str
+    model: Model
+    templates: Templates
+    index: IntArray
+
+    def likelihood(self, weights: FloatArray) -> BinnedLikelihood:
+        """Build the likelihood of the test events with these weights, (n_test,)."""
+        return BinnedLikelihood(
+            templates=self.templates.values,
+            data=np.bincount(self.index, weights=weights, minlength=self.templates.values.shape[1]),
+            coefficients=self.model.coefficients,
+            parameters=(self.model.parameter,),
+            bounds=self.model.bounds,
+            processes=self.model.processes,
+            channel=self.name,
+            bins=self.templates.labels,
+        )
+
+    def bootstrap(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
+        """Resample the test events."""
+        return bootstrap_binned(self.likelihood(weights), bin_index=self.index, weights=weights, replicas=replicas, seed=seed)
+
+
+def rate_method(model: Model, *, pool: SimulatedEvents, test: SimulatedEvents) -> BinnedMethod:
+    """Count events: one bin."""
+    return histogram_method("rate", model, pool=pool, test=test, values=(np.zeros(len(pool)), np.zeros(len(test))), edges=(-0.5, 0.5))
+
+
+def histogram_method(
+    name: str,
+    model: Model,
+    *,
+    pool: SimulatedEvents,
+    test: SimulatedEvents,
+    values: tuple[FloatArray, FloatArray],
+    edges: tuple[float, ...] | FloatArray,
+    clip: bool = False,
+) -> BinnedMethod:
+    """Build a histogram fit with templates from the pool.
+
+    Args:
+        name: Name in the results.
+        model: The parameter of interest and the coefficients.
+        pool: Events that fill the templates.
+        test: Events that fill the data.
+        values: The observable of the pool and of the test events.
+        edges: Bin edges.
+        clip: Put events outside the edges into the first and last bin; otherwise they are an error.
+
+    Returns:
+        The method.
+
+    Raises:
+        PhysicsDomainError: Events outside the edges, or without the observable.
+    """
+    outside: Outside = "clip" if clip else "raise"
+    templates = fill_templates(values[0], pool.weights, edges, processes=model.processes, outside=outside)
+    return BinnedMethod(name, model, templates, bin_index(values[1], edges, outside=outside))
+
+
+def score_method(
+    model: Model, *, pool: SimulatedEvents, test: SimulatedEvents, log_ratios: tuple[FloatArray, FloatArray], bins: int, signal: int
+) -> BinnedMethod:
+    """Build the histogram fit of the networks' own signal score: the cross-check that no bias of the networks can move.
+
+    Args:
+        model: The parameter of interest and the coefficients.
+        pool: Events that fill the templates.
+        test: Events that fill the data.
+        log_ratios: Of the pool (from networks that did not train on the event) and of the test events, (n, n_processes).
+        bins: Number of quantile bins.
+        signal: Column of the signal.
+
+    Returns:
+        The method.
+    """
+    yields = pool.yields
+    scores = (signal_score(log_ratios[0], yields, signal=signal), signal_score(log_ratios[1], yields, signal=signal))
+    edges = quantile_edges(scores[0], pool.weights_at(np.r_[[0.0, 1.0, 0.0], np.ones(len(yields) - 3)]), bins=bins)
+    return histogram_method("score", model, pool=pool, test=test, values=scores, edges=edges, clip=True)
+
+
+def signal_score(log_ratios: FloatArray, yields: FloatArray, *, signal: int) -> FloatArray:
+    """Compute log p_S / sum_b nu_b p_b: the signal (on top) against background amplitude and other backgrounds at their yields.
+
+    Args:
+        log_ratios: ln p_j / p_ref, (n, n_processes), in the order S, SBI, B, backgrounds.
+        yields: nu_j, (n_processes,).
+        signal: Column of S.
+
+    Returns:
+        The score, (n,).
+
+    Examples:
+        >>> signal_score(np.log([[2.0, 1.0, 1.0, 3.0]]), np.array([1.0, 1.0, 1.0, 1.0]), signal=0).round(6).tolist()
+        [-0.693147]
+    """
+    background = np.logaddexp.reduce(log_ratios[:, 2:] + np.log(yields[2:]), axis=1)
+    return np.asarray(log_ratios[:, signal] - background)
