@@ -4,6 +4,7 @@ from toolkit.diagnostics.binning import bin_index, quantile_edges
 from toolkit.diagnostics.calibration import CalibrationCurve, calibration_curve, calibration_from_weights, hypothesis_calibration
 from toolkit.diagnostics.chi2 import ChiSquare, chi_square
 from toolkit.diagnostics.closure import ClosureCheck, ClosureVerdict, closure_verdict, closure_verdicts
+from toolkit.diagnostics.edges import observable_edges
 from toolkit.diagnostics.normalisation import Normalisation, normalisation
 from toolkit.diagnostics.observables import Spectrum, spectrum
 from toolkit.diagnostics.reweighting import ReweightingClosure, reweighting_closure
@@ -28,6 +29,7 @@ __all__ = [
     "closure_verdicts",
     "hypothesis_calibration",
     "normalisation",
+    "observable_edges",
     "quantile_edges",
     "reweighting_closure",
     "spectrum",

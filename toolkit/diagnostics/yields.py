@@ -24,6 +24,7 @@ from toolkit.weights.simulation import SimulatedEvents
 class YieldCurve:
     """Yield with its simulation error, and both effective sample sizes, at each value of the parameter.
 
+    `change` is the yield minus that at `reference`, with an error that knows that both come from the same events;
     `n_eff_kish` = (sum w)^2 / sum w^2; `n_eff_max` = |sum w| / max |w|.
     """
 
@@ -32,14 +33,18 @@ class YieldCurve:
     values: FloatArray
     expected: FloatArray
     error: FloatArray
+    reference: float
+    change: FloatArray
+    change_error: FloatArray
     n_eff_kish: FloatArray
     n_eff_max: FloatArray
     n_events: int
 
     def to_json(self) -> dict[str, Any]:
         """Return all plotted numbers as a JSON object."""
-        names = ("name", "parameter", "values", "expected", "error", "n_eff_kish", "n_eff_max", "n_events")
-        return {name: jsonable(getattr(self, name)) for name in names}
+        names = ("name", "parameter", "values", "expected", "error", "reference", "change", "change_error")
+        sizes = ("n_eff_kish", "n_eff_max", "n_events")
+        return {name: jsonable(getattr(self, name)) for name in names + sizes}
 
 
 def yield_curve(
@@ -47,6 +52,7 @@ def yield_curve(
     values: FloatArray,
     coefficients: FloatArray,
     *,
+    reference: tuple[float, FloatArray],
     name: str = "total",
     parameter: str = "mu",
     processes: Sequence[str] | None = None,
@@ -57,6 +63,7 @@ def yield_curve(
         events: Simulated events with weights (n, n_processes).
         values: (m,) values of the parameter.
         coefficients: (m, n_processes) morphing coefficients at those values.
+        reference: Value of the parameter that changes are counted from, and the coefficients (n_processes,) there.
         name: Name of the curve in legends.
         parameter: Name of the parameter.
         processes: The processes that count (for example only the interfering ones); None for all.
@@ -83,6 +90,7 @@ def yield_curve(
     chosen = np.ones(len(events.processes)) if processes is None else np.zeros(len(events.processes))
     for process in processes or ():
         chosen[process_index(events, process)] = 1.0
+    start = events.weights @ (np.asarray(reference[1]) * chosen)
     morphed = [events.weights @ (f * chosen) for f in coefficients]
     return YieldCurve(
         name=name,
@@ -90,6 +98,9 @@ def yield_curve(
         values=np.array(values, dtype=np.float64),
         expected=np.array([w.sum() for w in morphed]),
         error=np.array([np.sqrt(w @ w) for w in morphed]),
+        reference=float(reference[0]),
+        change=np.array([w.sum() - start.sum() for w in morphed]),
+        change_error=np.array([np.linalg.norm(w - start) for w in morphed]),
         n_eff_kish=np.array([n_eff(w) for w in morphed]),
         n_eff_max=np.array([n_eff(w, definition="max") for w in morphed]),
         n_events=int(np.count_nonzero((events.weights[:, chosen > 0] != 0).any(axis=1))),

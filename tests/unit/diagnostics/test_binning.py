@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from toolkit.diagnostics import observable_edges
 from toolkit.diagnostics.binning import bin_index, bin_sums, quantile_edges
 from toolkit.diagnostics.chi2 import chi_square
 from toolkit.diagnostics.covariance import influence_covariance
@@ -91,3 +94,37 @@ def test_influence_covariance_against_loop():
 def test_jsonable():
     value = {"a": np.float32(0.5), 1: (np.nan, np.inf), "s": "text", "b": np.array([True, False]), "n": None}
     assert jsonable(value) == {"a": 0.5, "1": [None, None], "s": "text", "b": [True, False], "n": None}
+
+
+class TestObservableEdges:
+    def test_every_bin_is_filled_by_every_process(self, make_toy):
+        toy = make_toy(20_000, 1)
+        edges = observable_edges(toy.events, "m_jj", bins=25, min_effective=30)
+        index, w = bin_index(toy.events.observables["m_jj"], edges), np.abs(toy.events.weights)
+        sums, squares = bin_sums(index, edges.size - 1, w), bin_sums(index, edges.size - 1, w**2)
+        assert (sums**2 / squares).min() >= 30
+        assert edges[0] == 0.0
+        assert edges.size > 5
+
+    def test_unregistered_observable_gets_quantiles(self, make_toy):
+        toy = make_toy(3000, 2)
+        edges = observable_edges(toy.events, "z", bins=5)
+        assert edges.size == 6
+        assert edges[[0, -1]].tolist() == [toy.events.observables["z"].min(), toy.events.observables["z"].max()]
+
+    def test_counts_get_one_bin_per_number(self, make_toy):
+        toy = make_toy(3000, 3)
+        counts = np.random.default_rng(4).integers(0, 4, size=3000).astype(float)
+        events = replace(toy.events, observables={"n_jets": counts})
+        assert observable_edges(events, "n_jets").tolist() == [-0.5, 0.5, 1.5, 2.5, 3.5]
+
+    def test_few_events_leave_one_bin(self, make_toy):
+        toy = make_toy(60, 5)
+        assert observable_edges(toy.events, "m_jj", min_effective=1000).size == 2
+
+    def test_errors(self, make_toy):
+        toy = make_toy(60, 6)
+        with pytest.raises(SchemaError, match="nothing"):
+            observable_edges(toy.events, "nothing")
+        with pytest.raises(SchemaError, match="no event"):
+            observable_edges(replace(toy.events, observables={"y": np.full(60, np.nan)}), "y")

@@ -15,7 +15,7 @@ MU = np.array([0.0, 0.3, 1.0, 4.0])
 
 def test_yield_curve_against_loop(make_toy, morph):
     toy = make_toy(300, 1)
-    curve = yield_curve(toy.events, MU, morph(MU))
+    curve = yield_curve(toy.events, MU, morph(MU), reference=(1.0, morph(MU)[2]))
     for m, mu in enumerate(MU):
         f = [mu - mu**0.5, mu**0.5, 1 - mu**0.5, 1.0]
         w = [sum(f[j] * row[j] for j in range(4)) for row in toy.events.weights]
@@ -23,12 +23,15 @@ def test_yield_curve_against_loop(make_toy, morph):
         assert curve.error[m] == pytest.approx(sum(v * v for v in w) ** 0.5)
         assert curve.n_eff_kish[m] == pytest.approx(sum(w) ** 2 / sum(v * v for v in w))
         assert curve.n_eff_max[m] == pytest.approx(sum(w) / max(abs(v) for v in w))
+        change = [v - row[1] - row[3] for v, row in zip(w, toy.events.weights, strict=True)]
+        assert curve.change[m] == pytest.approx(sum(change), abs=1e-9)
+        assert curve.change_error[m] == pytest.approx(sum(v * v for v in change) ** 0.5)
 
 
 def test_part_of_the_processes(make_toy, morph):
     toy = make_toy(300, 2)
-    everything = yield_curve(toy.events, MU, morph(MU))
-    gg = yield_curve(toy.events, MU, morph(MU), processes=("ggF_S", "ggF_SBI", "ggF_B"), name="gg")
+    everything = yield_curve(toy.events, MU, morph(MU), reference=(1.0, morph(MU)[2]))
+    gg = yield_curve(toy.events, MU, morph(MU), reference=(1.0, morph(MU)[2]), processes=("ggF_S", "ggF_SBI", "ggF_B"), name="gg")
     np.testing.assert_allclose(everything.expected - gg.expected, toy.events.yields[3])
     assert gg.n_events == int((toy.events.weights[:, 0] != 0).sum())
     assert everything.n_events == 300
@@ -38,16 +41,16 @@ def test_part_of_the_processes(make_toy, morph):
 def test_yield_falls_before_it_rises(make_toy, morph):
     toy = make_toy(20_000, 3)
     fine = np.linspace(0, 4, 81)
-    curve = yield_curve(toy.events, fine, morph(fine))
+    curve = yield_curve(toy.events, fine, morph(fine), reference=(1.0, morph(MU)[2]))
     assert 0 < np.argmin(curve.expected) < 80
 
 
 def test_shapes_and_names(make_toy, morph):
     toy = make_toy(50, 4)
     with pytest.raises(ShapeError):
-        yield_curve(toy.events, MU, morph(MU)[:2])
+        yield_curve(toy.events, MU, morph(MU)[:2], reference=(1.0, morph(MU)[2]))
     with pytest.raises(SchemaError, match="nothing"):
-        yield_curve(toy.events, MU, morph(MU), processes=("nothing",))
+        yield_curve(toy.events, MU, morph(MU), reference=(1.0, morph(MU)[2]), processes=("nothing",))
 
 
 class TestSpectrum:

@@ -1,0 +1,224 @@
+"""Every plot shows the numbers that are saved beside it, in the style asked for, without touching global state."""
+
+from __future__ import annotations
+
+import json
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from toolkit.errors import SchemaError
+from toolkit.plots import (
+    PlotStyle,
+    plot_calibration,
+    plot_closure,
+    plot_effective_size,
+    plot_reweighting,
+    plot_reweighting_overview,
+    plot_scans,
+    plot_spectrum,
+    plot_training,
+    plot_yields,
+    png_bytes,
+)
+
+
+def texts(figure):
+    found = [t.get_text() for ax in figure.axes for t in ax.texts]
+    found += [t.get_text() for ax in figure.axes if ax.get_legend() for t in ax.get_legend().get_texts()]
+    return found + [ax.get_xlabel() for ax in figure.axes] + [ax.get_ylabel() for ax in figure.axes]
+
+
+def bars(ax):
+    """Points and vertical half lengths of all error bars of an axes that have points."""
+    out = []
+    for container in ax.containers:
+        line, _, collections = container
+        if len(line.get_xdata()):
+            segments = np.array(collections[-1].get_segments())
+            out.append((line.get_xdata(), line.get_ydata(), (segments[:, 1, 1] - segments[:, 0, 1]) / 2))
+    return out
+
+
+def test_scans(results, verdicts):
+    figure = plot_scans(results, verdicts=verdicts)
+    lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
+    starts = {"rate": "total", "m4l": "$m_", "score": "score", "nsbi": "NSBI"}
+    for result in results:
+        line = next(v for k, v in lines.items() if k.startswith(starts[result.method]))
+        np.testing.assert_array_equal(line.get_ydata(), figure.numbers["methods"][result.method]["scan"]["twice_delta_nll"])
+        np.testing.assert_array_equal(line.get_xdata(), figure.numbers["methods"][result.method]["scan"]["mu"])
+    assert "NSBI (unbinned) (closure fails)" in lines
+    assert {line.get_ydata()[0] for line in figure.axes[0].get_lines() if len(set(line.get_ydata())) == 1} == {1.0, 3.841458820694124}
+    assert figure.axes[0].get_ylim()[1] > 3.84
+    assert figure.axes[0].get_xlabel() == r"$\mu$"
+
+
+def test_spectrum(spectrum_m4l):
+    figure = plot_spectrum(spectrum_m4l)
+    top, low = figure.axes
+    widths = np.array(figure.numbers["divided_by"])
+    np.testing.assert_array_equal(widths, [80.0, 100.0, 200.0, 600.0])
+    stairs = [p for p in top.patches if hasattr(p, "get_data")]
+    drawn = [np.asarray(p.get_data().values) for p in stairs]
+    total = np.array(figure.numbers["total"])
+    for m in range(3):
+        assert any(d.shape == (4,) and np.allclose(d, total[m] / widths) for d in drawn), figure.numbers["values"][m]
+    assert any(np.allclose(d, np.array(figure.numbers["expected"][0]) / widths) for d in drawn), "signal alone"
+    ratios = [np.asarray(p.get_data().values) for p in low.patches if hasattr(p, "get_data")]
+    for row in figure.numbers["ratio"]:
+        assert any(np.allclose(r, row) for r in ratios)
+    assert top.get_ylabel() == "events / GeV"
+    assert low.get_xlabel() == r"$m_{4\ell}$ [GeV]"
+
+
+def test_spectrum_stack_adds_up(spectrum_m4l):
+    top = plot_spectrum(spectrum_m4l, log_y=False).axes[0]
+    widths = np.diff(spectrum_m4l.edges)
+    filled = [p.get_data() for p in top.patches if hasattr(p, "get_data") and p.get_label() in ("q$\\bar{\\mathrm{q}}$ $\\to$ ZZ",)]
+    np.testing.assert_allclose(filled[0].values - np.broadcast_to(filled[0].baseline, 4), spectrum_m4l.expected[3] / widths)
+    assert top.get_yscale() == "linear"
+
+
+def test_calibration(calibration):
+    figure = plot_calibration(calibration)
+    top, low = figure.axes
+    x, y, error = bars(top)[0]
+    used = calibration.used
+    np.testing.assert_allclose(x, np.array(figure.numbers["predicted"])[used])
+    np.testing.assert_allclose(y, np.array(figure.numbers["fraction"])[used])
+    np.testing.assert_allclose(error, np.array(figure.numbers["fraction_error"])[used])
+    np.testing.assert_allclose(bars(low)[0][1], np.array(figure.numbers["residual"])[used])
+    np.testing.assert_allclose(bars(low)[0][2], np.array(figure.numbers["residual_error"])[used])
+    assert f"{calibration.test.chi2:.1f}/8" in " ".join(texts(figure))
+
+
+def test_reweighting(closures):
+    figure = plot_reweighting(closures[0])
+    top, low = figure.axes
+    divided = np.array(figure.numbers["divided_by"])
+    _, y, error = bars(top)[0]
+    np.testing.assert_allclose(y, closures[0].reweighted / divided)
+    np.testing.assert_allclose(error, closures[0].reweighted_error / divided)
+    _, y, error = bars(low)[0]
+    np.testing.assert_allclose(y, figure.numbers["ratio"])
+    np.testing.assert_allclose(error, closures[0].difference_error / closures[0].target)
+    words = " ".join(texts(figure))
+    assert "trained on" in words
+    assert "not trained on" not in words
+    assert "not trained on" in " ".join(texts(plot_reweighting(closures[1])))
+
+
+def test_reweighting_overview(closures):
+    figure = plot_reweighting_overview(closures)
+    assert len(figure.numbers["observables"]) == len(closures)
+    drawn = [bars(ax)[0] for ax in figure.axes if bars(ax)]
+    assert len(drawn) == len(closures)
+    for (_, y, _), closure in zip(drawn, closures, strict=True):
+        np.testing.assert_allclose(y, closure.reweighted / closure.target)
+    labels = [ax.get_xlabel() for ax in figure.axes if ax.get_xlabel()]
+    assert sum(r"\star" in label for label in labels) == sum(not c.trained_on for c in closures)
+
+
+def test_yields(yield_curves):
+    figure = plot_yields(yield_curves)
+    lines = figure.axes[0].get_lines()
+    for line, numbers in zip(lines, figure.numbers["curves"], strict=False):
+        np.testing.assert_array_equal(line.get_ydata(), numbers["change"])
+    assert figure.numbers["counting_error"] == pytest.approx(np.sqrt(figure.numbers["at_reference"][0]))
+    assert figure.numbers["at_reference"][0] == pytest.approx(float(np.interp(1.0, yield_curves[0].values, yield_curves[0].expected)))
+
+
+def test_effective_size(yield_curves):
+    figure = plot_effective_size(yield_curves)
+    lines = figure.axes[0].get_lines()
+    np.testing.assert_array_equal(lines[0].get_ydata(), figure.numbers["curves"][0]["n_eff_kish"])
+    np.testing.assert_array_equal(lines[1].get_ydata(), figure.numbers["curves"][0]["n_eff_max"])
+    assert any("6\u2009000 simulated" in t for t in texts(figure))
+
+
+def test_closure(verdicts):
+    figure = plot_closure(verdicts)
+    for ax, subtract in ((figure.axes[0], 0), (figure.axes[1], 1)):
+        drawn = bars(ax)
+        assert len(drawn) == 4
+        for (x, y, error), verdict in zip(drawn, verdicts, strict=True):
+            truth = np.array([p["mu"] for p in figure.numbers["methods"][verdict.method]["points"]])
+            np.testing.assert_allclose(y, [c.mu_hat - subtract * c.mu for c in verdict.checks])
+            np.testing.assert_allclose(error, [c.standard_error for c in verdict.checks])
+            assert np.abs(x - truth).max() < 0.25
+    hollow = [c[0].get_markerfacecolor() for c in figure.axes[0].containers if len(c[0].get_xdata())]
+    assert [h == "white" for h in hollow] == [False, False, False, True], "only the biased method is hollow"
+
+
+def test_training(training_curves):
+    figure = plot_training(training_curves)
+    lines = figure.axes[0].get_lines()
+    np.testing.assert_array_equal(lines[1].get_ydata(), figure.numbers["members"][0]["validation_loss"])
+    kept = lines[2]
+    assert kept.get_xdata()[0] == training_curves[0].best_epoch + 1
+    assert kept.get_ydata()[0] == training_curves[0].validation_loss[training_curves[0].best_epoch]
+
+
+@pytest.fixture
+def all_figures(  # noqa: PLR0917
+    results, verdicts, spectrum_m4l, calibration, closures, yield_curves, training_curves
+):
+    def make(style):
+        return [
+            plot_scans(results, verdicts=verdicts, style=style),
+            plot_closure(verdicts, style=style),
+            plot_spectrum(spectrum_m4l, style=style),
+            plot_calibration(calibration, style=style),
+            plot_reweighting(closures[0], style=style),
+            plot_reweighting_overview(closures, style=style),
+            plot_yields(yield_curves, style=style),
+            plot_effective_size(yield_curves, style=style),
+            plot_training(training_curves, style=style),
+        ]
+
+    return make
+
+
+@pytest.mark.parametrize("experiment", ["plain", "ATLAS", "CMS"])
+def test_styles_draw_and_leave_no_trace(all_figures, experiment):
+    before = dict(mpl.rcParams)
+    figures = all_figures(PlotStyle(experiment, status="Internal", luminosity_ifb=140.0))
+    for figure in figures:
+        json.dumps(figure.numbers, allow_nan=False)
+        assert any("140 fb" in t for t in texts(figure))
+        assert ("Internal" in texts(figure)) == (experiment != "plain")
+        assert (experiment in texts(figure)) == (experiment != "plain")
+    for i, figure in enumerate(figures):
+        if i > 1 and experiment != "plain":
+            continue  # drawing is slow, and differs between styles in the same way for all plots
+        assert png_bytes(figure, dpi=40)[:8] == b"\x89PNG\r\n\x1a\n"
+    assert dict(mpl.rcParams) == before
+    assert plt.get_fignums() == []
+
+
+def test_the_session_style_does_not_matter(results):
+    plain = png_bytes(plot_scans(results), dpi=40)
+    with mpl.rc_context({"font.size": 30, "lines.linewidth": 9, "axes.facecolor": "yellow"}):
+        assert png_bytes(plot_scans(results), dpi=40) == plain
+
+
+def test_nothing_to_show():
+    for plot in (plot_scans, plot_closure, plot_training, plot_yields, plot_effective_size, plot_reweighting_overview):
+        assert png_bytes(plot([]), dpi=30)
+
+
+def test_unknown_style():
+    with pytest.raises(SchemaError, match="CDF"):
+        plot_scans([], style=PlotStyle("CDF"))
+
+
+def test_scan_range_shows_a_high_t0(results):
+    low = plot_scans(results[:2]).axes[0].get_ylim()[1]
+    assert low == 7.0
+    from dataclasses import replace
+
+    high = plot_scans([replace(results[0], twice_nll_at_0=9.0)]).axes[0].get_ylim()[1]
+    assert high == pytest.approx(12.6)

@@ -1,0 +1,67 @@
+"""Default edges of an observable: its registered range, bins joined until every process fills them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from toolkit.diagnostics.binning import bin_index, bin_sums, quantile_edges
+from toolkit.errors import SchemaError
+from toolkit.kinematics import OBSERVABLES
+from toolkit.typing import FloatArray
+from toolkit.weights.simulation import SimulatedEvents
+
+
+def observable_edges(events: SimulatedEvents, observable: str, *, bins: int = 20, min_effective: float = 25.0) -> FloatArray:
+    """Choose edges for plots and closure tests.
+
+    Args:
+        events: Simulated events.
+        observable: Name; one that is not registered gets bins of equal content.
+        bins: Number of bins before joining.
+        min_effective: Smallest number of effective events (Kish, absolute weights) of every process in a bin.
+
+    Returns:
+        (k + 1,) edges in the observable's unit, 1 <= k <= bins. Values beyond the ends belong to the end bins.
+
+    Raises:
+        SchemaError: The events do not have the observable, or no value is finite.
+
+    Notes:
+        Counts (names that begin with `n_`) get one bin per whole number, centred on it.
+    """
+    if observable not in events.observables:
+        raise SchemaError(what="observable", got=observable, expected=f"one of {sorted(events.observables)}", remedy="check the spelling")
+    values, weights = events.observables[observable], np.abs(events.weights)
+    inside = np.isfinite(values)
+    if not inside.any():
+        raise SchemaError(what=f"observable {observable}", got="no event has a value", expected="a finite value in at least one event")
+    low, high = OBSERVABLES[observable].range if observable in OBSERVABLES else (None, None)
+    if observable.startswith("n_"):
+        top = float(values[inside].max()) if high is None else min(high, float(values[inside].max()))
+        grid = np.arange(0.0, top + 2.0) - 0.5
+    elif low is None or high is None:
+        grid = quantile_edges(values, weights.sum(axis=1), bins=bins)
+    else:
+        grid = np.linspace(low, high, bins + 1)
+    index = bin_index(values, grid)
+    sums, squares = bin_sums(index, grid.size - 1, weights), bin_sums(index, grid.size - 1, weights**2)
+    return _join(grid, sums, squares, min_effective)
+
+
+def _join(grid: FloatArray, sums: FloatArray, squares: FloatArray, min_effective: float) -> FloatArray:
+    """Join bins from the left until each holds enough; what remains on the right joins the last bin."""
+    live = squares.sum(axis=0) > 0
+    filled = np.flatnonzero(squares.sum(axis=1) > 0)
+    first, last = int(filled[0]), int(filled[-1])
+    edges = [grid[first]]
+    total, square = np.zeros(int(live.sum())), np.zeros(int(live.sum()))
+    for k in range(first, last + 1):
+        total, square = total + sums[k, live], square + squares[k, live]
+        enough = (total**2 >= min_effective * square) & (square > 0)
+        if enough.all():
+            edges.append(grid[k + 1])
+            total, square = np.zeros_like(total), np.zeros_like(square)
+    if len(edges) == 1:
+        return np.array([grid[first], grid[last + 1]])
+    edges[-1] = grid[last + 1]
+    return np.array(edges)

@@ -1,0 +1,29 @@
+"""Plots of frozen results: one function per plot, no global state, the numbers saved beside the picture."""
+
+from toolkit.plots.calibration import plot_calibration
+from toolkit.plots.closure import plot_closure
+from toolkit.plots.effective_size import plot_effective_size
+from toolkit.plots.reweighting import plot_reweighting, plot_reweighting_overview
+from toolkit.plots.save import SavedPlot, png_bytes, save_figure
+from toolkit.plots.scans import plot_scans
+from toolkit.plots.spectra import plot_spectrum
+from toolkit.plots.style import PlotStyle, StyledFigure
+from toolkit.plots.training import plot_training
+from toolkit.plots.yields import plot_yields
+
+__all__ = [
+    "PlotStyle",
+    "SavedPlot",
+    "StyledFigure",
+    "plot_calibration",
+    "plot_closure",
+    "plot_effective_size",
+    "plot_reweighting",
+    "plot_reweighting_overview",
+    "plot_scans",
+    "plot_spectrum",
+    "plot_training",
+    "plot_yields",
+    "png_bytes",
+    "save_figure",
+]

@@ -1,0 +1,42 @@
+"""Effective sample size of the simulation against the parameter of interest, in both definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.lines import Line2D
+
+from toolkit.diagnostics.yields import YieldCurve
+from toolkit.plots.names import parameter_symbol
+from toolkit.plots.style import CYCLE, PLAIN, PlotStyle, StyledFigure, log_limits, new_figure
+
+
+def plot_effective_size(curves: Sequence[YieldCurve], *, style: PlotStyle = PLAIN) -> StyledFigure:
+    """Draw N_eff(mu): solid (sum w)^2 / sum w^2, dashed sum w / max |w|.
+
+    Args:
+        curves: Yields with their effective sizes.
+        style: Look and header.
+
+    Returns:
+        The figure; its numbers hold every curve.
+    """
+    with new_figure(style, numbers={"curves": [c.to_json() for c in curves]}) as (figure, (ax,)):
+        handles = []
+        for i, curve in enumerate(curves):
+            color = CYCLE[i % len(CYCLE)]
+            ax.plot(curve.values, curve.n_eff_kish, color=color)
+            ax.plot(curve.values, curve.n_eff_max, color=color, linestyle="--")
+            handles.append(Line2D([], [], color=color, label=f"{curve.name} ({curve.n_events:,} simulated events)".replace(",", "\u2009")))
+        handles.append(Line2D([], [], color="black", label=r"$(\Sigma w)^2\,/\,\Sigma w^2$"))
+        handles.append(Line2D([], [], color="black", linestyle="--", label=r"$|\Sigma w|\,/\,\mathrm{max}\,|w|$"))
+        if curves:
+            values = [v for c in curves for a in (c.n_eff_kish, c.n_eff_max) for v in a if v > 0]
+            ax.set_yscale("log")
+            if values:
+                ax.set_ylim(*log_limits(min(values), max(values), headroom=0.45))
+            ax.set_xlim(curves[0].values[0], curves[0].values[-1])
+            ax.set_xlabel(parameter_symbol(curves[0].parameter))
+        ax.set_ylabel(r"effective events $N_{\mathrm{eff}}$")
+        ax.legend(handles=handles, loc="upper right", ncols=2)
+    return figure

@@ -1,0 +1,118 @@
+"""Reweighting closure: one observable in full, and all observables at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import mplhep
+import numpy as np
+from matplotlib.axes import Axes
+
+from toolkit.diagnostics.reweighting import ReweightingClosure
+from toolkit.diagnostics.serialise import jsonable
+from toolkit.plots.names import events_label, observable_label, p_value_text, process_label
+from toolkit.plots.spectra import band, step
+from toolkit.plots.style import BLACK, GREY, PLAIN, SKY, VERMILION, PlotStyle, StyledFigure, add_header, new_figure
+from toolkit.typing import FloatArray
+
+
+def plot_reweighting(closure: ReweightingClosure, *, style: PlotStyle = PLAIN) -> StyledFigure:
+    """Draw target, reweighted reference and untouched reference, above reweighted over target.
+
+    Args:
+        closure: One observable of one target.
+        style: Look and header.
+
+    Returns:
+        The figure. Its numbers are `closure.to_json()`, `divided_by` and the `ratio` below with its error: that of the
+        difference, since both histograms come from the same events.
+    """
+    label, divisor = events_label(closure.observable, np.diff(closure.edges))
+    ratio, error = _ratio(closure)
+    numbers = {**closure.to_json(), "divided_by": jsonable(divisor), "ratio": jsonable(ratio), "ratio_error": jsonable(error)}
+    with new_figure(style, numbers=numbers, size=(6.4, 6.2), panels=(3.0, 1.2)) as (figure, (top, low)):
+        target = closure.target / divisor
+        step(top, closure.reference / divisor, closure.edges, color=GREY, linestyle="--", label="reference, scaled to the target")
+        fill: dict[str, Any] = {"histtype": "fill", "color": SKY, "alpha": 0.6, "yerr": False, "flow": "none"}
+        mplhep.histplot(target, closure.edges, ax=top, label=f"true {process_label(closure.target_name)}", **fill)
+        band(top, target, closure.target_error / divisor, closure.edges, color="0.3")
+        points(top, closure.reweighted / divisor, closure.reweighted_error / divisor, closure.edges, label="reference, reweighted")
+        points(low, ratio, error, closure.edges)
+        low.axhline(1, color=BLACK, linewidth=0.9, zorder=0)
+        top.set_ylabel(label)
+        highest = float(np.nanmax([target, closure.reweighted / divisor, closure.reference / divisor], initial=0.0))
+        lowest = float(min(np.nanmin(target, initial=0.0), 0.0))
+        top.set_ylim(1.3 * lowest, lowest + 1.6 * max(highest - lowest, 1e-12))
+        handles, texts = top.get_legend_handles_labels()
+        top.legend(handles[::-1], texts[::-1], loc="upper right")
+        trained = "trained on" if closure.trained_on else "not trained on"
+        text = f"{trained}\n$\\chi^2$/ndf = {closure.test.chi2:.1f}/{closure.test.ndf}\n{p_value_text(closure.test.p_value)}"
+        top.text(0.04, 0.96, text, transform=top.transAxes, va="top", linespacing=1.5)
+        low.set_ylabel("reweighted / true")
+        low.set_xlabel(observable_label(closure.observable))
+        low.set_xlim(closure.edges[0], closure.edges[-1])
+        limit = _limit(ratio, error)
+        low.set_ylim(1 - limit, 1 + limit)
+    return figure
+
+
+def plot_reweighting_overview(closures: Sequence[ReweightingClosure], *, style: PlotStyle = PLAIN) -> StyledFigure:
+    """Draw reweighted over true of every observable of one target, one small panel each.
+
+    Args:
+        closures: The observables of one target; a star marks those the network was not trained on.
+        style: Look and header.
+
+    Returns:
+        The figure; its numbers hold every closure.
+    """
+    columns = 3
+    rows = max(1, -(-len(closures) // columns))
+    name = closures[0].target_name if closures else ""
+    numbers = {"target_name": name, "observables": [c.to_json() for c in closures]}
+    size = (9.6, 0.5 + 1.9 * rows)
+    with new_figure(style, numbers=numbers, size=size, panels=(1.0,)) as (figure, (first,)):
+        first.remove()
+        figure.set_layout_engine("constrained", h_pad=0.05, w_pad=0.05)
+        grid = figure.subplots(rows, columns, squeeze=False)
+        for ax, closure in zip(grid.flat, closures, strict=False):
+            _panel(ax, closure)
+        for ax in grid.flat[len(closures) :]:
+            ax.set_axis_off()
+        figure.supylabel(f"reweighted / true, {process_label(name)}", fontsize="medium")
+        add_header(grid[0, 0], style, right=grid[0, -1])
+        note: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "xytext": (0, 4)}
+        grid[0, columns // 2].annotate(r"$\star$ not trained on", (0.5, 1), ha="center", **note)
+    return figure
+
+
+def _panel(ax: Axes, closure: ReweightingClosure) -> None:
+    ratio, error = _ratio(closure)
+    limit = next(step for step in (0.03, 0.1, 0.3, 1.0) if step >= min(_limit(ratio, error), 1.0))
+    points(ax, ratio, error, closure.edges, markersize=3)
+    ax.axhline(1, color=BLACK, linewidth=0.9, zorder=0)
+    ax.set_xlim(closure.edges[0], closure.edges[-1])
+    ax.set_ylim(1 - limit, 1 + 1.6 * limit)
+    ax.set_xlabel(observable_label(closure.observable) + ("" if closure.trained_on else r" $\star$"))
+    text = f"$\\chi^2$/ndf = {closure.test.chi2:.1f}/{closure.test.ndf}, {p_value_text(closure.test.p_value)}"
+    color = VERMILION if closure.test.p_value < 0.01 else BLACK
+    ax.text(0.03, 0.95, text, transform=ax.transAxes, va="top", fontsize="small", color=color)
+
+
+def points(ax: Axes, content: Any, error: Any, edges: Any, *, label: str | None = None, markersize: float = 4.5) -> None:
+    """Draw a histogram as points with vertical errors and the bin widths as horizontal ones."""
+    grid = np.asarray(edges)
+    look: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": VERMILION, "markersize": markersize, "elinewidth": 1.2}
+    ax.errorbar((grid[1:] + grid[:-1]) / 2, content, xerr=np.diff(grid) / 2, yerr=error, label=label, **look)
+
+
+def _ratio(closure: ReweightingClosure) -> tuple[FloatArray, FloatArray]:
+    scale = np.where(closure.target != 0, closure.target, np.nan)
+    return closure.reweighted / scale, closure.difference_error / np.abs(scale)
+
+
+def _limit(ratio: FloatArray, error: FloatArray) -> float:
+    """Half height of the ratio panel: holds nine tenths of the points with their errors."""
+    reach = (np.abs(ratio - 1) + error)[np.isfinite(ratio)]
+    return float(np.clip(1.5 * np.quantile(reach, 0.9), 0.03, 1.0)) if reach.size else 1.0

@@ -1,0 +1,70 @@
+"""Scans of all methods together: -2 Delta ln L against the parameter of interest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from toolkit.diagnostics.closure import ClosureVerdict
+from toolkit.likelihood.results import MethodResult
+from toolkit.plots.names import method_label, parameter_symbol
+from toolkit.plots.style import GREY, HALO, PLAIN, PlotStyle, StyledFigure, method_look, new_figure
+
+LEVELS = ((1.0, "68% CL"), (3.841458820694124, "95% CL"))
+"""Thresholds of one degree of freedom: erf(1/sqrt 2) and 95 %."""
+
+
+def plot_scans(
+    results: Sequence[MethodResult],
+    *,
+    verdicts: Sequence[ClosureVerdict] = (),
+    y_max: float | None = None,
+    style: PlotStyle = PLAIN,
+) -> StyledFigure:
+    """Draw the scans of several methods with the 68 % and 95 % thresholds.
+
+    Args:
+        results: One result per method, in the order of the legend.
+        verdicts: Closure verdicts; a method that is flagged says so in the legend.
+        y_max: Upper end of the vertical axis; chosen from the curves when None.
+        style: Look and header.
+
+    Returns:
+        The figure; its numbers hold each scan, best fit and both intervals.
+    """
+    flagged = {v.method: v for v in verdicts if v.flagged}
+    keys = ("mu_hat", "twice_nll_at_0", "interval_68", "interval_95", "scan")
+    documents = {r.method: r.to_json() for r in results}
+    numbers = {
+        "methods": {name: {key: d[key] for key in keys} for name, d in documents.items()},
+        "levels": [level for level, _ in LEVELS],
+        "flagged": {name: v.message for name, v in flagged.items()},
+    }
+    with new_figure(style, numbers=numbers) as (figure, (ax,)):
+        top = y_max if y_max is not None else _top(results)
+        for i, result in enumerate(results):
+            warning = {"untested": " (closure not tested)", "imprecise": " (closure imprecise)", "biased": " (closure fails)"}
+            text = method_label(result.method) + (warning[flagged[result.method].status] if result.method in flagged else "")
+            x, y = result.scan.values, result.scan.twice_delta_nll
+            color, dashes, _ = method_look(result.method, i)
+            ax.plot(x, y, color=color, linestyle=dashes, linewidth=2.2, label=text)
+        for level, name in LEVELS:
+            ax.axhline(level, color=GREY, linewidth=0.9, linestyle="-", zorder=0)
+            place: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "textcoords": "offset points", "ha": "right"}
+            ax.annotate(name, (1, level), xytext=(-8, 3), color="0.3", fontsize="small", bbox=HALO, zorder=3, **place)
+        symbol = parameter_symbol(results[0].scan.parameter) if results else ""
+        ax.set_xlabel(symbol)
+        ax.set_ylabel(r"$-2\,\Delta\ln L$")
+        ax.set_ylim(0, top)
+        if results:
+            ax.set_xlim(min(r.scan.values[0] for r in results), max(r.scan.values[-1] for r in results))
+            ax.legend(loc="upper left")
+    return figure
+
+
+def _top(results: Sequence[MethodResult]) -> float:
+    """Show the 95 % threshold with room above it, and the highest t(0), up to 16."""
+    at_zero = [r.twice_nll_at_0 for r in results if r.twice_nll_at_0 is not None and np.isfinite(r.twice_nll_at_0)]
+    return float(np.clip(1.4 * max(at_zero, default=0.0), 7.0, 16.0))

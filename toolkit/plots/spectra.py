@@ -1,0 +1,102 @@
+"""One observable: the processes, the total at several values of the parameter, and the ratio to the standard one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mplhep
+import numpy as np
+from matplotlib.axes import Axes
+
+from toolkit.diagnostics.observables import Spectrum
+from toolkit.diagnostics.serialise import jsonable
+from toolkit.plots.names import events_label, hypothesis_label, observable_label, process_label
+from toolkit.plots.style import BLACK, BLUE, GREEN, ORANGE, PLAIN, PURPLE, SKY, VERMILION, PlotStyle, StyledFigure, log_limits, new_figure
+
+FILLS = (SKY, "#c9c9c9", "#b7dfd1", "#ecd0e1", "#f3e9a8")
+"""Light fills of the backgrounds, in their order."""
+HYPOTHESES = ((BLUE, "--"), (BLACK, "-"), (VERMILION, "-"), (GREEN, "-."), (PURPLE, ":"), (ORANGE, "--"))
+"""Colour and line of the values of the parameter, in their order."""
+
+
+def plot_spectrum(spectrum: Spectrum, *, log_y: bool | None = None, style: PlotStyle = PLAIN) -> StyledFigure:
+    """Draw the stacked prediction, other hypotheses as lines, and their ratio below.
+
+    Args:
+        spectrum: Expected events. The stack holds the backgrounds and, on top, the interfering part at the
+            denominator of the ratio; each interfering process alone is a thin line.
+        log_y: Logarithmic axis; None chooses it when the total spans more than a factor of 30.
+        style: Look and header.
+
+    Returns:
+        The figure. Its numbers are `spectrum.to_json()` and `divided_by`, the bin widths if contents are shown per unit.
+    """
+    label, divisor = events_label(spectrum.observable, np.diff(spectrum.edges))
+    numbers = {**spectrum.to_json(), "divided_by": jsonable(divisor)}
+    base = spectrum.denominator
+    with new_figure(style, numbers=numbers, size=(6.4, 6.2), panels=(3.0, 1.2)) as (figure, (top, low)):
+        _stack(top, spectrum, divisor)
+        for m, value in enumerate(spectrum.values):
+            color, dashes = HYPOTHESES[m % len(HYPOTHESES)]
+            if m != base:
+                text = f"total, {hypothesis_label(spectrum.parameter, value)}"
+                step(top, spectrum.total[m] / divisor, spectrum.edges, color=color, linestyle=dashes, label=text)
+            step(low, spectrum.ratio[m], spectrum.edges, color=color, linestyle=dashes)
+            band(low, spectrum.ratio[m], spectrum.ratio_error[m], spectrum.edges, color=color)
+        total = spectrum.total[base] / divisor
+        band(top, total, spectrum.total_error[base] / divisor, spectrum.edges, color="0.3", label="simulation error")
+        positive = total[total > 0]
+        log = log_y if log_y is not None else bool(positive.size) and positive.max() > 30 * positive.min()
+        top.set_ylabel(label)
+        if log and positive.size:
+            drawn = np.concatenate([spectrum.expected / divisor, spectrum.total / divisor])
+            lowest = max(float(drawn[drawn > 0].min()), 1e-5 * float(positive.max()))
+            top.set_yscale("log")
+            top.set_ylim(*log_limits(lowest, float(np.max(drawn)), headroom=0.3))
+        else:
+            top.set_ylim(0, 1.5 * max(float(np.nanmax(spectrum.total / divisor, initial=0.0)), 1e-12))
+        top.legend(loc="upper right", ncols=2, fontsize="small")
+        low.set_ylabel(f"ratio to {hypothesis_label(spectrum.parameter, spectrum.values[base])}")
+        low.set_xlabel(observable_label(spectrum.observable))
+        low.set_xlim(spectrum.edges[0], spectrum.edges[-1])
+        _ratio_range(low, spectrum)
+    return figure
+
+
+def step(ax: Axes, content: Any, edges: Any, **look: Any) -> None:
+    """Draw a histogram as a line."""
+    mplhep.histplot(content, edges, ax=ax, yerr=False, histtype="step", flow="none", edges=False, **look)
+
+
+def band(ax: Axes, content: Any, error: Any, edges: Any, *, color: str, label: str | None = None) -> None:
+    """Draw an error band around a histogram; bins without a number stay empty."""
+    low, high = np.nan_to_num(content - error), np.nan_to_num(content + error)
+    ax.stairs(high, edges, baseline=low, fill=True, color=color, alpha=0.3, linewidth=0, label=label)
+
+
+def _stack(ax: Axes, spectrum: Spectrum, divisor: Any) -> None:
+    base = spectrum.denominator
+    at = {name: spectrum.expected[i] / divisor for i, name in enumerate(spectrum.processes)}
+    names = [name for name in spectrum.processes if name in spectrum.backgrounds]
+    contents = [at[name] for name in names] + [spectrum.interfering[base] / divisor]
+    both = hypothesis_label(spectrum.parameter, spectrum.values[base])
+    same = [process_label(n) for n in spectrum.processes if n not in names and np.allclose(at[n], contents[-1])]
+    texts = [process_label(name) for name in names] + [same[0] if same else f"interfering, {both}"]
+    fills = [FILLS[i % len(FILLS)] for i in range(len(names))] + [ORANGE]
+    look: dict[str, Any] = {"stack": True, "histtype": "fill", "alpha": 0.75, "yerr": False, "flow": "none"}
+    mplhep.histplot(contents, spectrum.edges, ax=ax, color=fills, label=texts, **look)
+    step(ax, spectrum.total[base] / divisor, spectrum.edges, color=BLACK, linewidth=1.2)
+    thin = iter(((GREEN, "-"), (PURPLE, "-."), (BLUE, ":"), (VERMILION, ":")))
+    for name in spectrum.processes:
+        if name not in spectrum.backgrounds and not np.allclose(at[name], contents[-1]):
+            color, dashes = next(thin, (BLACK, ":"))
+            step(ax, at[name], spectrum.edges, color=color, linestyle=dashes, linewidth=1.3, label=process_label(name))
+
+
+def _ratio_range(ax: Axes, spectrum: Spectrum) -> None:
+    """Hold every bin whose ratio is known to a third of its own distance from 1, or to 0.05."""
+    far = np.abs(spectrum.ratio - 1)
+    known = spectrum.ratio[np.isfinite(spectrum.ratio) & (spectrum.ratio_error < np.maximum(far / 3, 0.05))]
+    low, high = min(float(known.min(initial=1.0)), 0.98), max(float(known.max(initial=1.0)), 1.02)
+    pad = 0.15 * (high - low)
+    ax.set_ylim(max(low - pad, 0.0), min(high + pad, 5.0))
