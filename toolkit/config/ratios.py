@@ -10,20 +10,17 @@ from toolkit.config.base import Section
 
 
 class SplitConfig(Section):
-    """Fractions of events for training, calibration and test, assigned by a hash of the event identity."""
+    """Which events learn and which test, by a hash of the event number.
 
-    train: float = Field(default=0.4, gt=0, lt=1)
-    calibration: float = Field(default=0.2, gt=0, lt=1)
+    The test events see no network, no calibration and no template. The others form folds; each member of the ensemble
+    trains on half of the folds, and the calibration uses for every event only the members that did not train on it.
+    """
+
     test: float = Field(default=0.4, gt=0, lt=1)
+    """Expected fraction of test events."""
+    folds: Literal[4, 6] = 4
+    """Folds of the other events: 4 give an ensemble of 6 members (all pairs), 6 one of 20 (all triples)."""
     salt: str = "h4l"
-
-    @model_validator(mode="after")
-    def _sum_to_one(self) -> SplitConfig:
-        total = self.train + self.calibration + self.test
-        if abs(total - 1.0) > 1e-9:
-            msg = f"train + calibration + test = {total:g}; the fractions must sum to 1"
-            raise ValueError(msg)
-        return self
 
 
 class RatioConfig(Section):
@@ -33,13 +30,16 @@ class RatioConfig(Section):
         default=("m4l", "m_z1", "m_z2", "cos_theta_star", "cos_theta_1", "cos_theta_2", "phi", "phi_1", "pt4l", "y4l", "n_jets"),
         min_length=1,
     )
+    fold_beam_axis: bool = True
+    """Use that two identical beams look the same from both sides; turn off for asymmetric beams or acceptance."""
     splits: SplitConfig = SplitConfig()
-    members: int = Field(default=3, ge=3)
-    hidden: tuple[int, ...] = Field(default=(128, 128, 128), min_length=1)
-    epochs: int = Field(default=60, ge=1)
+    calibration_mu: tuple[float, ...] = Field(default=(0.3, 1.0, 2.0), min_length=1)
+    """Values of the parameter of interest whose scores span the calibration: it removes the bias along these directions."""
+    hidden: tuple[int, ...] = Field(default=(64, 64, 64), min_length=1)
+    epochs: int = Field(default=30, ge=1)
     batch_size: int = Field(default=2048, ge=16)
-    learning_rate: float = Field(default=2e-3, gt=0)
-    weight_decay: float = Field(default=1e-4, ge=0)
+    learning_rate: float = Field(default=3e-3, gt=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
     patience: int = Field(default=10, ge=1)
     validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     seed: int = Field(default=1, ge=0)

@@ -5,20 +5,17 @@ from toolkit.weights.effective_size import n_eff
 from toolkit.weights.monomials import Monomial
 from toolkit.weights.morphing import Morphing
 from toolkit.weights.simulation import SampleTable, SimulatedEvents, combine_samples
-from toolkit.weights.splits import CALIBRATION, TEST, TRAIN, assign_split, hash_uniform, split_events
+from toolkit.weights.splits import assign_fold, hash_uniform, hold_out
 
 __all__ = [
-    "CALIBRATION",
-    "TEST",
-    "TRAIN",
     "Monomial",
     "Morphing",
     "SampleTable",
     "SimulatedEvents",
-    "assign_split",
+    "assign_fold",
     "basis",
     "combine_samples",
     "hash_uniform",
+    "hold_out",
     "n_eff",
-    "split_events",
 ]

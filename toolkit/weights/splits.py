@@ -1,8 +1,11 @@
-"""Train, calibration and test events, assigned by a keyed hash of the event identity.
+"""Test events and training folds, assigned by a keyed hash of the event identity.
 
 The assignment depends on nothing but the event number and the salt: not on the order of the events, the
 number of files or the executor. It is a hash and not a remainder, because event numbers may carry structure
 (generators number without gaps, filters keep every second event) that a remainder would turn into a bias.
+
+`hold_out` takes the test events away once and for all. What is left, the pool, is cut into folds by
+`assign_fold`: a network that trains on some folds is calibrated on the others.
 """
 
 from __future__ import annotations
@@ -16,45 +19,53 @@ from numpy.typing import NDArray
 from toolkit.errors import SchemaError, ShapeError
 from toolkit.weights.simulation import SimulatedEvents
 
-TRAIN, CALIBRATION, TEST = 0, 1, 2
-"""Labels of the three splits."""
 
-
-def assign_split(event_id: NDArray[np.integer[Any]], *, fractions: tuple[float, float, float], salt: str) -> NDArray[np.int8]:
-    """Assign each event to training (0), calibration (1) or test (2).
+def hold_out(events: SimulatedEvents, *, fraction: float, salt: str) -> tuple[SimulatedEvents, SimulatedEvents]:
+    """Split simulated events into a pool (to learn from) and a test set that each keep the expected yields.
 
     Args:
-        event_id: Event numbers, shape (n,), any integer type. Equal numbers get equal labels.
-        fractions: Expected fractions of train, calibration and test; each >= 0, sum 1.
+        events: All simulated events.
+        fraction: Expected fraction of test events, in (0, 1).
         salt: Key of the hash. Another salt gives an independent split of the same events.
 
     Returns:
-        Labels, shape (n,), int8.
+        (pool, test), their weights scaled by 1 / (1 - fraction) and 1 / fraction.
+
+    Raises:
+        SchemaError: The fraction is not in (0, 1).
+
+    Notes:
+        The fraction is an expectation: the number of test events fluctuates binomially, and so do the yields.
+        Scaling by the ratio of counts instead would tie the two sets to each other.
+    """
+    if not 0.0 < fraction < 1.0:
+        raise SchemaError(what="fraction of test events", got=fraction, expected="a number between 0 and 1, both excluded")
+    test = hash_uniform(events.event_id, salt=salt) < fraction
+    return events.select(~test).scaled(1.0 / (1.0 - fraction)), events.select(test).scaled(1.0 / fraction)
+
+
+def assign_fold(event_id: NDArray[np.integer[Any]], *, n_folds: int, salt: str) -> NDArray[np.int8]:
+    """Assign each event to one of `n_folds` folds of equal expected size.
+
+    Args:
+        event_id: Event numbers, shape (n,), any integer type. Equal numbers get equal folds.
+        n_folds: Number of folds, 2 to 100.
+        salt: Key of the hash; independent of `hold_out` with the same salt.
+
+    Returns:
+        Fold numbers, shape (n,), int8.
 
     Raises:
         ShapeError: `event_id` is not one-dimensional.
-        SchemaError: `event_id` is not of integer type, or the fractions are not a partition of 1.
-
-    Notes:
-        The fractions are expectations: the number of events in a split fluctuates binomially. A subset must
-        be scaled by 1 / fraction (see `split_events`), not by the ratio of counts.
-
-    References:
-        Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (2014): the mixing function.
+        SchemaError: `event_id` is not of integer type, or the number of folds is out of range.
 
     Examples:
-        >>> labels = assign_split(np.arange(100_000), fractions=(0.4, 0.2, 0.4), salt="h4l")
-        >>> [round(float(np.mean(labels == k)), 2) for k in (0, 1, 2)]
-        [0.4, 0.2, 0.4]
+        >>> np.bincount(assign_fold(np.arange(100_000), n_folds=4, salt="h4l")) // 1000
+        array([24, 25, 24, 25])
     """
-    ids = np.asarray(event_id)
-    if ids.ndim != 1:
-        raise ShapeError(what="event_id", got=f"shape {ids.shape}", expected="shape (n,)")
-    if ids.dtype.kind not in "iu":
-        remedy = "keep event numbers as integers: a float64 holds them exactly only below 2^53"
-        raise SchemaError(what="event_id", got=f"dtype {ids.dtype}", expected="an integer dtype", remedy=remedy)
-    upper = _upper_edges(fractions)
-    return np.searchsorted(upper, hash_uniform(ids, salt=salt), side="right").astype(np.int8)
+    if not 2 <= n_folds <= 100:
+        raise SchemaError(what="n_folds", got=n_folds, expected="2 to 100")
+    return (hash_uniform(event_id, salt=f"{salt}/fold") * n_folds).astype(np.int8)
 
 
 def hash_uniform(event_id: NDArray[np.integer[Any]], *, salt: str) -> NDArray[np.float64]:
@@ -67,37 +78,27 @@ def hash_uniform(event_id: NDArray[np.integer[Any]], *, salt: str) -> NDArray[np
     Returns:
         Numbers in [0, 1), multiples of 2^-53, shape (n,).
 
+    Raises:
+        ShapeError: `event_id` is not one-dimensional.
+        SchemaError: `event_id` is not of integer type.
+
+    References:
+        Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (2014): the mixing function.
+
     Examples:
         >>> hash_uniform(np.array([1, 2, 1]), salt="a").round(3)
         array([0.123, 0.954, 0.123])
     """
+    ids = np.asarray(event_id)
+    if ids.ndim != 1:
+        raise ShapeError(what="event_id", got=f"shape {ids.shape}", expected="shape (n,)")
+    if ids.dtype.kind not in "iu":
+        remedy = "keep event numbers as integers: a float64 holds them exactly only below 2^53"
+        raise SchemaError(what="event_id", got=f"dtype {ids.dtype}", expected="an integer dtype", remedy=remedy)
     key = np.frombuffer(hashlib.blake2b(salt.encode(), digest_size=16).digest(), dtype="<u8")
-    mixed = _mix(_mix(event_id.astype(np.uint64) ^ key[0]) + key[1])
+    mixed = _mix(_mix(ids.astype(np.uint64) ^ key[0]) + key[1])
     uniform: NDArray[np.float64] = (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
     return uniform
-
-
-def split_events(
-    events: SimulatedEvents, *, fractions: tuple[float, float, float], salt: str
-) -> tuple[SimulatedEvents, SimulatedEvents, SimulatedEvents]:
-    """Split simulated events into train, calibration and test sets that each keep the expected yields.
-
-    Args:
-        events: All simulated events.
-        fractions: Expected fractions, each > 0, sum 1.
-        salt: Key of the hash, see `assign_split`.
-
-    Returns:
-        (train, calibration, test), the weights of each scaled by 1 / fraction.
-
-    Raises:
-        SchemaError: A fraction is 0 (its weights could not be scaled), or the fractions do not sum to 1.
-    """
-    if min(fractions) <= 0:
-        raise SchemaError(what="fractions", got=fractions, expected="three numbers > 0", remedy="use assign_split for an empty split")
-    labels = assign_split(events.event_id, fractions=fractions, salt=salt)
-    train, calibration, test = (events.select(labels == k).scaled(1.0 / f) for k, f in enumerate(fractions))
-    return train, calibration, test
 
 
 def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -107,10 +108,3 @@ def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z ^= z >> np.uint64(31)
     return z
-
-
-def _upper_edges(fractions: tuple[float, float, float]) -> NDArray[np.float64]:
-    values = np.asarray(fractions, dtype=np.float64)
-    if values.shape != (3,) or not np.all(values >= 0) or abs(values.sum() - 1.0) > 1e-9:
-        raise SchemaError(what="fractions", got=fractions, expected="three numbers >= 0 (train, calibration, test) that sum to 1")
-    return np.cumsum(values)[:2]

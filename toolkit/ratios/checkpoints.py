@@ -1,0 +1,60 @@
+"""Files of finished members, so that a stopped training resumes with the next one.
+
+A checkpoint is used again only if its key agrees: the key covers the training events, their targets, the config and the seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from toolkit.artifacts.atomic import write_bytes
+from toolkit.config import RatioConfig
+from toolkit.ratios.network import MixtureNetwork
+from toolkit.ratios.structure import Mixture
+from toolkit.ratios.targets import Targets
+from toolkit.ratios.training import TrainingHistory
+
+FORMAT = 1
+
+
+def member_key(inputs: torch.Tensor, targets: Targets, *, mixture: Mixture, config: RatioConfig, seed: int) -> str:
+    """Hash everything that decides the weights of a member."""
+    digest = hashlib.blake2b(digest_size=16)
+    settings = config.model_dump(mode="json", exclude={"device", "calibration_mu"})
+    digest.update(json.dumps([FORMAT, settings, mixture.n_heads, mixture.kappa, mixture.yields, seed], sort_keys=True).encode())
+    for tensor in (inputs, targets.label, targets.weight, targets.signal, targets.interference):
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_member(path: Path, network: MixtureNetwork, history: TrainingHistory, *, key: str) -> None:
+    """Write one finished member in one step."""
+    buffer = io.BytesIO()
+    state = {"format": FORMAT, "key": key, "state": network.state_dict(), "history": vars(history)}
+    torch.save(state, buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def load_member(path: Path, network: MixtureNetwork, *, key: str) -> TrainingHistory | None:
+    """Load a finished member into `network`.
+
+    Returns:
+        Its history, or None where there is no usable checkpoint with this key (missing, damaged or of other events):
+        the member is then trained again.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+        if state.get("format") != FORMAT or state.get("key") != key:
+            return None
+        network.load_state_dict(state["state"])
+        h = state["history"]
+        return TrainingHistory(tuple(h["train"]), tuple(h["validation"]), int(h["best_epoch"]))
+    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, EOFError, ValueError, pickle.UnpicklingError):
+        return None

@@ -1,0 +1,102 @@
+"""What the networks learn from: per event, from the matrix of process weights, without sampling noise in the differences.
+
+An interfering event carries its weights under S, SBI and B, which are the joint densities at its generated phase-space
+point. Regressing the share kappa S / G and the interference I / G on the observables gives the ratios of the marginal densities
+(the mean of a joint ratio over the unobserved is the marginal ratio: Brehmer et al., arXiv:1805.00020, eq. 9), and because all
+three weights belong to the same event their differences carry no sampling noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from toolkit.errors import PhysicsDomainError
+from toolkit.ratios.structure import Mixture
+from toolkit.weights import SimulatedEvents
+
+SIGNAL_SHARE = 0.25
+"""Share of signal in the class G: enough for the networks to see it, while most of G still looks like the background."""
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """Training targets of n events.
+
+    Attributes:
+        label: Class of the event, 0 for G, 1 .. n_b for the backgrounds, shape (n,), int64.
+        weight: Event weight, every class normalised to the same sum, mean 1 over all events, shape (n,).
+        signal: Target of the signal's share kappa S / G, in [0, 1]; 0 outside G, shape (n,).
+        interference: Target of I / G; 0 outside G, shape (n,).
+    """
+
+    label: torch.Tensor
+    weight: torch.Tensor
+    signal: torch.Tensor
+    interference: torch.Tensor
+
+    def __len__(self) -> int:
+        return int(self.label.numel())
+
+    def select(self, rows: torch.Tensor) -> Targets:
+        """Return the targets of some rows."""
+        return Targets(self.label[rows], self.weight[rows], self.signal[rows], self.interference[rows])
+
+    def to(self, dtype: torch.dtype, device: str = "cpu") -> Targets:
+        """Return the targets with floats of another type, on another device."""
+        floats = [t.to(device=device, dtype=dtype) for t in (self.weight, self.signal, self.interference)]
+        return Targets(self.label.to(device), *floats)
+
+
+def describe_mixture(events: SimulatedEvents, *, signal: str, interfering: str, background: str) -> Mixture:
+    """Take the normalisation of the densities from simulated events.
+
+    Raises:
+        PhysicsDomainError: A process has no expected events.
+    """
+    yields = dict(zip(events.processes, (float(y) for y in events.yields), strict=True))
+    empty = [name for name, value in yields.items() if not value > 0]
+    if empty:
+        remedy = "check the selection and the weights of this process"
+        raise PhysicsDomainError(f"process {empty[0]}", got=f"{yields[empty[0]]:g} expected events", expected="> 0", remedy=remedy)
+    backgrounds = tuple(name for name in events.processes if name not in {signal, interfering, background})
+    ordered = tuple(yields[name] for name in (signal, interfering, background, *backgrounds))
+    kappa = SIGNAL_SHARE / (1.0 - SIGNAL_SHARE) * yields[background] / yields[signal]
+    return Mixture(signal, interfering, background, backgrounds, ordered, kappa)
+
+
+def make_targets(events: SimulatedEvents, mixture: Mixture) -> Targets:
+    """Turn the weights of simulated events into training targets (float64).
+
+    Raises:
+        PhysicsDomainError: The weight of an event in its class is negative (it could not be interpreted as a density).
+    """
+    column = {name: torch.from_numpy(events.weights[:, j].copy()) for j, name in enumerate(events.processes)}
+    s, sbi, b = (column[name] for name in (mixture.signal, mixture.interfering, mixture.background))
+    total = mixture.kappa * s + b
+    classes = torch.stack([total, *(column[name] for name in mixture.backgrounds)], dim=1)
+    _refuse_negative(classes, events)
+    label = classes.argmax(dim=1)
+    weight = classes.gather(1, label[:, None])[:, 0]
+    sums = torch.zeros(classes.shape[1], dtype=weight.dtype).index_add_(0, label, weight)
+    in_g = label == 0
+    safe = torch.where(in_g & (total > 0), total, torch.ones_like(total))
+    return Targets(
+        label=label,
+        weight=weight / sums[label] * (len(events) / classes.shape[1]),
+        signal=torch.where(in_g, mixture.kappa * s / safe, torch.zeros_like(s)),
+        interference=torch.where(in_g, (sbi - s - b) / safe, torch.zeros_like(s)),
+    )
+
+
+def _refuse_negative(classes: torch.Tensor, events: SimulatedEvents) -> None:
+    negative = (classes < 0).any(dim=1)
+    if bool(negative.any()):
+        i = int(negative.int().argmax())
+        raise PhysicsDomainError(
+            f"event {events.event_id[i]} of sample {events.samples[events.sample_index[i]]}",
+            got=f"weight {float(classes[i].min()):g} ({int(negative.sum())} such events)",
+            expected="weights >= 0 in the samples that train the ratios",
+            remedy="use generator settings without negative weights, or remove these events and correct the sum of weights",
+        )
