@@ -41,13 +41,13 @@ class LocalExecutor(processor.executor.ExecutorBase):  # type: ignore[misc]
 
     def _here(self, items: Iterable[Any], function: Callable[[Any], Any]) -> Iterator[Any]:
         for item in items:
-            yield _guarded(function, item)
+            yield guarded(function, item)
             self._report(item)
 
     def _in_processes(self, items: Sequence[Any], function: Callable[[Any], Any]) -> Iterator[Any]:
         make_pool: Callable[..., Pool] = processor.FuturesExecutor().pool
         with make_pool(max_workers=self.workers) as pool:
-            futures: list[Future[Any]] = [pool.submit(_guarded, function, item) for item in items]
+            futures: list[Future[Any]] = [pool.submit(guarded, function, item) for item in items]
             try:
                 for item, future in zip(items, futures, strict=True):
                     yield future.result()
@@ -61,14 +61,19 @@ class LocalExecutor(processor.executor.ExecutorBase):  # type: ignore[misc]
             self.on_chunk(item)
 
 
-def _guarded(function: Callable[[Any], Any], item: Any) -> Any:
+def guarded(function: Callable[[Any], Any], item: Any) -> Any:
     """Call the function; if it raises, bring the toolkit's own error to the front, with its type and message."""
     try:
         return function(item)
     except Exception as error:
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, ToolkitError):
-                raise cause from None
-            cause = cause.__cause__
-        raise
+        own = _own_error(error)
+        if own is None:
+            raise
+    raise own  # outside the handler: inside, it would become its own context, and such a cycle cannot be pickled
+
+
+def _own_error(error: BaseException) -> ToolkitError | None:
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ToolkitError):
+        cause = cause.__cause__
+    return cause

@@ -97,7 +97,8 @@ def run(
     (events_folder / "index.json").unlink(missing_ok=True)
     chunks = plan_chunks(config, inputs, chunksize=chunksize)
     done = [chunk for chunk in chunks if chunk.is_done(events_folder)]
-    todo = [chunk for chunk in chunks if chunk not in set(done)]
+    finished = {chunk.relative_path for chunk in done}
+    todo = [chunk for chunk in chunks if chunk.relative_path not in finished]
     instance = FourLeptonProcessor(config, inputs=inputs, events_folder=events_folder)
     tracker = _Tracker(progress, chunks, done)
     merged = accumulate([_reload(instance, events_folder / chunk.relative_path) for chunk in done])

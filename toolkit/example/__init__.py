@@ -1,28 +1,5 @@
 """The ntuples and the config of `h4l demo`: a cut of the benchmark sample, made by examples/make_example_ntuples.py."""
 
-from __future__ import annotations
-
-from importlib import resources
-from pathlib import Path
+from toolkit.example.paths import demo_config, example_folder
 
 __all__ = ["demo_config", "example_folder"]
-
-
-def example_folder() -> Path:
-    """Return the folder with the example ntuples (``<sample>_<i>.root``) and the demo's config.
-
-    Examples:
-        >>> sorted({path.name.rsplit("_", 1)[0] for path in example_folder().glob("*.root")})
-        ['ggF_B', 'ggF_S', 'ggF_SBI', 'qqZZ']
-    """
-    return Path(str(resources.files(__name__)))
-
-
-def demo_config() -> Path:
-    """Return the config of the demo; `load_config` reads it.
-
-    Examples:
-        >>> demo_config().name
-        'demo.yaml'
-    """
-    return example_folder() / "demo.yaml"
