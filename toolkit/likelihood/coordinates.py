@@ -114,7 +114,7 @@ class FreeCoordinates:
         """Turn coordinates (..., n_free) into parameter values."""
         out = np.array(coordinates, dtype=np.float64)
         out[..., self.root] = self._shift[self.root] + out[..., self.root] ** 2
-        return out
+        return np.minimum(out, [self.objective.parameters[k].high for k in self.free])
 
     def points(self, coordinates: FloatArray) -> FloatArray:
         """Turn coordinates (n_points, n_free) into full parameter points (n_points, n_parameters)."""

@@ -34,7 +34,7 @@ Dual = tuple[FloatArray, dict[str, FloatArray]]
 Node = Callable[[Values], Dual]
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<op>\*\*|[-+*/()]))"
+    r"\s*(?:(?P<number>(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<op>\*\*|[-+*/()]))"
 )
 
 
@@ -256,7 +256,8 @@ class _Parser:
         while position < end:
             match = _TOKEN.match(self.text, position)
             if match is None or match.lastgroup is None:
-                self._refuse(position, self.text[position:].strip()[:1], "numbers, names, + - * / **, sqrt and parentheses only")
+                position += len(self.text[position:]) - len(self.text[position:].lstrip())
+                self._refuse(position, self.text[position], "numbers, names, + - * / **, sqrt and parentheses only")
             tokens.append((match.lastgroup, match.group(match.lastgroup), match.start(match.lastgroup)))
             position = match.end()
         return tokens

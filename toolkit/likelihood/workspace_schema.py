@@ -1,6 +1,5 @@
 """What a workspace document holds beyond pyhf's schema: unbinned channels, and morphing modifiers on binned ones.
 
-    "unbinned_channels": [{"name", "observables": [...], "reference", "model": "models/ratio.onnx",
     "unbinned_channels": [{"name", "observables": [...], "reference", "model": "models/ratio.onnx", "samples": [{"name", "yield", "output",
                              "modifiers": [{"type": "morphing", "data": {"coefficient": "sqrt(mu)"}}]}],
     "channels", "observations", "measurements", "version": as in pyhf, except that samples of channels may carry modifiers
