@@ -291,8 +291,9 @@ def _modifier_names(document: Mapping[str, Any]) -> set[str]:
 def _definitions(config: Mapping[str, Any], model: pyhf.Model | None) -> dict[str, Parameter]:
     """Collect the parameters that coefficients may use: the model's own, and those that the measurement defines."""
     defined = {p.name: p for p in model_parameters(model)} if model is not None else {}
+    of_model = set(model.config.parameters) if model is not None else set()
     for raw in config["parameters"]:
-        if raw["name"] not in defined and "bounds" in raw:
+        if raw["name"] not in of_model and "bounds" in raw:
             init, low, high, fixed = parse_parameter(raw, where="measurement")
             defined[raw["name"]] = Parameter(name=raw["name"], init=init, low=low, high=high, fixed=fixed)
     return defined
