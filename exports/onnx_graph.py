@@ -16,30 +16,18 @@ from collections.abc import Iterator, Sequence
 import onnx
 import torch
 
+from exports.stable_forms import stabilise
 from toolkit.artifacts.onnx_metadata import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, SPREAD_NAME, OnnxMetadata
 from toolkit.errors import SchemaError, ShapeError
 
 OPSET = 18
 IR_VERSION = 8
-_ARITHMETIC = {"Abs", "Add", "Clip", "Div", "Erf", "Exp", "Floor", "Log", "Max", "Min", "Mul", "Neg", "Pow", "Reciprocal", "Sqrt", "Sub"}
-_LAYERS = {"Gemm", "MatMul", "Elu", "LeakyRelu", "LogSoftmax", "Relu", "Selu", "Sigmoid", "Softmax", "Softplus", "Tanh"}
-_REDUCTIONS = {"ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare"}
+_ARITHMETIC = {"Abs", "Add", "Clip", "Div", "Floor", "Max", "Min", "Mul", "Neg", "Pow", "Reciprocal", "Sqrt", "Sub"}
+_FUNCTIONS = {"Cos", "Elu", "Erf", "Exp", "LeakyRelu", "Log", "LogSoftmax", "Relu", "Selu", "Sigmoid", "Sin", "Softmax", "Softplus", "Tanh"}
+_REDUCTIONS = {"Gemm", "MatMul", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"}
 _LOGIC = {"And", "Cast", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Where"}
-_SHAPES = {
-    "Concat",
-    "Constant",
-    "Expand",
-    "Flatten",
-    "Gather",
-    "Identity",
-    "Reshape",
-    "Slice",
-    "Split",
-    "Squeeze",
-    "Transpose",
-    "Unsqueeze",
-}
-PORTABLE_OPERATORS = frozenset(_ARITHMETIC | _LAYERS | _REDUCTIONS | _LOGIC | _SHAPES)
+_SHAPES = {"Concat", "Constant", "Expand", "Gather", "Reshape", "Shape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"}
+PORTABLE_OPERATORS = frozenset(_ARITHMETIC | _FUNCTIONS | _REDUCTIONS | _LOGIC | _SHAPES)
 """Operators of the default ONNX domain that onnxruntime >= 1.16 and SOFIE 0.1 both compute."""
 _EXAMPLE_ROWS = 7
 _CHATTY_LOGGERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
@@ -97,6 +85,7 @@ def convert(network: NamedOutputs, example: torch.Tensor, *, metadata: OnnxMetad
     with torch.no_grad():
         n_outputs = len(single(rows))
     model = _trace(single, rows, (OUTPUT_NAME, SPREAD_NAME)[:n_outputs])
+    stabilise(model)
     _make_anonymous(model)
     model.ir_version = IR_VERSION
     model.producer_name, model.producer_version = "h4l-toolkit", metadata.toolkit_version
