@@ -27,11 +27,13 @@ class LocalExecutor(processor.executor.ExecutorBase):  # type: ignore[misc]
     Args:
         workers: Worker processes; 0 runs everything in this process.
         on_chunk: Called in this process with each finished work item.
+        pool: Makes the workers, called with ``max_workers``; None takes coffea's choice, which starts fresh processes.
         retries: Never more than 0: an error in a chunk is final.
     """
 
     workers: int = 0
     on_chunk: OnChunk | None = None
+    pool: Callable[..., Pool] | None = None
     retries: int = 0
 
     def __call__(self, items: Sequence[Any], function: Callable[[Any], Any], accumulator: Any) -> tuple[Any, int]:
@@ -45,16 +47,16 @@ class LocalExecutor(processor.executor.ExecutorBase):  # type: ignore[misc]
             self._report(item)
 
     def _in_processes(self, items: Sequence[Any], function: Callable[[Any], Any]) -> Iterator[Any]:
-        make_pool: Callable[..., Pool] = processor.FuturesExecutor().pool
+        make_pool: Callable[..., Pool] = self.pool or processor.FuturesExecutor().pool
         with make_pool(max_workers=self.workers) as pool:
             futures: list[Future[Any]] = [pool.submit(guarded, function, item) for item in items]
             try:
                 for item, future in zip(items, futures, strict=True):
                     yield future.result()
                     self._report(item)
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+            finally:
+                for future in futures:
+                    future.cancel()
 
     def _report(self, item: Any) -> None:
         if self.on_chunk is not None:

@@ -198,7 +198,7 @@ def _truncated(path: Path, got: str) -> InputFileError:
 def _inspect_sample(sample: SampleConfig, wanted: tuple[str, ...]) -> SampleInputs:
     files = tuple(_inspect_file(path, sample, wanted) for path in expand_files(sample))
     stated = {f.xsec_pb for f in files if f.xsec_pb is not None}
-    if stated and max(stated) - min(stated) > 1e-6 * abs(max(stated)):
+    if stated and not np.allclose(list(stated), max(stated), rtol=1e-6, atol=0.0):
         raise ArtifactMismatchError(
             f"cross-section of sample {sample.name}",
             got=", ".join(f"{Path(f.path).name}: {f.xsec_pb} pb" for f in files),
@@ -307,7 +307,7 @@ def _normalisation(directory: Any, tree: Any, path: Path, sample: SampleConfig) 
     if isinstance(sample.layout, NanoLayout):
         if sample.xsec_pb == "file":
             values = _runs_column(directory, path, sample, sample.layout.xsec_fb, option="xsec_pb")
-            if len(values) == 0 or np.ptp(values) > 1e-6 * abs(values).max():
+            if len(values) == 0 or not np.allclose(values, values[0], rtol=1e-6, atol=0.0):
                 raise _bad_runs(path, sample.layout.xsec_fb, values, "one cross-section (fb)")
             xsec_pb = float(values[0]) * units.FB
         if sample.gen_sumw == "file":
