@@ -9,7 +9,7 @@ same replicas, and their difference has a meaning. The model (yields, ratios, te
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from toolkit.errors import FitError, ShapeError
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.binned import BinnedLikelihood
-from toolkit.likelihood.mixture import for_each_block
+from toolkit.likelihood.mixture import Complain, for_each_block
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
 from toolkit.typing import FloatArray, IntArray
@@ -74,11 +74,10 @@ def bootstrap_unbinned(likelihood: UnbinnedLikelihood, *, replicas: int = 200, s
     grid = _grid(likelihood, nodes, replicas)
     f = likelihood.coefficients.values(grid.points)
     sums = np.zeros((len(f), replicas))
-    draws = _poisson(len(likelihood.weights), replicas, seed)
     complain = likelihood.complain_at(grid.points)
-    for rows, draw in draws:
-        weighted = draw * likelihood.weights[rows, None]
-        for_each_block(likelihood.densities[rows], f, _shifted(complain, rows.start), _adder(sums, weighted))
+    for rows, draw in _poisson(len(likelihood.weights), replicas, seed):
+        logs = _log_densities(likelihood.densities[rows], f, _shifted(complain, rows.start))
+        sums += (logs * likelihood.weights[rows, None]).T @ draw
     curves = 2.0 * ((f @ likelihood.yields)[:, None] - sums)
     return _summarise(grid, curves, seed)
 
@@ -154,14 +153,17 @@ def _poisson(n: int, replicas: int, seed: int) -> Iterator[tuple[slice, FloatArr
         yield rows, generator.poisson(1.0, size=(rows.stop - rows.start, replicas)).astype(np.float64)
 
 
-def _adder(sums: FloatArray, weighted: FloatArray) -> Callable[[slice, slice, FloatArray], None]:
-    def add(rows: slice, points: slice, log_density: FloatArray) -> None:
-        sums[points] += log_density.T @ weighted[rows]
+def _log_densities(densities: FloatArray, f: FloatArray, complain: Complain) -> FloatArray:
+    out = np.empty((len(densities), len(f)))
 
-    return add
+    def keep(rows: slice, points: slice, log_density: FloatArray) -> None:
+        out[rows, points] = log_density
+
+    for_each_block(densities, f, complain, keep)
+    return out
 
 
-def _shifted(complain: Callable[[int, int, float], None], start: int) -> Callable[[int, int, float], None]:
+def _shifted(complain: Complain, start: int) -> Complain:
     return lambda row, point, density: complain(start + row, point, density)
 
 

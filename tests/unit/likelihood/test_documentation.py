@@ -1,0 +1,26 @@
+"""The document shown in docs/workspace.md is a workspace."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from toolkit.likelihood import Workspace
+from toolkit.likelihood.expressions import __doc__ as grammar
+
+PAGE = Path(__file__).parents[3] / "docs" / "workspace.md"
+
+
+def test_the_example_is_accepted_as_it_stands() -> None:
+    workspace = Workspace(json.loads(PAGE.read_text(encoding="utf-8").split("```json")[1].split("```")[0]))
+    (channel,) = workspace.unbinned_channels
+    assert [s.coefficient for s in channel.samples] == ["mu - sqrt(mu)", "t0"]
+    assert workspace.ties == {"coefficient_ggF_S": "mu - sqrt(mu)"}
+
+
+def test_the_grammar_is_the_one_of_the_parser() -> None:
+    shown = [
+        line.split("   ")[0].split() for line in PAGE.read_text(encoding="utf-8").splitlines() if " = " in line and line.startswith("    ")
+    ]
+    for words in shown:
+        assert " ".join(words) in " ".join((grammar or "").split())
