@@ -90,7 +90,9 @@ class Mixture:
         """Compute log p_j / p_ref of every process (numerator p_j), shape (n, n_processes)."""
         classes = log_softmax(self.class_logits(heads), dim=1) + torch.log(torch.tensor(float(len(self.class_yields)), dtype=heads.dtype))
         u = self.signal_logit(heads)
-        inside = torch.sigmoid(u) / self.kappa + torch.sigmoid(-u) + self.interference_share(heads)
+        a, b = torch.sqrt(torch.sigmoid(u) / self.kappa), torch.sqrt(torch.sigmoid(-u))
+        # S + I + B as (sqrt S - sqrt B)^2 + 2 sqrt(S B) (1 + c): no digits cancel where the interference is nearly total.
+        inside = (a - b) ** 2 + 4.0 * a * b * torch.sigmoid(2.0 * heads[:, len(self.backgrounds) + 1])
         gg = torch.stack([logsigmoid(u), torch.log(inside.clamp_min(TINY)), logsigmoid(-u)], dim=1)
         offset = torch.log(torch.tensor([self.class_yields[0] / n for n in self.yields[:3]], dtype=heads.dtype))
         offset = offset - torch.log(torch.tensor([self.kappa, 1.0, 1.0], dtype=heads.dtype))
