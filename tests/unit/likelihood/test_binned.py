@@ -141,3 +141,9 @@ def test_other_data_on_the_same_templates() -> None:
     assert moved.twice_nll(0.3) == make(templates, np.full(4, 75.0)).twice_nll(0.3)
     with pytest.raises(ShapeError):
         moved.with_data([1.0])
+
+
+def test_expected_events_are_the_mixture() -> None:
+    templates = random_templates(2, 4)
+    expected = coefficient_values(COEFFICIENTS, {"mu": 0.49}) @ templates
+    np.testing.assert_allclose(make(templates, np.ones(4)).expected({"mu": 0.49}), expected, rtol=1e-14)

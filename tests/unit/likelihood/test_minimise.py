@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from toolkit.errors import PhysicsDomainError, SchemaError
-from toolkit.likelihood import BinnedLikelihood, Likelihood, Parameter, UnbinnedLikelihood, minimise, morphing_expressions
+from toolkit.likelihood import BinnedLikelihood, Likelihood, Parameter, UnbinnedLikelihood, measure, minimise, morphing_expressions
 
 
 class Curve(Likelihood):
@@ -172,3 +172,21 @@ def test_bad_scan(toy: Any, values: Any, error: type[Exception]) -> None:
         toy.likelihood(1.0).scan("mu", values)
     with pytest.raises(SchemaError, match="'nu'"):
         toy.likelihood(1.0).scan("nu", [0.0, 1.0])
+
+
+def test_a_dip_that_only_the_scan_finds_becomes_the_best_fit() -> None:
+    """A Gaussian dip at mu = 4.05 that is narrower than the step of the fit's own grid, on a parabola around 1."""
+    width = 0.008
+
+    def value(p: Any) -> float:
+        return (p[0] - 1) ** 2 - 20 * np.exp(-0.5 * ((p[0] - 4.05) / width) ** 2)
+
+    def slope(p: Any) -> Any:
+        return 2 * (p[0] - 1) + 20 * (p[0] - 4.05) / width**2 * np.exp(-0.5 * ((p[0] - 4.05) / width) ** 2)
+
+    likelihood = Curve(value, slope, Parameter("mu", 1.0, 0.0, 6.0))
+    assert likelihood.fit().parameters["mu"] == pytest.approx(1.0, abs=1e-6)
+    result = measure(likelihood, method="dip", values=np.linspace(0.0, 6.0, 601))
+    assert result.mu_hat == pytest.approx(4.05, abs=1e-3)
+    assert result.scan.twice_delta_nll.min() >= 0.0
+    assert all(p.low > 4.0 for p in result.interval_68)
