@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from exports.onnx_graph import IR_VERSION, OPSET, NamedOutputs, convert, operators
-from exports.parity import TOLERANCE, Parity, measure_parity, onnx_outputs, torch_outputs
+from exports.parity import TOLERANCE, Outputs, Parity, measure_parity, onnx_outputs, torch_outputs
 from exports.reference import choose_reference_rows, reference_document
 from toolkit import __version__
 from toolkit.artifacts.atomic import atomic_path, make_folder
@@ -121,7 +121,7 @@ def write_onnx(
     with atomic_path(target) as temporary, atomic_path(reference_path) as temporary_reference:
         temporary.write_bytes(content)
         ratio = OnnxRatio(temporary)
-        parity = _verify(network, ratio, rows, target=target, tolerance=tolerance)
+        parity = _verify(network, ratio, rows, exact=exact, target=target, tolerance=tolerance)
         stored = choose_reference_rows(rows, log_ratio=exact[OUTPUT_NAME], generator=generator or np.random.default_rng(0))
         outputs = {
             "torch_float64": {name: values[stored] for name, values in exact.items()},
@@ -144,12 +144,12 @@ def _check_rows(reference_rows: ArrayLike, metadata: OnnxMetadata) -> FloatArray
     return rows
 
 
-def _verify(network: NamedOutputs, ratio: OnnxRatio, rows: FloatArray, *, target: Path, tolerance: float) -> Parity:
+def _verify(network: NamedOutputs, ratio: OnnxRatio, rows: FloatArray, *, exact: Outputs, target: Path, tolerance: float) -> Parity:
     what = f"{target} is not written: onnxruntime (float32) and torch (float64) differ"
     expected = f"differences below {tolerance:g} on all {len(rows)} rows"
     remedy = "docs/onnx.md, section Precision, lists what costs digits: large logits that cancel, logarithms of sigmoids, narrow scales"
     try:
-        parity = measure_parity(network, ratio, rows)
+        parity = measure_parity(network, ratio, rows, exact=exact)
     except PhysicsDomainError as error:  # torch's own result was finite: the graph overflows in float32
         raise ArtifactMismatchError(what, got=f"{error.what}: {error.got}", expected=expected, remedy=remedy) from error
     if not max(parity.log_ratio, parity.log_ratio_spread or 0.0) < tolerance:

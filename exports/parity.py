@@ -12,7 +12,7 @@ from exports.onnx_graph import NamedOutputs
 from toolkit.artifacts.onnx_metadata import OUTPUT_NAME, SPREAD_NAME
 from toolkit.errors import PhysicsDomainError
 from toolkit.likelihood.onnx_ratio import OnnxRatio
-from toolkit.typing import FloatArray
+from toolkit.typing import FloatArray, IntArray
 
 TOLERANCE = 1e-4
 BATCH_SIZES = (1, 7, 10_000)
@@ -84,41 +84,44 @@ def onnx_outputs(ratio: OnnxRatio, rows: FloatArray) -> Outputs:
     return outputs
 
 
-def measure_parity(network: NamedOutputs, ratio: OnnxRatio, rows: FloatArray) -> Parity:
+def measure_parity(network: NamedOutputs, ratio: OnnxRatio, rows: FloatArray, *, exact: Outputs) -> Parity:
     """Compare the network with its ONNX file on the given rows and for batches of 1, 7 and 10000 rows.
 
     Args:
         network: The network in the precision it was trained in.
         ratio: The file made from it.
         rows: Input rows (n, n_columns), float64, finite; the tails should be among them.
+        exact: `torch_outputs` of these rows.
 
     Returns:
         The largest differences.
 
     Notes:
-        The three parts are differences between successive roundings, so `log_ratio` is at most their sum plus
-        `between_batches`. Batch sizes 1 and 7 are run on up to 1000 rows spread over the given ones.
+        The three parts are differences between successive roundings, so together they bound `log_ratio` on their rows. They
+        are measured on up to 10000 rows, batches of 1 and 7 on up to 1000, spread evenly over the given ones.
     """
-    rounded = rows.astype(np.float32).astype(np.float64)
-    exact = torch_outputs(network, rows)
+    found = onnx_outputs(ratio, rows)
+    differences = {name: _largest(found[name], exact[name]) for name in exact}
+    few, many = _spread(len(rows), 1000), _spread(len(rows), _ROWS_PER_BATCH)
+    batched = [_in_batches(ratio, rows[few], size) for size in BATCH_SIZES]
+    rounded = rows[many].astype(np.float32).astype(np.float64)
     at_rounded = torch_outputs(network, rounded)[OUTPUT_NAME]
     single = torch_outputs(copy.deepcopy(network).to(torch.float32), rounded)[OUTPUT_NAME]
-    found = onnx_outputs(ratio, rows)
-    some = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), 1000)).astype(np.int64))
-    batched = [_in_batches(ratio, rows[some], size) for size in BATCH_SIZES]
-    spread = _largest(found[SPREAD_NAME], exact[SPREAD_NAME]) if SPREAD_NAME in exact else None
-    differences = [_largest(found[OUTPUT_NAME], exact[OUTPUT_NAME]), *(_largest(values, exact[OUTPUT_NAME][some]) for values in batched)]
     return Parity(
         n_rows=len(rows),
-        log_ratio=max(differences),
-        log_ratio_spread=spread,
-        from_inputs=_largest(at_rounded, exact[OUTPUT_NAME]),
+        log_ratio=max(differences[OUTPUT_NAME], *(_largest(values, exact[OUTPUT_NAME][few]) for values in batched)),
+        log_ratio_spread=differences.get(SPREAD_NAME),
+        from_inputs=_largest(at_rounded, exact[OUTPUT_NAME][many]),
         from_parameters=_largest(single, at_rounded),
-        from_arithmetic=_largest(found[OUTPUT_NAME], single),
-        between_batches=max(_largest(values, found[OUTPUT_NAME][some]) for values in batched),
+        from_arithmetic=_largest(found[OUTPUT_NAME][many], single),
+        between_batches=max(_largest(values, found[OUTPUT_NAME][few]) for values in batched),
         lowest=float(exact[OUTPUT_NAME].min()),
         highest=float(exact[OUTPUT_NAME].max()),
     )
+
+
+def _spread(n: int, n_wanted: int) -> IntArray:
+    return np.unique(np.linspace(0, n - 1, min(n, n_wanted)).astype(np.int64))
 
 
 def _in_batches(ratio: OnnxRatio, rows: FloatArray, size: int) -> FloatArray:

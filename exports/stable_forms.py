@@ -17,7 +17,7 @@ _ONE = "one_of_stable_sigmoid"
 
 
 def stabilise(model: onnx.ModelProto) -> None:
-    """Rewrite, in place, Log(Sigmoid(x)) as -Softplus(-x) and other sigmoids as 1 / (1 + Exp(-x)).
+    """Rewrite, in place, Log(Sigmoid(x)) as -Softplus(-x), other sigmoids as 1 / (1 + Exp(-x)), ReduceLogSumExp with its maximum.
 
     Args:
         model: The model; nodes in topological order, as ONNX demands.
@@ -25,6 +25,7 @@ def stabilise(model: onnx.ModelProto) -> None:
     Notes:
         Sigmoids that are only multiplied by their own input (SiLU, the activation of hidden layers) stay: there the absolute
         error counts, and the short form is faster. Exp overflows to infinity below -88, where the quotient is 0 as it should be.
+        ReduceLogSumExp is no operator of SOFIE and becomes max + Log(ReduceSum(Exp(x - max))).
     """
     graph = model.graph
     readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
@@ -39,6 +40,8 @@ def stabilise(model: onnx.ModelProto) -> None:
             rewritten += _log_sigmoid(sigmoid_input[node.input[0]], node.output[0])
         elif node.op_type == "Sigmoid" and node.output[0] not in outputs and _all_logarithms(readers[node.output[0]]):
             continue
+        elif node.op_type == "ReduceLogSumExp" and len(node.input) == 2:
+            rewritten += _log_sum_exp(node)
         elif node.op_type == "Sigmoid" and (node.output[0] in outputs or not _is_activation(node, readers[node.output[0]])):
             rewritten += _sigmoid(node.input[0], node.output[0])
         else:
@@ -74,3 +77,18 @@ def _sigmoid(x: str, y: str) -> list[onnx.NodeProto]:
         helper.make_node("Add", [f"{y}_exp", _ONE], [f"{y}_sum"]),
         helper.make_node("Reciprocal", [f"{y}_sum"], [y]),
     ]
+
+
+def _log_sum_exp(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+    (x, axes), y = node.input, node.output[0]
+    keep = next((attribute.i for attribute in node.attribute if attribute.name == "keepdims"), 1)
+    total = y if keep else f"{y}_kept"
+    nodes = [
+        helper.make_node("ReduceMax", [x, axes], [f"{y}_max"], keepdims=1),
+        helper.make_node("Sub", [x, f"{y}_max"], [f"{y}_below"]),
+        helper.make_node("Exp", [f"{y}_below"], [f"{y}_exp"]),
+        helper.make_node("ReduceSum", [f"{y}_exp", axes], [f"{y}_sum"], keepdims=1),
+        helper.make_node("Log", [f"{y}_sum"], [f"{y}_log"]),
+        helper.make_node("Add", [f"{y}_log", f"{y}_max"], [total]),
+    ]
+    return nodes if keep else [*nodes, helper.make_node("Squeeze", [total, axes], [y])]

@@ -225,6 +225,7 @@ def _open_session(path: Path, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads leave the CPU to others
     options.log_severity_level = 4  # problems come as exceptions, not as text on stderr
     try:
         # From memory, so that a file with weights beside it is refused: it is not self-contained.
