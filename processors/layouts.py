@@ -10,6 +10,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from processors.particles import Particles
 from toolkit import units
 from toolkit.config import FlatLayout, NanoLayout, SampleConfig
 from toolkit.errors import ShapeError
@@ -27,17 +28,17 @@ class EventRecord:
         identity: ``event``, ``run``, ``luminosityBlock``, each (n,).
         gen_weight: Generator weight, (n,) float64.
         benchmark_ratios: Weight under each benchmark relative to `gen_weight`, (n, n_benchmarks); (n, 0) without benchmarks.
-        electrons: (n, var) records of pt, eta, phi, mass (GeV), charge.
-        muons: Same fields.
-        jets: (n, var) records of pt, eta, phi, mass (GeV); None where the ntuple has no jets.
+        electrons: pt, eta, phi, mass (GeV), charge of n events, float64.
+        muons: Same columns.
+        jets: pt, eta, phi, mass (GeV); None where the ntuple has no jets.
     """
 
     identity: dict[str, NDArray[Any]]
     gen_weight: NDArray[np.float64]
     benchmark_ratios: NDArray[np.float64]
-    electrons: ak.Array
-    muons: ak.Array
-    jets: ak.Array | None
+    electrons: Particles
+    muons: Particles
+    jets: Particles | None
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -132,12 +133,18 @@ class NanoReader:
         return np.asarray(ak.flatten(vector, axis=1), dtype=np.float64).reshape(-1, n_benchmarks)
 
     @staticmethod
-    def _particles(events: ak.Array, kind: str, mass: float | None) -> ak.Array:
-        fields = {field: _column(events, kind, field) for field in ("pt", "eta", "phi")}
-        if mass is None:
-            return ak.zip({**fields, "mass": _column(events, kind, "mass")})
-        masses = _column(events, kind, "mass") if _has(events, f"{kind}_mass") else ak.full_like(fields["pt"], mass, dtype=np.float64)
-        return ak.zip({**fields, "mass": masses, "charge": _column(events, kind, "charge")})
+    def _particles(events: ak.Array, kind: str, mass: float | None) -> Particles:
+        pt = _column(events, kind, "pt")
+        columns = {"pt": _floats(ak.flatten(pt))}
+        for field in ("eta", "phi"):
+            columns[field] = _floats(ak.flatten(_column(events, kind, field)))
+        if mass is not None and not _has(events, f"{kind}_mass"):
+            columns["mass"] = np.full_like(columns["pt"], mass)
+        else:
+            columns["mass"] = _floats(ak.flatten(_column(events, kind, "mass")))
+        if mass is not None:
+            columns["charge"] = _floats(ak.flatten(_column(events, kind, "charge")))
+        return Particles(np.asarray(ak.num(pt), dtype=np.int64), columns)
 
 
 @dataclass(frozen=True)
@@ -197,7 +204,7 @@ class FlatReader:
     def _scale(self) -> float:
         return units.MEV if self.layout.momentum_unit == "MeV" else units.GEV
 
-    def _leptons(self, events: ak.Array, flavour: int) -> ak.Array:
+    def _leptons(self, events: ak.Array, flavour: int) -> Particles:
         slots = range(1, self.layout.n_leptons + 1)
         stacked: dict[str, NDArray[Any]] = {f: _stack(events, [self._lepton(i, f) for i in slots]) for f in ("pt", "eta", "phi", "pdg_id")}
         if all(_has(events, self._lepton(i, "mass")) for i in slots):
@@ -207,14 +214,14 @@ class FlatReader:
         pdg_id = stacked.pop("pdg_id")
         present = self._present(stacked["pt"]) & (np.abs(pdg_id) == flavour)
         stacked["pt"] = self._scale * stacked["pt"]
-        stacked["charge"] = -np.sign(pdg_id).astype(np.int32)
-        return _jagged(stacked, present)
+        stacked["charge"] = -np.sign(pdg_id)
+        return _compressed(stacked, present)
 
-    def _jets(self, events: ak.Array) -> ak.Array:
+    def _jets(self, events: ak.Array) -> Particles:
         slots = range(1, self.layout.n_jets + 1)
         stacked = {field: _stack(events, [self._jet(i, field) for i in slots]) for field in ("pt", "eta", "phi", "mass")}
         present = self._present(stacked["pt"])
-        return _jagged({**stacked, "pt": self._scale * stacked["pt"], "mass": self._scale * stacked["mass"]}, present)
+        return _compressed({**stacked, "pt": self._scale * stacked["pt"], "mass": self._scale * stacked["mass"]}, present)
 
     def _present(self, pt: NDArray[np.float64]) -> NDArray[np.bool_]:
         return np.asarray((pt != self.layout.sentinel) & (pt > 0))
@@ -256,6 +263,6 @@ def _identity(events: ak.Array, event: str) -> dict[str, NDArray[Any]]:
     return identity
 
 
-def _jagged(columns: dict[str, NDArray[Any]], present: NDArray[np.bool_]) -> ak.Array:
-    counts = present.sum(axis=1)
-    return ak.zip({name: ak.unflatten(values[present], counts) for name, values in columns.items()})
+def _compressed(columns: dict[str, NDArray[Any]], present: NDArray[np.bool_]) -> Particles:
+    """Drop the empty slots of columns (n, n_slots)."""
+    return Particles(present.sum(axis=1), {name: values[present] for name, values in columns.items()})

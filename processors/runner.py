@@ -143,7 +143,7 @@ def _executor(executor: ExecutorName | ExecutorBase, workers: int, tracker: _Tra
         return executor
     if executor not in {"iterative", "futures"}:
         raise SchemaError(
-            "executor", got=executor, expected="'iterative', 'futures' or a coffea executor", remedy="pass --executor iterative"
+            "executor", got=repr(executor), expected="'iterative', 'futures' or a coffea executor", remedy="pass --executor iterative"
         )
     if executor == "futures" and workers < 1:
         raise SchemaError("workers", got=workers, expected="at least 1", remedy="pass --workers 2")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.layouts import ELECTRON, MUON, EventRecord
+from processors.particles import Particles
 from toolkit.config import JetSelection, LeptonSelection, SelectionConfig
 from toolkit.kinematics import OBSERVABLES, cartesian_from_ptetaphim, compute_observables, pair_leptons
 
@@ -17,6 +18,7 @@ CUTS = ("all", "four leptons", "two pairs", "leading pt", *WINDOWS)
 """Cuts in the order in which they are applied."""
 
 ROLES = ("a1", "b1", "a2", "b2")
+COMPONENTS = ("px", "py", "pz", "E")
 
 Cutflow = dict[str, dict[str, float]]
 """``events``, ``sumw`` and ``sumw2`` (sum of squared weights) that pass each cut and all cuts before it."""
@@ -39,29 +41,31 @@ class Selected:
     cutflow: Cutflow
 
 
-def accept_leptons(particles: ak.Array, selection: LeptonSelection) -> ak.Array:
+def accept_leptons(particles: Particles, selection: LeptonSelection) -> Particles:
     """Keep the leptons of one flavour inside their acceptance: pt > pt_min, |eta| < abs_eta_max."""
-    return particles[(particles.pt > selection.pt_min) & (abs(particles.eta) < selection.abs_eta_max)]
+    return particles.where((particles["pt"] > selection.pt_min) & (np.abs(particles["eta"]) < selection.abs_eta_max))
 
 
-def accept_jets(jets: ak.Array, leptons: ak.Array, selection: JetSelection) -> ak.Array:
-    """Keep the jets inside the acceptance and away from the selected leptons, highest pt first.
+def accept_jets(jets: Particles, leptons: Particles, selection: JetSelection) -> Particles:
+    """Keep the jets inside the acceptance and away from the selected leptons.
 
     Args:
-        jets: (n, var) records of pt, eta, phi, mass.
-        leptons: (n, var) selected leptons.
+        jets: pt, eta, phi of n events.
+        leptons: eta, phi of the selected leptons of the same events.
         selection: Thresholds; a jet nearer than `lepton_delta_r` to a selected lepton is the lepton, and removed.
 
     Returns:
-        (n, var) jets.
+        The jets that are left, in their order.
     """
-    jets = jets[(jets.pt > selection.pt_min) & (abs(jets.eta) < selection.abs_eta_max)]
-    jet_eta, lepton_eta = ak.unzip(ak.cartesian([jets.eta, leptons.eta], nested=True))
-    jet_phi, lepton_phi = ak.unzip(ak.cartesian([jets.phi, leptons.phi], nested=True))
-    delta_phi = np.mod(jet_phi - lepton_phi + np.pi, 2 * np.pi) - np.pi
-    near = (jet_eta - lepton_eta) ** 2 + delta_phi**2 < selection.lepton_delta_r**2
-    jets = jets[~ak.any(near, axis=-1)]
-    return jets[ak.argsort(jets.pt, axis=1, ascending=False)]
+    jets = jets.where((jets["pt"] > selection.pt_min) & (np.abs(jets["eta"]) < selection.abs_eta_max))
+    n_leptons = leptons.counts[jets.event]
+    jet = np.repeat(np.arange(len(jets.event)), n_leptons)
+    nth = np.arange(len(jet)) - np.repeat(np.cumsum(n_leptons) - n_leptons, n_leptons)
+    lepton = leptons.first[jets.event[jet]] + nth
+    delta_eta = jets["eta"][jet] - leptons["eta"][lepton]
+    delta_phi = np.mod(jets["phi"][jet] - leptons["phi"][lepton] + np.pi, 2 * np.pi) - np.pi
+    near = delta_eta**2 + delta_phi**2 < selection.lepton_delta_r**2
+    return jets.where(np.bincount(jet[near], minlength=len(jets.event)) == 0)
 
 
 def select(
@@ -91,7 +95,7 @@ def select(
     index, leptons = _four_leptons(record, selection)
     flow.add("four leptons", index)
     paired = _pair(leptons)
-    index, leptons = index[paired.has], leptons[paired.has]
+    index, leptons = index[paired.has], leptons.take(np.flatnonzero(paired.has))
     flow.add("two pairs", index)
     pt = -np.sort(-np.hypot(paired.momenta[..., 0], paired.momenta[..., 1]), axis=1)
     passed = np.all(pt[:, : len(selection.leading_pt_min)] > np.asarray(selection.leading_pt_min[:4]), axis=1)
@@ -101,8 +105,8 @@ def select(
         low, high = getattr(selection, name)
         passed &= (masses[name] >= low) & (masses[name] < high)
         flow.add(name, index[passed])
-    index, leptons = index[passed], leptons[passed]
-    jets = None if record.jets is None else accept_jets(record.jets[index], leptons, selection.jet)
+    index, leptons = index[passed], leptons.take(np.flatnonzero(passed))
+    jets = None if record.jets is None else accept_jets(record.jets.take(index), leptons, selection.jet)
     return Selected(
         index=index,
         observables=_observables(tuple(role[passed] for role in paired.roles), jets, observables),
@@ -111,18 +115,18 @@ def select(
     )
 
 
-def _four_leptons(record: EventRecord, selection: SelectionConfig) -> tuple[NDArray[np.int64], ak.Array]:
+def _four_leptons(record: EventRecord, selection: SelectionConfig) -> tuple[NDArray[np.int64], Particles]:
     """Return the positions of events with enough accepted leptons, and those leptons, both flavours in one list."""
     electrons = accept_leptons(record.electrons, selection.electron)
     muons = accept_leptons(record.muons, selection.muon)
-    count = np.asarray(ak.num(electrons)) + np.asarray(ak.num(muons))
+    count = electrons.counts + muons.counts
     index = np.flatnonzero(count == 4 if selection.n_leptons_exact else count >= 4)
-    flavoured = [_with_flavour(particles[index], flavour) for particles, flavour in ((electrons, ELECTRON), (muons, MUON))]
-    return index, ak.concatenate(flavoured, axis=1)
+    one, two = (_with_flavour(p.take(index), flavour) for p, flavour in ((electrons, ELECTRON), (muons, MUON)))
+    return index, one.joined(two)
 
 
-def _with_flavour(particles: ak.Array, flavour: int) -> ak.Array:
-    return ak.zip({name: particles[name] for name in particles.fields} | {"flavour": ak.full_like(particles.charge, flavour)})
+def _with_flavour(particles: Particles, flavour: int) -> Particles:
+    return Particles(particles.counts, particles.columns | {"flavour": np.full(len(particles["pt"]), flavour)})
 
 
 @dataclass(frozen=True)
@@ -139,24 +143,29 @@ class _Paired:
         return tuple(self.momenta[:, i] for i in range(4))
 
 
-def _pair(leptons: ak.Array) -> _Paired:
-    flat = ak.flatten(leptons)
-    momenta = cartesian_from_ptetaphim(*(np.asarray(flat[name]) for name in ("pt", "eta", "phi", "mass")))
-    counts = np.asarray(ak.num(leptons))
-    components = {name: momenta[:, i] for i, name in enumerate(("px", "py", "pz", "E"))}
-    cartesian = ak.unflatten(ak.zip({**components, "charge": flat.charge, "flavour": flat.flavour}), counts)
-    quadruplets = pair_leptons(cartesian)
+def _pair(leptons: Particles) -> _Paired:
+    momenta = _cartesian(leptons)
+    components = {name: momenta[:, i] for i, name in enumerate(COMPONENTS)}
+    quadruplets = pair_leptons(leptons.to_awkward(components | {name: leptons[name] for name in ("charge", "flavour")}))
     has = ~np.asarray(ak.is_none(quadruplets))
     chosen = np.stack([np.asarray(quadruplets[role][has], dtype=np.int64) for role in ROLES], axis=1)
-    chosen += (np.cumsum(counts) - counts)[has, np.newaxis]
-    flavour = np.asarray(flat.flavour)[chosen]
+    chosen += leptons.first[has, np.newaxis]
+    flavour = leptons["flavour"][chosen]
     channel = np.where(flavour[:, 0] != flavour[:, 2], 2, np.where(flavour[:, 0] == ELECTRON, 0, 1))
     return _Paired(has, momenta[chosen], channel.astype(np.int8))
 
 
-def _observables(roles: tuple[NDArray[np.float64], ...], jets: ak.Array | None, names: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
+def _cartesian(particles: Particles) -> NDArray[np.float64]:
+    return cartesian_from_ptetaphim(*(particles[name] for name in ("pt", "eta", "phi", "mass")))
+
+
+def _observables(roles: tuple[NDArray[np.float64], ...], jets: Particles | None, names: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
+    momenta = None
+    if jets is not None:
+        cartesian = _cartesian(jets)
+        momenta = jets.to_awkward({name: cartesian[:, i] for i, name in enumerate(COMPONENTS)})
     possible = [name for name in names if jets is not None or OBSERVABLES[name].needs == "leptons"]
-    computed = compute_observables(*roles, jets=jets, names=possible)
+    computed = compute_observables(*roles, jets=momenta, names=possible)
     return {name: computed[name] if name in computed else np.full(len(roles[0]), np.nan) for name in names}
 
 

@@ -98,7 +98,8 @@ def _round(p: Particle) -> Particle:
 
 
 def _jagged(rows: list[list[float]], dtype: Any) -> Any:
-    return ak.values_astype(ak.unflatten(np.array([x for row in rows for x in row], dtype=dtype), [len(row) for row in rows]), dtype)
+    counts = np.array([len(row) for row in rows], dtype=np.int64)
+    return ak.values_astype(ak.unflatten(np.array([x for row in rows for x in row], dtype=dtype), counts), dtype)
 
 
 def nano_columns(events: list[Event], *, benchmarks: bool = True) -> dict[str, Any]:

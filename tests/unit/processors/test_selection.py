@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from processors.layouts import EventRecord, reader_for
+from processors.particles import Particles
 from processors.selection import CUTS, accept_jets, select
 from toolkit.config import JetSelection, SampleConfig, SelectionConfig
 from toolkit.kinematics import OBSERVABLES
@@ -168,7 +169,9 @@ def test_no_event_at_all_gives_empty_results(ntuples: ModuleType) -> None:
 
 
 def test_jets_near_a_lepton_are_removed_across_the_seam_of_phi() -> None:
-    jets = ak.Array([[{"pt": 50.0, "eta": 0.0, "phi": 3.1, "mass": 5.0}, {"pt": 60.0, "eta": 0.0, "phi": 2.0, "mass": 5.0}], []])
-    leptons = ak.Array([[{"eta": 0.1, "phi": -3.1}], [{"eta": 0.0, "phi": 0.0}]])
+    columns = {"pt": [50.0, 60.0, 70.0], "eta": [0.0, 0.0, 1.0], "phi": [3.1, 2.0, 0.0]}
+    jets = Particles(np.array([2, 0, 1]), {name: np.array(values) for name, values in columns.items()})
+    leptons = Particles(np.array([1, 1, 0]), {"eta": np.array([0.1, 0.0]), "phi": np.array([-3.1, 0.0])})
     kept = accept_jets(jets, leptons, JetSelection())
-    assert kept.pt.tolist() == [[60.0], []]
+    assert kept.counts.tolist() == [1, 0, 1]
+    assert kept["pt"].tolist() == [60.0, 70.0]

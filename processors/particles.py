@@ -1,0 +1,85 @@
+"""Lists of particles per event as flat numpy columns and counts: many times faster than jagged arrays for small lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Particles:
+    """Particles of all events of a chunk, event after event.
+
+    Args:
+        counts: Particles per event, (n_events,) int64.
+        columns: Properties by name, each (n_particles,): pt, eta, phi, mass in GeV and radians, charge for leptons.
+    """
+
+    counts: NDArray[np.int64]
+    columns: dict[str, NDArray[Any]]
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.counts)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Return one property of all particles, (n_particles,)."""
+        return self.columns[name]
+
+    @cached_property
+    def first(self) -> NDArray[np.int64]:
+        """Position of the first particle of each event, (n_events,)."""
+        return np.cumsum(self.counts) - self.counts
+
+    @cached_property
+    def event(self) -> NDArray[np.int64]:
+        """Event of each particle, (n_particles,)."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
+
+    def where(self, mask: NDArray[np.bool_]) -> Particles:
+        """Keep the particles whose mask, (n_particles,), is true.
+
+        Examples:
+            >>> kept = Particles(np.array([2, 0, 1]), {"pt": np.array([9.0, 4.0, 7.0])}).where(np.array([False, True, True]))
+            >>> kept.counts.tolist(), kept["pt"].tolist()
+            ([1, 0, 1], [4.0, 7.0])
+        """
+        counts = np.bincount(self.event[mask], minlength=len(self.counts))
+        return Particles(counts, {name: values[mask] for name, values in self.columns.items()})
+
+    def take(self, events: NDArray[np.int64]) -> Particles:
+        """Keep the events at the given positions, (m,).
+
+        Examples:
+            >>> taken = Particles(np.array([2, 0, 1]), {"pt": np.array([9.0, 4.0, 7.0])}).take(np.array([2, 0]))
+            >>> taken.counts.tolist(), taken["pt"].tolist()
+            ([1, 2], [7.0, 9.0, 4.0])
+        """
+        counts = self.counts[events]
+        shift = self.first[events] - (np.cumsum(counts) - counts)
+        position = np.arange(counts.sum()) + np.repeat(shift, counts)
+        return Particles(counts, {name: values[position] for name, values in self.columns.items()})
+
+    def joined(self, other: Particles) -> Particles:
+        """Append to each event's particles those of the same event in `other`, which has the same columns.
+
+        Examples:
+            >>> one, two = Particles(np.array([1, 1]), {"pt": np.array([9, 7])}), Particles(np.array([0, 2]), {"pt": np.array([5, 4])})
+            >>> one.joined(two)["pt"].tolist()
+            [9, 7, 5, 4]
+        """
+        order = np.argsort(np.concatenate([self.event, other.event]), kind="stable")
+        columns = {name: np.concatenate([values, other.columns[name]])[order] for name, values in self.columns.items()}
+        return Particles(self.counts + other.counts, columns)
+
+    def to_awkward(self, columns: dict[str, NDArray[Any]] | None = None) -> ak.Array:
+        """Return an awkward array (n_events, var) of records, with these columns or others of the same particles."""
+        content = self.columns if columns is None else columns
+        offsets = ak.index.Index64(np.concatenate([[0], np.cumsum(self.counts)]))
+        arrays = [ak.contents.NumpyArray(np.ascontiguousarray(values)) for values in content.values()]
+        return ak.Array(ak.contents.ListOffsetArray(offsets, ak.contents.RecordArray(arrays, list(content))))
