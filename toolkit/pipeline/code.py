@@ -9,6 +9,7 @@ import ast
 import hashlib
 import importlib.util
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -56,16 +57,16 @@ def module_file(name: str) -> Path | None:
     return Path(spec.origin) if spec is not None and spec.origin is not None else None
 
 
-def module_closure(names: Iterable[str]) -> dict[str, Path]:
+def module_closure(names: Iterable[str]) -> dict[str, Source]:
     """Find all of our modules that the named ones import, directly or through others.
 
     Args:
         names: Dotted names of modules of ours.
 
     Returns:
-        Module name -> source file, the named modules and their parent packages included.
+        Module name -> source, the named modules and their parent packages included.
     """
-    found: dict[str, Path] = {}
+    found: dict[str, Source] = {}
     stack = list(names)
     while stack:
         name = stack.pop()
@@ -74,11 +75,28 @@ def module_closure(names: Iterable[str]) -> dict[str, Path]:
         file = module_file(name)
         if file is None:
             continue
-        found[name] = file
+        found[name] = read_source(name, file, file.stat().st_mtime_ns)
         stack.append(name.rpartition(".")[0])
-        tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
-        stack.extend(imported_names(tree, module=name, is_package=file.name == "__init__.py"))
+        stack.extend(found[name].imports)
     return found
+
+
+@dataclass(frozen=True)
+class Source:
+    """One module of ours: what it imports, and the hash of what it does."""
+
+    imports: frozenset[str]
+    digest: str
+
+
+@cache
+def read_source(name: str, file: Path, mtime_ns: int) -> Source:
+    """Parse a module once, as long as its file does not change."""
+    del mtime_ns
+    text = file.read_text(encoding="utf-8")
+    imports = imported_names(ast.parse(text, filename=str(file)), module=name, is_package=file.name == "__init__.py")
+    own = frozenset(target for target in imports if target.partition(".")[0] in OWN_PACKAGES)
+    return Source(own, hashlib.blake2b(bare_source(text).encode(), digest_size=16).hexdigest())
 
 
 def code_digest(names: Iterable[str]) -> str:
@@ -91,10 +109,10 @@ def code_digest(names: Iterable[str]) -> str:
         Hexadecimal digest; independent of where the package is installed.
     """
     digest = hashlib.blake2b(digest_size=16)
-    for name, file in sorted(module_closure(names).items()):
+    for name, source in sorted(module_closure(names).items(), key=lambda item: item[0]):
         if name.startswith("toolkit.pipeline") and not name.startswith("toolkit.pipeline.stages."):
             continue
-        digest.update(f"{name}\n{bare_source(file.read_text(encoding='utf-8'))}\n".encode())
+        digest.update(f"{name} {source.digest}\n".encode())
     return digest.hexdigest()
 
 

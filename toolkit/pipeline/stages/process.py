@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from processors.cluster import dask_executor
 from processors.runner import run as run_processors
 from toolkit.pipeline.stage import ExecutorOptions, StageContext
 
@@ -20,21 +19,19 @@ def run(context: StageContext) -> None:
 
 @contextlib.contextmanager
 def open_executor(options: ExecutorOptions) -> Iterator[tuple[Any, int]]:
-    """Give the executor that the user asked for and its number of workers.
+    """Give the executor that the user asked for and the number of local worker processes.
 
     Args:
         options: What the user asked for.
 
     Yields:
-        `iterative`, `futures` or a coffea executor on a dask cluster, and the number of local worker processes.
-
-    Raises:
-        MissingExtraError: dask was asked for and is not installed.
-        InputFileError: The dask scheduler does not answer.
+        `iterative`, `futures` or a coffea executor on a dask cluster, and the number of workers.
     """
     workers = options.workers or os.cpu_count() or 1
     if options.name != "dask":
         yield options.name, workers
         return
+    from processors.cluster import dask_executor
+
     with dask_executor(scheduler=options.scheduler, workers=workers) as executor:
         yield executor, workers
