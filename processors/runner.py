@@ -29,7 +29,7 @@ from toolkit.config import Config
 from toolkit.errors import ArtifactMismatchError, PhysicsDomainError, SchemaError
 from toolkit.typing import Progress, silent_progress
 
-CHUNKSIZE = 50_000
+CHUNKSIZE = 100_000
 ExecutorName = Literal["iterative", "futures"]
 
 

@@ -57,7 +57,7 @@ class ChunkInfo:
         return f"{self.sample}/{self.file_index:04d}_{self.start:010d}.parquet"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EventTable:
     """Selected events of one sample, in the order of the ntuples.
 
