@@ -118,6 +118,12 @@ class Config(Section):
             if s.benchmarks and s.name not in s.benchmarks:
                 msg = f"sample {s.name} is none of its own benchmarks {list(s.benchmarks)}; name it after the one it was generated under"
                 raise ValueError(msg)
+        factors = {s.name: s.k_factor for s in self.samples if s.benchmarks}
+        if len(set(factors.values())) > 1:
+            msg = (
+                f"k_factor differs between interfering samples {factors}: they inform the same densities, give them one value"
+            )
+            raise ValueError(msg)
         if not any(s.benchmarks for s in self.samples):
             msg = "no sample lists benchmarks: at least one interfering sample with benchmark weights is needed"
             raise ValueError(msg)

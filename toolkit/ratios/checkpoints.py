@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ from toolkit.ratios.targets import Targets
 from toolkit.ratios.training import TrainingHistory
 
 FORMAT = 1
+"""Part of the key: raise it when the content of a checkpoint changes."""
+DIGEST_SIZE = 16
 
 
 def member_key(inputs: torch.Tensor, targets: Targets, *, mixture: Mixture, config: RatioConfig, seed: int) -> str:
@@ -35,11 +36,11 @@ def member_key(inputs: torch.Tensor, targets: Targets, *, mixture: Mixture, conf
 
 
 def save_member(path: Path, network: MixtureNetwork, history: TrainingHistory, *, key: str) -> None:
-    """Write one finished member in one step."""
+    """Write one finished member in one step, behind a digest of its content."""
     buffer = io.BytesIO()
-    state = {"format": FORMAT, "key": key, "state": network.state_dict(), "history": vars(history)}
-    torch.save(state, buffer)
-    write_bytes(path, buffer.getvalue())
+    torch.save({"key": key, "state": network.state_dict(), "history": vars(history)}, buffer)
+    content = buffer.getvalue()
+    write_bytes(path, _digest(content) + content)
 
 
 def load_member(path: Path, network: MixtureNetwork, *, key: str) -> TrainingHistory | None:
@@ -49,12 +50,19 @@ def load_member(path: Path, network: MixtureNetwork, *, key: str) -> TrainingHis
         Its history, or None where there is no usable checkpoint with this key (missing, damaged or of other events):
         the member is then trained again.
     """
-    try:
-        state: dict[str, Any] = torch.load(path, weights_only=True)
-        if state.get("format") != FORMAT or state.get("key") != key:
-            return None
-        network.load_state_dict(state["state"])
-        h = state["history"]
-        return TrainingHistory(tuple(h["train"]), tuple(h["validation"]), int(h["best_epoch"]))
-    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, EOFError, ValueError, pickle.UnpicklingError):
+    if not path.is_file():
         return None
+    stored = path.read_bytes()
+    content = stored[DIGEST_SIZE:]
+    if stored[:DIGEST_SIZE] != _digest(content):
+        return None
+    state: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
+    if state["key"] != key:
+        return None
+    network.load_state_dict(state["state"])
+    h = state["history"]
+    return TrainingHistory(tuple(h["train"]), tuple(h["validation"]), int(h["best_epoch"]))
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=DIGEST_SIZE).digest()

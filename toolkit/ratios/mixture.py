@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from toolkit.artifacts.atomic import make_folder
 from toolkit.config import MorphingConfig, RatioConfig
 from toolkit.errors import PhysicsDomainError
 from toolkit.ratios.calibration import fit_calibration, identity_calibration
@@ -95,6 +96,7 @@ def train_mixture(
         Runs are reproducible on one machine for the same number of threads. Every member trains on half of the folds; the
         calibration sees each event only through members that did not train on it.
     """
+    folder = make_folder(folder)
     x = torch.from_numpy(feature_matrix(pool.observables, config.features))
     mixture = describe_mixture(pool, signal=morphing.signal, interfering=morphing.interfering, background=morphing.background)
     targets = make_targets(pool, mixture)

@@ -1,0 +1,97 @@
+"""Targeted calibration: its moment equations hold, a bias is removed on other events, two backgrounds work."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from toolkit.ratios import Mixture, fit_calibration
+from toolkit.ratios.targets import describe_mixture, make_targets
+
+MU = (0.3, 1.0, 2.0)
+NAMES = {"signal": "S", "interfering": "SBI", "background": "B"}
+
+
+def exact_heads(events, mixture, exact):
+    """Heads that encode the exact densities, (n, 3)."""
+    p = np.exp(exact(events.observables["x"])) * np.array(mixture.yields)
+    g = mixture.kappa * p[:, 0] + p[:, 2]
+    logit = np.log(p[:, 3] / mixture.class_yields[1]) - np.log(g / mixture.class_yields[0])
+    coherence = (p[:, 1] - p[:, 0] - p[:, 2]) / (2.0 * np.sqrt(p[:, 0] * p[:, 2]))
+    return torch.from_numpy(np.stack([logit, np.log(mixture.kappa * p[:, 0] / p[:, 2]), np.arctanh(coherence)], axis=1))
+
+
+def moments(heads, targets, mixture, phi):
+    """The left-hand sides of the moment equations, relative to the sum of weights."""
+    in_g = targets.weight * (targets.label == 0)
+    classes = torch.softmax(mixture.class_logits(heads), dim=1)
+    truth = torch.nn.functional.one_hot(targets.label, classes.shape[1])
+    residuals = [targets.weight[:, None] * (truth - classes)]
+    residuals.append((in_g * (targets.signal - torch.sigmoid(mixture.signal_logit(heads))))[:, None])
+    residuals.append((in_g * (targets.interference - mixture.interference_share(heads)))[:, None])
+    return phi.T @ torch.cat(residuals, dim=1) / targets.weight.sum()
+
+
+def bias(heads, mixture, events, mu):
+    """Slope of the expected log likelihood at the truth, in units of the yield's scale: 0 for unbiased densities."""
+    f = torch.tensor([mu - mu**0.5, mu**0.5, 1 - mu**0.5, 1.0], dtype=torch.float64)
+    g = torch.tensor([1 - 0.5 / mu**0.5, 0.5 / mu**0.5, -0.5 / mu**0.5, 0.0], dtype=torch.float64)
+    weights, yields = torch.from_numpy(events.weights), torch.from_numpy(events.yields)
+    return float((weights @ f) @ mixture.scores(heads, (mu,))[:, 0] - g @ yields)
+
+
+def bias_noise(heads, mixture, events, mu):
+    """Standard deviation of `bias` from the finite number of events."""
+    f = torch.tensor([mu - mu**0.5, mu**0.5, 1 - mu**0.5, 1.0], dtype=torch.float64)
+    return float(torch.sqrt(((torch.from_numpy(events.weights) @ f) * mixture.scores(heads, (mu,))[:, 0]).square().sum()))
+
+
+def test_moment_equations_hold_on_the_calibration_events(pool, exact):
+    mixture = describe_mixture(pool, **NAMES)
+    targets = make_targets(pool, mixture)
+    heads = exact_heads(pool, mixture, exact) * 0.7 + 0.2
+    calibration = fit_calibration(heads, targets, mixture=mixture, mu=MU)
+    phi = calibration.directions(heads)
+    assert moments(heads, targets, mixture, phi).abs().max() > 1e-2
+    assert moments(calibration(heads), targets, mixture, phi).abs().max() < 1e-6
+
+
+def test_bias_is_removed_on_events_that_did_not_calibrate(pool, fresh, exact):
+    mixture = describe_mixture(pool, **NAMES)
+
+    def distort(heads):
+        return heads + torch.stack([0.3 * torch.tanh(heads[:, 1]), -0.5 + 0.2 * heads[:, 1], 0.3 + 0.0 * heads[:, 2]], dim=1)
+
+    calibration = fit_calibration(distort(exact_heads(pool, mixture, exact)), make_targets(pool, mixture), mixture=mixture, mu=MU)
+    before = distort(exact_heads(fresh, mixture, exact))
+    after = calibration(before)
+    removed = 0
+    for mu in (0.5, 1.0, 2.0):
+        noise = 2**0.5 * bias_noise(after, mixture, fresh, mu)
+        assert abs(bias(after, mixture, fresh, mu)) < 3 * noise
+        removed += abs(bias(before, mixture, fresh, mu)) > 6 * noise
+    assert removed >= 2
+
+
+def test_exact_heads_stay_within_the_noise(pool, exact):
+    mixture = describe_mixture(pool, **NAMES)
+    heads = exact_heads(pool, mixture, exact)
+    calibration = fit_calibration(heads, make_targets(pool, mixture), mixture=mixture, mu=MU)
+    assert (calibration(heads) - heads).pow(2).mean().sqrt() < 0.03
+
+
+def test_two_backgrounds_are_calibrated_together(pool, exact):
+    one = describe_mixture(pool, **NAMES)
+    rng = np.random.default_rng(5)
+    second = rng.uniform(size=len(pool)) < 0.4
+    weights = np.concatenate([pool.weights, np.zeros((len(pool), 1))], axis=1)
+    weights[second, 4], weights[second, 3] = weights[second, 3], 0.0
+    events = dataclasses.replace(pool, processes=(*pool.processes, "c"), weights=weights)
+    mixture = Mixture("S", "SBI", "B", ("b", "c"), tuple(events.yields), one.kappa)
+    targets = make_targets(events, mixture)
+    heads = exact_heads(pool, one, exact)
+    heads = torch.cat([heads[:, :1] + 0.3, heads[:, :1] - 0.2, heads[:, 1:]], dim=1)
+    calibration = fit_calibration(heads, targets, mixture=mixture, mu=MU)
+    assert moments(calibration(heads), targets, mixture, calibration.directions(heads)).abs().max() < 1e-6

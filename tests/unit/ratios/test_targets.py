@@ -1,0 +1,51 @@
+"""Training targets from the weight matrix: loop twin, class balance, refusals."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from toolkit.errors import PhysicsDomainError
+from toolkit.ratios.targets import SIGNAL_SHARE, describe_mixture, make_targets
+
+NAMES = {"signal": "S", "interfering": "SBI", "background": "B"}
+
+
+def test_targets_equal_a_loop_over_events(pool):
+    events = pool.select(np.arange(0, len(pool), 97))
+    mixture = describe_mixture(events, **NAMES)
+    targets = make_targets(events, mixture)
+    sums = [sum(mixture.kappa * s + b for s, _, b, _ in events.weights), sum(w[3] for w in events.weights)]
+    for i, (s, sbi, b, other) in enumerate(events.weights):
+        g = mixture.kappa * s + b
+        background = g == 0.0
+        assert targets.label[i] == int(background)
+        weight = other / sums[1] if background else g / sums[0]
+        assert targets.weight[i].item() == pytest.approx(weight * len(events) / 2, rel=1e-12)
+        assert targets.signal[i].item() == pytest.approx(0.0 if background else mixture.kappa * s / g, rel=1e-12)
+        assert targets.interference[i].item() == pytest.approx(0.0 if background else (sbi - s - b) / g, rel=1e-9, abs=1e-12)
+
+
+def test_classes_weigh_the_same_and_the_signal_has_its_share(pool):
+    mixture = describe_mixture(pool, **NAMES)
+    targets = make_targets(pool, mixture)
+    sums = [targets.weight[targets.label == k].sum().item() for k in (0, 1)]
+    assert sums == pytest.approx([len(pool) / 2] * 2)
+    assert mixture.kappa * mixture.yields[0] / mixture.class_yields[0] == pytest.approx(SIGNAL_SHARE)
+
+
+def test_negative_weight_is_refused_with_the_event(pool):
+    weights = pool.weights.copy()
+    weights[-3, 3] = -0.1
+    broken = dataclasses.replace(pool, weights=weights)
+    with pytest.raises(PhysicsDomainError, match=rf"event {pool.event_id[-3]} of sample b"):
+        make_targets(broken, describe_mixture(pool, **NAMES))
+
+
+def test_process_without_yield_is_refused(pool):
+    weights = pool.weights.copy()
+    weights[:, 3] = 0.0
+    with pytest.raises(PhysicsDomainError, match="process b"):
+        describe_mixture(dataclasses.replace(pool, weights=weights), **NAMES)
