@@ -12,9 +12,10 @@ from coffea import processor
 from numpy.typing import NDArray
 
 from processors.histograms import OWN, book, fill
-from processors.inputs import SampleInputs, inspect_inputs, reading, written_observables
+from processors.inputs import SampleInputs, inspect_inputs, written_observables
 from processors.layouts import EventRecord, reader_for
 from processors.plan import chunk_key, sample_keys
+from processors.rootfile import reading
 from processors.selection import select
 from toolkit.artifacts.events import ChunkInfo, write_chunk
 from toolkit.config import Config

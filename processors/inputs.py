@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import difflib
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import awkward as ak
 import numpy as np
-import uproot
 
 from processors.layouts import branch_names, reader_for, wrong_vector_length
+from processors.rootfile import nearest, open_root, tree_names
 from toolkit import units
 from toolkit.config import Config, FlatLayout, NanoLayout, SampleConfig
-from toolkit.errors import ArtifactMismatchError, InputFileError, PhysicsDomainError, SchemaError, ToolkitError
+from toolkit.errors import ArtifactMismatchError, InputFileError, PhysicsDomainError, SchemaError
 from toolkit.kinematics import OBSERVABLES
 from toolkit.typing import FloatArray
 
@@ -88,7 +86,7 @@ def written_observables(config: Config) -> tuple[str, ...]:
                 f"observable {name!r} in the config",
                 got="no such observable",
                 expected=f"one of {list(OBSERVABLES)}",
-                remedy=_nearest(name, OBSERVABLES) or "correct the name, or register the observable",
+                remedy=nearest(name, OBSERVABLES) or "correct the name, or register the observable",
             )
     return tuple(OBSERVABLES) if not config.observables else tuple(name for name in OBSERVABLES if name in named)
 
@@ -136,7 +134,7 @@ def expand_files(sample: SampleConfig) -> list[Path]:
                 f"files of sample {sample.name}",
                 got=f"nothing at {pattern}" + ("" if folder.is_dir() else f" (no folder {folder})"),
                 expected="at least one ROOT file",
-                remedy=_nearest(Path(pattern).name, names) or "check the path under `files`, or the folder given with --data",
+                remedy=nearest(Path(pattern).name, names) or "check the path under `files`, or the folder given with --data",
             )
         found.update(dict.fromkeys(m.resolve() for m in matches))
     return list(found)
@@ -148,51 +146,6 @@ def _matches(pattern: str) -> list[Path]:
         return [path]
     anchor = Path(path.anchor)
     return sorted(m for m in anchor.glob(str(path.relative_to(anchor))) if m.is_file())
-
-
-@contextlib.contextmanager
-def open_root(path: Path) -> Iterator[Any]:
-    """Open a ROOT file, telling apart: missing, unreadable, not ROOT, truncated.
-
-    Yields:
-        The uproot directory.
-
-    Raises:
-        InputFileError: The file cannot be used.
-    """
-    try:
-        with path.open("rb") as raw:
-            magic = raw.read(4)
-    except OSError as error:
-        raise InputFileError(
-            f"input file {path}", got=error.strerror, expected="a readable ROOT file", remedy="check the path and its permissions"
-        ) from error
-    if magic != b"root":
-        raise InputFileError(
-            f"input file {path}",
-            got=f"not a ROOT file (it starts with {magic!r})",
-            expected="a ROOT file with a TTree or RNTuple",
-            remedy="give the ntuple itself; an interrupted download often leaves a text page or an empty file",
-        )
-    try:
-        directory = uproot.open(path)
-        end = int(directory.file.fEND)
-        keys = directory.keys()
-    except Exception as error:
-        raise _truncated(path, f"{type(error).__name__}: {_first_line(error)}") from error
-    with directory:
-        if end > path.stat().st_size or not keys:
-            raise _truncated(path, f"{path.stat().st_size} bytes on disk, {end} in the file header, {len(keys)} objects")
-        yield directory
-
-
-def _truncated(path: Path, got: str) -> InputFileError:
-    return InputFileError(
-        f"input file {path}",
-        got=f"truncated or damaged ROOT file ({got})",
-        expected="a complete ROOT file",
-        remedy="copy or produce the file again; a file still being written cannot be read",
-    )
 
 
 def _inspect_sample(sample: SampleConfig, wanted: tuple[str, ...]) -> SampleInputs:
@@ -246,15 +199,9 @@ def _get_tree(directory: Any, name: str, path: Path, *, option: str) -> Any:
             f"tree {name!r} in {path}",
             got=f"trees {sorted(trees)}",
             expected=f"a TTree or RNTuple called {name!r}",
-            remedy=_nearest(name, trees) or f"set `{option}` of the sample to the name of its tree",
+            remedy=nearest(name, trees) or f"set `{option}` of the sample to the name of its tree",
         )
     return directory[name]
-
-
-def tree_names(directory: Any) -> list[str]:
-    """Return the names of the TTrees and RNTuples in a ROOT file."""
-    classes = directory.classnames(recursive=True, cycle=False)
-    return [name for name, kind in classes.items() if kind in {"TTree", "TNtuple", "TNtupleD", "TChain"} or "RNTuple" in kind]
 
 
 def _check_branches(path: Path, sample: SampleConfig, branches: Collection[str], wanted: tuple[str, ...]) -> None:
@@ -285,7 +232,7 @@ def _missing_branch(name: str, path: Path, sample: SampleConfig, branches: Colle
         f"branch {name!r}{why} of tree {sample.tree!r} in {path}",
         got="no such branch",
         expected=f"the branches of the {sample.layout.kind} layout",
-        remedy=_nearest(name, branches) or f"name the branch under `layout` of sample {sample.name}; `h4l inspect` lists what the file has",
+        remedy=nearest(name, branches) or f"name the branch under `layout` of sample {sample.name}; `h4l inspect` lists what the file has",
     )
 
 
@@ -353,28 +300,3 @@ def _sum_of_weights(tree: Any, path: Path, sample: SampleConfig) -> float:
             remedy="repair the ntuple, or ask who made it; events are never dropped silently",
         )
     return value
-
-
-def _nearest(name: str, known: Collection[str]) -> str | None:
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:200]
-
-
-@contextlib.contextmanager
-def reading(path: str, start: int, stop: int) -> Iterator[None]:
-    """Turn whatever the libraries raise while they decode a damaged file into one `InputFileError`."""
-    try:
-        yield
-    except (ToolkitError, MemoryError, ImportError):
-        raise
-    except Exception as error:
-        raise InputFileError(
-            f"entries {start} to {stop} of {path}",
-            got=f"{type(error).__name__}: {_first_line(error)}",
-            expected="branches that can be read and decoded",
-            remedy="copy or produce the file again; `h4l inspect` shows which branches it holds",
-        ) from error

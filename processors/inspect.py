@@ -12,8 +12,8 @@ import awkward as ak
 import numpy as np
 import yaml
 
-from processors.inputs import open_root, tree_names
 from processors.layouts import NanoReader, branch_names
+from processors.rootfile import open_root, tree_names
 from toolkit.config import NanoLayout, SampleConfig
 from toolkit.errors import SchemaError
 
