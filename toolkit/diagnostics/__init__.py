@@ -7,7 +7,9 @@ from toolkit.diagnostics.closure import ClosureCheck, ClosureVerdict, closure_ve
 from toolkit.diagnostics.edges import observable_edges
 from toolkit.diagnostics.normalisation import Normalisation, normalisation
 from toolkit.diagnostics.observables import Spectrum, spectrum
+from toolkit.diagnostics.processes import ProcessSummary, process_summaries
 from toolkit.diagnostics.reweighting import ReweightingClosure, reweighting_closure
+from toolkit.diagnostics.suite import EstimateUnderTest, Suite, diagnose
 from toolkit.diagnostics.training import TrainingCurve
 from toolkit.diagnostics.yields import YieldCurve, yield_curve
 
@@ -16,9 +18,12 @@ __all__ = [
     "ChiSquare",
     "ClosureCheck",
     "ClosureVerdict",
+    "EstimateUnderTest",
     "Normalisation",
+    "ProcessSummary",
     "ReweightingClosure",
     "Spectrum",
+    "Suite",
     "TrainingCurve",
     "YieldCurve",
     "bin_index",
@@ -27,9 +32,11 @@ __all__ = [
     "chi_square",
     "closure_verdict",
     "closure_verdicts",
+    "diagnose",
     "hypothesis_calibration",
     "normalisation",
     "observable_edges",
+    "process_summaries",
     "quantile_edges",
     "reweighting_closure",
     "spectrum",

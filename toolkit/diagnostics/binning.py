@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csc_array
 
 from toolkit.errors import SchemaError, ShapeError
 from toolkit.typing import FloatArray, IntArray
@@ -41,11 +42,25 @@ def bin_index(values: FloatArray, edges: FloatArray) -> IntArray:
 
 
 def bin_sums(index: IntArray, n_bins: int, content: FloatArray) -> FloatArray:
-    """Sum `content` (n,) or (n, m) per bin, events of bin -1 left out; returns (n_bins,) or (n_bins, m)."""
-    inside = index >= 0
-    if content.ndim == 1:
-        return np.bincount(index[inside], weights=content[inside], minlength=n_bins).astype(np.float64)
-    return np.stack([bin_sums(index, n_bins, content[:, column]) for column in range(content.shape[1])], axis=1)
+    """Sum per bin, events of bin -1 left out.
+
+    Args:
+        index: (n,) bin of each event, -1 for none.
+        n_bins: Number of bins.
+        content: (n,) or (n, m) what each event adds.
+
+    Returns:
+        (n_bins,) or (n_bins, m) sums.
+
+    Examples:
+        >>> import numpy as np
+        >>> bin_sums(np.array([0, -1, 0]), 2, np.array([1.0, 2.0, 4.0])).tolist()
+        [5.0, 0.0]
+    """
+    n = index.size
+    row = np.where(index < 0, n_bins, index)
+    member = csc_array((np.ones(n), row, np.arange(n + 1)), shape=(n_bins + 1, n))  # row = bin, column = event
+    return np.asarray((member @ content)[:n_bins])
 
 
 def quantile_edges(values: FloatArray, weights: FloatArray, *, bins: int) -> FloatArray:

@@ -30,12 +30,16 @@ _GREEK = {"mu": r"\mu", "kappa": r"\kappa", "theta": r"\theta", "lambda": r"\lam
 
 
 def process_label(name: str) -> str:
-    """Return the label of a process in plots; an unknown name stands for itself.
+    r"""Return the label of a process or of a hypothesis "parameter = value" in plots; an unknown name stands for itself.
 
     Examples:
-        >>> process_label("ttH")
-        'ttH'
+        >>> process_label("ttH"), process_label("total, mu = 0.3")
+        ('ttH', 'total, $\\mu$ = 0.3')
     """
+    before, equals, value = name.rpartition(" = ")
+    if equals:
+        prefix, space, parameter = before.rpartition(" ")
+        return f"{prefix}{space}{parameter_symbol(parameter)} = {value}"
     return _PROCESSES.get(name, name)
 
 

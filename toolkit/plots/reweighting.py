@@ -94,6 +94,8 @@ def _panel(ax: Axes, closure: ReweightingClosure) -> None:
     ax.axhline(1, color=BLACK, linewidth=0.9, zorder=0)
     ax.set_xlim(closure.edges[0], closure.edges[-1])
     ax.set_ylim(1 - limit, 1 + 1.6 * limit)
+    ax.minorticks_off()
+    ax.locator_params(nbins=5)
     ax.set_xlabel(observable_label(closure.observable) + ("" if closure.trained_on else r" $\star$"))
     text = f"$\\chi^2$/ndf = {closure.test.chi2:.1f}/{closure.test.ndf}, {p_value_text(closure.test.p_value)}"
     color = VERMILION if closure.test.p_value < 0.01 else BLACK

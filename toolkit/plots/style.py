@@ -67,7 +67,7 @@ _COMMON: dict[str, Any] = {
     "savefig.dpi": 200,
     "savefig.facecolor": "white",
     "savefig.bbox": None,
-    "pdf.fonttype": 42,
+    "pdf.fonttype": 3,
     "svg.fonttype": "path",
     "svg.hashsalt": "h4l",
     "axes.unicode_minus": True,

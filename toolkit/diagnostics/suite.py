@@ -1,0 +1,203 @@
+"""All diagnostics of one analysis in one call: what the report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from toolkit.diagnostics.calibration import CalibrationCurve, calibration_curve, hypothesis_calibration
+from toolkit.diagnostics.edges import observable_edges
+from toolkit.diagnostics.normalisation import Normalisation, normalisation
+from toolkit.diagnostics.observables import Spectrum, spectrum
+from toolkit.diagnostics.processes import ProcessSummary, process_summaries
+from toolkit.diagnostics.reweighting import ReweightingClosure, reweighting_closure
+from toolkit.diagnostics.yields import YieldCurve, yield_curve
+from toolkit.errors import PhysicsDomainError
+from toolkit.typing import FloatArray, Progress, silent_progress
+from toolkit.weights.simulation import SimulatedEvents
+
+
+@dataclass(frozen=True, eq=False)
+class EstimateUnderTest:
+    """The estimated ratios, and all that is needed to test them on events they have not seen.
+
+    Attributes:
+        events: Test events with weights (n, n_processes).
+        log_ratios: (n, n_processes) log p_process / p_ref.
+        reference: Share of each process in p_ref.
+        yields: (n_processes,) expected events that the likelihood uses.
+        coefficients: Morphing coefficients: (m,) values of the parameter -> (m, n_processes).
+        benchmarks: Names of S, SBI and B.
+        backgrounds: Processes that do not interfere.
+        features: Observables that the networks read.
+        parameter: Name of the parameter of interest.
+        truth: Its value in the Asimov set.
+        range: Its allowed range.
+        hypotheses: Values shown in spectra, the truth among them.
+        edges: Edges of observables for which the default is not wanted.
+        observables: Observables to check; all of the events when empty.
+    """
+
+    events: SimulatedEvents
+    log_ratios: FloatArray
+    reference: Mapping[str, float]
+    yields: FloatArray
+    coefficients: Callable[[FloatArray], FloatArray]
+    benchmarks: tuple[str, str, str]
+    backgrounds: tuple[str, ...]
+    features: tuple[str, ...]
+    parameter: str = "mu"
+    truth: float = 1.0
+    range: tuple[float, float] = (0.0, 6.0)
+    hypotheses: tuple[float, ...] = (0.0, 1.0, 4.0)
+    edges: Mapping[str, FloatArray] = field(default_factory=dict)
+    observables: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Observables to check: those asked for, or all that have a value in at least two events."""
+        available = self.events.observables
+        return self.observables or tuple(name for name, values in available.items() if np.unique(values[np.isfinite(values)]).size > 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Suite:
+    """The results of all diagnostics, in the order of the report."""
+
+    processes: tuple[ProcessSummary, ...]
+    normalisation: Normalisation
+    calibrations: tuple[CalibrationCurve, ...]
+    reweightings: tuple[ReweightingClosure, ...]
+    spectra: tuple[Spectrum, ...]
+    yields: tuple[YieldCurve, ...]
+    problems: tuple[str, ...] = ()
+    """Checks that could not be made, and why."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Targets of the reweighting closure, in order."""
+        return tuple(dict.fromkeys(c.target_name for c in self.reweightings))
+
+    def of_target(self, name: str) -> tuple[ReweightingClosure, ...]:
+        """Return the reweighting closure of one target."""
+        return tuple(c for c in self.reweightings if c.target_name == name)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary numbers (not the curves) as a JSON object, for results.json."""
+        return {
+            "processes": [p.to_json() for p in self.processes],
+            "problems": list(self.problems),
+            "normalisation": self.normalisation.to_json(),
+            "calibration": [{"numerator": c.numerator, "denominator": c.denominator, **c.test.to_json()} for c in self.calibrations],
+            "reweighting": [
+                {
+                    "target": c.target_name,
+                    "observable": c.observable,
+                    "trained_on": c.trained_on,
+                    **c.test.to_json(),
+                    "shape_p_value": c.shape_test.to_json()["p_value"],
+                }
+                for c in self.reweightings
+            ],
+        }
+
+
+def diagnose(estimate: EstimateUnderTest, *, progress: Progress = silent_progress) -> Suite:
+    """Run all diagnostics.
+
+    Args:
+        estimate: The estimated ratios and the test events.
+        progress: Told how far it is.
+
+    Returns:
+        The results. Calibration: S and SBI against B and each background, and the parameter's other values against the truth.
+        Reweighting: every process and the truth, in every observable.
+    """
+    events, names = estimate.events, estimate.names
+    edges = {name: np.asarray(estimate.edges[name]) if name in estimate.edges else observable_edges(events, name) for name in names}
+    targets = _targets(estimate)
+    total = len(targets) * len(names) + len(names) + 1.0
+    reweightings = []
+    for target in targets:
+        for name in names:
+            reweightings.append(_reweight(estimate, name, edges[name], target))
+            progress("diagnostics", len(reweightings), total)
+    values = np.array(sorted({*estimate.hypotheses, estimate.truth}))
+    spectra = []
+    for name in names:
+        spectra.append(_spectrum(estimate, name, edges[name], values))
+        progress("diagnostics", len(reweightings) + len(spectra), total)
+    calibrations, problems = _calibrations(estimate, values)
+    suite = Suite(
+        processes=process_summaries(events),
+        normalisation=normalisation(events, estimate.log_ratios, reference=estimate.reference),
+        calibrations=calibrations,
+        reweightings=tuple(reweightings),
+        spectra=tuple(spectra),
+        yields=_yields(estimate),
+        problems=problems,
+    )
+    progress("diagnostics", total, total)
+    return suite
+
+
+def _targets(estimate: EstimateUnderTest) -> Sequence[str | tuple[str, FloatArray]]:
+    name, coefficients = _hypothesis(estimate, estimate.truth)
+    return [*estimate.events.processes, (f"total, {name}", coefficients)]
+
+
+def _reweight(estimate: EstimateUnderTest, name: str, edges: FloatArray, target: str | tuple[str, FloatArray]) -> ReweightingClosure:
+    return reweighting_closure(
+        estimate.events,
+        estimate.log_ratios,
+        observable=name,
+        edges=edges,
+        reference=estimate.reference,
+        target=target,
+        trained_on=name in estimate.features,
+    )
+
+
+def _spectrum(estimate: EstimateUnderTest, name: str, edges: FloatArray, values: FloatArray) -> Spectrum:
+    return spectrum(
+        estimate.events,
+        observable=name,
+        edges=edges,
+        values=values,
+        coefficients=estimate.coefficients(values),
+        backgrounds=estimate.backgrounds,
+        parameter=estimate.parameter,
+        denominator=estimate.truth,
+    )
+
+
+def _calibrations(estimate: EstimateUnderTest, values: FloatArray) -> tuple[tuple[CalibrationCurve, ...], tuple[str, ...]]:
+    signal, both, background = estimate.benchmarks
+    pairs = [(top, below) for top in (signal, both) for below in (background, *estimate.backgrounds)]
+    curves = [calibration_curve(estimate.events, estimate.log_ratios, numerator=top, denominator=below) for top, below in pairs]
+    problems = []
+    for value in values[values != estimate.truth]:
+        top, below = _hypothesis(estimate, value), _hypothesis(estimate, estimate.truth)
+        try:
+            curves.append(
+                hypothesis_calibration(estimate.events, estimate.log_ratios, numerator=top, denominator=below, yields=estimate.yields)
+            )
+        except PhysicsDomainError as error:
+            problems.append(f"calibration of {top[0]} against {below[0]}: {error.what}, got {error.got}, expected {error.expected}")
+    return tuple(curves), tuple(problems)
+
+
+def _hypothesis(estimate: EstimateUnderTest, value: float) -> tuple[str, FloatArray]:
+    return f"{estimate.parameter} = {value:g}", estimate.coefficients(np.array([value]))[0]
+
+
+def _yields(estimate: EstimateUnderTest) -> tuple[YieldCurve, ...]:
+    mu = np.linspace(*estimate.range, 121)
+    matrix = estimate.coefficients(mu)
+    reference = (estimate.truth, _hypothesis(estimate, estimate.truth)[1])
+    common: dict[str, Any] = {"reference": reference, "parameter": estimate.parameter}
+    interfering = yield_curve(estimate.events, mu, matrix, name="interfering only", processes=estimate.benchmarks, **common)
+    return yield_curve(estimate.events, mu, matrix, name="total", **common), interfering

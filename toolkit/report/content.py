@@ -1,0 +1,159 @@
+"""Put numbers, tables and pictures together into the page of one analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from toolkit.diagnostics.closure import ClosureVerdict
+from toolkit.diagnostics.suite import Suite
+from toolkit.likelihood.results import Results
+from toolkit.report import prose
+from toolkit.report.page import Page, PageFigure, PageSection, PageTable
+from toolkit.report.page_tables import (
+    closure_page_table,
+    cutflow_page_table,
+    methods_page_table,
+    normalisation_page_table,
+    processes_page_table,
+    reweighting_page_table,
+    timing_page_table,
+    two_column_table,
+)
+from toolkit.report.wording import method_name, notes, number, parameter_name
+
+Figures = Mapping[str, tuple[PageFigure, ...]]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """From what the report was made.
+
+    Attributes:
+        samples: Rows of the table of samples, under `sample_columns`.
+        sample_columns: Its headers.
+        cutflow: Sample -> cut -> {"events", "sumw", "sumw2"}, in the order of the cuts.
+        versions: Library -> version.
+        seeds: Name -> seed.
+        config_hash: Hash of the configuration.
+        notes: Further sentences, for example on the split of the events.
+    """
+
+    samples: tuple[tuple[str, ...], ...] = ()
+    sample_columns: tuple[str, ...] = ()
+    cutflow: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    seeds: Mapping[str, int] = field(default_factory=dict)
+    config_hash: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def build_page(
+    results: Results, verdicts: Sequence[ClosureVerdict], suite: Suite | None, figures: Figures, *, title: str, provenance: Provenance
+) -> Page:
+    """Build the page.
+
+    Args:
+        results: All methods, closure points, yields, timings.
+        verdicts: Closure verdicts.
+        suite: Results of the diagnostics, if they were run.
+        figures: Pictures by part of the report; see `plot_jobs`.
+        title: Name of the analysis.
+        provenance: Samples, cut flow, versions.
+
+    Returns:
+        The page; sections without content are left out.
+    """
+    poi, truth = parameter_name(results.poi), results.asimov[results.poi]
+    sections = [
+        _summary(results, verdicts, figures),
+        _closure(results, verdicts, figures),
+        *(_diagnostic_sections(suite, figures) if suite is not None else ()),
+        PageSection("Observables", figures=figures.get("observables", ())),
+        _yields(results, suite, figures),
+        PageSection("Training", figures=figures.get("training", ())),
+        _samples(provenance),
+        _origin(results, provenance),
+    ]
+    shown = tuple(s for s in sections if s.tables or s.figures or s.text or s.warnings)
+    return Page(
+        title=title,
+        subtitle=f"{results.luminosity_ifb:g}/fb, Asimov set at {poi} = {truth:g}, statistical uncertainties only",
+        sections=shown,
+        footer=f"Made with h4l-toolkit {provenance.versions['h4l-toolkit']}" if "h4l-toolkit" in provenance.versions else "",
+    )
+
+
+def _summary(results: Results, verdicts: Sequence[ClosureVerdict], figures: Figures) -> PageSection:
+    flagged = tuple(f"{method_name(v.method)}: {v.message}." for v in verdicts if v.flagged)
+    return PageSection(
+        title="Result",
+        warnings=flagged,
+        text=(prose.RESULT, *_headline(results, verdicts)),
+        tables=(methods_page_table(results, verdicts),),
+        figures=figures.get("results", ()),
+    )
+
+
+def _headline(results: Results, verdicts: Sequence[ClosureVerdict]) -> tuple[str, ...]:
+    """Compare t(0) of the unbinned method with the m4l histogram, and say whether the comparison stands."""
+    nsbi, m4l = results.methods.get("nsbi"), results.methods.get("m4l")
+    if nsbi is None or m4l is None or not nsbi.twice_nll_at_0 or not m4l.twice_nll_at_0:
+        return ()
+    flagged = [method_name(v.method) for v in verdicts if v.method in ("nsbi", "m4l") and v.flagged]
+    gain = number(nsbi.twice_nll_at_0 / m4l.twice_nll_at_0, digits=1)
+    ratio = f"t(0) of {method_name('nsbi')} is {gain} times that of the {method_name('m4l')}"
+    return (f"{ratio}, but must not be quoted: {' and '.join(flagged)} did not pass the closure test.",) if flagged else (ratio + ".",)
+
+
+def _closure(results: Results, verdicts: Sequence[ClosureVerdict], figures: Figures) -> PageSection:
+    if not results.closure:
+        return PageSection("Closure", warnings=(prose.CLOSURE_MISSING,))
+    remarks = tuple(line for line in notes(verdicts, (), full_names=True) if not line.startswith("!"))
+    text = (prose.CLOSURE, prose.CLOSURE_ERRORS, *remarks)
+    return PageSection("Closure", text=text, tables=(closure_page_table(results, verdicts),), figures=figures.get("closure", ()))
+
+
+def _diagnostic_sections(suite: Suite, figures: Figures) -> tuple[PageSection, ...]:
+    calibration = PageSection(
+        "Calibration",
+        text=(prose.CALIBRATION,),
+        warnings=suite.problems,
+        tables=(normalisation_page_table(suite.normalisation),),
+        figures=figures.get("calibration", ()),
+    )
+    reweighting = PageSection(
+        "Reweighting closure",
+        text=(prose.REWEIGHTING,),
+        tables=(reweighting_page_table(suite),),
+        figures=figures.get("reweighting", ()),
+    )
+    return calibration, reweighting
+
+
+def _yields(results: Results, suite: Suite | None, figures: Figures) -> PageSection:
+    if suite is None:
+        rows = {name: number(value) for name, value in results.yields.items()}
+        return PageSection("Yields", tables=(two_column_table("Expected events", rows, columns=("process", "events")),))
+    return PageSection("Yields", tables=(processes_page_table(suite.processes, results.yields),), figures=figures.get("yields", ()))
+
+
+def _samples(provenance: Provenance) -> PageSection:
+    tables = [PageTable("Samples", provenance.sample_columns, provenance.samples)] if provenance.samples else []
+    tables += [cutflow_page_table(provenance.cutflow)] if provenance.cutflow else []
+    return PageSection("Samples and selection", text=provenance.notes, tables=tuple(tables))
+
+
+def _origin(results: Results, provenance: Provenance) -> PageSection:
+    tables = []
+    if results.timing_s:
+        tables.append(timing_page_table(results.timing_s))
+    facts = {f"seed of {name}": str(seed) for name, seed in provenance.seeds.items()}
+    if provenance.config_hash:
+        facts["hash of the configuration"] = provenance.config_hash
+    if facts:
+        tables.append(two_column_table("Reproduction", facts, columns=("what", "value")))
+    if provenance.versions:
+        tables.append(two_column_table("Versions", provenance.versions, columns=("library", "version")))
+    return PageSection("Provenance", tables=tuple(tables))

@@ -1,0 +1,170 @@
+"""Draw and save every plot of an analysis, and say in a caption what each one shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.diagnostics.closure import ClosureVerdict
+from toolkit.diagnostics.suite import Suite
+from toolkit.diagnostics.training import TrainingCurve
+from toolkit.likelihood.results import Results
+from toolkit.plots import (
+    PlotStyle,
+    StyledFigure,
+    plot_calibration,
+    plot_closure,
+    plot_effective_size,
+    plot_reweighting,
+    plot_reweighting_overview,
+    plot_scans,
+    plot_spectrum,
+    plot_training,
+    plot_yields,
+    save_figure,
+)
+from toolkit.report import prose
+from toolkit.report.page import PageFigure
+from toolkit.report.wording import parameter_name
+from toolkit.typing import Progress, silent_progress
+
+
+@dataclass(frozen=True)
+class PlotJob:
+    """One plot to be made: the part of the report it belongs to, its file name, its caption, and how to draw it."""
+
+    part: str
+    name: str
+    caption: str
+    draw: Callable[[], StyledFigure]
+    wide: bool = False
+
+
+def draw_all(jobs: Sequence[PlotJob], *, folder: str | Path, progress: Progress = silent_progress) -> dict[str, tuple[PageFigure, ...]]:
+    """Draw and save plots one after the other.
+
+    Args:
+        jobs: The plots.
+        folder: Where PDF, PNG and JSON files go.
+        progress: Told how far it is.
+
+    Returns:
+        The pictures for the page, by part of the report.
+
+    Raises:
+        InputFileError: The folder cannot be written or the disk is full.
+    """
+    drawn: dict[str, list[PageFigure]] = {}
+    for done, job in enumerate(jobs, start=1):
+        saved = save_figure(job.draw(), folder, job.name)
+        drawn.setdefault(job.part, []).append(PageFigure(saved.png.read_bytes(), job.caption, wide=job.wide))
+        progress("plots", done, len(jobs))
+    return {part: tuple(figures) for part, figures in drawn.items()}
+
+
+def plot_jobs(
+    suite: Suite,
+    results: Results,
+    verdicts: Sequence[ClosureVerdict],
+    training: Sequence[TrainingCurve],
+    *,
+    style: PlotStyle,
+    details: bool = False,
+) -> tuple[PlotJob, ...]:
+    """List every plot of the report.
+
+    Args:
+        suite: Results of the diagnostics.
+        results: Methods and closure points.
+        verdicts: Closure verdicts.
+        training: Training curves; may be empty.
+        style: Look and header.
+        details: Also one full plot per observable of the reweighting closure of the first target.
+
+    Returns:
+        The plots, in the order of the page; parts are "results", "closure", "calibration", "reweighting",
+        "observables", "yields", "training".
+    """
+    return (
+        *_result_jobs(results, verdicts, style),
+        *_calibration_jobs(suite, style),
+        *_reweighting_jobs(suite, style, details),
+        *_observable_jobs(suite, style),
+        *_yield_jobs(suite, style),
+        *([_training_job(training, style)] if training else []),
+    )
+
+
+def _result_jobs(results: Results, verdicts: Sequence[ClosureVerdict], style: PlotStyle) -> Iterator[PlotJob]:
+    poi = parameter_name(results.poi)
+    truth = results.asimov[results.poi]
+    text = f"Scans of every method, Asimov set of test events at {poi} = {truth:g}. Lines: thresholds of the 68 % and 95 % intervals."
+    methods = list(results.methods.values())
+    yield PlotJob("results", "scans", text, lambda: plot_scans(methods, verdicts=verdicts, style=style))
+    if results.closure:
+        text = "Best fit against truth on Asimov sets of test events. Bars: standard error of the finite simulation."
+        yield PlotJob("closure", "closure", text, lambda: plot_closure(verdicts, parameter=results.poi, style=style))
+
+
+def _calibration_jobs(suite: Suite, style: PlotStyle) -> Iterator[PlotJob]:
+    for curve in suite.calibrations:
+        text = f"{curve.numerator} against {curve.denominator}: true fraction of {curve.numerator} in bins of the predicted one."
+        yield PlotJob(
+            "calibration",
+            f"calibration_{slug(curve.numerator)}_{slug(curve.denominator)}",
+            text,
+            lambda curve=curve: plot_calibration(curve, style=style),  # type: ignore[misc]
+        )
+
+
+def _reweighting_jobs(suite: Suite, style: PlotStyle, details: bool) -> Iterator[PlotJob]:
+    for target in suite.targets:
+        chosen = suite.of_target(target)
+        text = f"Reference reweighted to {target}, divided by the true {target}, in every observable. {prose.BEYOND}"
+        yield PlotJob(
+            "reweighting",
+            f"reweighting_{slug(target)}",
+            text,
+            lambda chosen=chosen: plot_reweighting_overview(chosen, style=style),  # type: ignore[misc]
+            wide=True,
+        )
+    for closure in suite.of_target(suite.targets[0]) if details and suite.targets else ():
+        text = f"{closure.observable}: reference reweighted to {closure.target_name} against the true one."
+        yield PlotJob(
+            "reweighting",
+            f"reweighting_{slug(closure.target_name)}_{slug(closure.observable)}",
+            text,
+            lambda closure=closure: plot_reweighting(closure, style=style),  # type: ignore[misc]
+        )
+
+
+def _observable_jobs(suite: Suite, style: PlotStyle) -> Iterator[PlotJob]:
+    for one in suite.spectra:
+        poi = parameter_name(one.parameter)
+        text = f"{one.observable}: expected events of each process, and of the total at several {poi}. {prose.BEYOND}"
+        yield PlotJob("observables", f"observable_{slug(one.observable)}", text, lambda one=one: plot_spectrum(one, style=style))  # type: ignore[misc]
+
+
+def _yield_jobs(suite: Suite, style: PlotStyle) -> Iterator[PlotJob]:
+    poi = parameter_name(suite.yields[0].parameter) if suite.yields else ""
+    text = f"Change of the expected events with {poi}; around a minimum two values give the same rate. Band: counting error of the total."
+    yield PlotJob("yields", "yields", text, lambda: plot_yields(suite.yields, style=style))
+    text = f"Effective number of simulated test events against {poi}, in two definitions."
+    yield PlotJob("yields", "effective_size", text, lambda: plot_effective_size(suite.yields, style=style))
+
+
+def _training_job(training: Sequence[TrainingCurve], style: PlotStyle) -> PlotJob:
+    text = "Loss of every ensemble member against epoch. The first epochs may lie above the frame."
+    return PlotJob("training", "training", text, lambda: plot_training(training, style=style))
+
+
+def slug(name: str) -> str:
+    """Turn a name into a part of a file name.
+
+    Examples:
+        >>> slug("total, mu = 0.3"), slug("m4l")
+        ('total_mu_0.3', 'm4l')
+    """
+    kept = "".join(c if c.isalnum() or c in "._-" else " " for c in name)
+    return "_".join(kept.split())

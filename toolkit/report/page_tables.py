@@ -1,0 +1,162 @@
+"""The tables of the page, from frozen results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from toolkit.diagnostics.closure import ClosureVerdict
+from toolkit.diagnostics.normalisation import Normalisation
+from toolkit.diagnostics.processes import ProcessSummary
+from toolkit.diagnostics.suite import Suite
+from toolkit.likelihood.results import Results
+from toolkit.report import prose
+from toolkit.report.page import PageTable
+from toolkit.report.wording import (
+    closure_text,
+    interval_lines,
+    method_name,
+    notes,
+    number,
+    parameter_name,
+    probability,
+    significant,
+    t0_text,
+    verdict_text,
+    with_error,
+)
+
+SUSPICIOUS = 0.01
+"""p-values below this are marked."""
+
+
+def methods_page_table(results: Results, verdicts: Sequence[ClosureVerdict]) -> PageTable:
+    """Best fit, intervals and t(0) of every method; the flag of the closure stands in the row."""
+    by_method = {v.method: v for v in verdicts}
+    poi = parameter_name(results.poi)
+    rows, flagged = [], set()
+    for i, (name, result) in enumerate(results.methods.items()):
+        verdict = by_method.get(name)
+        intervals = ["\n".join(interval_lines(pieces)) for pieces in (result.interval_68, result.interval_95)]
+        rows.append((method_name(name), number(result.mu_hat), *intervals, t0_text(result, verdict), verdict_text(verdict)))
+        if verdict is not None and verdict.flagged:
+            flagged.add(i)
+    remarks = [line for line in notes(verdicts, list(results.methods.values())) if line.startswith("*")]
+    return PageTable(
+        title="",
+        columns=("method", f"best fit {poi}", "68 %", "95 %", f"t({poi} = 0)", "closure"),
+        rows=tuple(rows),
+        flagged=frozenset(flagged),
+        note="\n".join(
+            [f"t({poi} = 0) is minus twice the logarithm of the likelihood ratio between {poi} = 0 and the best fit.", *remarks]
+        ),
+    )
+
+
+def closure_page_table(results: Results, verdicts: Sequence[ClosureVerdict]) -> PageTable:
+    """Best fit at each truth with standard error and distance in standard errors."""
+    truths = sorted({point.mu for point in results.closure})
+    rows, flagged = [], set()
+    for i, verdict in enumerate(verdicts):
+        checks = {c.mu: c for c in verdict.checks}
+        rows.append((method_name(verdict.method), *(closure_text(checks.get(mu)) for mu in truths), verdict_text(verdict)))
+        if verdict.flagged:
+            flagged.add(i)
+    poi = parameter_name(results.poi)
+    return PageTable(
+        title="",
+        columns=("method", *(f"true {poi} = {mu:g}" for mu in truths), "verdict"),
+        rows=tuple(rows),
+        flagged=frozenset(flagged),
+        note="best fit ± standard error (distance from the truth in standard errors); ! marks a point that fails",
+    )
+
+
+def normalisation_page_table(result: Normalisation) -> PageTable:
+    """E_ref[r] of every process."""
+    rows = tuple(
+        (name, with_error(mean, error), f"{pull:+.1f}")
+        for name, mean, error, pull in zip(result.processes, result.mean_ratio, result.error, result.pull, strict=True)
+    )
+    flagged = frozenset(i for i, pull in enumerate(result.pull) if abs(pull) > 3)
+    p_value = probability(result.test.p_value)
+    test = f"All processes against 1: chi-square {result.test.chi2:.1f} for {result.test.ndf} degrees of freedom, p = {p_value}."
+    title = "Normalisation: mean of the estimated ratio over the reference"
+    return PageTable(title, ("process", "E[r]", "(E[r] - 1) / error"), rows, flagged, note=test)
+
+
+def reweighting_page_table(suite: Suite) -> PageTable:
+    """p-value of every observable (row) and target (column)."""
+    observables = tuple(dict.fromkeys(c.observable for c in suite.reweightings))
+    found = {(c.observable, c.target_name): c for c in suite.reweightings}
+    trained = {c.observable: c.trained_on for c in suite.reweightings}
+    rows, flagged = [], set()
+    for i, name in enumerate(observables):
+        values = [found[name, target].test.p_value for target in suite.targets]
+        rows.append((name, "yes" if trained[name] else "no", *(probability(v) for v in values)))
+        if any(v < SUSPICIOUS for v in values):
+            flagged.add(i)
+    return PageTable(
+        title="p-values, chi-square with the full covariance",
+        columns=("observable", "trained on", *suite.targets),
+        rows=tuple(rows),
+        flagged=frozenset(flagged),
+        note=f"Rows with a p-value below {SUSPICIOUS:g} are marked.",
+    )
+
+
+def processes_page_table(processes: Sequence[ProcessSummary], yields: Mapping[str, float]) -> PageTable:
+    """Expected events and quality of the simulation of every process."""
+    rows = tuple(
+        (
+            p.process,
+            number(yields.get(p.process), digits=1),
+            with_error(p.expected, p.error),
+            significant(float(p.n_events), digits=3),
+            significant(p.n_eff_kish, digits=3),
+            significant(p.n_eff_max, digits=3),
+            f"{100 * p.negative_events:.2g} %",
+            f"{100 * p.negative_weight:.2g} %",
+        )
+        for p in processes
+    )
+    return PageTable(
+        title="Expected events and simulated test events",
+        columns=(
+            "process",
+            "expected (fit)",
+            "expected (test)",
+            "events",
+            "N_eff (Σw)²/Σw²",
+            "N_eff |Σw|/max|w|",
+            "negative events",
+            "negative weight",
+        ),
+        rows=rows,
+        note=prose.YIELDS,
+    )
+
+
+def cutflow_page_table(cutflow: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> PageTable:
+    """Expected and simulated events of every sample after each cut."""
+    samples = tuple(cutflow)
+    cuts = tuple(dict.fromkeys(cut for flow in cutflow.values() for cut in flow))
+    rows = []
+    for cut in cuts:
+        cells = []
+        for sample in samples:
+            entry = cutflow[sample].get(cut)
+            cells.append("-" if entry is None else f"{significant(float(entry['sumw']))} ({significant(float(entry['events']), digits=3)})")
+        rows.append((cut, *cells))
+    return PageTable("Cut flow: expected events (simulated events)", ("after", *samples), tuple(rows))
+
+
+def timing_page_table(timing_s: Mapping[str, float]) -> PageTable:
+    """Seconds per stage."""
+    rows = {name: f"{seconds:.1f} s" for name, seconds in timing_s.items()}
+    return two_column_table("Time", rows, columns=("stage", "wall time"))
+
+
+def two_column_table(title: str, rows: Mapping[str, str], *, columns: tuple[str, str]) -> PageTable:
+    """A table of names and values."""
+    return PageTable(title, columns, tuple(rows.items()))

@@ -1,0 +1,32 @@
+"""The explanations on the page, in one place to be read and corrected."""
+
+from __future__ import annotations
+
+RESULT = (
+    "Every method fits the same Asimov set of simulated test events. The larger t(0), the better a method excludes zero; "
+    "the number means something only if the method also closes."
+)
+CLOSURE = (
+    "Each method is fitted to Asimov sets of test events at several true values. Networks, templates and yields come from "
+    "other events. A method fails where it is off by more than 2 standard errors of the finite simulation, or by more than 0.3."
+)
+CLOSURE_ERRORS = (
+    "The standard errors are those of the test events alone. The finite number of events behind networks, templates and "
+    "yields comes on top."
+)
+CLOSURE_MISSING = "Closure was not tested: any of the numbers above may be biased."
+CALIBRATION = (
+    "In bins of the predicted fraction s, the weighted true fraction. The p-value tests the whole curve against the "
+    "diagonal; events that carry the weights of both hypotheses are counted once."
+)
+REWEIGHTING = (
+    "The reference, reweighted by the estimated ratio, against the true target. Both are weights of the same events: errors "
+    "of their difference are summed event by event. The p-values of different observables and targets are correlated for "
+    "the same reason, and of many p-values the smallest is small by chance. Errors are those of the test events; the "
+    "networks are taken as they are."
+)
+YIELDS = (
+    "The fit takes its yields from the events that are not test events. Errors are those of the simulation. Interfering "
+    "processes share their events."
+)
+BEYOND = "First and last bins include what lies beyond."

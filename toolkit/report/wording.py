@@ -1,0 +1,151 @@
+"""How numbers are written in tables, on the terminal and on the page alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from toolkit.diagnostics.closure import ClosureCheck, ClosureVerdict
+from toolkit.likelihood.results import Interval, MethodResult
+
+_NAMES = {"rate": "total rate", "m4l": "m4l histogram", "score": "score histogram", "nsbi": "NSBI, unbinned"}
+_GREEK = {"mu": "μ", "kappa": "κ", "theta": "θ", "lambda": "λ"}
+_VERDICTS = {"closes": "closes", "biased": "FAILS", "imprecise": "too imprecise", "trivial": "same events", "untested": "not tested"}
+
+
+def method_name(name: str) -> str:
+    """Return the name of a method for readers; an unknown one stands for itself.
+
+    Examples:
+        >>> method_name("nsbi"), method_name("bdt")
+        ('NSBI, unbinned', 'bdt')
+    """
+    return _NAMES.get(name, name)
+
+
+def parameter_name(name: str) -> str:
+    """Return the parameter's name with its Greek letter.
+
+    Examples:
+        >>> parameter_name("mu"), parameter_name("mu_ggF"), parameter_name("c_W")
+        ('μ', 'μ_ggF', 'c_W')
+    """
+    head, separator, tail = name.partition("_")
+    return _GREEK.get(head, head) + separator + tail
+
+
+def number(value: float | None, *, digits: int = 2) -> str:
+    """Write a number with `digits` decimals; a dash for None or NaN.
+
+    Examples:
+        >>> number(1.234), number(None), number(-0.5, digits=1)
+        ('1.23', '-', '-0.5')
+    """
+    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def significant(value: float | None, *, digits: int = 4) -> str:
+    r"""Write a number with so many significant digits, thousands set apart; a dash for None or NaN.
+
+    Examples:
+        >>> significant(1234.5).split("\N{NARROW NO-BREAK SPACE}"), significant(0.01231), significant(float("nan"))
+        (['1', '234'], '0.01231', '-')
+    """
+    if value is None or math.isnan(value):
+        return "-"
+    if abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}".replace(",", "\u202f")
+    return f"{value:.{digits}g}"
+
+
+def probability(value: float) -> str:
+    """Write a p-value with two digits, "< 0.001" below that, a dash for NaN.
+
+    Examples:
+        >>> probability(0.1234), probability(1e-30), probability(float("nan"))
+        ('0.12', '< 0.001', '-')
+    """
+    return "< 0.001" if value < 1e-3 else significant(value, digits=2)
+
+
+def with_error(value: float, error: float) -> str:
+    """Write value and error with the decimals that two digits of the error need.
+
+    Examples:
+        >>> with_error(588.94, 1.234), with_error(0.5, 0.0), with_error(1.0, float("nan")), with_error(2312.4, 25.0)
+        ('588.9 ± 1.2', '0.5', '1', '2312 ± 25')
+    """
+    if not math.isfinite(error) or error <= 0:
+        return significant(value)
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def interval_lines(intervals: Sequence[Interval]) -> list[str]:
+    """Write the pieces of an interval, one string each; a star marks one that reaches the edge of the allowed range.
+
+    Examples:
+        >>> interval_lines([Interval(0.0, 0.4, at_boundary=True), Interval(1.2, 2.0)])
+        ['[0.00, 0.40]*', '[1.20, 2.00]']
+        >>> interval_lines([])
+        ['none']
+    """
+    return [f"[{i.low:.2f}, {i.high:.2f}]" + "*" * i.at_boundary for i in intervals] or ["none"]
+
+
+def closure_text(check: ClosureCheck | None) -> str:
+    """Write one closure point: best fit, standard error, distance from the truth in standard errors; "!" where it fails.
+
+    Examples:
+        >>> closure_text(ClosureCheck(mu=1.0, mu_hat=1.45, standard_error=0.1, deviation=0.45, pull=4.5, fails="both"))
+        '1.45 ± 0.10 (+4.5) !'
+        >>> closure_text(None)
+        '-'
+    """
+    if check is None:
+        return "-"
+    known = math.isfinite(check.pull)
+    error = f" ± {check.standard_error:.2f} ({check.pull:+.1f})" if known else ""
+    return number(check.mu_hat) + error + (" !" if check.fails else "")
+
+
+def t0_text(result: MethodResult, verdict: ClosureVerdict | None) -> str:
+    """Write -2 Delta lnL at 0, with what the closure says about it.
+
+    Examples:
+        >>> from toolkit.diagnostics import closure_verdict
+        >>> from toolkit.likelihood.results import ClosurePoint, Scan
+        >>> result = MethodResult("nsbi", 1.4, 1.9, (), (), Scan([0.0, 1.0], [1.9, 0.0]))
+        >>> t0_text(result, closure_verdict([ClosurePoint(1.0, 1.4, 0.1, "nsbi")], method="nsbi", asimov=1.0))
+        '1.90 (inflated)'
+    """
+    text = number(result.twice_nll_at_0)
+    if verdict is None or not verdict.flagged or result.twice_nll_at_0 is None:
+        return text
+    if verdict.t0_shift is None:
+        return f"{text} (unsure)"
+    return f"{text} ({verdict.t0_shift}{'' if verdict.status == 'biased' else '?'})"
+
+
+def verdict_text(verdict: ClosureVerdict | None) -> str:
+    """Write the verdict in one or two words."""
+    return "-" if verdict is None else _VERDICTS[verdict.status]
+
+
+def notes(verdicts: Sequence[ClosureVerdict], results: Sequence[MethodResult], *, full_names: bool = False) -> list[str]:
+    """Write what must be read with the table: flags of the closure, intervals that reach the edge.
+
+    Args:
+        verdicts: One per method.
+        results: The methods of the table.
+        full_names: Write names of methods for readers, not their keys.
+
+    Returns:
+        Sentences, the most important first; flagged methods begin with "! ".
+    """
+    named = {v.method: method_name(v.method) if full_names else v.method for v in verdicts}
+    lines = [f"! {named[v.method]}: {v.message}." for v in verdicts if v.flagged]
+    lines += [f"{named[v.method]}: {v.message}." for v in verdicts if v.message and not v.flagged]
+    edges = sorted({(float(r.scan.values[0]), float(r.scan.values[-1])) for r in results if r.at_boundary and r.scan.values.size})
+    lines += [f"* reaches the edge of the allowed range [{low:g}, {high:g}]." for low, high in edges]
+    return lines
