@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from toolkit.cli.console import output_console
 from toolkit.cli.failures import explained
-from toolkit.cli.tables import output_console
 from toolkit.config import load_config
 
 if TYPE_CHECKING:

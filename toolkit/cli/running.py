@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
+from toolkit.cli.console import message_console, output_console
 from toolkit.cli.failures import explained
 from toolkit.cli.reporter import RichReporter
-from toolkit.cli.tables import comparison_table, output_console
 from toolkit.config import Config, load_config
 from toolkit.errors import SchemaError
 from toolkit.pipeline import GRAPH, ExecutorOptions, Plan, StageOutcome, run_pipeline
@@ -64,7 +61,7 @@ def run_analysis(config_file: Path, request: Request) -> None:
 
 
 def _run(config: Config, out: Path, plan: Plan, request: Request) -> None:
-    reporter = RichReporter(Console(stderr=True), quiet=request.quiet)
+    reporter = RichReporter(message_console(), quiet=request.quiet)
     try:
         outcomes = run_pipeline(config, out=out, plan=plan, executor=request.executor, reporter=reporter)
     finally:
@@ -73,10 +70,17 @@ def _run(config: Config, out: Path, plan: Plan, request: Request) -> None:
 
 
 def show_results(out: Path, outcomes: tuple[StageOutcome, ...]) -> None:
-    """Print the comparison table, if a report was part of the run, and where the results are."""
+    """Print the comparison of all methods, if a report was part of the run, and where the results are.
+
+    Args:
+        out: The output folder.
+        outcomes: What became of the stages.
+    """
     console = output_console()
     if outcomes[-1].stage == "report":
-        console.print(comparison_table(json.loads((out / "results.json").read_text(encoding="utf-8"))))
+        from toolkit.report import Comparison, read_results
+
+        console.print(Comparison(read_results(out / "results.json")))
         console.print(f"report: {out / 'report.html'}", highlight=False, soft_wrap=True)
     else:
         console.print(f"results of {outcomes[-1].stage}: {out}", highlight=False, soft_wrap=True)

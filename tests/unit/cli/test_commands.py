@@ -54,7 +54,7 @@ def test_run_runs_all_stages_and_prints_the_comparison(h4l: CommandLine) -> None
     done = h4l("run", h4l.config(), "--out", "there")
     assert done.code == 0, done.stderr
     assert h4l.ran == list(STAGE_NAMES)
-    for words in ("rate", "nsbi", "[0.00, 0.40] [0.61, 1.85]", "0.35 +- 0.12", "1.10", "[0.00, 6.00]*", "report.html"):
+    for words in ("rate", "nsbi", "[0.00, 0.40]", "[0.61, 1.85]", "0.35 ± 0.12", "1.10", "[0.00, 6.00]*", "report.html"):
         assert words in done.stdout
     assert "[1/5] process" in done.stderr
     again = h4l("run", h4l.config(), "--out", "there")

@@ -9,10 +9,12 @@ import numpy as np
 from exports import Feature, write_onnx
 from toolkit.artifacts.atomic import write_json
 from toolkit.artifacts.hashing import stage_key
+from toolkit.config import Config
 from toolkit.kinematics import OBSERVABLES
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.datasets import read_simulation
 from toolkit.pipeline.stages.layout import MEMBERS, MODEL, PARITY
+from toolkit.pipeline.stages.provenance import portable_config
 from toolkit.ratios import feature_matrix, train_mixture
 from toolkit.weights import SimulatedEvents
 
@@ -34,10 +36,16 @@ def run(context: StageContext) -> None:
         reference_rows=feature_matrix(test.observables, trained.features),
         ensemble_size=len(trained.history),
         reference_mixture=trained.ensemble.mixture.reference_fractions(),
-        config_hash=stage_key(config.ratios.model_dump(mode="json")),
+        config_hash=training_hash(config),
         training_data_hash=context.key,
     )
     write_json(context.work / PARITY, {"schema": 1, "sample": "all test events", **asdict(export.parity)})
+
+
+def training_hash(config: Config) -> str:
+    """Hash the parts of the config that the networks depend on."""
+    document = portable_config(config)
+    return stage_key({name: document[name] for name in ("luminosity_ifb", "samples", "selection", "morphing", "ratios")})
 
 
 def describe_features(pool: SimulatedEvents, features: tuple[str, ...]) -> tuple[Feature, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 EVENTS = Path("events")
+CUTFLOW = Path("cutflow.json")
 MODELS = Path("models")
 MEMBERS = MODELS / "members"
 TRAINING = MODELS / "training.json"

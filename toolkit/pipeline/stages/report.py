@@ -1,10 +1,123 @@
-"""Stage report."""
+"""Stage `report`: diagnostics on the test events, plots, the page, results.json."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toolkit.config import Config
+from toolkit.diagnostics.suite import EstimateUnderTest, diagnose
+from toolkit.diagnostics.training import TrainingCurve
+from toolkit.errors import InputFileError
+from toolkit.likelihood import Coefficients, OnnxRatio, Results
 from toolkit.pipeline.stage import StageContext
+from toolkit.pipeline.stages.datasets import read_simulation
+from toolkit.pipeline.stages.layout import CUTFLOW, FIT, MODEL, PARITY, PLOTS, REPORT, RESULTS, TRAINING
+from toolkit.pipeline.stages.methods import Model
+from toolkit.pipeline.stages.provenance import config_hash, library_versions, seeds
+from toolkit.plots import PlotStyle
+from toolkit.report import Provenance, build_page, judge, write_page, write_results
+from toolkit.report.figures import draw_all, plot_jobs
+from toolkit.typing import FloatArray
+from toolkit.weights import SimulatedEvents
 
 
 def run(context: StageContext) -> None:
-    """Run the stage."""
-    raise NotImplementedError
+    """Write `plots/`, `report.html` and `results.json`."""
+    config = context.config
+    pool, test = read_simulation(context)
+    results = Results.from_json(read_json(context.out / FIT))
+    verdicts = judge(results)
+    suite = diagnose(estimate_under_test(config, pool, test, OnnxRatio(context.out / MODEL)), progress=context.progress)
+    training = training_curves(read_json(context.out / TRAINING))
+    jobs = plot_jobs(suite, results, verdicts, training, style=PlotStyle(luminosity_ifb=config.luminosity_ifb))
+    figures = draw_all(jobs, folder=context.work / PLOTS, progress=context.progress)
+    timed = with_timing(results, context)
+    provenance = describe_provenance(config, test, read_json(context.out / CUTFLOW)["samples"])
+    write_page(context.work / REPORT, build_page(timed, verdicts, suite, figures, title=config.name, provenance=provenance))
+    extras = {"diagnostics": suite.to_json(), "onnx_parity": read_json(context.out / PARITY)}
+    write_results(context.work / RESULTS, with_timing(results, context), verdicts=verdicts, extras=extras)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that an earlier stage wrote.
+
+    Raises:
+        InputFileError: It is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputFileError(f"{path}", got=str(error), expected="a complete JSON file", remedy="run the stage before again") from error
+
+
+def estimate_under_test(config: Config, pool: SimulatedEvents, test: SimulatedEvents, ratio: OnnxRatio) -> EstimateUnderTest:
+    """Collect what the diagnostics need: the exported networks on the test events, yields from the pool."""
+    model = Model.of(config)
+    coefficients = Coefficients.parse(model.coefficients, (model.parameter,))
+
+    def at(values: FloatArray) -> FloatArray:
+        return coefficients.values(np.asarray(values, dtype=np.float64)[:, None])
+
+    return EstimateUnderTest(
+        events=test,
+        log_ratios=ratio(ratio.columns(test.observables)),
+        reference=ratio.metadata.reference_mixture,
+        yields=pool.yields,
+        coefficients=at,
+        benchmarks=config.morphing.benchmarks,
+        backgrounds=config.backgrounds,
+        features=tuple(ratio.features),
+        parameter=model.parameter,
+        truth=model.truth,
+        range=model.range,
+        hypotheses=shown_hypotheses(model),
+        edges={section.observable: np.array(section.edges) for section in config.histograms.values()},
+    )
+
+
+def shown_hypotheses(model: Model) -> tuple[float, ...]:
+    """Return the values shown in spectra: 0, the truth and 4, as far as they are allowed."""
+    low, high = model.range
+    return tuple(sorted({value for value in (0.0, model.truth, 4.0) if low <= value <= high}))
+
+
+def training_curves(document: Mapping[str, Any]) -> tuple[TrainingCurve, ...]:
+    """Return the losses of every member, as training.json holds them."""
+    return tuple(
+        TrainingCurve(member=str(k), train_loss=tuple(m["train"]), validation_loss=tuple(m["validation"]), best_epoch=m["best_epoch"])
+        for k, m in enumerate(document["members"], start=1)
+    )
+
+
+def with_timing(results: Results, context: StageContext) -> Results:
+    """Add the seconds of all stages, of this one as far as it got."""
+    return replace(results, timing_s={**context.timing_s, "report": context.elapsed_s()})
+
+
+def describe_provenance(config: Config, test: SimulatedEvents, cutflow: Mapping[str, Any]) -> Provenance:
+    """Describe samples, split, seeds and versions for the page."""
+    splits = config.ratios.splits
+    note = (
+        f"{len(test)} test events ({splits.test:.0%} of all, by a hash of the event number): data of every fit, closure and "
+        "diagnostic on this page. Networks, calibration, templates and yields come from the other events."
+    )
+    return Provenance(
+        samples=tuple(_sample_row(config, name) for name in (sample.name for sample in config.samples)),
+        sample_columns=("sample", "files", "k-factor", "benchmarks"),
+        cutflow=cutflow,
+        versions=library_versions(),
+        seeds=seeds(config),
+        config_hash=config_hash(config),
+        notes=(note,),
+    )
+
+
+def _sample_row(config: Config, name: str) -> tuple[str, ...]:
+    sample = config.sample(name)
+    return (name, ", ".join(Path(file).name for file in sample.files), f"{sample.k_factor:g}", ", ".join(sample.benchmarks) or "none")

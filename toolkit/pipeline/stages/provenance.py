@@ -1,0 +1,46 @@
+"""From what a result was made: config without folders, versions, seeds."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from toolkit import __version__
+from toolkit.artifacts.hashing import stage_key
+from toolkit.config import Config
+from toolkit.typing import JsonObject
+
+LIBRARIES = (
+    *("awkward", "coffea", "hist", "iminuit", "matplotlib", "mplhep", "numpy", "onnx", "onnxruntime"),
+    *("pyarrow", "pyhf", "scipy", "torch", "uproot", "vector"),
+)
+
+
+def portable_config(config: Config) -> JsonObject:
+    """Return a config as JSON-like values, without the folders in which its files lie."""
+    document: JsonObject = config.model_dump(mode="json")
+    for sample in document["samples"]:
+        sample["files"] = [Path(file).name for file in sample["files"]]
+    return document
+
+
+def config_hash(config: Config) -> str:
+    """Hash a config without the folders in which its files lie: equal wherever they are, 32 hexadecimal digits."""
+    return stage_key(portable_config(config))
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the toolkit, Python and the libraries that results depend on."""
+    found = {"h4l-toolkit": __version__, "python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def seeds(config: Config) -> dict[str, int]:
+    """Return every seed that was used, by name."""
+    return {"ratios": config.ratios.seed, "likelihood": config.likelihood.seed}
