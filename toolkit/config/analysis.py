@@ -120,9 +120,7 @@ class Config(Section):
                 raise ValueError(msg)
         factors = {s.name: s.k_factor for s in self.samples if s.benchmarks}
         if len(set(factors.values())) > 1:
-            msg = (
-                f"k_factor differs between interfering samples {factors}: they inform the same densities, give them one value"
-            )
+            msg = f"k_factor differs between interfering samples {factors}: they inform the same densities, give them one value"
             raise ValueError(msg)
         if not any(s.benchmarks for s in self.samples):
             msg = "no sample lists benchmarks: at least one interfering sample with benchmark weights is needed"

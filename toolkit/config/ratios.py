@@ -21,6 +21,7 @@ class SplitConfig(Section):
     folds: Literal[4, 6] = 4
     """Folds of the other events: 4 give an ensemble of 6 members (all pairs), 6 one of 20 (all triples)."""
     salt: str = "h4l"
+    """Key of the hash; another salt gives an independent split."""
 
 
 class RatioConfig(Section):
@@ -30,20 +31,30 @@ class RatioConfig(Section):
         default=("m4l", "m_z1", "m_z2", "cos_theta_star", "cos_theta_1", "cos_theta_2", "phi", "phi_1", "pt4l", "y4l", "n_jets"),
         min_length=1,
     )
+    """Observables that the networks read; every selected event must have them."""
     fold_beam_axis: bool = True
     """Use that two identical beams look the same from both sides; turn off for asymmetric beams or acceptance."""
     splits: SplitConfig = SplitConfig()
     calibration_mu: tuple[float, ...] = Field(default=(0.3, 1.0, 2.0), min_length=1)
     """Values of the parameter of interest whose scores span the calibration: it removes the bias along these directions."""
     hidden: tuple[int, ...] = Field(default=(64, 64, 64), min_length=1)
+    """Widths of the hidden layers."""
     epochs: int = Field(default=30, ge=1)
+    """Passes over the training events, at most."""
     batch_size: int = Field(default=2048, ge=16)
+    """Events per step."""
     learning_rate: float = Field(default=3e-3, gt=0)
+    """Highest step size of the schedule."""
     weight_decay: float = Field(default=1e-2, ge=0)
+    """Decay of the weights per step, relative to the step size."""
     patience: int = Field(default=10, ge=1)
+    """Epochs without a better validation loss after which a member stops."""
     validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
+    """Share of a member's training events that decide which epoch is kept."""
     seed: int = Field(default=1, ge=0)
+    """Seed of the first member; the others follow from it."""
     device: Literal["cpu", "cuda"] = "cpu"
+    """Where the networks train."""
 
     @model_validator(mode="after")
     def _unique_features(self) -> RatioConfig:
