@@ -22,7 +22,7 @@ from toolkit.errors import SchemaError, ShapeError
 
 OPSET = 18
 IR_VERSION = 8
-_ARITHMETIC = {"Abs", "Add", "Clip", "Div", "Floor", "Max", "Min", "Mul", "Neg", "Pow", "Reciprocal", "Sqrt", "Sub"}
+_ARITHMETIC = {"Abs", "Add", "Div", "Floor", "Max", "Min", "Mul", "Neg", "Pow", "Reciprocal", "Sqrt", "Sub"}
 _FUNCTIONS = {"Cos", "Elu", "Erf", "Exp", "LeakyRelu", "Log", "LogSoftmax", "Relu", "Selu", "Sigmoid", "Sin", "Softmax", "Softplus", "Tanh"}
 _REDUCTIONS = {"Gemm", "MatMul", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"}
 _LOGIC = {"And", "Cast", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Where"}

@@ -106,6 +106,9 @@ def write_onnx(
         config_hash=config_hash,
         training_data_hash=training_data_hash,
     )
+    target = Path(path)
+    reference_path = target.with_name(f"{target.stem}.reference.json")
+    make_folder(target.parent)
     rows = _check_rows(reference_rows, metadata)
     network = NamedOutputs(model, n_numerators=len(metadata.numerators))
     exact = torch_outputs(network, rows)
@@ -115,9 +118,6 @@ def write_onnx(
         raise ShapeError(msg, expected=expected, remedy="set ensemble_size to the number of networks inside the module")
     graph = convert(network, torch.from_numpy(rows), metadata=metadata)
     content = graph.SerializeToString(deterministic=True)
-    target = Path(path)
-    reference_path = target.with_name(f"{target.stem}.reference.json")
-    make_folder(target.parent)
     with atomic_path(target) as temporary, atomic_path(reference_path) as temporary_reference:
         temporary.write_bytes(content)
         ratio = OnnxRatio(temporary)

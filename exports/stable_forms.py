@@ -1,7 +1,8 @@
-"""Replace forms in an ONNX graph that lose digits in float32 by forms that are mathematically equal and do not.
+"""Replace forms in an ONNX graph that lose digits in float32, or that not every runtime reads, by equal ones.
 
 onnxruntime computes Sigmoid with a rational approximation that is good to 1e-7 in absolute value: harmless inside a hidden
-layer, but its logarithm is off by 0.1 at -12 and infinite below -18. A probability in the tails needs its relative precision.
+layer, but its logarithm is off by 0.1 at -14 and infinite below -18. A probability in the tails needs its relative precision.
+SOFIE has no ReduceLogSumExp, and writes the limits of Clip into its code in a form that C++ rejects when they are as small as 1e-30.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _ONE = "one_of_stable_sigmoid"
 
 
 def stabilise(model: onnx.ModelProto) -> None:
-    """Rewrite, in place, Log(Sigmoid(x)) as -Softplus(-x), other sigmoids as 1 / (1 + Exp(-x)), ReduceLogSumExp with its maximum.
+    """Rewrite, in place, Log(Sigmoid(x)) as -Softplus(-x), other sigmoids as 1 / (1 + Exp(-x)), and operators that SOFIE lacks.
 
     Args:
         model: The model; nodes in topological order, as ONNX demands.
@@ -25,7 +26,7 @@ def stabilise(model: onnx.ModelProto) -> None:
     Notes:
         Sigmoids that are only multiplied by their own input (SiLU, the activation of hidden layers) stay: there the absolute
         error counts, and the short form is faster. Exp overflows to infinity below -88, where the quotient is 0 as it should be.
-        ReduceLogSumExp is no operator of SOFIE and becomes max + Log(ReduceSum(Exp(x - max))).
+        ReduceLogSumExp becomes max + Log(ReduceSum(Exp(x - max))), Clip becomes Max and Min.
     """
     graph = model.graph
     readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
@@ -42,6 +43,8 @@ def stabilise(model: onnx.ModelProto) -> None:
             continue
         elif node.op_type == "ReduceLogSumExp" and len(node.input) == 2:
             rewritten += _log_sum_exp(node)
+        elif node.op_type == "Clip" and any(node.input[1:]):
+            rewritten += _clip(node)
         elif node.op_type == "Sigmoid" and (node.output[0] in outputs or not _is_activation(node, readers[node.output[0]])):
             rewritten += _sigmoid(node.input[0], node.output[0])
         else:
@@ -92,3 +95,10 @@ def _log_sum_exp(node: onnx.NodeProto) -> list[onnx.NodeProto]:
         helper.make_node("Add", [f"{y}_log", f"{y}_max"], [total]),
     ]
     return nodes if keep else [*nodes, helper.make_node("Squeeze", [total, axes], [y])]
+
+
+def _clip(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+    x, y = node.input[0], node.output[0]
+    limits = [(operator, limit) for operator, limit in zip(("Max", "Min"), node.input[1:], strict=False) if limit]
+    names = [x, *(f"{y}_after_{operator}" for operator, _ in limits[:-1]), y]
+    return [helper.make_node(operator, [names[i], limit], [names[i + 1]]) for i, (operator, limit) in enumerate(limits)]

@@ -53,10 +53,10 @@ class Ensemble(nn.Module):
 
     @staticmethod
     def transform(x: torch.Tensor) -> torch.Tensor:
-        return torch.cat([torch.log(x[:, :1] / 220.0), x[:, 1:4], torch.log(1.0 + x[:, 4:] / 20.0)], dim=1)
+        return torch.cat([torch.log((x[:, :1] / 220.0).clamp_min(1e-30)), x[:, 1:4], torch.log(1.0 + x[:, 4:] / 20.0)], dim=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
-        z = (self.transform(x) - self.mean) / self.scale
+        z = ((self.transform(x) - self.mean) / self.scale).clamp(-6.0, 6.0)
         outputs = torch.stack([member(z) for member in self.members])
         mean = outputs.mean(dim=0)
         return (mean, torch.sqrt(((outputs - mean) ** 2).mean(dim=0))) if len(self.members) > 1 else mean
@@ -64,7 +64,7 @@ class Ensemble(nn.Module):
     @torch.no_grad()
     def stretch(self, x: Events, *, low: float, high: float) -> None:
         """Scale the last layers so that every output of every member spans low ... high on x."""
-        z = (self.transform(torch.from_numpy(x)) - self.mean) / self.scale
+        z = ((self.transform(torch.from_numpy(x)) - self.mean) / self.scale).clamp(-6.0, 6.0)
         for member in self.members:
             outputs, last = member(z), member[-1]
             lowest, highest = outputs.min(dim=0).values, outputs.max(dim=0).values

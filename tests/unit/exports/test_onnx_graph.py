@@ -88,6 +88,14 @@ def test_log_sum_exp_is_stable_and_portable(keepdim: bool, tmp_path: Path) -> No
     np.testing.assert_allclose(found, x - np.logaddexp(x[:, 0], x[:, 1])[:, None], rtol=0, atol=5e-5)
 
 
+@pytest.mark.parametrize(("low", "high"), [(-1.5, 2.5), (1e-30, None), (None, 0.25)])
+def test_clipping_becomes_extrema(low: float | None, high: float | None, tmp_path: Path) -> None:
+    x = tails()
+    model = convert(network(lambda rows: 2.0 * rows.clamp(low, high)), ROWS, metadata=METADATA)
+    assert not {"Clip", "Sigmoid"} & set(operators(model))
+    np.testing.assert_allclose(evaluate(model, x, tmp_path), 2.0 * np.clip(x, low, high), rtol=1e-7)
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
