@@ -27,7 +27,7 @@ class HistogramConfig(Section):
 
 
 class ScoreHistogramConfig(Section):
-    """A binned baseline on the network's own signal score log p_S / (p_B + p_background), in quantile bins."""
+    """A binned baseline on the network's own signal score log p_S / (p_B + p_background), in bins that hold equal signal."""
 
     bins: int = Field(default=30, ge=2)
     """Number of quantile bins."""

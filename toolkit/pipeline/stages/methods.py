@@ -176,7 +176,7 @@ def score_method(
         pool: Events that fill the templates.
         test: Events that fill the data.
         log_ratios: Of the pool (from networks that did not train on the event) and of the test events, (n, n_processes).
-        bins: Number of quantile bins.
+        bins: Number of bins; each holds the same signal, which puts the resolution where the signal is.
         signal: Column of the signal.
 
     Returns:
@@ -184,7 +184,7 @@ def score_method(
     """
     yields = pool.yields
     scores = (signal_score(log_ratios[0], yields, signal=signal), signal_score(log_ratios[1], yields, signal=signal))
-    edges = quantile_edges(scores[0], pool.weights_at(np.r_[[0.0, 1.0, 0.0], np.ones(len(yields) - 3)]), bins=bins)
+    edges = quantile_edges(scores[0], pool.weights[:, signal], bins=bins)
     return histogram_method("score", model, pool=pool, test=test, values=scores, edges=edges, clip=True)
 
 
