@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-LEAVES = {"errors", "units", "typing", "config"}
+LEAVES = {"errors", "units", "typing", "expressions", "config"}
 KERNEL_LAYERS = {"kinematics", "weights"}
 CHAIN = ("kinematics", "weights", "ratios", "likelihood", "diagnostics", "plots", "report")
 """Each layer of the toolkit may import those to its left."""
@@ -21,7 +21,8 @@ ALLOWED: dict[str, set[str]] = {
     "toolkit.errors": set(),
     "toolkit.units": set(),
     "toolkit.typing": set(),
-    "toolkit.config": _of_toolkit("errors", "units", "typing"),
+    "toolkit.expressions": _of_toolkit("errors", "typing"),
+    "toolkit.config": _of_toolkit("errors", "units", "typing", "expressions"),
     "toolkit.example": _of_toolkit("errors", "config"),
     "toolkit.artifacts": _of_toolkit(*LEAVES),
     "toolkit.kinematics": _of_toolkit(*LEAVES),
@@ -31,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "toolkit.diagnostics": _of_toolkit(*_AFTER_LIKELIHOOD),
     "toolkit.plots": _of_toolkit(*_AFTER_LIKELIHOOD, "diagnostics"),
     "toolkit.report": _of_toolkit(*_AFTER_LIKELIHOOD, "diagnostics", "plots"),
-    "processors": _of_toolkit(*LEAVES, *KERNEL_LAYERS, "artifacts", "example"),
+    "processors": _of_toolkit(*LEAVES, *KERNEL_LAYERS, "artifacts", "likelihood", "example"),
     "exports": _of_toolkit(*LEAVES, *CHAIN, "artifacts"),
     "toolkit.pipeline": {"processors", "exports", *_of_toolkit(*LEAVES, *CHAIN, "artifacts", "example")},
     "toolkit.cli": {"processors", "exports", *_of_toolkit(*LEAVES, *CHAIN, "artifacts", "example", "pipeline")},

@@ -1,12 +1,12 @@
 """Likelihoods of the signal strength, unbinned and binned, and the ratios they read."""
 
+from toolkit.expressions.arithmetic import Expression
 from toolkit.likelihood.asimov import asimov_weights, coefficient_values
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.binned import BinnedLikelihood
 from toolkit.likelihood.bootstrap import Bootstrap, bootstrap_binned, bootstrap_unbinned
 from toolkit.likelihood.coefficients import Coefficients, morphing_expressions
 from toolkit.likelihood.combined import CombinedLikelihood
-from toolkit.likelihood.expressions import Expression
 from toolkit.likelihood.intervals import THRESHOLD_68, THRESHOLD_95, find_intervals
 from toolkit.likelihood.measure import measure
 from toolkit.likelihood.minimise import minimise

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit.errors import SchemaError, ShapeError
-from toolkit.likelihood.expressions import Expression
+from toolkit.expressions.arithmetic import Expression
 from toolkit.likelihood.parameters import Parameter
 from toolkit.typing import FloatArray
 

@@ -19,9 +19,9 @@ from numpy.typing import ArrayLike
 
 from toolkit.artifacts.atomic import write_json
 from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
+from toolkit.expressions.arithmetic import Expression
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.combined import CombinedLikelihood
-from toolkit.likelihood.expressions import Expression
 from toolkit.likelihood.histfactory import VERSION, quiet_schema
 from toolkit.likelihood.observation import read_observation
 from toolkit.likelihood.onnx_ratio import OnnxRatio

@@ -19,7 +19,7 @@ from toolkit.errors import SchemaError
 
 
 class MorphingData(Section):
-    """The coefficient of a sample: an expression of the grammar of `toolkit.likelihood.expressions`."""
+    """The coefficient of a sample: an expression of the grammar of `toolkit.expressions.arithmetic`."""
 
     coefficient: str
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from toolkit.expressions.arithmetic import __doc__ as grammar
 from toolkit.likelihood import Workspace
-from toolkit.likelihood.expressions import __doc__ as grammar
 
 PAGE = Path(__file__).parents[3] / "docs" / "workspace.md"
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.errors import PhysicsDomainError, SchemaError
-from toolkit.likelihood.expressions import Expression
+from toolkit.expressions.arithmetic import Expression
 
 PARAMETERS = {"mu": 1.7, "t0": 0.9, "x": 0.3}
 
