@@ -11,9 +11,10 @@ import numpy as np
 from coffea import processor
 from numpy.typing import NDArray
 
+from processors.dialects import EventRecord, reader_for
 from processors.histograms import OWN, book, fill
-from processors.inputs import SampleInputs, inspect_inputs, written_observables
-from processors.layouts import EventRecord, reader_for
+from processors.inputs import SampleInputs, inspect_inputs
+from processors.observables import read_columns, written_observables
 from processors.plan import chunk_key, sample_keys
 from processors.rootfile import reading
 from processors.selection import select

@@ -11,7 +11,8 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from processors.layouts import branch_names, reader_for, wrong_vector_length
+from processors.dialects import branch_names, reader_for, wrong_vector_length
+from processors.observables import wanted_observables, written_observables
 from processors.rootfile import nearest, open_root, tree_names
 from toolkit import units
 from toolkit.config import Config, FlatLayout, NanoLayout, SampleConfig
@@ -73,24 +74,6 @@ class SampleInputs:
         return self.xsec_pb * units.PB_IFB * self.config.k_factor * luminosity_ifb / self.sumw
 
 
-def written_observables(config: Config) -> tuple[str, ...]:
-    """Return the observables that go into the event tables, in the order of the registry: all, or those that the config names anywhere.
-
-    Raises:
-        SchemaError: The config names an observable that is not registered.
-    """
-    named = wanted_observables(config)
-    for name in named:
-        if name not in OBSERVABLES:
-            raise SchemaError(
-                f"observable {name!r} in the config",
-                got="no such observable",
-                expected=f"one of {list(OBSERVABLES)}",
-                remedy=nearest(name, OBSERVABLES) or "correct the name, or register the observable",
-            )
-    return tuple(OBSERVABLES) if not config.observables else tuple(name for name in OBSERVABLES if name in named)
-
-
 def inspect_inputs(config: Config) -> tuple[SampleInputs, ...]:
     """Open every file of every sample, check it and read the normalisation.
 
@@ -110,12 +93,6 @@ def inspect_inputs(config: Config) -> tuple[SampleInputs, ...]:
     written_observables(config)
     wanted = wanted_observables(config)
     return tuple(_inspect_sample(sample, wanted) for sample in config.samples)
-
-
-def wanted_observables(config: Config) -> tuple[str, ...]:
-    """Return the observables that the config names: tables, network features, histogram baselines; in that order, once each."""
-    named = [*config.observables, *config.ratios.features, *(h.observable for h in config.histograms.values())]
-    return tuple(dict.fromkeys(named))
 
 
 def expand_files(sample: SampleConfig) -> list[Path]:

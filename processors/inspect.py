@@ -12,7 +12,7 @@ import awkward as ak
 import numpy as np
 import yaml
 
-from processors.layouts import NanoReader, branch_names
+from processors.dialects import NanoReader, branch_names
 from processors.rootfile import open_root, tree_names
 from toolkit.config import NanoLayout, SampleConfig
 from toolkit.errors import SchemaError

@@ -8,7 +8,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.layouts import ELECTRON, MUON, EventRecord
+from processors.dialects import ELECTRON, MUON, EventRecord
 from processors.particles import Particles
 from toolkit.config import JetSelection, LeptonSelection, SelectionConfig
 from toolkit.kinematics import OBSERVABLES, cartesian_from_ptetaphim, compute_observables, pair_leptons

@@ -10,39 +10,11 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from processors.dialects.record import ELECTRON, LEPTON_MASS, MUON, EventRecord
 from processors.particles import Particles
 from toolkit import units
 from toolkit.config import FlatLayout, NanoLayout, SampleConfig
 from toolkit.errors import ShapeError
-
-ELECTRON = 11
-MUON = 13
-LEPTON_MASS = {ELECTRON: units.M_ELECTRON, MUON: units.M_MUON}
-
-
-@dataclass(frozen=True)
-class EventRecord:
-    """Events of one chunk in the internal form, whatever the ntuple looked like.
-
-    Args:
-        identity: ``event``, ``run``, ``luminosityBlock``, each (n,).
-        gen_weight: Generator weight, (n,) float64.
-        benchmark_ratios: Weight under each benchmark relative to `gen_weight`, (n, n_benchmarks); (n, 0) without benchmarks.
-        electrons: pt, eta, phi, mass (GeV), charge of n events, float64.
-        muons: Same columns.
-        jets: pt, eta, phi, mass (GeV); None where the ntuple has no jets.
-    """
-
-    identity: dict[str, NDArray[Any]]
-    gen_weight: NDArray[np.float64]
-    benchmark_ratios: NDArray[np.float64]
-    electrons: Particles
-    muons: Particles
-    jets: Particles | None
-
-    def __len__(self) -> int:
-        """Return the number of events."""
-        return len(self.gen_weight)
 
 
 class Reader(Protocol):
