@@ -28,7 +28,8 @@ class CalibrationCurve:
     """True against predicted fraction of the numerator, in bins of the prediction.
 
     `residual` is fraction minus predicted; its covariance is the one to test with, because the two share events.
-    Bins with `used` False hold too few effective events, or no positive total weight, and enter no chi-square.
+    `content` is the mean of the two normalised densities in the bin. Bins with `used` False hold too few effective
+    events, or no positive total weight, and enter no chi-square.
     """
 
     numerator: str
@@ -39,6 +40,7 @@ class CalibrationCurve:
     fraction_error: FloatArray
     residual: FloatArray
     residual_covariance: FloatArray
+    content: FloatArray
     n_eff: FloatArray
     used: BoolArray
     negative_weight_fraction: tuple[float, float]
@@ -49,12 +51,35 @@ class CalibrationCurve:
         """Standard error of the residual, (k,)."""
         return np.sqrt(np.diag(self.residual_covariance))
 
+    @property
+    def mean_residual(self) -> float:
+        """Mean of |residual| over the used bins, weighted with their content; statistical noise included."""
+        content = self.content[self.used]
+        return float(np.abs(self.residual[self.used]) @ content / content.sum()) if content.size else float("nan")
+
     def to_json(self) -> dict[str, Any]:
         """Return all plotted numbers as a JSON object."""
-        names = ("edges", "predicted", "fraction", "fraction_error", "residual", "residual_error", "residual_covariance", "n_eff", "used")
+        names = (
+            "edges",
+            "predicted",
+            "fraction",
+            "fraction_error",
+            "residual",
+            "residual_error",
+            "residual_covariance",
+            "content",
+            "n_eff",
+            "used",
+        )
         head = {"numerator": self.numerator, "denominator": self.denominator}
         arrays = {name: jsonable(getattr(self, name)) for name in names}
-        return {**head, **arrays, "negative_weight_fraction": jsonable(self.negative_weight_fraction), **self.test.to_json()}
+        return {
+            **head,
+            **arrays,
+            "negative_weight_fraction": jsonable(self.negative_weight_fraction),
+            "mean_residual": jsonable(self.mean_residual),
+            **self.test.to_json(),
+        }
 
 
 def calibration_from_weights(
@@ -144,6 +169,7 @@ def calibration_from_weights(
         fraction_error=np.sqrt(variance),
         residual=residual,
         residual_covariance=covariance,
+        content=total / 2,
         n_eff=n_eff,
         used=used,
         negative_weight_fraction=(_negative_fraction(numerator_weights), _negative_fraction(denominator_weights)),

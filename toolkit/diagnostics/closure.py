@@ -161,6 +161,7 @@ def _message(
     error = f" ± {shown.standard_error:.2f}" if math.isfinite(shown.pull) else ""
     where = f"fits {parameter} = {shown.mu_hat:.2f}{error} where {shown.mu:g} is true ({size})"
     if shift is None:
-        return f"closure fails: {where}"
+        failed = any(c.fails in ("pull", "both") for c in failing)
+        return f"closure {'fails' if failed else 'is too imprecise to tell'}: {where}"
     certainty = "is" if shown.fails in ("pull", "both") else "may be"
     return f"t(0) {certainty} {shift}: {where}"

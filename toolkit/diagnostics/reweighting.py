@@ -55,6 +55,11 @@ class ReweightingClosure:
         """Standard error of the difference, (k,) expected events."""
         return np.sqrt(np.diag(self.difference_covariance))
 
+    @property
+    def mean_deviation(self) -> float:
+        """Sum of |reweighted - target| over sum of |target|: the size of the disagreement, statistical noise included."""
+        return float(np.abs(self.difference).sum() / np.abs(self.target).sum())
+
     def to_json(self) -> dict[str, Any]:
         """Return all plotted numbers as a JSON object."""
         names = (
@@ -70,7 +75,7 @@ class ReweightingClosure:
         )
         more = ("difference", "difference_error", "difference_covariance", "missing")
         arrays = {name: jsonable(getattr(self, name)) for name in names + more}
-        return {**arrays, **self.test.to_json(), "shape": self.shape_test.to_json()}
+        return {**arrays, **self.test.to_json(), "shape": self.shape_test.to_json(), "mean_deviation": jsonable(self.mean_deviation)}
 
 
 def reweighting_closure(

@@ -14,6 +14,7 @@ from toolkit.diagnostics.normalisation import Normalisation, normalisation
 from toolkit.diagnostics.observables import Spectrum, spectrum
 from toolkit.diagnostics.processes import ProcessSummary, process_summaries
 from toolkit.diagnostics.reweighting import ReweightingClosure, reweighting_closure
+from toolkit.diagnostics.serialise import jsonable
 from toolkit.diagnostics.yields import YieldCurve, yield_curve
 from toolkit.errors import PhysicsDomainError
 from toolkit.typing import FloatArray, Progress, silent_progress
@@ -91,13 +92,17 @@ class Suite:
             "processes": [p.to_json() for p in self.processes],
             "problems": list(self.problems),
             "normalisation": self.normalisation.to_json(),
-            "calibration": [{"numerator": c.numerator, "denominator": c.denominator, **c.test.to_json()} for c in self.calibrations],
+            "calibration": [
+                {"numerator": c.numerator, "denominator": c.denominator, **c.test.to_json(), "mean_residual": jsonable(c.mean_residual)}
+                for c in self.calibrations
+            ],
             "reweighting": [
                 {
                     "target": c.target_name,
                     "observable": c.observable,
                     "trained_on": c.trained_on,
                     **c.test.to_json(),
+                    "mean_deviation": jsonable(c.mean_deviation),
                     "shape_p_value": c.shape_test.to_json()["p_value"],
                 }
                 for c in self.reweightings

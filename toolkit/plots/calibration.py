@@ -40,7 +40,8 @@ def plot_calibration(curve: CalibrationCurve, *, style: PlotStyle = PLAIN) -> St
         top.set_ylabel("true fraction")
         low.set_ylabel("true $-$ predicted")
         low.set_xlabel("predicted fraction $s$")
-        text = f"{names[0]}\nagainst {names[1]}\n$\\chi^2$/ndf = {curve.test.chi2:.1f}/{curve.test.ndf}, {p_value_text(curve.test.p_value)}"
+        test = f"$\\chi^2$/ndf = {curve.test.chi2:.1f}/{curve.test.ndf}, {p_value_text(curve.test.p_value)}"
+        text = f"{names[0]}\nagainst {names[1]}\n{test}\nmean |true $-$ predicted| = {curve.mean_residual:.2g}"
         top.text(0.04, 0.96, text, transform=top.transAxes, va="top", linespacing=1.5, bbox=HALO)
         _symmetric(low, curve)
     return figure

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from toolkit.diagnostics.closure import MAX_DEVIATION, ClosureVerdict
 from toolkit.plots.names import method_label, parameter_symbol
-from toolkit.plots.style import GREY, PLAIN, PlotStyle, StyledFigure, method_look, new_figure
+from toolkit.plots.style import GREY, PLAIN, PlotStyle, StyledFigure, band_height, legend_band, method_look, new_figure
 
 
 def plot_closure(verdicts: Sequence[ClosureVerdict], *, parameter: str = "mu", style: PlotStyle = PLAIN) -> StyledFigure:
@@ -59,5 +60,8 @@ def plot_closure(verdicts: Sequence[ClosureVerdict], *, parameter: str = "mu", s
         low.set_xticks(truths)
         low.set_xticks([], minor=True)
         if verdicts:
-            top.legend(loc="upper left", title=f"hollow: fails    grey: $\\pm${MAX_DEVIATION:g}", alignment="left")
+            bottom, highest = top.get_ylim()
+            top.set_ylim(bottom, bottom + (highest - bottom) / (1 - band_height(len(verdicts), titled=True)))
+            top.yaxis.set_major_locator(MaxNLocator(nbins=6, prune="lower"))
+            legend_band(top, title=f"hollow: fails    grey: $\\pm${MAX_DEVIATION:g}")
     return figure

@@ -47,7 +47,8 @@ def plot_reweighting(closure: ReweightingClosure, *, style: PlotStyle = PLAIN) -
         handles, texts = top.get_legend_handles_labels()
         top.legend(handles[::-1], texts[::-1], loc="upper right")
         trained = "trained on" if closure.trained_on else "not trained on"
-        text = f"{trained}\n$\\chi^2$/ndf = {closure.test.chi2:.1f}/{closure.test.ndf}\n{p_value_text(closure.test.p_value)}"
+        test = f"$\\chi^2$/ndf = {closure.test.chi2:.1f}/{closure.test.ndf}, {p_value_text(closure.test.p_value)}"
+        text = f"{trained}\n{test}\nmean deviation {100 * closure.mean_deviation:.2g}%"
         top.text(0.04, 0.96, text, transform=top.transAxes, va="top", linespacing=1.5)
         low.set_ylabel("reweighted / true")
         low.set_xlabel(observable_label(closure.observable))

@@ -10,7 +10,7 @@ import numpy as np
 from toolkit.diagnostics.closure import ClosureVerdict
 from toolkit.likelihood.results import MethodResult
 from toolkit.plots.names import method_label, parameter_symbol
-from toolkit.plots.style import GREY, HALO, PLAIN, PlotStyle, StyledFigure, method_look, new_figure
+from toolkit.plots.style import GREY, HALO, PLAIN, PlotStyle, StyledFigure, band_height, legend_band, method_look, new_figure
 
 LEVELS = ((1.0, "68% CL"), (3.841458820694124, "95% CL"))
 """Thresholds of one degree of freedom: erf(1/sqrt 2) and 95 %."""
@@ -28,7 +28,7 @@ def plot_scans(
     Args:
         results: One result per method, in the order of the legend.
         verdicts: Closure verdicts; a method that is flagged says so in the legend.
-        y_max: Upper end of the vertical axis; chosen from the curves when None.
+        y_max: Highest value shown, below the legend; chosen from the curves when None.
         style: Look and header.
 
     Returns:
@@ -57,10 +57,10 @@ def plot_scans(
         symbol = parameter_symbol(results[0].scan.parameter) if results else ""
         ax.set_xlabel(symbol)
         ax.set_ylabel(r"$-2\,\Delta\ln L$")
-        ax.set_ylim(0, top)
+        ax.set_ylim(0, top / (1 - band_height(len(results))))
         if results:
             ax.set_xlim(min(r.scan.values[0] for r in results), max(r.scan.values[-1] for r in results))
-            ax.legend(loc="upper left")
+            legend_band(ax)
     return figure
 
 

@@ -202,6 +202,17 @@ def add_header(ax: Axes, style: PlotStyle, *, right: Axes | None = None) -> None
     ax.annotate(style.status, (1, 0), ha="left", fontsize="medium", fontstyle="normal" if slant == "italic" else "italic", **beside)
 
 
+def band_height(entries: int, *, titled: bool = False) -> float:
+    """Return the height that `legend_band` takes, in fractions of an axes of the usual size."""
+    return 0.075 * (-(-entries // 2) + titled)
+
+
+def legend_band(ax: Axes, *, title: str | None = None) -> None:
+    """Put the legend in a band across the top of an axes, in two columns, over whatever reaches up there."""
+    look: dict[str, Any] = {"mode": "expand", "ncols": 2, "framealpha": 1.0, "borderaxespad": 0.15, "alignment": "left"}
+    ax.legend(loc="upper left", bbox_to_anchor=(0, 0, 1, 1), title=title, **look)
+
+
 def log_limits(low: float, high: float, *, headroom: float) -> tuple[float, float]:
     """Return limits of a logarithmic axis that leave the fraction `headroom` of the frame free above `high`.
 

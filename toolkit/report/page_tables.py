@@ -27,7 +27,9 @@ from toolkit.report.wording import (
 )
 
 SUSPICIOUS = 0.01
-"""p-values below this are marked."""
+"""p-values below this are marked, if the deviation is also"""
+RELEVANT = 0.01
+"""above this: shared events make the test sensitive to deviations that do not matter."""
 
 
 def methods_page_table(results: Results, verdicts: Sequence[ClosureVerdict]) -> PageTable:
@@ -86,22 +88,23 @@ def normalisation_page_table(result: Normalisation) -> PageTable:
 
 
 def reweighting_page_table(suite: Suite) -> PageTable:
-    """p-value of every observable (row) and target (column)."""
+    """p-value and mean deviation of every observable (row) and target (column)."""
     observables = tuple(dict.fromkeys(c.observable for c in suite.reweightings))
     found = {(c.observable, c.target_name): c for c in suite.reweightings}
     trained = {c.observable: c.trained_on for c in suite.reweightings}
     rows, flagged = [], set()
     for i, name in enumerate(observables):
-        values = [found[name, target].test.p_value for target in suite.targets]
-        rows.append((name, "yes" if trained[name] else "no", *(probability(v) for v in values)))
-        if any(v < SUSPICIOUS for v in values):
+        cells = [found[name, target] for target in suite.targets]
+        texts = (f"{probability(c.test.p_value)}\n{100 * c.mean_deviation:.1f} %" for c in cells)
+        rows.append((name, "yes" if trained[name] else "no", *texts))
+        if any(c.test.p_value < SUSPICIOUS and c.mean_deviation > RELEVANT for c in cells):
             flagged.add(i)
     return PageTable(
-        title="p-values, chi-square with the full covariance",
+        title="p-value (chi-square with the full covariance) and mean deviation",
         columns=("observable", "trained on", *suite.targets),
         rows=tuple(rows),
         flagged=frozenset(flagged),
-        note=f"Rows with a p-value below {SUSPICIOUS:g} are marked.",
+        note=f"Mean deviation: sum of |reweighted - true| over sum of true. Marked: p < {SUSPICIOUS:g}, deviation > {RELEVANT:.0%}.",
     )
 
 

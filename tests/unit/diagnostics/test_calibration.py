@@ -50,6 +50,9 @@ def test_against_loop_twin(make_toy):
     np.testing.assert_allclose(curve.residual, residual, rtol=1e-12)
     np.testing.assert_allclose(curve.residual_covariance, covariance, rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(curve.fraction - curve.predicted, curve.residual, rtol=1e-9)
+    assert curve.content.sum() == pytest.approx(1.0)
+    used = curve.used
+    assert curve.mean_residual == pytest.approx(np.average(np.abs(residual[used]), weights=curve.content[used]))
 
 
 def test_fraction_error_against_bootstrap(make_toy):

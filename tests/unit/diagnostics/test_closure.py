@@ -42,6 +42,9 @@ def test_status(triples, status, shift):
 def test_message_says_how_far():
     assert judge((1.0, 1.45, 0.1)).message == "t(0) is inflated: fits mu = 1.45 ± 0.10 where 1 is true (4.5 standard errors)"
     assert judge((1.0, 1.35, 0.4)).message == "t(0) may be inflated: fits mu = 1.35 ± 0.40 where 1 is true (0.9 standard errors)"
+    assert (
+        judge((0.3, 0.7, 0.3)).message == "closure is too imprecise to tell: fits mu = 0.70 ± 0.30 where 0.3 is true (1.3 standard errors)"
+    )
     assert judge((1.7, 2.2, 0.1)).message == "closure fails: fits mu = 2.20 ± 0.10 where 1.7 is true (5.0 standard errors)"
 
 
