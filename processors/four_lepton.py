@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
         sample = self._sample(chunk["dataset"])
         with reading(chunk["filename"], chunk["entrystart"], chunk["entrystop"]):
             record = reader_for(sample.config).read(events, sample.config)
+            record = replace(record, columns=record.columns | read_columns(events, self.config.columns))
         _check_weights(record, sample, chunk["filename"], chunk["entrystart"])
         scaled = record.gen_weight * sample.scale(self.config.luminosity_ifb)
         selected = select(record, scaled, self.config.selection, observables=self.observables)

@@ -13,10 +13,11 @@ import numpy as np
 import uhi.io.json
 from numpy.typing import NDArray
 
+from processors.observables import known_observables
 from toolkit.artifacts.atomic import make_folder, write_text
 from toolkit.config import Config
 from toolkit.errors import InputFileError
-from toolkit.kinematics import OBSERVABLES
+from toolkit.kinematics import Observable
 
 OWN = "own"
 """Name of the hypothesis under which the sample was generated, beside the benchmarks."""
@@ -35,9 +36,10 @@ def book(config: Config, observables: tuple[str, ...], hypotheses: tuple[str, ..
     Returns:
         One histogram per observable and baseline: axes (hypothesis, observable), weighted storage.
     """
-    booked = {name: _empty(hypotheses, _monitoring_axis(name)) for name in observables}
+    known = known_observables(config)
+    booked = {name: _empty(hypotheses, _monitoring_axis(known[name])) for name in observables}
     for name, baseline in config.histograms.items():
-        axis = hist.axis.Variable(list(baseline.edges), name=baseline.observable, label=OBSERVABLES[baseline.observable].axis_label)
+        axis = hist.axis.Variable(list(baseline.edges), name=baseline.observable, label=known[baseline.observable].axis_label)
         booked[f"baseline:{name}"] = _empty(hypotheses, axis)
     return booked
 
@@ -90,10 +92,9 @@ def read_histograms(path: str | Path) -> dict[str, hist.Hist]:
     return {name: hist.Hist(value) for name, value in document.items()}
 
 
-def _monitoring_axis(name: str) -> Any:
+def _monitoring_axis(entry: Observable) -> Any:
     """Return equal bins over the plot range of the registry; counts get bins centred on integers. Under- and overflow are kept."""
-    entry = OBSERVABLES[name]
-    low, high = entry.range
+    name, (low, high) = entry.name, entry.range
     if name.startswith("n_"):
         return hist.axis.Regular(round(high - low) + 1, low - 0.5, high + 0.5, name=name, label=entry.axis_label)
     return hist.axis.Regular(BINS, low, high, name=name, label=entry.axis_label)

@@ -92,7 +92,11 @@ def inspect_inputs(config: Config) -> tuple[SampleInputs, ...]:
     """
     written_observables(config)
     wanted = wanted_observables(config)
-    return tuple(_inspect_sample(sample, wanted) for sample in config.samples)
+    inputs = tuple(_inspect_sample(sample, wanted) for sample in config.samples)
+    for sample in inputs:
+        for file in sample.files:
+            _check_columns(config, sample.config, file)
+    return inputs
 
 
 def expand_files(sample: SampleConfig) -> list[Path]:
@@ -192,7 +196,7 @@ def _check_branches(path: Path, sample: SampleConfig, branches: Collection[str],
     else:
         needed = list(reader.jet_branches())
         reason = ""
-    jets = [name for name in wanted if OBSERVABLES[name].needs == "jets"]
+    jets = [name for name in wanted if name in OBSERVABLES and OBSERVABLES[name].needs == "jets"]
     if reader.jet_branches() == () and jets:
         raise SchemaError(
             f"jet observables {jets} of sample {sample.name}",
@@ -202,6 +206,12 @@ def _check_branches(path: Path, sample: SampleConfig, branches: Collection[str],
         )
     if needed and (jets or reason):
         raise _missing_branch(needed[0], path, sample, branches, f" (for {jets})" if jets else reason)
+
+
+def _check_columns(config: Config, sample: SampleConfig, file: FileInput) -> None:
+    for name, column in config.columns.items():
+        if column.branch not in file.branches:
+            raise _missing_branch(column.branch, Path(file.path), sample, file.branches, f" (for column {name!r})")
 
 
 def _missing_branch(name: str, path: Path, sample: SampleConfig, branches: Collection[str], why: str) -> SchemaError:

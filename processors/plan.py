@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from processors.inputs import FileInput, SampleInputs, written_observables
+from processors.inputs import FileInput, SampleInputs
+from processors.observables import written_observables
 from toolkit import __version__
 from toolkit.artifacts.events import SCHEMA, read_info
 from toolkit.artifacts.hashing import code_hash, stage_key
@@ -89,6 +90,7 @@ def sample_keys(config: Config, inputs: Sequence[SampleInputs]) -> dict[str, str
         "version": __version__,
         "selection": config.selection.model_dump(mode="json"),
         "observables": written_observables(config),
+        "columns": {name: column.model_dump(mode="json") for name, column in config.columns.items()},
         "luminosity_ifb": config.luminosity_ifb,
     }
     keys = {}

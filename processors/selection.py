@@ -107,9 +107,10 @@ def select(
         flow.add(name, index[passed])
     index, leptons = index[passed], leptons.take(np.flatnonzero(passed))
     jets = None if record.jets is None else accept_jets(record.jets.take(index), leptons, selection.jet)
+    columns = {name: values[index] for name, values in record.columns.items()}
     return Selected(
         index=index,
-        observables=_observables(tuple(role[passed] for role in paired.roles), jets, observables),
+        observables=_observables(tuple(role[passed] for role in paired.roles), jets, observables, columns=columns),
         channel=paired.channel[passed],
         cutflow=flow.cuts,
     )
@@ -159,13 +160,20 @@ def _cartesian(particles: Particles) -> NDArray[np.float64]:
     return cartesian_from_ptetaphim(*(particles[name] for name in ("pt", "eta", "phi", "mass")))
 
 
-def _observables(roles: tuple[NDArray[np.float64], ...], jets: Particles | None, names: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
+def _observables(
+    roles: tuple[NDArray[np.float64], ...],
+    jets: Particles | None,
+    names: tuple[str, ...],
+    *,
+    columns: dict[str, NDArray[np.float64]],
+) -> dict[str, NDArray[np.float64]]:
     momenta = None
     if jets is not None:
         cartesian = _cartesian(jets)
         momenta = jets.to_awkward({name: cartesian[:, i] for i, name in enumerate(COMPONENTS)})
-    possible = [name for name in names if jets is not None or OBSERVABLES[name].needs == "leptons"]
-    computed = compute_observables(*roles, jets=momenta, names=possible)
+    given = {"leptons"} if jets is None else {"leptons", "jets"}
+    possible = [name for name in names if name in columns or OBSERVABLES[name].needs in given]
+    computed = compute_observables(*roles, jets=momenta, columns=columns, names=possible)
     return {name: computed[name] if name in computed else np.full(len(roles[0]), np.nan) for name in names}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,6 @@ class EventRecord:
         electrons: pt, eta, phi, mass (GeV), charge of n events, float64.
         muons: Same columns.
         jets: pt, eta, phi, mass (GeV); None where the ntuple has no jets.
-        columns: Observables that the ntuple carries, each (n,) float64, NaN where missing.
         n_jets: Number of jets as a column of the ntuple states it, (n,) float64, NaN where missing; None to count `jets`.
         weight_vectors: Weights under variations relative to `gen_weight`, (n, k) each, by the names under `weight_vectors` of the sample.
         columns: Columns carried along, (n,) float64 each, NaN where missing, by the names under `columns` of the sample.
@@ -39,7 +38,6 @@ class EventRecord:
     electrons: Particles
     muons: Particles
     jets: Particles | None
-    columns: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     n_jets: NDArray[np.float64] | None = None
     weight_vectors: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     columns: dict[str, NDArray[np.float64]] = field(default_factory=dict)

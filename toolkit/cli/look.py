@@ -59,7 +59,8 @@ def validate_config(config_file: Path, *, data: Path | None, debug: bool) -> Non
         debug: Show tracebacks.
     """
     with explained(debug=debug):
-        from processors.inputs import inspect_inputs, written_observables
+        from processors.inputs import inspect_inputs
+        from processors.observables import written_observables
 
         config = load_config(config_file, data=data)
         observables = written_observables(config)

@@ -1,27 +1,55 @@
 """One YAML file describes an analysis; it is parsed into frozen models that reject unknown keys."""
 
 from toolkit.config.analysis import Config, LikelihoodConfig, MorphingConfig, ParameterConfig
+from toolkit.config.columns import ColumnConfig
 from toolkit.config.histograms import HistogramConfig, ScoreHistogramConfig
+from toolkit.config.layouts import AtlasLayout, FlatLayout, LheLayout, MappingLayout, NanoLayout, ParticleColumns
 from toolkit.config.loader import load_config, parse_config
 from toolkit.config.ratios import RatioConfig, SplitConfig
-from toolkit.config.samples import FlatLayout, NanoLayout, SampleConfig
+from toolkit.config.regions import OutputConfig, ScoreConfig
+from toolkit.config.samples import SampleConfig
 from toolkit.config.selection import JetSelection, LeptonSelection, SelectionConfig
+from toolkit.config.systematics import (
+    CorrectionFile,
+    ObjectShift,
+    ShiftBins,
+    SystematicsConfig,
+    WeightColumns,
+    WeightMembers,
+    WeightPair,
+    WeightVariation,
+)
 
 __all__ = [
+    "AtlasLayout",
+    "ColumnConfig",
     "Config",
+    "CorrectionFile",
     "FlatLayout",
     "HistogramConfig",
     "JetSelection",
     "LeptonSelection",
+    "LheLayout",
     "LikelihoodConfig",
+    "MappingLayout",
     "MorphingConfig",
     "NanoLayout",
+    "ObjectShift",
+    "OutputConfig",
     "ParameterConfig",
+    "ParticleColumns",
     "RatioConfig",
     "SampleConfig",
+    "ScoreConfig",
     "ScoreHistogramConfig",
     "SelectionConfig",
+    "ShiftBins",
     "SplitConfig",
+    "SystematicsConfig",
+    "WeightColumns",
+    "WeightMembers",
+    "WeightPair",
+    "WeightVariation",
     "load_config",
     "parse_config",
 ]

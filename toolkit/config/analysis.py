@@ -7,10 +7,14 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
+from toolkit.config.columns import ColumnConfig
 from toolkit.config.histograms import HistogramConfig, ScoreHistogramConfig
 from toolkit.config.ratios import RatioConfig
+from toolkit.config.regions import ConditionText, OutputConfig, ScoreConfig
 from toolkit.config.samples import SampleConfig
 from toolkit.config.selection import SelectionConfig
+from toolkit.errors import SchemaError
+from toolkit.config.systematics import Name, SystematicsConfig
 
 M4L_EDGES = (220.0, 240.0, 260.0, 280.0, 300.0, 330.0, 360.0, 400.0, 450.0, 500.0, 600.0, 700.0, 850.0, 1000.0, 1300.0, 2001.0)
 
@@ -78,10 +82,18 @@ class Config(Section):
     luminosity_ifb: float = Field(gt=0)
     """Integrated luminosity to which all yields are normalised."""
     samples: tuple[SampleConfig, ...] = Field(min_length=1)
-    """What was simulated; at least one sample interferes."""
+    """What was simulated or recorded; all stages but `process` need at least one sample that interferes."""
     selection: SelectionConfig = SelectionConfig()
     observables: tuple[str, ...] = ()
-    """Observables written to the event tables; empty writes all that are registered."""
+    """Observables written to the event tables, and groups of them (see docs/observables.md); empty writes the group `standard`."""
+    columns: dict[str, ColumnConfig] = Field(default={})
+    """Columns of the ntuple that become observables, by name of the observable."""
+    systematics: SystematicsConfig = SystematicsConfig()
+    scores: dict[Name, ScoreConfig] = Field(default={})
+    """Scores from ONNX files: columns of the event tables that regions and histograms may use. docs/systematics.md has an example."""
+    regions: dict[Name, ConditionText] = Field(default={})
+    """Named selections: conditions on observables and scores, such as `m4l > 220 and n_jets >= 2`."""
+    outputs: OutputConfig = OutputConfig()
     morphing: MorphingConfig = MorphingConfig()
     parameter: ParameterConfig = ParameterConfig()
     ratios: RatioConfig = RatioConfig()
@@ -93,16 +105,41 @@ class Config(Section):
     @property
     def backgrounds(self) -> tuple[str, ...]:
         """Samples that do not interfere, in the order of the config."""
-        return tuple(s.name for s in self.samples if not s.benchmarks)
+        return tuple(s.name for s in self.simulated if not s.benchmarks)
+
+    @property
+    def simulated(self) -> tuple[SampleConfig, ...]:
+        """Samples that are not data, in the order of the config."""
+        return tuple(s for s in self.samples if s.kind == "simulation")
 
     @property
     def processes(self) -> tuple[str, ...]:
         """The densities of the mixture: the three benchmarks, then each background. The order of the ONNX outputs."""
         return (*self.morphing.benchmarks, *self.backgrounds)
 
+    @property
+    def external_files(self) -> dict[str, str]:
+        """Files beside the ntuples that processing reads (corrections, scores), by the key that names them."""
+        shifts = {f"systematics.objects.{n}.file": s.file.path for n, s in self.systematics.objects.items() if s.file is not None}
+        return {**shifts, **{f"scores.{n}.model": s.model for n, s in self.scores.items()}}
+
     def sample(self, name: str) -> SampleConfig:
         """Return the sample called `name`."""
         return next(s for s in self.samples if s.name == name)
+
+    def require_interference(self) -> None:
+        """Check that the config describes a measurement, not only ntuples to process.
+
+        Raises:
+            SchemaError: No sample lists benchmarks.
+        """
+        if not any(s.benchmarks for s in self.samples):
+            raise SchemaError(
+                "samples",
+                got="no sample lists benchmarks",
+                expected="at least one interfering sample with benchmark weights",
+                remedy="list `benchmarks` of the interfering samples, or run `h4l process` alone",
+            )
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
@@ -122,9 +159,12 @@ class Config(Section):
         if len(set(factors.values())) > 1:
             msg = f"k_factor differs between interfering samples {factors}: they inform the same densities, give them one value"
             raise ValueError(msg)
-        if not any(s.benchmarks for s in self.samples):
-            msg = "no sample lists benchmarks: at least one interfering sample with benchmark weights is needed"
-            raise ValueError(msg)
+        chosen = {f"systematics.{n}": v.samples for n, v in {**self.systematics.objects, **self.systematics.weights}.items()}
+        for key, wanted in chosen.items():
+            unknown = sorted(set(wanted) - set(names))
+            if unknown:
+                msg = f"{key}: no samples {unknown}; the samples are {names}"
+                raise ValueError(msg)
         reserved = sorted({"rate", "score", "nsbi"} & set(self.histograms))
         if reserved:
             msg = f"histograms {reserved}: the names rate, score and nsbi belong to methods that always run; choose another"

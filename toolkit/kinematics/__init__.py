@@ -1,9 +1,9 @@
 """Kinematics of the four-lepton final state: pairing, decay and production angles, observables."""
 
 from toolkit.kinematics.angles import DecayAngles, decay_angles
+from toolkit.kinematics.compute import compute_observables
 from toolkit.kinematics.fourvectors import as_cartesian, cartesian_from_ptetaphim
 from toolkit.kinematics.jets import LeadingJets, leading_jets
-from toolkit.kinematics.observables import compute_observables
 from toolkit.kinematics.pairing import best_quadruplet, pair_leptons, take_quadruplet
 from toolkit.kinematics.registry import OBSERVABLES, FourLeptonEvent, Observable, observable
 from toolkit.kinematics.vbf import VbfAngles, vbf_angles

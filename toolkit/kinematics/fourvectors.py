@@ -165,6 +165,12 @@ def pseudorapidity(p: FloatArray) -> FloatArray:
     return eta
 
 
+def azimuth(p: FloatArray) -> FloatArray:
+    """Compute the azimuth in radians of components (4, n), shape (n,)."""
+    phi: FloatArray = np.arctan2(p[1], p[0])
+    return phi
+
+
 def wrap_angle(angle: FloatArray) -> FloatArray:
     """Wrap angles in radians to (-pi, pi].
 

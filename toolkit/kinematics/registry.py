@@ -20,9 +20,11 @@ import numpy as np
 from toolkit.errors import SchemaError
 from toolkit.kinematics.angles import Recoil, decay_angle_kernel
 from toolkit.kinematics.fourvectors import mass_of, pseudorapidity, transverse_momentum
+from toolkit.kinematics.vbf import massless_jets, vbf_kernel
 from toolkit.typing import FloatArray
 
-Needs = Literal["leptons", "jets"]
+Needs = Literal["leptons", "jets", "column"]
+Group = Literal["standard", "leptons", "jets", "vbf", "columns", "user"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +91,16 @@ class FourLeptonEvent:
         """Pseudorapidities of the two leading jets."""
         return pseudorapidity(self.j1), pseudorapidity(self.j2)
 
+    @cached_property
+    def vbf(self) -> tuple[FloatArray, ...]:
+        """The fields of `VbfAngles` for the two leading jets, NaN with fewer."""
+        return vbf_kernel(self.x, self.z2, *massless_jets(self.j1, self.j2))
+
+    @property
+    def absent(self) -> FloatArray:
+        """NaN for every event."""
+        return np.full_like(self.a1[0], np.nan)
+
 
 Function = Callable[[FourLeptonEvent], FloatArray]
 
@@ -102,8 +114,9 @@ class Observable:
         unit: Unit, empty for a pure number.
         label: Axis label in TeX, without the unit.
         function: Computes it from a `FourLeptonEvent`, shape (n,), NaN where it does not exist.
-        needs: `leptons`, or `jets` when it cannot be computed without jets.
+        needs: `leptons`, `jets` when it cannot be computed without jets, or `column` when only the ntuple can give it.
         range: Sensible plot range: a hint, not a cut.
+        group: `standard` for what the event tables hold by default; a config can name a group instead of its members.
     """
 
     name: str
@@ -112,6 +125,7 @@ class Observable:
     function: Function
     needs: Needs
     range: tuple[float, float]
+    group: Group = "user"
 
     @property
     def axis_label(self) -> str:
@@ -124,7 +138,9 @@ OBSERVABLES: Mapping[str, Observable] = MappingProxyType(_REGISTERED)
 """All registered observables by name, in the order of registration (read-only view)."""
 
 
-def observable(name: str, *, unit: str, label: str, range: tuple[float, float], needs: Needs = "leptons") -> Callable[[Function], Function]:
+def observable(
+    name: str, *, unit: str, label: str, range: tuple[float, float], needs: Needs = "leptons", group: Group = "user"
+) -> Callable[[Function], Function]:
     """Register the decorated function as an observable; the arguments are those of `Observable`.
 
     Raises:
@@ -134,7 +150,7 @@ def observable(name: str, *, unit: str, label: str, range: tuple[float, float], 
     def register(function: Function) -> Function:
         if name in _REGISTERED:
             raise SchemaError(what=f"observable {name!r}", got="a second registration", expected="a new name")
-        _REGISTERED[name] = Observable(name, unit, label, function, needs, range)
+        _REGISTERED[name] = Observable(name, unit, label, function, needs, range, group)
         return function
 
     return register

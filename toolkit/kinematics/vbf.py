@@ -69,7 +69,7 @@ def vbf_angles(a1: Any, b1: Any, a2: Any, b2: Any, j1: Any, j2: Any) -> VbfAngle
     with np.errstate(all="ignore"):
         for part, (p1, q1, p2, q2, jet_1, jet_2) in chunked(*momenta):
             z2 = p2 + q2
-            out[:, part] = _vbf_kernel(p1 + q1 + z2, z2, *massless_jets(jet_1, jet_2))
+            out[:, part] = vbf_kernel(p1 + q1 + z2, z2, *massless_jets(jet_1, jet_2))
     return VbfAngles(*out)
 
 
@@ -107,8 +107,18 @@ def incoming_partons(total: FloatArray) -> tuple[FloatArray, FloatArray]:
     return boost_transverse(p1, total, sign=1.0), boost_transverse(p2, total, sign=1.0)
 
 
-def _vbf_kernel(x: FloatArray, z2: FloatArray, jet_1: FloatArray, jet_2: FloatArray) -> tuple[FloatArray, ...]:
-    """Compute the fields of `VbfAngles` from laboratory components (4, n)."""
+def vbf_kernel(x: FloatArray, z2: FloatArray, jet_1: FloatArray, jet_2: FloatArray) -> tuple[FloatArray, ...]:
+    """Compute the production angles from laboratory components (4, n); the jets come from `massless_jets`.
+
+    Args:
+        x: Sum of the four leptons.
+        z2: Second Z.
+        jet_1: One massless jet.
+        jet_2: The other.
+
+    Returns:
+        The fields of `VbfAngles` in their order, each (n,).
+    """
     forward = jet_1[2] >= jet_2[2]
     j1, j2 = np.where(forward, jet_1, jet_2), np.where(forward, jet_2, jet_1)
     p1, p2 = incoming_partons(x + j1 + j2)

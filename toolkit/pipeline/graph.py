@@ -37,9 +37,9 @@ def _part(*keys: str) -> Callable[[Config], JsonObject]:
 
 def _process_part(config: Config) -> JsonObject:
     """Of features and baselines, processing depends on the observables that they name, so that other networks need no new tables."""
-    inputs = importlib.import_module("processors.inputs")
-    part = _part("luminosity_ifb", "samples", "selection", "histograms")(config)
-    return {**part, "observables": inputs.written_observables(config)}
+    processors = importlib.import_module("processors.observables")
+    part = _part("luminosity_ifb", "samples", "selection", "columns", "histograms")(config)
+    return {**part, "observables": processors.written_observables(config)}
 
 
 def input_files(config: Config) -> Mapping[str, Sequence[Path]]:

@@ -19,6 +19,7 @@ from toolkit.kinematics import (
     leading_jets,
     observable,
     registry,
+    vbf_angles,
 )
 from toolkit.kinematics.fourvectors import CHUNK, transverse_momentum
 
@@ -72,14 +73,24 @@ def jets_twin(event):
     }
 
 
+EXTRA_JETS = ("eta_j1", "eta_j2", "pt4ljj", "m4lj", "delta_r_4l_j")
+VBF = ("vbf_cos_theta_star", "vbf_cos_theta_1", "vbf_cos_theta_2", "vbf_phi", "vbf_phi_1", "q2_v1", "q2_v2")
+
+
 def test_the_list_of_the_analysis_is_complete():
+    assert {entry.name for entry in OBSERVABLES.values() if entry.group == "vbf"} == set(VBF)
+    assert {entry.name for entry in OBSERVABLES.values() if entry.group == "jets"} == set(EXTRA_JETS)
     assert set(ATLAS + ATLAS_JETS + ("zeppenfeld_zz",)) <= set(OBSERVABLES)
     for name, entry in OBSERVABLES.items():
         assert entry.name == name
         assert entry.range[0] < entry.range[1]
-        assert entry.unit in ("", "GeV", "rad")
+        assert entry.unit in ("", "GeV", "GeV^2", "rad")
         assert entry.label.startswith("$")
-        assert entry.needs == ("jets" if "j" in name or name == "zeppenfeld_zz" else "leptons")
+        assert entry.function.__doc__
+        if entry.group in ("standard", "leptons"):
+            assert entry.needs == ("jets" if "j" in name or name == "zeppenfeld_zz" else "leptons")
+        else:
+            assert entry.needs == {"jets": "jets", "vbf": "jets", "columns": "column"}[entry.group]
 
 
 def test_masses_momenta_and_rapidity_equal_vector():
@@ -127,6 +138,50 @@ def test_zeppenfeld_variable():
         hard = sorted(event, key=lambda jet: -jet["pt"])[:2]
         expected = abs(eta - (hard[0]["eta"] + hard[1]["eta"]) / 2) if len(hard) == 2 else math.nan
         assert values[i] == pytest.approx(expected, abs=1e-9, nan_ok=True)
+
+
+def test_vbf_observables_are_those_of_vbf_angles():
+    leptons, jets = random_leptons(600, seed=70), random_jets(600, seed=71)
+    values, leading = compute_observables(*leptons, jets=jets, names=VBF), leading_jets(jets)
+    angles = vbf_angles(*leptons, leading.j1, leading.j2)
+    two = leading.n_jets >= 2
+    for name in VBF:
+        np.testing.assert_array_equal(values[name], getattr(angles, name.removeprefix("vbf_")))
+        np.testing.assert_array_equal(np.isfinite(values[name]), two)
+    assert 100 < two.sum() < 500
+
+
+def test_leptons_of_each_z_and_systems_with_jets_equal_vector():
+    leptons, jets = random_leptons(400, seed=72), random_jets(400, seed=73)
+    values, leading = compute_observables(*leptons, jets=jets), leading_jets(jets)
+    a1, b1, a2, b2, j1, j2 = (
+        vector.array({"px": p[:, 0], "py": p[:, 1], "pz": p[:, 2], "E": p[:, 3]}) for p in (*leptons, leading.j1, leading.j2)
+    )
+    x = a1 + b1 + a2 + b2
+    for lepton, name in ((a1, "z1_lep1"), (b1, "z1_lep2"), (a2, "z2_lep1"), (b2, "z2_lep2")):
+        np.testing.assert_allclose(values[f"pt_{name}"], lepton.pt, rtol=1e-12)
+        np.testing.assert_allclose(values[f"eta_{name}"], lepton.eta, rtol=1e-9, atol=1e-9)
+    delta_r = np.hypot(x.eta - j1.eta, x.deltaphi(j1))
+    expected = {"eta_j1": j1.eta, "eta_j2": j2.eta, "pt4ljj": (x + j1 + j2).pt, "m4lj": (x + j1).mass, "delta_r_4l_j": delta_r}
+    missing = {1: leading.n_jets < 1, 2: leading.n_jets < 2}
+    for name, needed in (("eta_j1", 1), ("eta_j2", 2), ("pt4ljj", 2), ("m4lj", 1), ("delta_r_4l_j", 1)):
+        np.testing.assert_array_equal(np.isnan(values[name]), missing[needed], err_msg=name)
+        there = ~missing[needed]
+        np.testing.assert_allclose(values[name][there], expected[name][there], rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+def test_columns_of_the_ntuple_pass_through():
+    leptons, met = random_leptons(5, seed=74), np.array([1.0, np.nan, 3.0, 4.0, 5.0])
+    values = compute_observables(*leptons, columns={"met": met, "mine": met + 1})
+    np.testing.assert_array_equal(values["met"], met)
+    np.testing.assert_array_equal(values["mine"], met + 1)
+    assert "d_me" not in values
+    values["met"][0] = 9.0
+    assert met[0] == 1.0
+    with pytest.raises(SchemaError, match="pass columns="):
+        compute_observables(*leptons, names=["d_me"])
+    with pytest.raises(ShapeError, match="column met"):
+        compute_observables(*leptons, columns={"met": met[:2]})
 
 
 def test_jets_at_the_edge_of_phi_are_close():

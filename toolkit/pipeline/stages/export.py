@@ -29,7 +29,7 @@ def run(context: StageContext) -> None:
     export = write_onnx(
         trained.ensemble,
         context.work / MODEL,
-        features=describe_features(pool, trained.features),
+        features=describe_features(pool, config, trained.features),
         numerators=trained.numerators,
         reference=trained.reference,
         estimator=ESTIMATOR,
@@ -48,10 +48,17 @@ def training_hash(config: Config) -> str:
     return stage_key({name: document[name] for name in ("luminosity_ifb", "samples", "selection", "morphing", "ratios")})
 
 
-def describe_features(pool: SimulatedEvents, features: tuple[str, ...]) -> tuple[Feature, ...]:
+def describe_features(pool: SimulatedEvents, config: Config, features: tuple[str, ...]) -> tuple[Feature, ...]:
     """Return name, unit and training range of every input of the networks."""
     described = []
     for name in features:
         values = pool.observables[name]
-        described.append(Feature(name, OBSERVABLES[name].unit, float(np.min(values)), float(np.max(values))))
+        described.append(
+            Feature(
+                name,
+                config.columns[name].unit if name not in OBSERVABLES else OBSERVABLES[name].unit,
+                float(np.min(values)),
+                float(np.max(values)),
+            )
+        )
     return tuple(described)

@@ -1,0 +1,28 @@
+"""Columns of the ntuple that become observables as they are."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from toolkit.config.base import Section
+from toolkit.config.selection import Window
+
+
+class ColumnConfig(Section):
+    """A number per event that the ntuple carries, such as missing momentum or a matrix-element discriminant.
+
+    `met` and `d_me` are known observables; any other name also needs a `range`.
+    """
+
+    branch: str = Field(min_length=1)
+    """Branch with one number per event; every file of every sample must have it."""
+    scale: float = 1.0
+    """Factor from the number in the file to GeV, radians or a pure number, for example 0.001 from MeV."""
+    missing: float | None = None
+    """Number that stands for a missing value; NaN always does."""
+    unit: str = ""
+    """Unit after scaling."""
+    label: str = ""
+    """Axis label in TeX; empty takes the name."""
+    range: Window | None = None
+    """Plot range."""
