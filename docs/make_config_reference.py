@@ -60,7 +60,8 @@ def _child_path(path: str, name: str, field: FieldInfo, kind: type[BaseModel]) -
     origin = typing.get_origin(field.annotation)
     suffix = "[]" if origin is tuple else ".<name>" if origin is dict else ""
     tag = kind.model_fields.get("kind")
-    choice = f" (kind: {typing.get_args(tag.annotation)[0]})" if tag is not None else ""
+    kinds = typing.get_args(tag.annotation) if tag is not None else ()
+    choice = f" (kind: {kinds[0]})" if len(kinds) == 1 else ""
     return f"{path}.{name}{suffix}{choice}".lstrip(".")
 
 
@@ -80,7 +81,8 @@ _SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 
 def _type_name(annotation: Any) -> str:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    names = [_type_name(argument) for argument in arguments if isinstance(argument, type | types.UnionType | types.GenericAlias)]
+    named = [a for a in arguments if isinstance(a, type | types.UnionType | types.GenericAlias) or typing.get_origin(a) is not None]
+    names = [_type_name(argument) for argument in named]
     if origin is typing.Annotated:
         name = _type_name(arguments[0])
     elif origin is Literal:

@@ -47,14 +47,34 @@ def parse_config(raw: Any, *, folder: Path, data: str | Path | None = None, sour
         config = Config.model_validate(raw)
     except ValidationError as error:
         raise SchemaError(f"{source}\n{_explain(error)}", remedy="correct the keys above; docs/config.md lists them all") from error
-    samples = tuple(s.model_copy(update={"files": tuple(_resolve(f, folder, data, s.name) for f in s.files)}) for s in config.samples)
-    return config.model_copy(update={"samples": samples})
+    samples = tuple(
+        s.model_copy(update={"files": tuple(_resolve(f, folder, data, f"samples.{s.name}.files") for f in s.files)}) for s in config.samples
+    )
+    return config.model_copy(update={"samples": samples, **_resolved_files(config, folder, data)})
 
 
-def _resolve(pattern: str, folder: Path, data: str | Path | None, sample: str) -> str:
+def _resolved_files(config: Config, folder: Path, data: str | Path | None) -> dict[str, Any]:
+    """Return the sections that name files, with absolute paths and patterns."""
+    samples = tuple(
+        s.model_copy(update={"files": tuple(_resolve(f, folder, data, f"samples.{s.name}.files") for f in s.files)}) for s in config.samples
+    )
+    shifts = {}
+    for name, shift in config.systematics.objects.items():
+        if shift.file is not None:
+            path = _resolve(shift.file.path, folder, data, f"systematics.objects.{name}.file.path")
+            shifts[name] = shift.model_copy(update={"file": shift.file.model_copy(update={"path": path})})
+    systematics = config.systematics.model_copy(update={"objects": {**config.systematics.objects, **shifts}})
+    scores = {
+        name: score.model_copy(update={"model": _resolve(score.model, folder, data, f"scores.{name}.model")})
+        for name, score in config.scores.items()
+    }
+    return {"samples": samples, "systematics": systematics, "scores": scores}
+
+
+def _resolve(pattern: str, folder: Path, data: str | Path | None, key: str) -> str:
     if "{data}" in pattern:
         if data is None:
-            raise SchemaError(f"samples.{sample}.files", got=pattern, expected="a data folder for {data}", remedy="pass --data FOLDER")
+            raise SchemaError(key, got=pattern, expected="a data folder for {data}", remedy="pass --data FOLDER")
         pattern = pattern.replace("{data}", str(Path(data).resolve()))
     return str(folder / pattern)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
 
 Window = tuple[float, float]
+Channel = Literal["4e", "4mu", "2e2mu"]
 
 
 class LeptonSelection(Section):
@@ -16,6 +19,10 @@ class LeptonSelection(Section):
     """Transverse momentum at least this (GeV)."""
     abs_eta_max: float = Field(gt=0)
     """Pseudorapidity at most this, either side."""
+    abs_eta_gap: Window | None = None
+    """Leptons with |eta| inside are left out (low included, high excluded), for example [1.37, 1.52]; `null` leaves none out."""
+    jet_delta_r: float = Field(default=0.0, ge=0)
+    """Leptons nearer than this to a jet that is left after `jet.lepton_delta_r` are removed; 0 keeps them. See docs/systematics.md."""
 
 
 class JetSelection(Section):
@@ -38,7 +45,12 @@ class SelectionConfig(Section):
     leading_pt_min: tuple[float, ...] = (20.0, 15.0, 10.0)
     """Thresholds of the hardest leptons (GeV), hardest first."""
     n_leptons_exact: bool = True
-    """True: exactly four selected leptons; False: at least four, the best quadruplet is taken."""
+    """True: exactly four selected leptons; False: at least four, the best quadruplet is taken: Z1 is the pair nearest to the Z mass,
+    Z2 the pair of the others with the largest sum of transverse momenta."""
+    total_charge: int | None = None
+    """Sum of the charges of all selected leptons; `null` demands nothing beyond the two neutral pairs."""
+    channels: tuple[Channel, ...] = Field(default=("4e", "4mu", "2e2mu"), min_length=1)
+    """Flavours that are kept."""
     m_z1: Window = (50.0, 106.0)
     """Mass of the lepton pair nearest to the Z mass (GeV)."""
     m_z2: Window = (50.0, 115.0)
@@ -52,5 +64,9 @@ class SelectionConfig(Section):
             low, high = getattr(self, name)
             if not low < high:
                 msg = f"{name}: [{low}, {high}] is empty; give (low, high) with low < high"
+                raise ValueError(msg)
+        for flavour in (self.electron, self.muon):
+            if flavour.abs_eta_gap is not None and not flavour.abs_eta_gap[0] < flavour.abs_eta_gap[1]:
+                msg = f"abs_eta_gap: {list(flavour.abs_eta_gap)} is empty; give (low, high) with low < high"
                 raise ValueError(msg)
         return self

@@ -11,6 +11,7 @@ number of files or the executor. It is a hash and not a remainder, because event
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -68,12 +69,13 @@ def assign_fold(event_id: NDArray[np.integer[Any]], *, n_folds: int, salt: str) 
     return (hash_uniform(event_id, salt=f"{salt}/fold") * n_folds).astype(np.int8)
 
 
-def hash_uniform(event_id: NDArray[np.integer[Any]], *, salt: str) -> NDArray[np.float64]:
+def hash_uniform(event_id: NDArray[np.integer[Any]], *, salt: str, more: Sequence[NDArray[np.integer[Any]]] = ()) -> NDArray[np.float64]:
     """Hash event numbers to reproducible uniform numbers.
 
     Args:
         event_id: Event numbers, shape (n,), integer type.
         salt: Key of the hash.
+        more: Further integers that belong to the identity, each (n,): run, position of a particle in the event, ...
 
     Returns:
         Numbers in [0, 1), multiples of 2^-53, shape (n,).
@@ -97,6 +99,8 @@ def hash_uniform(event_id: NDArray[np.integer[Any]], *, salt: str) -> NDArray[np
         raise SchemaError(what="event_id", got=f"dtype {ids.dtype}", expected="an integer dtype", remedy=remedy)
     key = np.frombuffer(hashlib.blake2b(salt.encode(), digest_size=16).digest(), dtype="<u8")
     mixed = _mix(_mix(ids.astype(np.uint64) ^ key[0]) + key[1])
+    for part in more:
+        mixed = _mix(mixed ^ np.asarray(part).astype(np.uint64))
     uniform: NDArray[np.float64] = (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
     return uniform
 
