@@ -1,6 +1,12 @@
 """Ntuple dialects: one file each, all turned into one internal event record."""
 
-from processors.dialects.layouts import FlatReader, NanoReader, Reader, branch_names, reader_for, wrong_vector_length
+from processors.dialects.choice import reader_for
+from processors.dialects.columns import branch_names, wrong_vector_length
+from processors.dialects.flat import FlatReader
+from processors.dialects.lhe import LheReader
+from processors.dialects.mapping import MappingReader
+from processors.dialects.nanoaod import NanoReader
+from processors.dialects.reader import Reader
 from processors.dialects.record import ELECTRON, LEPTON_MASS, MUON, EventRecord
 
 __all__ = [
@@ -9,6 +15,8 @@ __all__ = [
     "MUON",
     "EventRecord",
     "FlatReader",
+    "LheReader",
+    "MappingReader",
     "NanoReader",
     "Reader",
     "branch_names",

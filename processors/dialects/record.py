@@ -27,9 +27,9 @@ class EventRecord:
         electrons: pt, eta, phi, mass (GeV), charge of n events, float64.
         muons: Same columns.
         jets: pt, eta, phi, mass (GeV); None where the ntuple has no jets.
-        n_jets: Number of jets as a column of the ntuple states it, (n,) float64, NaN where missing; None to count `jets`.
-        weight_vectors: Weights under variations relative to `gen_weight`, (n, k) each, by the names under `weight_vectors` of the sample.
-        columns: Columns carried along, (n,) float64 each, NaN where missing, by the names under `columns` of the sample.
+        weight_vectors: Further weights that the caller asked for, relative to `gen_weight`, (n, k) each, by branch; (n, 1) for a
+            single column. Vectors are as the ntuple holds them (NanoAOD: relative), those of LHE files are divided here.
+        columns: Observables that are columns of the ntuple, (n,) float64 each, NaN where missing, by name.
     """
 
     identity: dict[str, NDArray[Any]]
@@ -38,10 +38,20 @@ class EventRecord:
     electrons: Particles
     muons: Particles
     jets: Particles | None
-    n_jets: NDArray[np.float64] | None = None
     weight_vectors: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     columns: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of events."""
         return len(self.gen_weight)
+
+
+def no_particles(n_events: int, *, charge: bool) -> Particles:
+    """Return empty lists for every event, for ntuples that do not hold this kind of particle.
+
+    Examples:
+        >>> no_particles(2, charge=True).counts.tolist()
+        [0, 0]
+    """
+    names = ("pt", "eta", "phi", "mass", *(("charge",) if charge else ()))
+    return Particles(np.zeros(n_events, dtype=np.int64), {name: np.empty(0) for name in names})

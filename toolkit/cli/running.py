@@ -56,6 +56,8 @@ def run_analysis(config_file: Path, request: Request) -> None:
                 remedy=f"h4l run {config_file} --from {request.first}",
             )
         config = load_config(config_file, data=request.data)
+        if request.only != "process":
+            config.require_interference()
         plan = Plan(GRAPH, force_from=request.first, only=request.only)
         _run(config, request.out or Path("out") / config.name, plan, request)
 

@@ -7,48 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
-
-
-class NanoLayout(Section):
-    """NanoAOD names: jagged Electron_*, Muon_* and Jet_* branches, one weight vector per event."""
-
-    kind: Literal["nanoaod"] = "nanoaod"
-    gen_weight: str = "genWeight"
-    """Branch of the generator weight."""
-    benchmark_weights: str = "LHEReweightingWeight"
-    """Branch of the benchmark weight vector, relative to the generator weight."""
-    runs_tree: str = "Runs"
-    """Tree that holds the sums of weights."""
-    gen_sumw: str = "genEventSumw"
-    """Its branch with the sum of generator weights before any skim."""
-    xsec_fb: str = "xsec_fb"
-    """Its branch with the cross-section in fb."""
-
-
-class FlatLayout(Section):
-    """Flat ntuples: one column per lepton and component, a sentinel where there is none.
-
-    `lepton` and `jet` are patterns with `{i}` (from 1) and `{field}`, for example `lep{i}_{field}`. Lepton
-    fields are pt, eta, phi, pdg_id and optionally mass; jet fields pt, eta, phi, mass.
-    """
-
-    kind: Literal["flat"]
-    lepton: str = "lep{i}_{field}"
-    jet: str | None = "jet{i}_{field}"
-    n_leptons: int = Field(default=4, ge=4)
-    """Number of lepton columns per field."""
-    n_jets: int = Field(default=2, ge=0)
-    """Number of jet columns per field."""
-    sentinel: float = -999.0
-    """Value that stands where there is no lepton or jet."""
-    momentum_unit: Literal["GeV", "MeV"] = "GeV"
-    """Unit of pt and mass in the file."""
-    event: str = "event"
-    """Column of the event number."""
-    gen_weight: str | None = "weight"
-    """Column of the generator weight; `null` where all weights are 1."""
-    benchmark_weights: tuple[str, ...] = ()
-    """Columns with the relative benchmark weights, in the order of the sample's `benchmarks`."""
+from toolkit.config.layouts import AtlasLayout, FlatLayout, LheLayout, MappingLayout, NanoLayout
 
 
 class SampleConfig(Section):
@@ -56,16 +15,18 @@ class SampleConfig(Section):
 
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
     """Name of the process; an interfering sample is called after the benchmark that it was generated with."""
+    kind: Literal["simulation", "data"] = "simulation"
+    """`data` are recorded events: every weight is 1, and neither cross-section nor luminosity scales them."""
     files: tuple[str, ...] = Field(min_length=1)
     """Paths or globs, relative to the config file; `{data}` is the folder given with --data."""
     tree: str = "Events"
-    """Name of the event tree."""
-    layout: Annotated[NanoLayout | FlatLayout, Field(discriminator="kind")] = NanoLayout()
-    """Dialect of the ntuple."""
+    """Name of the event tree; CSV and LHE files have none."""
+    layout: Annotated[NanoLayout | FlatLayout | MappingLayout | AtlasLayout | LheLayout, Field(discriminator="kind")] = NanoLayout()
+    """Dialect of the ntuple; docs/ntuples.md shows each."""
     xsec_pb: float | Literal["file"] = "file"
-    """Cross-section in pb, or `file` to read it (in fb) from the Runs tree."""
+    """Cross-section in pb, or `file` to read it where the dialect holds it (Runs tree, branch of the event tree, head of an LHE file)."""
     gen_sumw: float | Literal["file", "sum"] = "file"
-    """Sum of generator weights before any skim: a number, `file` (Runs tree) or `sum` (of the events in the files)."""
+    """Sum of generator weights before any skim: a number, `file` (where the dialect holds it) or `sum` (of the events in the files)."""
     k_factor: float = Field(default=1.0, gt=0)
     """Factor on the cross-section."""
     benchmarks: tuple[str, ...] = ()
@@ -76,10 +37,25 @@ class SampleConfig(Section):
         if len(set(self.benchmarks)) != len(self.benchmarks):
             msg = f"benchmark names repeat: {list(self.benchmarks)}"
             raise ValueError(msg)
-        if isinstance(self.layout, FlatLayout) and self.xsec_pb == "file":
-            msg = "a flat ntuple has no Runs tree: give xsec_pb as a number"
+        if self.kind == "data" and self.benchmarks:
+            msg = "data have no benchmark weights: remove `benchmarks`, or `kind: data`"
             raise ValueError(msg)
-        if isinstance(self.layout, FlatLayout) and self.gen_sumw == "file":
-            msg = "a flat ntuple has no Runs tree: give gen_sumw as a number or as 'sum'"
-            raise ValueError(msg)
+        if self.kind == "simulation":
+            self._check_normalisation()
         return self
+
+    def _check_normalisation(self) -> None:
+        layout = self.layout
+        if isinstance(layout, FlatLayout):
+            holds = {"xsec_pb": False, "gen_sumw": False}
+        elif isinstance(layout, MappingLayout):
+            holds = {"xsec_pb": layout.xsec_pb is not None, "gen_sumw": layout.gen_sumw is not None}
+        else:
+            return
+        what = "a flat ntuple" if isinstance(layout, FlatLayout) else "this layout"
+        if self.xsec_pb == "file" and not holds["xsec_pb"]:
+            msg = f"{what} has no cross-section: give xsec_pb as a number, or set `kind: data`"
+            raise ValueError(msg)
+        if self.gen_sumw == "file" and not holds["gen_sumw"]:
+            msg = f"{what} has no sum of weights: give gen_sumw as a number or as 'sum', or set `kind: data`"
+            raise ValueError(msg)

@@ -9,7 +9,7 @@ from toolkit.weights import SimulatedEvents, combine_samples, hold_out
 
 
 def read_simulation(context: StageContext) -> tuple[SimulatedEvents, SimulatedEvents]:
-    """Read the event tables of all samples and split them.
+    """Read the event tables of all simulated samples and split them.
 
     Args:
         context: The stage; `out/events/` holds the tables.
@@ -19,6 +19,7 @@ def read_simulation(context: StageContext) -> tuple[SimulatedEvents, SimulatedEv
         split depends on the event numbers and the salt of the config only.
     """
     config = context.config
-    tables = [read_events(context.out / EVENTS, sample.name) for sample in config.samples]
+    config.require_interference()
+    tables = [read_events(context.out / EVENTS, sample.name) for sample in config.simulated]
     events = combine_samples(tables, processes=config.processes, benchmarks=config.morphing.benchmarks)
     return hold_out(events, fraction=config.ratios.splits.test, salt=config.ratios.splits.salt)

@@ -1,0 +1,136 @@
+"""Flat ntuples and CSV files: one column per lepton and component, a sentinel where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from processors.dialects.columns import benchmark_columns, has, identity, scalars, weight_vector
+from processors.dialects.momenta import ANGLE_UNITS, MOMENTUM_UNITS
+from processors.dialects.record import ELECTRON, LEPTON_MASS, MUON, EventRecord
+from processors.particles import Particles
+from toolkit.config import FlatLayout, SampleConfig
+
+JET_FIELDS = ("pt", "eta", "phi", "mass")
+
+
+@dataclass(frozen=True)
+class FlatReader:
+    """Reads flat columns; a sentinel or NaN in the pt column (or a pt that is not positive) means: no particle.
+
+    The ntuple holds at most `n_jets` jets per event, so the observable n_jets counts no further than that, unless
+    the layout names a column for it.
+
+    Args:
+        layout: Patterns, names and units of the columns.
+        data: Whether the events are recorded: every weight is 1.
+    """
+
+    layout: FlatLayout
+    data: bool = False
+
+    def required(self, sample: SampleConfig) -> tuple[str, ...]:
+        """Return the columns without which the sample cannot be processed."""
+        layout = self.layout
+        fields = ("pt", "eta", "phi", "pdg_id", *(f for f in ("mass", "charge") if f in layout.fields))
+        leptons = [self._lepton(i, field) for i in self._slots for field in fields]
+        named = [name for name in (layout.event, layout.n_jets_column) if name is not None]
+        benchmarks = layout.benchmark_weights if sample.benchmarks else ()
+        return (*named, *self.weight_branches(), *benchmarks, *leptons)
+
+    def jet_branches(self) -> tuple[str, ...]:
+        """Return the columns that jet observables need."""
+        if self.layout.jet is None:
+            return ()
+        return tuple(self._jet(i, field) for i in range(1, self.layout.n_jets + 1) for field in JET_FIELDS)
+
+    def optional(self) -> tuple[str, ...]:
+        """Return the columns that are read where they exist."""
+        masses = [self._lepton(i, "mass") for i in self._slots]
+        return (self.layout.run, self.layout.luminosity_block, *masses, *self.jet_branches())
+
+    def counts_jets(self) -> bool:
+        """Return whether n_jets is a column of the ntuple."""
+        return self.layout.n_jets_column is not None
+
+    def weight_branches(self) -> tuple[str, ...]:
+        """Return the columns whose product is the weight."""
+        own = () if self.layout.gen_weight is None else (self.layout.gen_weight,)
+        return () if self.data else (*own, *self.layout.weight_factors)
+
+    def gen_weights(self, events: ak.Array) -> NDArray[np.float64]:
+        """Return the weights, (n,); ones for data and where the layout names no column."""
+        weights = np.ones(len(events))
+        for name in self.weight_branches():
+            weights = weights * scalars(events, name)
+        return weights
+
+    def read(self, events: ak.Array, sample: SampleConfig, *, weight_vectors: Sequence[str] = ()) -> EventRecord:
+        """Turn events into the internal record."""
+        layout = self.layout
+        names = layout.benchmark_weights
+        none = np.empty((len(events), 0))
+        has_jets = bool(self.jet_branches()) and all(has(events, name) for name in self.jet_branches())
+        return EventRecord(
+            identity=identity(events, event=layout.event, run=layout.run, block=layout.luminosity_block),
+            gen_weight=self.gen_weights(events),
+            benchmark_ratios=benchmark_columns(events, names, sample, option="layout.benchmark_weights") if sample.benchmarks else none,
+            electrons=self._leptons(events, ELECTRON),
+            muons=self._leptons(events, MUON),
+            jets=self._jets(events) if has_jets else None,
+            weight_vectors={name: weight_vector(events, name) for name in weight_vectors},
+            columns={} if layout.n_jets_column is None else {"n_jets": self._missing_as_nan(scalars(events, layout.n_jets_column))},
+        )
+
+    @property
+    def _slots(self) -> range:
+        return range(1, self.layout.n_leptons + 1)
+
+    def _lepton(self, i: int, field: str) -> str:
+        return self.layout.lepton.format(i=i, field=self.layout.fields.get(field, field))
+
+    def _jet(self, i: int, field: str) -> str:
+        return (self.layout.jet or "").format(i=i, field=self.layout.fields.get(field, field))
+
+    def _leptons(self, events: ak.Array, flavour: int) -> Particles:
+        stacked = {field: self._stack(events, [self._lepton(i, field) for i in self._slots]) for field in ("pt", "eta", "phi", "pdg_id")}
+        for field in ("mass", "charge"):
+            names = [self._lepton(i, field) for i in self._slots]
+            if field in self.layout.fields or (field == "mass" and all(has(events, name) for name in names)):
+                stacked[field] = self._stack(events, names)
+        pdg_id = stacked.pop("pdg_id")
+        present = self._present(stacked["pt"]) & (np.abs(pdg_id) == flavour)
+        columns = self._in_internal_units(stacked)
+        columns.setdefault("mass", np.full_like(stacked["pt"], LEPTON_MASS[flavour]))
+        columns.setdefault("charge", -np.sign(pdg_id))
+        return _compressed({name: columns[name] for name in ("pt", "eta", "phi", "mass", "charge")}, present)
+
+    def _jets(self, events: ak.Array) -> Particles:
+        slots = range(1, self.layout.n_jets + 1)
+        stacked = {field: self._stack(events, [self._jet(i, field) for i in slots]) for field in JET_FIELDS}
+        return _compressed(self._in_internal_units(stacked), self._present(stacked["pt"]))
+
+    def _in_internal_units(self, columns: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+        momentum, angle = MOMENTUM_UNITS[self.layout.momentum_unit], ANGLE_UNITS[self.layout.angle_unit]
+        factors = {"pt": momentum, "mass": momentum, "phi": angle}
+        return {name: values * factors.get(name, 1.0) for name, values in columns.items()}
+
+    def _present(self, pt: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return np.asarray((pt != self.layout.sentinel) & (pt > 0))
+
+    def _missing_as_nan(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(values == self.layout.sentinel, np.nan, values)
+
+    @staticmethod
+    def _stack(events: ak.Array, names: list[str]) -> NDArray[np.float64]:
+        return np.stack([scalars(events, name) for name in names], axis=1)
+
+
+def _compressed(columns: dict[str, NDArray[Any]], present: NDArray[np.bool_]) -> Particles:
+    """Drop the empty slots of columns (n, n_slots)."""
+    return Particles(present.sum(axis=1), {name: values[present] for name, values in columns.items()})

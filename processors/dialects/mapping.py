@@ -1,0 +1,122 @@
+"""Ntuples with a list of particles per event, described by a mapping in the config; ATLAS open data are one such mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from processors.dialects.columns import benchmark_columns, benchmark_vector, has, identity, lists, scalars, weight_vector
+from processors.dialects.momenta import ANGLE_UNITS, MOMENTUM_UNITS, angular, mass_from_energy
+from processors.dialects.record import ELECTRON, LEPTON_MASS, MUON, EventRecord, no_particles
+from processors.particles import Particles
+from toolkit.config import MappingLayout, ParticleColumns, SampleConfig
+
+
+@dataclass(frozen=True)
+class MappingReader:
+    """Reads what the mapping names. Particles without transverse momentum are left out: they have no direction.
+
+    Args:
+        layout: Branches and units.
+        data: Whether the events are recorded: every weight is 1.
+    """
+
+    layout: MappingLayout
+    data: bool = False
+
+    def required(self, sample: SampleConfig) -> tuple[str, ...]:
+        """Return the branches without which the sample cannot be processed."""
+        layout = self.layout
+        named = [name for name in (layout.event, layout.run, layout.luminosity_block) if name is not None]
+        stated = (layout.benchmark_weights,) if isinstance(layout.benchmark_weights, str) else layout.benchmark_weights
+        leptons = [name for part in (layout.leptons, layout.electrons, layout.muons) for name in _branches(part)]
+        return tuple(dict.fromkeys([*named, *self.weight_branches(), *(stated if sample.benchmarks else ()), *leptons]))
+
+    def jet_branches(self) -> tuple[str, ...]:
+        """Return the branches that jet observables need."""
+        return _branches(self.layout.jets)
+
+    def optional(self) -> tuple[str, ...]:
+        """Return the branches that are read where they exist."""
+        return self.jet_branches()
+
+    def counts_jets(self) -> bool:
+        """Return False: jets are always counted."""
+        return False
+
+    def weight_branches(self) -> tuple[str, ...]:
+        """Return the branches whose product is the weight."""
+        own = () if self.layout.gen_weight is None else (self.layout.gen_weight,)
+        return () if self.data else (*own, *self.layout.weight_factors)
+
+    def gen_weights(self, events: ak.Array) -> NDArray[np.float64]:
+        """Return the weights, (n,): generator weight times scale factors; ones for data and where the layout names no branch."""
+        weights = np.ones(len(events))
+        for name in self.weight_branches():
+            weights = weights * scalars(events, name)
+        return weights
+
+    def read(self, events: ak.Array, sample: SampleConfig, *, weight_vectors: Sequence[str] = ()) -> EventRecord:
+        """Turn events into the internal record."""
+        layout = self.layout
+        jets = layout.jets if all(has(events, name) for name in self.jet_branches()) else None
+        return EventRecord(
+            identity=identity(events, event=layout.event, run=layout.run, block=layout.luminosity_block),
+            gen_weight=self.gen_weights(events),
+            benchmark_ratios=self._ratios(events, sample),
+            electrons=self._leptons(events, layout.electrons, ELECTRON),
+            muons=self._leptons(events, layout.muons, MUON),
+            jets=None if jets is None else self._jets(events, jets),
+            weight_vectors={name: weight_vector(events, name) for name in weight_vectors},
+        )
+
+    def _ratios(self, events: ak.Array, sample: SampleConfig) -> NDArray[np.float64]:
+        names = self.layout.benchmark_weights
+        if not sample.benchmarks:
+            return np.empty((len(events), 0))
+        if isinstance(names, str):
+            return benchmark_vector(events, names, sample)
+        return benchmark_columns(events, names, sample, option="layout.benchmark_weights")
+
+    def _leptons(self, events: ak.Array, own: ParticleColumns | None, flavour: int) -> Particles:
+        source = own or self.layout.leptons
+        if source is None:
+            return no_particles(len(events), charge=True)
+        counts, columns = self._momenta(events, source)
+        keep = columns["pt"] != 0
+        if own is None:
+            keep &= np.abs(columns["pdg_id"]) == flavour
+        columns.setdefault("mass", np.full_like(columns["pt"], LEPTON_MASS[flavour]))
+        if "charge" not in columns:
+            columns["charge"] = -np.sign(columns["pdg_id"])
+        particles = Particles(counts, {name: columns[name] for name in ("pt", "eta", "phi", "mass", "charge")})
+        return particles.where(keep)
+
+    def _jets(self, events: ak.Array, source: ParticleColumns) -> Particles:
+        counts, columns = self._momenta(events, source)
+        if "mass" not in columns:
+            columns["mass"] = np.where(columns["pt"] == 0, 0.0, mass_from_energy(columns))
+        return Particles(counts, {name: columns[name] for name in ("pt", "eta", "phi", "mass")}).where(columns["pt"] != 0)
+
+    def _momenta(self, events: ak.Array, source: ParticleColumns) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
+        """Read what the section names, in GeV and radians; pt, eta, phi are always among it."""
+        named = {field: name for field, name in source.model_dump().items() if name is not None}
+        counts, content = lists(events, list(named.values()))
+        columns = dict(zip(named, content, strict=True))
+        scale = MOMENTUM_UNITS[self.layout.momentum_unit]
+        for field in ("pt", "px", "py", "pz", "mass", "energy"):
+            if field in columns:
+                columns[field] = scale * columns[field]
+        if "px" in columns:
+            columns |= angular(columns["px"], columns["py"], columns["pz"])
+        else:
+            columns["phi"] = columns["phi"] * ANGLE_UNITS[self.layout.angle_unit]
+        return counts, columns
+
+
+def _branches(source: ParticleColumns | None) -> tuple[str, ...]:
+    return () if source is None else tuple(name for name in source.model_dump().values() if name is not None)
