@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from processors.dialects import ELECTRON, MUON, EventRecord
 from processors.particles import Particles
+from toolkit.artifacts.events import CHANNELS
 from toolkit.config import JetSelection, LeptonSelection, SelectionConfig
+from toolkit.errors import SchemaError
 from toolkit.kinematics import OBSERVABLES, cartesian_from_ptetaphim, compute_observables, pair_leptons
 
 WINDOWS = ("m_z1", "m_z2", "m4l")
 CUTS = ("all", "four leptons", "two pairs", "leading pt", *WINDOWS)
-"""Cuts in the order in which they are applied."""
+"""Cuts in the order in which they are applied; `cuts_of` adds those that a config asks for."""
 
 ROLES = ("a1", "b1", "a2", "b2")
 COMPONENTS = ("px", "py", "pz", "E")
@@ -41,9 +43,29 @@ class Selected:
     cutflow: Cutflow
 
 
+def cuts_of(selection: SelectionConfig) -> tuple[str, ...]:
+    """Return the cuts of a selection in the order in which they are applied.
+
+    Examples:
+        >>> cuts_of(SelectionConfig(channels=("2e2mu",), total_charge=0))[:5]
+        ('all', 'four leptons', 'total charge', 'two pairs', 'channel')
+    """
+    names = list(CUTS)
+    if selection.total_charge is not None:
+        names.insert(names.index("two pairs"), "total charge")
+    if len(selection.channels) < len(CHANNELS):
+        names.insert(names.index("leading pt"), "channel")
+    return tuple(names)
+
+
 def accept_leptons(particles: Particles, selection: LeptonSelection) -> Particles:
-    """Keep the leptons of one flavour inside their acceptance: pt > pt_min, |eta| < abs_eta_max."""
-    return particles.where((particles["pt"] > selection.pt_min) & (np.abs(particles["eta"]) < selection.abs_eta_max))
+    """Keep the leptons of one flavour inside their acceptance: pt > pt_min, |eta| < abs_eta_max, |eta| not in the gap."""
+    abs_eta = np.abs(particles["eta"])
+    accepted = (particles["pt"] > selection.pt_min) & (abs_eta < selection.abs_eta_max)
+    if selection.abs_eta_gap is not None:
+        low, high = selection.abs_eta_gap
+        accepted &= (abs_eta < low) | (abs_eta >= high)
+    return particles.where(accepted)
 
 
 def accept_jets(jets: Particles, leptons: Particles, selection: JetSelection) -> Particles:
@@ -58,14 +80,19 @@ def accept_jets(jets: Particles, leptons: Particles, selection: JetSelection) ->
         The jets that are left, in their order.
     """
     jets = jets.where((jets["pt"] > selection.pt_min) & (np.abs(jets["eta"]) < selection.abs_eta_max))
-    n_leptons = leptons.counts[jets.event]
-    jet = np.repeat(np.arange(len(jets.event)), n_leptons)
-    nth = np.arange(len(jet)) - np.repeat(np.cumsum(n_leptons) - n_leptons, n_leptons)
-    lepton = leptons.first[jets.event[jet]] + nth
-    delta_eta = jets["eta"][jet] - leptons["eta"][lepton]
-    delta_phi = np.mod(jets["phi"][jet] - leptons["phi"][lepton] + np.pi, 2 * np.pi) - np.pi
-    near = delta_eta**2 + delta_phi**2 < selection.lepton_delta_r**2
-    return jets.where(np.bincount(jet[near], minlength=len(jets.event)) == 0)
+    return jets.where(~_near(jets, leptons, selection.lepton_delta_r))
+
+
+def _near(particles: Particles, others: Particles, delta_r: float) -> NDArray[np.bool_]:
+    """Say which particles have one of `others` of the same event nearer than `delta_r` in eta and phi, (n_particles,)."""
+    n_others = others.counts[particles.event]
+    one = np.repeat(np.arange(len(particles.event)), n_others)
+    nth = np.arange(len(one)) - np.repeat(np.cumsum(n_others) - n_others, n_others)
+    other = others.first[particles.event[one]] + nth
+    delta_eta = particles["eta"][one] - others["eta"][other]
+    delta_phi = np.mod(particles["phi"][one] - others["phi"][other] + np.pi, 2 * np.pi) - np.pi
+    near = delta_eta**2 + delta_phi**2 < delta_r**2
+    return np.asarray(np.bincount(one[near], minlength=len(particles.event)) > 0)
 
 
 def select(
@@ -89,14 +116,24 @@ def select(
     Notes:
         With `n_leptons_exact` an event with a fifth accepted lepton is rejected; otherwise the best quadruplet is
         taken and the thresholds on the leading leptons apply to its members. Windows include their lower edge only.
+        A required total charge is that of all accepted leptons, the fifth included.
     """
     flow = _Flow(weight)
     flow.add("all", np.arange(len(record)))
-    index, leptons = _four_leptons(record, selection)
+    index, leptons, jets = _four_leptons(record, selection)
     flow.add("four leptons", index)
+    if selection.total_charge is not None:
+        charge = np.bincount(leptons.event, weights=leptons["charge"], minlength=len(index))
+        kept = np.flatnonzero(charge == selection.total_charge)
+        index, leptons = index[kept], leptons.take(kept)
+        flow.add("total charge", index)
     paired = _pair(leptons)
     index, leptons = index[paired.has], leptons.take(np.flatnonzero(paired.has))
     flow.add("two pairs", index)
+    if len(selection.channels) < len(CHANNELS):
+        kept = np.flatnonzero(np.isin(paired.channel, [CHANNELS.index(name) for name in selection.channels]))
+        index, leptons, paired = index[kept], leptons.take(kept), paired.take(kept)
+        flow.add("channel", index)
     pt = -np.sort(-np.hypot(paired.momenta[..., 0], paired.momenta[..., 1]), axis=1)
     passed = np.all(pt[:, : len(selection.leading_pt_min)] > np.asarray(selection.leading_pt_min[:4]), axis=1)
     flow.add("leading pt", index[passed])
@@ -106,7 +143,10 @@ def select(
         passed &= (masses[name] >= low) & (masses[name] < high)
         flow.add(name, index[passed])
     index, leptons = index[passed], leptons.take(np.flatnonzero(passed))
-    jets = None if record.jets is None else accept_jets(record.jets.take(index), leptons, selection.jet)
+    if jets is not None:
+        jets = jets.take(index)
+    elif record.jets is not None:
+        jets = accept_jets(record.jets.take(index), leptons, selection.jet)
     columns = {name: values[index] for name, values in record.columns.items()}
     return Selected(
         index=index,
@@ -116,14 +156,29 @@ def select(
     )
 
 
-def _four_leptons(record: EventRecord, selection: SelectionConfig) -> tuple[NDArray[np.int64], Particles]:
-    """Return the positions of events with enough accepted leptons, and those leptons, both flavours in one list."""
-    electrons = accept_leptons(record.electrons, selection.electron)
-    muons = accept_leptons(record.muons, selection.muon)
+def _four_leptons(record: EventRecord, selection: SelectionConfig) -> tuple[NDArray[np.int64], Particles, Particles | None]:
+    """Return the positions of events with enough accepted leptons, those leptons (both flavours in one list), and the accepted jets.
+
+    The jets are those of the whole chunk, and None unless leptons near a jet are removed: then jets near any accepted
+    lepton are taken away first, and leptons near a jet that is left after that.
+    """
+    electrons = _with_flavour(accept_leptons(record.electrons, selection.electron), ELECTRON)
+    muons = _with_flavour(accept_leptons(record.muons, selection.muon), MUON)
+    jets = None
+    if max(selection.electron.jet_delta_r, selection.muon.jet_delta_r) > 0:
+        if record.jets is None:
+            raise SchemaError(
+                "jet_delta_r of the lepton selection",
+                got="ntuples without jets",
+                expected="jets",
+                remedy="leave jet_delta_r out: without jets no lepton can be near one",
+            )
+        jets = accept_jets(record.jets, electrons.joined(muons), selection.jet)
+        electrons = electrons.where(~_near(electrons, jets, selection.electron.jet_delta_r))
+        muons = muons.where(~_near(muons, jets, selection.muon.jet_delta_r))
     count = electrons.counts + muons.counts
     index = np.flatnonzero(count == 4 if selection.n_leptons_exact else count >= 4)
-    one, two = (_with_flavour(p.take(index), flavour) for p, flavour in ((electrons, ELECTRON), (muons, MUON)))
-    return index, one.joined(two)
+    return index, electrons.take(index).joined(muons.take(index)), jets
 
 
 def _with_flavour(particles: Particles, flavour: int) -> Particles:
@@ -137,6 +192,10 @@ class _Paired:
     has: NDArray[np.bool_]
     momenta: NDArray[np.float64]
     channel: NDArray[np.int8]
+
+    def take(self, kept: NDArray[np.int64]) -> _Paired:
+        """Keep some of the events that have a quadruplet."""
+        return _Paired(self.has, self.momenta[kept], self.channel[kept])
 
     @property
     def roles(self) -> tuple[NDArray[np.float64], ...]:
