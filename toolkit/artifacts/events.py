@@ -1,11 +1,15 @@
-"""Event tables: one parquet file per chunk of an ntuple, an index that says which chunks make a sample."""
+"""Event tables: one parquet file per chunk of an ntuple, an index that says which chunks make a sample.
+
+A variation that moves objects has tables of its own, ``<sample>@<variation>/``. A variation of the weights is a column of
+ratios in the nominal tables. `read_events` reads either by the name of the variation.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,8 @@ CHANNELS = ("4e", "4mu", "2e2mu")
 IDENTITY = ("event", "run", "luminosityBlock", "file_index", "entry", "channel")
 _TYPES = {"event": np.uint64, "run": np.uint32, "luminosityBlock": np.uint32, "file_index": np.int32, "entry": np.int64, "channel": np.int8}
 _KEY = b"h4l"
+NOMINAL = "nominal"
+"""Name of what is not varied."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,10 @@ class ChunkInfo:
         start: First entry that was read.
         stop: One past the last entry that was read.
         cutflow: Counts after each cut, in order: ``{cut: {"events": ..., "sumw": ..., "sumw2": ...}}``.
+        variation: What was varied before the selection, `NOMINAL` for nothing.
+        weight_variations: Names of the ``ratio_<variation>`` columns, varied over nominal weight.
+        regions: Names of the ``region_<region>`` columns.
+        varied_sums: First and last cut under each weight variation, in the form of `cutflow`.
         schema: Version of this form.
     """
 
@@ -49,12 +59,36 @@ class ChunkInfo:
     start: int
     stop: int
     cutflow: dict[str, dict[str, float]]
+    variation: str = NOMINAL
+    weight_variations: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    varied_sums: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     schema: int = SCHEMA
 
     @property
     def relative_path(self) -> str:
         """Path of the chunk below the ``events`` folder."""
-        return f"{self.sample}/{self.file_index:04d}_{self.start:010d}.parquet"
+        return chunk_path(self.sample, self.file_index, self.start, variation=self.variation)
+
+
+def table_name(sample: str, variation: str = NOMINAL) -> str:
+    """Return the folder of a table below the ``events`` folder, which is its name in the index.
+
+    Examples:
+        >>> table_name("qqZZ"), table_name("qqZZ", "jet_scale_up")
+        ('qqZZ', 'qqZZ@jet_scale_up')
+    """
+    return sample if variation == NOMINAL else f"{sample}@{variation}"
+
+
+def chunk_path(sample: str, file_index: int, start: int, *, variation: str = NOMINAL) -> str:
+    """Return the path of a chunk below the ``events`` folder.
+
+    Examples:
+        >>> chunk_path("qqZZ", 1, 50000)
+        'qqZZ/0001_0000050000.parquet'
+    """
+    return f"{table_name(sample, variation)}/{file_index:04d}_{start:010d}.parquet"
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +103,10 @@ class EventTable:
         benchmarks: Hypotheses of the columns of `benchmark_weights`.
         benchmark_weights: Expected events under each benchmark, (n, n_benchmarks); (n, 0) for a sample that does not interfere.
         channel: 0 for 4e, 1 for 4mu, 2 for 2e2mu, (n,) int8.
+        file_index: Position of the event's ntuple in the sample, (n,) int32.
+        entry: Entry of the event in its ntuple, (n,) int64; with `file_index` it identifies the event in every variation.
+        regions: Which events lie in each region, (n,) bool.
+        variation: Which variation this is.
     """
 
     sample: str
@@ -78,6 +116,10 @@ class EventTable:
     benchmarks: tuple[str, ...]
     benchmark_weights: NDArray[np.float64]
     channel: NDArray[np.int8]
+    file_index: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
+    entry: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    regions: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    variation: str = NOMINAL
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -92,6 +134,8 @@ def write_chunk(
     observables: Mapping[str, NDArray[np.float64]],
     weight: NDArray[np.float64],
     benchmark_weights: NDArray[np.float64],
+    ratios: Mapping[str, NDArray[np.float64]] | None = None,
+    regions: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> Path:
     """Write the selected events of one chunk as parquet, in one step.
 
@@ -102,6 +146,8 @@ def write_chunk(
         observables: Each (n,), NaN where missing (stored as null).
         weight: Expected events at the luminosity, (n,).
         benchmark_weights: (n, n_benchmarks) in the order of ``info.benchmarks``.
+        ratios: Varied over nominal weight, each (n,), by the names of ``info.weight_variations``.
+        regions: Which events lie in each region, each (n,), by the names of ``info.regions``.
 
     Returns:
         The file.
@@ -115,6 +161,10 @@ def write_chunk(
     columns["weight"] = pa.array(np.asarray(weight, dtype=np.float64))
     for i, name in enumerate(info.benchmarks):
         columns[f"weight_{name}"] = pa.array(np.ascontiguousarray(benchmark_weights[:, i], dtype=np.float64))
+    for name in info.weight_variations:
+        columns[f"ratio_{name}"] = pa.array(np.asarray((ratios or {})[name], dtype=np.float64))
+    for name in info.regions:
+        columns[f"region_{name}"] = pa.array(np.asarray((regions or {})[name], dtype=bool))
     table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(asdict(info), allow_nan=False)})
     path = Path(folder) / info.relative_path
     make_folder(path.parent)
@@ -144,7 +194,8 @@ def read_info(path: str | Path) -> ChunkInfo:
             expected=f"schema {SCHEMA}",
             remedy="run the processing stage again",
         )
-    return ChunkInfo(**{**document, "benchmarks": tuple(document["benchmarks"])})
+    lists = {name: tuple(document.get(name, ())) for name in ("benchmarks", "weight_variations", "regions")}
+    return ChunkInfo(**{**document, **lists})
 
 
 def write_index(folder: str | Path, chunks: Iterable[ChunkInfo], *, rows: Mapping[str, int]) -> None:
@@ -156,19 +207,21 @@ def write_index(folder: str | Path, chunks: Iterable[ChunkInfo], *, rows: Mappin
         rows: Selected events per chunk, keyed by relative path.
     """
     samples: dict[str, list[dict[str, Any]]] = {}
-    for info in sorted(chunks, key=lambda c: (c.sample, c.file_index, c.start)):
+    for info in sorted(chunks, key=lambda c: (c.sample, c.variation != NOMINAL, c.variation, c.file_index, c.start)):
         entry = {"file": info.relative_path, "key": info.key, "start": info.start, "stop": info.stop, "rows": rows[info.relative_path]}
-        samples.setdefault(info.sample, []).append(entry)
+        samples.setdefault(table_name(info.sample, info.variation), []).append(entry)
     write_json(Path(folder) / "index.json", {"schema": SCHEMA, "samples": samples})
 
 
-def read_events(folder: str | Path, sample: str, *, columns: Sequence[str] | None = None) -> EventTable:
+def read_events(folder: str | Path, sample: str, *, columns: Sequence[str] | None = None, variation: str = NOMINAL) -> EventTable:
     """Read the event table of one sample, sorted by ntuple and entry, whatever wrote the chunks in which order.
 
     Args:
         folder: The ``events`` folder.
         sample: Sample name.
         columns: Observables to read; None reads all.
+        variation: Name of a variation: of objects (other events and observables) or of weights (the nominal events with
+            other weights); see `variations_of`.
 
     Returns:
         The table.
@@ -176,10 +229,12 @@ def read_events(folder: str | Path, sample: str, *, columns: Sequence[str] | Non
     Raises:
         InputFileError: The index or a chunk is missing or damaged.
         ArtifactMismatchError: A chunk is not the one that the index names.
-        SchemaError: The sample or an observable is not in the tables.
+        SchemaError: The sample, an observable or the variation is not in the tables.
     """
     folder = Path(folder)
-    entries = _read_index(folder, sample)
+    index = _read_index(folder, sample)
+    own = index.get(table_name(sample, variation))
+    entries = index[sample] if own is None else own
     tables, infos = [], []
     for entry in entries:
         info = read_info(folder / entry["file"])
@@ -190,7 +245,9 @@ def read_events(folder: str | Path, sample: str, *, columns: Sequence[str] | Non
                 expected=f"key {entry['key']} of index.json",
                 remedy="run the processing stage again",
             )
-        tables.append(_read_columns(folder / entry["file"], info, columns))
+        if own is None and variation not in info.weight_variations:
+            raise _no_such_variation(folder, sample, variation)
+        tables.append(_read_columns(folder / entry["file"], info, columns, weights=() if own is not None else (variation,)))
         infos.append(info)
     table = pa.concat_tables(tables)
     if table.num_rows != sum(e["rows"] for e in entries):
@@ -200,16 +257,44 @@ def read_events(folder: str | Path, sample: str, *, columns: Sequence[str] | Non
             expected=f"{sum(e['rows'] for e in entries)} rows of index.json",
             remedy="run the processing stage again",
         )
-    return _to_event_table(sample, table, infos[0].benchmarks)
+    return _to_event_table(sample, table, infos[0], variation=variation)
+
+
+def variations_of(folder: str | Path, sample: str) -> tuple[str, ...]:
+    """Return the variations of a sample that `read_events` can read: `NOMINAL`, those of objects, those of weights.
+
+    Raises:
+        InputFileError: The index or the first chunk is missing or damaged.
+        SchemaError: No such sample.
+    """
+    index = _read_index(Path(folder), sample)
+    objects = [name.partition("@")[2] for name in index if name.startswith(f"{sample}@")]
+    return (NOMINAL, *objects, *read_info(Path(folder) / index[sample][0]["file"]).weight_variations)
 
 
 def chunk_table(path: str | Path, *, columns: Sequence[str] | None = None) -> EventTable:
     """Read the event table of one chunk; see `read_events` for a whole sample."""
     info = read_info(path)
-    return _to_event_table(info.sample, _read_columns(Path(path), info, columns), info.benchmarks)
+    return _to_event_table(info.sample, _read_columns(Path(path), info, columns), info, variation=info.variation)
 
 
-def _read_index(folder: Path, sample: str) -> list[dict[str, Any]]:
+def read_ratios(path: str | Path) -> dict[str, NDArray[np.float64]]:
+    """Read the ratios of varied to nominal weight of one chunk, each (n,), by the names of its weight variations."""
+    info = read_info(path)
+    table = _read_columns(Path(path), info, (), weights=info.weight_variations)
+    return {name: _to_numpy(table.column(f"ratio_{name}")) for name in info.weight_variations}
+
+
+def _no_such_variation(folder: Path, sample: str, variation: str) -> SchemaError:
+    return SchemaError(
+        f"variation {variation!r} of sample {sample} in {folder}",
+        got="no such variation",
+        expected=f"one of {list(variations_of(folder, sample))}",
+        remedy="add it under `systematics` of the config and process again",
+    )
+
+
+def _read_index(folder: Path, sample: str) -> dict[str, list[dict[str, Any]]]:
     path = folder / "index.json"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -224,26 +309,27 @@ def _read_index(folder: Path, sample: str) -> list[dict[str, Any]]:
         raise SchemaError(
             f"event tables in {folder}",
             got=f"no sample {sample!r}",
-            expected=f"one of {sorted(document['samples'])}",
+            expected=f"one of {sorted(name for name in document['samples'] if '@' not in name)}",
             remedy="name a sample of the config that was processed",
         )
-    return list(document["samples"][sample])
+    return dict(document["samples"])
 
 
-def _read_columns(path: Path, info: ChunkInfo, columns: Sequence[str] | None) -> Any:
+def _read_columns(path: Path, info: ChunkInfo, columns: Sequence[str] | None, *, weights: Sequence[str] = ()) -> Any:
     try:
         schema = pq.read_schema(path)
-        weights = ["weight", *(f"weight_{b}" for b in info.benchmarks)]
-        names = observable_names(schema.names, info.benchmarks) if columns is None else list(columns)
+        other = ["weight", *(f"weight_{b}" for b in info.benchmarks), *(f"ratio_{v}" for v in weights if v != NOMINAL)]
+        other += [f"region_{name}" for name in info.regions]
+        names = _observables(schema.names, info) if columns is None else list(columns)
         missing = [name for name in names if name not in schema.names]
         if missing:
             raise SchemaError(
                 f"event table {path}",
                 got=f"no column {missing}",
-                expected=f"some of {observable_names(schema.names, info.benchmarks)}",
+                expected=f"some of {_observables(schema.names, info)}",
                 remedy="add the observable to `observables` in the config and process again",
             )
-        return pq.read_table(path, columns=[*IDENTITY, *weights, *names], use_threads=False)
+        return pq.read_table(path, columns=[*IDENTITY, *other, *names], use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise InputFileError(
             f"event table {path}", got=str(error), expected="a complete parquet file", remedy="run the processing stage again"
@@ -261,21 +347,32 @@ def observable_names(columns: Sequence[str], benchmarks: Sequence[str]) -> list[
     return [name for name in columns if name not in other]
 
 
-def _to_event_table(sample: str, table: Any, benchmarks: tuple[str, ...]) -> EventTable:
+def _observables(columns: Sequence[str], info: ChunkInfo) -> list[str]:
+    extra = {f"ratio_{name}" for name in info.weight_variations} | {f"region_{name}" for name in info.regions}
+    return [name for name in observable_names(columns, info.benchmarks) if name not in extra]
+
+
+def _to_event_table(sample: str, table: Any, info: ChunkInfo, *, variation: str) -> EventTable:
     column = {name: _to_numpy(table.column(name)) for name in table.column_names}
     order = np.lexsort((column["entry"], column["file_index"]))
     if np.any(np.diff(order) != 1):
         column = {name: values[order] for name, values in column.items()}
     n = table.num_rows
-    stacked = [column[f"weight_{b}"] for b in benchmarks]
+    stacked = [column[f"weight_{b}"] for b in info.benchmarks]
+    benchmark_weights = np.stack(stacked, axis=1) if stacked else np.empty((n, 0))
+    ratio = column.get(f"ratio_{variation}")
     return EventTable(
         sample=sample,
         event_id=column["event"],
-        observables={name: column[name] for name in observable_names(table.column_names, benchmarks)},
-        weight=column["weight"],
-        benchmarks=benchmarks,
-        benchmark_weights=np.stack(stacked, axis=1) if benchmarks else np.empty((n, 0)),
+        observables={name: column[name] for name in _observables(table.column_names, info)},
+        weight=column["weight"] if ratio is None else column["weight"] * ratio,
+        benchmarks=info.benchmarks,
+        benchmark_weights=benchmark_weights if ratio is None else benchmark_weights * ratio[:, np.newaxis],
         channel=column["channel"],
+        file_index=column["file_index"],
+        entry=column["entry"],
+        regions={name: column[f"region_{name}"] for name in info.regions},
+        variation=variation,
     )
 
 
