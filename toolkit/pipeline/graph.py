@@ -11,6 +11,7 @@ from pathlib import Path
 
 from toolkit.config import Config
 from toolkit.pipeline.stage import Stage, StageContext
+from toolkit.pipeline.stages.provenance import portable_config
 from toolkit.typing import JsonObject
 
 _STAGES = "toolkit.pipeline.stages"
@@ -25,27 +26,33 @@ def _deferred(name: str) -> Callable[[StageContext], None]:
     return run
 
 
+NOT_FOR_PROCESSING = ("name", "morphing", "parameter", "ratios", "likelihood", "score_histogram")
+"""Sections of the config on which event tables do not depend; of the ratios only the observables that they name."""
+
+
 def _part(*keys: str) -> Callable[[Config], JsonObject]:
     def part(config: Config) -> JsonObject:
-        document = config.model_dump(mode="json", include=set(keys))
-        for sample in document.get("samples", []):
-            del sample["files"]
-        return document
+        document = portable_config(config)
+        return {key: document[key] for key in keys}
 
     return part
 
 
 def _process_part(config: Config) -> JsonObject:
-    """Of features and baselines, processing depends on the observables that they name, so that other networks need no new tables."""
-    processors = importlib.import_module("processors.observables")
-    part = _part("luminosity_ifb", "samples", "selection", "columns", "histograms")(config)
-    return {**part, "observables": processors.written_observables(config)}
+    observables = importlib.import_module("processors.observables")
+    part = {key: value for key, value in portable_config(config).items() if key not in NOT_FOR_PROCESSING}
+    return {**part, "observables": observables.written_observables(config)}
 
 
 def input_files(config: Config) -> Mapping[str, Sequence[Path]]:
-    """Return the ntuples of every sample, globs expanded."""
+    """Return the user's files: the ntuples of every sample, globs expanded, corrections and score models."""
     inputs = importlib.import_module("processors.inputs")
-    return {sample.name: inputs.expand_files(sample) for sample in config.samples}
+    ntuples = {sample.name: inputs.expand_files(sample) for sample in config.samples}
+    shifts = {
+        f"systematics.{name}": [Path(shift.file.path)] for name, shift in config.systematics.objects.items() if shift.file is not None
+    }
+    models = {f"scores.{name}": [Path(score.model)] for name, score in config.scores.items()}
+    return {**ntuples, **shifts, **models}
 
 
 GRAPH: tuple[Stage, ...] = (

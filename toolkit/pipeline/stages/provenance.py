@@ -22,6 +22,11 @@ def portable_config(config: Config) -> JsonObject:
     document: JsonObject = config.model_dump(mode="json")
     for sample in document["samples"]:
         sample["files"] = [Path(file).name for file in sample["files"]]
+    for shift in document["systematics"]["objects"].values():
+        if shift["file"] is not None:
+            shift["file"]["path"] = Path(shift["file"]["path"]).name
+    for score in document["scores"].values():
+        score["model"] = Path(score["model"]).name
     return document
 
 

@@ -88,10 +88,17 @@ def shown_hypotheses(model: Model) -> tuple[float, ...]:
 
 
 def training_curves(document: Mapping[str, Any]) -> tuple[TrainingCurve, ...]:
-    """Return the losses of every member, as training.json holds them."""
+    """Return the losses of every network of every member, as training.json holds them."""
     return tuple(
-        TrainingCurve(member=str(k), train_loss=tuple(m["train"]), validation_loss=tuple(m["validation"]), best_epoch=m["best_epoch"])
-        for k, m in enumerate(document["members"], start=1)
+        TrainingCurve(
+            member=str(k),
+            network=part["network"],
+            train_loss=tuple(part["train"]),
+            validation_loss=tuple(part["validation"]),
+            best_epoch=part["best_epoch"],
+        )
+        for k, member in enumerate(document["members"], start=1)
+        for part in member
     )
 
 
