@@ -1,0 +1,109 @@
+"""The methods of the fit stage on a small mixture with known densities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from toolkit.likelihood import UnbinnedLikelihood
+from toolkit.pipeline.stages.methods import BinnedMethod, Method, Model, UnbinnedMethod, histogram_method, rate_method, score_method
+from toolkit.typing import FloatArray
+from toolkit.weights import SimulatedEvents
+
+PROCESSES = ("S", "SBI", "B", "q")
+COEFFICIENTS = ("mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)", "1")
+MODEL = Model(PROCESSES, COEFFICIENTS, "mu", (0.0, 6.0), 1.0)
+YIELDS = np.array([20.0, 55.0, 50.0, 100.0])
+
+
+def densities(x: FloatArray) -> FloatArray:
+    """Normalised densities on [0, 1]: S rises, B falls, q is flat, and I = SBI - S - B is negative at low x; (n, 4)."""
+    s, b, q = 2.0 * x, 2.0 * (1.0 - x), np.ones_like(x)
+    interference = -15.0 * 6.0 * x * (1.0 - x)
+    sbi = (YIELDS[0] * s + YIELDS[2] * b + interference) / YIELDS[1]
+    return np.stack([s, sbi, b, q], axis=1)
+
+
+def simulate(n: int, seed: int) -> SimulatedEvents:
+    x = np.random.default_rng(seed).uniform(size=n)
+    return SimulatedEvents(
+        processes=PROCESSES,
+        event_id=np.arange(n, dtype=np.uint64),
+        sample_index=np.zeros(n, dtype=np.int64),
+        samples=("flat",),
+        observables={"x": x},
+        weights=densities(x) * YIELDS / n,
+    )
+
+
+@pytest.fixture(scope="module")
+def pool() -> SimulatedEvents:
+    return simulate(40_000, 1)
+
+
+@pytest.fixture(scope="module")
+def test_events() -> SimulatedEvents:
+    return simulate(40_000, 2)
+
+
+@pytest.fixture(scope="module")
+def methods(pool: SimulatedEvents, test_events: SimulatedEvents) -> dict[str, Method]:
+    logs = [np.log(densities(events.observables["x"])) for events in (pool, test_events)]
+    unbinned = UnbinnedLikelihood(
+        log_ratios=logs[1],
+        weights=np.ones(len(test_events)),
+        yields=YIELDS,
+        coefficients=COEFFICIENTS,
+        parameters=("mu",),
+        bounds=MODEL.bounds,
+    )
+    x = (pool.observables["x"], test_events.observables["x"])
+    binned = histogram_method("x", MODEL, pool=pool, test=test_events, values=x, edges=tuple(np.linspace(0.0, 1.0, 11)))
+    score = score_method(MODEL, pool=pool, test=test_events, log_ratios=(logs[0], logs[1]), bins=10, signal=0)
+    chosen: list[Method] = [rate_method(MODEL, pool=pool, test=test_events), binned, score, UnbinnedMethod("nsbi", unbinned)]
+    return {method.name: method for method in chosen}
+
+
+def weights_at(events: SimulatedEvents, mu: float) -> FloatArray:
+    root = np.sqrt(mu)
+    return events.weights_at([mu - root, root, 1.0 - root, 1.0])
+
+
+def test_names(methods: dict[str, Method]) -> None:
+    assert list(methods) == ["rate", "x", "score", "nsbi"]
+
+
+@pytest.mark.parametrize("mu", [0.3, 1.0, 1.7])
+@pytest.mark.parametrize("name", ["x", "score", "nsbi"])
+def test_every_method_closes_within_its_bootstrap_error(
+    methods: dict[str, Method], test_events: SimulatedEvents, name: str, mu: float
+) -> None:
+    weights = weights_at(test_events, mu)
+    fitted = methods[name].likelihood(weights).fit().parameters["mu"]
+    error = methods[name].bootstrap(weights, replicas=50, seed=3).standard_error
+    assert 0.0 < error < 0.3
+    assert abs(fitted - mu) < 4.0 * error
+
+
+def test_more_information_gives_more_sensitivity(methods: dict[str, Method], test_events: SimulatedEvents) -> None:
+    weights = weights_at(test_events, 2.0)
+    t = {}
+    for name, method in methods.items():
+        likelihood = method.likelihood(weights)
+        t[name] = likelihood.twice_nll({"mu": 0.0}) - likelihood.fit().twice_nll
+    assert t["rate"] < t["x"] < t["nsbi"] * 1.02
+    assert t["score"] == pytest.approx(t["nsbi"], rel=0.1)
+
+
+def test_templates_come_from_the_pool_and_data_from_the_test_events(
+    methods: dict[str, Method], pool: SimulatedEvents, test_events: SimulatedEvents
+) -> None:
+    method = methods["x"]
+    assert isinstance(method, BinnedMethod)
+    edges = np.linspace(0.0, 1.0, 11)
+    for j in range(len(PROCESSES)):
+        expected, _ = np.histogram(pool.observables["x"], bins=edges, weights=pool.weights[:, j])
+        np.testing.assert_allclose(method.templates.values[j], expected, rtol=1e-12)
+    weights = weights_at(test_events, 1.7)
+    data, _ = np.histogram(test_events.observables["x"], bins=edges, weights=weights)
+    np.testing.assert_allclose(method.likelihood(weights).data, data, rtol=1e-12)
