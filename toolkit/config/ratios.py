@@ -39,16 +39,18 @@ class RatioConfig(Section):
     """Values of the parameter of interest whose scores span the calibration: it removes the bias along these directions."""
     hidden: tuple[int, ...] = Field(default=(64, 64, 64), min_length=1)
     """Widths of the hidden layers."""
-    epochs: int = Field(default=30, ge=1)
-    """Passes over the training events, at most."""
-    batch_size: int = Field(default=2048, ge=16)
+    epochs: int = Field(default=20, ge=1)
+    """Passes of the class networks over the training events, at most."""
+    composition_epochs: int = Field(default=60, ge=1)
+    """The same for the networks of signal share and interference, whose exact targets allow a longer training."""
+    batch_size: int = Field(default=1024, ge=16)
     """Events per step."""
     learning_rate: float = Field(default=3e-3, gt=0)
     """Highest step size of the schedule."""
     weight_decay: float = Field(default=1e-2, ge=0)
     """Decay of the weights per step, relative to the step size."""
     patience: int = Field(default=10, ge=1)
-    """Epochs without a better validation loss after which a member stops."""
+    """Epochs without a better validation loss after which a network stops."""
     validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     """Share of a member's training events that decide which epoch is kept."""
     seed: int = Field(default=1, ge=0)

@@ -11,16 +11,18 @@ from toolkit.errors import ShapeError
 
 @dataclass(frozen=True)
 class TrainingCurve:
-    """Loss of one ensemble member after each epoch.
+    """Loss of one network of an ensemble member after each epoch.
 
     Args:
         member: Number or name of the member.
+        network: Which of its networks.
         train_loss: Mean loss over the training events, one per epoch.
         validation_loss: Mean loss over the validation events, one per epoch.
         best_epoch: Epoch, counted from 0, whose weights are kept.
     """
 
     member: str
+    network: str
     train_loss: tuple[float, ...]
     validation_loss: tuple[float, ...]
     best_epoch: int
@@ -34,4 +36,4 @@ class TrainingCurve:
 
     def to_json(self) -> dict[str, Any]:
         """Return the plotted numbers as a JSON object."""
-        return {name: jsonable(getattr(self, name)) for name in ("member", "train_loss", "validation_loss", "best_epoch")}
+        return {name: jsonable(getattr(self, name)) for name in ("member", "network", "train_loss", "validation_loss", "best_epoch")}

@@ -16,7 +16,7 @@ def plot_training(curves: Sequence[TrainingCurve], *, style: PlotStyle = PLAIN) 
     """Draw training and validation loss of every member; the kept epoch is marked.
 
     Args:
-        curves: One per ensemble member.
+        curves: One per ensemble member, all of the same network.
         style: Look and header.
 
     Returns:
@@ -34,7 +34,8 @@ def plot_training(curves: Sequence[TrainingCurve], *, style: PlotStyle = PLAIN) 
             Line2D([], [], color="black", marker="o", linestyle="none", label="epoch kept"),
         ]
         members = len(curves)
-        ax.legend(handles=handles, loc="upper right", title=f"{members} member{'s' if members != 1 else ''}, one colour each")
+        network = ", ".join(dict.fromkeys(curve.network for curve in curves))
+        ax.legend(handles=handles, loc="upper right", title=f"{network}: {members} member{'s' if members != 1 else ''}, one colour each")
         ax.set_xlabel("epoch")
         ax.set_ylabel("loss")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from toolkit.ratios.structure import Mixture
 from toolkit.ratios.targets import Targets
 from toolkit.ratios.training import TrainingHistory
 
-FORMAT = 1
+FORMAT = 2
 """Part of the key: raise it when the content of a checkpoint changes."""
 DIGEST_SIZE = 16
 
@@ -35,19 +37,19 @@ def member_key(inputs: torch.Tensor, targets: Targets, *, mixture: Mixture, conf
     return digest.hexdigest()
 
 
-def save_member(path: Path, network: MixtureNetwork, history: TrainingHistory, *, key: str) -> None:
+def save_member(path: Path, network: MixtureNetwork, history: Sequence[TrainingHistory], *, key: str) -> None:
     """Write one finished member in one step, behind a digest of its content."""
     buffer = io.BytesIO()
-    torch.save({"key": key, "state": network.state_dict(), "history": vars(history)}, buffer)
+    torch.save({"key": key, "state": network.state_dict(), "history": [asdict(h) for h in history]}, buffer)
     content = buffer.getvalue()
     write_bytes(path, _digest(content) + content)
 
 
-def load_member(path: Path, network: MixtureNetwork, *, key: str) -> TrainingHistory | None:
+def load_member(path: Path, network: MixtureNetwork, *, key: str) -> tuple[TrainingHistory, ...] | None:
     """Load a finished member into `network`.
 
     Returns:
-        Its history, or None where there is no usable checkpoint with this key (missing, damaged or of other events):
+        The losses of its networks, or None where there is no usable checkpoint with this key (missing, damaged or of other events):
         the member is then trained again.
     """
     if not path.is_file():
@@ -60,8 +62,7 @@ def load_member(path: Path, network: MixtureNetwork, *, key: str) -> TrainingHis
     if state["key"] != key:
         return None
     network.load_state_dict(state["state"])
-    h = state["history"]
-    return TrainingHistory(tuple(h["train"]), tuple(h["validation"]), int(h["best_epoch"]))
+    return tuple(TrainingHistory(h["network"], tuple(h["train"]), tuple(h["validation"]), h["best_epoch"]) for h in state["history"])
 
 
 def _digest(content: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Losses of the heads; each is a proper scoring rule, so its minimum is the true density ratio."""
+"""Losses of the two networks of a member; each is a proper scoring rule, so its minimum is the true density ratio."""
 
 from __future__ import annotations
 
@@ -12,25 +12,34 @@ INTERFERENCE_WEIGHT = 4.0
 """Weight of the interference term: its squared error is small in absolute size."""
 
 
-def mixture_loss(heads: torch.Tensor, targets: Targets, mixture: Mixture) -> torch.Tensor:
-    """Compute the loss of the heads: classes + signal share + interference.
-
-    The classes use the weighted cross-entropy of the logits, the signal share the cross-entropy with the soft label
-    kappa S / G of the event, the interference the squared error of I / G; the last two weighted with the density of G.
+def class_loss(logits: torch.Tensor, targets: Targets) -> torch.Tensor:
+    """Compute the weighted cross-entropy of the classes G, b_1, b_2, ...
 
     Args:
-        heads: Outputs of a network, shape (n, n_heads).
+        logits: log p_b / p_G, shape (n, n_b).
         targets: Targets of the same events.
+
+    Returns:
+        Scalar: mean over the events.
+    """
+    padded = torch.cat([torch.zeros_like(logits[:, :1]), logits], dim=1)
+    return (targets.weight * cross_entropy(padded, targets.label, reduction="none")).mean()
+
+
+def composition_loss(heads: torch.Tensor, targets: Targets, mixture: Mixture) -> torch.Tensor:
+    """Compute the loss of signal share and interference of events of the class G.
+
+    The signal share uses the cross-entropy with the soft label kappa S / G of the event, the interference the squared error of I / G;
+    both weighted with the density of G.
+
+    Args:
+        heads: Signal logit and artanh of the coherence, shape (n, 2).
+        targets: Targets of the same events, all of class G.
         mixture: Meaning of the heads.
 
     Returns:
         Scalar: mean over the events.
     """
-    in_g = targets.weight * (targets.label == 0)
     signal = binary_cross_entropy_with_logits(mixture.signal_logit(heads), targets.signal, reduction="none")
     interference = (mixture.interference_share(heads) - targets.interference) ** 2
-    loss = (in_g * (signal + INTERFERENCE_WEIGHT * interference)).mean()
-    if mixture.backgrounds:
-        classes = cross_entropy(mixture.class_logits(heads), targets.label, reduction="none")
-        loss = loss + (targets.weight * classes).mean()
-    return loss
+    return (targets.weight * (signal + INTERFERENCE_WEIGHT * interference)).mean()

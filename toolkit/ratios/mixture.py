@@ -34,14 +34,14 @@ class TrainedMixture:
 
     Attributes:
         ensemble: The module: observables (n, n_features) -> (log_ratio, log_ratio_spread), each (n, n_processes). float64.
-        history: Losses of each member.
+        history: Losses of the networks of each member.
         out_of_bag: Calibrated log ratios of the pool events from those members that did not train on them,
             shape (n_pool, n_processes).
         before_calibration: The same without calibration.
     """
 
     ensemble: MixtureEnsemble
-    history: tuple[TrainingHistory, ...]
+    history: tuple[tuple[TrainingHistory, ...], ...]
     out_of_bag: NDArray[np.float64]
     before_calibration: NDArray[np.float64]
 
@@ -105,7 +105,7 @@ def train_mixture(
     feature_map = FeatureMap.fitted(config.features, x, fold=config.fold_beam_axis)
     inputs = feature_map(x).float()
     members: list[MixtureNetwork] = []
-    history: list[TrainingHistory] = []
+    history: list[tuple[TrainingHistory, ...]] = []
     plan = member_folds(n_folds)
     for m, folds in enumerate(plan):
         rows = torch.nonzero(torch.isin(fold, torch.tensor(folds, dtype=fold.dtype)))[:, 0]
@@ -115,10 +115,10 @@ def train_mixture(
         network = MixtureNetwork(inputs.shape[1], hidden=config.hidden, mixture=mixture, generator=torch.Generator())
         losses = load_member(path, network, key=key)
         if losses is None:
-            report = _EpochReporter(progress, m * config.epochs, len(plan) * config.epochs)
-            network, losses = train_member(inputs[rows], part, mixture=mixture, config=config, seed=seed, on_epoch=report)
+            report = _MemberReporter(progress, m, len(plan))
+            network, losses = train_member(inputs[rows], part, mixture=mixture, config=config, seed=seed, on_progress=report)
             save_member(path, network, losses, key=key)
-        progress("training", float((m + 1) * config.epochs), float(len(plan) * config.epochs))
+        progress("training", float(m + 1), float(len(plan)))
         members.append(network)
         history.append(losses)
     ensemble = MixtureEnsemble(feature_map, members, identity_calibration(mixture)).double().eval()
@@ -132,13 +132,13 @@ def train_mixture(
 
 
 @dataclass(frozen=True)
-class _EpochReporter:
+class _MemberReporter:
     progress: Progress
     before: int
     total: int
 
-    def __call__(self, epoch: int) -> None:
-        self.progress("training", float(self.before + epoch), float(self.total))
+    def __call__(self, fraction: float) -> None:
+        self.progress("training", self.before + fraction, float(self.total))
 
 
 def _require_finite(log_ratios: NDArray[np.float64], names: Iterable[str]) -> None:

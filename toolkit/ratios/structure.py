@@ -77,12 +77,12 @@ class Mixture:
         return torch.cat([torch.zeros_like(heads[:, :1]), heads[:, : len(self.backgrounds)]], dim=1)
 
     def signal_logit(self, heads: torch.Tensor) -> torch.Tensor:
-        """Return the logit of kappa S / G, shape (n,)."""
-        return heads[:, len(self.backgrounds)]
+        """Return the logit of kappa S / G, shape (n,); the last two columns of `heads` suffice."""
+        return heads[:, -2]
 
     def interference_share(self, heads: torch.Tensor) -> torch.Tensor:
-        """Return I / G, shape (n,)."""
-        u, v = heads[:, len(self.backgrounds)], heads[:, len(self.backgrounds) + 1]
+        """Return I / G, shape (n,); the last two columns of `heads` suffice."""
+        u, v = heads[:, -2], heads[:, -1]
         share: torch.Tensor = torch.tanh(v) * torch.sqrt(torch.sigmoid(u) * torch.sigmoid(-u)) * (2.0 / self.kappa**0.5)
         return share
 
@@ -92,7 +92,7 @@ class Mixture:
         u = self.signal_logit(heads)
         a, b = torch.sqrt(torch.sigmoid(u) / self.kappa), torch.sqrt(torch.sigmoid(-u))
         # S + I + B as (sqrt S - sqrt B)^2 + 2 sqrt(S B) (1 + c): no digits cancel where the interference is nearly total.
-        inside = (a - b) ** 2 + 4.0 * a * b * torch.sigmoid(2.0 * heads[:, len(self.backgrounds) + 1])
+        inside = (a - b) ** 2 + 4.0 * a * b * torch.sigmoid(2.0 * heads[:, -1])
         gg = torch.stack([logsigmoid(u), torch.log(inside.clamp_min(TINY)), logsigmoid(-u)], dim=1)
         offset = torch.log(torch.tensor([self.class_yields[0] / n for n in self.yields[:3]], dtype=heads.dtype))
         offset = offset - torch.log(torch.tensor([self.kappa, 1.0, 1.0], dtype=heads.dtype))

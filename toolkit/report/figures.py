@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from toolkit.diagnostics.closure import ClosureVerdict
@@ -92,7 +93,7 @@ def plot_jobs(
         *_reweighting_jobs(suite, style, details),
         *_observable_jobs(suite, style),
         *_yield_jobs(suite, style),
-        *([_training_job(training, style)] if training else []),
+        *_training_jobs(training, style),
     )
 
 
@@ -154,9 +155,11 @@ def _yield_jobs(suite: Suite, style: PlotStyle) -> Iterator[PlotJob]:
     yield PlotJob("yields", "effective_size", text, lambda: plot_effective_size(suite.yields, style=style))
 
 
-def _training_job(training: Sequence[TrainingCurve], style: PlotStyle) -> PlotJob:
-    text = "Loss of every ensemble member against epoch. The first epochs may lie above the frame."
-    return PlotJob("training", "training", text, lambda: plot_training(training, style=style))
+def _training_jobs(training: Sequence[TrainingCurve], style: PlotStyle) -> Iterator[PlotJob]:
+    for network in dict.fromkeys(curve.network for curve in training):
+        curves = [curve for curve in training if curve.network == network]
+        text = f"Loss of the {network} network of every ensemble member against epoch. The first epochs may lie above the frame."
+        yield PlotJob("training", f"training_{slug(network)}", text, partial(plot_training, curves, style=style))
 
 
 def slug(name: str) -> str:

@@ -102,9 +102,9 @@ class TestSpectrum:
 
 
 def test_training_curve_is_checked():
-    curve = TrainingCurve(member="0", train_loss=(1.0, 0.9), validation_loss=(1.1, float("nan")), best_epoch=0)
+    curve = TrainingCurve(member="0", network="classes", train_loss=(1.0, 0.9), validation_loss=(1.1, float("nan")), best_epoch=0)
     assert curve.to_json()["validation_loss"] == [1.1, None]
     with pytest.raises(ShapeError):
-        TrainingCurve(member="0", train_loss=(1.0,), validation_loss=(1.0, 2.0), best_epoch=0)
+        TrainingCurve(member="0", network="classes", train_loss=(1.0,), validation_loss=(1.0, 2.0), best_epoch=0)
     with pytest.raises(ShapeError):
-        TrainingCurve(member="0", train_loss=(1.0,), validation_loss=(1.0,), best_epoch=1)
+        TrainingCurve(member="0", network="classes", train_loss=(1.0,), validation_loss=(1.0,), best_epoch=1)

@@ -120,4 +120,4 @@ CLOSURE = (("rate", 0.0, 0.5), ("m4l", 0.02, 0.1), ("score", -0.03, 0.1), ("nsbi
 @pytest.fixture(scope="session")
 def training_curves():
     decay = np.exp(-np.arange(12) / 3)
-    return tuple(TrainingCurve(str(m), tuple(1 + decay), tuple(1.05 + m / 50 + decay), 8 + m) for m in range(3))
+    return tuple(TrainingCurve(str(m), "classes", tuple(1 + decay), tuple(1.05 + m / 50 + decay), 8 + m) for m in range(3))

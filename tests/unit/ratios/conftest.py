@@ -17,7 +17,9 @@ sys.modules["ratio_toy"] = ratio_toy
 _spec.loader.exec_module(ratio_toy)
 
 MORPHING = MorphingConfig(signal="S", interfering="SBI", background="B")
-CONFIG = RatioConfig(features=("x", "y"), hidden=(32, 32), epochs=25, batch_size=512, learning_rate=1e-2, patience=25, seed=3)
+CONFIG = RatioConfig(
+    features=("x", "y"), hidden=(32, 32), epochs=12, composition_epochs=25, batch_size=512, learning_rate=5e-3, patience=25, seed=3
+)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from toolkit.ratios.ensemble import out_of_bag_heads
 from toolkit.weights import assign_fold
 
 MORPHING = MorphingConfig(signal="S", interfering="SBI", background="B")
-QUICK = RatioConfig(features=("x", "y"), hidden=(8,), epochs=2, batch_size=256, seed=3)
+QUICK = RatioConfig(features=("x", "y"), hidden=(8,), epochs=2, composition_epochs=2, batch_size=256, seed=3)
 
 
 def test_log_ratios_approach_the_exact_ones(trained, fresh, exact):
@@ -107,12 +107,14 @@ def test_other_events_or_settings_train_again(pool, tmp_path, monkeypatch):
 
 
 def test_early_stopping_keeps_the_best_epoch(pool, tmp_path):
-    config = QUICK.model_copy(update={"epochs": 40, "patience": 2, "learning_rate": 0.1})
+    config = QUICK.model_copy(update={"epochs": 40, "composition_epochs": 40, "patience": 2, "learning_rate": 0.1})
     trained = train_mixture(pool, config=config, morphing=MORPHING, folder=tmp_path)
-    for history in trained.history:
+    networks = [history for member in trained.history for history in member]
+    assert {h.network for h in networks} == {"classes", "composition"}
+    for history in networks:
         assert history.best_epoch == int(np.argmin(history.validation))
         assert len(history.validation) == len(history.train) <= history.best_epoch + 1 + 2
-    assert any(len(h.train) < 40 for h in trained.history)
+    assert any(len(h.train) < 40 for h in networks)
 
 
 def test_progress_reaches_its_total_and_never_falls(pool, tmp_path):
@@ -120,7 +122,7 @@ def test_progress_reaches_its_total_and_never_falls(pool, tmp_path):
     train_mixture(pool, config=QUICK, morphing=MORPHING, folder=tmp_path, progress=lambda *c: calls.append(c))
     done = [c[1] for c in calls]
     assert done == sorted(done)
-    assert calls[-1] == ("training", 12.0, 12.0)
+    assert calls[-1] == ("training", 6.0, 6.0)
 
 
 def test_too_few_events_are_refused(tmp_path):

@@ -191,14 +191,14 @@ def test_written_in_one_step(results, suite, tmp_path):
 
 
 def test_plot_jobs_cover_everything(results, suite):
-    training = [TrainingCurve("0", (1.0, 0.9), (1.0, 0.95), 1)]
+    training = [TrainingCurve("0", "classes", (1.0, 0.9), (1.0, 0.95), 1)]
     jobs = plot_jobs(suite, results, judge(results), training, style=PlotStyle(), details=True)
     names = [job.name for job in jobs]
     assert len(set(names)) == len(names)
     assert {job.part for job in jobs} == {"results", "closure", "calibration", "reweighting", "observables", "yields", "training"}
     for name in ("scans", "closure", "calibration_ggF_S_ggF_B", "calibration_mu_0_mu_1", "reweighting_ggF_S", "reweighting_ggF_S_phi"):
         assert name in names
-    for name in ("reweighting_total_mu_1", "observable_m4l", "observable_phi", "yields", "effective_size", "training"):
+    for name in ("reweighting_total_mu_1", "observable_m4l", "observable_phi", "yields", "effective_size", "training_classes"):
         assert name in names
     shown = {job.name: job.draw().numbers for job in jobs if job.part in ("calibration", "observables")}
     assert shown["observable_phi"]["observable"] == "phi", "each job draws its own result"

@@ -35,9 +35,9 @@ def run(context: StageContext) -> None:
 def describe_training(trained: TrainedMixture) -> dict[str, object]:
     """Return what training.json says: names of inputs and outputs, the reference, losses per epoch of every member."""
     return {
-        "schema": 1,
+        "schema": 2,
         "features": list(trained.features),
         "numerators": list(trained.numerators),
         "reference": trained.reference,
-        "members": [asdict(history) for history in trained.history],
+        "members": [[asdict(history) for history in member] for member in trained.history],
     }
