@@ -49,8 +49,12 @@ class Particles:
             >>> kept.counts.tolist(), kept["pt"].tolist()
             ([1, 0, 1], [4.0, 7.0])
         """
-        counts = np.bincount(self.event[mask], minlength=len(self.counts))
-        return Particles(counts, {name: values[mask] for name, values in self.columns.items()})
+        if mask.all():
+            return self
+        kept = np.concatenate([[0], np.cumsum(mask)])
+        position = np.flatnonzero(mask)
+        counts = kept[self.first + self.counts] - kept[self.first]
+        return Particles(counts, {name: values[position] for name, values in self.columns.items()})
 
     def take(self, events: NDArray[np.int64]) -> Particles:
         """Keep the events at the given positions, (m,).
@@ -73,8 +77,12 @@ class Particles:
             >>> one.joined(two)["pt"].tolist()
             [9, 7, 5, 4]
         """
-        order = np.argsort(np.concatenate([self.event, other.event]), kind="stable")
-        columns = {name: np.concatenate([values, other.columns[name]])[order] for name, values in self.columns.items()}
+        mine = np.arange(len(self.event)) + np.repeat(other.first, self.counts)
+        theirs = np.arange(len(other.event)) + np.repeat(self.first + self.counts, other.counts)
+        columns = {}
+        for name, values in self.columns.items():
+            columns[name] = np.empty(len(mine) + len(theirs), dtype=np.result_type(values, other.columns[name]))
+            columns[name][mine], columns[name][theirs] = values, other.columns[name]
         return Particles(self.counts + other.counts, columns)
 
     def to_awkward(self, columns: dict[str, NDArray[Any]] | None = None) -> ak.Array:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +12,7 @@ from processors.particles import Particles
 from toolkit.artifacts.events import CHANNELS
 from toolkit.config import JetSelection, LeptonSelection, SelectionConfig
 from toolkit.errors import SchemaError
-from toolkit.kinematics import OBSERVABLES, cartesian_from_ptetaphim, compute_observables, pair_leptons
+from toolkit.kinematics import OBSERVABLES, best_quadruplets, cartesian_from_ptetaphim, compute_observables, leading_of_list
 
 WINDOWS = ("m_z1", "m_z2", "m4l")
 CUTS = ("all", "four leptons", "two pairs", "leading pt", *WINDOWS)
@@ -205,11 +204,9 @@ class _Paired:
 
 def _pair(leptons: Particles) -> _Paired:
     momenta = _cartesian(leptons)
-    components = {name: momenta[:, i] for i, name in enumerate(COMPONENTS)}
-    quadruplets = pair_leptons(leptons.to_awkward(components | {name: leptons[name] for name in ("charge", "flavour")}))
-    has = ~np.asarray(ak.is_none(quadruplets))
-    chosen = np.stack([np.asarray(quadruplets[role][has], dtype=np.int64) for role in ROLES], axis=1)
-    chosen += leptons.first[has, np.newaxis]
+    chosen = best_quadruplets(leptons.counts, momenta, charge=leptons["charge"], flavour=leptons["flavour"])
+    has = chosen[:, 0] >= 0
+    chosen = chosen[has]
     flavour = leptons["flavour"][chosen]
     channel = np.where(flavour[:, 0] != flavour[:, 2], 2, np.where(flavour[:, 0] == ELECTRON, 0, 1))
     return _Paired(has, momenta[chosen], channel.astype(np.int8))
@@ -226,14 +223,21 @@ def _observables(
     *,
     columns: dict[str, NDArray[np.float64]],
 ) -> dict[str, NDArray[np.float64]]:
-    momenta = None
-    if jets is not None:
-        cartesian = _cartesian(jets)
-        momenta = jets.to_awkward({name: cartesian[:, i] for i, name in enumerate(COMPONENTS)})
+    leading = None if jets is None else leading_of_list(jets.counts, _cartesian(jets))
     given = {"leptons"} if jets is None else {"leptons", "jets"}
     possible = [name for name in names if name in columns or OBSERVABLES[name].needs in given]
-    computed = compute_observables(*roles, jets=momenta, columns=columns, names=possible)
+    computed = compute_observables(*roles, jets=leading, columns=columns, names=possible)
     return {name: computed[name] if name in computed else np.full(len(roles[0]), np.nan) for name in names}
+
+
+def sum_weights(weight: NDArray[np.float64]) -> dict[str, float]:
+    """Count events, and sum their weights and squared weights.
+
+    Examples:
+        >>> sum_weights(np.array([2.0, -1.0]))
+        {'events': 2, 'sumw': 1.0, 'sumw2': 5.0}
+    """
+    return {"events": len(weight), "sumw": float(weight.sum()), "sumw2": float((weight**2).sum())}
 
 
 class _Flow:
@@ -244,5 +248,4 @@ class _Flow:
         self.cuts: Cutflow = {}
 
     def add(self, cut: str, index: NDArray[np.int64]) -> None:
-        w = self.weight[index]
-        self.cuts[cut] = {"events": len(w), "sumw": float(w.sum()), "sumw2": float((w**2).sum())}
+        self.cuts[cut] = sum_weights(self.weight[index])

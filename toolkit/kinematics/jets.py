@@ -10,7 +10,7 @@ import numpy as np
 
 from toolkit.errors import ShapeError
 from toolkit.kinematics.fourvectors import as_cartesian
-from toolkit.typing import FloatArray
+from toolkit.typing import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +57,28 @@ def leading_jets(jets: Any) -> LeadingJets:
     if not isinstance(jets, ak.Array) or jets.ndim != 2:
         got = str(jets.type) if isinstance(jets, ak.Array) else type(jets).__name__
         raise ShapeError(what="jets", got=got, expected="a jagged awkward array, one list of jets per event")
-    counts = np.asarray(ak.num(jets), dtype=np.int64)
-    momenta = as_cartesian(ak.flatten(jets))
-    event = np.repeat(np.arange(len(counts)), counts)
-    hardest_first = np.lexsort((-(momenta[:, 0] ** 2 + momenta[:, 1] ** 2), event))
+    return leading_of_list(np.asarray(ak.num(jets), dtype=np.int64), as_cartesian(ak.flatten(jets)))
+
+
+def leading_of_list(counts: IntArray, momenta: FloatArray) -> LeadingJets:
+    """Pick the two leading jets from jets in one flat list, event after event; see `leading_jets`.
+
+    Args:
+        counts: Jets of each event, shape (n,).
+        momenta: px, py, pz, E in GeV of all jets, shape (sum of counts, 4).
+
+    Examples:
+        >>> leading = leading_of_list(np.array([2, 0]), np.array([[30.0, 0, 0, 30], [0, 50, 0, 50]]))
+        >>> leading.j1[:, 3].tolist(), leading.j2[:, 3].tolist()
+        ([50.0, nan], [30.0, nan])
+    """
     first = np.cumsum(counts) - counts
-    padded = np.concatenate([momenta[hardest_first], np.full((1, 4), np.nan)])
+    square = momenta[:, 0] ** 2 + momenta[:, 1] ** 2
+    rising = square[1:] > square[:-1]
+    rising[first[(first > 0) & (first < len(square))] - 1] = False
+    if np.any(rising):
+        momenta = momenta[np.lexsort((-square, np.repeat(np.arange(len(counts)), counts)))]
+    padded = np.concatenate([momenta, np.full((1, 4), np.nan)])
     missing = len(momenta)
     j1, j2 = (padded[np.where(counts > k, first + k, missing)] for k in (0, 1))
     return LeadingJets(counts.astype(np.float64), j1, j2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import awkward as ak
@@ -9,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import SchemaError, ShapeError
-from toolkit.kinematics.fourvectors import as_cartesian
+from toolkit.kinematics.fourvectors import as_cartesian, mass_of, transverse_momentum
 from toolkit.typing import FloatArray, IntArray
 from toolkit.units import M_Z
 
 ROLES = ("a1", "b1", "a2", "b2")
 """Negative and positive lepton of Z1, then of Z2."""
 
-_BLOCK = 32768
+_BLOCK = 8192
 
 
 def pair_leptons(leptons: Any, *, m_z: float = M_Z) -> Any:
@@ -56,8 +57,32 @@ def pair_leptons(leptons: Any, *, m_z: float = M_Z) -> Any:
         got = str(leptons.type) if isinstance(leptons, ak.Array) else type(leptons).__name__
         raise ShapeError(what="leptons", got=got, expected="a jagged awkward array, one list of leptons per event")
     flat = ak.flatten(leptons)
-    momenta, (charge, flavour) = as_cartesian(flat), _charge_and_flavour(flat)
+    charge, flavour = _charge_and_flavour(flat)
     counts = np.asarray(ak.num(leptons), dtype=np.int64)
+    chosen = best_quadruplets(counts, as_cartesian(flat), charge=charge, flavour=flavour, m_z=m_z)
+    found = chosen[:, 0] >= 0
+    records = ak.zip(dict(zip(ROLES, (chosen - (np.cumsum(counts) - counts)[:, np.newaxis]).T, strict=True)))
+    return ak.mask(records, found)
+
+
+def best_quadruplets(counts: IntArray, momenta: FloatArray, *, charge: NDArray[Any], flavour: NDArray[Any], m_z: float = M_Z) -> IntArray:
+    """Choose the best quadruplet of each event from leptons in one flat list, event after event; see `pair_leptons` for the rule.
+
+    Args:
+        counts: Leptons of each event, shape (n,).
+        momenta: px, py, pz, E in GeV of all leptons, shape (sum of counts, 4).
+        charge: Their charges.
+        flavour: Any number per flavour.
+        m_z: Mass in GeV that Z1 is compared with.
+
+    Returns:
+        Positions in the flat list of a1, b1, a2, b2, shape (n, 4); all -1 where there is no candidate.
+
+    Examples:
+        >>> momenta = np.array([[40.0, 0, 0, 40], [0, 40, 0, 40], [-40, 0, 9, 41], [0, -40, 0, 40]])
+        >>> best_quadruplets(np.array([4]), momenta, charge=np.array([-1, 1, 1, -1]), flavour=np.full(4, 13)).tolist()
+        [[0, 2, 3, 1]]
+    """
     first = np.cumsum(counts) - counts
     chosen = np.full((len(counts), 4), -1, dtype=np.int64)
     for n_leptons in np.unique(counts[counts >= 4]):
@@ -65,9 +90,9 @@ def pair_leptons(leptons: Any, *, m_z: float = M_Z) -> Any:
         for start in range(0, len(events), _BLOCK):
             block = events[start : start + _BLOCK]
             index = first[block, np.newaxis] + np.arange(n_leptons)
-            chosen[block] = best_quadruplet(momenta[index], charge[index], flavour[index], m_z=m_z)
-    records = ak.zip(dict(zip(ROLES, chosen.T, strict=True)))
-    return ak.mask(records, chosen[:, 0] >= 0)
+            best = best_quadruplet(momenta[index], charge[index], flavour[index], m_z=m_z)
+            chosen[block] = np.where(best >= 0, best + first[block, np.newaxis], -1)
+    return chosen
 
 
 def take_quadruplet(leptons: Any, quadruplets: Any) -> Any:
@@ -102,23 +127,47 @@ def best_quadruplet(
     Returns:
         Positions of a1, b1, a2, b2, shape (n, 4); all -1 where there is no candidate.
     """
-    i, j = np.triu_indices(momenta.shape[1], k=1)
-    pair = momenta[:, i] + momenta[:, j]
-    mass = np.sqrt(np.maximum(pair[..., 3] ** 2 - np.sum(pair[..., :3] ** 2, axis=-1), 0.0))
-    pt = np.sqrt(momenta[..., 0] ** 2 + momenta[..., 1] ** 2)
-    valid = (charge[:, i] == -charge[:, j]) & (charge[:, i] != 0) & (flavour[:, i] == flavour[:, j]) & np.isfinite(mass)
-    disjoint = (i[:, None] != i) & (i[:, None] != j) & (j[:, None] != i) & (j[:, None] != j)
-    rows = np.arange(len(momenta))
-    z1 = np.argmin(np.where(valid, np.abs(mass - m_z), np.inf), axis=1)
-    partner = valid & disjoint[z1]
-    z2 = np.argmax(np.where(partner, pt[:, i] + pt[:, j], -np.inf), axis=1)
+    p = np.ascontiguousarray(momenta.transpose(2, 1, 0))
+    charge, flavour = np.ascontiguousarray(charge.T), np.ascontiguousarray(flavour.T)
+    pairs = np.array(list(combinations(range(len(charge)), 2)))
+    valid = np.empty((len(pairs), len(momenta)), dtype=bool)
+    nearest, z1 = np.full(len(momenta), np.inf), np.zeros(len(momenta), dtype=np.int64)
+    for k, (i, j) in enumerate(pairs):
+        mass = mass_of(p[:, i] + p[:, j])
+        valid[k] = (charge[i] == -charge[j]) & (charge[i] != 0) & (flavour[i] == flavour[j]) & np.isfinite(mass)
+        distance = np.abs(mass - m_z)
+        better = valid[k] & (distance < nearest)
+        np.copyto(nearest, distance, where=better)
+        np.copyto(z1, k, where=better)
+    z2 = _hardest_partner(pairs, valid, z1, pt=transverse_momentum(p))
     chosen = np.empty((len(momenta), 4), dtype=np.int64)
+    rows = np.arange(len(momenta))
     for column, z in ((0, z1), (2, z2)):
-        negative_first = charge[rows, i[z]] < 0
-        chosen[:, column] = np.where(negative_first, i[z], j[z])
-        chosen[:, column + 1] = np.where(negative_first, j[z], i[z])
-    chosen[~(valid[rows, z1] & partner[rows, z2])] = -1
+        i, j = pairs[z].T
+        negative_first = charge[i, rows] < 0
+        chosen[:, column] = np.where(negative_first, i, j)
+        chosen[:, column + 1] = np.where(negative_first, j, i)
+    chosen[z2 < 0] = -1
     return chosen
+
+
+def _hardest_partner(pairs: IntArray, valid: NDArray[np.bool_], z1: IntArray, *, pt: FloatArray) -> IntArray:
+    """Return the valid pair with the largest scalar sum of pt among those that share no lepton with Z1, (n,); -1 without any.
+
+    Args:
+        pairs: Leptons of each pair, (n_pairs, 2).
+        valid: Which pairs are candidates, (n_pairs, n).
+        z1: The pair that is Z1, (n,).
+        pt: Transverse momenta, (n_leptons, n).
+    """
+    disjoint = np.all(pairs[:, np.newaxis, :, np.newaxis] != pairs[np.newaxis, :, np.newaxis, :], axis=(2, 3))
+    hardest, z2 = np.full(len(z1), -np.inf), np.full(len(z1), -1)
+    for k, (i, j) in enumerate(pairs):
+        scalar_sum = pt[i] + pt[j]
+        better = valid[k] & disjoint[k][z1] & (scalar_sum > hardest)
+        np.copyto(hardest, scalar_sum, where=better)
+        np.copyto(z2, k, where=better)
+    return z2
 
 
 def _charge_and_flavour(leptons: Any) -> tuple[IntArray, IntArray]:
