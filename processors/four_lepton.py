@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,24 @@ from processors.histograms import OWN, book, fill
 from processors.inputs import SampleInputs, inspect_inputs
 from processors.observables import read_columns, written_observables
 from processors.plan import chunk_key, sample_keys
+from processors.regions import Regions
 from processors.rootfile import reading
-from processors.selection import select
-from toolkit.artifacts.events import ChunkInfo, write_chunk
+from processors.selection import Cutflow, select, sum_weights
+from processors.systematics import object_variations
+from processors.variations import combined_members, read_ratios
+from toolkit.artifacts.events import NOMINAL, ChunkInfo, EventTable, chunk_table, read_info, write_chunk
+from toolkit.artifacts.events import read_ratios as read_chunk_ratios
 from toolkit.config import Config
 from toolkit.errors import PhysicsDomainError, SchemaError
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Positions of the selected events in the chunk, cut flow, and first and last cut under each weight variation."""
+
+    index: NDArray[np.int64]
+    cutflow: Cutflow
+    varied: dict[str, Cutflow]
 
 
 class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coffea is untyped
@@ -40,6 +53,7 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
         self.inputs = {s.config.name: s for s in (inspect_inputs(config) if inputs is None else inputs)}
         self.events_folder = None if events_folder is None else Path(events_folder)
         self.observables = written_observables(config)
+        self.regions = Regions(config, observables=self.observables)
         self.keys = sample_keys(config, tuple(self.inputs.values()))
 
     def process(self, events: ak.Array) -> dict[str, Any]:
@@ -49,7 +63,8 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
             events: What coffea's BaseSchema gives, with the chunk's metadata.
 
         Returns:
-            ``{sample: {"entries": int, "selected": int, "cutflow": {cut: {"events", "sumw", "sumw2"}}, "histograms": {name: Hist}}}``.
+            ``{sample: {"entries": int, "selected": int, "cutflow": sums, "regions": sums, "histograms": {name: Hist}, "variations":
+            {variation: the same without entries and variations}}}``, sums being ``{cut or region: {"events", "sumw", "sumw2"}}``.
 
         Raises:
             InputFileError: The entries cannot be read, or the event table cannot be written.
@@ -61,32 +76,16 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
         with reading(chunk["filename"], chunk["entrystart"], chunk["entrystop"]):
             record = reader_for(sample.config).read(events, sample.config)
             record = replace(record, columns=record.columns | read_columns(events, self.config.columns))
+            ratios = read_ratios(events, record, self.config, sample.config)
         _check_weights(record, sample, chunk["filename"], chunk["entrystart"])
-        scaled = record.gen_weight * sample.scale(self.config.luminosity_ifb)
-        selected = select(record, scaled, self.config.selection, observables=self.observables)
-        weight = scaled[selected.index]
-        benchmark_weights = weight[:, None] * record.benchmark_ratios[selected.index]
-        if self.events_folder is not None:
-            info = self._info(sample, chunk, selected.cutflow)
-            identity = {name: values[selected.index] for name, values in record.identity.items()}
-            identity["entry"] = selected.index + chunk["entrystart"]
-            identity["file_index"] = np.full(len(weight), info.file_index)
-            identity["channel"] = selected.channel
-            write_chunk(
-                self.events_folder,
-                info=info,
-                identity=identity,
-                observables=selected.observables,
-                weight=weight,
-                benchmark_weights=benchmark_weights,
-            )
+        varied = {}
+        for shift in object_variations(self.config, sample.config):
+            table, sums = self._table(sample, chunk, shift.apply(record), variation=shift.name, ratios={})
+            varied[shift.name] = self._contents(sample, table, sums.cutflow)
+        table, sums = self._table(sample, chunk, record, variation=NOMINAL, ratios=ratios)
+        chosen = {name: ratio[sums.index] for name, ratio in ratios.items()}
         return self.accumulate(
-            sample,
-            entries=len(record),
-            cutflow=selected.cutflow,
-            observables=selected.observables,
-            weight=weight,
-            benchmark_weights=benchmark_weights,
+            sample, entries=len(record), table=table, cutflow=sums.cutflow, ratios=chosen, varied_sums=sums.varied, variations=varied
         )
 
     def accumulate(
@@ -94,16 +93,107 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
         sample: SampleInputs,
         *,
         entries: int,
-        cutflow: Mapping[str, Mapping[str, float]],
-        observables: Mapping[str, NDArray[np.float64]],
-        weight: NDArray[np.float64],
-        benchmark_weights: NDArray[np.float64],
+        table: EventTable,
+        cutflow: Cutflow,
+        ratios: Mapping[str, NDArray[np.float64]],
+        varied_sums: Mapping[str, Cutflow],
+        variations: Mapping[str, Any],
     ) -> dict[str, Any]:
-        """Return what `process` accumulates for selected events; also used for the chunks of an earlier run."""
-        histograms = book(self.config, self.observables, (OWN, *sample.config.benchmarks))
-        fill(histograms, observables, weight, benchmark_weights)
-        content = {"entries": entries, "selected": len(weight), "cutflow": cutflow, "histograms": histograms}
+        """Return what `process` accumulates for a chunk; also used for the chunks of an earlier run.
+
+        Args:
+            sample: The sample.
+            entries: Entries of the ntuple.
+            table: Selected events, nominal.
+            cutflow: Their cut flow.
+            ratios: Varied over nominal weight of the selected events, by name of the weight variation.
+            varied_sums: First and last cut under each weight variation.
+            variations: Counts and histograms of each variation of objects.
+        """
+        members = {name for _, names in combined_members(self.config, sample.config).values() for name in names}
+        weighted = {}
+        for name, ratio in ratios.items():
+            changed = replace(table, weight=table.weight * ratio, benchmark_weights=table.benchmark_weights * ratio[:, np.newaxis])
+            weighted[name] = self._contents(sample, changed, varied_sums[name], monitor=name not in members)
+        content = {"entries": entries, **self._contents(sample, table, cutflow), "variations": {**variations, **weighted}}
         return {sample.config.name: content}
+
+    def reload(self, folder: Path, paths: Sequence[str]) -> dict[str, Any]:
+        """Return what `process` accumulated for a chunk of an earlier run.
+
+        Args:
+            folder: The ``events`` folder.
+            paths: The event tables of the chunk, the nominal one first.
+        """
+        info, *others = (read_info(folder / path) for path in paths)
+        sample = self.inputs[info.sample]
+        varied = {o.variation: self._contents(sample, chunk_table(folder / o.relative_path), o.cutflow) for o in others}
+        return self.accumulate(
+            sample,
+            entries=info.stop - info.start,
+            table=chunk_table(folder / info.relative_path),
+            cutflow=info.cutflow,
+            ratios=read_chunk_ratios(folder / info.relative_path),
+            varied_sums=info.varied_sums,
+            variations=varied,
+        )
+
+    def _table(
+        self,
+        sample: SampleInputs,
+        chunk: Mapping[str, Any],
+        record: EventRecord,
+        *,
+        variation: str,
+        ratios: Mapping[str, NDArray[np.float64]],
+    ) -> tuple[EventTable, _Sums]:
+        """Select the events of one variation, and write their table."""
+        scaled = record.gen_weight * sample.scale(self.config.luminosity_ifb)
+        selected = select(record, scaled, self.config.selection, observables=self.observables)
+        index, weight = selected.index, scaled[selected.index]
+        scores, regions = self.regions.evaluate(selected.observables)
+        table = EventTable(
+            sample=sample.config.name,
+            event_id=record.identity["event"][index],
+            observables={**selected.observables, **scores},
+            weight=weight,
+            benchmarks=sample.config.benchmarks,
+            benchmark_weights=weight[:, np.newaxis] * record.benchmark_ratios[index],
+            channel=selected.channel,
+            regions=regions,
+            variation=variation,
+        )
+        sums = {name: _first_and_last(scaled * ratio, index, selected.cutflow) for name, ratio in ratios.items()}
+        if self.events_folder is not None:
+            info = replace(
+                self._info(sample, chunk, selected.cutflow),
+                variation=variation,
+                weight_variations=tuple(ratios),
+                regions=tuple(regions),
+                varied_sums=sums,
+            )
+            identity = {name: values[index] for name, values in record.identity.items()}
+            identity["entry"] = index + chunk["entrystart"]
+            identity["file_index"] = np.full(len(weight), info.file_index)
+            identity["channel"] = selected.channel
+            write_chunk(
+                self.events_folder,
+                info=info,
+                identity=identity,
+                observables=table.observables,
+                weight=weight,
+                benchmark_weights=table.benchmark_weights,
+                ratios={name: ratio[index] for name, ratio in ratios.items()},
+                regions=regions,
+            )
+        return table, _Sums(index, selected.cutflow, sums)
+
+    def _contents(self, sample: SampleInputs, table: EventTable, cutflow: Cutflow, *, monitor: bool = True) -> dict[str, Any]:
+        """Return the counts and histograms of one table; without monitoring only the baseline histograms."""
+        histograms = book(self.config, self.observables if monitor else (), (OWN, *sample.config.benchmarks))
+        fill(histograms, table.observables, table.weight, table.benchmark_weights)
+        regions = {name: sum_weights(table.weight[inside]) for name, inside in table.regions.items()}
+        return {"selected": len(table), "cutflow": cutflow, "regions": regions, "histograms": histograms}
 
     def postprocess(self, accumulator: Any) -> Any:
         """Return the merged accumulator as it is."""
@@ -140,6 +230,12 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
             stop=chunk["entrystop"],
             cutflow=cutflow,
         )
+
+
+def _first_and_last(weight: NDArray[np.float64], index: NDArray[np.int64], cutflow: Cutflow) -> Cutflow:
+    """Sum varied weights before and after all cuts."""
+    first, *_, last = cutflow
+    return {first: sum_weights(weight), last: sum_weights(weight[index])}
 
 
 def _check_weights(record: EventRecord, sample: SampleInputs, path: str, start: int) -> None:

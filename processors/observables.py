@@ -8,6 +8,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from processors.regions import region_observables
 from processors.rootfile import nearest
 from toolkit.config import ColumnConfig, Config
 from toolkit.errors import SchemaError, ShapeError
@@ -32,12 +33,13 @@ def known_observables(config: Config) -> Mapping[str, Observable]:
 
 
 def wanted_observables(config: Config) -> tuple[str, ...]:
-    """Return the observables that the config names one by one: tables, network features, histogram baselines; once each.
+    """Return the observables that the config names one by one: tables, features, histogram baselines, regions; once each.
 
     Every sample must be able to give these; an observable that only belongs to a named group may be missing in a sample.
     """
     tables = [name for name in config.observables if name not in GROUPS]
     named = [*tables, *config.ratios.features, *(h.observable for h in config.histograms.values()), *config.columns]
+    named += region_observables(config)
     return tuple(dict.fromkeys(named))
 
 
@@ -45,7 +47,7 @@ def written_observables(config: Config) -> tuple[str, ...]:
     """Return the observables that go into the event tables, in the order of the registry.
 
     They are the names and groups under `observables` (empty: the group `standard`), the network features, those with
-    histogram baselines, and the columns of the config.
+    histogram baselines, those of regions and scores, and the columns of the config.
 
     Raises:
         SchemaError: The config names an observable that does not exist, or a column that it does not describe.

@@ -9,13 +9,23 @@ from pathlib import Path
 
 from processors.inputs import FileInput, SampleInputs
 from processors.observables import written_observables
+from processors.systematics import object_variations
 from toolkit import __version__
-from toolkit.artifacts.events import SCHEMA, read_info
-from toolkit.artifacts.hashing import code_hash, stage_key
+from toolkit.artifacts.events import NOMINAL, SCHEMA, chunk_path, read_info
+from toolkit.artifacts.hashing import code_hash, file_sha256, stage_key
 from toolkit.config import Config
 from toolkit.errors import SchemaError, ToolkitError
+from toolkit.typing import JsonObject
 
-CODE = ("processors", "toolkit.artifacts.events", "toolkit.kinematics", "toolkit.units")
+CODE = (
+    "processors",
+    "toolkit.artifacts.events",
+    "toolkit.expressions",
+    "toolkit.kinematics",
+    "toolkit.units",
+    "toolkit.weights.splits",
+)
+SCORE_CODE = ("toolkit.artifacts.onnx_metadata", "toolkit.likelihood.onnx_ratio")
 
 
 @dataclass(frozen=True)
@@ -28,19 +38,24 @@ class Chunk:
     start: int
     stop: int
     key: str
+    variations: tuple[str, ...] = ()
+    """Variations of objects, each of which has a table of its own."""
 
     @property
     def relative_path(self) -> str:
-        """Path of the chunk's event table below the ``events`` folder."""
-        return f"{self.sample}/{self.file_index:04d}_{self.start:010d}.parquet"
+        """Path of the chunk's nominal event table below the ``events`` folder."""
+        return chunk_path(self.sample, self.file_index, self.start)
+
+    @property
+    def relative_paths(self) -> tuple[str, ...]:
+        """Paths of all event tables of the chunk below the ``events`` folder, the nominal one first."""
+        return tuple(chunk_path(self.sample, self.file_index, self.start, variation=v) for v in (NOMINAL, *self.variations))
 
     def is_done(self, events_folder: Path) -> bool:
-        """Return whether a complete event table with this key exists."""
-        path = events_folder / self.relative_path
-        if not path.is_file():
-            return False
+        """Return whether complete event tables with this key exist."""
+        paths = [events_folder / path for path in self.relative_paths]
         try:
-            return read_info(path).key == self.key
+            return all(path.is_file() and read_info(path).key == self.key for path in paths)
         except ToolkitError:
             return False
 
@@ -59,10 +74,11 @@ def plan_chunks(config: Config, inputs: Sequence[SampleInputs], *, chunksize: in
     keys = sample_keys(config, inputs)
     chunks = []
     for sample in inputs:
+        varied = tuple(v.name for v in object_variations(config, sample.config))
         for index, file in enumerate(sample.files):
             for start, stop in entry_ranges(file.entries, chunksize):
                 key = chunk_key(keys[sample.config.name], file, start, stop)
-                chunks.append(Chunk(sample.config.name, file, index, start, stop, key))
+                chunks.append(Chunk(sample.config.name, file, index, start, stop, key, varied))
     return chunks
 
 
@@ -83,7 +99,7 @@ def entry_ranges(entries: int, chunksize: int) -> list[tuple[int, int]]:
 
 def sample_keys(config: Config, inputs: Sequence[SampleInputs]) -> dict[str, str]:
     """Hash, per sample, what its event tables depend on: its section without the paths, selection, luminosity, normalisation, code."""
-    code = code_hash(*CODE)
+    code = code_hash(*CODE, *(SCORE_CODE if config.scores else ()))
     common = {
         "code": code,
         "schema": SCHEMA,
@@ -92,12 +108,28 @@ def sample_keys(config: Config, inputs: Sequence[SampleInputs]) -> dict[str, str
         "observables": written_observables(config),
         "columns": {name: column.model_dump(mode="json") for name, column in config.columns.items()},
         "luminosity_ifb": config.luminosity_ifb,
+        "variations": variation_section(config),
     }
     keys = {}
     for sample in inputs:
         section = sample.config.model_dump(mode="json", exclude={"files"})
         keys[sample.config.name] = stage_key({**common, "sample": section, "xsec_pb": sample.xsec_pb, "sumw": sample.sumw})
     return keys
+
+
+def variation_section(config: Config) -> JsonObject:
+    """Return the config of systematics, scores and regions with the content of the files that they name, not their paths.
+
+    Raises:
+        InputFileError: A file cannot be read.
+    """
+    document = config.model_dump(mode="json", include={"systematics", "scores", "regions"})
+    for shift in document["systematics"]["objects"].values():
+        if shift["file"] is not None:
+            del shift["file"]["path"]
+    for score in document["scores"].values():
+        del score["model"]
+    return {**document, "files": {key: file_sha256(path) for key, path in config.external_files.items()}}
 
 
 def chunk_key(sample_key: str, file: FileInput, start: int, stop: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,10 +21,12 @@ from processors.executors import LocalExecutor
 from processors.four_lepton import FourLeptonProcessor
 from processors.histograms import write_histograms
 from processors.inputs import SampleInputs, inspect_inputs
+from processors.ntuples import write_ntuples
 from processors.plan import Chunk, plan_chunks
 from processors.selection import Cutflow
+from processors.summary import add_combinations, cutflow_document, histogram_files
 from toolkit.artifacts.atomic import make_folder, write_json
-from toolkit.artifacts.events import ChunkInfo, chunk_table, read_info, write_index
+from toolkit.artifacts.events import NOMINAL, ChunkInfo, read_info, write_index
 from toolkit.config import Config
 from toolkit.errors import ArtifactMismatchError, PhysicsDomainError, SchemaError
 from toolkit.typing import Progress, silent_progress
@@ -45,6 +47,8 @@ class ProcessingResult:
         chunks: Number of chunks.
         reused: How many of them an earlier run had written.
         seconds: Wall time.
+        regions: Per sample the same sums in each region, if the config has regions.
+        variations: Per sample and variation, `cutflow` and `regions` under it, if the config has systematics.
     """
 
     out: Path
@@ -54,11 +58,17 @@ class ProcessingResult:
     chunks: int
     reused: int
     seconds: float
+    regions: dict[str, Cutflow] = field(default_factory=dict)
+    variations: dict[str, dict[str, dict[str, Cutflow]]] = field(default_factory=dict)
 
     @property
     def yields(self) -> dict[str, float]:
         """Expected events per sample at the luminosity, after all cuts, under the sample's own hypothesis."""
         return {sample: list(cuts.values())[-1]["sumw"] for sample, cuts in self.cutflow.items()}
+
+    def varied_yields(self, sample: str) -> dict[str, float]:
+        """Expected events of a sample after all cuts under each of its variations."""
+        return {name: list(v["cutflow"].values())[-1]["sumw"] for name, v in self.variations.get(sample, {}).items()}
 
 
 def run(
@@ -101,7 +111,7 @@ def run(
     todo = [chunk for chunk in chunks if chunk.relative_path not in finished]
     instance = FourLeptonProcessor(config, inputs=inputs, events_folder=events_folder)
     tracker = _Tracker(progress, chunks, done)
-    merged = accumulate([_reload(instance, events_folder / chunk.relative_path) for chunk in done])
+    merged = accumulate([instance.reload(events_folder, chunk.relative_paths) for chunk in done])
     if todo:
         merged = accumulate([_process(instance, todo, _executor(executor, workers, tracker))], merged)
     tracker.finish()
@@ -110,15 +120,36 @@ def run(
     for sample in inputs:
         _check_selected(sample, merged[sample.config.name])
         _check_unique(events_folder, sample.config.name, infos)
-    histograms = make_folder(out / "histograms")
-    for name, content in merged.items():
-        write_histograms(histograms, name, content["histograms"])
-    cutflow = {sample.config.name: merged[sample.config.name]["cutflow"] for sample in inputs}
-    write_json(out / "cutflow.json", {"schema": 1, "luminosity_ifb": config.luminosity_ifb, "samples": cutflow})
+    variations = {s.config.name: add_combinations(config, s.config, merged[s.config.name]) for s in inputs}
+    _write_histograms(out / "histograms", merged, variations)
+    document = cutflow_document(config, merged, variations)
+    write_json(out / "cutflow.json", document)
     _remove_stale(events_folder, chunks)
     write_index(events_folder, infos, rows=rows)
-    selected = {sample.config.name: merged[sample.config.name]["selected"] for sample in inputs}
-    return ProcessingResult(out, inputs, selected, cutflow, len(chunks), len(done), time.perf_counter() - began)
+    if config.outputs.root != "none":
+        write_ntuples(out / "ntuples", events_folder, infos, form=config.outputs.root)
+    return ProcessingResult(
+        out=out,
+        inputs=inputs,
+        selected={sample.config.name: merged[sample.config.name]["selected"] for sample in inputs},
+        cutflow=document["samples"],
+        chunks=len(chunks),
+        reused=len(done),
+        seconds=time.perf_counter() - began,
+        regions=document.get("regions", {}),
+        variations=document.get("variations", {}),
+    )
+
+
+def _write_histograms(folder: Path, merged: Mapping[str, Any], variations: Mapping[str, Mapping[str, Any]]) -> None:
+    make_folder(folder)
+    written = set()
+    for sample, content in merged.items():
+        for name, histograms in histogram_files(sample, content, variations[sample]).items():
+            written.add(write_histograms(folder, name, histograms))
+    for path in folder.glob("*@*.json"):
+        if path not in written:
+            path.unlink()
 
 
 class _Tracker:
@@ -171,20 +202,6 @@ def _process(instance: FourLeptonProcessor, chunks: Sequence[Chunk], executor: E
     return output["out"]
 
 
-def _reload(instance: FourLeptonProcessor, path: Path) -> Any:
-    """Return the accumulator of a chunk that an earlier run wrote."""
-    info = read_info(path)
-    table = chunk_table(path)
-    return instance.accumulate(
-        instance.inputs[info.sample],
-        entries=info.stop - info.start,
-        cutflow=info.cutflow,
-        observables=table.observables,
-        weight=table.weight,
-        benchmark_weights=table.benchmark_weights,
-    )
-
-
 def _check_complete(merged: Mapping[str, Any], inputs: Sequence[SampleInputs]) -> None:
     for sample in inputs:
         got = merged.get(sample.config.name, {}).get("entries", 0)
@@ -214,22 +231,23 @@ def _check_selected(sample: SampleInputs, content: Mapping[str, Any]) -> None:
 def _verify(events_folder: Path, chunks: Sequence[Chunk]) -> tuple[list[ChunkInfo], dict[str, int]]:
     infos, rows = [], {}
     for chunk in chunks:
-        info = read_info(events_folder / chunk.relative_path)
-        if info.key != chunk.key:
-            raise ArtifactMismatchError(
-                f"event table {events_folder / chunk.relative_path}",
-                got=f"key {info.key}",
-                expected=f"key {chunk.key}",
-                remedy="another process writes to the same folder; give each run its own --out",
-            )
-        infos.append(info)
-        rows[chunk.relative_path] = pq.read_metadata(events_folder / chunk.relative_path).num_rows
+        for relative_path in chunk.relative_paths:
+            info = read_info(events_folder / relative_path)
+            if info.key != chunk.key:
+                raise ArtifactMismatchError(
+                    f"event table {events_folder / relative_path}",
+                    got=f"key {info.key}",
+                    expected=f"key {chunk.key}",
+                    remedy="another process writes to the same folder; give each run its own --out",
+                )
+            infos.append(info)
+            rows[relative_path] = pq.read_metadata(events_folder / relative_path).num_rows
     return infos, rows
 
 
 def _check_unique(events_folder: Path, sample: str, infos: Sequence[ChunkInfo]) -> None:
     columns = ["run", "luminosityBlock", "event", "file_index", "entry"]
-    mine = [info for info in infos if info.sample == sample]
+    mine = [info for info in infos if info.sample == sample and info.variation == NOMINAL]
     table = pa.concat_tables([pq.read_table(events_folder / info.relative_path, columns=columns) for info in mine])
     column = {name: table.column(name).to_numpy() for name in columns}
     order = np.lexsort((column["event"], column["luminosityBlock"], column["run"]))
@@ -251,8 +269,11 @@ def _check_unique(events_folder: Path, sample: str, infos: Sequence[ChunkInfo]) 
 
 def _remove_stale(events_folder: Path, chunks: Sequence[Chunk]) -> None:
     """Remove event tables of an earlier chunking or file list, so that the folder holds what the index says."""
-    planned = {events_folder / chunk.relative_path for chunk in chunks}
+    planned = {events_folder / path for chunk in chunks for path in chunk.relative_paths}
     for sample in {chunk.sample for chunk in chunks}:
-        for path in (events_folder / sample).glob("[0-9]*_[0-9]*.parquet"):
-            if path not in planned:
-                path.unlink()
+        for folder in (events_folder / sample, *events_folder.glob(f"{sample}@*")):
+            for path in folder.glob("[0-9]*_[0-9]*.parquet"):
+                if path not in planned:
+                    path.unlink()
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()

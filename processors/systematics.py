@@ -18,7 +18,7 @@ from scipy.special import ndtri
 
 from processors.dialects.record import EventRecord
 from processors.particles import Particles
-from toolkit.config import Config, CorrectionFile, ObjectShift, ShiftBins
+from toolkit.config import Config, CorrectionFile, ObjectShift, SampleConfig, ShiftBins
 from toolkit.errors import InputFileError, MissingExtraError, PhysicsDomainError, SchemaError
 from toolkit.typing import FloatArray
 from toolkit.weights.splits import hash_uniform
@@ -115,12 +115,14 @@ class ShiftedObjects:
         self.__dict__.update(state)
 
 
-def object_variations(config: Config, sample: str) -> tuple[ShiftedObjects, ...]:
-    """Return the object variations of a sample, in the order of the config."""
+def object_variations(config: Config, sample: SampleConfig) -> tuple[ShiftedObjects, ...]:
+    """Return the object variations of a sample, in the order of the config; recorded data have none."""
+    if sample.kind == "data":
+        return ()
     return tuple(
         ShiftedObjects(f"{name}_{direction}", name, shift, direction)
         for name, shift in config.systematics.objects.items()
-        if not shift.samples or sample in shift.samples
+        if not shift.samples or sample.name in shift.samples
         for direction in shift.directions
     )
 

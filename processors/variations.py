@@ -17,28 +17,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.dialects.record import EventRecord
-from toolkit.config import Config, WeightColumns, WeightMembers, WeightPair, WeightVariation
+from toolkit.config import Config, SampleConfig, WeightColumns, WeightMembers, WeightPair, WeightVariation
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 from toolkit.typing import FloatArray
 
 
-def weight_variations(config: Config, sample: str) -> dict[str, WeightVariation]:
-    """Return the weight systematics of a sample by name, in the order of the config."""
-    return {name: v for name, v in config.systematics.weights.items() if not v.samples or sample in v.samples}
+def weight_variations(config: Config, sample: SampleConfig) -> dict[str, WeightVariation]:
+    """Return the weight systematics of a sample by name, in the order of the config; recorded data have none."""
+    if sample.kind == "data":
+        return {}
+    return {name: v for name, v in config.systematics.weights.items() if not v.samples or sample.name in v.samples}
 
 
-def weight_names(config: Config, sample: str) -> tuple[str, ...]:
+def weight_names(config: Config, sample: SampleConfig) -> tuple[str, ...]:
     """Return the names of the weight columns of a sample: NAME_up and NAME_down, for members NAME_<index>."""
     return tuple(name for key, v in weight_variations(config, sample).items() for name in _columns(key, v))
 
 
-def combined_members(config: Config, sample: str) -> dict[str, tuple[WeightMembers, tuple[str, ...]]]:
+def combined_members(config: Config, sample: SampleConfig) -> dict[str, tuple[WeightMembers, tuple[str, ...]]]:
     """Return the sets of members of a sample: section of the config and names of the weight columns, by name."""
     chosen = weight_variations(config, sample)
     return {name: (v, _columns(name, v)) for name, v in chosen.items() if isinstance(v, WeightMembers)}
 
 
-def weight_branches(config: Config, sample: str) -> tuple[str, ...]:
+def weight_branches(config: Config, sample: SampleConfig) -> tuple[str, ...]:
     """Return the branches or named vectors that the weight variations of a sample need, once each."""
     found: dict[str, None] = {}
     for v in weight_variations(config, sample).values():
@@ -47,14 +49,14 @@ def weight_branches(config: Config, sample: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def read_ratios(events: Any, record: EventRecord, config: Config, sample: str) -> dict[str, FloatArray]:
+def read_ratios(events: Any, record: EventRecord, config: Config, sample: SampleConfig) -> dict[str, FloatArray]:
     """Read the ratios of varied to nominal weight of a chunk.
 
     Args:
         events: Entries of the chunk, with a field per branch.
         record: The same events in the internal form; its named weight vectors go before branches of the same name.
         config: The analysis.
-        sample: Name of the sample.
+        sample: Its section of the config.
 
     Returns:
         Ratios by the names of `weight_names`, each (n,) float64.
@@ -72,13 +74,13 @@ def read_ratios(events: Any, record: EventRecord, config: Config, sample: str) -
         else:
             matrix = _matrix(events, record, v.vector)
             wanted = (v.up, v.down) if isinstance(v, WeightPair) else v.members
-            _check_length(matrix, (*wanted, *(() if v.reference is None else (v.reference,))), v.vector, sample)
+            _check_length(matrix, (*wanted, *(() if v.reference is None else (v.reference,))), v.vector, sample.name)
             found = [matrix[:, i] for i in wanted]
             reference = None if v.reference is None else matrix[:, v.reference]
         for name, values in zip(_columns(key, v), found, strict=True):
             with np.errstate(all="ignore"):
                 ratios[name] = values.copy() if reference is None else values / reference
-            _check_finite(ratios[name], name, sample, record)
+            _check_finite(ratios[name], name, sample.name, record)
     return ratios
 
 

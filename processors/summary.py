@@ -1,0 +1,82 @@
+"""What a run says about its variations and regions: members combined, yields per region, for `cutflow.json` and the histograms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import hist
+import numpy as np
+
+from processors.selection import Cutflow
+from processors.variations import combine, combine_histograms, combined_members
+from toolkit.config import Config, SampleConfig
+from toolkit.typing import JsonObject
+
+
+def add_combinations(config: Config, sample: SampleConfig, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Combine the members of sets of weights (PDFs, scale choices) to variations of their own.
+
+    Args:
+        config: The analysis.
+        sample: Its section of the config.
+        content: What the processor accumulated for the sample, all chunks merged.
+
+    Returns:
+        All variations, those of `content` and NAME_up, NAME_down of each set: counts, cut flow (first and last cut), regions and
+        the baseline histograms. Squared weights of the combinations are the nominal ones.
+    """
+    variations = dict(content["variations"])
+    for name, (section, members) in combined_members(config, sample).items():
+        varied = [variations[m] for m in members]
+        histograms = combine_histograms(content["histograms"], [v["histograms"] for v in varied], how=section.combine)
+        for i, direction in enumerate(("up", "down")):
+            variations[f"{name}_{direction}"] = {
+                "selected": content["selected"],
+                "cutflow": _combine_sums(content["cutflow"], [v["cutflow"] for v in varied], section.combine)[i],
+                "regions": _combine_sums(content["regions"], [v["regions"] for v in varied], section.combine)[i],
+                "histograms": histograms[i],
+            }
+    return variations
+
+
+def _combine_sums(nominal: Cutflow, members: list[Cutflow], how: str) -> tuple[Cutflow, Cutflow]:
+    up: Cutflow = {}
+    down: Cutflow = {}
+    for key in members[0]:
+        values = combine(np.asarray(nominal[key]["sumw"]), np.array([m[key]["sumw"] for m in members]), how=how)
+        for target, value in zip((up, down), values, strict=True):
+            target[key] = {**nominal[key], "sumw": float(value)}
+    return up, down
+
+
+def cutflow_document(config: Config, merged: Mapping[str, Any], variations: Mapping[str, Mapping[str, Any]]) -> JsonObject:
+    """Return the content of `cutflow.json`.
+
+    Args:
+        config: The analysis.
+        merged: What the processor accumulated, by sample.
+        variations: All variations by sample, from `add_combinations`.
+
+    Returns:
+        `samples`: sums after each cut; with regions or systematics in the config also `regions` (sums per region) and
+        `variations` (both per variation; those of weights have only the first and the last cut).
+    """
+    document: JsonObject = {
+        "schema": 1,
+        "luminosity_ifb": config.luminosity_ifb,
+        "samples": {s.name: merged[s.name]["cutflow"] for s in config.samples},
+    }
+    if config.regions:
+        document["regions"] = {s.name: merged[s.name]["regions"] for s in config.samples}
+    if any(variations.values()):
+        document["variations"] = {
+            sample: {name: {"cutflow": v["cutflow"], "regions": v["regions"]} for name, v in found.items()}
+            for sample, found in variations.items()
+        }
+    return document
+
+
+def histogram_files(sample: str, content: Mapping[str, Any], variations: Mapping[str, Any]) -> dict[str, dict[str, hist.Hist]]:
+    """Return the histograms of a sample by the name of their file: ``<sample>``, ``<sample>@<variation>``."""
+    return {sample: content["histograms"], **{f"{sample}@{name}": v["histograms"] for name, v in variations.items()}}
