@@ -18,7 +18,7 @@ _spec.loader.exec_module(ratio_toy)
 
 MORPHING = MorphingConfig(signal="S", interfering="SBI", background="B")
 CONFIG = RatioConfig(
-    features=("x", "y"), hidden=(32, 32), epochs=12, composition_epochs=25, batch_size=512, learning_rate=5e-3, patience=25, seed=3
+    features=("x", "y"), hidden=(32, 32), epochs=12, composition_epochs=25, batch_size=256, learning_rate=1e-2, patience=25, seed=3
 )
 
 

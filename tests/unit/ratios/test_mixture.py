@@ -19,7 +19,7 @@ QUICK = RatioConfig(features=("x", "y"), hidden=(8,), epochs=2, composition_epoc
 
 
 def test_log_ratios_approach_the_exact_ones(trained, fresh, exact):
-    rows = np.abs(fresh.observables["x"]) < 1.5
+    rows = np.abs(fresh.observables["x"]) < 1.0
     estimated = trained.log_ratio(feature_matrix(fresh.observables, ("x", "y")))[rows]
     truth = exact(fresh.observables["x"][rows])
     for a, b, tolerance in ((0, 3, 0.06), (1, 3, 0.06), (2, 3, 0.06), (0, 2, 0.06)):
