@@ -12,16 +12,17 @@ import numpy as np
 from coffea import processor
 from numpy.typing import NDArray
 
-from processors.dialects import EventRecord, reader_for
+from processors.dialects import EventRecord, has, numbered, reader_for
 from processors.histograms import OWN, book, fill
 from processors.inputs import SampleInputs, inspect_inputs
 from processors.observables import read_columns, written_observables
 from processors.plan import chunk_key, sample_keys
 from processors.regions import Regions
 from processors.rootfile import reading
+from processors.sanity import check_momenta
 from processors.selection import Cutflow, select, sum_weights
 from processors.systematics import object_variations
-from processors.variations import combined_members, read_ratios
+from processors.variations import combined_members, read_ratios, weight_branches
 from toolkit.artifacts.events import NOMINAL, ChunkInfo, EventTable, chunk_table, read_info, write_chunk
 from toolkit.artifacts.events import read_ratios as read_chunk_ratios
 from toolkit.config import Config
@@ -69,15 +70,26 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
         Raises:
             InputFileError: The entries cannot be read, or the event table cannot be written.
             ShapeError: A benchmark weight vector has the wrong length.
-            PhysicsDomainError: A weight is NaN or infinite.
+            PhysicsDomainError: A weight or a momentum is NaN or infinite.
         """
-        chunk = events.metadata
+        return self.process_range(events, events.metadata)
+
+    def process_range(self, events: ak.Array, chunk: Mapping[str, Any]) -> dict[str, Any]:
+        """Process entries that were read without coffea, as those of CSV and LHE files are; see `process`.
+
+        Args:
+            events: One field per branch.
+            chunk: ``dataset``, ``filename``, ``entrystart`` and ``entrystop``, as coffea's metadata have them.
+        """
         sample = self._sample(chunk["dataset"])
         with reading(chunk["filename"], chunk["entrystart"], chunk["entrystop"]):
-            record = reader_for(sample.config).read(events, sample.config)
+            vectors = [name for name in weight_branches(self.config, sample.config) if has(events, name)]
+            record = reader_for(sample.config).read(events, sample.config, weight_vectors=vectors)
             record = replace(record, columns=record.columns | read_columns(events, self.config.columns))
+            record = numbered(record, sample.position(chunk["filename"]), chunk["entrystart"])
             ratios = read_ratios(events, record, self.config, sample.config)
         _check_weights(record, sample, chunk["filename"], chunk["entrystart"])
+        check_momenta(record, chunk["filename"], chunk["entrystart"])
         varied = {}
         for shift in object_variations(self.config, sample.config):
             table, sums = self._table(sample, chunk, shift.apply(record), variation=shift.name, ratios={})

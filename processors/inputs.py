@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import awkward as ak
 import numpy as np
 
-from processors.dialects import branch_names, reader_for, wrong_vector_length
-from processors.observables import wanted_observables, written_observables
-from processors.rootfile import nearest, open_root, tree_names
+from processors.branches import WeightNames, check_branches, check_same_weights, describe_weights
+from processors.eventfile import EventFile, Format, format_of, open_events
+from processors.normalisation import read_normalisation
+from processors.observables import written_observables
+from processors.rootfile import nearest
+from processors.sanity import check_probe
+from processors.variations import weight_branches
 from toolkit import units
-from toolkit.config import Config, FlatLayout, NanoLayout, SampleConfig
-from toolkit.errors import ArtifactMismatchError, InputFileError, PhysicsDomainError, SchemaError
-from toolkit.kinematics import OBSERVABLES
-from toolkit.typing import FloatArray
+from toolkit.config import Config, MappingLayout, SampleConfig
+from toolkit.errors import ArtifactMismatchError, InputFileError, PhysicsDomainError
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,10 @@ class FileInput:
         size: Bytes.
         modified_ns: Time of the last change.
         branches: Branches of the event tree.
-        sumw: Sum of generator weights that the file stands for; None where the config gives the sum of the sample.
-        xsec_pb: Cross-section of the sample as the file states it; None where the config gives it.
+        sumw: Sum of generator weights that the file states, of itself or (`MappingLayout`) of the whole sample; None where the config
+            gives the sum of the sample, and for data.
+        xsec_pb: Cross-section of the sample as the file states it; None where the config gives it, and for data.
+        vectors: What the entries of each weight vector in use are called, or only how many there are, by branch.
     """
 
     path: str
@@ -46,6 +47,12 @@ class FileInput:
     branches: frozenset[str]
     sumw: float | None
     xsec_pb: float | None
+    vectors: dict[str, WeightNames] = field(default_factory=dict)
+
+    @property
+    def format(self) -> Format:
+        """Format of the file."""
+        return format_of(Path(self.path))
 
 
 @dataclass(frozen=True)
@@ -55,22 +62,29 @@ class SampleInputs:
     Args:
         config: The sample's section of the config.
         files: In the order of their names.
-        xsec_pb: Cross-section in pb, before the k-factor.
-        sumw: Sum of generator weights over all files, before any skim.
+        xsec_pb: Cross-section in pb, before the k-factor; None for data.
+        sumw: Sum of generator weights over all files, before any skim; None for data.
     """
 
     config: SampleConfig
     files: tuple[FileInput, ...]
-    xsec_pb: float
-    sumw: float
+    xsec_pb: float | None
+    sumw: float | None
 
     @property
     def entries(self) -> int:
         """Entries of all files."""
         return sum(f.entries for f in self.files)
 
+    def position(self, path: str) -> int:
+        """Return the position of a file in the sample; 0 for a file that the config does not list."""
+        resolved = str(Path(path).resolve())
+        return next((i for i, f in enumerate(self.files) if f.path == resolved), 0)
+
     def scale(self, luminosity_ifb: float) -> float:
-        """Return the factor from a generator weight to expected events, xsec x k x luminosity / sum of generator weights."""
+        """Return the factor from a generator weight to expected events, xsec x k x luminosity / sum of generator weights; 1 for data."""
+        if self.xsec_pb is None or self.sumw is None:
+            return 1.0
         return self.xsec_pb * units.PB_IFB * self.config.k_factor * luminosity_ifb / self.sumw
 
 
@@ -84,19 +98,15 @@ def inspect_inputs(config: Config) -> tuple[SampleInputs, ...]:
         One entry per sample, in the order of the config.
 
     Raises:
-        InputFileError: No file matches, a file is not ROOT, or it is truncated.
+        InputFileError: No file matches, a file cannot be read, or it is truncated.
         SchemaError: A tree or a branch is missing (the nearest name is given).
-        ShapeError: The benchmark weight vector does not have one entry per benchmark.
-        ArtifactMismatchError: The files of a sample state different cross-sections.
-        PhysicsDomainError: A cross-section or a sum of weights is not positive and finite, or a summed generator weight is not finite.
+        ShapeError: A weight vector does not have one entry per benchmark, or a branch does not hold what its layout says.
+        ArtifactMismatchError: The files of a sample state different cross-sections or weights, or are copies of each other.
+        PhysicsDomainError: A cross-section or a sum of weights is not positive and finite, a weight is not finite, or the
+            momenta are in another unit than the config says.
     """
     written_observables(config)
-    wanted = wanted_observables(config)
-    inputs = tuple(_inspect_sample(sample, wanted) for sample in config.samples)
-    for sample in inputs:
-        for file in sample.files:
-            _check_columns(config, sample.config, file)
-    return inputs
+    return tuple(_inspect_sample(config, sample) for sample in config.samples)
 
 
 def expand_files(sample: SampleConfig) -> list[Path]:
@@ -114,7 +124,7 @@ def expand_files(sample: SampleConfig) -> list[Path]:
             raise InputFileError(
                 f"files of sample {sample.name}",
                 got=f"nothing at {pattern}" + ("" if folder.is_dir() else f" (no folder {folder})"),
-                expected="at least one ROOT file",
+                expected="at least one file",
                 remedy=nearest(Path(pattern).name, names) or "check the path under `files`, or the folder given with --data",
             )
         found.update(dict.fromkeys(m.resolve() for m in matches))
@@ -129,161 +139,82 @@ def _matches(pattern: str) -> list[Path]:
     return sorted(m for m in anchor.glob(str(path.relative_to(anchor))) if m.is_file())
 
 
-def _inspect_sample(sample: SampleConfig, wanted: tuple[str, ...]) -> SampleInputs:
-    files = tuple(_inspect_file(path, sample, wanted) for path in expand_files(sample))
-    stated = {f.xsec_pb for f in files if f.xsec_pb is not None}
-    if stated and not np.allclose(list(stated), max(stated), rtol=1e-6, atol=0.0):
-        raise ArtifactMismatchError(
-            f"cross-section of sample {sample.name}",
-            got=", ".join(f"{Path(f.path).name}: {f.xsec_pb} pb" for f in files),
-            expected="one cross-section for all files of a sample (it is that of the sample, not of the file)",
-            remedy="list files of different processes as different samples, or give xsec_pb as a number",
-        )
-    xsec_pb = sample.xsec_pb if isinstance(sample.xsec_pb, float | int) else stated.pop()
-    sumw = sample.gen_sumw if isinstance(sample.gen_sumw, float | int) else math.fsum(f.sumw or 0.0 for f in files)
+def _inspect_sample(config: Config, sample: SampleConfig) -> SampleInputs:
+    files = tuple(_inspect_file(path, config, sample) for path in expand_files(sample))
+    _check_no_copies(sample, files)
+    check_same_weights(sample, {file.path: file.vectors for file in files})
+    if sample.kind == "data":
+        return SampleInputs(config=sample, files=files, xsec_pb=None, sumw=None)
+    xsec_pb = sample.xsec_pb if isinstance(sample.xsec_pb, float | int) else _stated(sample, files, "xsec_pb", "cross-section")
+    if isinstance(sample.gen_sumw, float | int):
+        sumw = float(sample.gen_sumw)
+    elif isinstance(sample.layout, MappingLayout) and sample.gen_sumw == "file":
+        sumw = _stated(sample, files, "sumw", "sum of generator weights")
+    else:
+        sumw = math.fsum(f.sumw or 0.0 for f in files)
     for what, value in (("cross-section (pb)", xsec_pb), ("sum of generator weights", sumw)):
         if not (math.isfinite(value) and value > 0):
             raise PhysicsDomainError(
                 f"{what} of sample {sample.name}",
                 got=value,
                 expected="a positive, finite number",
-                remedy="check the Runs tree of the files, or give the number in the config",
+                remedy="check the Runs tree or the weights of the files, or give the number in the config",
             )
     return SampleInputs(config=sample, files=files, xsec_pb=float(xsec_pb), sumw=float(sumw))
 
 
-def _inspect_file(path: Path, sample: SampleConfig, wanted: tuple[str, ...]) -> FileInput:
-    with open_root(path) as directory:
-        tree = _get_tree(directory, sample.tree, path, option="tree")
-        branches = frozenset(branch_names(tree.keys()))
-        _check_branches(path, sample, branches, wanted)
-        _check_vector(tree, path, sample)
-        xsec_pb, sumw = _normalisation(directory, tree, path, sample)
-        stat = path.stat()
-        return FileInput(
-            path=str(path),
-            tree=sample.tree,
-            entries=int(tree.num_entries),
-            uuid=bytes(directory.file.uuid.bytes),
-            size=stat.st_size,
-            modified_ns=stat.st_mtime_ns,
-            branches=branches,
-            sumw=sumw,
-            xsec_pb=xsec_pb,
+def _stated(sample: SampleConfig, files: tuple[FileInput, ...], attribute: str, what: str) -> float:
+    """Return the number of the whole sample that every file states."""
+    values = [getattr(f, attribute) for f in files]
+    if not np.allclose(values, max(values), rtol=1e-6, atol=0.0, equal_nan=True):
+        unit = " pb" if attribute == "xsec_pb" else ""
+        raise ArtifactMismatchError(
+            f"{what} of sample {sample.name}",
+            got=", ".join(f"{Path(f.path).name}: {value}{unit}" for f, value in zip(files, values, strict=True)),
+            expected=f"one {what} for all files of a sample (it is that of the sample, not of the file)",
+            remedy=f"list files of different processes as different samples, or give {_OPTIONS[attribute]} as a number",
         )
+    return float(max(values))
 
 
-def _get_tree(directory: Any, name: str, path: Path, *, option: str) -> Any:
-    trees = tree_names(directory)
-    if name not in trees:
-        raise SchemaError(
-            f"tree {name!r} in {path}",
-            got=f"trees {sorted(trees)}",
-            expected=f"a TTree or RNTuple called {name!r}",
-            remedy=nearest(name, trees) or f"set `{option}` of the sample to the name of its tree",
-        )
-    return directory[name]
+_OPTIONS = {"xsec_pb": "xsec_pb", "sumw": "gen_sumw"}
 
 
-def _check_branches(path: Path, sample: SampleConfig, branches: Collection[str], wanted: tuple[str, ...]) -> None:
-    reader = reader_for(sample)
-    for name in reader.required(sample):
-        if name not in branches:
-            raise _missing_branch(name, path, sample, branches, "")
-    if any(name in branches for name in reader.jet_branches()) or not reader.jet_branches():
-        needed = [name for name in reader.jet_branches() if name not in branches]
-        reason = "; the other jet branches are there"
-    else:
-        needed = list(reader.jet_branches())
-        reason = ""
-    jets = [name for name in wanted if name in OBSERVABLES and OBSERVABLES[name].needs == "jets"]
-    if reader.jet_branches() == () and jets:
-        raise SchemaError(
-            f"jet observables {jets} of sample {sample.name}",
-            got="a layout without jets",
-            expected="jet columns",
-            remedy="name the columns under `layout.jet`, or take the jet observables out of the config",
-        )
-    if needed and (jets or reason):
-        raise _missing_branch(needed[0], path, sample, branches, f" (for {jets})" if jets else reason)
+def _check_no_copies(sample: SampleConfig, files: tuple[FileInput, ...]) -> None:
+    seen: dict[bytes, str] = {}
+    for file in files:
+        if file.uuid in seen:
+            raise ArtifactMismatchError(
+                f"files of sample {sample.name}",
+                got=f"{seen[file.uuid]} and {file.path} have the same identity: one is a copy of the other",
+                expected="every event once",
+                remedy="remove one of them from `files`",
+            )
+        seen[file.uuid] = file.path
 
 
-def _check_columns(config: Config, sample: SampleConfig, file: FileInput) -> None:
-    for name, column in config.columns.items():
-        if column.branch not in file.branches:
-            raise _missing_branch(column.branch, Path(file.path), sample, file.branches, f" (for column {name!r})")
+def _inspect_file(path: Path, config: Config, sample: SampleConfig) -> FileInput:
+    with open_events(path, sample.tree) as events:
+        check_branches(path, config, sample, frozenset(events.types))
+        vectors = describe_weights(path, events, sample, weight_branches(config, sample))
+        xsec_pb, sumw = read_normalisation(path, events, sample)
+        check_probe(path, events, sample)
+        return _file_input(path, events, sample, vectors=vectors, xsec_pb=xsec_pb, sumw=sumw)
 
 
-def _missing_branch(name: str, path: Path, sample: SampleConfig, branches: Collection[str], why: str) -> SchemaError:
-    return SchemaError(
-        f"branch {name!r}{why} of tree {sample.tree!r} in {path}",
-        got="no such branch",
-        expected=f"the branches of the {sample.layout.kind} layout",
-        remedy=nearest(name, branches) or f"name the branch under `layout` of sample {sample.name}; `h4l inspect` lists what the file has",
+def _file_input(
+    path: Path, events: EventFile, sample: SampleConfig, *, vectors: dict[str, WeightNames], xsec_pb: float | None, sumw: float | None
+) -> FileInput:
+    stat = path.stat()
+    return FileInput(
+        path=str(path),
+        tree=sample.tree,
+        entries=events.entries,
+        uuid=events.uuid,
+        size=stat.st_size,
+        modified_ns=stat.st_mtime_ns,
+        branches=frozenset(events.types),
+        sumw=sumw,
+        xsec_pb=xsec_pb,
+        vectors=vectors,
     )
-
-
-def _check_vector(tree: Any, path: Path, sample: SampleConfig) -> None:
-    if isinstance(sample.layout, FlatLayout):
-        if sample.benchmarks and len(sample.layout.benchmark_weights) != len(sample.benchmarks):
-            raise wrong_vector_length("layout.benchmark_weights", sample, len(sample.layout.benchmark_weights), where="the config")
-        return
-    if not sample.benchmarks or tree.num_entries == 0:
-        return
-    lengths = np.asarray(ak.num(tree[sample.layout.benchmark_weights].array(entry_stop=100), axis=1))
-    wrong = lengths[lengths != len(sample.benchmarks)]
-    if len(wrong):
-        raise wrong_vector_length(sample.layout.benchmark_weights, sample, int(wrong[0]), where=str(path))
-
-
-def _normalisation(directory: Any, tree: Any, path: Path, sample: SampleConfig) -> tuple[float | None, float | None]:
-    xsec_pb = sumw = None
-    if isinstance(sample.layout, NanoLayout):
-        if sample.xsec_pb == "file":
-            values = _runs_column(directory, path, sample, sample.layout.xsec_fb, option="xsec_pb")
-            if len(values) == 0 or not np.allclose(values, values[0], rtol=1e-6, atol=0.0):
-                raise _bad_runs(path, sample.layout.xsec_fb, values, "one cross-section (fb)")
-            xsec_pb = float(values[0]) * units.FB
-        if sample.gen_sumw == "file":
-            sumw = float(_runs_column(directory, path, sample, sample.layout.gen_sumw, option="gen_sumw").sum())
-    if sample.gen_sumw == "sum":
-        sumw = _sum_of_weights(tree, path, sample)
-    return xsec_pb, sumw
-
-
-def _runs_column(directory: Any, path: Path, sample: SampleConfig, column: str, *, option: str) -> FloatArray:
-    runs_name = sample.layout.runs_tree if isinstance(sample.layout, NanoLayout) else "Runs"
-    runs = _get_tree(directory, runs_name, path, option="layout.runs_tree")
-    if column not in runs.keys():  # noqa: SIM118
-        raise SchemaError(
-            f"branch {column!r} of tree {runs_name!r} in {path}",
-            got=f"branches {sorted(runs.keys())}",
-            expected=column,
-            remedy=f"give `{option}` of sample {sample.name} as a number in the config",
-        )
-    return np.asarray(runs[column].array(library="np"), dtype=np.float64)
-
-
-def _bad_runs(path: Path, column: str, values: Any, expected: str) -> ArtifactMismatchError:
-    return ArtifactMismatchError(
-        f"{column} in the Runs tree of {path}", got=list(values), expected=expected, remedy="give `xsec_pb` of the sample as a number"
-    )
-
-
-def _sum_of_weights(tree: Any, path: Path, sample: SampleConfig) -> float:
-    reader = reader_for(sample)
-    total = []
-    if isinstance(sample.layout, FlatLayout) and sample.layout.gen_weight is None:
-        return float(tree.num_entries)
-    for events in tree.iterate([sample.layout.gen_weight], step_size="50 MB"):
-        weights = reader.gen_weights(events)
-        total.append(float(weights.sum()))
-    value = math.fsum(total)
-    if not math.isfinite(value):
-        raise PhysicsDomainError(
-            f"generator weights {sample.layout.gen_weight!r} in {path}",
-            got="a NaN or infinite weight",
-            expected="finite weights",
-            remedy="repair the ntuple, or ask who made it; events are never dropped silently",
-        )
-    return value

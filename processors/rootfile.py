@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
+import numpy as np
 import uproot
 
-from toolkit.errors import InputFileError, ToolkitError
+from toolkit.errors import InputFileError, SchemaError, ToolkitError
+from toolkit.typing import FloatArray
 
 
 @contextlib.contextmanager
@@ -72,6 +76,96 @@ def reading(path: str, start: int, stop: int) -> Iterator[None]:
             expected="branches that can be read and decoded",
             remedy="copy or produce the file again; `h4l inspect` shows which branches it holds",
         ) from error
+
+
+class RootEvents:
+    """The events of one TTree or RNTuple.
+
+    Args:
+        path: The file, for messages.
+        directory: The open file.
+        name: Name of the tree.
+    """
+
+    def __init__(self, path: Path, directory: Any, name: str) -> None:
+        self.path = path
+        self.directory = directory
+        self.tree = get_tree(directory, name, path, option="tree")
+
+    @property
+    def entries(self) -> int:
+        """Number of events."""
+        return int(self.tree.num_entries)
+
+    @cached_property
+    def _keys(self) -> dict[str, str]:
+        return {key.replace(".", "_"): key for key in self.tree.keys()}  # noqa: SIM118
+
+    @cached_property
+    def types(self) -> Mapping[str, str]:
+        """Type of each branch by its name in TTree spelling."""
+        return {name: str(self.tree[key].typename) for name, key in self._keys.items()}
+
+    @property
+    def uuid(self) -> bytes:
+        """Identity that ROOT gave the file when it was written, 16 bytes."""
+        return bytes(self.directory.file.uuid.bytes)
+
+    def arrays(self, names: Sequence[str], start: int, stop: int) -> ak.Array:
+        """Read branches of a range of entries.
+
+        Raises:
+            InputFileError: They cannot be decoded.
+        """
+        with reading(str(self.path), start, stop):
+            columns = {name: self.tree[self._keys[name]].array(entry_start=start, entry_stop=stop) for name in names}
+            return ak.zip(columns, depth_limit=1)
+
+    def weight_names(self, column: str) -> tuple[str, ...]:
+        """Return the description of a weight branch, where whoever wrote the file gave it one (its title is not just its leaf)."""
+        title = str(getattr(self.tree[self._keys[column]], "title", "") or "")
+        return () if title in {"", column} or "/" in title.removeprefix(column) or title.startswith(f"{column}[") else (title,)
+
+    def constants(self, tree: str, column: str) -> FloatArray | None:
+        """Return a column of another tree; None where that tree lacks it.
+
+        Raises:
+            SchemaError: The file has no such tree.
+        """
+        other = get_tree(self.directory, tree, self.path, option="layout.runs_tree")
+        return np.asarray(other[column].array(library="np"), dtype=np.float64) if column in other.keys() else None  # noqa: SIM118
+
+
+@contextlib.contextmanager
+def open_root_events(path: Path, tree: str) -> Iterator[RootEvents]:
+    """Open the event tree of a ROOT file; see `open_root`.
+
+    Yields:
+        The events.
+
+    Raises:
+        InputFileError: The file cannot be used.
+        SchemaError: It has no such tree.
+    """
+    with open_root(path) as directory:
+        yield RootEvents(path, directory, tree)
+
+
+def get_tree(directory: Any, name: str, path: Path, *, option: str) -> Any:
+    """Return a tree of a ROOT file.
+
+    Raises:
+        SchemaError: There is none of that name; the nearest is given, or the config option that names it.
+    """
+    trees = tree_names(directory)
+    if name not in trees:
+        raise SchemaError(
+            f"tree {name!r} in {path}",
+            got=f"trees {sorted(trees)}",
+            expected=f"a TTree or RNTuple called {name!r}",
+            remedy=nearest(name, trees) or f"set `{option}` of the sample to the name of its tree",
+        )
+    return directory[name]
 
 
 def tree_names(directory: Any) -> list[str]:

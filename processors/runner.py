@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,8 +24,10 @@ from processors.histograms import write_histograms
 from processors.inputs import SampleInputs, inspect_inputs
 from processors.ntuples import write_ntuples
 from processors.plan import Chunk, plan_chunks
+from processors.sanity import explain_empty
 from processors.selection import Cutflow
 from processors.summary import add_combinations, cutflow_document, histogram_files
+from processors.textfile import process_text
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.artifacts.events import NOMINAL, ChunkInfo, read_info, write_index
 from toolkit.config import Config
@@ -113,7 +116,11 @@ def run(
     tracker = _Tracker(progress, chunks, done)
     merged = accumulate([instance.reload(events_folder, chunk.relative_paths) for chunk in done])
     if todo:
-        merged = accumulate([_process(instance, todo, _executor(executor, workers, tracker))], merged)
+        in_root = [chunk for chunk in todo if chunk.file.format == "root"]
+        in_text = [chunk for chunk in todo if chunk.file.format != "root"]
+        chosen = _executor(executor, workers, tracker)
+        outputs = [process(instance, part, chosen) for process, part in ((_process, in_root), (_process_text, in_text)) if part]
+        merged = accumulate(outputs, merged)
     tracker.finish()
     _check_complete(merged, inputs)
     infos, rows = _verify(events_folder, chunks)
@@ -182,7 +189,7 @@ def _executor(executor: ExecutorName | ExecutorBase, workers: int, tracker: _Tra
 
 
 def _process(instance: FourLeptonProcessor, chunks: Sequence[Chunk], executor: ExecutorBase) -> Any:
-    items = [WorkItem(c.sample, c.file.path, c.file.tree, c.start, c.stop, c.file.uuid) for c in chunks]
+    items = _work_items(chunks)
     runner = processor.Runner(
         executor=executor,
         pre_executor=executor,
@@ -191,7 +198,24 @@ def _process(instance: FourLeptonProcessor, chunks: Sequence[Chunk], executor: E
         savemetrics=False,
     )
     output = runner.run(items, instance)
-    lost = set(items) - set(output["processed"])
+    _check_none_lost(items, output["processed"])
+    return output["out"]
+
+
+def _process_text(instance: FourLeptonProcessor, chunks: Sequence[Chunk], executor: ExecutorBase) -> Any:
+    """Process chunks of files that coffea's runner does not open, on the same executor."""
+    items = _work_items(chunks)
+    output, _ = executor(items, partial(process_text, instance), None)
+    _check_none_lost(items, output["processed"])
+    return output["out"]
+
+
+def _work_items(chunks: Sequence[Chunk]) -> list[WorkItem]:
+    return [WorkItem(c.sample, c.file.path, c.file.tree, c.start, c.stop, c.file.uuid) for c in chunks]
+
+
+def _check_none_lost(items: Sequence[WorkItem], processed: Collection[WorkItem]) -> None:
+    lost = set(items) - set(processed)
     if lost:
         raise ArtifactMismatchError(
             "processing",
@@ -199,7 +223,6 @@ def _process(instance: FourLeptonProcessor, chunks: Sequence[Chunk], executor: E
             expected="a result for every chunk",
             remedy="run again; finished chunks are reused",
         )
-    return output["out"]
 
 
 def _check_complete(merged: Mapping[str, Any], inputs: Sequence[SampleInputs]) -> None:
@@ -217,6 +240,7 @@ def _check_complete(merged: Mapping[str, Any], inputs: Sequence[SampleInputs]) -
 def _check_selected(sample: SampleInputs, content: Mapping[str, Any]) -> None:
     if content["selected"]:
         return
+    explain_empty(sample.config, tuple(file.path for file in sample.files))
     counts = {cut: int(values["events"]) for cut, values in content["cutflow"].items()}
     names = list(counts)
     killer = next((b for a, b in itertools.pairwise(names) if counts[a] and not counts[b]), names[0])

@@ -84,14 +84,16 @@ def accept_jets(jets: Particles, leptons: Particles, selection: JetSelection) ->
 
 def _near(particles: Particles, others: Particles, delta_r: float) -> NDArray[np.bool_]:
     """Say which particles have one of `others` of the same event nearer than `delta_r` in eta and phi, (n_particles,)."""
-    n_others = others.counts[particles.event]
-    one = np.repeat(np.arange(len(particles.event)), n_others)
-    nth = np.arange(len(one)) - np.repeat(np.cumsum(n_others) - n_others, n_others)
-    other = others.first[particles.event[one]] + nth
-    delta_eta = particles["eta"][one] - others["eta"][other]
-    delta_phi = np.mod(particles["phi"][one] - others["phi"][other] + np.pi, 2 * np.pi) - np.pi
-    near = delta_eta**2 + delta_phi**2 < delta_r**2
-    return np.asarray(np.bincount(one[near], minlength=len(particles.event)) > 0)
+    near = np.zeros(len(particles.event), dtype=bool)
+    first, counts = others.first[particles.event], others.counts[particles.event]
+    for nth in range(int(counts.max(initial=0))):
+        one = np.flatnonzero(counts > nth)
+        other = first[one] + nth
+        delta_eta = particles["eta"][one] - others["eta"][other]
+        delta_phi = np.abs(particles["phi"][one] - others["phi"][other])
+        delta_phi = np.abs(delta_phi - 2 * np.pi * np.round(delta_phi / (2 * np.pi)))
+        near[one] |= delta_eta**2 + delta_phi**2 < delta_r**2
+    return near
 
 
 def select(
@@ -133,7 +135,7 @@ def select(
         kept = np.flatnonzero(np.isin(paired.channel, [CHANNELS.index(name) for name in selection.channels]))
         index, leptons, paired = index[kept], leptons.take(kept), paired.take(kept)
         flow.add("channel", index)
-    pt = -np.sort(-np.hypot(paired.momenta[..., 0], paired.momenta[..., 1]), axis=1)
+    pt = -np.sort(-paired.pt, axis=1)
     passed = np.all(pt[:, : len(selection.leading_pt_min)] > np.asarray(selection.leading_pt_min[:4]), axis=1)
     flow.add("leading pt", index[passed])
     masses = compute_observables(*paired.roles, names=WINDOWS)
@@ -186,15 +188,16 @@ def _with_flavour(particles: Particles, flavour: int) -> Particles:
 
 @dataclass(frozen=True)
 class _Paired:
-    """Best quadruplets: which events have one, and of those the momenta (n, 4 roles, 4), and the channel (n,)."""
+    """Best quadruplets: which events have one, and of those the momenta (n, 4 roles, 4), pt (n, 4) and the channel (n,)."""
 
     has: NDArray[np.bool_]
     momenta: NDArray[np.float64]
+    pt: NDArray[np.float64]
     channel: NDArray[np.int8]
 
     def take(self, kept: NDArray[np.int64]) -> _Paired:
         """Keep some of the events that have a quadruplet."""
-        return _Paired(self.has, self.momenta[kept], self.channel[kept])
+        return _Paired(self.has, self.momenta[kept], self.pt[kept], self.channel[kept])
 
     @property
     def roles(self) -> tuple[NDArray[np.float64], ...]:
@@ -209,7 +212,7 @@ def _pair(leptons: Particles) -> _Paired:
     chosen = chosen[has]
     flavour = leptons["flavour"][chosen]
     channel = np.where(flavour[:, 0] != flavour[:, 2], 2, np.where(flavour[:, 0] == ELECTRON, 0, 1))
-    return _Paired(has, momenta[chosen], channel.astype(np.int8))
+    return _Paired(has, momenta[chosen], leptons["pt"][chosen], channel.astype(np.int8))
 
 
 def _cartesian(particles: Particles) -> NDArray[np.float64]:

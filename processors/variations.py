@@ -110,7 +110,7 @@ def combine(nominal: FloatArray, members: FloatArray, *, how: str) -> tuple[Floa
     """
     difference = members - nominal
     if how == "envelope":
-        return nominal + np.max(difference, axis=0, initial=0.0), nominal + np.min(difference, axis=0, initial=0.0)
+        return np.maximum(nominal, members.max(axis=0)), np.minimum(nominal, members.min(axis=0))
     if how == "hessian":
         width = np.sqrt(np.sum(difference**2, axis=0))
         return nominal + width, nominal - width
@@ -173,6 +173,8 @@ def _branch(events: Any, name: str) -> Any:
 def _number(events: Any, record: EventRecord, name: str) -> FloatArray:
     if name in record.columns:
         return record.columns[name]
+    if name in record.weight_vectors and record.weight_vectors[name].shape[1] == 1:
+        return record.weight_vectors[name][:, 0]
     values = _branch(events, name)
     try:
         numbers: NDArray[np.float64] = np.asarray(values, dtype=np.float64)

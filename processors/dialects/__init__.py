@@ -1,13 +1,13 @@
 """Ntuple dialects: one file each, all turned into one internal event record."""
 
 from processors.dialects.choice import reader_for
-from processors.dialects.columns import branch_names, wrong_vector_length
+from processors.dialects.columns import branch_names, has, wrong_vector_length
 from processors.dialects.flat import FlatReader
 from processors.dialects.lhe import LheReader
 from processors.dialects.mapping import MappingReader
 from processors.dialects.nanoaod import NanoReader
 from processors.dialects.reader import Reader
-from processors.dialects.record import ELECTRON, LEPTON_MASS, MUON, EventRecord
+from processors.dialects.record import ELECTRON, LEPTON_MASS, MUON, EventRecord, numbered
 
 __all__ = [
     "ELECTRON",
@@ -20,6 +20,8 @@ __all__ = [
     "NanoReader",
     "Reader",
     "branch_names",
+    "has",
+    "numbered",
     "reader_for",
     "wrong_vector_length",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -55,3 +55,20 @@ def no_particles(n_events: int, *, charge: bool) -> Particles:
     """
     names = ("pt", "eta", "phi", "mass", *(("charge",) if charge else ()))
     return Particles(np.zeros(n_events, dtype=np.int64), {name: np.empty(0) for name in names})
+
+
+def numbered(record: EventRecord, file_index: int, start: int) -> EventRecord:
+    """Number the events of an ntuple that does not: 2^32 times the position of the file in the sample plus the entry.
+
+    Args:
+        record: The events of a chunk.
+        file_index: Position of the file in its sample.
+        start: First entry of the chunk.
+
+    Returns:
+        The record, with ``event`` in its identity.
+    """
+    if "event" in record.identity:
+        return record
+    event = np.arange(start, start + len(record), dtype=np.uint64) + (np.uint64(file_index) << np.uint64(32))
+    return replace(record, identity={"event": event, **record.identity})

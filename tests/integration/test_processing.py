@@ -203,8 +203,14 @@ def test_an_unwritable_output_folder_is_found_before_any_work(folder: Path, tmp_
 
 
 def test_an_event_that_occurs_twice_is_refused(folder: Path, tmp_path: Path, ntuples: ModuleType) -> None:
-    (folder / "signal_2.root").write_bytes((folder / "signal_1.root").read_bytes())
+    ntuples.write_nano(folder / "signal_2.root", ntuples.make_events(60, seed=1, first=61))
     with pytest.raises(ArtifactMismatchError, match=r"(?s)event number \d+ of sample ggF_SBI.*signal_1\.root.*signal_2\.root.*split"):
+        run(_config(folder, ntuples), tmp_path / "out")
+
+
+def test_a_copy_of_a_file_is_refused(folder: Path, tmp_path: Path, ntuples: ModuleType) -> None:
+    (folder / "signal_2.root").write_bytes((folder / "signal_1.root").read_bytes())
+    with pytest.raises(ArtifactMismatchError, match=r"(?s)signal_1\.root and .*signal_2\.root.* one is a copy.*remove one"):
         run(_config(folder, ntuples), tmp_path / "out")
 
 

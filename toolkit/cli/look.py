@@ -70,14 +70,18 @@ def validate_config(config_file: Path, *, data: Path | None, debug: bool) -> Non
             table.add_column(column, justify="left" if column in {"sample", "benchmarks"} else "right")
         for sample in samples:
             table.add_row(
-                sample.config.name,
+                sample.config.name + (" (data)" if sample.config.kind == "data" else ""),
                 str(len(sample.files)),
                 str(sample.entries),
-                f"{sample.xsec_pb:.6g}",
+                _number(sample.xsec_pb),
                 f"{sample.config.k_factor:g}",
-                f"{sample.sumw:.6g}",
+                _number(sample.sumw),
                 " ".join(sample.config.benchmarks) or "-",
             )
         console = output_console()
         console.print(table)
         console.print(f"{len(observables)} observables, {len(config.ratios.features)} features. {config_file} is valid.", soft_wrap=True)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.6g}"

@@ -1,0 +1,165 @@
+"""Check that a file has the branches that the config needs, and that the files of a sample carry the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+
+from processors.dialects import reader_for, wrong_vector_length
+from processors.eventfile import EventFile
+from processors.observables import wanted_observables
+from processors.rootfile import nearest
+from toolkit.config import Config, MappingLayout, SampleConfig
+from toolkit.errors import ArtifactMismatchError, SchemaError
+from toolkit.kinematics import OBSERVABLES
+
+PROBE = 100
+"""Entries that are read to learn the length of a vector."""
+
+
+@dataclass(frozen=True)
+class WeightNames:
+    """What a file says about a weight vector.
+
+    Args:
+        length: Entries per event; None where the file has no events.
+        names: Names of the entries, or the title of the branch; empty where the file says nothing.
+    """
+
+    length: int | None
+    names: tuple[str, ...]
+
+
+def check_branches(path: Path, config: Config, sample: SampleConfig, branches: Collection[str]) -> None:
+    """Check that a file has the branches of the layout, those of the wanted jet observables and the columns of the config.
+
+    Raises:
+        SchemaError: One is missing; the nearest name is given.
+    """
+    reader = reader_for(sample)
+    for name in reader.required(sample):
+        if name not in branches:
+            raise _missing_branch(name, path, sample, branches, "")
+    _check_jets(path, config, sample, branches)
+    for name, column in config.columns.items():
+        if column.branch not in branches:
+            raise _missing_branch(column.branch, path, sample, branches, f" (for column {name!r})")
+
+
+def _check_jets(path: Path, config: Config, sample: SampleConfig, branches: Collection[str]) -> None:
+    reader = reader_for(sample)
+    jet_branches = reader.jet_branches()
+    given = {*config.columns, *(("n_jets",) if reader.counts_jets() else ())}
+    jets = [name for name in wanted_observables(config) if name in OBSERVABLES and OBSERVABLES[name].needs == "jets" and name not in given]
+    if not jet_branches and jets:
+        option = "layout.jets" if isinstance(sample.layout, MappingLayout) else "layout.jet"
+        raise SchemaError(
+            f"jet observables {jets} of sample {sample.name}",
+            got="a layout without jets",
+            expected="jet columns",
+            remedy=f"name the columns under `{option}`, or take the jet observables out of the config",
+        )
+    some = any(name in branches for name in jet_branches)
+    missing = [name for name in jet_branches if name not in branches]
+    if missing and (jets or some):
+        why = f" (for {jets})" if jets else "; the other jet branches are there"
+        raise _missing_branch(missing[0], path, sample, branches, why)
+
+
+def _missing_branch(name: str, path: Path, sample: SampleConfig, branches: Collection[str], why: str) -> SchemaError:
+    of_tree = f" of tree {sample.tree!r}" if path.suffix == ".root" else ""
+    return SchemaError(
+        f"branch {name!r}{why}{of_tree} in {path}",
+        got="no such branch",
+        expected=f"the branches of the {sample.layout.kind} layout",
+        remedy=nearest(name, branches) or f"name the branch under `layout` of sample {sample.name}; `h4l inspect` lists what the file has",
+    )
+
+
+def describe_weights(path: Path, events: EventFile, sample: SampleConfig, more: Iterable[str]) -> dict[str, WeightNames]:
+    """Describe the weight vectors that the config uses.
+
+    Args:
+        path: The file, for messages.
+        events: Its events.
+        sample: The sample's section of the config.
+        more: Branches of weight variations.
+
+    Returns:
+        Lengths and names by branch; branches that the file lacks are left out.
+
+    Raises:
+        ShapeError: The benchmark vector does not have one entry per benchmark.
+    """
+    names = {name: _describe(events, name) for name in more if name in events.types}
+    vector = _benchmark_vector(sample)
+    if vector is None:
+        return names
+    found = _describe(events, vector)
+    if found.length is not None and found.length != len(sample.benchmarks):
+        raise wrong_vector_length(vector, sample, found.length, where=str(path))
+    return {vector: found, **names}
+
+
+def _benchmark_vector(sample: SampleConfig) -> str | None:
+    """Return the branch of the benchmark vector; None where there are no benchmarks or each has a column of its own."""
+    columns = sample.layout.benchmark_weights
+    if not sample.benchmarks:
+        return None
+    if isinstance(columns, str):
+        return columns
+    if len(columns) != len(sample.benchmarks):
+        raise wrong_vector_length("layout.benchmark_weights", sample, len(columns), where="the config")
+    return None
+
+
+def _describe(events: EventFile, name: str) -> WeightNames:
+    values = events.arrays([name], 0, min(PROBE, events.entries))[name]
+    if values.ndim == 1:
+        length: int | None = 1
+    else:
+        lengths = np.asarray(ak.num(values, axis=1))
+        length = int(lengths.min()) if len(lengths) else None
+    return WeightNames(length, events.weight_names(name))
+
+
+def check_same_weights(sample: SampleConfig, files: Mapping[str, Mapping[str, WeightNames]]) -> None:
+    """Check that all files of a sample carry the same weights in every vector.
+
+    Args:
+        sample: The sample's section of the config.
+        files: What `describe_weights` found, by path.
+
+    Raises:
+        ArtifactMismatchError: Lengths or names differ, or a file lacks a vector that another has.
+    """
+    for vector in dict.fromkeys(name for found in files.values() for name in found):
+        first: tuple[str, WeightNames] | None = None
+        for path, found in files.items():
+            own = found.get(vector)
+            if own is not None and own.length is None:
+                continue
+            if first is None and own is not None:
+                first = (path, own)
+            elif first is not None and own != first[1]:
+                raise _different_weights(sample, vector, first, (path, own))
+
+
+def _different_weights(
+    sample: SampleConfig, vector: str, one: tuple[str, WeightNames], two: tuple[str, WeightNames | None]
+) -> ArtifactMismatchError:
+    def describe(path: str, weights: WeightNames | None) -> str:
+        if weights is None:
+            return f"{Path(path).name}: no such vector"
+        return f"{Path(path).name}: {weights.length} weights" + (f" {list(weights.names)}" if weights.names else "")
+
+    return ArtifactMismatchError(
+        f"weights {vector!r} of sample {sample.name}",
+        got=f"{describe(*one)}; {describe(*two)}",
+        expected="the same weights, in the same order, in all files of a sample",
+        remedy="list files with different weights as different samples, or produce them again with the same reweighting",
+    )

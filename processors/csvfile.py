@@ -1,0 +1,131 @@
+"""CSV files: one line per event, one column per number, names in the first line."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pc
+
+from toolkit.errors import InputFileError, SchemaError
+from toolkit.typing import FloatArray
+
+
+def is_csv(path: Path) -> bool:
+    """Return whether the name is that of a CSV file, compressed or not."""
+    return path.name.removesuffix(".gz").lower().endswith(".csv")
+
+
+class CsvEvents:
+    """The events of a CSV file.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @cached_property
+    def entries(self) -> int:
+        """Number of events, the lines below the first."""
+        with self._explained():
+            return sum(batch.num_rows for batch in pc.open_csv(self.path))
+
+    @cached_property
+    def types(self) -> Mapping[str, str]:
+        """Type of each column, by name."""
+        with self._explained():
+            schema = pc.open_csv(self.path).schema
+        names = [name.strip() for name in schema.names]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise SchemaError(f"input file {self.path}", got=f"columns {repeated} twice", expected="distinct names", remedy="rename them")
+        return dict(zip(names, map(str, schema.types), strict=True))
+
+    @cached_property
+    def uuid(self) -> bytes:
+        """Hash of the content, 16 bytes."""
+        with self.path.open("rb") as raw:
+            digest = hashlib.sha256()
+            while block := raw.read(1 << 20):
+                digest.update(block)
+        return digest.digest()[:16]
+
+    def arrays(self, names: Sequence[str], start: int, stop: int) -> ak.Array:
+        """Read columns of a range of lines; empty cells are NaN.
+
+        Raises:
+            InputFileError: The file is not readable as CSV.
+            SchemaError: A column does not hold numbers.
+        """
+        batches, first = [], 0
+        with self._explained():
+            for batch in pc.open_csv(self.path):
+                last = first + batch.num_rows
+                if last > start and first < stop:
+                    batches.append(batch.slice(max(start - first, 0), min(stop, last) - max(start, first)))
+                first = last
+                if first >= stop:
+                    break
+        table = pa.Table.from_batches(batches, schema=batches[0].schema) if batches else None
+        position = {name: i for i, name in enumerate(self.types)}
+        return ak.Array({name: self._numbers(table, position[name], name) for name in names})
+
+    def weight_names(self, column: str) -> tuple[str, ...]:
+        """Return nothing: CSV columns are named one by one."""
+        del column
+        return ()
+
+    def constants(self, tree: str, column: str) -> FloatArray | None:
+        """Return nothing: a CSV file has no head."""
+        del tree, column
+        return None
+
+    def _numbers(self, table: pa.Table | None, position: int, name: str) -> FloatArray:
+        if table is None:
+            return np.empty(0)
+        column = table.column(position)
+        if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_null(column.type)):
+            raise SchemaError(
+                f"column {name!r} of {self.path}",
+                got=f"{column.type}, for example {column[0].as_py()!r}",
+                expected="numbers",
+                remedy="remove text and units from the cells; names stand in the first line",
+            )
+        if column.null_count or pa.types.is_null(column.type):
+            column = column.cast(pa.float64())
+        return column.to_numpy()  # type: ignore[no-any-return]  # pyarrow is untyped
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, pa.ArrowException) as error:
+            raise InputFileError(
+                f"input file {self.path}",
+                got=str(error).splitlines()[0],
+                expected="a CSV file: names in the first line, then one line per event with as many numbers",
+                remedy="check the line that is named, or copy the file again",
+            ) from error
+
+
+@contextlib.contextmanager
+def open_csv(path: Path) -> Iterator[CsvEvents]:
+    """Open a CSV file.
+
+    Yields:
+        Its events.
+
+    Raises:
+        InputFileError: It cannot be read as CSV.
+    """
+    events = CsvEvents(path)
+    _ = events.types
+    yield events

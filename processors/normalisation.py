@@ -1,0 +1,120 @@
+"""Read cross-section and sum of generator weights from where the dialect keeps them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from processors.dialects import reader_for
+from processors.eventfile import EventFile
+from processors.lhefile import CROSS_SECTION, HEAD
+from toolkit import units
+from toolkit.config import LheLayout, MappingLayout, NanoLayout, SampleConfig
+from toolkit.errors import ArtifactMismatchError, PhysicsDomainError, SchemaError
+from toolkit.typing import FloatArray
+
+STEP = 10_000_000
+"""Entries whose weights are summed at once."""
+
+
+def read_normalisation(path: Path, events: EventFile, sample: SampleConfig) -> tuple[float | None, float | None]:
+    """Read what the config leaves to the file.
+
+    Args:
+        path: The file, for messages.
+        events: Its events.
+        sample: The sample's section of the config.
+
+    Returns:
+        Cross-section in pb and sum of generator weights; None where the config gives them, and for data.
+
+    Raises:
+        SchemaError: The file does not hold them.
+        ArtifactMismatchError: It holds different numbers where there should be one.
+        PhysicsDomainError: A summed weight is not finite.
+    """
+    if sample.kind == "data":
+        return None, None
+    xsec_pb = _cross_section(path, events, sample) if sample.xsec_pb == "file" else None
+    sumw = None
+    if sample.gen_sumw == "sum" or (sample.gen_sumw == "file" and isinstance(sample.layout, LheLayout)):
+        sumw = _sum_of_weights(path, events, sample)
+    elif sample.gen_sumw == "file":
+        sumw = _stated_sum(path, events, sample)
+    return xsec_pb, sumw
+
+
+def _cross_section(path: Path, events: EventFile, sample: SampleConfig) -> float:
+    layout = sample.layout
+    if isinstance(layout, NanoLayout):
+        values = _column(path, events, sample, layout.runs_tree, layout.xsec_fb, option="xsec_pb")
+        return _single(values, f"{layout.xsec_fb} in the Runs tree of {path}", "one cross-section (fb)") * units.FB
+    if isinstance(layout, MappingLayout) and layout.xsec_pb is not None:
+        return _repeated(path, events, sample, layout.xsec_pb, option="xsec_pb")
+    values = _column(path, events, sample, HEAD, CROSS_SECTION, option="xsec_pb")
+    return _single(values, f"{CROSS_SECTION} in the head of {path}", "one cross-section (pb)")
+
+
+def _stated_sum(path: Path, events: EventFile, sample: SampleConfig) -> float:
+    layout = sample.layout
+    if isinstance(layout, MappingLayout) and layout.gen_sumw is not None:
+        return _repeated(path, events, sample, layout.gen_sumw, option="gen_sumw")
+    names = (layout.runs_tree, layout.gen_sumw) if isinstance(layout, NanoLayout) else (HEAD, "sum of weights")
+    return float(_column(path, events, sample, *names, option="gen_sumw").sum())
+
+
+def _column(path: Path, events: EventFile, sample: SampleConfig, tree: str, column: str, *, option: str) -> FloatArray:
+    values = events.constants(tree, column)
+    if values is None:
+        raise SchemaError(
+            f"branch {column!r} of tree {tree!r} in {path}",
+            got="no such branch",
+            expected=column,
+            remedy=f"give `{option}` of sample {sample.name} as a number in the config",
+        )
+    return values
+
+
+def _single(values: FloatArray, what: str, expected: str) -> float:
+    if len(values) == 0 or not np.allclose(values, values[0], rtol=1e-6, atol=0.0):
+        raise ArtifactMismatchError(what, got=list(values), expected=expected, remedy="give `xsec_pb` of the sample as a number")
+    return float(values[0])
+
+
+def _repeated(path: Path, events: EventFile, sample: SampleConfig, name: str, *, option: str) -> float:
+    """Return a number of the whole sample that the event tree repeats in every event."""
+    if name not in events.types:
+        raise SchemaError(
+            f"branch {name!r} in {path}",
+            got="no such branch",
+            expected=name,
+            remedy=f"give `{option}` of sample {sample.name} as a number in the config, or set `kind: data`",
+        )
+    values = np.asarray(events.arrays([name], 0, events.entries)[name], dtype=np.float64)
+    if len(values) == 0 or not np.allclose(values, values[0], rtol=1e-6, atol=0.0):
+        raise ArtifactMismatchError(
+            f"{name!r} in {path}",
+            got=f"{len(values)} entries from {values.min(initial=np.inf)} to {values.max(initial=-np.inf)}",
+            expected="the same number in every event: it is that of the sample",
+            remedy=f"list different processes as different samples, or give `{option}` as a number",
+        )
+    return float(values[0])
+
+
+def _sum_of_weights(path: Path, events: EventFile, sample: SampleConfig) -> float:
+    reader = reader_for(sample)
+    names = reader.weight_branches()
+    if not names:
+        return float(events.entries)
+    steps = range(0, events.entries, STEP)
+    value = math.fsum(float(reader.gen_weights(events.arrays(names, start, min(start + STEP, events.entries))).sum()) for start in steps)
+    if not math.isfinite(value):
+        raise PhysicsDomainError(
+            f"generator weights {' x '.join(map(repr, names))} in {path}",
+            got="a NaN or infinite weight",
+            expected="finite weights",
+            remedy="repair the ntuple, or ask who made it; events are never dropped silently",
+        )
+    return value
