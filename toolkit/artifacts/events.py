@@ -157,7 +157,7 @@ def write_chunk(
     """
     columns = {name: pa.array(np.ascontiguousarray(identity[name], dtype=_TYPES[name])) for name in IDENTITY}
     for name, values in observables.items():
-        columns[name] = pa.array(np.asarray(values, dtype=np.float64), from_pandas=True)
+        columns[name] = _nullable(values)
     columns["weight"] = pa.array(np.asarray(weight, dtype=np.float64))
     for i, name in enumerate(info.benchmarks):
         columns[f"weight_{name}"] = pa.array(np.ascontiguousarray(benchmark_weights[:, i], dtype=np.float64))
@@ -171,6 +171,13 @@ def write_chunk(
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", use_dictionary=["run", "luminosityBlock", "file_index", "channel"])
     return path
+
+
+def _nullable(values: NDArray[np.float64]) -> Any:
+    """Return an arrow column with null for NaN; arrow's own conversion would import pandas."""
+    numbers = np.ascontiguousarray(values, dtype=np.float64)
+    missing = np.isnan(numbers)
+    return pa.array(numbers, mask=missing if missing.any() else None)
 
 
 def read_info(path: str | Path) -> ChunkInfo:
