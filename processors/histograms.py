@@ -12,6 +12,7 @@ import hist
 import numpy as np
 import uhi.io.json
 from numpy.typing import NDArray
+from scipy.sparse import csc_array
 
 from processors.observables import known_observables
 from toolkit.artifacts.atomic import make_folder, write_text
@@ -57,13 +58,23 @@ def fill(
         observables: Each (n,).
         weight: Expected events under the sample's own hypothesis, (n,).
         benchmark_weights: Expected events under each benchmark, (n, n_benchmarks), in the order of the hypothesis axis.
+
+    Notes:
+        The bin of each event is found once for all hypotheses; the sums are the product of a sparse matrix (bins, events)
+        and the weights, in the order of the events, bit by bit what `Hist.fill` adds up.
     """
-    weights = [weight, *(benchmark_weights[:, i] for i in range(benchmark_weights.shape[1]))]
+    weights = np.column_stack([weight, benchmark_weights])
+    powers = np.concatenate([weights, weights**2], axis=1)
+    columns, ones = np.arange(len(weight) + 1, dtype=np.int32), np.ones(len(weight))
     for histogram in booked.values():
-        values = observables[histogram.axes[1].name]
-        present = ~np.isnan(values)
-        for hypothesis, w in zip(histogram.axes[0], weights, strict=True):
-            histogram.fill(hypothesis, values[present], weight=w[present])
+        axis = histogram.axes[1]
+        values = observables[axis.name]
+        bins = np.asarray(axis.index(values), dtype=np.int32) + np.int32(1)
+        bins[np.isnan(values)] = axis.extent
+        sums = (csc_array((ones, bins, columns), shape=(axis.extent + 1, len(weight))) @ powers).T
+        view, n_hypotheses = histogram.view(flow=True), weights.shape[1]
+        view["value"][:n_hypotheses] += sums[:n_hypotheses, : axis.extent]
+        view["variance"][:n_hypotheses] += sums[n_hypotheses:, : axis.extent]
 
 
 def write_histograms(folder: str | Path, sample: str, histograms: Mapping[str, hist.Hist]) -> Path:

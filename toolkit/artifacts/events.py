@@ -168,8 +168,16 @@ def write_chunk(
     table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(asdict(info), allow_nan=False)})
     path = Path(folder) / info.relative_path
     make_folder(path.parent)
+    floats = [name for name, column in columns.items() if pa.types.is_floating(column.type)]
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", use_dictionary=["run", "luminosityBlock", "file_index", "channel"])
+        pq.write_table(
+            table,
+            temporary,
+            compression="lz4",  # with the bytes of floats in streams: half the time of zstd without, for a tenth more space
+            use_byte_stream_split=floats,
+            use_dictionary=["run", "luminosityBlock", "file_index", "channel"],
+            write_statistics=list(IDENTITY),
+        )
     return path
 
 

@@ -38,6 +38,25 @@ def test_contents_and_variances_are_sums_of_weights_and_of_squares() -> None:
             assert entry.variance == pytest.approx((w[inside] ** 2).sum(), rel=1e-12)
 
 
+def test_the_sums_are_bit_by_bit_those_of_hist() -> None:
+    booked, values, weight, benchmark_weights = _filled(4)
+    empty = book(Config.model_validate(CONFIG), ("m4l", "m_jj"), HYPOTHESES)
+    for histogram in empty.values():
+        x = values[histogram.axes[1].name]
+        for i, hypothesis in enumerate(HYPOTHESES):
+            w = weight if i == 0 else benchmark_weights[:, i - 1]
+            histogram.fill(hypothesis, x[~np.isnan(x)], weight=w[~np.isnan(x)])
+    for name, histogram in empty.items():
+        assert booked[name] == histogram
+        assert histogram.sum(flow=True).value != 0
+
+
+def test_no_events_fill_nothing() -> None:
+    booked = book(Config.model_validate(CONFIG), ("m4l",), HYPOTHESES)
+    fill(booked, {"m4l": np.empty(0)}, np.empty(0), np.empty((0, 3)))
+    assert booked["m4l"].sum(flow=True).value == 0
+
+
 def test_missing_values_do_not_enter_and_overflow_is_kept() -> None:
     booked, values, weight, _ = _filled(2)
     there = ~np.isnan(values["m_jj"])
