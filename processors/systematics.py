@@ -192,7 +192,7 @@ def open_correction(section: CorrectionFile, *, direction: str) -> Callable[[Par
             expected="a correctionlib JSON file",
             remedy="check the path",
         ) from error
-    if section.correction not in corrections:
+    if section.correction not in list(corrections):
         raise SchemaError(
             f"correction {section.correction!r} of {section.path}",
             got="no such correction",

@@ -12,8 +12,9 @@ import pytest
 
 from processors.dialects import EventRecord, reader_for
 from processors.particles import Particles
-from processors.selection import CUTS, accept_jets, select
+from processors.selection import accept_jets, cuts_of, select
 from toolkit.config import JetSelection, SampleConfig, SelectionConfig
+from toolkit.errors import SchemaError
 from toolkit.kinematics import OBSERVABLES
 
 OPEN = {"m_z1": (0.0, 1000.0), "m_z2": (0.0, 1000.0), "m4l": (0.0, 5000.0)}
@@ -59,35 +60,51 @@ def _best(leptons: list[Any]) -> tuple[Any, Any] | None:
     return z1, z2
 
 
-def _loop(event: Any, s: SelectionConfig) -> tuple[str, dict[str, float]]:
+def _delta_r(one: Any, two: Any) -> float:
+    return float(np.hypot(one.eta - two.eta, (one.phi - two.phi + np.pi) % (2 * np.pi) - np.pi))
+
+
+def _jets(event: Any, leptons: list[Any], s: SelectionConfig) -> list[Any]:
+    """Jets that no accepted lepton is near, hardest first."""
+    inside = [j for j in event.jets if j.pt > s.jet.pt_min and abs(j.eta) < s.jet.abs_eta_max]
+    kept = [j for j in inside if not any(_delta_r(j, p) < s.jet.lepton_delta_r for p in leptons)]
+    return sorted(kept, key=lambda j: -j.pt)
+
+
+def _loop(event: Any, s: SelectionConfig) -> tuple[str, dict[str, float]]:  # noqa: PLR0911
     """Return the last cut that the event passes, and some observables if it passes all."""
     cuts = {11: s.electron, 13: s.muon}
     leptons = [p for p in event.leptons if p.pt > cuts[abs(p.pdg_id)].pt_min and abs(p.eta) < cuts[abs(p.pdg_id)].abs_eta_max]
+    for flavour, cut in cuts.items():
+        if cut.abs_eta_gap is not None:
+            low, high = cut.abs_eta_gap
+            leptons = [p for p in leptons if abs(p.pdg_id) != flavour or not low <= abs(p.eta) < high]
+    jets = _jets(event, leptons, s)
+    leptons = [p for p in leptons if not any(_delta_r(p, j) < cuts[abs(p.pdg_id)].jet_delta_r for j in jets)]
     if len(leptons) < 4 or (s.n_leptons_exact and len(leptons) != 4):
         return "all", {}
+    if s.total_charge is not None and -sum(np.sign(p.pdg_id) for p in leptons) != s.total_charge:
+        return "four leptons", {}
     best = _best(leptons)
     if best is None:
-        return "four leptons", {}
+        return "total charge" if s.total_charge is not None else "four leptons", {}
     z1, z2 = best
+    flavours = (abs(z1[0].pdg_id), abs(z2[0].pdg_id))
+    channel = 2 if flavours[0] != flavours[1] else 0 if flavours[0] == 11 else 1
+    if ("4e", "4mu", "2e2mu")[channel] not in s.channels:
+        return "two pairs", {}
     pts = sorted((p.pt for p in (*z1, *z2)), reverse=True)
     if any(pt <= threshold for pt, threshold in zip(pts, s.leading_pt_min, strict=False)):
-        return "two pairs", {}
+        return "channel" if len(s.channels) < 3 else "two pairs", {}
     found = {"m_z1": _mass(*z1), "m_z2": _mass(*z2), "m4l": _mass(*z1, *z2)}
     for last, name in (("leading pt", "m_z1"), ("m_z1", "m_z2"), ("m_z2", "m4l")):
         low, high = getattr(s, name)
         if not low <= found[name] < high:
             return last, found
-    jets = []
-    for j in event.jets:
-        near = any(np.hypot(j.eta - p.eta, (j.phi - p.phi + np.pi) % (2 * np.pi) - np.pi) < s.jet.lepton_delta_r for p in leptons)
-        if j.pt > s.jet.pt_min and abs(j.eta) < s.jet.abs_eta_max and not near:
-            jets.append(j)
-    jets.sort(key=lambda j: -j.pt)
     found["n_jets"] = len(jets)
     found["m_jj"] = _mass(*jets[:2]) if len(jets) >= 2 else np.nan
     found["delta_eta_jj"] = abs(jets[0].eta - jets[1].eta) if len(jets) >= 2 else np.nan
-    flavours = (abs(z1[0].pdg_id), abs(z2[0].pdg_id))
-    found["channel"] = 2 if flavours[0] != flavours[1] else 0 if flavours[0] == 11 else 1
+    found["channel"] = channel
     return "m4l", found
 
 
@@ -102,6 +119,14 @@ def _loop(event: Any, s: SelectionConfig) -> tuple[str, dict[str, float]]:
             "m4l": (180.0, 400.0),
             "jet": {"pt_min": 20.0, "abs_eta_max": 2.5, "lepton_delta_r": 0.8},
         },
+        {"channels": ["4mu", "2e2mu"]},
+        {"n_leptons_exact": False, "total_charge": 0, **OPEN},
+        {"n_leptons_exact": False, "total_charge": 1, "channels": ["2e2mu", "4e"], **OPEN},
+        {
+            "electron": {"pt_min": 7.0, "abs_eta_max": 2.47, "abs_eta_gap": [1.37, 1.52]},
+            "muon": {"pt_min": 5.0, "abs_eta_max": 2.7, "jet_delta_r": 0.7},
+            "jet": {"pt_min": 20.0, "lepton_delta_r": 0.15},
+        },
     ],
 )
 def test_selection_equals_the_loop_over_events(ntuples: ModuleType, changes: dict[str, Any]) -> None:
@@ -112,14 +137,15 @@ def test_selection_equals_the_loop_over_events(ntuples: ModuleType, changes: dic
     expected = [_loop(event, selection) for event in events]
     passed = [i for i, (cut, _) in enumerate(expected) if cut == "m4l"]
     assert result.index.tolist() == passed
-    assert 50 < len(passed) < 380
+    assert 5 < len(passed) < 380
     for name in ("m4l", "m_z1", "m_z2", "n_jets", "m_jj", "delta_eta_jj"):
         np.testing.assert_allclose(result.observables[name], [expected[i][1][name] for i in passed], rtol=1e-9, err_msg=name)
     assert result.channel.tolist() == [expected[i][1]["channel"] for i in passed]
-    assert set(result.channel.tolist()) == {0, 1, 2}
-    assert list(result.cutflow) == list(CUTS)
-    for depth, cut in enumerate(CUTS):
-        mask = np.array([CUTS.index(last) >= depth for last, _ in expected])
+    assert set(result.channel.tolist()) == {("4e", "4mu", "2e2mu").index(name) for name in selection.channels}
+    cuts = list(cuts_of(selection))
+    assert list(result.cutflow) == cuts
+    for depth, cut in enumerate(cuts):
+        mask = np.array([cuts.index(last) >= depth for last, _ in expected])
         counts = result.cutflow[cut]
         assert counts["events"] == mask.sum()
         assert counts["sumw"] == pytest.approx(weight[mask].sum(), rel=1e-12)
@@ -157,6 +183,27 @@ def test_without_jets_their_observables_are_missing_and_not_zero(ntuples: Module
     assert np.all(np.isnan(result.observables["n_jets"]))
     assert np.all(np.isnan(result.observables["m_jj"]))
     assert not np.any(np.isnan(result.observables["m4l"]))
+
+
+def test_without_jets_no_lepton_can_be_near_one(ntuples: ModuleType) -> None:
+    record = _record(ntuples, ntuples.make_events(10, seed=16))
+    without = EventRecord(record.identity, record.gen_weight, record.benchmark_ratios, record.electrons, record.muons, None)
+    selection = SelectionConfig.model_validate({"muon": {"pt_min": 5.0, "abs_eta_max": 2.7, "jet_delta_r": 0.4}})
+    with pytest.raises(SchemaError, match="ntuples without jets"):
+        select(without, np.ones(10), selection, observables=("m4l",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"channels": []}, "at least 1"),
+        ({"channels": ["2mu2e"]}, "4e"),
+        ({"electron": {"pt_min": 7.0, "abs_eta_max": 2.5, "abs_eta_gap": [1.52, 1.37]}}, "low < high"),
+    ],
+)
+def test_selections_without_sense_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SelectionConfig.model_validate(changes)
 
 
 def test_no_event_at_all_gives_empty_results(ntuples: ModuleType) -> None:
