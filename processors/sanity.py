@@ -155,7 +155,7 @@ def explain_empty(sample: SampleConfig, paths: tuple[str, ...]) -> None:
             got=f"at most {census.most_leptons} leptons (e, mu) in each of {census.events} events",
             expected="events with at least four leptons",
             remedy="every list holds at most one element: a conversion kept only the first; write whole lists"
-            if census.all_single and census.events > 1
+            if census.all_single and census.most_leptons and census.events > 1
             else "check the lepton branches under `layout`; `h4l inspect` lists what the file has",
         )
     if not census.neutral:

@@ -14,6 +14,7 @@ from toolkit.config import load_config
 
 if TYPE_CHECKING:
     from processors.inspect import TreeReport
+    from processors.snippets import Findings
 
 
 def inspect_file(file: Path, *, debug: bool) -> None:
@@ -31,6 +32,8 @@ def inspect_file(file: Path, *, debug: bool) -> None:
         console.print(f"{report.path}: {report.size / 1e6:.1f} MB, layout: {report.layout}", soft_wrap=True, highlight=False)
         if report.missing:
             console.print(f"not the nanoaod layout, which also has: {', '.join(report.missing)}", soft_wrap=True, highlight=False)
+        if report.findings is not None:
+            console.print(_first_events(report.findings), soft_wrap=True, highlight=False)
         for tree in report.trees:
             console.print(_branch_table(tree))
         for name, value in report.normalisation.items():
@@ -39,13 +42,21 @@ def inspect_file(file: Path, *, debug: bool) -> None:
         console.print(Text(report.snippet), soft_wrap=True)
 
 
+def _first_events(findings: Findings) -> str:
+    unit = getattr(findings.layout, "momentum_unit", "GeV")
+    kind = "recorded data (no weights)" if findings.data else "simulation"
+    four, n = findings.census.four, findings.looked_at
+    return f"{kind}, momenta in {unit}; {four} of the first {n} events have four leptons, {findings.selected[0]} pass the default selection"
+
+
 def _branch_table(tree: TreeReport) -> Table:
-    table = Table(title=f"{tree.name}: {tree.entries} entries, {len(tree.branches)} branches", title_justify="left")
+    table = Table(title=f"{tree.name or 'events'}: {tree.entries} entries, {len(tree.branches)} branches", title_justify="left")
     for column in ("branch", "type", "remark"):
         table.add_column(column, overflow="fold")
     for name, kind in tree.branches.items():
         lengths = tree.weight_lengths.get(name)
         remark = f"weight vector of length {' or '.join(str(n) for n in lengths)}" if lengths else ""
+        remark += f": {' '.join(tree.weight_names[name])}" if name in tree.weight_names else ""
         table.add_row(name, Text(kind), remark + (", all zero" if name in tree.zero_weights else ""))
     return table
 

@@ -1,0 +1,215 @@
+"""Write a config to start from for one file: layout, kind, normalisation, selection; it runs as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from processors.dialects import EventRecord, reader_for
+from processors.dialects.detect import Layout
+from processors.dialects.momenta import MOMENTUM_UNITS
+from processors.eventfile import EventFile
+from processors.sanity import SCALES, LeptonCensus, read_range, take_census
+from processors.selection import select
+from toolkit.config import FlatLayout, LheLayout, MappingLayout, NanoLayout, RatioConfig, SampleConfig, SelectionConfig
+from toolkit.errors import ToolkitError
+from toolkit.kinematics import OBSERVABLES
+
+PROBE = 5000
+"""Entries that are read to find out units, kind and selection."""
+BENCHMARKS_OF_THREE = ("ggF_S", "ggF_B", "ggF_SBI")
+OPEN_SELECTION = {"m_z1": [12.0, 120.0], "m_z2": [4.0, 120.0], "m4l": [70.0, 13000.0]}
+"""Windows for files whose events the default selection, off-shell production, does not want."""
+FEW = 0.05
+"""Share of the open selection below which the default one is not what the file is for."""
+NOT_GEV = 1000.0
+"""A median lepton pt above this is not in GeV."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the first events say that the names of branches do not.
+
+    Args:
+        layout: The layout, with the unit of momentum found.
+        data: Whether the events have no weights.
+        looked_at: Number of events read.
+        census: Their leptons.
+        selected: Events that pass the default and the open selection.
+    """
+
+    layout: Layout
+    data: bool
+    looked_at: int
+    census: LeptonCensus
+    selected: tuple[int, int]
+
+
+def look(events: EventFile, tree: str, layout: Layout) -> Findings | None:
+    """Read the first events of a file.
+
+    Args:
+        events: Its events.
+        tree: Name of the event tree.
+        layout: The layout that fits the names of its branches.
+
+    Returns:
+        What they say; None if they cannot be read with this layout.
+    """
+    try:
+        n = min(PROBE, events.entries)
+        data = _without_weights(events, tree, layout, n)
+        record = read_range(events, _sample(tree, layout, data=data), 0, n)
+        unit = _momentum_unit(layout, record)
+        if unit is not None:
+            layout = layout.model_copy(update={"momentum_unit": unit})
+            record = read_range(events, _sample(tree, layout, data=data), 0, n)
+    except ToolkitError:
+        return None
+    selections = (SelectionConfig(), SelectionConfig.model_validate(OPEN_SELECTION))
+    passed = [len(select(record, record.gen_weight, s, observables=("m4l",)).index) for s in selections]
+    return Findings(layout, data, n, take_census(record), (passed[0], passed[1]))
+
+
+def _sample(tree: str, layout: Layout, *, data: bool) -> SampleConfig:
+    kind = "data" if data else "simulation"
+    document = {"name": "inspected", "kind": kind, "files": ["file"], "tree": tree, "xsec_pb": 1.0, "gen_sumw": "sum"}
+    return SampleConfig.model_validate({**document, "layout": layout})
+
+
+def _without_weights(events: EventFile, tree: str, layout: Layout, n: int) -> bool:
+    """Return whether the events are recorded: no branch of a weight, or zeros in it."""
+    reader = reader_for(_sample(tree, layout, data=False))
+    names = reader.weight_branches()
+    if not names or any(name not in events.types for name in names):
+        return True
+    return n > 0 and not np.any(reader.gen_weights(events.arrays(names, 0, n)))
+
+
+def _momentum_unit(layout: Layout, record: EventRecord) -> str | None:
+    """Return another unit of momentum than the layout's, if the leptons ask for it."""
+    if not isinstance(layout, FlatLayout | MappingLayout):
+        return None
+    census = take_census(record)
+    best = SCALES[int(np.argmax(census.near_z))] if any(census.near_z) else 1.0
+    pt = np.concatenate([record.electrons["pt"], record.muons["pt"]])
+    if not any(census.near_z) and len(pt) and np.median(pt) > NOT_GEV:
+        best = 1e-3
+    now = MOMENTUM_UNITS[layout.momentum_unit]
+    found = next((name for name, value in MOMENTUM_UNITS.items() if np.isclose(value, now * best)), layout.momentum_unit)
+    return None if found == layout.momentum_unit else found
+
+
+def write_snippet(
+    path: Path, tree: str, found: Findings, *, weights: Mapping[str, tuple[int, ...]], zeros: frozenset[str], stated: Mapping[str, float]
+) -> str:
+    """Write a YAML config that processes the file.
+
+    Args:
+        path: The file.
+        tree: Its event tree.
+        found: What its events say.
+        weights: Lengths that occur in each weight vector, by branch.
+        zeros: Weight vectors that hold nothing but zeros.
+        stated: Numbers that the file states about itself.
+
+    Returns:
+        The config, below comments on what to check.
+    """
+    layout, notes = found.layout, _Notes()
+    sample: dict[str, Any] = {"name": "my_sample", "files": [str(path)]}
+    if found.data:
+        sample |= {"name": "data", "kind": "data"}
+        notes.add("kind: the file has no weights, so its events are taken for recorded data")
+    if not isinstance(layout, LheLayout) and path.suffix == ".root":
+        sample["tree"] = tree
+    section = _layout_section(layout)
+    if section:
+        sample["layout"] = section
+    if not found.data:
+        _add_weights(sample, notes, layout, weights, zeros)
+        _add_normalisation(sample, notes, layout, stated)
+    document: dict[str, Any] = {"luminosity_ifb": 140.0, "samples": [sample]}
+    if found.selected[0] < FEW * found.selected[1]:
+        document["selection"] = OPEN_SELECTION
+        notes.add(f"selection: opened, because {found.selected[0]} of the first {found.looked_at} events pass the default one")
+    elif found.selected[1] == 0:
+        notes.add(f"selection: none of the first {found.looked_at} events has a four-lepton candidate; no event may be left")
+    if not _has_jets(layout):
+        features = [name for name in RatioConfig().features if OBSERVABLES[name].needs != "jets"]
+        document["ratios"] = {"features": features}
+        notes.add("ratios: features without n_jets, because the file has no jets")
+    return notes.text + str(yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=120))
+
+
+class _Notes:
+    """Collects comment lines."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def add(self, note: str) -> None:
+        self.text += f"# {note}\n"
+
+
+def _layout_section(layout: Layout) -> dict[str, Any]:
+    """Return what differs from the defaults of the layout; empty for plain NanoAOD."""
+    changed = layout.model_dump(mode="json", exclude_defaults=True)
+    explicit = {}
+    if isinstance(layout, FlatLayout):
+        explicit = {name: getattr(layout, name) for name in ("lepton", "n_leptons", "jet", "n_jets", "gen_weight")}
+    if isinstance(layout, NanoLayout) and not changed:
+        return {}
+    return {"kind": layout.kind, **explicit, **{k: v for k, v in _without_nulls(changed).items() if k != "kind"}}
+
+
+def _without_nulls(section: dict[str, Any]) -> dict[str, Any]:
+    """Drop nulls of nested sections, which are their defaults."""
+    return {k: {a: b for a, b in v.items() if b is not None} if isinstance(v, dict) else v for k, v in section.items()}
+
+
+def _add_weights(
+    sample: dict[str, Any], notes: _Notes, layout: Layout, weights: Mapping[str, tuple[int, ...]], zeros: frozenset[str]
+) -> None:
+    vector = layout.benchmark_weights if isinstance(layout, NanoLayout) else None
+    for name, lengths in weights.items():
+        counts = " or ".join(map(str, lengths))
+        if name in zeros or not lengths:
+            continue
+        if name == vector and lengths == (len(BENCHMARKS_OF_THREE),):
+            sample |= {"name": BENCHMARKS_OF_THREE[-1], "benchmarks": list(BENCHMARKS_OF_THREE)}
+            notes.add(f"benchmarks: {name} has 3 entries; name them in their order, and the sample after its own")
+        elif name == vector:
+            notes.add(f"benchmarks: {name} has {counts} entries; name them in their order if the sample interferes")
+        else:
+            notes.add(f"systematics.weights: {name} has {counts} entries that may be variations of the weight")
+
+
+def _add_normalisation(sample: dict[str, Any], notes: _Notes, layout: Layout, stated: Mapping[str, float]) -> None:
+    in_tree = isinstance(layout, MappingLayout)
+    xsec = layout.xsec_pb is not None if isinstance(layout, MappingLayout) else NanoLayout().xsec_fb in stated
+    sumw = layout.gen_sumw is not None if isinstance(layout, MappingLayout) else NanoLayout().gen_sumw in stated
+    if isinstance(layout, FlatLayout):
+        xsec = sumw = False
+    if isinstance(layout, LheLayout):
+        xsec = sumw = True
+    if not xsec:
+        sample["xsec_pb"] = 1.0
+        notes.add("xsec_pb: replace 1.0 by the cross-section in pb")
+    if not sumw:
+        sample["gen_sumw"] = "sum"
+        notes.add("gen_sumw: `sum` is right only if no event was skimmed away; otherwise give the number")
+    if xsec and in_tree:
+        notes.add("xsec_pb, gen_sumw: read from the event tree; the layout names the branches")
+    sample["k_factor"] = 1.0
+
+
+def _has_jets(layout: Layout) -> bool:
+    if isinstance(layout, NanoLayout | FlatLayout):
+        return layout.jet is not None or (isinstance(layout, FlatLayout) and layout.n_jets_column is not None)
+    return isinstance(layout, LheLayout) or layout.jets is not None
