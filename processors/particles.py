@@ -56,6 +56,10 @@ class Particles:
         counts = kept[self.first + self.counts] - kept[self.first]
         return Particles(counts, {name: values[position] for name, values in self.columns.items()})
 
+    def only(self, *names: str) -> Particles:
+        """Keep some of the columns."""
+        return Particles(self.counts, {name: self.columns[name] for name in names})
+
     def take(self, events: NDArray[np.int64]) -> Particles:
         """Keep the events at the given positions, (m,).
 

@@ -129,11 +129,12 @@ def select(
         index, leptons = index[kept], leptons.take(kept)
         flow.add("total charge", index)
     paired = _pair(leptons)
-    index, leptons = index[paired.has], leptons.take(np.flatnonzero(paired.has))
+    row = np.flatnonzero(paired.has)
+    index = index[row]
     flow.add("two pairs", index)
     if len(selection.channels) < len(CHANNELS):
         kept = np.flatnonzero(np.isin(paired.channel, [CHANNELS.index(name) for name in selection.channels]))
-        index, leptons, paired = index[kept], leptons.take(kept), paired.take(kept)
+        index, row, paired = index[kept], row[kept], paired.take(kept)
         flow.add("channel", index)
     pt = -np.sort(-paired.pt, axis=1)
     passed = np.all(pt[:, : len(selection.leading_pt_min)] > np.asarray(selection.leading_pt_min[:4]), axis=1)
@@ -143,7 +144,7 @@ def select(
         low, high = getattr(selection, name)
         passed &= (masses[name] >= low) & (masses[name] < high)
         flow.add(name, index[passed])
-    index, leptons = index[passed], leptons.take(np.flatnonzero(passed))
+    index, leptons = index[passed], leptons.only("eta", "phi").take(row[passed])
     if jets is not None:
         jets = jets.take(index)
     elif record.jets is not None:
