@@ -136,10 +136,10 @@ def _count(types: Types, pattern: str) -> int:
 
 def _mapping(types: Types) -> MappingLayout | None:
     found: dict[str, dict[str, str]] = {kind: columns for kind in COLLECTIONS if (columns := _collection(types, kind)) is not None}
-    own: dict[str, dict[str, str]] = {
-        kind: found[kind] for kind in ("electrons", "muons") if kind in found and {"charge", "pdg_id"} & set(found[kind])
-    }
+    own = {kind: found[kind] for kind in ("electrons", "muons") if kind in found}
     both = found.get("leptons", {})
+    if any(not {"charge", "pdg_id"} & set(columns) for columns in own.values()):
+        return None
     if own:
         chosen = own
     elif "pdg_id" in both:
