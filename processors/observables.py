@@ -15,6 +15,7 @@ from toolkit.errors import SchemaError, ShapeError
 from toolkit.kinematics import OBSERVABLES, FourLeptonEvent, Observable
 from toolkit.kinematics.registry import Group
 from toolkit.typing import FloatArray
+from toolkit.weights.missing import source_of
 
 ALL = "all"
 STANDARD = "standard"
@@ -38,7 +39,8 @@ def wanted_observables(config: Config) -> tuple[str, ...]:
     Every sample must be able to give these; an observable that only belongs to a named group may be missing in a sample.
     """
     tables = [name for name in config.observables if name not in GROUPS]
-    named = [*tables, *config.ratios.features, *(h.observable for h in config.histograms.values()), *config.columns]
+    features = [source_of(name, config.fills) for name in (*config.ratios.features, *config.fills)]
+    named = [*tables, *features, *(h.observable for h in config.histograms.values()), *config.columns]
     named += region_observables(config)
     return tuple(dict.fromkeys(named))
 

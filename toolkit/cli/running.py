@@ -72,7 +72,7 @@ def _run(config: Config, out: Path, plan: Plan, request: Request) -> None:
 
 
 def show_results(out: Path, outcomes: tuple[StageOutcome, ...]) -> None:
-    """Print the comparison of all methods, if a report was part of the run, and where the results are.
+    """Print the comparison of all methods or, after processing alone, the cut flow, and where the results are.
 
     Args:
         out: The output folder.
@@ -85,4 +85,8 @@ def show_results(out: Path, outcomes: tuple[StageOutcome, ...]) -> None:
         console.print(Comparison(read_results(out / "results.json")))
         console.print(f"report: {out / 'report.html'}", highlight=False, soft_wrap=True)
     else:
+        if outcomes[-1].stage == "process" and (out / "cutflow.json").is_file():
+            from toolkit.report import CutflowTables
+
+            console.print(CutflowTables.read(out / "cutflow.json"))
         console.print(f"results of {outcomes[-1].stage}: {out}", highlight=False, soft_wrap=True)

@@ -13,8 +13,8 @@ from toolkit.config.ratios import RatioConfig
 from toolkit.config.regions import ConditionText, OutputConfig, ScoreConfig
 from toolkit.config.samples import SampleConfig
 from toolkit.config.selection import SelectionConfig
-from toolkit.errors import SchemaError
 from toolkit.config.systematics import Name, SystematicsConfig
+from toolkit.errors import SchemaError
 
 M4L_EDGES = (220.0, 240.0, 260.0, 280.0, 300.0, 330.0, 360.0, 400.0, 450.0, 500.0, 600.0, 700.0, 850.0, 1000.0, 1300.0, 2001.0)
 
@@ -90,10 +90,13 @@ class Config(Section):
     """Columns of the ntuple that become observables, by name of the observable."""
     systematics: SystematicsConfig = SystematicsConfig()
     scores: dict[Name, ScoreConfig] = Field(default={})
-    """Scores from ONNX files: columns of the event tables that regions and histograms may use. docs/systematics.md has an example."""
+    """Scores from ONNX files: columns of the event tables that regions may use. docs/systematics.md has an example."""
     regions: dict[Name, ConditionText] = Field(default={})
     """Named selections: conditions on observables and scores, such as `m4l > 220 and n_jets >= 2`."""
     outputs: OutputConfig = OutputConfig()
+    fills: dict[Name, float] = Field(default={})
+    """What stands for a missing value of an observable in the training table, in its unit: `m_jj: 0` gives the features
+    `m_jj_filled` and `has_m_jj` (1 or 0). Event tables and histograms keep missing values missing."""
     morphing: MorphingConfig = MorphingConfig()
     parameter: ParameterConfig = ParameterConfig()
     ratios: RatioConfig = RatioConfig()

@@ -2,6 +2,7 @@
 
 from toolkit.plots.calibration import plot_calibration
 from toolkit.plots.closure import plot_closure
+from toolkit.plots.cutflow import plot_cutflow
 from toolkit.plots.effective_size import plot_effective_size
 from toolkit.plots.reweighting import plot_reweighting, plot_reweighting_overview
 from toolkit.plots.save import SavedPlot, png_bytes, save_figure
@@ -17,6 +18,7 @@ __all__ = [
     "StyledFigure",
     "plot_calibration",
     "plot_closure",
+    "plot_cutflow",
     "plot_effective_size",
     "plot_reweighting",
     "plot_reweighting_overview",

@@ -4,6 +4,7 @@ Drawing is in `toolkit.report.figures`, apart, so that a table needs no plotting
 """
 
 from toolkit.report.content import Provenance, build_page
+from toolkit.report.cutflow import CutflowTables
 from toolkit.report.html import render_page, write_page
 from toolkit.report.page import Page, PageFigure, PageSection, PageTable
 from toolkit.report.results import read_results, results_document, write_results
@@ -11,6 +12,7 @@ from toolkit.report.table import Comparison, closure_table, judge, methods_table
 
 __all__ = [
     "Comparison",
+    "CutflowTables",
     "Page",
     "PageFigure",
     "PageSection",

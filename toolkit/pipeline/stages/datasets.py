@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from toolkit.artifacts.events import read_events
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.layout import EVENTS
 from toolkit.weights import SimulatedEvents, combine_samples, hold_out
+from toolkit.weights.missing import fill_missing
 
 
 def read_simulation(context: StageContext) -> tuple[SimulatedEvents, SimulatedEvents]:
@@ -15,11 +18,12 @@ def read_simulation(context: StageContext) -> tuple[SimulatedEvents, SimulatedEv
         context: The stage; `out/events/` holds the tables.
 
     Returns:
-        (pool, test): events to learn from and test events, the weights of each scaled to the full luminosity. The
-        split depends on the event numbers and the salt of the config only.
+        (pool, test): events to learn from and test events, with the filled columns and presence flags of the config, the
+        weights of each scaled to the full luminosity. The split depends on the event numbers and the salt of the config only.
     """
     config = context.config
     config.require_interference()
     tables = [read_events(context.out / EVENTS, sample.name) for sample in config.simulated]
     events = combine_samples(tables, processes=config.processes, benchmarks=config.morphing.benchmarks)
+    events = replace(events, observables=fill_missing(events.observables, config.fills))
     return hold_out(events, fraction=config.ratios.splits.test, salt=config.ratios.splits.salt)

@@ -17,6 +17,7 @@ from toolkit.pipeline.stages.layout import MEMBERS, MODEL, PARITY
 from toolkit.pipeline.stages.provenance import portable_config
 from toolkit.ratios import feature_matrix, train_mixture
 from toolkit.weights import SimulatedEvents
+from toolkit.weights.missing import flag_name, source_of
 
 ESTIMATOR = "mixture"
 
@@ -50,15 +51,12 @@ def training_hash(config: Config) -> str:
 
 def describe_features(pool: SimulatedEvents, config: Config, features: tuple[str, ...]) -> tuple[Feature, ...]:
     """Return name, unit and training range of every input of the networks."""
-    described = []
-    for name in features:
-        values = pool.observables[name]
-        described.append(
-            Feature(
-                name,
-                config.columns[name].unit if name not in OBSERVABLES else OBSERVABLES[name].unit,
-                float(np.min(values)),
-                float(np.max(values)),
-            )
-        )
-    return tuple(described)
+    return tuple(Feature(n, unit_of(n, config), float(np.min(pool.observables[n])), float(np.max(pool.observables[n]))) for n in features)
+
+
+def unit_of(feature: str, config: Config) -> str:
+    """Return the unit of a feature: that of its observable or column, none for a presence flag."""
+    source = source_of(feature, config.fills)
+    if feature == flag_name(source):
+        return ""
+    return config.columns[source].unit if source not in OBSERVABLES else OBSERVABLES[source].unit

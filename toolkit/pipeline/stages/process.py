@@ -9,12 +9,17 @@ from typing import Any
 
 from processors.runner import run as run_processors
 from toolkit.pipeline.stage import ExecutorOptions, StageContext
+from toolkit.pipeline.stages.layout import PLOTS
 
 
 def run(context: StageContext) -> None:
-    """Process all samples into `events/`, `histograms/` and `cutflow.json`; finished chunks are reused."""
+    """Process all samples into `events/`, `histograms/`, `cutflow.json` and its plot; finished chunks are reused."""
     with open_executor(context.executor) as (executor, workers):
-        run_processors(context.config, context.work, executor=executor, workers=workers, progress=context.progress)
+        result = run_processors(context.config, context.work, executor=executor, workers=workers, progress=context.progress)
+    from toolkit.plots import PlotStyle, plot_cutflow, save_figure
+
+    figure = plot_cutflow(result.cutflow, style=PlotStyle(luminosity_ifb=context.config.luminosity_ifb))
+    save_figure(figure, context.work / PLOTS, "cutflow")
 
 
 @contextlib.contextmanager
