@@ -13,6 +13,7 @@ from processors.dialects import reader_for, wrong_vector_length
 from processors.eventfile import EventFile
 from processors.observables import wanted_observables
 from processors.rootfile import nearest
+from processors.variations import weight_branches
 from toolkit.config import Config, MappingLayout, SampleConfig
 from toolkit.errors import ArtifactMismatchError, SchemaError
 from toolkit.kinematics import OBSERVABLES
@@ -35,7 +36,7 @@ class WeightNames:
 
 
 def check_branches(path: Path, config: Config, sample: SampleConfig, branches: Collection[str]) -> None:
-    """Check that a file has the branches of the layout, those of the wanted jet observables and the columns of the config.
+    """Check that a file has the branches of the layout, of wanted jet observables, of the columns and varied weights of the config.
 
     Raises:
         SchemaError: One is missing; the nearest name is given.
@@ -48,6 +49,18 @@ def check_branches(path: Path, config: Config, sample: SampleConfig, branches: C
     for name, column in config.columns.items():
         if column.branch not in branches:
             raise _missing_branch(column.branch, path, sample, branches, f" (for column {name!r})")
+    _check_variations(path, config, sample, branches)
+
+
+def _check_variations(path: Path, config: Config, sample: SampleConfig, branches: Collection[str]) -> None:
+    for name in weight_branches(config, sample):
+        if name not in branches and name not in config.columns:
+            raise SchemaError(
+                f"branch {name!r} (for a weight variation) of sample {sample.name} in {path}",
+                got="no such branch",
+                expected="the weights that `systematics.weights` names",
+                remedy=" ".join(filter(None, [nearest(name, branches), "list the samples that have it under `samples` of the variation"])),
+            )
 
 
 def _check_jets(path: Path, config: Config, sample: SampleConfig, branches: Collection[str]) -> None:

@@ -105,6 +105,9 @@ def inspect_inputs(config: Config) -> tuple[SampleInputs, ...]:
         PhysicsDomainError: A cross-section or a sum of weights is not positive and finite, a weight is not finite, or the
             momenta are in another unit than the config says.
     """
+    for key, path in config.external_files.items():
+        if not Path(path).is_file():
+            raise InputFileError(f"{key}", got=f"no file {path}", expected="an existing file", remedy="check the path")
     written_observables(config)
     return tuple(_inspect_sample(config, sample) for sample in config.samples)
 

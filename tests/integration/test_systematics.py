@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import uproot
 
-from processors import run
+from processors import inspect_inputs, run
 from processors.histograms import read_histograms
 from toolkit.artifacts import match_events, read_events, variations_of
 from toolkit.config import Config
-from toolkit.errors import SchemaError
+from toolkit.errors import InputFileError, SchemaError
 
 SIZE = 0.01
 SYSTEMATICS = {
@@ -274,7 +274,14 @@ def test_root_ntuples_hold_what_the_tables_hold(out: Path, folder: Path, ntuples
         assert all(values.ndim == 1 for values in columns.values())
 
 
-def test_a_sample_without_the_weights_is_refused_with_the_remedy(folder: Path, ntuples: ModuleType, tmp_path: Path) -> None:
+def test_a_sample_without_the_weights_is_refused_with_the_remedy(folder: Path, ntuples: ModuleType) -> None:
     everywhere = {"weights": {"scale": {**SYSTEMATICS["weights"]["scale"], "samples": []}}}
-    with pytest.raises(SchemaError, match=r"(?s)LHEScaleWeight.*samples"):
-        run(_config(folder, ntuples, systematics=everywhere), tmp_path)
+    with pytest.raises(SchemaError, match=r"(?s)LHEScaleWeight.*qqZZ.*`samples`"):
+        inspect_inputs(_config(folder, ntuples, systematics=everywhere))
+
+
+def test_a_missing_correction_file_is_found_before_any_work(folder: Path, ntuples: ModuleType) -> None:
+    file = {"path": "absent.json", "correction": "c", "inputs": ["pt"]}
+    shifts = {"objects": {"a": {"object": "muon", "kind": "scale", "file": file}}}
+    with pytest.raises(InputFileError, match=r"(?s)systematics\.objects\.a\.file.*absent\.json"):
+        inspect_inputs(_config(folder, ntuples, systematics=shifts))
