@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -22,3 +23,16 @@ def ntuples() -> ModuleType:
         sys.modules[name] = module
         spec.loader.exec_module(module)
     return sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """Real files of other people: path of one, or skip where the checkout has no ../shared/data beside it."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+    def find(name: str) -> Path:
+        if not (folder / name).exists():
+            pytest.skip(f"needs ../shared/data/{name}, which is not part of the repository")
+        return folder / name
+
+    return find

@@ -154,8 +154,8 @@ def write_nano(
     return write_tree(path, columns, tree=tree, runs=runs)
 
 
-def write_flat(path: Path, events: list[Event], *, scale: float = 1.0, n_leptons: int = 5, n_jets: int = 6) -> Path:
-    """Write a flat ntuple with the columns lep1_pt, jet1_pt, ..., weight, w_<benchmark>; `scale` 1000 gives MeV."""
+def flat_columns(events: list[Event], *, scale: float = 1.0, n_leptons: int = 5, n_jets: int = 6) -> dict[str, Any]:
+    """Columns lep1_pt, jet1_pt, ..., weight, w_<benchmark>; `scale` 1000 gives MeV."""
     columns: dict[str, Any] = {
         "event": np.array([e.number for e in events], dtype=np.uint64),
         "weight": np.array([e.gen_weight for e in events], dtype=np.float32),
@@ -172,7 +172,83 @@ def write_flat(path: Path, events: list[Event], *, scale: float = 1.0, n_leptons
                         factor = scale if field in {"pt", "mass"} else 1.0
                         values[row] = factor * getattr(particles[i], field)
                 columns[f"{kind}{i + 1}_{field}"] = values
-    return write_tree(path, columns, tree="Events")
+    return columns
+
+
+def write_flat(path: Path, events: list[Event], *, scale: float = 1.0, n_leptons: int = 5, n_jets: int = 6) -> Path:
+    """Write a flat ntuple."""
+    return write_tree(path, flat_columns(events, scale=scale, n_leptons=n_leptons, n_jets=n_jets), tree="Events")
+
+
+def write_csv(path: Path, events: list[Event], **options: Any) -> Path:
+    """Write the flat columns as text; seventeen digits keep every number."""
+    columns = flat_columns(events, **options)
+    rows = [",".join(format(columns[name][i], "d" if name == "event" else ".17g") for name in columns) for i in range(len(events))]
+    path.write_text("\n".join([",".join(columns), *rows]) + "\n")
+    return path
+
+
+def momentum(p: Particle) -> tuple[float, float, float, float]:
+    """Return px, py, pz, E."""
+    px, py, pz = (float(x) for x in (p.pt * np.cos(p.phi), p.pt * np.sin(p.phi), p.pt * np.sinh(p.eta)))
+    return px, py, pz, float(np.sqrt(px**2 + py**2 + pz**2 + p.mass**2))
+
+
+def write_cartesian(path: Path, events: list[Event], **more: Any) -> Path:
+    """Write jagged Electron_Px, ..., Muon_Px, ..., Jet_Px, ... in GeV with EventWeight and no event number."""
+    columns: dict[str, Any] = {"EventWeight": np.array([e.gen_weight for e in events])}
+    for kind, flavour in (("Electron", 11), ("Muon", 13), ("Jet", 0)):
+        chosen = [[p for p in (e.leptons if flavour else e.jets) if abs(p.pdg_id) == flavour] for e in events]
+        for k, name in enumerate(("Px", "Py", "Pz", "E")):
+            columns[f"{kind}_{name}"] = _jagged([[momentum(p)[k] for p in row] for row in chosen], np.float64)
+        if flavour:
+            columns[f"{kind}_Charge"] = _jagged([[-np.sign(p.pdg_id) for p in row] for row in chosen], np.int32)
+    return write_tree(path, columns | more, tree="events")
+
+
+def write_atlas(path: Path, events: list[Event], *, scale: float = 1000.0, **more: Any) -> Path:
+    """Write an ATLAS open-data tree `mini`: MeV, one collection of leptons, scale factors of 0.5 and 2, XSection in pb."""
+    columns: dict[str, Any] = {
+        "runNumber": np.ones(len(events), dtype=np.int32),
+        "eventNumber": np.array([e.number for e in events], dtype=np.int32),
+        "mcWeight": np.array([e.gen_weight for e in events], dtype=np.float32),
+        "scaleFactor_PILEUP": np.full(len(events), 0.5, dtype=np.float32),
+        "scaleFactor_ELE": np.full(len(events), 2.0, dtype=np.float32),
+        "scaleFactor_MUON": np.ones(len(events), dtype=np.float32),
+        "scaleFactor_LepTRIGGER": np.ones(len(events), dtype=np.float32),
+        "XSection": np.full(len(events), XSEC_FB * 1e-3),
+        "SumWeights": np.full(len(events), sum(e.gen_weight for e in events)),
+    }
+    for kind in ("lep", "jet"):
+        rows = [e.leptons if kind == "lep" else e.jets for e in events]
+        for field, unit in (("pt", scale), ("eta", 1.0), ("phi", 1.0)):
+            columns[f"{kind}_{field}"] = _jagged([[unit * getattr(p, field) for p in row] for row in rows], np.float64)
+        columns[f"{kind}_E"] = _jagged([[scale * momentum(p)[3] for p in row] for row in rows], np.float64)
+    columns["lep_charge"] = _jagged([[-np.sign(p.pdg_id) for p in e.leptons] for e in events], np.int32)
+    columns["lep_type"] = _jagged([[abs(p.pdg_id) for p in e.leptons] for e in events], np.uint32)
+    return write_tree(path, columns | more, tree="mini")
+
+
+def write_lhe(path: Path, events: list[Event], *, names: tuple[str, ...] = BENCHMARKS, xsec_pb: float = XSEC_FB * 1e-3) -> Path:
+    """Write an LHE file: leptons and gluons of status 1, two incoming gluons, a weight per benchmark in a group `reweighting`."""
+    declared = "\n".join(f"<weight id='{name}'> {name} </weight>" for name in names)
+    text = [
+        "<LesHouchesEvents version='3.0'>\n<header>\n<initrwgt>\n<weightgroup name='reweighting' combine='none'>",
+        f"{declared}\n</weightgroup>\n</initrwgt>\n</header>\n<init>",
+        f"2212 2212 6500. 6500. 0 0 0 0 3 1\n{xsec_pb!r} 0. 1. 1\n</init>",
+    ]
+    for event in events:
+        lines = ["21 -1 0 0 0 0 0. 0. 100. 100. 0. 0. 9.", "21 -1 0 0 0 0 0. 0. -100. 100. 0. 0. 9."]
+        for p in (*event.leptons, *event.jets):
+            px, py, pz, energy = momentum(p)
+            lines.append(
+                f"{p.pdg_id or 21} 1 1 2 0 0 {px!r} {py!r} {pz!r} {energy!r} {p.mass!r} 0. 9.".replace("np.float64(", "").replace(")", "")
+            )
+        weights = "\n".join(f"<wgt id='{n}'> {event.gen_weight * r!r} </wgt>" for n, r in zip(names, event.ratios, strict=False))
+        head = f"{len(lines)} 1 {event.gen_weight!r} 91. -1. -1."
+        text.append("\n".join(["<event>", head, *lines, "<rwgt>", weights, "</rwgt>", "</event>"]))
+    path.write_text("\n".join([*text, "</LesHouchesEvents>"]) + "\n")
+    return path
 
 
 def make_config(folder: Path, samples: list[dict[str, Any]], **sections: Any) -> Config:

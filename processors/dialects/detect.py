@@ -136,7 +136,7 @@ def _count(types: Types, pattern: str) -> int:
 
 def _mapping(types: Types) -> MappingLayout | None:
     found: dict[str, dict[str, str]] = {kind: columns for kind in COLLECTIONS if (columns := _collection(types, kind)) is not None}
-    own = {kind: found[kind] for kind in ("electrons", "muons") if kind in found}
+    own: dict[str, dict[str, str]] = {kind: found[kind] for kind in ("electrons", "muons") if kind in found}
     both = found.get("leptons", {})
     if any(not {"charge", "pdg_id"} & set(columns) for columns in own.values()):
         return None
