@@ -55,6 +55,8 @@ class RatioConfig(Section):
     """Share of a member's training events that decide which epoch is kept."""
     seed: int = Field(default=1, ge=0)
     """Seed of the first member; the others follow from it."""
+    threads: int = Field(default=1, ge=1)
+    """Processor threads of a training. Small networks gain little from more, and the last digits of the result depend on the number."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the networks train."""
 

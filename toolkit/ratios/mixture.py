@@ -6,7 +6,8 @@ density at any parameter value is a combination of a few densities, each learned
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def train_mixture(
         FitError: Too few events, or the training diverged.
 
     Notes:
-        Runs are reproducible on one machine for the same number of threads. Every member trains on half of the folds; the
+        Runs are reproducible on one kind of processor, for the same `config.threads`. Every member trains on half of the folds; the
         calibration sees each event only through members that did not train on it.
     """
     folder = make_folder(folder)
@@ -116,7 +117,8 @@ def train_mixture(
         losses = load_member(path, network, key=key)
         if losses is None:
             report = _MemberReporter(progress, m, len(plan))
-            network, losses = train_member(inputs[rows], part, mixture=mixture, config=config, seed=seed, on_progress=report)
+            with _threads(config.threads):
+                network, losses = train_member(inputs[rows], part, mixture=mixture, config=config, seed=seed, on_progress=report)
             save_member(path, network, losses, key=key)
         progress("training", float(m + 1), float(len(plan)))
         members.append(network)
@@ -129,6 +131,17 @@ def train_mixture(
         before = mixture.log_ratios(raw).numpy()
     _require_finite(calibrated, mixture.processes)
     return TrainedMixture(ensemble, tuple(history), calibrated, before)
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Let torch use `number` threads inside, and as many as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)
