@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def test_links_of_the_readme_exist() -> None:
 
 
 def test_readme_names_every_command() -> None:
-    listed = subprocess.run(["h4l", "--help"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run([Path(sys.executable).with_name("h4l"), "--help"], capture_output=True, text=True, check=True).stdout
     for name in ("demo", "run", "process", "train", "export", "fit", "report", "inspect", "validate"):
         assert re.search(rf"\b{name}\b", listed), name
         assert re.search(rf"\b{name}\b", _readme()), name

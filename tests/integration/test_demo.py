@@ -1,0 +1,166 @@
+"""The demo, from the ntuples of the package to the report: every file that it writes, and the numbers in them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyhf
+import pytest
+from scipy.special import xlogy
+
+from toolkit.likelihood import OnnxRatio, Workspace
+from toolkit.likelihood.histfactory import quiet_schema
+from toolkit.pipeline import STAGE_NAMES
+
+pytestmark = pytest.mark.slow
+
+H4L = Path(sys.executable).with_name("h4l")
+METHODS = ("rate", "m4l", "score", "nsbi")
+GIGABYTE = 1 << 30
+
+
+def _demo(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([H4L, "demo", "--out", str(folder)], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo") / "out"
+    done = _demo(folder)
+    assert done.returncode == 0, done.stderr
+    for method in METHODS:
+        assert method in done.stdout
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(out: Path) -> dict[str, Any]:
+    return json.loads((out / "results.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def test_memory_stays_below_three_gigabytes(out: Path) -> None:
+    assert out.is_dir()
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < 3 * GIGABYTE
+
+
+def test_results_have_the_promised_form(results: dict[str, Any]) -> None:
+    assert (results["schema"], results["poi"], results["asimov"], results["luminosity_ifb"]) == (1, "mu", {"mu": 1.0}, 140.0)
+    assert set(METHODS) <= set(results["methods"])
+    assert set(results["timing_s"]) == set(STAGE_NAMES)
+    assert all(seconds > 0 for seconds in results["timing_s"].values())
+    for method in results["methods"].values():
+        assert set(method["scan"]) == {"mu", "twice_delta_nll"}
+        for level in ("interval_68", "interval_95"):
+            assert all(low < high for low, high in method[level])
+    assert {(point["method"], point["mu"]) for point in results["closure"]} == {(m, mu) for m in METHODS for mu in (0.3, 1.0, 1.7)}
+
+
+def test_yields_are_those_of_the_detector_level_cross_sections(results: dict[str, Any]) -> None:
+    """fb after selection x k-factor x 140/fb, from the benchmark sample's own documentation; 3 % covers the split."""
+    expected = {"ggF_S": 0.154 * 1.8, "ggF_SBI": 1.89 * 1.8, "ggF_B": 1.99 * 1.8, "qqZZ": 10.57 * 1.3}
+    for name, fb in expected.items():
+        assert results["yields"][name] == pytest.approx(140.0 * fb, rel=0.03), name
+
+
+def test_each_method_adds_information(results: dict[str, Any]) -> None:
+    t = {name: results["methods"][name]["twice_nll_at_0"] for name in METHODS}
+    assert t["rate"] < t["m4l"] < t["score"] < t["nsbi"] * 1.1
+    assert t["m4l"] < t["nsbi"]
+    assert 0.1 < t["rate"] < 0.6
+    assert 0.3 < t["m4l"] < 1.0
+    upper = {name: results["methods"][name]["interval_68"][-1][1] for name in METHODS}
+    assert upper["nsbi"] < upper["m4l"] < upper["rate"]
+
+
+@pytest.mark.parametrize("mu", [0.3, 1.0, 1.7])
+def test_nsbi_closes(results: dict[str, Any], mu: float) -> None:
+    point = next(p for p in results["closure"] if p["method"] == "nsbi" and p["mu"] == mu)
+    distance = abs(point["mu_hat"] - mu)
+    assert distance < 2.0 * point["standard_error"]
+    assert distance < 0.3
+
+
+def test_onnx_equals_torch_on_all_test_events(out: Path) -> None:
+    parity = json.loads((out / "models" / "parity.json").read_text(encoding="utf-8"))
+    ratio = OnnxRatio(out / "models" / "mixture.onnx")
+    assert parity["n_rows"] > 50_000
+    assert parity["log_ratio"] < 1e-4
+    assert tuple(ratio.numerators) == ("ggF_S", "ggF_SBI", "ggF_B", "qqZZ")
+    rows = json.loads((out / "models" / "mixture.reference.json").read_text(encoding="utf-8"))
+    assert ratio.metadata.ensemble_size >= 3
+    assert len(rows) > 0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_workspace_gives_the_result(out: Path, results: dict[str, Any], method: str) -> None:
+    likelihood = Workspace.load(out / "workspace" / f"{method}.json").likelihood()
+    expected = results["methods"][method]
+    best = likelihood.fit()
+    assert best.parameters["mu"] == pytest.approx(expected["mu_hat"], abs=1e-3)
+    assert likelihood.twice_nll({"mu": 0.0}) - best.twice_nll == pytest.approx(expected["twice_nll_at_0"], abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["rate", "m4l", "score"])
+def test_pyhf_scan_equals_a_direct_poisson_evaluation(out: Path, results: dict[str, Any], method: str) -> None:
+    document = json.loads((out / "workspace" / f"{method}.pyhf.json").read_text(encoding="utf-8"))
+    with quiet_schema():
+        model = pyhf.Workspace(document).model(poi_name=None)
+    data = np.array(document["observations"][0]["data"])
+    templates = np.array([sample["data"] for sample in document["channels"][0]["samples"]])
+    names = [sample["name"] for sample in document["channels"][0]["samples"]]
+    scan = results["methods"][method]["scan"]
+
+    def direct(mu: float) -> float:
+        expected = _coefficients(mu) @ templates
+        return float(2.0 * np.sum(expected - xlogy(data, expected)))
+
+    def by_pyhf(mu: float) -> float:
+        parameters = np.zeros(model.config.npars)
+        for name, f in zip(names, _coefficients(mu), strict=True):
+            parameters[model.config.par_slice(f"coefficient_{name}")] = f
+        return float(-2.0 * model.logpdf(parameters, list(data))[0])
+
+    at_1 = direct(1.0), by_pyhf(1.0)
+    heights = []
+    for mu, height in list(zip(scan["mu"], scan["twice_delta_nll"], strict=True))[::10]:
+        assert by_pyhf(mu) - at_1[1] == pytest.approx(direct(mu) - at_1[0], abs=1e-6)
+        heights.append(height - (direct(mu) - at_1[0]))
+    np.testing.assert_allclose(heights, heights[0], atol=1e-6)
+
+
+def _coefficients(mu: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    root = np.sqrt(mu)
+    return np.array([mu - root, root, 1.0 - root, 1.0])
+
+
+def test_the_manifest_describes_every_file(out: Path) -> None:
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file() and ".stages" not in path.parts}
+    assert files == {*manifest["outputs"], "manifest.json"}
+    for name in ("results.json", "models/mixture.onnx"):
+        assert manifest["outputs"][name] == hashlib.sha256((out / name).read_bytes()).hexdigest()
+    assert set(manifest["inputs"]) == {"ggF_S", "ggF_SBI", "ggF_B", "qqZZ"}
+    assert {"events", "histograms", "models", "workspace", "plots"} <= {Path(name).parts[0] for name in files}
+
+
+def test_the_page_stands_alone(out: Path) -> None:
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") > 10
+    assert 'src="http' not in page
+    assert "<script" not in page
+
+
+def test_a_second_run_does_nothing(out: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and ".stages" not in path.parts}
+    done = _demo(out)
+    assert done.returncode == 0
+    assert done.stderr.count("unchanged, skipped") == len(STAGE_NAMES)
+    after = {path: path.stat().st_mtime_ns for path in before if path.name != "manifest.json"}
+    assert after == {path: time for path, time in before.items() if path.name != "manifest.json"}
