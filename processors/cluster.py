@@ -1,37 +1,60 @@
-"""A coffea executor on a dask cluster; needs the `dask` extra."""
+"""An executor on a dask cluster; needs the `dask` extra."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
-from coffea import processor
-
-from processors.executors import guarded
+from processors.executors import LocalExecutor, guarded, worker_lost
 from toolkit.errors import InputFileError, MissingExtraError
 
 
-class GuardedDaskExecutor(processor.DaskExecutor):  # type: ignore[misc]  # coffea is untyped
-    """coffea's dask executor, with the toolkit's own errors brought to the front."""
+@dataclass
+class ClusterExecutor(LocalExecutor):
+    """Run the chunks on a dask cluster; results merge in the order of the chunks, as on one machine.
 
-    def __call__(self, items: Sequence[Any], function: Callable[[Any], Any], accumulator: Any) -> Any:
-        """Apply the function to all items on the cluster and merge the results."""
-        return super().__call__(items, partial(guarded, function), accumulator)
+    A chunk whose worker dies runs again on another one, a few times; tables are written in one step, so nothing is
+    counted twice.
+
+    Args:
+        client: A dask client.
+    """
+
+    client: Any = None
+
+    def _results(self, items: Sequence[Any], function: Callable[[Any], Any]) -> Iterator[Any]:
+        from distributed import CancelledError  # noqa: PLC0415  # optional
+        from distributed.comm.core import CommClosedError  # noqa: PLC0415
+        from distributed.scheduler import KilledWorker  # noqa: PLC0415
+
+        futures = [self.client.submit(guarded, function, item, pure=False, retries=0) for item in items]
+        try:
+            for position, item in enumerate(items):
+                result, futures[position] = futures[position].result(), None
+                yield result
+                self._report(item)
+        except (KilledWorker, CancelledError, CommClosedError) as error:
+            raise worker_lost(f"{type(error).__name__}: {error}") from error
+        finally:
+            for future in futures:
+                if future is not None:
+                    future.cancel()
 
 
 @contextlib.contextmanager
-def dask_executor(*, scheduler: str | None = None, workers: int = 1) -> Iterator[Any]:
+def dask_executor(*, scheduler: str | None = None, workers: int = 1, timeout_s: float = 20.0) -> Iterator[ClusterExecutor]:
     """Connect to a dask scheduler, or start a cluster on this machine.
 
     Args:
         scheduler: Address of the scheduler; None starts a local cluster. Its workers need this package installed and
             the same file system.
         workers: Worker processes of the local cluster.
+        timeout_s: How long to wait for the scheduler to answer.
 
     Yields:
-        A coffea executor for `processors.run`.
+        An executor for `processors.run`.
 
     Raises:
         MissingExtraError: dask is not installed.
@@ -46,9 +69,9 @@ def dask_executor(*, scheduler: str | None = None, workers: int = 1) -> Iterator
     with contextlib.ExitStack() as stack:
         address: Any = scheduler or stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None))
         try:
-            client = stack.enter_context(Client(address, timeout="20s"))
+            client = stack.enter_context(Client(address, timeout=timeout_s))
         except (OSError, ValueError) as error:
             raise InputFileError(
                 f"dask scheduler {scheduler}", got=str(error), expected="a scheduler that answers", remedy="check --scheduler ADDRESS"
             ) from error
-        yield GuardedDaskExecutor(client=client, retries=0, status=False)
+        yield ClusterExecutor(client=client)

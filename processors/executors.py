@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Future
 from concurrent.futures import Executor as Pool
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 from coffea import processor
 from coffea.processor import accumulate
 
-from toolkit.errors import ToolkitError
+from toolkit.errors import InputFileError, ToolkitError, WorkerLostError
 
 OnChunk = Callable[[Any], None]
 """Called in the main process with each work item that is finished."""
@@ -38,8 +38,11 @@ class LocalExecutor(processor.executor.ExecutorBase):  # type: ignore[misc]
 
     def __call__(self, items: Sequence[Any], function: Callable[[Any], Any], accumulator: Any) -> tuple[Any, int]:
         """Apply the function to all items and merge the results in the order of the items."""
-        results = self._in_processes(items, function) if self.workers else self._here(items, function)
-        return accumulate(results, accumulator), 0
+        return accumulate(self._results(items, function), accumulator), 0
+
+    def _results(self, items: Sequence[Any], function: Callable[[Any], Any]) -> Iterator[Any]:
+        """Yield the result of each item, in their order."""
+        return self._in_processes(items, function) if self.workers else self._here(items, function)
 
     def _here(self, items: Iterable[Any], function: Callable[[Any], Any]) -> Iterator[Any]:
         for item in items:
@@ -54,6 +57,8 @@ class LocalExecutor(processor.executor.ExecutorBase):  # type: ignore[misc]
                 for item, future in zip(items, futures, strict=True):
                     yield future.result()
                     self._report(item)
+            except BrokenExecutor as error:
+                raise worker_lost(str(error)) from error
             finally:
                 for future in futures:
                     future.cancel()
@@ -63,12 +68,22 @@ class LocalExecutor(processor.executor.ExecutorBase):  # type: ignore[misc]
             self.on_chunk(item)
 
 
+def worker_lost(got: str) -> WorkerLostError:
+    """Return the error for workers that died."""
+    return WorkerLostError(
+        "a worker process died",
+        got=got,
+        expected="workers that live until their chunk is done",
+        remedy="run again, finished chunks are reused; if the machine ran out of memory, take fewer --workers",
+    )
+
+
 def guarded(function: Callable[[Any], Any], item: Any) -> Any:
     """Call the function; if it raises, bring the toolkit's own error to the front, with its type and message."""
     try:
         return function(item)
     except Exception as error:
-        own = _own_error(error)
+        own = _own_error(error) or _unreadable(item, error)
         if own is None:
             raise
     raise own  # outside the handler: inside, it would become its own context, and such a cycle cannot be pickled
@@ -79,3 +94,16 @@ def _own_error(error: BaseException) -> ToolkitError | None:
     while cause is not None and not isinstance(cause, ToolkitError):
         cause = cause.__cause__
     return cause
+
+
+def _unreadable(item: Any, error: Exception) -> InputFileError | None:
+    """Return the error for a file that was good when the run began and that coffea cannot open any more."""
+    if not str(error).startswith(("Failed to open file", "Failed creating nanoevents")):
+        return None
+    cause = error.__cause__ or error
+    return InputFileError(
+        f"input file {getattr(item, 'filename', item)}",
+        got=f"{type(cause).__name__}: {(str(cause).strip().splitlines() or [''])[0][:200]}",
+        expected="the file that was there when the run began",
+        remedy="restore the file and run again; finished chunks are reused",
+    )

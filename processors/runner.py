@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -123,6 +123,7 @@ def run(
         outputs = [process(instance, part, chosen) for process, part in ((_process, in_root), (_process_text, in_text)) if part]
         merged = accumulate(outputs, merged)
     tracker.finish()
+    _check_unchanged(inputs)
     _check_complete(merged, inputs)
     infos, rows = _verify(events_folder, chunks)
     for sample in inputs:
@@ -178,6 +179,8 @@ class _Tracker:
 
 
 def _executor(executor: ExecutorName | ExecutorBase, workers: int, tracker: _Tracker) -> ExecutorBase:
+    if isinstance(executor, LocalExecutor):
+        return replace(executor, on_chunk=tracker.on_chunk)
     if isinstance(executor, ExecutorBase):
         return executor
     if executor not in {"iterative", "futures"}:
@@ -224,6 +227,24 @@ def _check_none_lost(items: Sequence[WorkItem], processed: Collection[WorkItem])
             expected="a result for every chunk",
             remedy="run again; finished chunks are reused",
         )
+
+
+def _check_unchanged(inputs: Sequence[SampleInputs]) -> None:
+    """Check that no input file was replaced or written to while it was being read."""
+    for file in (file for sample in inputs for file in sample.files):
+        try:
+            stat = Path(file.path).stat()
+            now = f"{stat.st_size} bytes, changed at {stat.st_mtime_ns} ns"
+        except OSError as error:
+            now = f"{type(error).__name__}: {error.strerror}"
+        began = f"{file.size} bytes, changed at {file.modified_ns} ns"
+        if now != began:
+            raise ArtifactMismatchError(
+                f"input file {file.path}",
+                got=now,
+                expected=f"{began}, as when the run began",
+                remedy="run again when the file is complete; a file must not change while it is read",
+            )
 
 
 def _check_complete(merged: Mapping[str, Any], inputs: Sequence[SampleInputs]) -> None:
@@ -293,12 +314,12 @@ def _check_unique(events_folder: Path, sample: str, infos: Sequence[ChunkInfo]) 
 
 
 def _remove_stale(events_folder: Path, chunks: Sequence[Chunk]) -> None:
-    """Remove event tables of an earlier chunking or file list, so that the folder holds what the index says."""
+    """Remove event tables of an earlier chunking or file list, and what a killed run left, so that the folder holds what the index says."""
     planned = {events_folder / path for chunk in chunks for path in chunk.relative_paths}
     for sample in {chunk.sample for chunk in chunks}:
         for folder in (events_folder / sample, *events_folder.glob(f"{sample}@*")):
-            for path in folder.glob("[0-9]*_[0-9]*.parquet"):
+            for path in (*folder.glob("[0-9]*_[0-9]*.parquet"), *folder.glob(".*.parquet.*.tmp")):
                 if path not in planned:
-                    path.unlink()
+                    path.unlink(missing_ok=True)
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()

@@ -75,5 +75,9 @@ class FitError(ToolkitError, RuntimeError):
     """A fit cannot be set up at all. The outcome of a fit that ran is data, not an exception."""
 
 
+class WorkerLostError(ToolkitError, RuntimeError):
+    """A worker process died before it was done, killed from outside or for want of memory."""
+
+
 class MissingExtraError(ToolkitError, ImportError):
     """An optional dependency is not installed."""

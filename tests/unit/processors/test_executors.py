@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from processors.executors import LocalExecutor
-from toolkit.errors import PhysicsDomainError, ToolkitError
+from toolkit.errors import InputFileError, PhysicsDomainError, ToolkitError, WorkerLostError
 
 
 def _listed(item: int) -> list[int]:
@@ -50,3 +52,24 @@ def test_the_toolkits_errors_keep_type_and_message(workers: int, capfd: pytest.C
 def test_other_errors_stay_what_they_are(workers: int) -> None:
     with pytest.raises(ZeroDivisionError):
         LocalExecutor(workers=workers, pool=ThreadPoolExecutor)(list(range(3)), _broken, None)
+
+
+def _opens_nothing(item: Any) -> list[int]:
+    msg = f"Failed to open file: {item!r}. The error was: gone."
+    raise Exception(msg) from FileNotFoundError(2, "gone")  # what coffea does
+
+
+def test_a_file_that_cannot_be_opened_any_more_is_an_input_error() -> None:
+    with pytest.raises(InputFileError, match=r"(?s)input file x\.root.*FileNotFoundError.*run again"):
+        LocalExecutor()([SimpleNamespace(filename="x.root")], _opens_nothing, None)
+
+
+def _dies(item: int) -> list[int]:
+    if item == 1:
+        raise BrokenProcessPool("terminated abruptly")
+    return [item]
+
+
+def test_a_worker_that_dies_is_named() -> None:
+    with pytest.raises(WorkerLostError, match=r"(?s)terminated abruptly.*fewer --workers"):
+        LocalExecutor(workers=1, pool=ThreadPoolExecutor)(list(range(3)), _dies, None)

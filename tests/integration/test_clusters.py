@@ -1,0 +1,89 @@
+"""Processing on a dask cluster: bit by bit what one process gives, also when a worker dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from processors import run
+from processors.histograms import read_histograms
+from toolkit.artifacts import read_events
+from toolkit.config import Config
+from toolkit.errors import InputFileError
+
+distributed = pytest.importorskip("distributed", reason="the dask extra is not installed")
+
+from processors.cluster import dask_executor  # noqa: E402
+
+# Sockets of a cluster that is shut down or killed are collected late.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory, ntuples: ModuleType) -> Config:
+    data = tmp_path_factory.mktemp("data")
+    for i in range(2):
+        ntuples.write_nano(data / f"signal_{i}.root", ntuples.make_events(60, seed=i, first=1 + 60 * i))
+    ntuples.write_nano(data / "qqZZ.root", ntuples.make_events(50, seed=5, first=1000), benchmarks=False)
+    samples = [ntuples.signal_sample("signal_*.root"), {"name": "qqZZ", "files": ["qqZZ.root"]}]
+    return ntuples.make_config(data, samples)  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def reference(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("reference")
+    run(config, out, chunksize=25)
+    return out
+
+
+def _check_equal(one: Path, other: Path) -> None:
+    assert (one / "cutflow.json").read_bytes() == (other / "cutflow.json").read_bytes()
+    for sample in ("ggF_SBI", "qqZZ"):
+        a, b = read_events(one / "events", sample), read_events(other / "events", sample)
+        np.testing.assert_array_equal(a.event_id, b.event_id)
+        np.testing.assert_array_equal(a.benchmark_weights, b.benchmark_weights)
+        for name, values in a.observables.items():
+            np.testing.assert_array_equal(values, b.observables[name], err_msg=name)
+        left, right = (read_histograms(out / "histograms" / f"{sample}.json") for out in (one, other))
+        assert left == right
+        assert len(left) > 20
+
+
+def test_a_local_cluster_gives_the_same_bits(config: Config, reference: Path, tmp_path: Path) -> None:
+    calls: list[tuple[str, float, float]] = []
+    with dask_executor(workers=2) as executor:
+        result = run(config, tmp_path / "out", executor=executor, chunksize=25, progress=lambda *call: calls.append(call))
+    assert result.chunks == 6
+    assert calls[-1] == ("process", 170.0, 170.0)
+    _check_equal(reference, tmp_path / "out")
+
+
+def test_an_existing_scheduler_is_used_and_a_dead_worker_replaced(config: Config, reference: Path, tmp_path: Path) -> None:
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        killed: list[Any] = []
+
+        def kill(_label: str, done: float, _total: float) -> None:
+            if done >= 40 and not killed:
+                killed.append(cluster.workers[0].pid)
+                os.kill(killed[0], signal.SIGKILL)
+
+        with dask_executor(scheduler=cluster.scheduler_address) as executor:
+            run(config, tmp_path / "out", executor=executor, chunksize=25, progress=kill)
+    assert killed
+    _check_equal(reference, tmp_path / "out")
+
+
+def test_errors_keep_their_type_and_a_silent_scheduler_is_named(config: Config, tmp_path: Path) -> None:
+    from toolkit.errors import PhysicsDomainError
+
+    nothing = config.model_copy(update={"selection": config.selection.model_copy(update={"m4l": (1900.0, 2000.0)})})
+    with dask_executor(workers=1) as executor, pytest.raises(PhysicsDomainError, match="m4l"):
+        run(nothing, tmp_path / "out", executor=executor)
+    with pytest.raises(InputFileError, match="--scheduler"), dask_executor(scheduler="tcp://127.0.0.1:9", timeout_s=1):
+        pass
