@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -122,9 +123,10 @@ class RootEvents:
             return ak.zip(columns, depth_limit=1)
 
     def weight_names(self, column: str) -> tuple[str, ...]:
-        """Return the description of a weight branch, where whoever wrote the file gave it one (its title is not just its leaf)."""
+        """Return the description of a weight branch, where whoever wrote the file gave it one: a title that is not its leaf."""
         title = str(getattr(self.tree[self._keys[column]], "title", "") or "")
-        return () if title in {"", column} or "/" in title.removeprefix(column) or title.startswith(f"{column}[") else (title,)
+        leaf = re.fullmatch(rf"{re.escape(column)}(\[\w*\])*(/\w)?", title)
+        return () if not title or leaf else (title,)
 
     def constants(self, tree: str, column: str) -> FloatArray | None:
         """Return a column of another tree; None where that tree lacks it.

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import awkward as ak
 import numpy as np
 import pytest
 import yaml
@@ -121,6 +122,35 @@ def test_benchmark_vector_of_another_length(analysis: Analysis) -> None:
 def test_nan_weight(analysis: Analysis) -> None:
     analysis.write_signal(genWeight=analysis.spoilt_weights(np.nan))
     analysis.fails("nan", "signal.root", "entry 3")
+
+
+def test_momenta_in_mev_that_are_read_as_gev(analysis: Analysis) -> None:
+    analysis.ntuples.write_flat(analysis.signal, analysis.events(), scale=1000.0)
+    layout = {"kind": "flat", "n_leptons": 5, "n_jets": 6}
+    sample = {"name": "other", "files": ["signal.root"], "layout": layout, "xsec_pb": 1.0, "gen_sumw": "sum"}
+    analysis.fails("momentum unit", "signal.root", "momentum_unit: MeV", samples=[sample])
+    layout["momentum_unit"] = "MeV"
+    config = analysis.write_config(samples=[sample])
+    with pytest.raises(SystemExit) as stop:
+        main(["process", str(config), "--out", str(analysis.out)])
+    assert stop.value.code in (0, None), analysis.capsys.readouterr().err
+
+
+def test_a_total_charge_that_is_never_zero(analysis: Analysis) -> None:
+    columns = analysis.ntuples.nano_columns(analysis.events())
+    same = {kind: ak.with_field(columns[kind], abs(columns[kind].charge), "charge") for kind in ("Electron", "Muon")}
+    analysis.write_signal(**same)
+    analysis.fails("total charge", "sample ggF_S", "sign of the charge")
+
+
+def test_a_sum_of_weights_below_zero(analysis: Analysis) -> None:
+    analysis.write_signal(genWeight=np.full(40, -1.0, dtype=np.float32))
+    sample = {"name": "ggF_S", "files": ["signal.root"], "benchmarks": ["ggF_S", "ggF_B", "ggF_SBI"], "gen_sumw": "sum"}
+    analysis.fails("sum of generator weights", "-40", "positive", samples=[sample])
+
+
+def test_a_config_without_interference_can_only_be_processed(analysis: Analysis) -> None:
+    analysis.fails("no sample lists benchmarks", "h4l process", command="run", samples=[{"name": "qqZZ", "files": ["qqZZ.root"]}])
 
 
 def test_zero_selected_events(analysis: Analysis) -> None:

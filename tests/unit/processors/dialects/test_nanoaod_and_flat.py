@@ -110,3 +110,49 @@ def test_a_weight_vector_of_another_length_is_refused(tmp_path: Path, ntuples: M
 def test_a_sample_that_does_not_interfere_has_no_ratios(tmp_path: Path, ntuples: ModuleType) -> None:
     path = ntuples.write_nano(tmp_path / "a.root", ntuples.make_events(5, seed=8), benchmarks=False)
     assert _read(path, _sample(name="qqZZ", benchmarks=[])).benchmark_ratios.shape == (5, 0)
+
+
+def test_further_weight_vectors_come_on_request(tmp_path: Path, ntuples: ModuleType) -> None:
+    vector = ak.values_astype(ak.from_regular(np.arange(10.0).reshape(5, 2)), np.float32)
+    path = ntuples.write_nano(tmp_path / "a.root", ntuples.make_events(5, seed=8), LHEPdfWeight=vector)
+    sample = _sample()
+    with uproot.open(path) as file:
+        record = reader_for(sample).read(file["Events"].arrays(), sample, weight_vectors=["LHEPdfWeight"])
+    assert record.weight_vectors["LHEPdfWeight"].tolist() == np.arange(10.0).reshape(5, 2).tolist()
+    assert _read(path, sample).weight_vectors == {}
+
+
+def test_one_flavour_alone(tmp_path: Path, ntuples: ModuleType) -> None:
+    path = ntuples.write_nano(tmp_path / "a.root", ntuples.make_events(5, seed=8), drop=["Electron"])
+    record = _read(path, _sample(layout={"kind": "nanoaod", "electron": None}))
+    assert record.electrons.counts.tolist() == [0] * 5
+    assert set(record.electrons.columns) == set(record.muons.columns)
+    assert record.muons.counts.sum() > 0
+
+
+def test_the_number_of_jets_may_be_a_column(tmp_path: Path, ntuples: ModuleType) -> None:
+    columns = ntuples.flat_columns(ntuples.make_events(4, seed=1))
+    ntuples.write_tree(tmp_path / "a.root", columns | {"njet": np.array([7, 0, -999, 2])})
+    record = _read(tmp_path / "a.root", _flat_sample(n_jets_column="njet"))
+    np.testing.assert_array_equal(record.columns["n_jets"], [7, 0, np.nan, 2])
+
+
+def test_fields_of_other_names_with_a_charge_of_their_own(tmp_path: Path, ntuples: ModuleType) -> None:
+    events = ntuples.make_events(30, seed=1)
+    columns = ntuples.flat_columns(events)
+    for i in range(1, 6):
+        pdg_id = columns.pop(f"lep{i}_pdg_id")
+        columns |= {f"lep{i}_flavour": np.abs(pdg_id), f"lep{i}_q": -np.sign(pdg_id)}
+    ntuples.write_tree(tmp_path / "a.root", columns)
+    renamed = _read(tmp_path / "a.root", _flat_sample(fields={"pdg_id": "flavour", "charge": "q"}))
+    _assert_equal(renamed, _read(ntuples.write_flat(tmp_path / "b.root", events), _flat_sample()))
+
+
+def test_nan_is_missing_as_the_sentinel_is(tmp_path: Path, ntuples: ModuleType) -> None:
+    events = ntuples.make_events(30, seed=1)
+    columns = ntuples.flat_columns(events)
+    for name, values in columns.items():
+        if name.startswith(("lep", "jet")):
+            values[values == -999.0] = np.nan
+    ntuples.write_tree(tmp_path / "a.root", columns)
+    _assert_equal(_read(tmp_path / "a.root", _flat_sample()), _read(ntuples.write_flat(tmp_path / "b.root", events), _flat_sample()))
