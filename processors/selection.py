@@ -13,6 +13,7 @@ from toolkit.artifacts.events import CHANNELS
 from toolkit.config import JetSelection, LeptonSelection, SelectionConfig
 from toolkit.errors import SchemaError
 from toolkit.kinematics import OBSERVABLES, best_quadruplets, cartesian_from_ptetaphim, compute_observables, leading_of_list
+from toolkit.kinematics.pairing import Z1Convention
 
 WINDOWS = ("m_z1", "m_z2", "m4l")
 CUTS = ("all", "four leptons", "two pairs", "leading pt", *WINDOWS)
@@ -128,7 +129,7 @@ def select(
         kept = np.flatnonzero(charge == selection.total_charge)
         index, leptons = index[kept], leptons.take(kept)
         flow.add("total charge", index)
-    paired = _pair(leptons)
+    paired = _pair(leptons, selection.z1)
     row = np.flatnonzero(paired.has)
     index = index[row]
     flow.add("two pairs", index)
@@ -206,9 +207,9 @@ class _Paired:
         return tuple(self.momenta[:, i] for i in range(4))
 
 
-def _pair(leptons: Particles) -> _Paired:
+def _pair(leptons: Particles, z1: Z1Convention) -> _Paired:
     momenta = _cartesian(leptons)
-    chosen = best_quadruplets(leptons.counts, momenta, charge=leptons["charge"], flavour=leptons["flavour"])
+    chosen = best_quadruplets(leptons.counts, momenta, charge=leptons["charge"], flavour=leptons["flavour"], z1=z1)
     has = chosen[:, 0] >= 0
     chosen = chosen[has]
     flavour = leptons["flavour"][chosen]

@@ -51,10 +51,12 @@ class SelectionConfig(Section):
     """Sum of the charges of all selected leptons; `null` demands nothing beyond the two neutral pairs."""
     channels: tuple[Channel, ...] = Field(default=("4e", "4mu", "2e2mu"), min_length=1)
     """Flavours that are kept."""
+    z1: Literal["leading", "heavier", "harder"] = "leading"
+    """Which pair is Z1: nearest to the Z mass (`leading`), of the larger mass, or of the larger transverse momentum."""
     m_z1: Window = (50.0, 106.0)
-    """Mass of the lepton pair nearest to the Z mass (GeV)."""
+    """Mass of Z1 (GeV)."""
     m_z2: Window = (50.0, 115.0)
-    """Mass of the other pair (GeV)."""
+    """Mass of Z2, the other pair (GeV)."""
     m4l: Window = (220.0, 2000.0)
     """Four-lepton mass (GeV)."""
 

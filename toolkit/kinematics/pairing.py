@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal, get_args
 
 import awkward as ak
 import numpy as np
@@ -17,10 +17,13 @@ from toolkit.units import M_Z
 ROLES = ("a1", "b1", "a2", "b2")
 """Negative and positive lepton of Z1, then of Z2."""
 
+Z1Convention = Literal["leading", "heavier", "harder"]
+"""Which pair of the best quadruplet is called Z1: the nearest to the Z mass, the one of larger mass, or of larger transverse momentum."""
+
 _BLOCK = 8192
 
 
-def pair_leptons(leptons: Any, *, m_z: float = M_Z) -> Any:
+def pair_leptons(leptons: Any, *, m_z: float = M_Z, z1: Z1Convention = "leading") -> Any:
     """Choose the best quadruplet of each event.
 
     Z1 is the pair of same flavour and opposite charge with mass nearest to m_z among ALL such pairs of the event.
@@ -32,6 +35,7 @@ def pair_leptons(leptons: Any, *, m_z: float = M_Z) -> Any:
             fields as for `as_cartesian`; `pdg_id` or `pdgId` (+11, +13 are the negative leptons), or `charge`
             with `flavour` (any integer that differs between electrons and muons).
         m_z: Mass in GeV that Z1 is compared with.
+        z1: Which of the two pairs is Z1, see `Z1Convention`; the quadruplet does not depend on it.
 
     Returns:
         Awkward array of records {a1, b1, a2, b2}: positions in the event's list of the negative and positive
@@ -59,13 +63,21 @@ def pair_leptons(leptons: Any, *, m_z: float = M_Z) -> Any:
     flat = ak.flatten(leptons)
     charge, flavour = _charge_and_flavour(flat)
     counts = np.asarray(ak.num(leptons), dtype=np.int64)
-    chosen = best_quadruplets(counts, as_cartesian(flat), charge=charge, flavour=flavour, m_z=m_z)
+    chosen = best_quadruplets(counts, as_cartesian(flat), charge=charge, flavour=flavour, m_z=m_z, z1=z1)
     found = chosen[:, 0] >= 0
     records = ak.zip(dict(zip(ROLES, (chosen - (np.cumsum(counts) - counts)[:, np.newaxis]).T, strict=True)))
     return ak.mask(records, found)
 
 
-def best_quadruplets(counts: IntArray, momenta: FloatArray, *, charge: NDArray[Any], flavour: NDArray[Any], m_z: float = M_Z) -> IntArray:
+def best_quadruplets(
+    counts: IntArray,
+    momenta: FloatArray,
+    *,
+    charge: NDArray[Any],
+    flavour: NDArray[Any],
+    m_z: float = M_Z,
+    z1: Z1Convention = "leading",
+) -> IntArray:
     """Choose the best quadruplet of each event from leptons in one flat list, event after event; see `pair_leptons` for the rule.
 
     Args:
@@ -74,15 +86,21 @@ def best_quadruplets(counts: IntArray, momenta: FloatArray, *, charge: NDArray[A
         charge: Their charges.
         flavour: Any number per flavour.
         m_z: Mass in GeV that Z1 is compared with.
+        z1: Which of the two pairs is Z1, see `Z1Convention`.
 
     Returns:
         Positions in the flat list of a1, b1, a2, b2, shape (n, 4); all -1 where there is no candidate.
+
+    Raises:
+        SchemaError: Unknown `z1`.
 
     Examples:
         >>> momenta = np.array([[40.0, 0, 0, 40], [0, 40, 0, 40], [-40, 0, 9, 41], [0, -40, 0, 40]])
         >>> best_quadruplets(np.array([4]), momenta, charge=np.array([-1, 1, 1, -1]), flavour=np.full(4, 13)).tolist()
         [[0, 2, 3, 1]]
     """
+    if z1 not in get_args(Z1Convention):
+        raise SchemaError(what="z1", got=repr(z1), expected=f"one of {list(get_args(Z1Convention))}")
     first = np.cumsum(counts) - counts
     chosen = np.full((len(counts), 4), -1, dtype=np.int64)
     for n_leptons in np.unique(counts[counts >= 4]):
@@ -92,6 +110,12 @@ def best_quadruplets(counts: IntArray, momenta: FloatArray, *, charge: NDArray[A
             index = first[block, np.newaxis] + np.arange(n_leptons)
             best = best_quadruplet(momenta[index], charge[index], flavour[index], m_z=m_z)
             chosen[block] = np.where(best >= 0, best + first[block, np.newaxis], -1)
+    if z1 != "leading":
+        found = np.flatnonzero(chosen[:, 0] >= 0)
+        a1, b1, a2, b2 = (momenta[chosen[found, role]].T for role in range(4))
+        size = mass_of if z1 == "heavier" else transverse_momentum
+        swap = found[size(a2 + b2) > size(a1 + b1)]
+        chosen[swap] = chosen[swap][:, [2, 3, 0, 1]]
     return chosen
 
 

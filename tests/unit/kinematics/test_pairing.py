@@ -120,6 +120,31 @@ def test_the_mass_of_reference_is_an_option():
     assert pair_leptons(event_of(*electrons, *muons), m_z=40.0).tolist() == [{"a1": 2, "b1": 3, "a2": 0, "b2": 1}]
 
 
+def size_of(pair, size):
+    px, py, pz, energy = np.sum([cartesian_from_ptetaphim([p["pt"]], p["eta"], p["phi"], p["mass"])[0] for p in pair], axis=0)
+    return math.hypot(px, py) if size == "pt" else math.sqrt(energy**2 - px**2 - py**2 - pz**2)
+
+
+@pytest.mark.parametrize(("z1", "size"), [("heavier", "mass"), ("harder", "pt")])
+def test_z1_may_be_the_larger_pair(z1, size):
+    leptons = random_leptons(2000, seed=9)
+    nearest, larger = pair_leptons(leptons), pair_leptons(leptons, z1=z1)
+    swapped = 0
+    for event, one, other in zip(leptons.tolist(), nearest.tolist(), larger.tolist(), strict=True):
+        if one is None:
+            assert other is None
+            continue
+        pairs = [(one["a1"], one["b1"]), (one["a2"], one["b2"])]
+        first, second = (size_of([event[i] for i in pair], size) for pair in pairs)
+        if second > first:
+            pairs.reverse()
+            swapped += 1
+        assert [(other["a1"], other["b1"]), (other["a2"], other["b2"])] == pairs
+    assert 50 < swapped < 1500
+    with pytest.raises(SchemaError, match="leading"):
+        pair_leptons(leptons, z1="nearest")
+
+
 def test_a_lepton_without_momentum_is_not_paired():
     good = [lepton(11, 45.0, 0.0), lepton(-11, -45.0, 0.0), lepton(13, 0.0, 20.0), lepton(-13, 0.0, -20.0)]
     spoiled = [*good, {**lepton(-11, 1.0, 0.0), "px": math.nan}]
