@@ -12,18 +12,22 @@ from toolkit.kinematics import OBSERVABLES
 TARGET = Path(__file__).with_name("observables.md")
 HEAD = r"""# Observables
 
-The tables below are written by `docs/make_observables_reference.py` from the registry, `toolkit.kinematics.OBSERVABLES`; do not edit them by hand.
+The tables below are written by `docs/make_observables_reference.py` from the registry,
+`toolkit.kinematics.OBSERVABLES`; do not edit them by hand.
 
-Event tables, configs, histograms, ONNX files and plots use these names. Momenta and masses are in GeV, angles in radians. The conventions of all
-angles are those of arXiv:1001.3396 and arXiv:1208.4018, see `toolkit/kinematics/angles.py` and `vbf.py`. Z1 is the pair nearest to the Z mass
-unless `selection.z1` says otherwise; `lep1` of a pair is the negative lepton and `lep2` the positive one. Jets are those that pass the selection,
-hardest first. A value that does not exist (m_jj with one jet, an angle of a plane that is none) is null in the event tables and NaN in memory.
+Event tables, configs, histograms, ONNX files and plots use these names. Momenta and masses are in GeV, angles in
+radians. The conventions of all angles are those of arXiv:1001.3396 and arXiv:1208.4018, see
+`toolkit/kinematics/angles.py` and `vbf.py`. Z1 is the pair nearest to the Z mass unless `selection.z1` says
+otherwise; `lep1` of a pair is the negative lepton and `lep2` the positive one. Jets are those that pass the
+selection, hardest first. A value that does not exist (m_jj with one jet, an angle of a plane that is none) is null in
+the event tables and NaN in memory.
 
 ## Choosing
 
-`observables` in the config lists names and groups. Left empty it stands for the group `standard`; `all` is every group but `columns`. Network
-features, histogram baselines and columns are written whether they are listed or not. An observable that is named must exist in every sample; one
-that only belongs to a group is null where a sample has no jets.
+`observables` in the config lists names and groups. Left empty it stands for the group `standard`; `all` is every
+group but `columns`. Network features, histogram baselines and columns are written whether they are listed or not. An
+observable that is named must exist in every sample; one that only belongs to a group is null where a sample has no
+jets.
 
 ```yaml
 observables: [standard, vbf, eta_j1]
@@ -31,8 +35,8 @@ observables: [standard, vbf, eta_j1]
 
 ## Columns of the ntuple
 
-A number per event that the ntuple carries becomes an observable with its name under `columns`. `met` and `d_me` (a matrix-element discriminant) are
-known; any other name brings its own unit, label and plot range.
+A number per event that the ntuple carries becomes an observable with its name under `columns`. `met` and `d_me` (a
+matrix-element discriminant) are known; any other name brings its own unit, label and plot range.
 
 ```yaml
 columns:
@@ -43,8 +47,9 @@ columns:
 
 ## Adding one
 
-Three lines in `toolkit/kinematics/observables.py` (or `production.py` if it needs jets), and a docstring for this table. The function gets momenta
-as components (4, n) and quantities that several observables share, computed once; `needs="jets"` leaves it out where there are none.
+Three lines in `toolkit/kinematics/observables.py` (or `production.py` if it needs jets), and a docstring for this
+table. The function gets momenta as components (4, n) and quantities that several observables share, computed once;
+`needs="jets"` leaves it out where there are none.
 
 ```python
 @observable("pt_z1", unit="GeV", label=r"$p_\mathrm{T}^{Z_1}$", range=(0.0, 500.0))
