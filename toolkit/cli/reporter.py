@@ -30,6 +30,7 @@ class RichReporter:
 
     def stage_started(self, name: str, *, number: int, of: int) -> None:
         """Announce a stage that runs now."""
+        self.close()
         if not self._quiet:
             self._console.print(f"[bold][{number}/{of}] {name}[/bold]", highlight=False)
 

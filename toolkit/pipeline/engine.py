@@ -23,7 +23,7 @@ from toolkit.pipeline.code import code_digest
 from toolkit.pipeline.fingerprints import Fingerprints
 from toolkit.pipeline.lock import folder_lock
 from toolkit.pipeline.manifest import write_manifest
-from toolkit.pipeline.space import check_space
+from toolkit.pipeline.space import check_space, nearest_existing
 from toolkit.pipeline.stage import ExecutorOptions, Stage, StageContext
 from toolkit.pipeline.stamps import FOLDER, Stamp, describe_outputs, outputs_intact, publish, read_stamp, retract
 from toolkit.typing import JsonObject, Progress, silent_progress
@@ -122,8 +122,8 @@ def run_pipeline(
     """
     engine = _Engine(config, out, plan, executor or ExecutorOptions(), reporter or SilentReporter())
     fingerprints = Fingerprints(out / FOLDER / "inputs.json")
-    parts = {stage.name: _own_parts(stage, config, fingerprints) for stage in plan.graph}
-    existed = out.exists()
+    parts = {stage.name: _own_parts(stage, config, fingerprints, engine.reporter.progress) for stage in plan.graph}
+    existing = nearest_existing(out)
     engine.check_disk()
     make_folder(out)
     make_folder(out / FOLDER)
@@ -132,11 +132,15 @@ def run_pipeline(
             fingerprints.save()
             return engine.run(parts)
     finally:
-        _remove_if_empty(out, existed=existed)
+        _remove_if_empty(out, below=existing)
 
 
-def _own_parts(stage: Stage, config: Config, fingerprints: Fingerprints) -> JsonObject:
-    inputs = {sample: [fingerprints.describe(path) for path in paths] for sample, paths in stage.inputs(config).items()}
+def _own_parts(stage: Stage, config: Config, fingerprints: Fingerprints, progress: Progress) -> JsonObject:
+    files = [(sample, path) for sample, paths in stage.inputs(config).items() for path in paths]
+    inputs: dict[str, list[JsonObject]] = {}
+    for done, (sample, path) in enumerate(files, start=1):
+        inputs.setdefault(sample, []).append(fingerprints.describe(path))
+        progress("hashes of the input files", done, len(files))
     return {"stage": stage.name, "config": stage.config_part(config), "code": code_digest(stage.modules), "inputs": inputs}
 
 
@@ -269,7 +273,8 @@ def _disk_full(out: Path, error: BaseException) -> InputFileError:
     )
 
 
-def _remove_if_empty(out: Path, *, existed: bool) -> None:
+def _remove_if_empty(out: Path, *, below: Path) -> None:
+    """Delete what a run that wrote nothing left: its own folder, the output folder and the parents it made below `below`."""
     folder = out / FOLDER
     work = folder / "work"
     if work.is_dir() and not any(work.iterdir()):
@@ -277,5 +282,7 @@ def _remove_if_empty(out: Path, *, existed: bool) -> None:
     left = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if left <= {"inputs.json"}:
         shutil.rmtree(folder, ignore_errors=True)
-        if not existed and out.is_dir() and not any(out.iterdir()):
-            out.rmdir()
+        for made in (out.absolute(), *out.absolute().parents):
+            if made == below or not made.is_dir() or any(made.iterdir()):
+                return
+            made.rmdir()

@@ -160,7 +160,7 @@ def test_wrong_input_gives_a_traceback_only_with_debug(h4l: CommandLine) -> None
         "error: branch Elektron_pt\n  got:      no such branch\n  expected: Electron_pt\n  remedy:   correct the config\n"
     )
     assert "Traceback" not in done.stderr
-    assert not (h4l.folder / "out" / "tiny").exists()
+    assert not (h4l.folder / "out").exists()
     assert "Traceback" in h4l("run", h4l.config(), "--debug").stderr
 
 
