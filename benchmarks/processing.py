@@ -33,7 +33,7 @@ TARGETS = {
     "kinematics": ("processors.selection:compute_observables",),
     "fill": ("processors.four_lepton:fill",),
     "write": ("processors.four_lepton:write_chunk", "processors.runner:write_histograms"),
-    "verify": ("processors.runner:_verify", "processors.runner:_check_unique"),
+    "verify": ("processors.runner:verify_tables", "processors.runner:check_unique"),
 }
 
 

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from coffea import processor
 from coffea.nanoevents import BaseSchema
 from coffea.processor import accumulate
 from coffea.processor.executor import ExecutorBase, WorkItem
 from uproot.source.file import MultithreadedFileSource
 
+from processors.checks import check_complete, check_none_lost, check_selected, check_unchanged, check_unique, remove_stale, verify_tables
 from processors.executors import LocalExecutor
 from processors.four_lepton import FourLeptonProcessor
 from processors.histograms import write_histograms
 from processors.inputs import SampleInputs, inspect_inputs
 from processors.ntuples import write_ntuples
 from processors.plan import Chunk, plan_chunks
-from processors.sanity import explain_empty
 from processors.selection import Cutflow
 from processors.summary import add_combinations, cutflow_document, histogram_files
 from processors.textfile import process_text
 from toolkit.artifacts.atomic import make_folder, write_json
-from toolkit.artifacts.events import NOMINAL, ChunkInfo, read_info, write_index
+from toolkit.artifacts.events import write_index
 from toolkit.config import Config
-from toolkit.errors import ArtifactMismatchError, PhysicsDomainError, SchemaError
+from toolkit.errors import SchemaError
 from toolkit.typing import Progress, silent_progress
 
 CHUNKSIZE = 200_000
@@ -123,17 +119,17 @@ def run(
         outputs = [process(instance, part, chosen) for process, part in ((_process, in_root), (_process_text, in_text)) if part]
         merged = accumulate(outputs, merged)
     tracker.finish()
-    _check_unchanged(inputs)
-    _check_complete(merged, inputs)
-    infos, rows = _verify(events_folder, chunks)
+    check_unchanged(inputs)
+    check_complete(merged, inputs)
+    infos, rows = verify_tables(events_folder, chunks)
     for sample in inputs:
-        _check_selected(sample, merged[sample.config.name])
-        _check_unique(events_folder, sample.config.name, infos)
+        check_selected(sample, merged[sample.config.name])
+        check_unique(events_folder, sample.config.name, infos)
     variations = {s.config.name: add_combinations(config, s.config, merged[s.config.name]) for s in inputs}
     _write_histograms(out / "histograms", merged, variations)
     document = cutflow_document(config, merged, variations)
     write_json(out / "cutflow.json", document)
-    _remove_stale(events_folder, chunks)
+    remove_stale(events_folder, chunks)
     write_index(events_folder, infos, rows=rows)
     if config.outputs.root != "none":
         write_ntuples(out / "ntuples", events_folder, infos, form=config.outputs.root)
@@ -202,7 +198,7 @@ def _process(instance: FourLeptonProcessor, chunks: Sequence[Chunk], executor: E
         savemetrics=False,
     )
     output = runner.run(items, instance, uproot_options={"handler": MultithreadedFileSource})  # plain reads, a quarter faster than fsspec's
-    _check_none_lost(items, output["processed"])
+    check_none_lost(items, output["processed"])
     return output["out"]
 
 
@@ -210,116 +206,9 @@ def _process_text(instance: FourLeptonProcessor, chunks: Sequence[Chunk], execut
     """Process chunks of files that coffea's runner does not open, on the same executor."""
     items = _work_items(chunks)
     output, _ = executor(items, partial(process_text, instance), None)
-    _check_none_lost(items, output["processed"])
+    check_none_lost(items, output["processed"])
     return output["out"]
 
 
 def _work_items(chunks: Sequence[Chunk]) -> list[WorkItem]:
     return [WorkItem(c.sample, c.file.path, c.file.tree, c.start, c.stop, c.file.uuid) for c in chunks]
-
-
-def _check_none_lost(items: Sequence[WorkItem], processed: Collection[WorkItem]) -> None:
-    lost = set(items) - set(processed)
-    if lost:
-        raise ArtifactMismatchError(
-            "processing",
-            got=f"{len(lost)} of {len(items)} chunks missing, first {min(lost, key=str)}",
-            expected="a result for every chunk",
-            remedy="run again; finished chunks are reused",
-        )
-
-
-def _check_unchanged(inputs: Sequence[SampleInputs]) -> None:
-    """Check that no input file was replaced or written to while it was being read."""
-    for file in (file for sample in inputs for file in sample.files):
-        try:
-            stat = Path(file.path).stat()
-            now = f"{stat.st_size} bytes, changed at {stat.st_mtime_ns} ns"
-        except OSError as error:
-            now = f"{type(error).__name__}: {error.strerror}"
-        began = f"{file.size} bytes, changed at {file.modified_ns} ns"
-        if now != began:
-            raise ArtifactMismatchError(
-                f"input file {file.path}",
-                got=now,
-                expected=f"{began}, as when the run began",
-                remedy="run again when the file is complete; a file must not change while it is read",
-            )
-
-
-def _check_complete(merged: Mapping[str, Any], inputs: Sequence[SampleInputs]) -> None:
-    for sample in inputs:
-        got = merged.get(sample.config.name, {}).get("entries", 0)
-        if got != sample.entries:
-            raise ArtifactMismatchError(
-                f"entries processed of sample {sample.config.name}",
-                got=got,
-                expected=f"{sample.entries}, the entries of its files",
-                remedy="run again; finished chunks are reused",
-            )
-
-
-def _check_selected(sample: SampleInputs, content: Mapping[str, Any]) -> None:
-    if content["selected"]:
-        return
-    explain_empty(sample.config, tuple(file.path for file in sample.files))
-    counts = {cut: int(values["events"]) for cut, values in content["cutflow"].items()}
-    names = list(counts)
-    killer = next((b for a, b in itertools.pairwise(names) if counts[a] and not counts[b]), names[0])
-    raise PhysicsDomainError(
-        f"selected events of sample {sample.config.name}",
-        got=f"zero; cut flow {counts}",
-        expected="at least one event",
-        remedy=f"loosen the selection (cut {killer!r} leaves nothing), or check momentum units and the file list",
-    )
-
-
-def _verify(events_folder: Path, chunks: Sequence[Chunk]) -> tuple[list[ChunkInfo], dict[str, int]]:
-    infos, rows = [], {}
-    for chunk in chunks:
-        for relative_path in chunk.relative_paths:
-            info = read_info(events_folder / relative_path)
-            if info.key != chunk.key:
-                raise ArtifactMismatchError(
-                    f"event table {events_folder / relative_path}",
-                    got=f"key {info.key}",
-                    expected=f"key {chunk.key}",
-                    remedy="another process writes to the same folder; give each run its own --out",
-                )
-            infos.append(info)
-            rows[relative_path] = pq.read_metadata(events_folder / relative_path).num_rows
-    return infos, rows
-
-
-def _check_unique(events_folder: Path, sample: str, infos: Sequence[ChunkInfo]) -> None:
-    columns = ["run", "luminosityBlock", "event", "file_index", "entry"]
-    mine = [info for info in infos if info.sample == sample and info.variation == NOMINAL]
-    table = pa.concat_tables([pq.read_table(events_folder / info.relative_path, columns=columns) for info in mine])
-    column = {name: table.column(name).to_numpy() for name in columns}
-    order = np.lexsort((column["event"], column["luminosityBlock"], column["run"]))
-    same = np.ones(max(len(order) - 1, 0), dtype=bool)
-    for name in columns[:3]:
-        same &= np.diff(column[name][order].astype(np.int64)) == 0
-    repeated = np.flatnonzero(same)
-    if len(repeated):
-        first, second = order[repeated[0]], order[repeated[0] + 1]
-        sources = {info.file_index: info.source for info in mine}
-        places = ", ".join(f"entry {column['entry'][i]} of {sources[int(column['file_index'][i])]}" for i in (first, second))
-        raise ArtifactMismatchError(
-            f"event number {column['event'][first]} of sample {sample}",
-            got=f"it occurs {len(repeated) + 1 if len(repeated) == 1 else 'more than once'}: {places} ({len(repeated)} repetitions in all)",
-            expected="every (run, luminosityBlock, event) once: the train/test split is keyed on it",
-            remedy="remove the duplicated file or renumber the events",
-        )
-
-
-def _remove_stale(events_folder: Path, chunks: Sequence[Chunk]) -> None:
-    """Remove event tables of an earlier chunking or file list, and what a killed run left, so that the folder holds what the index says."""
-    planned = {events_folder / path for chunk in chunks for path in chunk.relative_paths}
-    for sample in {chunk.sample for chunk in chunks}:
-        for folder in (events_folder / sample, *events_folder.glob(f"{sample}@*")):
-            for path in (*folder.glob("[0-9]*_[0-9]*.parquet"), *folder.glob(".*.parquet.*.tmp")):
-                if path not in planned:
-                    path.unlink(missing_ok=True)
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
