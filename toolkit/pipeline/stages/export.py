@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 
 from exports import Feature, write_onnx
 from toolkit.artifacts.atomic import write_json
-from toolkit.artifacts.hashing import stage_key
+from toolkit.artifacts.hashing import file_sha256, stage_key
 from toolkit.config import Config
+from toolkit.errors import ArtifactMismatchError
 from toolkit.kinematics import OBSERVABLES
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.datasets import read_simulation
 from toolkit.pipeline.stages.layout import MEMBERS, MODEL, PARITY
 from toolkit.pipeline.stages.provenance import portable_config
-from toolkit.ratios import feature_matrix, train_mixture
+from toolkit.ratios import TrainedMixture, feature_matrix, train_mixture
 from toolkit.weights import SimulatedEvents
 from toolkit.weights.missing import flag_name, source_of
 
@@ -26,7 +30,7 @@ def run(context: StageContext) -> None:
     """Write `models/mixture.onnx`, its reference rows and `models/parity.json`."""
     config = context.config
     pool, test = read_simulation(context)
-    trained = train_mixture(pool, config=config.ratios, morphing=config.morphing, folder=context.out / MEMBERS, progress=context.progress)
+    trained = load_trained(context, pool)
     export = write_onnx(
         trained.ensemble,
         context.work / MODEL,
@@ -38,9 +42,41 @@ def run(context: StageContext) -> None:
         ensemble_size=len(trained.history),
         reference_mixture=trained.ensemble.mixture.reference_fractions(),
         config_hash=training_hash(config),
-        training_data_hash=context.key,
+        training_data_hash=data_hash(pool),
     )
     write_json(context.work / PARITY, {"schema": 1, "sample": "all test events", **asdict(export.parity)})
+
+
+def load_trained(context: StageContext, pool: SimulatedEvents) -> TrainedMixture:
+    """Read the trained ensemble back from its members.
+
+    Raises:
+        ArtifactMismatchError: The members are not of these events and this config.
+    """
+    scratch = context.work.parent / "members"
+    shutil.copytree(context.out / MEMBERS, scratch, dirs_exist_ok=True)
+    before = describe_folder(scratch)
+    trained = train_mixture(pool, config=context.config.ratios, morphing=context.config.morphing, folder=scratch, progress=context.progress)
+    if describe_folder(scratch) != before:
+        raise ArtifactMismatchError(
+            f"networks in {context.out / MEMBERS}",
+            got=f"{len(before)} files, not all of these events and this config",
+            expected="one finished member per choice of folds",
+            remedy="train again with `h4l train CONFIG --force`",
+        )
+    return trained
+
+
+def describe_folder(folder: Path) -> dict[str, str]:
+    """Return the hash of every file of a folder, by name."""
+    return {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
+
+
+def data_hash(events: SimulatedEvents) -> str:
+    """Hash the identity and the weights of events, 32 hexadecimal digits."""
+    digest = hashlib.blake2b(np.ascontiguousarray(events.event_id).tobytes(), digest_size=16)
+    digest.update(np.ascontiguousarray(events.weights).tobytes())
+    return digest.hexdigest()
 
 
 def training_hash(config: Config) -> str:
