@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future
 from concurrent.futures import Executor as Pool
@@ -79,13 +80,22 @@ def worker_lost(got: str) -> WorkerLostError:
 
 
 def guarded(function: Callable[[Any], Any], item: Any) -> Any:
-    """Call the function; if it raises, bring the toolkit's own error to the front, with its type and message."""
+    """Call the function on a work item, here or in a worker.
+
+    If it raises, the toolkit's own error comes to the front, with its type and message. Afterwards the reference cycles
+    that lazily read events leave behind are collected, a chunk's arrays with them; without that the memory grows with
+    every chunk. What existed before is kept out of the collection, which would otherwise cost more than the reading.
+    """
+    gc.freeze()
     try:
         return function(item)
     except Exception as error:
         own = _own_error(error) or _unreadable(item, error)
         if own is None:
             raise
+    finally:
+        gc.collect()
+        gc.unfreeze()
     raise own  # outside the handler: inside, it would become its own context, and such a cycle cannot be pickled
 
 

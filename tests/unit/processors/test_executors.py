@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import SimpleNamespace
@@ -73,3 +75,25 @@ def _dies(item: int) -> list[int]:
 def test_a_worker_that_dies_is_named() -> None:
     with pytest.raises(WorkerLostError, match=r"(?s)terminated abruptly.*fewer --workers"):
         LocalExecutor(workers=1, pool=ThreadPoolExecutor)(list(range(3)), _dies, None)
+
+
+class _Cycle:
+    def __init__(self) -> None:
+        self.me = self
+
+
+def test_cycles_of_a_chunk_are_gone_before_the_next() -> None:
+    left: list[weakref.ref[_Cycle]] = []
+
+    def leave_one(item: int) -> list[int]:
+        left.append(weakref.ref(_Cycle()))
+        return [sum(r() is not None for r in left[:-1])]
+
+    before = gc.get_freeze_count()
+    gc.disable()
+    try:
+        alive, _ = LocalExecutor()(list(range(3)), leave_one, None)
+    finally:
+        gc.enable()
+    assert alive == [0, 0, 0]
+    assert gc.get_freeze_count() == before
