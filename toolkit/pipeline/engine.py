@@ -1,6 +1,6 @@
 """Runs the stages of a graph in order, skips what is done and unchanged, and leaves no half-written result.
 
-A stage writes below `DIR/.stages/work/<stage>/`. When it has ended without an error, the former files of the stage
+A stage writes below `DIR/.stages`, in `work/<stage>/`. When it has ended without an error, the former files of the stage
 and of everything after it are cleared, the new files move into place, and the stamp is written. A stage that fails
 leaves the output folder as it was.
 """
