@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 
@@ -126,6 +126,30 @@ class MonomialVector:
             rows.append(power * np.prod(theta**lowered, axis=1))
         return np.stack(rows)
 
+    def values_at(self, thetas: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Evaluate m_k at many points, (n, n_parameters) -> (n, n_monomials); 0**0 is 1."""
+        self._check_domains(thetas)
+        return self._powers(thetas, self.exponents)
+
+    def gradient_at(self, thetas: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Evaluate d m_k / d theta_p at many points, (n, n_parameters) -> (n, n_parameters, n_monomials).
+
+        Raises:
+            PhysicsDomainError: As `gradient`, naming the first point.
+        """
+        self._check_domains(thetas)
+        roots = np.any((self.exponents > 0.0) & (self.exponents < 1.0), axis=0)
+        singular = np.any((thetas == 0.0) & roots, axis=1)
+        if np.any(singular):
+            self.gradient(thetas[int(np.argmax(singular))])
+        out = np.empty((len(thetas), len(self.parameters), len(self.monomials)))
+        for p in range(len(self.parameters)):
+            power = self.exponents[:, p]
+            lowered = np.array(self.exponents)
+            lowered[:, p] = np.where(power > 0.0, power - 1.0, 0.0)
+            out[:, p] = power * self._powers(thetas, lowered)
+        return out
+
     def leading(self) -> NDArray[np.float64]:
         """Direction of m(theta) for theta -> infinity, one parameter only: the unit vector of the highest power."""
         if len(self.parameters) != 1:
@@ -145,6 +169,30 @@ class MonomialVector:
         if values.shape != (len(names),):
             raise ShapeError(what="theta", got=f"shape {values.shape}", expected=f"{len(names)} values for {list(names)}")
         return values
+
+    def points(self, thetas: ArrayLike) -> NDArray[np.float64]:
+        """Bring many parameter points into the form (n, n_parameters); (n,) numbers serve for one parameter."""
+        values = np.asarray(thetas, dtype=np.float64)
+        if values.ndim == 1 and len(self.parameters) == 1:
+            values = values[:, None]
+        if values.ndim != 2 or values.shape[1] != len(self.parameters):
+            expected = f"shape (n, {len(self.parameters)}), a column for each of {list(self.parameters)}"
+            raise ShapeError(what="thetas", got=f"shape {values.shape}", expected=expected)
+        return values
+
+    def _powers(self, thetas: NDArray[np.float64], exponents: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Evaluate prod_p theta_p**exponent_kp, column by column: no array larger than the result."""
+        out = np.ones((len(thetas), len(exponents)))
+        for k, row in enumerate(exponents):
+            for p in np.flatnonzero(row):
+                out[:, k] *= thetas[:, p] ** row[p]
+        return out
+
+    def _check_domains(self, thetas: NDArray[np.float64]) -> None:
+        rooted = np.any(self.exponents % 1.0 != 0.0, axis=0)
+        bad = ~np.all(np.isfinite(thetas), axis=1) | np.any((thetas < 0.0) & rooted, axis=1)
+        if np.any(bad):
+            self._check_domain(thetas[int(np.argmax(bad))])
 
     def _check_domain(self, theta: NDArray[np.float64]) -> None:
         for p, (name, value) in enumerate(zip(self.parameters, theta, strict=True)):

@@ -118,6 +118,32 @@ class Morphing:
         gradient: NDArray[np.float64] = self._vector.gradient(self._vector.point(theta)) @ self._solution.T
         return gradient
 
+    def coefficients_at(self, thetas: ArrayLike) -> NDArray[np.float64]:
+        """Compute the coefficients at many points at once, for example one point per event.
+
+        Args:
+            thetas: Parameter points, shape (n, n_parameters); (n,) serves for one parameter.
+
+        Returns:
+            f_b, shape (n, n_benchmarks): row i is `coefficients(thetas[i])`.
+
+        Raises:
+            PhysicsDomainError: As `coefficients`. ShapeError: wrong number of columns.
+
+        Examples:
+            >>> Morphing(monomials=["1", "c"], benchmarks={"off": 0.0, "on": 1.0}).coefficients_at([0.0, 0.25, 2.0])
+            array([[ 1.  ,  0.  ],
+                   [ 0.75,  0.25],
+                   [-1.  ,  2.  ]])
+        """
+        coefficients: NDArray[np.float64] = self._vector.values_at(self._vector.points(thetas)) @ self._solution.T
+        return coefficients
+
+    def gradient_at(self, thetas: ArrayLike) -> NDArray[np.float64]:
+        """Compute d f_b / d theta_p at many points, (n, n_parameters) -> (n, n_parameters, n_benchmarks); as `gradient`."""
+        gradient: NDArray[np.float64] = self._vector.gradient_at(self._vector.points(thetas)) @ self._solution.T
+        return gradient
+
     def weights(self, w: ArrayLike, theta: Point) -> NDArray[np.float64]:
         """Compute the event weights at theta.
 

@@ -290,3 +290,36 @@ def test_monomials_are_read_and_written(text, powers):
 def test_anything_else_is_refused(text):
     with pytest.raises(SchemaError, match="monomial"):
         Monomial.parse(text)
+
+
+# ---- many points at once
+
+
+@pytest.mark.parametrize(("name", "low"), [("ggF", 0.0), ("EW", 0.0), ("kappa", -2.0)])
+def test_many_points_equal_the_loop(name, low):
+    morphing, thetas = basis(name), np.linspace(low, 10.0, 41)
+    expected = np.array([morphing.coefficients(theta) for theta in thetas])
+    np.testing.assert_allclose(morphing.coefficients_at(thetas), expected, rtol=1e-12, atol=1e-10)
+    np.testing.assert_array_equal(morphing.coefficients_at(thetas[:, None]), morphing.coefficients_at(thetas))
+    slopes = np.array([morphing.gradient(theta) for theta in thetas[1:]])
+    np.testing.assert_allclose(morphing.gradient_at(thetas[1:]), slopes, rtol=1e-12, atol=1e-9)
+
+
+def test_many_points_of_several_parameters_equal_the_loop():
+    morphing = quadratic(3)
+    thetas = np.random.default_rng(83).normal(size=(30, 3))
+    np.testing.assert_allclose(morphing.coefficients_at(thetas), [morphing.coefficients(t) for t in thetas], rtol=1e-11, atol=1e-12)
+    gradient = morphing.gradient_at(thetas)
+    assert gradient.shape == (30, 3, 10)
+    np.testing.assert_allclose(gradient, [morphing.gradient(t) for t in thetas], rtol=1e-11, atol=1e-12)
+
+
+def test_wrong_points():
+    with pytest.raises(ShapeError, match=r"\(n, 3\)"):
+        quadratic(3).coefficients_at([0.1, 0.2, 0.3])
+    with pytest.raises(PhysicsDomainError, match=r"got:      -0.5"):
+        basis("ggF").coefficients_at([1.0, -0.5])
+    with pytest.raises(PhysicsDomainError, match="finite"):
+        basis("kappa").coefficients_at([1.0, math.nan])
+    with pytest.raises(PhysicsDomainError, match="infinite"):
+        basis("ggF").gradient_at([1.0, 0.0])
