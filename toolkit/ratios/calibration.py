@@ -85,12 +85,12 @@ def fit_calibration(heads: torch.Tensor, targets: Targets, *, mixture: Mixture, 
     calibration = TargetedCalibration(mixture, mu=mu, centre=centre, scale=scale, theta=theta)
     phi = calibration.directions(heads)
     n_b = len(mixture.backgrounds)
-    in_g = targets.label == 0
+    in_g, targets_of_g = targets.of_g()
     theta[:, :n_b] = _fit_classes(mixture.class_logits(heads), targets, phi)
-    theta[:, n_b] = _fit_signal(heads[in_g, n_b], targets.select(in_g), phi[in_g])
+    theta[:, n_b] = _fit_signal(heads[in_g, n_b], targets_of_g, phi[in_g])
     signal_done = heads[in_g] + 0.0
     signal_done[:, n_b] += phi[in_g] @ theta[:, n_b]
-    theta[:, n_b + 1] = _fit_interference(signal_done, targets.select(in_g), phi[in_g], mixture)
+    theta[:, n_b + 1] = _fit_interference(signal_done, targets_of_g, phi[in_g], mixture)
     return calibration
 
 
@@ -104,7 +104,7 @@ def _fit_classes(logits: torch.Tensor, targets: Targets, phi: torch.Tensor) -> t
     """Multinomial logistic regression with offset, by Newton steps; shape (n_phi, n_b)."""
     n_b, n_phi = logits.shape[1] - 1, phi.shape[1]
     theta = torch.zeros(n_phi, n_b, dtype=phi.dtype)
-    truth = torch.nn.functional.one_hot(targets.label, n_b + 1)[:, 1:].to(phi.dtype)
+    truth = targets.shares(n_b + 1)[:, 1:]
     for _ in range(NEWTON_STEPS if n_b else 0):
         shifted = torch.cat([logits[:, :1], logits[:, 1:] + phi @ theta], dim=1)
         p = torch.softmax(shifted, dim=1)[:, 1:]

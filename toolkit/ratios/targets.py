@@ -8,9 +8,10 @@ three weights belong to the same event their differences carry no sampling noise
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+from torch.nn.functional import one_hot
 
 from toolkit.errors import PhysicsDomainError
 from toolkit.ratios.structure import Mixture
@@ -25,7 +26,8 @@ class Targets:
     """Training targets of n events.
 
     Attributes:
-        label: Class of the event, 0 for G, 1 .. n_b for the backgrounds, shape (n,), int64.
+        label: Class of the event, 0 for G, 1 .. n_b for the backgrounds, shape (n,), int64; if events carry weights of several
+            classes (all matrix elements are known at every event), the probability of each class given the event, shape (n, 1 + n_b).
         weight: Event weight, every class normalised to the same sum, mean 1 over all events, shape (n,).
         signal: Target of the signal's share kappa S / G, in [0, 1]; 0 outside G, shape (n,).
         interference: Target of I / G; 0 outside G, shape (n,).
@@ -37,7 +39,7 @@ class Targets:
     interference: torch.Tensor
 
     def __len__(self) -> int:
-        return int(self.label.numel())
+        return len(self.label)
 
     def select(self, rows: torch.Tensor) -> Targets:
         """Return the targets of some rows."""
@@ -46,7 +48,20 @@ class Targets:
     def to(self, dtype: torch.dtype, device: str = "cpu") -> Targets:
         """Return the targets with floats of another type, on another device."""
         floats = [t.to(device=device, dtype=dtype) for t in (self.weight, self.signal, self.interference)]
-        return Targets(self.label.to(device), *floats)
+        return Targets(self.label.to(device, dtype if self.label.is_floating_point() else None), *floats)
+
+    def shares(self, n_classes: int) -> torch.Tensor:
+        """Return the probability of each class given the event, shape (n, n_classes)."""
+        return self.label if self.label.is_floating_point() else one_hot(self.label, n_classes).to(self.weight.dtype)
+
+    def of_g(self) -> tuple[torch.Tensor, Targets]:
+        """Return the rows that belong to the class G, at least in part, and their targets, weighted with their part in G."""
+        if not self.label.is_floating_point():
+            rows = torch.nonzero(self.label == 0)[:, 0]
+            return rows, self.select(rows)
+        rows = torch.nonzero(self.label[:, 0] > 0)[:, 0]
+        part = self.select(rows)
+        return rows, replace(part, weight=part.weight * part.label[:, 0])
 
 
 def describe_mixture(events: SimulatedEvents, *, signal: str, interfering: str, background: str) -> Mixture:
@@ -77,14 +92,14 @@ def make_targets(events: SimulatedEvents, mixture: Mixture) -> Targets:
     total = mixture.kappa * s + b
     classes = torch.stack([total, *(column[name] for name in mixture.backgrounds)], dim=1)
     _refuse_negative(classes, events)
-    label = classes.argmax(dim=1)
-    weight = classes.gather(1, label[:, None])[:, 0]
-    sums = torch.zeros(classes.shape[1], dtype=weight.dtype).index_add_(0, label, weight)
-    in_g = label == 0
-    safe = torch.where(in_g & (total > 0), total, torch.ones_like(total))
+    sums = classes.sum(dim=0)
+    several = bool(((classes > 0).sum(dim=1) > 1).any())
+    weight = (classes / sums).sum(dim=1)
+    in_g = total > 0
+    safe = torch.where(in_g, total, torch.ones_like(total))
     return Targets(
-        label=label,
-        weight=weight / sums[label] * (len(events) / classes.shape[1]),
+        label=classes / sums / torch.where(weight > 0, weight, torch.ones_like(weight))[:, None] if several else classes.argmax(dim=1),
+        weight=weight * (len(events) / classes.shape[1]),
         signal=torch.where(in_g, mixture.kappa * s / safe, torch.zeros_like(s)),
         interference=torch.where(in_g, (sbi - s - b) / safe, torch.zeros_like(s)),
     )

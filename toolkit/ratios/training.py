@@ -64,19 +64,19 @@ def train_member(
     generator = torch.Generator().manual_seed(seed)
     member = MixtureNetwork(inputs.shape[1], hidden=config.hidden, mixture=mixture, generator=generator).to(config.device)
     inputs, targets = inputs.to(config.device), targets.to(torch.float32, config.device)
-    in_g = torch.nonzero(targets.label == 0)[:, 0]
+    in_g, targets_of_g = targets.of_g()
     everything = torch.arange(len(targets), device=config.device)
-    parts: list[tuple[str, nn.Module, torch.Tensor, Loss]] = []
+    parts: list[tuple[str, nn.Module, torch.Tensor, Targets, Loss]] = []
     if member.classes is not None:
-        parts.append(("classes", member.classes, everything, class_loss))
-    parts.append(("composition", member.composition, in_g, lambda heads, t: composition_loss(heads, t, mixture)))
+        parts.append(("classes", member.classes, everything, targets, class_loss))
+    parts.append(("composition", member.composition, in_g, targets_of_g, lambda heads, t: composition_loss(heads, t, mixture)))
     histories = []
-    for k, (name, network, rows, loss) in enumerate(parts):
+    for k, (name, network, rows, part, loss) in enumerate(parts):
         done = k / len(parts)
         epochs = config.epochs if name == "classes" else config.composition_epochs
         trainer = _Trainer(name, network, loss, config, epochs, generator)
         report = _Fraction(on_progress, done, 1.0 / len(parts))
-        histories.append(trainer.run(inputs[rows], targets.select(rows), report))
+        histories.append(trainer.run(inputs[rows], part, report))
     return member.cpu().eval(), tuple(histories)
 
 

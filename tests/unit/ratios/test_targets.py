@@ -49,3 +49,20 @@ def test_process_without_yield_is_refused(pool):
     weights[:, 3] = 0.0
     with pytest.raises(PhysicsDomainError, match="process b"):
         describe_mixture(dataclasses.replace(pool, weights=weights), **NAMES)
+
+
+def test_events_of_several_classes_carry_the_probability_of_each(pool):
+    generator = np.random.default_rng(5)
+    weights = np.abs(pool.weights[::97]) + generator.uniform(0.01, 0.1, size=(len(pool.weights[::97]), 4))
+    events = dataclasses.replace(pool.select(np.arange(0, len(pool), 97)), weights=weights)
+    mixture = describe_mixture(events, **NAMES)
+    targets = make_targets(events, mixture)
+    g = mixture.kappa * weights[:, 0] + weights[:, 2]
+    of_g, of_b = g / g.sum(), weights[:, 3] / weights[:, 3].sum()
+    for i in range(len(events)):
+        assert targets.label[i].tolist() == pytest.approx([of_g[i] / (of_g[i] + of_b[i]), of_b[i] / (of_g[i] + of_b[i])])
+        assert targets.weight[i].item() == pytest.approx((of_g[i] + of_b[i]) * len(events) / 2)
+    rows, part = targets.of_g()
+    assert len(rows) == len(events)
+    assert part.weight.numpy() == pytest.approx(of_g * len(events) / 2)
+    assert targets.shares(2).numpy() == pytest.approx(targets.label.numpy())

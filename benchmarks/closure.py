@@ -1,0 +1,154 @@
+"""Bias and uncertainty of the fit over many retrainings, each on another half of the simulation and tested on the other half.
+
+    h4l process CONFIG --data FOLDER --out RUN
+    python -m benchmarks.closure CONFIG --data FOLDER --run RUN --work WORK [--splits 5]
+
+Every split cuts the simulated events into two halves by a hash and is used both ways round: train on A, test on B, and the other
+way. To first order the error of a best fit is (fluctuation of the test half) - (fluctuation of the training half), so
+the mean over the two ways is free of it and shows what is left: the bias of the method. The spread over all
+retrainings is the true uncertainty of one closure test; beside it stands the estimate that a single run can make of itself: a
+bootstrap of the test events and one of the training events (through networks that did not see them), in quadrature.
+
+Each finished retraining is kept in WORK; the command resumes there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measure import print_json, print_table
+from toolkit.artifacts.atomic import make_folder, write_json
+from toolkit.artifacts.events import read_events
+from toolkit.config import Config, load_config
+from toolkit.likelihood import Likelihood, UnbinnedLikelihood, bootstrap_unbinned
+from toolkit.pipeline.stages.fit import truth_weights
+from toolkit.pipeline.stages.methods import Method, Model, UnbinnedMethod, histogram_method, rate_method, score_method
+from toolkit.ratios import feature_matrix, train_mixture
+from toolkit.typing import FloatArray
+from toolkit.weights import SimulatedEvents, combine_samples, hash_uniform
+from toolkit.weights.missing import fill_missing
+
+MU = (0.3, 0.6, 1.0, 1.7, 3.0)
+REPLICAS = 200
+
+
+def read_simulation(run: Path, config: Config) -> SimulatedEvents:
+    """Read all simulated events of a run that has been processed."""
+    tables = [read_events(run / "events", sample.name) for sample in config.simulated]
+    events = combine_samples(tables, processes=config.processes, benchmarks=config.morphing.benchmarks)
+    return replace(events, observables=fill_missing(events.observables, config.fills))
+
+
+def halves(events: SimulatedEvents, *, salt: str, swap: bool) -> tuple[SimulatedEvents, SimulatedEvents]:
+    """Cut the events into two halves, (pool, test), both at the full luminosity."""
+    test = (hash_uniform(events.event_id, salt=salt) < 0.5) ^ swap
+    return events.select(~test).scaled(2.0), events.select(test).scaled(2.0)
+
+
+def retrain(events: SimulatedEvents, config: Config, *, split: int, swap: bool, work: Path) -> dict[str, Any]:
+    """Train on one half, fit the other at every truth by every method."""
+    salt = f"closure-{split}"
+    pool, test = halves(events, salt=salt, swap=swap)
+    splits = config.ratios.splits.model_copy(update={"salt": f"{salt}-{int(swap)}"})
+    ratios = config.ratios.model_copy(update={"splits": splits, "seed": config.ratios.seed + 7919 * (2 * split + swap)})
+    began = time.process_time()
+    trained = train_mixture(pool, config=ratios, morphing=config.morphing, folder=work / f"members_{split}_{int(swap)}")
+    cpu = time.process_time() - began
+    log_ratios = trained.log_ratio(feature_matrix(test.observables, ratios.features))
+    np.savez(work / f"ratios_{split}_{int(swap)}.npz", test=log_ratios.astype(np.float32), out_of_bag=trained.out_of_bag.astype(np.float32))
+    model = Model.of(config)
+    edges = config.histograms["m4l"].edges
+    m4l = histogram_method("m4l", model, pool=pool, test=test, values=(pool.observables["m4l"], test.observables["m4l"]), edges=edges)
+    bins = config.score_histogram.bins
+    score = score_method(model, pool=pool, test=test, log_ratios=(trained.out_of_bag, log_ratios), bins=bins, signal=0)
+    methods: list[Method] = [rate_method(model, pool=pool, test=test), m4l, score]
+    methods.append(UnbinnedMethod("nsbi", unbinned(log_ratios, test, pool, model)))
+    points = [measure(method, test, model, mu=mu) for method in methods for mu in MU]
+    for point in points:
+        if point["method"] == "nsbi":
+            behind = unbinned(trained.out_of_bag, pool, pool, model).with_weights(truth_weights(pool, model, point["mu"]))
+            point["pool_error"] = bootstrap_unbinned(behind, replicas=REPLICAS, seed=2).standard_error
+    return {"split": split, "swap": swap, "cpu_s": cpu, "points": points}
+
+
+def unbinned(log_ratios: FloatArray, events: SimulatedEvents, pool: SimulatedEvents, model: Model) -> UnbinnedLikelihood:
+    """Build the unbinned likelihood of some events with the yields of the pool."""
+    return UnbinnedLikelihood(
+        log_ratios=log_ratios,
+        weights=np.ones(len(events)),
+        yields=pool.yields,
+        coefficients=model.coefficients,
+        parameters=(model.parameter,),
+        bounds=model.bounds,
+        event_ids=events.event_id,
+    )
+
+
+def measure(method: Method, test: SimulatedEvents, model: Model, *, mu: float) -> dict[str, Any]:
+    """Fit the Asimov set of the test events at a truth."""
+    weights = truth_weights(test, model, mu)
+    likelihood: Likelihood = method.likelihood(weights)
+    fit = likelihood.fit()
+    at_zero, at_truth = (likelihood.twice_nll({model.parameter: value}) - fit.twice_nll for value in (0.0, mu))
+    error = method.bootstrap(weights, replicas=REPLICAS, seed=1).standard_error
+    return {
+        "method": method.name,
+        "mu": mu,
+        "mu_hat": fit.parameters[model.parameter],
+        "t_0": at_zero,
+        "t_truth": at_truth,
+        "test_error": error,
+    }
+
+
+def summarise(runs: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    """Return the rows of the table: method, mu, mean best fit and its error, spread, estimated spread, mean t(0) - t(truth), its spread."""
+    rows = []
+    keys = [(p["method"], p["mu"]) for p in runs[0]["points"]]
+    for method, mu in keys:
+        points = [next(p for p in r["points"] if (p["method"], p["mu"]) == (method, mu)) for r in runs]
+        fitted = np.array([p["mu_hat"] for p in points])
+        pairs = np.array([fitted[i : i + 2].mean() for i in range(0, len(fitted) - 1, 2)])
+        spread = fitted.std(ddof=1) if len(fitted) > 1 else np.nan
+        estimate = np.sqrt(np.mean([p["test_error"] ** 2 + p.get("pool_error", p["test_error"]) ** 2 for p in points]))
+        error = pairs.std(ddof=1) / len(pairs) ** 0.5 if len(pairs) > 1 else np.nan
+        gain = np.array([p["t_0"] - p["t_truth"] for p in points])
+        t_0 = np.array([p["t_0"] for p in points])
+        rows.append([method, mu, float(fitted.mean()), float(error), float(spread), float(estimate), float(t_0.mean()), float(gain.mean())])
+    return rows
+
+
+def main() -> None:
+    """Retrain, and print the table over all finished retrainings."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the ntuples")
+    parser.add_argument("--run", type=Path, required=True, help="run directory whose events/ are finished")
+    parser.add_argument("--work", type=Path, required=True, help="where finished retrainings are kept")
+    parser.add_argument("--splits", type=int, default=5, help="each is used both ways round")
+    options = parser.parse_args()
+    config = load_config(options.config, data=options.data)
+    events, work = read_simulation(options.run, config), make_folder(options.work)
+    runs = []
+    for split in range(options.splits):
+        for swap in (False, True):
+            path = work / f"retraining_{split}_{int(swap)}.json"
+            if not path.is_file():
+                write_json(path, retrain(events, config, split=split, swap=swap, work=work))
+            runs.append(json.loads(path.read_text(encoding="utf-8")))
+            print(f"retraining {len(runs)} of {2 * options.splits}: {runs[-1]['cpu_s']:.0f} s of CPU", flush=True)
+    head = ["method", "mu", "mean", "+-", "spread", "estimated", "t(0)", "t(0) - t(truth)"]
+    print_table(head, summarise(runs))
+    print_json({"retrainings": runs})
+
+
+if __name__ == "__main__":
+    main()
