@@ -7,6 +7,8 @@ from toolkit.likelihood.binned import BinnedLikelihood
 from toolkit.likelihood.bootstrap import Bootstrap, bootstrap_binned, bootstrap_unbinned
 from toolkit.likelihood.coefficients import Coefficients, morphing_expressions
 from toolkit.likelihood.combined import CombinedLikelihood
+from toolkit.likelihood.constraint_term import ConstraintTerm
+from toolkit.likelihood.constraints import Constraint
 from toolkit.likelihood.intervals import THRESHOLD_68, THRESHOLD_95, find_intervals
 from toolkit.likelihood.measure import measure
 from toolkit.likelihood.minimise import minimise
@@ -29,6 +31,8 @@ __all__ = [
     "ClosurePoint",
     "Coefficients",
     "CombinedLikelihood",
+    "Constraint",
+    "ConstraintTerm",
     "Expression",
     "FitResult",
     "Interval",

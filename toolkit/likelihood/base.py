@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
+from toolkit.likelihood.constraints import Constraint, replace_observed
 from toolkit.likelihood.coordinates import nearest_above
 from toolkit.likelihood.minimise import minimise
 from toolkit.likelihood.parameters import Parameter
@@ -47,6 +48,20 @@ class Likelihood(ABC):
     def poi(self) -> str:
         """The parameter of interest; the first one unless a class knows better."""
         return self.parameters[0].name
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """The constraint terms in `twice_nll`, each counted once; empty unless a class has some."""
+        return ()
+
+    def with_auxiliary(self, observed: Mapping[str, float]) -> Likelihood:
+        """Return the likelihood with other auxiliary data, by the constrained parameter; those not named stay.
+
+        Raises:
+            SchemaError: A parameter that has no constraint.
+        """
+        replace_observed((), observed)  # classes with constraints do more
+        return self
 
     @property
     def parameter_names(self) -> tuple[str, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 
 from toolkit.errors import SchemaError
 from toolkit.likelihood.base import Likelihood
+from toolkit.likelihood.constraints import Constraint, check_distinct, replace_observed
 from toolkit.likelihood.parameters import Parameter
 from toolkit.typing import FloatArray
 
@@ -17,11 +18,11 @@ class CombinedLikelihood(Likelihood):
     """Sum of likelihoods; parameters of the same name are the same parameter.
 
     Args:
-        terms: Likelihoods of data that do not overlap. A constraint of a shared parameter belongs to one term only.
+        terms: Likelihoods of data that do not overlap. A constraint belongs to one term only.
         poi: Parameter of interest (default: the first term's).
 
     Raises:
-        SchemaError: No terms, or two terms that disagree about a parameter.
+        SchemaError: No terms, two terms that disagree about a parameter, or that both constrain it.
     """
 
     def __init__(self, terms: Sequence[Likelihood], *, poi: str | None = None) -> None:
@@ -38,6 +39,7 @@ class CombinedLikelihood(Likelihood):
                         what, got=f"{merged[p.name]} and {p}", expected="one definition", remedy="give both terms the same range and start"
                     )
         self._parameters = tuple(merged.values())
+        self._constraints = check_distinct([c for t in self.terms for c in t.constraints], self._parameters)
         self._poi = self.terms[0].poi if poi is None else poi
         self._columns = [np.array([self.parameter_names.index(n) for n in t.parameter_names], dtype=np.intp) for t in self.terms]
 
@@ -55,6 +57,21 @@ class CombinedLikelihood(Likelihood):
     def diverging(self) -> frozenset[str]:
         """Parameters by which a term's derivative diverges at the lower end of the range."""
         return frozenset().union(*(t.diverging for t in self.terms))
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """The constraints of all terms."""
+        return self._constraints
+
+    def with_terms(self, terms: Sequence[Likelihood]) -> CombinedLikelihood:
+        """Return the combination of other terms, with the same parameter of interest: the same channels with other data."""
+        return CombinedLikelihood(terms, poi=self._poi)
+
+    def with_auxiliary(self, observed: Mapping[str, float]) -> CombinedLikelihood:
+        """Return the likelihood with other auxiliary data, by parameter; each goes to the term that holds the constraint."""
+        replace_observed(self._constraints, observed)
+        own = [{c.parameter: observed[c.parameter] for c in t.constraints if c.parameter in observed} for t in self.terms]
+        return self.with_terms([t.with_auxiliary(o) if o else t for t, o in zip(self.terms, own, strict=True)])
 
     def twice_nll_points(self, points: FloatArray) -> FloatArray:
         """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""

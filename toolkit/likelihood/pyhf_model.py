@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import pyhf
@@ -16,6 +17,7 @@ from numpy.typing import ArrayLike
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.coefficients import Coefficients, describe_point, diverging_parameters
+from toolkit.likelihood.constraints import Constraint, replace_observed
 from toolkit.likelihood.parameters import Parameter
 from toolkit.typing import FloatArray
 
@@ -90,6 +92,30 @@ class PyhfLikelihood(Likelihood):
         """Parameters by which a tie's derivative diverges at the lower end of the range."""
         return diverging_parameters(self._coefficients, self._parameters) if len(self._tied) else frozenset()
 
+    @cached_property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """The model's constraint terms, with the auxiliary data as observed values, in the order of pyhf's auxiliary data."""
+        return model_constraints(self.model, self.data[self.model.config.nmaindata :])
+
+    def with_data(self, counts: ArrayLike) -> PyhfLikelihood:
+        """Return the likelihood of other counts, in the order of the model's channels; the auxiliary data stay."""
+        main, n = np.array(counts, dtype=np.float64), self.model.config.nmaindata
+        if main.shape != (n,):
+            what = "counts"
+            raise ShapeError(what, got=main.shape, expected=f"({n},), the bins of {list(self.model.config.channels)}")
+        return self._with(np.concatenate([main, self.data[n:]]))
+
+    def with_auxiliary(self, observed: Mapping[str, float]) -> PyhfLikelihood:
+        """Return the likelihood with other auxiliary data, by the constrained parameter; those not named stay."""
+        changed = [c.observed for c in replace_observed(self.constraints, observed)]
+        return self._with(np.concatenate([self.data[: self.model.config.nmaindata], changed]))
+
+    def _with(self, data: FloatArray) -> PyhfLikelihood:
+        clone = object.__new__(PyhfLikelihood)
+        clone.__dict__.update({k: v for k, v in self.__dict__.items() if k != "constraints"})
+        clone.data = data
+        return clone
+
     def model_parameters(self, points: FloatArray) -> FloatArray:
         """Turn points (n_points, n_parameters) into pyhf's parameters, (n_points, model.config.npars)."""
         out = np.empty((len(points), self.model.config.npars))
@@ -162,3 +188,17 @@ def model_parameters(model: pyhf.Model) -> list[Parameter]:
         Parameter(name=name, init=float(init), low=float(low), high=float(high), fixed=bool(still))
         for name, init, (low, high), still in zip(config.par_names, inits, bounds, fixed, strict=True)
     ]
+
+
+def model_constraints(model: pyhf.Model, auxiliary: FloatArray) -> tuple[Constraint, ...]:
+    """List the constraint terms of a model, one per auxiliary datum (n_auxiliary,), in pyhf's order."""
+    found: list[Constraint] = []
+    names = list(model.config.par_names)
+    for name in model.config.auxdata_order:
+        terms, indices = model.config.param_set(name), range(*model.config.par_slice(name).indices(len(names)))
+        poisson = terms.pdf_type == "poisson"
+        scales = terms.factors if poisson else terms.width()
+        for index, scale in zip(indices, scales, strict=True):
+            kind: Literal["gaussian", "poisson"] = "poisson" if poisson else "gaussian"
+            found.append(Constraint(names[index], observed=float(auxiliary[len(found)]), kind=kind, scale=float(scale)))
+    return tuple(found)

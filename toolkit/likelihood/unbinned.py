@@ -140,6 +140,32 @@ class UnbinnedLikelihood(Likelihood):
         clone.weights = _checked_weights(weights, self.densities)
         return clone
 
+    def with_events(self, rows: ArrayLike, *, weights: ArrayLike | None = None) -> UnbinnedLikelihood:
+        """Return the likelihood of some of the events: a toy drawn from them.
+
+        Args:
+            rows: Positions of the events, (n_new,) integers; an event may be drawn more than once.
+            weights: Their weights, (n_new,); 1 if not given.
+
+        Returns:
+            The likelihood. Values are comparable within it only: the constant belongs to its events.
+
+        Raises:
+            ShapeError: Not integers, or no such events.
+        """
+        chosen = np.asarray(rows)
+        n = len(self.densities)
+        if chosen.ndim != 1 or (chosen.size and (chosen.dtype.kind not in "iu" or chosen.min() < 0 or chosen.max() >= n)):
+            what = "rows"
+            raise ShapeError(what, got=f"{chosen.dtype} {chosen.shape}", expected=f"(n_new,) integers from 0 to {n - 1}")
+        chosen = chosen.astype(np.intp)
+        clone = object.__new__(UnbinnedLikelihood)
+        clone.__dict__.update({k: v for k, v in self.__dict__.items() if k != "_offset"})
+        clone.densities = self.densities[chosen]
+        clone.event_ids = None if self.event_ids is None else self.event_ids[chosen]
+        clone.weights = _checked_weights(np.ones(len(chosen)) if weights is None else weights, clone.densities)
+        return clone
+
     def _not_positive(self, event: int, point: FloatArray, density: float) -> PhysicsDomainError:
         name = f"event {event}" if self.event_ids is None else f"event {event} (id {self.event_ids[event]})"
         return PhysicsDomainError(
