@@ -37,11 +37,13 @@ def make_folder(path: str | Path) -> Path:
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     """Give a temporary path in the same folder that becomes `path` when the block ends without an error.
 
     Args:
         path: The final file; its folder must exist.
+        durable: Wait until the disk has the content. Without, a killed process still leaves the old or the new file, but
+            a loss of power may leave a damaged one.
 
     Yields:
         The temporary path to write to. On any error it is removed and an existing `path` stays as it was.
@@ -61,8 +63,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary = final.with_name(f".{final.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
-        with temporary.open("rb") as handle:
-            os.fsync(handle.fileno())
+        if durable:
+            with temporary.open("rb") as handle:
+                os.fsync(handle.fileno())
         temporary.replace(final)
     except OSError as error:
         if isinstance(error, InputFileError):
@@ -73,9 +76,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: str | Path, data: bytes) -> None:
+def write_bytes(path: str | Path, data: bytes, *, durable: bool = True) -> None:
     """Write bytes to a file in one step; see `atomic_path`."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path, durable=durable) as temporary:
         temporary.write_bytes(data)
 
 

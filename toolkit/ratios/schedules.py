@@ -1,0 +1,111 @@
+"""Settings of a training, and the optimisers and step-size schedules that they name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from torch.optim import lr_scheduler
+
+OptimiserName = Literal["adamw", "nadam"]
+ScheduleName = Literal["one_cycle", "cosine", "plateau", "constant"]
+
+WARM_UP = 0.1
+"""Share of the steps in which the one-cycle schedule climbs to the highest step size."""
+PLATEAU_FACTOR = 0.5
+"""By how much the plateau schedule shrinks the step size, after a third of the patience without a better validation loss."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How one network is trained.
+
+    Args:
+        epochs: Passes over the training events, at most.
+        batch_size: Events per step.
+        learning_rate: Highest step size.
+        optimiser: `adamw` or `nadam`, both with weight decay apart from the gradient.
+        schedule: `one_cycle` (climb, then fall to zero), `cosine` (fall to zero), `plateau` (halve where the validation loss
+            stands still) or `constant`.
+        weight_decay: Decay of the matrices per step, relative to the step size; biases do not decay.
+        patience: Epochs without a better validation loss after which the training stops.
+        validation_fraction: Share of the events that decide which epoch is kept.
+        gradient_clip: Largest norm of the gradient of a step; longer ones are shortened to it. None leaves them.
+        threads: Processor threads.
+        device: `cpu` or `cuda`.
+        seed: Of everything random, where no generator is passed.
+    """
+
+    epochs: int = 20
+    batch_size: int = 1024
+    learning_rate: float = 3e-3
+    optimiser: OptimiserName = "adamw"
+    schedule: ScheduleName = "one_cycle"
+    weight_decay: float = 1e-2
+    patience: int = 10
+    validation_fraction: float = 0.1
+    gradient_clip: float | None = None
+    threads: int = 1
+    device: str = "cpu"
+    seed: int = 1
+
+
+def make_optimiser(network: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """Build the optimiser; matrices decay, biases do not."""
+    matrices = [p for p in network.parameters() if p.ndim > 1]
+    biases = [p for p in network.parameters() if p.ndim <= 1]
+    groups: list[dict[str, Any]] = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": biases, "weight_decay": 0.0}]
+    groups = [group for group in groups if group["params"]]
+    if settings.optimiser == "nadam":
+        return torch.optim.NAdam(groups, lr=settings.learning_rate, decoupled_weight_decay=True)
+    return torch.optim.AdamW(groups, lr=settings.learning_rate)
+
+
+class Schedule:
+    """The step size over a training: one interface for schedules that move per step and per epoch.
+
+    Args:
+        optimiser: Whose step size is set.
+        settings: Name of the schedule and highest step size.
+        steps: Steps per epoch.
+    """
+
+    def __init__(self, optimiser: torch.optim.Optimizer, settings: TrainingSettings, *, steps: int) -> None:
+        self._each_step: lr_scheduler.LRScheduler | None = None
+        self._each_epoch: lr_scheduler.ReduceLROnPlateau | None = None
+        total = steps * settings.epochs
+        if settings.schedule == "one_cycle":
+            self._each_step = lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=total, pct_start=WARM_UP)
+        elif settings.schedule == "cosine":
+            self._each_step = lr_scheduler.CosineAnnealingLR(optimiser, T_max=total)
+        elif settings.schedule == "plateau":
+            patience = max(1, settings.patience // 3)
+            self._each_epoch = lr_scheduler.ReduceLROnPlateau(optimiser, factor=PLATEAU_FACTOR, patience=patience)
+
+    def after_step(self) -> None:
+        """Move on by one step."""
+        if self._each_step is not None:
+            self._each_step.step()
+
+    def after_epoch(self, validation: float) -> None:
+        """Move on by one epoch, given its validation loss."""
+        if self._each_epoch is not None:
+            self._each_epoch.step(validation)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a later `load_state_dict` needs."""
+        inner = self._each_step or self._each_epoch
+        return {} if inner is None else _plain(inner.state_dict())
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        inner = self._each_step or self._each_epoch
+        if inner is not None:
+            inner.load_state_dict(state)
+
+
+def _plain(state: dict[str, Any]) -> dict[str, Any]:
+    """Leave out functions, which a file cannot hold and the constructor sets."""
+    return {name: value for name, value in state.items() if not callable(value)}
