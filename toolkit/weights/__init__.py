@@ -2,8 +2,10 @@
 
 from toolkit.weights.bases import basis
 from toolkit.weights.effective_size import n_eff
+from toolkit.weights.joint import joint_ratio, joint_score, morphed_weights
 from toolkit.weights.monomials import Monomial
 from toolkit.weights.morphing import Morphing
+from toolkit.weights.parameterisations import coefficient_texts, product, smeft, substituted
 from toolkit.weights.simulation import SampleTable, SimulatedEvents, combine_samples
 from toolkit.weights.splits import assign_fold, hash_uniform, hold_out
 
@@ -14,8 +16,15 @@ __all__ = [
     "SimulatedEvents",
     "assign_fold",
     "basis",
+    "coefficient_texts",
     "combine_samples",
     "hash_uniform",
     "hold_out",
+    "joint_ratio",
+    "joint_score",
+    "morphed_weights",
     "n_eff",
+    "product",
+    "smeft",
+    "substituted",
 ]

@@ -19,7 +19,7 @@ _BASES: dict[str, dict[str, Any]] = {
 
 
 def basis(name: str) -> Morphing:
-    """Build a ready-made morphing.
+    """Build a ready-made morphing; see `parameterisations` for effective field theories and products of blocks.
 
     Args:
         name: `ggF`: parameter mu, benchmarks S (signal amplitude alone), SBI (mu = 1), B (mu = 0).

@@ -14,6 +14,8 @@ from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 
 _NAME = r"[A-Za-z_]\w*"
 _FACTOR = re.compile(rf"sqrt\(\s*({_NAME})\s*\)|({_NAME})(?:\s*(?:\*\*|\^)\s*(\d+(?:\.\d*)?|\.\d+))?")
+_TERM = re.compile(r"([+-])((?:(?<![A-Za-z_\d.])(?:\d+\.?\d*|\.\d+)[eE][+-]?\d+|[^+-])*)")
+_NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,35 @@ class Monomial:
     def __str__(self) -> str:
         factors = [name if p == 1 else f"sqrt({name})" if p == 0.5 else f"{name}**{p:g}" for name, p in self.powers]
         return "*".join(factors) or "1"
+
+
+def parse_combination(text: str) -> dict[Monomial, float]:
+    """Read a sum of monomials with optional numbers in front: what a sample holds, such as `mu + sqrt(mu)`.
+
+    Args:
+        text: Terms `monomial`, `number*monomial` or `number`, joined by + and -.
+
+    Returns:
+        The factor of each monomial; equal monomials are collected.
+
+    Raises:
+        SchemaError: A term is not of this form.
+
+    Examples:
+        >>> {str(m): c for m, c in parse_combination("mu - 2.5*mu*k^2 + 3").items()}
+        {'mu': 1.0, 'k**2*mu': -2.5, '1': 3.0}
+    """
+    found: dict[Monomial, float] = {}
+    for sign, term in _TERM.findall(text if text.lstrip().startswith(("+", "-")) else f"+{text}"):
+        number, star, rest = term.strip().partition("*")
+        if _NUMBER.fullmatch(number.strip()):
+            factor, monomial = float(number), Monomial.parse(rest) if star else Monomial(())
+        else:
+            factor, monomial = 1.0, Monomial.parse(term)
+        found[monomial] = found.get(monomial, 0.0) + (-factor if sign == "-" else factor)
+    if not found:
+        raise SchemaError(what=f"monomials {text!r}", got="nothing", expected="a sum of monomials, for example mu + 2*sqrt(mu)")
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +200,17 @@ class MonomialVector:
         if values.shape != (len(names),):
             raise ShapeError(what="theta", got=f"shape {values.shape}", expected=f"{len(names)} values for {list(names)}")
         return values
+
+    def limits(self, ranges: Mapping[str, tuple[float, float]]) -> NDArray[np.float64]:
+        """Bring ranges by parameter into the form (n_parameters, 2), infinite where none is given."""
+        unknown = sorted(set(ranges) - set(self.parameters))
+        if unknown:
+            raise SchemaError(what="ranges of the morphing", got=f"ranges of {unknown}", expected=f"ranges of {list(self.parameters)}")
+        limits = np.array([ranges.get(name, (-np.inf, np.inf)) for name in self.parameters], dtype=np.float64)
+        empty = [name for name, (low, high) in zip(self.parameters, limits, strict=True) if not low < high]
+        if empty:
+            raise SchemaError(what=f"range of {empty[0]}", got=ranges[empty[0]], expected="(low, high) with low < high")
+        return limits
 
     def points(self, thetas: ArrayLike) -> NDArray[np.float64]:
         """Bring many parameter points into the form (n, n_parameters); (n,) numbers serve for one parameter."""

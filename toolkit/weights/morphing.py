@@ -10,6 +10,7 @@ that carry all benchmark weights, `score` as the training target of SALLY, RASCA
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -17,11 +18,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
-from toolkit.weights.monomials import Monomial, MonomialVector
+from toolkit.weights.monomials import MonomialVector, parse_combination
+from toolkit.weights.solution import condition_number, solve_benchmarks
 
-RANK_TOLERANCE = 1e-10
-"""Singular values below this fraction of the largest (rows and columns of M normalised) count as zero."""
-
+Outside = Literal["raise", "warn", "allow"]
+Ranges = Mapping[str, tuple[float, float]]
 Point = float | Sequence[float] | NDArray[np.float64] | Mapping[str, float]
 
 
@@ -31,17 +32,20 @@ class Morphing:
     Args:
         monomials: Expressions such as `mu`, `sqrt(mu)`, `1`, `c1*c2`, `kappa**4`.
         benchmarks: Points by name. A point is a number (one parameter), a sequence in the order of the
-            parameters, a mapping by parameter name, infinity (one parameter: the highest power alone), or the
-            text of one monomial: a pure contribution, such as the signal amplitude alone. A plain sequence of
-            points is named by its values.
+            parameters, a mapping by parameter name, infinity (one parameter: the highest power alone), or a text
+            that says which monomials the sample holds: `mu` for the signal amplitude alone, `mu + sqrt(mu)` for
+            signal and interference without background. A plain sequence of points is named by its values.
         parameters: Order of theta; by default the order of first appearance in the monomials.
+        ranges: Where the parameterisation holds (or the simulation reaches), by parameter; no limits by default.
+        outside: What to do with a theta outside the ranges: refuse, warn, or go on.
+        variances: Variance of the yield of each benchmark, by name. With more benchmarks than monomials the
+            solution of least sum_b f_b^2 sigma_b^2 is taken; equal variances by default.
 
     Raises:
         SchemaError: The benchmarks do not determine all monomials; the degenerate ones are named.
 
     Notes:
-        With more benchmarks than monomials the solution of least |f|^2 is taken. Coefficients, and weights made
-        with them, may be negative; nothing is clipped.
+        Coefficients, and weights made with them, may be negative; nothing is clipped.
 
     References:
         Brehmer, Cranmer, Louppe, Pavez, arXiv:1805.00020, section II.C; ATLAS, ATL-PHYS-PUB-2015-047.
@@ -58,12 +62,63 @@ class Morphing:
         monomials: Sequence[str],
         benchmarks: Mapping[str, Point | str] | Sequence[Point | str] | NDArray[np.float64],
         parameters: Sequence[str] | None = None,
+        ranges: Ranges | None = None,
+        outside: Outside = "raise",
+        variances: Mapping[str, float] | None = None,
     ) -> None:
-        self._vector = MonomialVector.build(monomials, parameters=parameters)
+        vector = MonomialVector.build(monomials, parameters=parameters)
         points = benchmarks if isinstance(benchmarks, Mapping) else _name_points(benchmarks)
-        self._benchmarks = tuple(points)
-        self._matrix = np.stack([self._row(name, point) for name, point in points.items()])
-        self._solution = self._solve()
+        rows = {name: _row(vector, name, point) for name, point in points.items()}
+        self._assemble(vector, rows, ranges, outside, variances)
+
+    @classmethod
+    def from_rows(
+        cls,
+        rows: Mapping[str, ArrayLike],
+        *,
+        monomials: Sequence[str],
+        parameters: Sequence[str] | None = None,
+        ranges: Ranges | None = None,
+        outside: Outside = "raise",
+        variances: Mapping[str, float] | None = None,
+    ) -> Morphing:
+        """Build a morphing from the content of each benchmark in monomials, (n_monomials,) numbers by name."""
+        morphing = cls.__new__(cls)
+        vector = MonomialVector.build(monomials, parameters=parameters)
+        numbers = {name: np.asarray(row, dtype=np.float64) for name, row in rows.items()}
+        for name, row in numbers.items():
+            if row.shape != (len(vector.monomials),):
+                expected = f"a number for each of {[str(m) for m in vector.monomials]}"
+                raise ShapeError(what=f"benchmark {name!r}", got=f"shape {row.shape}", expected=expected)
+        morphing._assemble(vector, numbers, ranges, outside, variances)
+        return morphing
+
+    def _assemble(
+        self,
+        vector: MonomialVector,
+        rows: Mapping[str, NDArray[np.float64]],
+        ranges: Ranges | None,
+        outside: Outside,
+        variances: Mapping[str, float] | None,
+    ) -> None:
+        self._vector = vector
+        self._benchmarks = tuple(rows)
+        if not rows:
+            raise SchemaError(what="benchmarks of the morphing", got="none", expected=f"at least {len(vector.monomials)}")
+        self._matrix = np.stack(list(rows.values()))
+        self._limits = vector.limits(ranges or {})
+        self._outside: Outside = outside
+        if variances is not None and set(variances) != set(rows):
+            raise SchemaError(what="variances of the benchmarks", got=sorted(variances), expected=f"one for each of {list(rows)}")
+        sigma2 = None if variances is None else np.array([variances[name] for name in rows], dtype=np.float64)
+        self._solution = solve_benchmarks(self._matrix, names=self._benchmarks, monomials=self.monomials, variances=sigma2)
+
+    def with_ranges(self, ranges: Ranges, *, outside: Outside = "raise") -> Morphing:
+        """Return the same morphing with other ranges and another policy outside them."""
+        other = Morphing.__new__(Morphing)
+        other.__dict__.update(self.__dict__)
+        other._limits, other._outside = self._vector.limits(ranges), outside
+        return other
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -81,9 +136,24 @@ class Morphing:
         return tuple(str(m) for m in self._vector.monomials)
 
     @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Where the morphing may be used, by parameter; infinite where there is no limit."""
+        return {name: (float(low), float(high)) for name, (low, high) in zip(self.parameter_names, self._limits, strict=True)}
+
+    @property
+    def condition_number(self) -> float:
+        """Worst growth of relative errors from the benchmarks to the monomials: 1 is ideal, 1e10 is refused."""
+        return condition_number(self._matrix)
+
+    @property
     def matrix(self) -> NDArray[np.float64]:
         """M_bk = m_k(theta_b), shape (n_benchmarks, n_monomials); a copy."""
         return np.array(self._matrix)
+
+    @property
+    def solution(self) -> NDArray[np.float64]:
+        """F with f(theta) = F m(theta), shape (n_benchmarks, n_monomials); a copy."""
+        return np.array(self._solution)
 
     def coefficients(self, theta: Point) -> NDArray[np.float64]:
         """Compute the coefficients f_b(theta) of the benchmarks.
@@ -95,10 +165,10 @@ class Morphing:
             f_b, shape (n_benchmarks,).
 
         Raises:
-            PhysicsDomainError: A parameter under a root is negative, or one is not finite.
+            PhysicsDomainError: A parameter under a root is negative, or one is not finite or outside its range.
             SchemaError: Wrong names of parameters. ShapeError: wrong number of them.
         """
-        coefficients: NDArray[np.float64] = self._solution @ self._vector.values(self._vector.point(theta))
+        coefficients: NDArray[np.float64] = self._solution @ self._vector.values(self._point(theta))
         return coefficients
 
     def gradient(self, theta: Point) -> NDArray[np.float64]:
@@ -115,7 +185,7 @@ class Morphing:
                 the derivative is infinite there (interference alone rises like sqrt(mu)). It is refused rather
                 than returned as inf, which would turn into NaN in the next product.
         """
-        gradient: NDArray[np.float64] = self._vector.gradient(self._vector.point(theta)) @ self._solution.T
+        gradient: NDArray[np.float64] = self._vector.gradient(self._point(theta)) @ self._solution.T
         return gradient
 
     def coefficients_at(self, thetas: ArrayLike) -> NDArray[np.float64]:
@@ -136,12 +206,12 @@ class Morphing:
                    [ 0.75,  0.25],
                    [-1.  ,  2.  ]])
         """
-        coefficients: NDArray[np.float64] = self._vector.values_at(self._vector.points(thetas)) @ self._solution.T
+        coefficients: NDArray[np.float64] = self._vector.values_at(self._points(thetas)) @ self._solution.T
         return coefficients
 
     def gradient_at(self, thetas: ArrayLike) -> NDArray[np.float64]:
         """Compute d f_b / d theta_p at many points, (n, n_parameters) -> (n, n_parameters, n_benchmarks); as `gradient`."""
-        gradient: NDArray[np.float64] = self._vector.gradient_at(self._vector.points(thetas)) @ self._solution.T
+        gradient: NDArray[np.float64] = self._vector.gradient_at(self._points(thetas)) @ self._solution.T
         return gradient
 
     def weights(self, w: ArrayLike, theta: Point) -> NDArray[np.float64]:
@@ -158,7 +228,7 @@ class Morphing:
             ShapeError: w has another number of columns than there are benchmarks.
             PhysicsDomainError: A weight is not finite; see also `coefficients`.
         """
-        weights: NDArray[np.float64] = self._event_weights(w) @ self.coefficients(theta)
+        weights: NDArray[np.float64] = self.event_weights(w) @ self.coefficients(theta)
         return weights
 
     def score(
@@ -188,7 +258,7 @@ class Morphing:
         References:
             Brehmer et al., arXiv:1805.00020, eq. 14.
         """
-        events = self._event_weights(w)
+        events = self.event_weights(w)
         total = events.sum(axis=0) if yields is None else np.asarray(yields, dtype=np.float64)
         if total.shape != (len(self._benchmarks),):
             raise ShapeError(what="yields", got=f"shape {total.shape}", expected=f"one per benchmark {self._benchmarks}")
@@ -209,7 +279,8 @@ class Morphing:
         score: NDArray[np.float64] = (events @ gradient.T) / safe[:, None] - gradient @ total / sigma
         return score
 
-    def _event_weights(self, w: ArrayLike) -> NDArray[np.float64]:
+    def event_weights(self, w: ArrayLike) -> NDArray[np.float64]:
+        """Return benchmark weights as (n_events, n_benchmarks) numbers, after checking shape and finiteness."""
         values = np.asarray(w, dtype=np.float64)
         if values.ndim != 2 or values.shape[1] != len(self._benchmarks):
             expected = f"(n_events, {len(self._benchmarks)}) for benchmarks {self._benchmarks}"
@@ -219,45 +290,49 @@ class Morphing:
             raise PhysicsDomainError(what=f"benchmark weights of event {i}", got=values[i], expected="finite weights")
         return values
 
-    def _row(self, name: str, point: Point | str) -> NDArray[np.float64]:
-        """Compute m(theta_b) of one benchmark, shape (n_monomials,)."""
-        if isinstance(point, str):
-            pure = Monomial.parse(point)
-            row: NDArray[np.float64] = np.array([float(m == pure) for m in self._vector.monomials])
-            if not row.any():
-                raise SchemaError(what=f"benchmark {name!r}", got=f"monomial {point!r}", expected=f"one of {list(self.monomials)}")
-            return row
-        theta = self._vector.point(point)
-        return self._vector.leading() if np.all(np.isposinf(theta)) else self._vector.values(theta)
+    def _point(self, theta: Point) -> NDArray[np.float64]:
+        point = self._vector.point(theta)
+        self._check_range(point[None])
+        return point
 
-    def _solve(self) -> NDArray[np.float64]:
-        """Invert M^T on the monomials, shape (n_benchmarks, n_monomials), or name what is degenerate."""
-        columns = np.linalg.norm(self._matrix, axis=0)
-        scaled = self._matrix / np.where(columns > 0, columns, 1.0)
-        rows = np.linalg.norm(scaled, axis=1)
-        scaled = scaled / np.where(rows > 0, rows, 1.0)[:, None]
-        left, singular, right = np.linalg.svd(scaled)
-        rank = int(np.sum(singular > RANK_TOLERANCE * singular[0]))
-        n_benchmarks, n_monomials = self._matrix.shape
-        if rank < n_monomials:
-            raise SchemaError(
-                what="benchmarks of the morphing",
-                got=f"{n_benchmarks} benchmarks of rank {rank} for {n_monomials} monomials{self._degenerate(left[:, rank:], right[rank:])}",
-                expected=f"{n_monomials} independent benchmarks",
-                remedy="move one of the degenerate benchmarks, add a benchmark, or drop a monomial",
-            )
-        if n_benchmarks == n_monomials:
-            solution: NDArray[np.float64] = np.linalg.inv(self._matrix.T)
-        else:
-            solution = np.linalg.pinv(self._matrix.T)
-        return solution
+    def _points(self, thetas: ArrayLike) -> NDArray[np.float64]:
+        points = self._vector.points(thetas)
+        self._check_range(points)
+        return points
 
-    def _degenerate(self, left: NDArray[np.float64], right: NDArray[np.float64]) -> str:
-        """Name the benchmarks that depend on each other and the monomials that stay undetermined."""
-        dependent = [b for b, part in zip(self._benchmarks, np.abs(left), strict=True) if np.any(part > 1e-6)]
-        undetermined = [m for m, part in zip(self.monomials, np.abs(right.T), strict=True) if np.any(part > 1e-6)]
-        first = f"; degenerate: {', '.join(dependent)}" if dependent else ""
-        return f"{first}; undetermined: {', '.join(undetermined)}"
+    def _check_range(self, points: NDArray[np.float64]) -> None:
+        """Apply the policy to points outside the ranges."""
+        if self._outside == "allow":
+            return
+        low, high = self._limits.T
+        bad = (points < low) | (points > high)
+        if not np.any(bad):
+            return
+        i, p = (int(k) for k in np.argwhere(bad)[0])
+        name = self.parameter_names[p]
+        error = PhysicsDomainError(
+            what=f"theta outside the range of the morphing: {name}",
+            got=f"{points[i, p]:g} ({int(bad.any(axis=1).sum())} of {len(points)} points are outside)",
+            expected=f"{low[p]:g} <= {name} <= {high[p]:g}",
+            remedy="simulate a benchmark out there, or state outside='warn' or 'allow'",
+        )
+        if self._outside == "raise":
+            raise error
+        warnings.warn(str(error), stacklevel=4)
+
+
+def _row(vector: MonomialVector, name: str, point: Point | str) -> NDArray[np.float64]:
+    """Compute m(theta_b) of one benchmark, shape (n_monomials,)."""
+    if isinstance(point, str):
+        content = parse_combination(point)
+        known = [str(m) for m in vector.monomials]
+        unknown = [str(m) for m in content if m not in vector.monomials]
+        if unknown:
+            raise SchemaError(what=f"benchmark {name!r}", got=f"monomial {unknown[0]!r}", expected=f"one of {known}")
+        row: NDArray[np.float64] = np.array([content.get(m, 0.0) for m in vector.monomials])
+        return row
+    theta = vector.point(point)
+    return vector.leading() if np.all(np.isposinf(theta)) else vector.values(theta)
 
 
 def _name_points(points: Sequence[Any] | NDArray[np.float64]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -323,3 +324,85 @@ def test_wrong_points():
         basis("kappa").coefficients_at([1.0, math.nan])
     with pytest.raises(PhysicsDomainError, match="infinite"):
         basis("ggF").gradient_at([1.0, 0.0])
+
+
+# ---- ranges, relations, variances
+
+
+def test_policies_outside_the_range():
+    limited = basis("kappa").with_ranges({"kappa": (0.0, 1.5)})
+    assert limited.ranges == {"kappa": (0.0, 1.5)}
+    np.testing.assert_array_equal(limited.coefficients(1.5), basis("kappa").coefficients(1.5))
+    for call in (limited.coefficients, limited.gradient):
+        with pytest.raises(PhysicsDomainError, match=r"outside the range[\s\S]*0 <= kappa <= 1.5"):
+            call(1.6)
+    with pytest.raises(PhysicsDomainError, match=r"2 of 3 points"):
+        limited.coefficients_at([-1.0, 1.0, 3.0])
+    warning = basis("kappa").with_ranges({"kappa": (0.0, 1.5)}, outside="warn")
+    with pytest.warns(UserWarning, match="got:      1.6"):
+        values = warning.coefficients(1.6)
+    np.testing.assert_array_equal(values, basis("kappa").coefficients(1.6))
+    silent = basis("kappa").with_ranges({"kappa": (0.0, 1.5)}, outside="allow")
+    np.testing.assert_array_equal(silent.coefficients(1.6), values)
+    assert basis("kappa").ranges == {"kappa": (-math.inf, math.inf)}
+
+
+@pytest.mark.parametrize("ranges", [{"nu": (0, 1)}, {"kappa": (1, 1)}, {"kappa": (2, 1)}])
+def test_wrong_ranges(ranges):
+    with pytest.raises(SchemaError, match="range"):
+        basis("kappa").with_ranges(ranges)
+
+
+def test_the_relation_between_degenerate_benchmarks_is_written():
+    with pytest.raises(SchemaError, match=r"relations: two = -zero \+ 2 one"):
+        Morphing(monomials=["1", "c1", "c2"], benchmarks={"zero": (0, 0), "one": (1, 2), "two": (2, 4)})
+    with pytest.raises(SchemaError) as caught:
+        Morphing(monomials=INTERFERENCE, benchmarks={"first": 1.0, "good": 0.0, "second": 1.0})
+    assert "relations: second = first\n" in str(caught.value)
+    with pytest.raises(SchemaError, match="relations: nothing = 0"):
+        Morphing(monomials=["mu", "sqrt(mu)"], benchmarks={"nothing": 0.0, "one": 1.0})
+
+
+def test_relations_hold():
+    """On the parabola c2 = c1^2 the quadratic theory in (c1, c2) has rank 5: the relation is checked with its numbers."""
+    monomials = ["1", "c1", "c2", "c1**2", "c1*c2", "c2**2"]
+    names = ["a", "b", "c", "d", "e", "f"]
+    points = dict(zip(names, [(x, x**2) for x in (0.0, 1.0, -1.0, 2.0, -2.0, 3.0)], strict=True))
+    with pytest.raises(SchemaError, match="6 benchmarks of rank 5 for 6 monomials") as caught:
+        Morphing(monomials=monomials, benchmarks=points)
+    relation = str(caught.value).split("relations: ")[1].splitlines()[0]
+    left, right = relation.split(" = ")
+    rows = {n: np.array([1, x, y, x**2, x * y, y**2]) for n, (x, y) in points.items()}
+    total = np.zeros(6)
+    for sign, number, name in re.findall(r"([+-]?)\s*(?:([\d.]+) )?([a-f])", right):
+        total += (-1.0 if sign == "-" else 1.0) * float(number or 1.0) * rows[name]
+    np.testing.assert_allclose(total, rows[left], atol=1e-9)
+
+
+def test_variances_give_the_smallest_variance():
+    points = {"a": 0.0, "b": 0.5, "c": 1.0, "d": 2.0, "e": 4.0}
+    sigma2 = {"a": 1.0, "b": 9.0, "c": 0.25, "d": 4.0, "e": 1.0}
+    plain = Morphing(monomials=INTERFERENCE, benchmarks=points)
+    best = Morphing(monomials=INTERFERENCE, benchmarks=points, variances=sigma2)
+    v = np.array(list(sigma2.values()))
+    rng = np.random.default_rng(84)
+    null = np.linalg.svd(best.matrix.T)[2][3:]
+    for mu in (0.2, 1.5, 3.0):
+        f = best.coefficients(mu)
+        np.testing.assert_allclose(best.matrix.T @ f, [mu, math.sqrt(mu), 1.0], rtol=1e-10)
+        smallest = f**2 @ v
+        assert smallest <= plain.coefficients(mu) ** 2 @ v
+        for move in rng.normal(size=(50, len(null))):  # any other solution is worse
+            assert (f + 0.1 * move @ null) ** 2 @ v > smallest
+
+
+@pytest.mark.parametrize("variances", [{"S": 1.0}, {"S": 1.0, "SBI": 1.0, "B": 1.0, "X": 1.0}])
+def test_variances_by_name(variances):
+    with pytest.raises(SchemaError, match="variances"):
+        Morphing(monomials=INTERFERENCE, benchmarks={"S": "mu", "SBI": 1.0, "B": 0.0}, variances=variances)
+
+
+def test_variances_must_be_positive():
+    points = {"a": 0.0, "b": 0.5, "c": 1.0, "d": 2.0}
+    with pytest.raises(PhysicsDomainError, match="variance of benchmark b"):
+        Morphing(monomials=INTERFERENCE, benchmarks=points, variances={"a": 1.0, "b": 0.0, "c": 1.0, "d": 1.0})
