@@ -47,6 +47,13 @@ class RatioConfig(Section):
     """Events per step."""
     learning_rate: float = Field(default=3e-3, gt=0)
     """Highest step size of the schedule."""
+    optimiser: Literal["adamw", "nadam"] = "adamw"
+    """Adam, or Adam with Nesterov momentum; both decay the weights apart from the gradient."""
+    schedule: Literal["one_cycle", "cosine", "plateau", "constant"] = "one_cycle"
+    """Step size over the training: climb in the first tenth and fall to zero; fall to zero; halve where the validation loss stands still;
+    constant."""
+    gradient_clip: float | None = Field(default=None, gt=0)
+    """Largest norm of the gradient of a step; longer ones are shortened to it. A safeguard for weights of both signs; none by default."""
     weight_decay: float = Field(default=1e-2, ge=0)
     """Decay of the weights per step, relative to the step size."""
     patience: int = Field(default=10, ge=1)

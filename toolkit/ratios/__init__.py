@@ -5,7 +5,7 @@ from toolkit.ratios.ensemble import MixtureEnsemble, member_folds
 from toolkit.ratios.features import FeatureMap, feature_matrix
 from toolkit.ratios.mixture import TrainedMixture, train_mixture
 from toolkit.ratios.structure import Mixture
-from toolkit.ratios.training import TrainingHistory
+from toolkit.ratios.training_history import TrainingHistory
 
 __all__ = [
     "FeatureMap",

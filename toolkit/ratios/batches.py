@@ -53,7 +53,7 @@ class InMemoryBatches:
         device: Where the tensors are kept.
 
     Raises:
-        FitError: There are no events, fewer than two batches of them, or a value is not finite.
+        FitError: A value is not finite.
 
     Examples:
         >>> batches = InMemoryBatches((torch.arange(100.0),), batch_size=30, validation_fraction=0.1, generator=torch.Generator())
@@ -73,7 +73,6 @@ class InMemoryBatches:
         self.n_validation = count_validation(n, validation_fraction)
         self.n_training = n - self.n_validation
         self._held, self._used = order[: self.n_validation], order[self.n_validation :]
-        require_enough(self.n_training, batch_size)
 
     def training(self, generator: torch.Generator) -> Iterator[Batch]:
         """Yield the batches of one epoch in a new random order."""
@@ -102,26 +101,16 @@ def count_validation(n: int, fraction: float) -> int:
     return min(n, max(1, round(fraction * n)))
 
 
-def require_enough(n_training: int, batch_size: int) -> None:
-    """Raise a FitError unless the training events fill two batches."""
-    if n_training < 2 * batch_size:
-        raise FitError(
-            "training events",
-            got=f"{n_training} events",
-            expected=f">= 2 batches of {batch_size}",
-            remedy="use more events or a smaller batch_size",
-        )
-
-
 def _require_finite(tensor: torch.Tensor, position: int) -> None:
     if not tensor.is_floating_point():
         return
-    bad = ~torch.isfinite(tensor.reshape(len(tensor), -1))
+    values = tensor.flatten(1) if tensor.ndim > 1 else tensor[:, None]
+    bad = ~torch.isfinite(values)
     if bool(bad.any()):
         row, column = (int(i) for i in torch.nonzero(bad)[0])
         raise FitError(
             f"training tensor {position}",
-            got=f"{tensor.reshape(len(tensor), -1)[row, column].item()} in row {row}, column {column} ({int(bad.sum())} such values)",
+            got=f"{values[row, column].item()} in row {row}, column {column} ({int(bad.sum())} such values)",
             expected="finite values",
             remedy="remove these events, or fill the missing values",
         )

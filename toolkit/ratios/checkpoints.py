@@ -20,7 +20,7 @@ from toolkit.config import RatioConfig
 from toolkit.ratios.network import MixtureNetwork
 from toolkit.ratios.structure import Mixture
 from toolkit.ratios.targets import Targets
-from toolkit.ratios.training import TrainingHistory
+from toolkit.ratios.training_history import TrainingHistory
 
 FORMAT = 2
 """Part of the key: raise it when the content of a checkpoint changes."""
@@ -62,7 +62,7 @@ def load_member(path: Path, network: MixtureNetwork, *, key: str) -> tuple[Train
     if state["key"] != key:
         return None
     network.load_state_dict(state["state"])
-    return tuple(TrainingHistory(h["network"], tuple(h["train"]), tuple(h["validation"]), h["best_epoch"]) for h in state["history"])
+    return tuple(TrainingHistory.from_document(h) for h in state["history"])
 
 
 def _digest(content: bytes) -> bytes:

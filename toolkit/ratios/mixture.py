@@ -24,7 +24,8 @@ from toolkit.ratios.ensemble import MixtureEnsemble, member_folds, out_of_bag_he
 from toolkit.ratios.features import FeatureMap, feature_matrix
 from toolkit.ratios.network import MixtureNetwork
 from toolkit.ratios.targets import describe_mixture, make_targets
-from toolkit.ratios.training import TrainingHistory, train_member
+from toolkit.ratios.training import train_member
+from toolkit.ratios.training_history import TrainingHistory
 from toolkit.typing import Progress, silent_progress
 from toolkit.weights import SimulatedEvents, assign_fold
 
@@ -150,7 +151,7 @@ class _MemberReporter:
     before: int
     total: int
 
-    def __call__(self, fraction: float) -> None:
+    def __call__(self, fraction: float, loss: float) -> None:
         self.progress("training", self.before + fraction, float(self.total))
 
 

@@ -1,11 +1,11 @@
-"""Train one member of the ensemble: full tensors in memory, AdamW, one-cycle schedule, best epoch on validation events kept."""
+"""Train one member of the ensemble: its networks one after the other, each in the common training loop."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -15,25 +15,32 @@ from toolkit.ratios.losses import class_loss, composition_loss
 from toolkit.ratios.network import MixtureNetwork
 from toolkit.ratios.structure import Mixture
 from toolkit.ratios.targets import Targets
+from toolkit.ratios.trainer import Batch, InMemoryBatches, OnEpoch, TrainingSettings, ignore_epoch, train_network
+from toolkit.ratios.training_history import TrainingHistory
 
-Loss = Callable[[torch.Tensor, Targets], torch.Tensor]
+__all__ = ["TrainingHistory", "train_member", "training_settings"]
+
+WEIGHT = 2
+"""Position of the event weights in a batch: inputs, label, weight, signal, interference."""
+PartialLoss = Callable[[torch.Tensor, Targets], torch.Tensor]
 
 
-@dataclass(frozen=True)
-class TrainingHistory:
-    """Losses of one network, one entry per epoch.
-
-    Attributes:
-        network: `classes` or `composition`.
-        train: Mean loss over the training events while they were seen.
-        validation: Loss on the validation events after the epoch.
-        best_epoch: Epoch (from 0) whose weights were kept.
-    """
-
-    network: str
-    train: tuple[float, ...]
-    validation: tuple[float, ...]
-    best_epoch: int
+def training_settings(config: RatioConfig, *, epochs: int, seed: int) -> TrainingSettings:
+    """Take the settings of the training loop from the config."""
+    return TrainingSettings(
+        epochs=epochs,
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        optimiser=config.optimiser,
+        schedule=config.schedule,
+        weight_decay=config.weight_decay,
+        patience=config.patience,
+        validation_fraction=config.validation_fraction,
+        gradient_clip=config.gradient_clip,
+        threads=config.threads,
+        device=config.device,
+        seed=seed,
+    )
 
 
 def train_member(
@@ -43,7 +50,8 @@ def train_member(
     mixture: Mixture,
     config: RatioConfig,
     seed: int,
-    on_progress: Callable[[float], None] = lambda _: None,
+    on_progress: OnEpoch = ignore_epoch,
+    checkpoint: Path | None = None,
 ) -> tuple[MixtureNetwork, tuple[TrainingHistory, ...]]:
     """Train the networks of one member, one after the other.
 
@@ -53,116 +61,95 @@ def train_member(
         mixture: Meaning of the heads.
         config: Architecture and optimiser.
         seed: Seeds initial weights, validation events and batches; nothing else is random.
-        on_progress: Called after every epoch with the finished fraction of the member.
+        on_progress: Called after every epoch with the finished fraction of the member and the validation loss.
+        checkpoint: Name of the member's file; beside it each network keeps one of its own after every epoch, from which a killed
+            training goes on with the same result. The caller removes them: see `unfinished`.
 
     Returns:
         The networks with the weights of their best epochs, on the CPU, and their losses.
 
     Raises:
-        FitError: There are fewer events than two batches, or the loss is not finite.
+        FitError: There are fewer events than two batches, a class has no weight, or an input or the loss is not finite.
     """
     generator = torch.Generator().manual_seed(seed)
-    member = MixtureNetwork(inputs.shape[1], hidden=config.hidden, mixture=mixture, generator=generator).to(config.device)
-    inputs, targets = inputs.to(config.device), targets.to(torch.float32, config.device)
+    member = MixtureNetwork(inputs.shape[1], hidden=config.hidden, mixture=mixture, generator=generator)
+    targets = targets.to(torch.float32)
+    _require_classes(targets, mixture)
     in_g, targets_of_g = targets.of_g()
-    everything = torch.arange(len(targets), device=config.device)
-    parts: list[tuple[str, nn.Module, torch.Tensor, Targets, Loss]] = []
+    parts: list[tuple[str, nn.Module, torch.Tensor, Targets, PartialLoss]] = []
     if member.classes is not None:
-        parts.append(("classes", member.classes, everything, targets, class_loss))
-    parts.append(("composition", member.composition, in_g, targets_of_g, lambda heads, t: composition_loss(heads, t, mixture)))
+        parts.append(("classes", member.classes, inputs, targets, class_loss))
+    parts.append(("composition", member.composition, inputs[in_g], targets_of_g, lambda heads, t: composition_loss(heads, t, mixture)))
     histories = []
-    for k, (name, network, rows, part, loss) in enumerate(parts):
-        done = k / len(parts)
+    for k, (name, network, part_inputs, part, loss) in enumerate(parts):
         epochs = config.epochs if name == "classes" else config.composition_epochs
-        trainer = _Trainer(name, network, loss, config, epochs, generator)
-        report = _Fraction(on_progress, done, 1.0 / len(parts))
-        histories.append(trainer.run(inputs[rows], part, report))
+        settings = training_settings(config, epochs=epochs, seed=seed)
+        tensors = (part_inputs, part.label, part.weight, part.signal, part.interference)
+        batches = InMemoryBatches(
+            tensors,
+            batch_size=settings.batch_size,
+            validation_fraction=settings.validation_fraction,
+            generator=generator,
+            device=settings.device,
+        )
+        histories.append(
+            train_network(
+                network,
+                _Loss(loss),
+                batches,
+                settings=settings,
+                name=name,
+                generator=generator,
+                weights=WEIGHT,
+                on_progress=_Share(on_progress, k / len(parts), 1.0 / len(parts)),
+                checkpoint=None if checkpoint is None else unfinished(checkpoint, name),
+                key=f"{mixture}",
+            )
+        )
     return member.cpu().eval(), tuple(histories)
 
 
+def unfinished(member: Path, network: str) -> Path:
+    """Return the file that one network of a member keeps while it trains.
+
+    Examples:
+        >>> unfinished(Path("member_00.pt"), "classes").as_posix()
+        'member_00.classes.unfinished'
+    """
+    return member.with_suffix(f".{network}.unfinished")
+
+
 @dataclass(frozen=True)
-class _Fraction:
-    report: Callable[[float], None]
+class _Loss:
+    """The loss of one network as the training loop wants it."""
+
+    loss: PartialLoss
+
+    def __call__(self, network: nn.Module, batch: Batch) -> torch.Tensor:
+        return self.loss(network(batch[0]), Targets(*batch[1:]))
+
+
+@dataclass(frozen=True)
+class _Share:
+    report: OnEpoch
     before: float
     share: float
 
-    def __call__(self, fraction: float) -> None:
-        self.report(self.before + self.share * fraction)
+    def __call__(self, done: float, loss: float) -> None:
+        self.report(self.before + self.share * done, loss)
 
 
-@dataclass(frozen=True)
-class _Trainer:
-    """Trains one network; see `train_member`."""
-
-    name: str
-    network: nn.Module
-    loss: Loss
-    config: RatioConfig
-    epochs: int
-    generator: torch.Generator
-
-    def run(self, inputs: torch.Tensor, targets: Targets, on_progress: Callable[[float], None]) -> TrainingHistory:
-        """Train until the best epoch is `patience` epochs old, and restore it."""
-        config = self.config
-        held, used, steps = self._divide(len(targets))
-        validation = inputs[held], targets.select(held)
-        optimiser = torch.optim.AdamW(_groups(self.network, config.weight_decay), lr=config.learning_rate)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=steps * self.epochs, pct_start=0.1)
-        losses: dict[str, list[float]] = {"train": [], "validation": []}
-        best = (np.inf, -1, _copy(self.network))
-        for epoch in range(self.epochs):
-            shuffled = used[torch.randperm(len(used), generator=self.generator)]
-            total = 0.0
-            for batch in torch.split(shuffled[: steps * config.batch_size], config.batch_size):
-                loss = self.loss(self.network(inputs[batch]), targets.select(batch))
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimiser.step()
-                schedule.step()
-                total += loss.item()
-            losses["train"].append(total / steps)
-            with torch.no_grad():
-                losses["validation"].append(self.loss(self.network(validation[0]), validation[1]).item())
-            self._require_finite(losses, epoch)
-            if losses["validation"][-1] < best[0]:
-                best = (losses["validation"][-1], epoch, _copy(self.network))
-            on_progress((epoch + 1) / self.epochs)
-            if epoch - best[1] >= config.patience:
-                break
-        self.network.load_state_dict(best[2])
-        return TrainingHistory(self.name, tuple(losses["train"]), tuple(losses["validation"]), best[1])
-
-    def _divide(self, n: int) -> tuple[torch.Tensor, torch.Tensor, int]:
-        """Return validation rows, training rows and batches per epoch."""
-        order = torch.randperm(n, generator=self.generator)
-        n_validation = max(1, round(self.config.validation_fraction * n))
-        steps = (n - n_validation) // self.config.batch_size
-        if steps < 2:
+def _require_classes(targets: Targets, mixture: Mixture) -> None:
+    """Refuse training events in which a class has no weight."""
+    names = (f"{mixture.signal} and {mixture.background}", *mixture.backgrounds)
+    if len(targets) == 0:
+        raise FitError("training events", got="no events", expected="events of every class", remedy="loosen the selection")
+    sums = (targets.weight.double()[:, None] * targets.shares(len(names)).double()).sum(dim=0)
+    for name, total in zip(names, sums.tolist(), strict=True):
+        if not total > 0:
             raise FitError(
-                f"training the {self.name} network",
-                got=f"{n - n_validation} events",
-                expected=f">= 2 batches of {self.config.batch_size}",
-                remedy="use more events or a smaller ratios.batch_size",
+                f"training events of {name}",
+                got=f"sum of weights {total:g} among {len(targets)} events",
+                expected="> 0",
+                remedy="use more simulated events of it, or check its weights",
             )
-        return order[:n_validation], order[n_validation:], steps
-
-    def _require_finite(self, losses: dict[str, list[float]], epoch: int) -> None:
-        latest = [values[-1] for values in losses.values()]
-        if not np.all(np.isfinite(latest)):
-            raise FitError(
-                f"training the {self.name} network",
-                got=f"losses {latest} in epoch {epoch}",
-                expected="finite losses",
-                remedy="lower ratios.learning_rate, or look for extreme weights",
-            )
-
-
-def _copy(network: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in network.state_dict().items()}
-
-
-def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Decay the matrices, not the biases."""
-    matrices = [p for p in network.parameters() if p.ndim > 1]
-    biases = [p for p in network.parameters() if p.ndim <= 1]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": biases, "weight_decay": 0.0}]

@@ -38,4 +38,5 @@ class TrainingHistory:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> TrainingHistory:
         """Rebuild a history from `dataclasses.asdict`, lists or tuples alike."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in document.items()})
+        values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in document.items()}
+        return cls(**values)
