@@ -4,11 +4,19 @@ from toolkit.diagnostics.binning import bin_index, quantile_edges
 from toolkit.diagnostics.calibration import CalibrationCurve, calibration_curve, calibration_from_weights, hypothesis_calibration
 from toolkit.diagnostics.chi2 import ChiSquare, chi_square
 from toolkit.diagnostics.closure import ClosureCheck, ClosureVerdict, closure_verdict, closure_verdicts
+from toolkit.diagnostics.coverage import CoverageCurve, coverage_curve, coverage_from_toys
 from toolkit.diagnostics.edges import observable_edges
+from toolkit.diagnostics.importance import Importance, permutation_importance
+from toolkit.diagnostics.information import histogram_information, information_bound, log_rate_ratio
+from toolkit.diagnostics.merit import Merit, MeritWeights, significance
 from toolkit.diagnostics.normalisation import Normalisation, normalisation
 from toolkit.diagnostics.observables import Spectrum, spectrum
+from toolkit.diagnostics.overlay import KolmogorovSmirnov, Overlay, WeightedSample, kolmogorov_smirnov, overlay
 from toolkit.diagnostics.processes import ProcessSummary, process_summaries
+from toolkit.diagnostics.pulls import Pulls, pulls
 from toolkit.diagnostics.reweighting import ReweightingClosure, reweighting_closure
+from toolkit.diagnostics.separation import auc, rate_at_efficiency
+from toolkit.diagnostics.spread import SpreadProfile, spread_profile, weighted_quantiles
 from toolkit.diagnostics.suite import EstimateUnderTest, Suite, diagnose
 from toolkit.diagnostics.training import TrainingCurve
 from toolkit.diagnostics.yields import YieldCurve, yield_curve
@@ -18,27 +26,50 @@ __all__ = [
     "ChiSquare",
     "ClosureCheck",
     "ClosureVerdict",
+    "CoverageCurve",
     "EstimateUnderTest",
+    "Importance",
+    "KolmogorovSmirnov",
+    "Merit",
+    "MeritWeights",
     "Normalisation",
+    "Overlay",
     "ProcessSummary",
+    "Pulls",
     "ReweightingClosure",
     "Spectrum",
+    "SpreadProfile",
     "Suite",
     "TrainingCurve",
+    "WeightedSample",
     "YieldCurve",
+    "auc",
     "bin_index",
     "calibration_curve",
     "calibration_from_weights",
     "chi_square",
     "closure_verdict",
     "closure_verdicts",
+    "coverage_curve",
+    "coverage_from_toys",
     "diagnose",
+    "histogram_information",
     "hypothesis_calibration",
+    "information_bound",
+    "kolmogorov_smirnov",
+    "log_rate_ratio",
     "normalisation",
     "observable_edges",
+    "overlay",
+    "permutation_importance",
     "process_summaries",
+    "pulls",
     "quantile_edges",
+    "rate_at_efficiency",
     "reweighting_closure",
+    "significance",
     "spectrum",
+    "spread_profile",
+    "weighted_quantiles",
     "yield_curve",
 ]
