@@ -28,8 +28,8 @@ from benchmarks.measure import print_json, print_table
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.artifacts.events import read_events
 from toolkit.config import Config, load_config
-from toolkit.likelihood import Likelihood, UnbinnedLikelihood, bootstrap_unbinned
-from toolkit.pipeline.stages.fit import truth_weights
+from toolkit.likelihood import Likelihood, UnbinnedLikelihood
+from toolkit.pipeline.stages.fit import close, truth_weights
 from toolkit.pipeline.stages.methods import Method, Model, UnbinnedMethod, histogram_method, rate_method, score_method
 from toolkit.ratios import feature_matrix, train_mixture
 from toolkit.typing import FloatArray
@@ -70,12 +70,8 @@ def retrain(events: SimulatedEvents, config: Config, *, split: int, swap: bool, 
     bins = config.score_histogram.bins
     score = score_method(model, pool=pool, test=test, log_ratios=(trained.out_of_bag, log_ratios), bins=bins, signal=0)
     methods: list[Method] = [rate_method(model, pool=pool, test=test), m4l, score]
-    methods.append(UnbinnedMethod("nsbi", unbinned(log_ratios, test, pool, model)))
-    points = [measure(method, test, model, mu=mu) for method in methods for mu in MU]
-    for point in points:
-        if point["method"] == "nsbi":
-            behind = unbinned(trained.out_of_bag, pool, pool, model).with_weights(truth_weights(pool, model, point["mu"]))
-            point["pool_error"] = bootstrap_unbinned(behind, replicas=REPLICAS, seed=2).standard_error
+    methods.append(UnbinnedMethod("nsbi", unbinned(log_ratios, test, pool, model), unbinned(trained.out_of_bag, pool, pool, model)))
+    points = [measure(method, pool, test, model, mu=mu) for method in methods for mu in MU]
     return {"split": split, "swap": swap, "cpu_s": cpu, "points": points}
 
 
@@ -92,21 +88,13 @@ def unbinned(log_ratios: FloatArray, events: SimulatedEvents, pool: SimulatedEve
     )
 
 
-def measure(method: Method, test: SimulatedEvents, model: Model, *, mu: float) -> dict[str, Any]:
+def measure(method: Method, pool: SimulatedEvents, test: SimulatedEvents, model: Model, *, mu: float) -> dict[str, Any]:
     """Fit the Asimov set of the test events at a truth."""
-    weights = truth_weights(test, model, mu)
-    likelihood: Likelihood = method.likelihood(weights)
+    likelihood: Likelihood = method.likelihood(truth_weights(test, model, mu))
     fit = likelihood.fit()
     at_zero, at_truth = (likelihood.twice_nll({model.parameter: value}) - fit.twice_nll for value in (0.0, mu))
-    error = method.bootstrap(weights, replicas=REPLICAS, seed=1).standard_error
-    return {
-        "method": method.name,
-        "mu": mu,
-        "mu_hat": fit.parameters[model.parameter],
-        "t_0": at_zero,
-        "t_truth": at_truth,
-        "test_error": error,
-    }
+    point = close(method, pool, test, model, mu=mu, replicas=REPLICAS, seed=1)
+    return {**point.to_json(), "t_0": at_zero, "t_truth": at_truth}
 
 
 def summarise(runs: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
@@ -118,7 +106,7 @@ def summarise(runs: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
         fitted = np.array([p["mu_hat"] for p in points])
         pairs = np.array([fitted[i : i + 2].mean() for i in range(0, len(fitted) - 1, 2)])
         spread = fitted.std(ddof=1) if len(fitted) > 1 else np.nan
-        estimate = np.sqrt(np.mean([p["test_error"] ** 2 + p.get("pool_error", p["test_error"]) ** 2 for p in points]))
+        estimate = np.sqrt(np.mean([p["standard_error"] ** 2 for p in points]))
         error = pairs.std(ddof=1) / len(pairs) ** 0.5 if len(pairs) > 1 else np.nan
         gain = np.array([p["t_0"] - p["t_truth"] for p in points])
         t_0 = np.array([p["t_0"] for p in points])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import awkward as ak
 import numpy as np
 import pyarrow.parquet as pq
 import uproot
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -33,7 +35,7 @@ from toolkit.likelihood import (
     morphing_expressions,
     quantile_edges,
 )
-from toolkit.typing import FloatArray
+from toolkit.typing import FloatArray, IntArray
 
 PROCESSES = ("ggF_S", "ggF_SBI", "ggF_B", "qqZZ")
 K_FACTORS = (1.8, 1.8, 1.8, 1.3)
@@ -49,19 +51,31 @@ class TruthEvents:
     """Generated events inside the acceptance.
 
     Attributes:
-        m4l: Invariant mass of the true leptons in GeV, shape (n,).
+        event_id: Event numbers, shape (n,).
+        sample: Index into PROCESSES of the sample that an event was generated in, shape (n,).
+        leptons: Momenta (px, py, pz, E) of the true leptons l-, l+, l'-, l'+ in GeV, shape (n, 4, 4).
+        m4l: Their invariant mass in GeV, shape (n,).
         density: Differential cross-sections with k-factors at the event up to a common factor, in the order of PROCESSES, (n, 4).
         weights: Expected events each event stands for, (n, 4).
     """
 
+    event_id: NDArray[np.uint64]
+    sample: IntArray
+    leptons: FloatArray
     m4l: FloatArray
     density: FloatArray
     weights: FloatArray
 
 
-def read_truth(folder: Path, *, luminosity_ifb: float) -> TruthEvents:
-    """Read the generated leptons, weights and exact densities of all samples."""
-    m4l, density, weight, sample = [], [], [], []
+def read_truth(folder: Path, *, luminosity_ifb: float, shared: Sequence[tuple[int, ...]] = ((0, 1, 2, 3),)) -> TruthEvents:
+    """Read the generated leptons, weights and exact densities of all samples.
+
+    Args:
+        folder: The benchmark sample.
+        luminosity_ifb: Luminosity of the weights in 1/fb.
+        shared: Groups of samples whose events stand for each other's processes; by default all do.
+    """
+    m4l, density, weight, sample, leptons, event_id = [], [], [], [], [], []
     for k, name in enumerate(PROCESSES):
         events, scale = _read_sample(folder, name)
         flat = cartesian_from_ptetaphim(*(_matrix(events[f"GenLep_{c}"]).ravel() for c in ("pt", "eta", "phi", "mass")))
@@ -69,16 +83,19 @@ def read_truth(folder: Path, *, luminosity_ifb: float) -> TruthEvents:
         mass = np.sqrt(total[:, 3] ** 2 - np.sum(total[:, :3] ** 2, axis=1))
         pt, eta = -np.sort(-_matrix(events["GenLep_pt"])), _matrix(events["GenLep_eta"])
         inside = np.all(pt > PT_MIN, axis=1) & np.all(np.abs(eta) < ABS_ETA_MAX, axis=1) & (mass > M4L_MIN)
-        exact = pq.read_table(folder / "truth" / f"{name}.parquet")  # type: ignore[no-untyped-call]
+        exact = pq.read_table(folder / "truth" / f"{name}.parquet")
         order = np.argsort(exact["event"].to_numpy())
         rows = order[np.searchsorted(exact["event"].to_numpy()[order], ak.to_numpy(events["event"]))]
         columns = [exact[f"density_{p}"].to_numpy()[rows].astype(np.float64) * f for p, f in zip(PROCESSES, K_FACTORS, strict=True)]
         m4l.append(mass[inside])
+        leptons.append(flat.reshape(-1, 4, 4)[inside])
+        event_id.append(ak.to_numpy(events["event"])[inside].astype(np.uint64))
         density.append(np.stack(columns, axis=1)[inside])
         weight.append(ak.to_numpy(events["genWeight"])[inside].astype(np.float64) * scale * K_FACTORS[k] * luminosity_ifb)
         sample.append(np.full(int(inside.sum()), k))
     d, w, s = np.concatenate(density), np.concatenate(weight), np.concatenate(sample)
-    return TruthEvents(np.concatenate(m4l), d, _share_between_samples(d, w, s))
+    stand_for = _share_between_samples(d, w, s, shared)
+    return TruthEvents(np.concatenate(event_id), s, np.concatenate(leptons), np.concatenate(m4l), d, stand_for)
 
 
 def _read_sample(folder: Path, name: str) -> tuple[ak.Array, float]:
@@ -97,13 +114,16 @@ def _matrix(column: ak.Array) -> FloatArray:
     return np.asarray(ak.to_numpy(column), dtype=np.float64)
 
 
-def _share_between_samples(density: FloatArray, weight: FloatArray, sample: FloatArray) -> FloatArray:
-    """Let every event stand for every process: alpha_k w d_j / d_k, with alpha the balance heuristic."""
-    n = len(PROCESSES)
-    size = np.array([weight[sample == k].sum() / np.sum(weight[sample == k] ** 2) for k in range(n)])
+def _share_between_samples(density: FloatArray, weight: FloatArray, sample: IntArray, groups: Sequence[tuple[int, ...]]) -> FloatArray:
+    """Let every event stand for every process of its group: alpha_k w d_j / d_k, with alpha the balance heuristic."""
+    size = np.array([weight[sample == k].sum() / np.sum(weight[sample == k] ** 2) for k in range(len(PROCESSES))])
     own = density[np.arange(len(weight)), sample]
-    share = size[sample] * own / (density @ size)
-    return density * (share * weight / own)[:, None]
+    result = np.zeros_like(density)
+    for group in groups:
+        columns, rows = np.array(group), np.flatnonzero(np.isin(sample, group))
+        share = size[sample[rows]] * own[rows] / (density[rows][:, columns] @ size[columns])
+        result[np.ix_(rows, columns)] = density[rows][:, columns] * (share * weight[rows] / own[rows])[:, None]
+    return result
 
 
 def measure_all(events: TruthEvents, *, mu: float) -> dict[str, MethodResult]:

@@ -69,7 +69,7 @@ class LikelihoodConfig(Section):
     closure_mu: tuple[float, ...] = (0.3, 1.0, 1.7)
     """Truths of the closure tests on independent events."""
     bootstrap_replicas: int = Field(default=200, ge=20)
-    """Resamplings of the test events behind the standard error of a closure test."""
+    """Resamplings of the test events, and of the pool, behind the standard error of a closure test."""
     seed: int = Field(default=7, ge=0)
     """Seed of the resampling."""
 

@@ -190,12 +190,23 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class ClosurePoint:
-    """Best fit to an Asimov set of independent events, with the standard error of the finite simulation."""
+    """Best fit to an Asimov set of independent events, with the standard error of the finite simulation.
+
+    Attributes:
+        mu: The truth.
+        mu_hat: The best fit.
+        standard_error: Of the whole finite simulation: test and pool events in quadrature where both are known.
+        method: Name of the method.
+        test_error: Of the finite number of test events (the data); NaN if not known.
+        pool_error: Of the finite number of events behind yields, templates and ratios (the model); NaN if not known.
+    """
 
     mu: float
     mu_hat: float
     standard_error: float
     method: str
+    test_error: float = math.nan
+    pool_error: float = math.nan
 
     @property
     def pull(self) -> float:
@@ -204,13 +215,15 @@ class ClosurePoint:
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry of results.json's `closure` list."""
-        return {"mu": self.mu, "mu_hat": self.mu_hat, "standard_error": _number(self.standard_error), "method": self.method}
+        parts = {name: value for name in ("test_error", "pool_error") if math.isfinite(value := getattr(self, name))}
+        return {"mu": self.mu, "mu_hat": self.mu_hat, "standard_error": _number(self.standard_error), **parts, "method": self.method}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ClosurePoint:
         """Read what `to_json` wrote."""
         d = _mapping(document, "closure", ("mu", "mu_hat", "method"))
-        return cls(mu=d["mu"], mu_hat=d["mu_hat"], standard_error=_float(d.get("standard_error")), method=d["method"])
+        errors = {name: _float(d.get(name)) for name in ("standard_error", "test_error", "pool_error")}
+        return cls(mu=d["mu"], mu_hat=d["mu_hat"], method=d["method"], **errors)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ CLOSURE = (
     "other events. A method fails where it is off by more than 2 standard errors of the finite simulation, or by more than 0.3."
 )
 CLOSURE_ERRORS = (
-    "The standard errors are those of the test events alone. The finite number of events behind networks, templates and "
-    "yields comes on top."
+    "The standard errors are those of the finite simulation: the test events and the events behind networks, templates and "
+    "yields, in quadrature."
 )
 CLOSURE_MISSING = "Closure was not tested: any of the numbers above may be biased."
 CALIBRATION = (

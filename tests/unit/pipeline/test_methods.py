@@ -49,18 +49,21 @@ def test_events() -> SimulatedEvents:
 @pytest.fixture(scope="module")
 def methods(pool: SimulatedEvents, test_events: SimulatedEvents) -> dict[str, Method]:
     logs = [np.log(densities(events.observables["x"])) for events in (pool, test_events)]
-    unbinned = UnbinnedLikelihood(
-        log_ratios=logs[1],
-        weights=np.ones(len(test_events)),
-        yields=YIELDS,
-        coefficients=COEFFICIENTS,
-        parameters=("mu",),
-        bounds=MODEL.bounds,
-    )
+    unbinned = [
+        UnbinnedLikelihood(
+            log_ratios=values,
+            weights=np.ones(len(values)),
+            yields=YIELDS,
+            coefficients=COEFFICIENTS,
+            parameters=("mu",),
+            bounds=MODEL.bounds,
+        )
+        for values in (logs[1], logs[0])
+    ]
     x = (pool.observables["x"], test_events.observables["x"])
     binned = histogram_method("x", MODEL, pool=pool, test=test_events, values=x, edges=tuple(np.linspace(0.0, 1.0, 11)))
     score = score_method(MODEL, pool=pool, test=test_events, log_ratios=(logs[0], logs[1]), bins=10, signal=0)
-    chosen: list[Method] = [rate_method(MODEL, pool=pool, test=test_events), binned, score, UnbinnedMethod("nsbi", unbinned)]
+    chosen: list[Method] = [rate_method(MODEL, pool=pool, test=test_events), binned, score, UnbinnedMethod("nsbi", *unbinned)]
     return {method.name: method for method in chosen}
 
 
@@ -83,6 +86,28 @@ def test_every_method_closes_within_its_bootstrap_error(
     error = methods[name].bootstrap(weights, replicas=50, seed=3).standard_error
     assert 0.0 < error < 0.3
     assert abs(fitted - mu) < 4.0 * error
+
+
+@pytest.mark.parametrize("name", ["x", "score"])
+def test_the_pool_error_is_the_spread_over_pools(test_events: SimulatedEvents, name: str) -> None:
+    """Templates from many pools, the same data: the spread of the best fits is what one pool says of itself."""
+    n = 6_000
+    weights = weights_at(test_events, 1.0)
+    fitted, estimates = [], []
+    for seed in range(24):
+        kept = np.random.default_rng(seed).random(2 * n) < 0.5  # as after a selection, the number of events fluctuates
+        pool = simulate(2 * n, 100 + seed).select(kept).scaled(2.0)
+        logs = (np.log(densities(pool.observables["x"])), np.log(densities(test_events.observables["x"])))
+        x = (pool.observables["x"], test_events.observables["x"])
+        method = (
+            score_method(MODEL, pool=pool, test=test_events, log_ratios=logs, bins=10, signal=0)
+            if name == "score"
+            else histogram_method("x", MODEL, pool=pool, test=test_events, values=x, edges=tuple(np.linspace(0.0, 1.0, 11)))
+        )
+        fitted.append(method.likelihood(weights).fit().parameters["mu"])
+        if seed < 3:
+            estimates.append(method.bootstrap_pool(weights_at(pool, 1.0), replicas=200, seed=4).standard_error)
+    assert np.std(fitted, ddof=1) == pytest.approx(np.mean(estimates), rel=0.4)
 
 
 def test_more_information_gives_more_sensitivity(methods: dict[str, Method], test_events: SimulatedEvents) -> None:

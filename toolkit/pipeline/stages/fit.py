@@ -84,15 +84,18 @@ def build_methods(
     """
     model = Model.of(config)
     log_ratios = ratio(ratio.columns(test.observables))
-    unbinned = UnbinnedLikelihood(
-        log_ratios=log_ratios,
-        weights=np.ones(len(test)),
-        yields=pool.yields,
-        coefficients=model.coefficients,
-        parameters=(model.parameter,),
-        bounds=model.bounds,
-        event_ids=test.event_id,
-    )
+    unbinned = [
+        UnbinnedLikelihood(
+            log_ratios=values,
+            weights=np.ones(len(events)),
+            yields=pool.yields,
+            coefficients=model.coefficients,
+            parameters=(model.parameter,),
+            bounds=model.bounds,
+            event_ids=events.event_id,
+        )
+        for values, events in ((log_ratios, test), (out_of_bag, pool))
+    ]
     histograms = [
         histogram_method(
             name,
@@ -106,14 +109,13 @@ def build_methods(
     ]
     signal = config.processes.index(config.morphing.signal)
     score = score_method(model, pool=pool, test=test, log_ratios=(out_of_bag, log_ratios), bins=config.score_histogram.bins, signal=signal)
-    return (rate_method(model, pool=pool, test=test), *histograms, score, UnbinnedMethod("nsbi", unbinned))
+    return (rate_method(model, pool=pool, test=test), *histograms, score, UnbinnedMethod("nsbi", *unbinned))
 
 
 def measure_all(config: Config, methods: Sequence[Method], *, pool: SimulatedEvents, test: SimulatedEvents, progress: Progress) -> Results:
     """Measure the parameter of interest by every method, and test the closure at every truth of the config.
 
-    The standard error of a closure point is that of the finite number of test events; the finite pool behind yields, templates
-    and networks adds to it.
+    The standard error of a closure point is that of the finite simulation, test events and pool events in quadrature.
     """
     model, settings = Model.of(config), config.likelihood
     values = np.linspace(*model.range, settings.scan_points)
@@ -124,7 +126,7 @@ def measure_all(config: Config, methods: Sequence[Method], *, pool: SimulatedEve
         measured[method.name] = measure(method.likelihood(nominal), method=method.name, values=values, truth=model.truth)
         progress("fits", k * (1 + len(settings.closure_mu)) + 1, steps)
         for i, mu in enumerate(settings.closure_mu):
-            closure.append(close(method, test, model, mu=mu, replicas=settings.bootstrap_replicas, seed=settings.seed))
+            closure.append(close(method, pool, test, model, mu=mu, replicas=settings.bootstrap_replicas, seed=settings.seed))
             progress("fits", k * (1 + len(settings.closure_mu)) + 2 + i, steps)
     return Results(
         poi=model.parameter,
@@ -136,17 +138,27 @@ def measure_all(config: Config, methods: Sequence[Method], *, pool: SimulatedEve
     )
 
 
-def close(method: Method, test: SimulatedEvents, model: Model, *, mu: float, replicas: int, seed: int) -> ClosurePoint:
-    """Fit the Asimov set of test events at a truth, with the standard error from resampling them."""
+def close(
+    method: Method, pool: SimulatedEvents, test: SimulatedEvents, model: Model, *, mu: float, replicas: int, seed: int
+) -> ClosurePoint:
+    """Fit the Asimov set of test events at a truth, with the standard errors from resampling them and the pool."""
     weights = truth_weights(test, model, mu)
     fit = method.likelihood(weights).fit()
-    spread = method.bootstrap(weights, replicas=replicas, seed=seed)
-    return ClosurePoint(mu=mu, mu_hat=fit.parameters[model.parameter], standard_error=spread.standard_error, method=method.name)
+    of_test = method.bootstrap(weights, replicas=replicas, seed=seed).standard_error
+    of_pool = method.bootstrap_pool(truth_weights(pool, model, mu), replicas=replicas, seed=seed + 1).standard_error
+    return ClosurePoint(
+        mu=mu,
+        mu_hat=fit.parameters[model.parameter],
+        standard_error=float(np.hypot(of_test, of_pool)),
+        method=method.name,
+        test_error=of_test,
+        pool_error=of_pool,
+    )
 
 
-def truth_weights(test: SimulatedEvents, model: Model, truth: float) -> FloatArray:
-    """Return the weights that make the test events the expectation at a truth, (n_test,)."""
-    return asimov_weights(test.weights, coefficients=model.coefficients, parameters={model.parameter: truth}, bounds=model.bounds)
+def truth_weights(events: SimulatedEvents, model: Model, truth: float) -> FloatArray:
+    """Return the weights that make the events the expectation at a truth, (n_events,)."""
+    return asimov_weights(events.weights, coefficients=model.coefficients, parameters={model.parameter: truth}, bounds=model.bounds)
 
 
 def write_workspaces(

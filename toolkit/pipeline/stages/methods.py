@@ -73,6 +73,14 @@ class Method(Protocol):
         """Resample the test events."""
         ...
 
+    def bootstrap_pool(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
+        """Resample the pool events, (n_pool,).
+
+        Data that fluctuate against a fixed model move the best fit as much as a model that fluctuates against fixed
+        data, to first order with the opposite sign: the pool is resampled as if it were the data.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class UnbinnedMethod:
@@ -81,10 +89,12 @@ class UnbinnedMethod:
     Args:
         name: Name in the results.
         base: The likelihood of the test events, whatever its weights.
+        pool: The same of the pool events, with ratios from networks that did not train on them.
     """
 
     name: str
     base: UnbinnedLikelihood
+    pool: UnbinnedLikelihood
 
     def likelihood(self, weights: FloatArray) -> UnbinnedLikelihood:
         """Build the likelihood of the test events with these weights, (n_test,)."""
@@ -93,6 +103,10 @@ class UnbinnedMethod:
     def bootstrap(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
         """Resample the test events."""
         return bootstrap_unbinned(self.likelihood(weights), replicas=replicas, seed=seed)
+
+    def bootstrap_pool(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
+        """Resample the pool events, (n_pool,)."""
+        return bootstrap_unbinned(self.pool.with_weights(weights), replicas=replicas, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -104,18 +118,23 @@ class BinnedMethod:
         model: The parameter of interest and the coefficients.
         templates: Expected events per process and bin, from the pool.
         index: Bin of each test event, (n_test,).
+        pool_index: Bin of each pool event, (n_pool,).
     """
 
     name: str
     model: Model
     templates: Templates
     index: IntArray
+    pool_index: IntArray
 
     def likelihood(self, weights: FloatArray) -> BinnedLikelihood:
         """Build the likelihood of the test events with these weights, (n_test,)."""
+        return self._likelihood(self.index, weights)
+
+    def _likelihood(self, index: IntArray, weights: FloatArray) -> BinnedLikelihood:
         return BinnedLikelihood(
             templates=self.templates.values,
-            data=np.bincount(self.index, weights=weights, minlength=self.templates.values.shape[1]),
+            data=np.bincount(index, weights=weights, minlength=self.templates.values.shape[1]),
             coefficients=self.model.coefficients,
             parameters=(self.model.parameter,),
             bounds=self.model.bounds,
@@ -127,6 +146,11 @@ class BinnedMethod:
     def bootstrap(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
         """Resample the test events."""
         return bootstrap_binned(self.likelihood(weights), bin_index=self.index, weights=weights, replicas=replicas, seed=seed)
+
+    def bootstrap_pool(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
+        """Resample the pool events, (n_pool,)."""
+        pool = self._likelihood(self.pool_index, weights)
+        return bootstrap_binned(pool, bin_index=self.pool_index, weights=weights, replicas=replicas, seed=seed)
 
 
 def rate_method(model: Model, *, pool: SimulatedEvents, test: SimulatedEvents) -> BinnedMethod:
@@ -163,7 +187,7 @@ def histogram_method(
     """
     outside: Outside = "clip" if clip else "raise"
     templates = fill_templates(values[0], pool.weights, edges, processes=model.processes, outside=outside)
-    return BinnedMethod(name, model, templates, bin_index(values[1], edges, outside=outside))
+    return BinnedMethod(name, model, templates, *(bin_index(values[k], edges, outside=outside) for k in (1, 0)))
 
 
 def score_method(
