@@ -80,6 +80,10 @@ class Expression:
         node = parser.parse()
         return cls(text=text, names=tuple(sorted(parser.names)), _node=node)
 
+    def __reduce__(self) -> tuple[Callable[[str], Expression], tuple[str]]:
+        """Pickle the text; the parsed form is made of closures, which cannot be."""
+        return Expression.parse, (self.text,)
+
     def value(self, parameters: Mapping[str, float]) -> float:
         """Evaluate at one point.
 
