@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.polynomial import Polynomial
 
-from toolkit.weights import basis, combine_samples, n_eff
+from toolkit.weights import basis, combine_samples, inverse_variance_weights, n_eff, separate_samples
 
 SIGNAL = Polynomial([0.05, 0.0, 1.2])
 BACKGROUND = Polynomial([-1.5, 0.9, -0.3])
@@ -117,3 +117,74 @@ def test_the_wrong_recipes_fail_where_this_one_closes(tables):
     x = np.concatenate([t.observables["x"] for t in tables])
     naive = np.concatenate([t.benchmark_weights[:, 2] for t in tables])
     assert np.min(np.abs(pulls(x, naive, DENSITY["B"]))) > 4.0
+
+
+AT_FOUR = basis("ggF").coefficients(4.0)
+DENSITY_AT_FOUR = 4 * DENSITY["S"] + 2 * (2 * SIGNAL * BACKGROUND) + DENSITY["B"]
+
+
+def generate_at_four(seed, *, n):
+    """Events generated at mu = 4, which is no benchmark."""
+    rng = np.random.default_rng(seed)
+    grid = np.linspace(0.0, 1.0, 5_001)
+    cumulative = DENSITY_AT_FOUR.integ()(grid)
+    x = np.interp(rng.uniform(0.0, cumulative[-1], n), cumulative, grid)
+    weight = np.full(n, cumulative[-1] / n)
+    relative = np.stack([DENSITY[b](x) / DENSITY_AT_FOUR(x) for b in BENCHMARKS], axis=-1)
+    return Table("SBI4", np.arange(n, dtype=np.uint64), {"x": x}, weight, BENCHMARKS, weight[:, None] * relative)
+
+
+def test_a_generation_point_that_is_no_benchmark_joins_without_bias(tables):
+    joined = [*tables, generate_at_four(131, n=20_000)]
+    events = combine_samples(joined, processes=BENCHMARKS, benchmarks=BENCHMARKS, generated_as={"SBI4": AT_FOUR})
+    for mu in (0.3, 1.0, 4.0):
+        density = mu * DENSITY["S"] + np.sqrt(mu) * (2 * SIGNAL * BACKGROUND) + DENSITY["B"]
+        values = pulls(events.observables["x"], events.weights_at(basis("ggF").coefficients(mu)), density)
+        assert np.max(np.abs(values)) < 4.0
+        assert np.sum(values**2) < 30.0
+    three = combine_samples(tables, processes=BENCHMARKS, benchmarks=BENCHMARKS)
+    assert n_eff(events.weights_at(AT_FOUR)) > 1.2 * n_eff(three.weights_at(AT_FOUR))
+
+
+@pytest.mark.parametrize("mu", [0.3, 1.7, 6.0])
+def test_inverse_variances_are_unbiased_and_better_than_any_sample(tables, mu):
+    """S and B, which have no zero, weighted by their inverse variances."""
+    density = mu * DENSITY["S"] + np.sqrt(mu) * (2 * SIGNAL * BACKGROUND) + DENSITY["B"]
+    f = basis("ggF").coefficients(mu)
+    events = combine_samples([tables[0], tables[2]], processes=BENCHMARKS, benchmarks=BENCHMARKS)
+    weights = inverse_variance_weights(events, f, benchmarks=BENCHMARKS)
+    values = pulls(events.observables["x"], weights, density)
+    assert np.max(np.abs(values)) < 4.0
+    assert np.sum(values**2) < 30.0
+    assert n_eff(weights) > max(n_eff(events.alone(name).weights_at(f)) for name in ("S", "B"))
+
+
+def test_inverse_variances_fail_at_a_zero_and_shares_do_not(events):
+    """Where SBI vanishes (in the ninth bin) its events cannot show how wrong they are: their variance is underestimated."""
+    mu, zero = 1.7, 8
+    root = (SIGNAL + BACKGROUND).roots().max()
+    assert EDGES[zero] < root < EDGES[zero + 1]
+    density = mu * DENSITY["S"] + np.sqrt(mu) * (2 * SIGNAL * BACKGROUND) + DENSITY["B"]
+    f, x = basis("ggF").coefficients(mu), events.observables["x"]
+    overall = inverse_variance_weights(events, f, benchmarks=BENCHMARKS)
+    by_bins = inverse_variance_weights(events, f, benchmarks=BENCHMARKS, groups=np.digitize(x, EDGES))
+    assert abs(pulls(x, overall, density)[zero]) > 5.0
+    assert abs(pulls(x, by_bins, density)[zero]) < 3.0
+    assert abs(pulls(x, events.weights_at(f), density)[zero]) < 3.0
+
+
+def test_the_balance_heuristic_beats_inverse_variances(events):
+    """Shares that know the phase-space point are better than shares that know the total only."""
+    for mu in (0.3, 1.7, 6.0):
+        f = basis("ggF").coefficients(mu)
+        assert n_eff(events.weights_at(f)) > n_eff(inverse_variance_weights(events, f, benchmarks=BENCHMARKS))
+
+
+@pytest.mark.parametrize("mu", [0.3, 1.7, 6.0])
+def test_separate_samples_morph_without_bias(tables, mu):
+    """Each event knows its own weight only; the morphed histogram is right, with the errors of the squared weights."""
+    density = mu * DENSITY["S"] + np.sqrt(mu) * (2 * SIGNAL * BACKGROUND) + DENSITY["B"]
+    separate = separate_samples(tables, processes=BENCHMARKS)
+    values = pulls(separate.observables["x"], separate.weights_at(basis("ggF").coefficients(mu)), density)
+    assert np.max(np.abs(values)) < 4.0
+    assert np.sum(values**2) < 30.0

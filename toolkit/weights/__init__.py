@@ -1,15 +1,17 @@
 """Event weights: morphing, combination of interfering samples, splits, effective sizes."""
 
 from toolkit.weights.bases import basis
-from toolkit.weights.effective_size import n_eff
+from toolkit.weights.combination import combine_samples, inverse_variance_weights, sample_variances, separate_samples
+from toolkit.weights.effective_size import EffectiveSizeCurve, effective_size_curve, generation_curves, n_eff
 from toolkit.weights.joint import joint_ratio, joint_score, morphed_weights
 from toolkit.weights.monomials import Monomial
 from toolkit.weights.morphing import Morphing
 from toolkit.weights.parameterisations import coefficient_texts, product, smeft, substituted
-from toolkit.weights.simulation import SampleTable, SimulatedEvents, combine_samples
+from toolkit.weights.simulation import SampleTable, SimulatedEvents
 from toolkit.weights.splits import assign_fold, hash_uniform, hold_out
 
 __all__ = [
+    "EffectiveSizeCurve",
     "Monomial",
     "Morphing",
     "SampleTable",
@@ -18,13 +20,18 @@ __all__ = [
     "basis",
     "coefficient_texts",
     "combine_samples",
+    "effective_size_curve",
+    "generation_curves",
     "hash_uniform",
     "hold_out",
+    "inverse_variance_weights",
     "joint_ratio",
     "joint_score",
     "morphed_weights",
     "n_eff",
     "product",
+    "sample_variances",
+    "separate_samples",
     "smeft",
     "substituted",
 ]

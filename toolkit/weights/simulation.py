@@ -1,8 +1,7 @@
 """One matrix of weights that says what every simulated event contributes to every process.
 
 Events of interfering samples carry their weights under all benchmarks, so each of them informs S, SBI and B
-at once. Several such samples overlap in phase space; `combine_samples` joins them with the balance heuristic
-of multiple importance sampling, which gives each event the share of the sample that covers its region best.
+at once. `combination` makes the matrix from the tables of the samples.
 
 When to use what: the sum of `weights[:, j]` over a region is the expectation of process j there; with the
 coefficients f_j of a morphing, `weights_at(f)` are the event weights of the mixture sum_j f_j * process_j.
@@ -10,17 +9,14 @@ coefficients f_j of a morphing, `weights_at(f)` are the event weights of the mix
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from toolkit.errors import ArtifactMismatchError, PhysicsDomainError, SchemaError, ShapeError
-
-OWN_BENCHMARK_TOLERANCE = 1e-3
-"""Allowed relative difference between a sample's weight and its weight under its own benchmark (float32 ntuples)."""
+from toolkit.errors import SchemaError, ShapeError
 
 
 class SampleTable(Protocol):
@@ -65,6 +61,8 @@ class SimulatedEvents:
         samples: Names of the samples.
         observables: Observables by name, each (n,) float64, NaN where missing.
         weights: Expected events, shape (n, n_processes); columns of interference may be negative.
+        share: Part of the weight that an event keeps because other samples cover its region too, shape (n,), 0 to 1:
+            weights / share are those of its sample alone. None if no samples overlap.
     """
 
     processes: tuple[str, ...]
@@ -73,6 +71,7 @@ class SimulatedEvents:
     samples: tuple[str, ...]
     observables: Mapping[str, NDArray[np.float64]]
     weights: NDArray[np.float64]
+    share: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.event_id)
@@ -82,6 +81,8 @@ class SimulatedEvents:
             )
         if self.sample_index.shape != (n,):
             raise ShapeError(what="SimulatedEvents.sample_index", got=self.sample_index.shape, expected=(n,))
+        if self.share is not None and self.share.shape != (n,):
+            raise ShapeError(what="SimulatedEvents.share", got=self.share.shape, expected=(n,))
         for name, values in self.observables.items():
             if values.shape != (n,):
                 raise ShapeError(what=f"SimulatedEvents.observables[{name!r}]", got=values.shape, expected=(n,))
@@ -101,11 +102,36 @@ class SimulatedEvents:
         if mask.dtype == np.bool_ and mask.shape != (len(self),):
             raise ShapeError(what="mask", got=mask.shape, expected=(len(self),))
         observables = {name: values[mask] for name, values in self.observables.items()}
-        return SimulatedEvents(self.processes, self.event_id[mask], self.sample_index[mask], self.samples, observables, self.weights[mask])
+        share = None if self.share is None else self.share[mask]
+        return replace(
+            self,
+            event_id=self.event_id[mask],
+            sample_index=self.sample_index[mask],
+            observables=observables,
+            weights=self.weights[mask],
+            share=share,
+        )
 
     def scaled(self, factor: float) -> SimulatedEvents:
         """Return the same events with all weights multiplied by `factor` (1 / f after taking a fraction f)."""
-        return SimulatedEvents(self.processes, self.event_id, self.sample_index, self.samples, self.observables, self.weights * factor)
+        return replace(self, weights=self.weights * factor)
+
+    def alone(self, sample: str) -> SimulatedEvents:
+        """Return the events of one sample with the weights that they have without the other samples.
+
+        The sum over them estimates what the sum over all events estimates, without bias but with another variance: by
+        it, samples of different generation points are compared.
+
+        Raises:
+            SchemaError: There is no such sample.
+        """
+        if sample not in self.samples:
+            raise SchemaError(what="sample", got=sample, expected=f"one of {list(self.samples)}")
+        own = self.select(self.sample_index == self.samples.index(sample))
+        if own.share is None:
+            return own
+        safe = np.where(own.share > 0, own.share, 1.0)
+        return replace(own, weights=own.weights / safe[:, None], share=None)
 
     def weights_at(self, coefficients: ArrayLike) -> NDArray[np.float64]:
         """Compute the event weights of a mixture of the processes.
@@ -124,131 +150,3 @@ class SimulatedEvents:
         if f.shape != (len(self.processes),):
             raise ShapeError(what="coefficients", got=f.shape, expected=f"one per process {self.processes}")
         return self.weights @ f
-
-
-def combine_samples(tables: Sequence[SampleTable], *, processes: Sequence[str], benchmarks: Sequence[str]) -> SimulatedEvents:
-    """Join the samples into one weight matrix in which every interfering event informs every benchmark.
-
-    For an event z of an interfering sample k, column b receives alpha_k(z) w_b(z) with
-
-        alpha_k(z) = c_k |d_k(z)| / sum_l c_l |d_l(z)|,      c_k = sum w / sum w^2 over sample k,
-
-    where d_l is the event's own weight under the benchmark that sample l was generated with. The alphas sum
-    to 1 at every z, so the sum over samples is unbiased for any c; these c make it the balance heuristic (c_k d_k
-    is the density of generated events of sample k). Other samples fill only the column of their own name.
-
-    Args:
-        tables: One table per sample, weights normalised to one luminosity. Samples with benchmarks interfere.
-        processes: Columns of the result: all benchmarks and all samples that do not interfere.
-        benchmarks: Benchmarks of the morphing; each interfering sample must carry a weight for every one.
-
-    Returns:
-        The events of all tables, in their order.
-
-    Raises:
-        ArtifactMismatchError: The tables do not fit each other or the processes, or a sample's weight
-            under its own benchmark is not its weight (wrong order of the benchmark names).
-        PhysicsDomainError: A weight is not finite.
-        SchemaError: Sample names repeat, or there is no table.
-
-    Notes:
-        A cross-section or k-factor that multiplies only some of the interfering samples would be averaged
-        between them: give the same to all. A single interfering sample keeps its weights as they are, whose
-        variance can be large where its own density is small.
-
-    References:
-        Veach, Guibas, "Optimally combining sampling techniques for Monte Carlo rendering" (1995), eq. 9-10.
-    """
-    columns = {name: j for j, name in enumerate(processes)}
-    _check_tables(tables, columns, benchmarks)
-    scale = {t.sample: _events_per_weight(t.weight) for t in tables if t.benchmarks}
-    blocks = []
-    for table in tables:
-        block = np.zeros((len(table.weight), len(processes)))
-        if table.benchmarks:
-            own = dict(zip(table.benchmarks, np.asarray(table.benchmark_weights, dtype=np.float64).T, strict=True))
-            share = _share(table.sample, own, scale)
-            for name in benchmarks:
-                block[:, columns[name]] = share * own[name]
-        else:
-            block[:, columns[table.sample]] = table.weight
-        blocks.append(block)
-    return SimulatedEvents(
-        processes=tuple(processes),
-        event_id=np.concatenate([np.asarray(t.event_id, dtype=np.uint64) for t in tables]),
-        sample_index=np.repeat(np.arange(len(tables), dtype=np.int64), [len(b) for b in blocks]),
-        samples=tuple(t.sample for t in tables),
-        observables={k: np.concatenate([np.asarray(t.observables[k], dtype=np.float64) for t in tables]) for k in tables[0].observables},
-        weights=np.concatenate(blocks),
-    )
-
-
-def _events_per_weight(weight: NDArray[np.float64]) -> float:
-    """Inverse of the typical weight of a sample: n / (sum of weights) when all weights are equal."""
-    total = float(np.sum(np.square(weight)))
-    return abs(float(np.sum(weight))) / total if total > 0 else 0.0
-
-
-def _share(sample: str, own: Mapping[str, NDArray[np.float64]], scale: Mapping[str, float]) -> NDArray[np.float64]:
-    """Compute alpha_k(z) of the events of one sample, shape (n,); 0 where all densities vanish."""
-    density = {name: c * np.abs(own[name]) for name, c in scale.items()}
-    total = np.sum(list(density.values()), axis=0)
-    share: NDArray[np.float64] = np.divide(density[sample], total, out=np.zeros_like(total), where=total > 0)
-    return share
-
-
-def _check_tables(tables: Sequence[SampleTable], columns: Mapping[str, int], benchmarks: Sequence[str]) -> None:
-    names = [t.sample for t in tables]
-    if not tables or len(set(names)) != len(names):
-        raise SchemaError(what="samples to combine", got=names, expected="at least one table and no name twice")
-    missing = [b for b in benchmarks if b not in columns]
-    if missing:
-        raise ArtifactMismatchError(what="processes", got=list(columns), expected=f"all benchmarks, {missing} included")
-    interfering = [t.sample for t in tables if t.benchmarks]
-    for table in tables:
-        if set(table.observables) != set(tables[0].observables):
-            difference = sorted(set(table.observables) ^ set(tables[0].observables))
-            remedy = "process all samples with the same list of observables"
-            raise ArtifactMismatchError(what=f"observables of sample {table.sample}", got=f"{difference} not in all samples", remedy=remedy)
-        if table.benchmarks:
-            _check_interfering(table, interfering, benchmarks)
-        elif table.sample not in columns or table.sample in benchmarks:
-            remedy = "list the benchmarks of an interfering sample; list any other sample among the processes"
-            raise ArtifactMismatchError(
-                what=f"sample {table.sample}", got="no benchmark weights", expected=f"one of {list(columns)}", remedy=remedy
-            )
-        for what, values in (("weight", table.weight), ("benchmark weight", table.benchmark_weights)):
-            _check_finite(table, what, np.asarray(values))
-
-
-def _check_interfering(table: SampleTable, interfering: Sequence[str], benchmarks: Sequence[str]) -> None:
-    what = f"benchmark weights of sample {table.sample}"
-    if np.shape(table.benchmark_weights) != (len(table.weight), len(table.benchmarks)):
-        expected = (len(table.weight), len(table.benchmarks))
-        raise ArtifactMismatchError(what=what, got=f"shape {np.shape(table.benchmark_weights)}", expected=f"shape {expected}")
-    absent = sorted({*benchmarks, *interfering} - set(table.benchmarks))
-    if absent:
-        remedy = "name each interfering sample after a benchmark, and give every one of them all benchmark weights"
-        raise ArtifactMismatchError(what=what, got=list(table.benchmarks), expected=f"{absent} among them", remedy=remedy)
-    own = np.asarray(table.benchmark_weights)[:, table.benchmarks.index(table.sample)]
-    wrong = np.abs(own - table.weight) > OWN_BENCHMARK_TOLERANCE * np.abs(table.weight)
-    if np.any(wrong):
-        i = int(np.argmax(wrong))
-        raise ArtifactMismatchError(
-            what=what,
-            got=f"event {table.event_id[i]} has {own[i]:g} under its own benchmark {table.sample!r}, but weight {table.weight[i]:g}",
-            expected="the same number: an event was generated under its own benchmark",
-            remedy=f"check the order of the benchmark names, now {list(table.benchmarks)}",
-        )
-
-
-def _check_finite(table: SampleTable, what: str, values: NDArray[np.float64]) -> None:
-    bad = ~np.isfinite(values) if values.ndim == 1 else ~np.all(np.isfinite(values), axis=1)
-    if np.any(bad):
-        i = int(np.argmax(bad))
-        raise PhysicsDomainError(
-            what=f"{what} of sample {table.sample}",
-            got=f"{values[i]} at event {table.event_id[i]} ({int(bad.sum())} such events)",
-            expected="finite weights",
-            remedy="find out why the generator or the ntuple lost them; drop the events and correct the sum of weights yourself",
-        )
