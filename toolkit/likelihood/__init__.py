@@ -16,7 +16,10 @@ from toolkit.likelihood.observation import read_observation, write_observation
 from toolkit.likelihood.onnx_ratio import OnnxRatio
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.pyhf_model import PyhfLikelihood
+from toolkit.likelihood.rates import NormSys
 from toolkit.likelihood.results import ClosurePoint, FitResult, Interval, MethodResult, Minimum, Results, Scan
+from toolkit.likelihood.shaped import ShapeReference
+from toolkit.likelihood.shapes import Shapes
 from toolkit.likelihood.templates import Templates, bin_index, fill_templates, quantile_edges
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
 from toolkit.likelihood.workspace import Workspace
@@ -41,12 +44,15 @@ __all__ = [
     "Minimum",
     "MorphingModifier",
     "NormFactor",
+    "NormSys",
     "Observation",
     "OnnxRatio",
     "Parameter",
     "PyhfLikelihood",
     "Results",
     "Scan",
+    "ShapeReference",
+    "Shapes",
     "Templates",
     "UnbinnedChannel",
     "UnbinnedLikelihood",

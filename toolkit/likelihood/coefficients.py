@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -142,7 +143,15 @@ def describe_point(names: Sequence[str], point: FloatArray) -> str:
     return ", ".join(f"{name} = {value:.6g}" for name, value in zip(names, point, strict=True))
 
 
-def diverging_parameters(coefficients: Coefficients, parameters: Sequence[Parameter]) -> frozenset[str]:
+class Differentiable(Protocol):
+    """Functions of the parameters that know their derivatives; `Coefficients` and `toolkit.likelihood.rates.Rates` are."""
+
+    def jacobian(self, points: FloatArray) -> FloatArray:
+        """Evaluate the derivatives, (n_points, n_parameters, n_functions)."""
+        ...
+
+
+def diverging_parameters(coefficients: Differentiable, parameters: Sequence[Parameter]) -> frozenset[str]:
     """Find the parameters by which a coefficient's derivative is infinite at the lower end of the range."""
     found = set()
     for k, parameter in enumerate(parameters):

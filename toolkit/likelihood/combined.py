@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from toolkit.errors import SchemaError
-from toolkit.likelihood.base import Likelihood
+from toolkit.likelihood.base import Likelihood, Point
 from toolkit.likelihood.constraints import Constraint, check_distinct, replace_observed
 from toolkit.likelihood.parameters import Parameter
 from toolkit.typing import FloatArray
@@ -83,4 +83,24 @@ class CombinedLikelihood(Likelihood):
         out = np.zeros(len(point))
         for term, columns in zip(self.terms, self._columns, strict=True):
             out[columns] += term.slopes(point[columns])
+        return out
+
+    def value_and_gradient(self, parameters: Point) -> tuple[float, FloatArray]:
+        """Evaluate `twice_nll` and `gradient`, each term in one pass over its data."""
+        point = self.point(parameters)
+        value, out = 0.0, np.zeros(len(point))
+        for term, columns in zip(self.terms, self._columns, strict=True):
+            own, slopes = term.value_and_gradient(point[columns])
+            value += own
+            out[columns] += slopes
+        return value, out
+
+    def bends(self, point: FloatArray) -> FloatArray | None:
+        """Evaluate the second derivatives at one point; None where a term does not know its own."""
+        out = np.zeros((len(point), len(point)))
+        for term, columns in zip(self.terms, self._columns, strict=True):
+            own = term.bends(point[columns])
+            if own is None:
+                return None
+            out[np.ix_(columns, columns)] += own
         return out

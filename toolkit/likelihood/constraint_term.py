@@ -59,6 +59,13 @@ class ConstraintTerm(Likelihood):
             out[k] += c.slope(float(point[k]))
         return out
 
+    def bends(self, point: FloatArray) -> FloatArray:
+        """Evaluate the second derivatives at one point, (n_parameters, n_parameters)."""
+        out = np.zeros((len(point), len(point)))
+        for c, k in zip(self._constraints, self._columns, strict=True):
+            out[k, k] += c.bend(float(point[k]))
+        return out
+
     def with_auxiliary(self, observed: Mapping[str, float]) -> ConstraintTerm:
         """Return the term with other auxiliary data, by parameter; those not named stay."""
         return ConstraintTerm(replace_observed(self._constraints, observed), self._parameters)

@@ -67,6 +67,12 @@ class Constraint:
             return 2.0 * (value - self.observed) / self.scale**2
         return 2.0 * (self.scale - (self.observed / value if self.observed else 0.0))
 
+    def bend(self, value: float) -> float:
+        """Differentiate `twice_nll` twice by the parameter."""
+        if self.kind == "gaussian":
+            return 2.0 / self.scale**2
+        return 2.0 * self.observed / value**2 if self.observed else 0.0
+
 
 def replace_observed(constraints: Sequence[Constraint], observed: Mapping[str, float]) -> tuple[Constraint, ...]:
     """Return constraints with other observed values; those of parameters that are not named stay.

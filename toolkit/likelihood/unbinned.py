@@ -1,27 +1,35 @@
-"""Extended unbinned likelihood of a mixture, from per-event log density ratios."""
+"""Extended unbinned likelihood of a mixture, from per-event log density ratios, with nuisance parameters."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from toolkit.errors import PhysicsDomainError, ShapeError
-from toolkit.likelihood.base import Likelihood
+from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
+from toolkit.likelihood.base import Likelihood, Point
 from toolkit.likelihood.coefficients import Coefficients, describe_point, diverging_parameters
+from toolkit.likelihood.constraints import Constraint, check_distinct, replace_observed
+from toolkit.likelihood.densities import check_logs, check_variations, checked_weights, checked_yields, scaled_densities
 from toolkit.likelihood.mixture import Complain, slope_by_coefficient, sum_log_density
 from toolkit.likelihood.parameters import Bounds, Parameter, make_parameters
+from toolkit.likelihood.rates import NormSys, Rates
+from toolkit.likelihood.shaped import ShapedMixture, ShapeReference
+from toolkit.likelihood.shapes import Shapes
 from toolkit.typing import FloatArray
 
 
 class UnbinnedLikelihood(Likelihood):
-    """Extended likelihood of events x_i with weights w_i under sum_j f_j(theta) nu_j p_j(x).
+    """Extended likelihood of events x_i with weights w_i under sum_j F_j(theta) nu_j g_j(x, alpha) p_j(x).
 
-    twice_nll = 2 [ sum_j f_j nu_j - sum_i w_i ln( sum_j f_j nu_j p_j(x_i) / p_ref(x_i) ) ], less its value at f = 1.
-    The reference density drops out of every difference. Weights are 1 for data, expected events for an Asimov set; they may
-    be negative, and so may coefficients, while the total density stays positive.
+    twice_nll = 2 [ sum_j F_j nu_j - sum_i w_i ln( sum_j F_j nu_j g_j(x_i, alpha) p_j(x_i) / p_ref(x_i) ) ] + constraints, less its
+    value without systematics at f = 1. F_j is the coefficient f_j times the normalisation systematics, g_j the per-event variation,
+    normalised at every alpha. The reference density drops out of every difference. Weights are 1 for data, expected events for
+    an Asimov set; they may be negative, and so may coefficients, while the total density stays positive.
 
     Args:
         log_ratios: ln p_j(x_i) / p_ref(x_i), process on top, (n_events, n_processes); -inf means a density of zero.
@@ -32,11 +40,15 @@ class UnbinnedLikelihood(Likelihood):
         bounds: Allowed range of each parameter.
         init: Starting values (default: 1, moved into the range).
         event_ids: Identity of each event for messages, (n_events,); the row number if not given.
+        systematics: Normalisation systematics.
+        shapes: Per-event variations of these events.
+        reference: What the variations are normalised on: required with `shapes`; "normalised" says that they are already.
+        constraints: Constraint terms that are counted here. Those that other channels share belong to a `ConstraintTerm`.
 
     Raises:
         ShapeError: Arrays do not belong together.
         PhysicsDomainError: A NaN or +inf ratio, a weight that is not finite, a negative yield.
-        SchemaError: A coefficient that is not arithmetic, or uses an undefined parameter.
+        SchemaError: A coefficient that is not arithmetic, an undefined parameter, variations without a reference.
 
     Examples:
         A counting experiment (all ratios 1): 12 events, 10 signal and 5 background expected; the best fit is (12 - 5) / 10.
@@ -58,22 +70,28 @@ class UnbinnedLikelihood(Likelihood):
         bounds: Bounds | None = None,
         init: Mapping[str, float] | None = None,
         event_ids: ArrayLike | None = None,
+        systematics: Sequence[NormSys] = (),
+        shapes: Shapes | None = None,
+        reference: ShapeReference | Literal["normalised"] | None = None,
+        constraints: Sequence[Constraint] = (),
     ) -> None:
         self._parameters = make_parameters(parameters, bounds, init)
-        self.coefficients = Coefficients.parse(coefficients, self.parameter_names)
+        self._constraints = check_distinct(constraints, self._parameters)
+        self.coefficients = Rates.of(Coefficients.parse(coefficients, self.parameter_names), systematics)
         logs = np.asarray(log_ratios, dtype=np.float64)
-        self.weights, self.yields = _checked_weights(weights, logs), _checked_yields(yields, logs)
-        if len(self.coefficients.expressions) != len(self.yields):
+        self.weights, self.yields = checked_weights(weights, logs), checked_yields(yields, logs)
+        if len(coefficients) != len(self.yields):
             what = "coefficients"
-            raise ShapeError(
-                what, got=f"{len(self.coefficients.expressions)} expressions", expected=f"one for each of the {len(self.yields)} processes"
-            )
+            raise ShapeError(what, got=f"{len(coefficients)} expressions", expected=f"one for each of the {len(self.yields)} processes")
         self.event_ids = None if event_ids is None else np.asarray(event_ids)
         if self.event_ids is not None and self.event_ids.shape != self.weights.shape:
             what = "event ids"
             raise ShapeError(what, got=self.event_ids.shape, expected=self.weights.shape)
-        _check_logs(logs, self.event_ids)
-        self.densities = _scaled(logs, self.yields)
+        check_logs(logs, self.event_ids)
+        self.densities = scaled_densities(logs, self.yields)
+        self.shapes, self.reference = shapes, None if reference == "normalised" else reference
+        if shapes is not None:
+            check_variations(shapes, reference, like=self.densities.shape, names=self.parameter_names)
 
     @classmethod
     def from_ratios(cls, *, ratios: ArrayLike, **others: object) -> UnbinnedLikelihood:
@@ -101,6 +119,11 @@ class UnbinnedLikelihood(Likelihood):
         total = self.densities.sum(axis=1)
         return 2.0 * (float(self.yields.sum()) - float(self.weights @ np.log(np.where(total > 0.0, total, 1.0))))
 
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """The constraints that are counted here."""
+        return self._constraints
+
     def twice_nll_points(self, points: FloatArray) -> FloatArray:
         """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""
         f = self.coefficients.values(points)
@@ -111,9 +134,26 @@ class UnbinnedLikelihood(Likelihood):
             raise PhysicsDomainError(
                 what, got=float(expected[k]), expected="> 0", remedy="restrict the range of the parameters or check the yields"
             )
+        if self.shapes is None:
+            logs = sum_log_density(self.densities, self.weights, f, self.complain_at(points))
+        else:
+            logs = self._shaped_sums(points, f)
+        return 2.0 * (expected - logs) - self._offset + self._constraint_points(points)
 
-        logs = sum_log_density(self.densities, self.weights, f, self.complain_at(points))
-        return 2.0 * (expected - logs) - self._offset
+    def _shaped_sums(self, points: FloatArray, f: FloatArray) -> FloatArray:
+        """Sum w_i ln t_i: one pass over the events for all points that share their nuisance parameters."""
+        out = np.empty(len(points))
+        different, group = np.unique(points[:, self._alphas], axis=0, return_inverse=True)
+        for g, alphas in enumerate(different):
+            chosen = group.reshape(-1) == g
+            out[chosen] = self._mixture.sums(f[chosen], alphas, self.complain_at(points[chosen]))
+        return out
+
+    def _constraint_points(self, points: FloatArray) -> FloatArray | float:
+        if not self._constraints:
+            return 0.0
+        columns = [self.parameter_names.index(c.parameter) for c in self._constraints]
+        return np.array([sum(c.twice_nll(float(p[k])) for c, k in zip(self._constraints, columns, strict=True)) for p in points])
 
     def complain_at(self, points: FloatArray) -> Complain:
         """Return a function (event, point number, density) that raises for a density that is not positive at one of `points`."""
@@ -125,20 +165,61 @@ class UnbinnedLikelihood(Likelihood):
 
     def slopes(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
+        return self._value_and_slopes(point)[1]
+
+    def value_and_gradient(self, parameters: Point) -> tuple[float, FloatArray]:
+        """Evaluate `twice_nll` and `gradient` in one pass over the events."""
+        point = self.point(parameters)
+        if self.shapes is None or any(p.name in self.diverging and x == p.low for p, x in zip(self._parameters, point, strict=True)):
+            return super().value_and_gradient(point)
+        return self._value_and_slopes(point)
+
+    def _value_and_slopes(self, point: FloatArray) -> tuple[float, FloatArray]:
         f = self.coefficients.values(point[None, :])[0]
-        total = self.densities @ f
-        if len(total) and not total.min() > 0.0:
-            event = int(np.argmin(total))
-            raise self._not_positive(event, point, float(total[event]))
-        by_coefficient = slope_by_coefficient(self.densities, self.weights, self.yields, f)
-        return np.asarray(self.coefficients.jacobian(point[None, :])[0] @ by_coefficient)
+        jacobian = self.coefficients.jacobian(point[None, :])[0]
+        slopes, complain = np.zeros(len(point)), self.complain_at(point[None, :])
+        if self.shapes is None:
+            value = math.nan
+            total = self.densities @ f
+            if len(total) and not total.min() > 0.0:
+                complain(int(np.argmin(total)), 0, float(total.min()))
+            slopes += jacobian @ slope_by_coefficient(self.densities, self.weights, self.yields, f)
+        else:
+            sums = self._mixture.slopes(f, point[self._alphas], complain)
+            value = 2.0 * (float(f @ self.yields) - sums.value) - self._offset + float(np.sum(self._constraint_points(point[None, :])))
+            slopes += jacobian @ (2.0 * (self.yields - sums.by_factor))
+            slopes[self._alphas] -= 2.0 * sums.by_alpha
+        for c in self._constraints:
+            k = self.parameter_names.index(c.parameter)
+            slopes[k] += c.slope(float(point[k]))
+        return value, slopes
+
+    def bends(self, point: FloatArray) -> FloatArray | None:
+        """Evaluate the second derivatives at one point (n_parameters,); None where they are not known in closed form."""
+        if self.shapes is not None and self.shapes.code != "log_quadratic":
+            return None
+        rates = self.coefficients
+        f, jacobian = rates.values(point[None, :])[0], rates.jacobian(point[None, :])[0]
+        p, inner = len(f), np.zeros((len(point), len(f)))
+        inner[:, :p] = jacobian
+        if self.shapes is None:
+            scaled = self.densities / (self.densities @ f)[:, None]
+            inside = -(scaled * self.weights[:, None]).T @ scaled
+            by_factor = self.weights @ scaled
+        else:
+            inside = self._mixture.hessian(f, point[self._alphas])
+            by_factor = self._mixture.slopes(f, point[self._alphas], self.complain_at(point[None, :])).by_factor
+            inner = np.concatenate([inner, np.eye(len(point))[:, self._alphas]], axis=1)
+        low, high = (np.array([getattr(q, end) for q in self._parameters]) for end in ("low", "high"))
+        out = -2.0 * inner @ inside @ inner.T + 2.0 * rates.bends(point, low=low, high=high) @ (self.yields - by_factor)
+        for c in self._constraints:
+            k = self.parameter_names.index(c.parameter)
+            out[k, k] += c.bend(float(point[k]))
+        return np.asarray(out)
 
     def with_weights(self, weights: ArrayLike) -> UnbinnedLikelihood:
         """Return the likelihood of the same events with other weights, (n_events,): another Asimov set, a toy."""
-        clone = object.__new__(UnbinnedLikelihood)
-        clone.__dict__.update({k: v for k, v in self.__dict__.items() if k != "_offset"})
-        clone.weights = _checked_weights(weights, self.densities)
-        return clone
+        return self._with(weights=checked_weights(weights, self.densities))
 
     def with_events(self, rows: ArrayLike, *, weights: ArrayLike | None = None) -> UnbinnedLikelihood:
         """Return the likelihood of some of the events: a toy drawn from them.
@@ -159,12 +240,34 @@ class UnbinnedLikelihood(Likelihood):
             what = "rows"
             raise ShapeError(what, got=f"{chosen.dtype} {chosen.shape}", expected=f"(n_new,) integers from 0 to {n - 1}")
         chosen = chosen.astype(np.intp)
+        densities = self.densities[chosen]
+        return self._with(
+            densities=densities,
+            event_ids=None if self.event_ids is None else self.event_ids[chosen],
+            weights=checked_weights(np.ones(len(chosen)) if weights is None else weights, densities),
+            shapes=None if self.shapes is None else self.shapes.select(chosen),
+        )
+
+    def with_auxiliary(self, observed: Mapping[str, float]) -> UnbinnedLikelihood:
+        """Return the likelihood with other auxiliary data, by the constrained parameter; those not named stay."""
+        return self._with(_constraints=replace_observed(self._constraints, observed))
+
+    def _with(self, **changes: Any) -> UnbinnedLikelihood:
         clone = object.__new__(UnbinnedLikelihood)
-        clone.__dict__.update({k: v for k, v in self.__dict__.items() if k != "_offset"})
-        clone.densities = self.densities[chosen]
-        clone.event_ids = None if self.event_ids is None else self.event_ids[chosen]
-        clone.weights = _checked_weights(np.ones(len(chosen)) if weights is None else weights, clone.densities)
+        clone.__dict__.update({k: v for k, v in self.__dict__.items() if k not in {"_offset", "_mixture"}})
+        clone.__dict__.update(changes)
         return clone
+
+    @cached_property
+    def _mixture(self) -> ShapedMixture:
+        if self.shapes is None:
+            raise SchemaError("per-event variations", got="none", expected="shapes")
+        return ShapedMixture(self.densities, self.weights, self.shapes, self.reference)
+
+    @cached_property
+    def _alphas(self) -> NDArray[np.intp]:
+        """Where the parameters of the variations stand among the parameters."""
+        return np.array([self.parameter_names.index(n) for n in self.shapes.names] if self.shapes is not None else [], dtype=np.intp)
 
     def _not_positive(self, event: int, point: FloatArray, density: float) -> PhysicsDomainError:
         name = f"event {event}" if self.event_ids is None else f"event {event} (id {self.event_ids[event]})"
@@ -177,54 +280,3 @@ class UnbinnedLikelihood(Likelihood):
 
     def _describe(self, point: FloatArray) -> str:
         return describe_point(self.parameter_names, point)
-
-
-def _checked_weights(weights: ArrayLike, rows: FloatArray) -> FloatArray:
-    array = np.array(weights, dtype=np.float64)
-    if rows.ndim != 2 or array.shape != (len(rows),):
-        what = "log_ratios and weights"
-        raise ShapeError(what, got=f"{rows.shape} and {array.shape}", expected="(n_events, n_processes) and (n_events,)")
-    bad = np.flatnonzero(~np.isfinite(array))
-    if len(bad):
-        what = f"weight of event {bad[0]}"
-        raise PhysicsDomainError(
-            what, got=array[bad[0]], expected="a finite number", remedy=f"{len(bad)} weights are not finite; find where they come from"
-        )
-    return array
-
-
-def _checked_yields(yields: ArrayLike, rows: FloatArray) -> FloatArray:
-    array = np.array(yields, dtype=np.float64)
-    if array.shape != (rows.shape[1],):
-        what = "yields"
-        raise ShapeError(what, got=array.shape, expected=f"({rows.shape[1]},), one per column of log_ratios")
-    if not np.all(np.isfinite(array) & (array >= 0.0)):
-        what = "yields"
-        raise PhysicsDomainError(what, got=array.tolist(), expected="finite numbers >= 0", remedy="signs belong into the coefficients")
-    return array
-
-
-def _check_logs(logs: FloatArray, event_ids: NDArray[np.generic] | None) -> None:
-    bad = np.isnan(logs) | (logs == np.inf)
-    empty = ~np.any(np.isfinite(logs), axis=1)
-    if bad.any() or empty.any():
-        row, column = np.argwhere(bad)[0] if bad.any() else (int(np.argmax(empty)), 0)
-        name = f"event {row}" if event_ids is None else f"event {row} (id {event_ids[row]})"
-        what = f"log ratio of {name}, process {column}"
-        raise PhysicsDomainError(
-            what,
-            got=f"{logs[row, column]} ({int(bad.sum())} NaN or infinite, {int(empty.sum())} events without any density)",
-            expected="a finite number, or -inf for a density of zero",
-            remedy="check the inputs of the ratio model: a missing observable gives NaN",
-        )
-
-
-def _scaled(logs: FloatArray, yields: FloatArray) -> FloatArray:
-    """Return nu_j r_j(x) with each row divided by its largest ratio, which drops out of the likelihood and avoids overflow."""
-    present = yields > 0.0
-    largest = np.max(logs[:, present], axis=1, keepdims=True, initial=-np.inf)
-    out = logs - np.where(np.isfinite(largest), largest, 0.0)
-    out[:, ~present] = -np.inf
-    np.exp(out, out=out)
-    out *= yields
-    return np.asarray(out)

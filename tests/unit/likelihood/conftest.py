@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from toolkit.likelihood import UnbinnedLikelihood, morphing_expressions
+
+_spec = importlib.util.spec_from_file_location("systematics_toy", Path(__file__).with_name("systematics_toy.py"))
+assert _spec is not None
+assert _spec.loader is not None
+systematics_toy = importlib.util.module_from_spec(_spec)
+sys.modules["systematics_toy"] = systematics_toy
+_spec.loader.exec_module(systematics_toy)
 
 COEFFICIENTS = morphing_expressions(n_backgrounds=1)
 

@@ -1,0 +1,194 @@
+"""Per-event systematic variations: logarithms of varied over nominal density for every process and nuisance parameter.
+
+What to use when: `Shapes.of` from arrays of log ratios; a statistical uncertainty of a ratio is the variation (+sigma_i, -sigma_i).
+The up and down logarithms are stored as they come, (n_events, 2 k) per process: in the log-quadratic interpolation
+ln g = u p(alpha) + d q(alpha), so evaluating all of them is one matrix-vector product that reads each array once. float32 halves the
+memory; the logarithms of the densities then carry rounding errors of about 1e-7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
+from toolkit.likelihood.interpolation import ShapeCode, check_code, code4_coefficients, factor, log_quadratic
+from toolkit.typing import FloatArray
+
+Logs = NDArray[Any]
+"""float64 or float32."""
+
+_CHECK_ROWS = 1 << 14
+
+
+@dataclass(frozen=True, eq=False)
+class Shapes:
+    """The variations of a set of events.
+
+    Attributes:
+        parameters: Per process, the nuisance parameters that vary its density.
+        logs: Per process, ln(varied/nominal density) of every event, (n_events, 2 k): k columns up, then k columns down, in
+            the order of the process's parameters; float64 or float32.
+        code: Interpolation: "log_quadratic" (fast) or "code4".
+    """
+
+    parameters: tuple[tuple[str, ...], ...]
+    logs: tuple[Logs, ...]
+    code: ShapeCode = "log_quadratic"
+
+    def __post_init__(self) -> None:
+        check_code(self.code, ShapeCode, where="per-event variations")
+        if len(self.parameters) != len(self.logs) or not self.logs:
+            raise ShapeError(
+                "per-event variations", got=f"{len(self.logs)} arrays", expected=f"one for each of {len(self.parameters)} processes"
+            )
+        n = len(self.logs[0])
+        for j, (names, logs) in enumerate(zip(self.parameters, self.logs, strict=True)):
+            if logs.shape != (n, 2 * len(names)) or logs.dtype not in (np.float64, np.float32):
+                raise ShapeError(
+                    f"variations of process {j}",
+                    got=f"{logs.dtype} {logs.shape}",
+                    expected=f"floating-point ({n}, {2 * len(names)}): up, then down, of {list(names)}",
+                )
+            if len(set(names)) != len(names):
+                raise SchemaError(f"variations of process {j}", got=list(names), expected="different parameters")
+            _check_finite(logs, names, j)
+
+    @classmethod
+    def of(
+        cls,
+        variations: Sequence[Mapping[str, tuple[ArrayLike, ArrayLike]]],
+        *,
+        n_events: int,
+        code: ShapeCode = "log_quadratic",
+        dtype: DTypeLike = np.float64,
+    ) -> Shapes:
+        """Stack variations.
+
+        Args:
+            variations: Per process, parameter to (up, down): ln(varied/nominal density), each (n_events,).
+            n_events: Number of events.
+            code: Interpolation.
+            dtype: np.float64 or np.float32.
+
+        Returns:
+            The variations.
+
+        Raises:
+            ShapeError: Arrays of another length.
+            PhysicsDomainError: A logarithm that is NaN or infinite.
+
+        Examples:
+            >>> shapes = Shapes.of([{"scale": ([0.1, 0.2], [-0.1, -0.1])}, {}], n_events=2)
+            >>> shapes.names, shapes.logs[0].tolist()
+            (('scale',), [[0.1, -0.1], [0.2, -0.1]])
+        """
+        logs = []
+        for j, own in enumerate(variations):
+            stacked = np.empty((n_events, 2 * len(own)), dtype=dtype)
+            for m, (name, pair) in enumerate(own.items()):
+                for column, values in zip((m, len(own) + m), pair, strict=True):
+                    array = np.asarray(values)
+                    if array.shape != (n_events,):
+                        raise ShapeError(f"variation {name!r} of process {j}", got=array.shape, expected=(n_events,))
+                    stacked[:, column] = array
+            logs.append(stacked)
+        return cls(parameters=tuple(tuple(own) for own in variations), logs=tuple(logs), code=code)
+
+    def __len__(self) -> int:
+        return len(self.logs[0])
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """All nuisance parameters, in the order of first appearance."""
+        return tuple(dict.fromkeys(name for own in self.parameters for name in own))
+
+    @cached_property
+    def columns(self) -> tuple[NDArray[np.intp], ...]:
+        """Per process, where its parameters stand in `names`."""
+        return tuple(np.array([self.names.index(name) for name in own], dtype=np.intp) for own in self.parameters)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays."""
+        return sum(logs.nbytes for logs in self.logs)
+
+    def select(self, rows: NDArray[np.intp]) -> Shapes:
+        """Return the variations of some events, (n_new,) positions."""
+        return Shapes(parameters=self.parameters, logs=tuple(logs[rows] for logs in self.logs), code=self.code)
+
+    def at(self, alphas: FloatArray) -> ShapePoint:
+        """Fix the nuisance parameters, (n_names,) in the order of `names`."""
+        return ShapePoint(self, alphas)
+
+
+class ShapePoint:
+    """Variations at one value of the nuisance parameters; methods take a process and a slice of events.
+
+    Args:
+        shapes: The variations.
+        alphas: Values in the order of `shapes.names`, (n_names,).
+    """
+
+    def __init__(self, shapes: Shapes, alphas: FloatArray) -> None:
+        self.shapes = shapes
+        self._alphas = [alphas[columns] for columns in shapes.columns]
+        bases = [log_quadratic(a) for a in self._alphas]
+        self._weights = [np.concatenate([b.up, b.down]).astype(logs.dtype) for b, logs in zip(bases, shapes.logs, strict=True)]
+        self._bases = bases
+        self._bends = [np.where(np.abs(a) < 1.0, 1.0, 0.0) for a in self._alphas]
+
+    def log_factor(self, j: int, rows: slice) -> FloatArray:
+        """Evaluate ln g_ij, (n_rows,) float64."""
+        logs = self.shapes.logs[j][rows]
+        if self.shapes.code == "log_quadratic":
+            return np.asarray(logs @ self._weights[j], dtype=np.float64)
+        return np.asarray(np.log(self._factors(j, logs)[0]).sum(axis=1))
+
+    def weighted_slopes(self, j: int, rows: slice, weights: FloatArray) -> FloatArray:
+        """Sum weights (n_rows,) times d ln g_ij / d alpha over the rows, (k,)."""
+        logs = self.shapes.logs[j][rows]
+        if self.shapes.code == "log_quadratic":
+            k, b = len(self._alphas[j]), self._bases[j]
+            sums = np.asarray(weights.astype(logs.dtype, copy=False) @ logs, dtype=np.float64)
+            return np.asarray(sums[:k] * b.up_slope + sums[k:] * b.down_slope)
+        return np.asarray(weights @ self.slopes(j, rows))
+
+    def slopes(self, j: int, rows: slice) -> FloatArray:
+        """Evaluate d ln g_ij / d alpha, (n_rows, k)."""
+        logs = self.shapes.logs[j][rows]
+        if self.shapes.code == "log_quadratic":
+            k, b = len(self._alphas[j]), self._bases[j]
+            return np.asarray(logs[:, :k] * b.up_slope + logs[:, k:] * b.down_slope, dtype=np.float64)
+        value, slope = self._factors(j, logs)
+        return np.asarray(slope / value)
+
+    def weighted_bends(self, j: int, rows: slice, weights: FloatArray) -> FloatArray:
+        """Sum weights (n_rows,) times d^2 ln g_ij / d alpha^2 over the rows, (k,); log-quadratic only."""
+        k = len(self._alphas[j])
+        sums = np.asarray(weights @ self.shapes.logs[j][rows], dtype=np.float64)
+        return np.asarray((sums[:k] + sums[k:]) * self._bends[j])
+
+    def _factors(self, j: int, logs: Logs) -> tuple[FloatArray, FloatArray]:
+        k = len(self._alphas[j])
+        up, down = np.asarray(logs[:, :k], dtype=np.float64), np.asarray(logs[:, k:], dtype=np.float64)
+        inside = bool(np.any(np.abs(self._alphas[j]) < 1.0))
+        return factor(self._alphas[j], up, down, coefficients=code4_coefficients(up, down) if inside else None)
+
+
+def _check_finite(logs: Logs, names: Sequence[str], process: int) -> None:
+    for start in range(0, len(logs), _CHECK_ROWS):
+        good = np.isfinite(logs[start : start + _CHECK_ROWS])
+        if not good.all():
+            row, column = np.argwhere(~good)[0]
+            raise PhysicsDomainError(
+                f"variation {names[column % len(names)]!r} of process {process} at event {start + int(row)}",
+                got=logs[start + row, column],
+                expected="a finite ln(varied/nominal density)",
+                remedy="check the inputs of the ratio model; a density that vanishes cannot be varied",
+            )
