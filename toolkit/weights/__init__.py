@@ -3,6 +3,7 @@
 from toolkit.weights.bases import basis
 from toolkit.weights.combination import combine_samples, inverse_variance_weights, sample_variances, separate_samples
 from toolkit.weights.effective_size import EffectiveSizeCurve, effective_size_curve, generation_curves, n_eff
+from toolkit.weights.hypotheses import Hypotheses, mixture_reference
 from toolkit.weights.joint import joint_ratio, joint_score, morphed_weights
 from toolkit.weights.monomials import Monomial
 from toolkit.weights.morphing import Morphing
@@ -12,6 +13,7 @@ from toolkit.weights.splits import assign_fold, hash_uniform, hold_out
 
 __all__ = [
     "EffectiveSizeCurve",
+    "Hypotheses",
     "Monomial",
     "Morphing",
     "SampleTable",
@@ -27,6 +29,7 @@ __all__ = [
     "inverse_variance_weights",
     "joint_ratio",
     "joint_score",
+    "mixture_reference",
     "morphed_weights",
     "n_eff",
     "product",
