@@ -1,6 +1,7 @@
 """Event weights: morphing, combination of interfering samples, splits, effective sizes."""
 
 from toolkit.weights.bases import basis
+from toolkit.weights.choice import BenchmarkChoice, choose_benchmarks, choose_generation_points, expected_variances
 from toolkit.weights.combination import combine_samples, inverse_variance_weights, sample_variances, separate_samples
 from toolkit.weights.effective_size import EffectiveSizeCurve, effective_size_curve, generation_curves, n_eff
 from toolkit.weights.hypotheses import Hypotheses, mixture_reference
@@ -12,6 +13,7 @@ from toolkit.weights.simulation import SampleTable, SimulatedEvents
 from toolkit.weights.splits import assign_fold, hash_uniform, hold_out
 
 __all__ = [
+    "BenchmarkChoice",
     "EffectiveSizeCurve",
     "Hypotheses",
     "Monomial",
@@ -20,9 +22,12 @@ __all__ = [
     "SimulatedEvents",
     "assign_fold",
     "basis",
+    "choose_benchmarks",
+    "choose_generation_points",
     "coefficient_texts",
     "combine_samples",
     "effective_size_curve",
+    "expected_variances",
     "generation_curves",
     "hash_uniform",
     "hold_out",

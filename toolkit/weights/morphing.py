@@ -68,7 +68,7 @@ class Morphing:
     ) -> None:
         vector = MonomialVector.build(monomials, parameters=parameters)
         points = benchmarks if isinstance(benchmarks, Mapping) else _name_points(benchmarks)
-        rows = {name: _row(vector, name, point) for name, point in points.items()}
+        rows = {name: benchmark_row(vector, name, point) for name, point in points.items()}
         self._assemble(vector, rows, ranges, outside, variances)
 
     @classmethod
@@ -134,6 +134,11 @@ class Morphing:
     def monomials(self) -> tuple[str, ...]:
         """The monomials, in normal form."""
         return tuple(str(m) for m in self._vector.monomials)
+
+    @property
+    def vector(self) -> MonomialVector:
+        """The monomials as functions of theta."""
+        return self._vector
 
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
@@ -321,8 +326,8 @@ class Morphing:
         warnings.warn(str(error), stacklevel=4)
 
 
-def _row(vector: MonomialVector, name: str, point: Point | str) -> NDArray[np.float64]:
-    """Compute m(theta_b) of one benchmark, shape (n_monomials,)."""
+def benchmark_row(vector: MonomialVector, name: str, point: Point | str) -> NDArray[np.float64]:
+    """Compute m(theta_b) of one benchmark, given by a point or by its content; shape (n_monomials,)."""
     if isinstance(point, str):
         content = parse_combination(point)
         known = [str(m) for m in vector.monomials]
