@@ -1,13 +1,19 @@
 """Plots of frozen results: one function per plot, no global state, the numbers saved beside the picture."""
 
 from toolkit.plots.calibration import plot_calibration
+from toolkit.plots.calibration_change import plot_calibration_change
 from toolkit.plots.closure import plot_closure
+from toolkit.plots.coverage import plot_coverage
 from toolkit.plots.cutflow import plot_cutflow
 from toolkit.plots.effective_size import plot_effective_size
+from toolkit.plots.importance import plot_importance
+from toolkit.plots.overlay import plot_overlay
+from toolkit.plots.pulls import plot_pulls
 from toolkit.plots.reweighting import plot_reweighting, plot_reweighting_overview
 from toolkit.plots.save import SavedPlot, png_bytes, save_figure
 from toolkit.plots.scans import plot_scans
 from toolkit.plots.spectra import plot_spectrum
+from toolkit.plots.spread import plot_spread
 from toolkit.plots.style import PlotStyle, StyledFigure
 from toolkit.plots.training import plot_training
 from toolkit.plots.yields import plot_yields
@@ -17,13 +23,19 @@ __all__ = [
     "SavedPlot",
     "StyledFigure",
     "plot_calibration",
+    "plot_calibration_change",
     "plot_closure",
+    "plot_coverage",
     "plot_cutflow",
     "plot_effective_size",
+    "plot_importance",
+    "plot_overlay",
+    "plot_pulls",
     "plot_reweighting",
     "plot_reweighting_overview",
     "plot_scans",
     "plot_spectrum",
+    "plot_spread",
     "plot_training",
     "plot_yields",
     "png_bytes",
