@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 import onnx
 import torch
 
+from exports.flat_trace import flat_model
+from exports.flat_values import NotFlatError
 from exports.stable_forms import stabilise
 from toolkit.artifacts.onnx_metadata import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, SPREAD_NAME, OnnxMetadata
 from toolkit.errors import SchemaError, ShapeError
@@ -84,7 +86,11 @@ def convert(network: NamedOutputs, example: torch.Tensor, *, metadata: OnnxMetad
     rows = example[:1].expand(_EXAMPLE_ROWS, -1).to(torch.float32).contiguous()
     with torch.no_grad():
         n_outputs = len(single(rows))
-    model = _trace(single, rows, (OUTPUT_NAME, SPREAD_NAME)[:n_outputs])
+    names = (OUTPUT_NAME, SPREAD_NAME)[:n_outputs]
+    try:
+        model = flat_model(single, rows, input_name=INPUT_NAME, output_names=names, opset=OPSET)
+    except NotFlatError:
+        model = _trace(single, rows, names)
     stabilise(model)
     _make_anonymous(model)
     model.ir_version = IR_VERSION
