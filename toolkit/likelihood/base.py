@@ -218,3 +218,20 @@ class Likelihood(ABC):
                 remedy="shorten the scan or widen the range of the parameter",
             )
         return grid
+
+
+def difference_slopes(likelihood: Likelihood, point: FloatArray) -> FloatArray:
+    """Differentiate the exact gradient numerically: second derivatives at one point (n_parameters,), symmetric.
+
+    Steps stay inside the allowed range; those of a parameter by which the derivative diverges scale with the distance to that end.
+    """
+    rows = []
+    for k, p in enumerate(likelihood.parameters):
+        step = 1e-4 * max(1.0, abs(float(point[k])))
+        if p.name in likelihood.diverging:
+            step = min(step, 1e-3 * max(float(point[k]) - p.low, 1e-9))
+        up, down = point.copy(), point.copy()
+        up[k], down[k] = min(point[k] + step, p.high), max(point[k] - step, p.low)
+        rows.append((likelihood.slopes(up) - likelihood.slopes(down)) / (up[k] - down[k]) if not p.fixed else np.zeros(len(point)))
+    matrix = np.array(rows)
+    return np.asarray(0.5 * (matrix + matrix.T))

@@ -11,7 +11,7 @@ import pyhf
 from numpy.typing import ArrayLike
 
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
-from toolkit.likelihood.base import Likelihood, Point
+from toolkit.likelihood.base import Likelihood, Point, difference_slopes
 from toolkit.likelihood.coefficients import Coefficients, describe_point, diverging_parameters
 from toolkit.likelihood.histfactory import channel_spec, normfactor_name, quiet_schema, workspace_spec
 from toolkit.likelihood.mixture import slope_by_coefficient
@@ -123,6 +123,10 @@ class BinnedLikelihood(Likelihood):
         filled = np.any(self.templates != 0.0, axis=0)
         by_coefficient = slope_by_coefficient(self.templates.T[filled], self.data[filled], self.templates.sum(axis=1), f[0])
         return np.asarray(self.coefficients.jacobian(point[None, :])[0] @ by_coefficient)
+
+    def bends(self, point: FloatArray) -> FloatArray:
+        """Evaluate the second derivatives at one point (n_parameters,), from differences of the gradient."""
+        return difference_slopes(self, point)
 
     def with_data(self, data: ArrayLike) -> BinnedLikelihood:
         """Return the likelihood of the same templates with other counts, (n_bins,)."""

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from toolkit.likelihood import UnbinnedLikelihood, morphing_expressions
 
-_spec = importlib.util.spec_from_file_location("systematics_toy", Path(__file__).with_name("systematics_toy.py"))
-assert _spec is not None
-assert _spec.loader is not None
-systematics_toy = importlib.util.module_from_spec(_spec)
-sys.modules["systematics_toy"] = systematics_toy
-_spec.loader.exec_module(systematics_toy)
+for _name in ("systematics_toy", "pyhf_models"):
+    _spec = importlib.util.spec_from_file_location(_name, Path(__file__).with_name(f"{_name}.py"))
+    assert _spec is not None
+    assert _spec.loader is not None
+    sys.modules[_name] = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(sys.modules[_name])
 
 COEFFICIENTS = morphing_expressions(n_backgrounds=1)
 
