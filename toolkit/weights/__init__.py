@@ -8,18 +8,25 @@ from toolkit.weights.hypotheses import Hypotheses, mixture_reference
 from toolkit.weights.joint import joint_ratio, joint_score, morphed_weights
 from toolkit.weights.monomials import Monomial
 from toolkit.weights.morphing import Morphing
+from toolkit.weights.negative import NegativeProfile, NegativeWeights, negative_profile, negative_weights
 from toolkit.weights.parameterisations import coefficient_texts, product, smeft, substituted
+from toolkit.weights.safeguards import BatchSizes, effective_size_of_batches, require_enough_events, require_positive_classes
 from toolkit.weights.simulation import SampleTable, SimulatedEvents
 from toolkit.weights.splits import assign_fold, hash_uniform, hold_out
+from toolkit.weights.support import SupportGap, require_support, support_gaps
 
 __all__ = [
+    "BatchSizes",
     "BenchmarkChoice",
     "EffectiveSizeCurve",
     "Hypotheses",
     "Monomial",
     "Morphing",
+    "NegativeProfile",
+    "NegativeWeights",
     "SampleTable",
     "SimulatedEvents",
+    "SupportGap",
     "assign_fold",
     "basis",
     "choose_benchmarks",
@@ -27,6 +34,7 @@ __all__ = [
     "coefficient_texts",
     "combine_samples",
     "effective_size_curve",
+    "effective_size_of_batches",
     "expected_variances",
     "generation_curves",
     "hash_uniform",
@@ -37,9 +45,15 @@ __all__ = [
     "mixture_reference",
     "morphed_weights",
     "n_eff",
+    "negative_profile",
+    "negative_weights",
     "product",
+    "require_enough_events",
+    "require_positive_classes",
+    "require_support",
     "sample_variances",
     "separate_samples",
     "smeft",
     "substituted",
+    "support_gaps",
 ]
