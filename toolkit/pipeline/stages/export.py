@@ -17,7 +17,8 @@ from toolkit.errors import ArtifactMismatchError
 from toolkit.kinematics import OBSERVABLES
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.datasets import read_simulation
-from toolkit.pipeline.stages.layout import MEMBERS, MODEL, PARITY
+from toolkit.pipeline.stages.inspection import write_inspection
+from toolkit.pipeline.stages.layout import INSPECTION, MEMBERS, MODEL, PARITY
 from toolkit.pipeline.stages.provenance import portable_config
 from toolkit.ratios import TrainedMixture, feature_matrix, train_mixture
 from toolkit.weights import SimulatedEvents
@@ -27,7 +28,7 @@ ESTIMATOR = "mixture"
 
 
 def run(context: StageContext) -> None:
-    """Write `models/mixture.onnx`, its reference rows and `models/parity.json`."""
+    """Write `models/mixture.onnx`, its reference rows, `models/parity.json` and `models/inspection.npz`."""
     config = context.config
     pool, test = read_simulation(context)
     trained = load_trained(context, pool)
@@ -45,6 +46,7 @@ def run(context: StageContext) -> None:
         training_data_hash=data_hash(pool),
     )
     write_json(context.work / PARITY, {"schema": 1, "sample": "all test events", **asdict(export.parity)})
+    write_inspection(context.work / INSPECTION, trained, config=config, pool=pool, test=test)
 
 
 def load_trained(context: StageContext, pool: SimulatedEvents) -> TrainedMixture:

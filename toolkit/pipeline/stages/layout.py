@@ -12,6 +12,7 @@ TRAINING = MODELS / "training.json"
 OUT_OF_BAG = MODELS / "out_of_bag.npz"
 MODEL = MODELS / "mixture.onnx"
 PARITY = MODELS / "parity.json"
+INSPECTION = MODELS / "inspection.npz"
 WORKSPACE = Path("workspace")
 FIT = WORKSPACE / "fit.json"
 ASIMOV = WORKSPACE / "asimov.parquet"
