@@ -18,8 +18,8 @@ from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 
 DRAWS = 200
 """Batches that are looked at."""
-ENOUGH = 0.05
-"""Smallest effective size of a batch, relative to its events, that raises no warning."""
+SIGMA = 5.0
+"""Standard deviations by which the sum of weights of a batch should lie above zero."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class BatchSizes:
         median: Median of the same.
         not_positive: Share of batches whose weights do not sum to more than zero.
         suggested: Batch size at which the sum of weights is 5 standard deviations above zero.
-        warning: A sentence if the batches are too small, else empty.
+        warning: A sentence if there are negative weights and batches are smaller than suggested, else empty.
     """
 
     batch_size: int
@@ -78,10 +78,10 @@ def effective_size_of_batches(weights: ArrayLike, *, batch_size: int, seed: int 
         squares += np.square(w[rows]).sum(axis=1).tolist()
     total = np.array(sums)
     sizes = np.divide(np.maximum(total, 0.0) ** 2, squares, out=np.zeros_like(total), where=np.array(squares) > 0)
-    suggested = int(np.ceil(25.0 * w.var() / w.mean() ** 2)) + 1
+    suggested = max(1, int(np.ceil(SIGMA**2 * w.var() / w.mean() ** 2)))
     smallest, bad = float(sizes.min()), float(np.mean(total <= 0))
     warning = ""
-    if smallest < ENOUGH * batch_size:
+    if np.any(w < 0) and batch_size < suggested:
         warning = f"a batch of {batch_size} events has an effective size of {smallest:.1f}: take at least {suggested} events per batch"
     return BatchSizes(batch_size, len(sums), smallest, float(np.median(sizes)), bad, suggested, warning)
 

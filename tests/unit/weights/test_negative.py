@@ -168,6 +168,9 @@ def test_small_batches_of_cancelling_weights_are_reported():
     assert f"at least {sizes.suggested} events" in sizes.warning
     better = effective_size_of_batches(w, batch_size=sizes.suggested)
     assert better.not_positive == 0.0
+    assert better.warning == ""
+    heavy = np.random.default_rng(1).pareto(2.5, 50_000)
+    assert effective_size_of_batches(heavy, batch_size=8).warning == ""  # without negative weights no sum can vanish
 
 
 def test_classes_without_weight_are_refused():
