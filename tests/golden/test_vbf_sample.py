@@ -11,6 +11,7 @@ import pytest
 from processors import ProcessingResult, run
 from toolkit.artifacts import EventTable, read_events
 from toolkit.config import load_config
+from toolkit.diagnostics import leave_out_closure
 from toolkit.weights import basis
 
 CONFIG = Path(__file__).resolve().parents[2] / "examples" / "vbf4ljj.yaml"
@@ -52,6 +53,30 @@ def test_morphing_holds_event_by_event(table: EventTable, mu: float) -> None:
     np.testing.assert_array_less(np.abs(signal - expected) / size, 1e-12)
     three = basis("EW").weights(np.stack([b, sbi, sbi10], axis=1), mu)
     np.testing.assert_array_less(np.abs(three - expected) / (size + sbi10), 1e-6)
+
+
+POINTS = {"S": "mu", "B": 0.0, "SBI1": 1.0, "SBI10": 10.0}
+
+
+@pytest.mark.parametrize("left_out", ["SBI10", "SBI1", "S", "B"])
+def test_any_of_four_benchmarks_follows_from_the_other_three(table: EventTable, left_out: str) -> None:
+    """Event by event to 1e-7 of the terms, and so in every bin of every observable."""
+    edges = {"m4l": np.array([200.0, 300.0, 450.0, 2000.0]), "delta_eta_jj": np.array([0.0, 2.0, 4.0, 9.0])}
+    closure = leave_out_closure(
+        table.benchmark_weights,
+        benchmarks=POINTS,
+        monomials=["mu", "sqrt(mu)", "1"],
+        left_out=left_out,
+        observables=table.observables,
+        edges=edges,
+    )
+    assert closure.exact
+    assert closure.event_deviation is not None
+    assert closure.event_deviation < 1e-7
+    assert closure.predicted == pytest.approx(closure.true, rel=1e-6)
+    for histogram in closure.histograms:
+        assert histogram.true.min() > 0
+        assert histogram.largest_deviation < 1e-5
 
 
 def test_jets_of_the_signal_are_further_apart(table: EventTable) -> None:

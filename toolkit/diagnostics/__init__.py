@@ -8,6 +8,7 @@ from toolkit.diagnostics.coverage import CoverageCurve, coverage_curve, coverage
 from toolkit.diagnostics.edges import observable_edges
 from toolkit.diagnostics.importance import Importance, permutation_importance
 from toolkit.diagnostics.information import histogram_information, information_bound, log_rate_ratio
+from toolkit.diagnostics.leave_out import LeaveOutClosure, LeftOutHistogram, leave_out_closure
 from toolkit.diagnostics.merit import Merit, MeritWeights, significance
 from toolkit.diagnostics.normalisation import Normalisation, normalisation
 from toolkit.diagnostics.observables import Spectrum, spectrum
@@ -30,6 +31,8 @@ __all__ = [
     "EstimateUnderTest",
     "Importance",
     "KolmogorovSmirnov",
+    "LeaveOutClosure",
+    "LeftOutHistogram",
     "Merit",
     "MeritWeights",
     "Normalisation",
@@ -57,6 +60,7 @@ __all__ = [
     "hypothesis_calibration",
     "information_bound",
     "kolmogorov_smirnov",
+    "leave_out_closure",
     "log_rate_ratio",
     "normalisation",
     "observable_edges",
