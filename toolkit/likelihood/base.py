@@ -123,7 +123,7 @@ class Likelihood(ABC):
 
     def profile(self, poi: str, value: float, *, start: FloatArray | None = None) -> FitResult:
         """Minimise over all other parameters at a fixed value of one."""
-        return minimise(self, fixed={poi: value}, starts=None if start is None else [start])
+        return minimise(self, fixed={poi: value}, starts=None if start is None else [start], errors=False)
 
     def fit_near(self, poi: str, value: float, *, fit: FitResult) -> FitResult:
         """Find the minimum nearest to a value of one parameter, the others starting from an earlier fit."""
@@ -160,15 +160,29 @@ class Likelihood(ABC):
             points = np.tile(best, (len(values), 1))
             points[:, k] = values
             return self.twice_nll_points(points)
+        return self._sweep(poi, values, best)
+
+    def _sweep(self, poi: str, values: FloatArray, best: FloatArray) -> FloatArray:
+        """Profile outwards from the best fit, then back from both ends, each point starting from its neighbour's solution.
+
+        The way back finds branches that begin at the ends. It skips points whose neighbour says what it said before.
+        """
         order = np.argsort(values)
-        begin = int(np.searchsorted(values[order], best[k]))
-        profiled = np.full(len(values), np.inf)
+        begin = int(np.searchsorted(values[order], best[self.parameter_names.index(poi)]))
+        profiled, solutions = np.full(len(values), np.inf), np.tile(best, (len(values), 1))
+        tried: list[list[FloatArray]] = [[] for _ in values]
         for sweep in (order[begin:], order[:begin][::-1], order, order[::-1]):
-            start = best
+            start, before = best, None
             for i in sweep:
-                local = self.profile(poi, float(values[i]), start=start)
-                profiled[i] = min(profiled[i], local.twice_nll)
-                start = np.array([local.parameters[name] for name in self.parameter_names])
+                if before is not None:
+                    start = solutions[before]
+                if not any(np.allclose(start, known, rtol=0.0, atol=1e-6) for known in tried[i]):
+                    local = self.profile(poi, float(values[i]), start=start)
+                    tried[i].append(start)
+                    if local.twice_nll < profiled[i]:
+                        profiled[i] = local.twice_nll
+                        solutions[i] = [local.parameters[name] for name in self.parameter_names]
+                before = i
         return profiled
 
     def point(self, parameters: Point) -> FloatArray:

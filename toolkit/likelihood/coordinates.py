@@ -8,7 +8,7 @@ of the range: mu = low + t^2. All other parameters are their own coordinate.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -45,6 +45,14 @@ class Objective(Protocol):
         """Evaluate the derivatives at one point (n_parameters,) inside the range."""
         ...
 
+    def bends(self, point: FloatArray) -> FloatArray | None:
+        """Evaluate the second derivatives at one point, or return None if they are not known."""
+        ...
+
+
+REMEMBERED = 64
+"""Values that are remembered, so that comparing minima costs nothing."""
+
 
 def nearest_above(low: float) -> float:
     """Return a t > 0 so small that low + t^2 stands for the limit from above."""
@@ -64,6 +72,7 @@ class FreeCoordinates:
         high: Upper ends in the coordinates, (n_free,).
         offset: Constant subtracted from the objective, so that a minimiser sees small numbers.
         n_evaluations: How many parameter points were evaluated.
+        recent_hessian: Second derivatives where they were computed last, (n_free, n_free).
     """
 
     objective: Objective
@@ -74,6 +83,9 @@ class FreeCoordinates:
     high: FloatArray
     offset: float = 0.0
     n_evaluations: int = 0
+    recent_hessian: FloatArray | None = None
+    _last: tuple[FloatArray, FloatArray] | None = None
+    _known: dict[bytes, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, objective: Objective, fixed: Mapping[str, float]) -> FreeCoordinates:
@@ -129,16 +141,57 @@ class FreeCoordinates:
 
     def value(self, coordinates: FloatArray) -> float:
         """Evaluate the objective less the offset at one set of coordinates."""
-        return float(self.values(np.asarray(coordinates)[None, :])[0])
+        at = np.array(coordinates, dtype=np.float64)
+        key = at.tobytes()
+        if key not in self._known:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            self._known[key] = float(self.values(at[None, :])[0])
+        return self._known[key]
 
     def gradient(self, coordinates: FloatArray) -> FloatArray:
         """Evaluate the derivatives by the coordinates; at t = 0 the limit from above."""
+        if self._last is not None and np.array_equal(self._last[0], coordinates):
+            return np.array(self._last[1])
         self.n_evaluations += 1
         inside = np.array(coordinates, dtype=np.float64)
         for k in np.flatnonzero(self.root):
             inside[k] = max(inside[k], nearest_above(self._shift[k]))
         slopes = self.objective.slopes(self.points(inside[None, :])[0])[self.free]
-        return np.where(self.root, 2.0 * inside * slopes, slopes)
+        gradient = np.asarray(np.where(self.root, 2.0 * inside * slopes, slopes))
+        self._last = (np.array(coordinates, dtype=np.float64), gradient.copy())
+        return gradient
+
+    def hessian(self, coordinates: FloatArray) -> FloatArray | None:
+        """Evaluate the second derivatives by the coordinates, (n_free, n_free); None if the objective does not know its own.
+
+        Rows of a root coordinate near 0, where the derivatives by the parameter diverge, come from differences of the gradient.
+        """
+        inside = np.array(coordinates, dtype=np.float64)
+        for k in np.flatnonzero(self.root):
+            inside[k] = max(inside[k], nearest_above(self._shift[k]))
+        point = self.points(inside[None, :])[0]
+        bends = self.objective.bends(point)
+        if bends is None:
+            return None
+        self.n_evaluations += 1
+        stretch = np.where(self.root, 2.0 * inside, 1.0)
+        out = bends[np.ix_(self.free, self.free)] * stretch[:, None] * stretch
+        if self.root.any():
+            slopes = self.gradient(coordinates) / np.where(self.root, 2.0 * inside, 1.0)
+            out[np.diag_indices(len(out))] += np.where(self.root, 2.0 * slopes, 0.0)
+        for k in np.flatnonzero(self.root & (inside < 0.02 * self.widths())):
+            out[k] = out[:, k] = self.row(np.asarray(coordinates, dtype=np.float64), int(k))
+        self.recent_hessian = np.asarray(out)
+        return self.recent_hessian
+
+    def row(self, at: FloatArray, k: int) -> FloatArray:
+        """Differentiate the gradient by coordinate k: central, one-sided at an edge; (n_free,)."""
+        step = 1e-4 * max(min(self.widths()[k], 10.0), 1e-8)
+        up, down = at.copy(), at.copy()
+        up[k] = min(at[k] + step, self.high[k])
+        down[k] = max(at[k] - step, self.low[k])
+        return np.asarray((self.gradient(up) - self.gradient(down)) / (up[k] - down[k]))
 
     def widths(self) -> FloatArray:
         """Return the length of each range, 1 where it is not finite."""

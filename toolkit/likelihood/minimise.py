@@ -1,10 +1,11 @@
 """Global minimum of a likelihood that may have several.
 
 What to use when: `Likelihood.fit()` for a best fit; `minimise(..., fixed=...)` for a conditional one. With interference the
-yield is the same at two signal strengths, so two minima are normal: the range of the parameter of interest is scanned first,
-MIGRAD (exact gradients, constant offset subtracted) starts from every minimum of that scan, Newton steps polish the result,
-and the edges of the range are compared explicitly, because MIGRAD's own treatment of limits stalls there. The outcome is data,
-never an exception.
+yield is the same at two signal strengths, so two minima are normal: the range of the parameter of interest is scanned first, and a
+descent starts from every minimum of that scan. Where the likelihood knows its second derivatives the descent is Newton's, with
+curvatures made positive and steps that never climb; otherwise, or if that does not arrive, it is MIGRAD with exact gradients and a constant
+offset subtracted, polished by Newton steps. The edges of the range are compared explicitly, because MIGRAD's own treatment of
+limits stalls there. The outcome is data, never an exception.
 """
 
 from __future__ import annotations
@@ -27,15 +28,24 @@ EQUAL = 1e-7
 CLOSE = 1e-3
 """Two solutions are one minimum if they are closer than this fraction of every range."""
 CONVERGED_EDM = 1e-4
+NEWTON_DONE = 1e-18
+"""A Newton descent is over when the squared length of its next step, in units of twice_nll, is below this."""
+NEARLY_DONE = 1e-6
+"""Squared length of a step from which on the second derivatives are not computed again, and rounding errors may show."""
+ROUNDING = 1e-9
 
 
-def minimise(objective: Objective, *, fixed: Mapping[str, float] | None = None, starts: Sequence[FloatArray] | None = None) -> FitResult:
+def minimise(
+    objective: Objective, *, fixed: Mapping[str, float] | None = None, starts: Sequence[FloatArray] | None = None, errors: bool = True
+) -> FitResult:
     """Minimise twice the negative log-likelihood over the allowed range.
 
     Args:
         objective: The likelihood.
         fixed: Parameters held at the values given.
         starts: Full parameter points (n_parameters,) to start from instead of the automatic ones.
+        errors: Compute the curvature at the minimum itself. Without, errors and covariance are those of the last step of the
+            descent, which saves time and is good to about 1e-3.
 
     Returns:
         The fit. Of minima that are equally good within 1e-7 the one nearest to the starting value of the parameter of
@@ -53,7 +63,7 @@ def minimise(objective: Objective, *, fixed: Mapping[str, float] | None = None, 
     found = [_descend(space, start) for start in begin]
     minima = _distinct(space, found)
     best = _preferred(space, minima)
-    return _result(space, best, [best, *(m for m in minima if m is not best)])
+    return _result(space, best, [best, *(m for m in minima if m is not best)], errors=errors)
 
 
 def automatic_starts(space: FreeCoordinates) -> list[FloatArray]:
@@ -79,6 +89,69 @@ def automatic_starts(space: FreeCoordinates) -> list[FloatArray]:
 
 def _descend(space: FreeCoordinates, start: FloatArray) -> FloatArray:
     """Find the local minimum that belongs to a start, on the edges of the range too."""
+    reached = newton_descent(space, start)
+    if reached is None:
+        reached = _migrad(space, start)
+    return _compare_with_edges(space, reached, start)
+
+
+def newton_descent(space: FreeCoordinates, start: FloatArray, *, steps: int = 25) -> FloatArray | None:
+    """Descend with exact second derivatives.
+
+    Negative curvatures count with their absolute value, steps are limited and halved until the value falls.
+
+    Args:
+        space: Coordinates.
+        start: Where to begin, (n_free,).
+        steps: Largest number of steps.
+
+    Returns:
+        The minimum, (n_free,); None if second derivatives are not known or it was not reached.
+    """
+    at = np.clip(start, space.low, space.high)
+    value, hessian, before = space.value(at), None, math.inf
+    for _ in range(steps):
+        gradient = space.gradient(at)
+        active = _interior(space, at, gradient)
+        if not active.any():
+            return at
+        if before > NEARLY_DONE or hessian is None:  # so near, the second derivatives hardly change
+            hessian = space.hessian(at)
+        if hessian is None or not np.all(np.isfinite(hessian)):
+            return None
+        curvatures, axes = np.linalg.eigh(hessian[np.ix_(active, active)])
+        if not np.abs(curvatures).max() > 0.0:
+            return None
+        sizes = np.maximum(np.abs(curvatures), 1e-9 * np.abs(curvatures).max())
+        projected = axes.T @ gradient[active]
+        length = float(np.sum(projected**2 / sizes))
+        if curvatures.min() > 0.0 and (length < NEWTON_DONE or (before <= NEARLY_DONE and length > 0.25 * before)):
+            return at
+        step = np.zeros(len(at))
+        step[active] = -axes @ (projected / sizes)
+        step *= min(1.0, float(np.min(0.3 * space.widths() / np.maximum(np.abs(step), 1e-300))))
+        moved = _shorten(space, at, value, step, slack=ROUNDING if length < NEARLY_DONE else 0.0)
+        if moved is None:
+            return at if length < NEARLY_DONE else None
+        at, value = moved
+        before = length
+    return None
+
+
+def _shorten(space: FreeCoordinates, at: FloatArray, value: float, step: FloatArray, *, slack: float) -> tuple[FloatArray, float] | None:
+    """Halve a step until the value falls (or rises by less than the slack); None if it never does."""
+    for _ in range(12):
+        trial = np.clip(at + step, space.low, space.high)
+        if np.array_equal(trial, at):
+            return None
+        new = space.value(trial)
+        if new < value + slack:
+            return trial, min(new, value)
+        step = 0.5 * step
+    return None
+
+
+def _migrad(space: FreeCoordinates, start: FloatArray) -> FloatArray:
     inside = _pull_inside(space, start)
     minuit = Minuit(space.value, inside, grad=space.gradient, name=space.names)
     minuit.errordef = Minuit.LEAST_SQUARES
@@ -87,8 +160,7 @@ def _descend(space: FreeCoordinates, start: FloatArray) -> FloatArray:
     minuit.limits = [_limit(a, b) for a, b in zip(space.low, space.high, strict=True)]
     minuit.errors = [0.05 * w for w in space.widths()]
     minuit.migrad(ncall=2000 + 200 * len(space.free))
-    solution = _newton(space, np.clip(np.array(minuit.values, dtype=np.float64), space.low, space.high))
-    return _compare_with_edges(space, solution, start)
+    return _newton(space, np.clip(np.array(minuit.values, dtype=np.float64), space.low, space.high))
 
 
 def _newton(space: FreeCoordinates, solution: FloatArray, steps: int = 6) -> FloatArray:
@@ -111,7 +183,7 @@ def _newton(space: FreeCoordinates, solution: FloatArray, steps: int = 6) -> Flo
         if moved.max() < 1e-13 or not np.all(np.isfinite(trial)):
             break
         new = space.value(trial)
-        if new > value + 1e-9:
+        if new > value + ROUNDING:
             break
         solution, value = trial, min(new, value)
         if moved.max() < 1e-10:
@@ -149,7 +221,7 @@ def _interior(space: FreeCoordinates, at: FloatArray, gradient: FloatArray) -> N
 
 
 def curvature(space: FreeCoordinates, at: FloatArray, active: NDArray[np.bool_]) -> FloatArray:
-    """Differentiate the exact gradient (central, one-sided at an edge): Hessian of the active coordinates.
+    """Compute the Hessian of the active coordinates: exact, or from differences of the exact gradient.
 
     Args:
         space: Coordinates.
@@ -159,15 +231,11 @@ def curvature(space: FreeCoordinates, at: FloatArray, active: NDArray[np.bool_])
     Returns:
         Symmetric matrix, (n_active, n_active).
     """
+    exact = space.hessian(at)
+    if exact is not None:
+        return np.asarray(exact[np.ix_(active, active)])
     indices = np.flatnonzero(active)
-    rows = []
-    for k in indices:
-        step = 1e-4 * max(min(space.widths()[k], 10.0), 1e-8)
-        up, down = at.copy(), at.copy()
-        up[k] = min(at[k] + step, space.high[k])
-        down[k] = max(at[k] - step, space.low[k])
-        rows.append(((space.gradient(up) - space.gradient(down)) / (up[k] - down[k]))[indices])
-    matrix = np.array(rows)
+    matrix = np.stack([space.row(at, int(k))[indices] for k in indices])
     return np.asarray(0.5 * (matrix + matrix.T))
 
 
@@ -197,33 +265,38 @@ def _preferred(space: FreeCoordinates, minima: Sequence[FloatArray]) -> FloatArr
     return min(equal, key=lambda m: abs(m[k] - start[k]))
 
 
-def _result(space: FreeCoordinates, best: FloatArray, minima: Sequence[FloatArray]) -> FitResult:
+def _result(space: FreeCoordinates, best: FloatArray, minima: Sequence[FloatArray], *, errors: bool) -> FitResult:
     gradient = space.gradient(best)
     active = _interior(space, best, gradient)
-    errors, edm = dict.fromkeys((p.name for p in space.objective.parameters), math.nan), 0.0
+    sigmas, edm = dict.fromkeys((p.name for p in space.objective.parameters), math.nan), 0.0
+    names = [n for n, a in zip(space.names, active, strict=True) if a]
+    covariance: FloatArray = np.zeros((0, 0))
     if active.any():
-        hessian = curvature(space, best, active)
+        recent = None if errors else space.recent_hessian
+        hessian = curvature(space, best, active) if recent is None else recent[np.ix_(active, active)]
         try:
-            covariance = 2.0 * np.linalg.inv(hessian)
+            covariance = np.asarray(2.0 * np.linalg.inv(hessian))
             edm = float(0.25 * gradient[active] @ covariance @ gradient[active])
         except np.linalg.LinAlgError:
-            covariance, edm = np.full(hessian.shape, np.nan), math.inf
+            covariance, edm = np.asarray(np.full(hessian.shape, np.nan)), math.inf
         scale = np.where(space.root, 2.0 * best, 1.0)[active]
+        covariance = np.asarray(covariance * scale[:, None] * scale)
         with np.errstate(invalid="ignore"):
-            sigma = np.sqrt(np.diag(covariance)) * scale
-        names = [n for n, a in zip(space.names, active, strict=True) if a]
-        errors.update({name: float(s) for name, s in zip(names, sigma, strict=True) if s > 0})
+            sigma = np.sqrt(np.diag(covariance))
+        sigmas.update({name: float(s) for name, s in zip(names, sigma, strict=True) if s > 0})
     listed = tuple(Minimum(parameters=_named(space, m), twice_nll=space.value(m) + space.offset) for m in minima)
     status, advice = _diagnose(space, best, listed, edm)
     return FitResult(
         parameters=listed[0].parameters,
-        errors=errors,
+        errors=sigmas,
         twice_nll=listed[0].twice_nll,
         status=status,
         advice=advice,
         minima=listed,
         edm=edm,
         n_evaluations=space.n_evaluations,
+        free=tuple(names),
+        covariance=tuple(tuple(row) for row in covariance.tolist()),
     )
 
 

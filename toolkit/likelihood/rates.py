@@ -123,8 +123,10 @@ class Rates:
             up, down = point.copy(), point.copy()
             up[k], down[k] = min(point[k] + step, high[k]), max(point[k] - step, low[k])
             pair = self.jacobian(np.stack([up, down]))
-            out[k] = (pair[0] - pair[1]) / (up[k] - down[k])
-        return np.asarray(0.5 * (out + out.transpose(1, 0, 2)))
+            with np.errstate(invalid="ignore"):  # at the edge where a derivative diverges
+                out[k] = (pair[0] - pair[1]) / (up[k] - down[k])
+        with np.errstate(invalid="ignore"):
+            return np.asarray(0.5 * (out + out.transpose(1, 0, 2)))
 
     def _factor(self, s: NormSys, points: FloatArray) -> tuple[FloatArray, FloatArray]:
         return factor(points[:, self.parameters.index(s.parameter)], np.log(s.up), np.log(s.down), code=s.code)

@@ -37,6 +37,8 @@ class FitResult:
         minima: All local minima that were found, best first.
         edm: Estimated vertical distance to the minimum, in units of `twice_nll`.
         n_evaluations: Number of parameter points at which the likelihood or its gradient was evaluated.
+        free: Parameters that were free and not at a boundary, in the order of the covariance.
+        covariance: Covariance matrix from the curvature, n_free rows of n_free numbers.
     """
 
     parameters: dict[str, float]
@@ -47,6 +49,16 @@ class FitResult:
     minima: tuple[Minimum, ...]
     edm: float
     n_evaluations: int
+    free: tuple[str, ...] = ()
+    covariance: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def correlation(self) -> FloatArray:
+        """Correlation matrix of the parameters `free`, (n_free, n_free); NaN where an error is not known."""
+        matrix = np.array(self.covariance, dtype=np.float64).reshape(len(self.free), len(self.free))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            sigma = np.sqrt(np.diag(matrix))
+            return np.asarray(matrix / sigma[:, None] / sigma)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form; NaN becomes null."""
@@ -59,6 +71,8 @@ class FitResult:
             "minima": [{"parameters": dict(m.parameters), "twice_nll": m.twice_nll} for m in self.minima],
             "edm": _number(self.edm),
             "n_evaluations": self.n_evaluations,
+            "free": list(self.free),
+            "covariance": [[_number(x) for x in row] for row in self.covariance],
         }
 
     @classmethod
@@ -74,6 +88,8 @@ class FitResult:
             minima=tuple(Minimum(parameters=dict(m["parameters"]), twice_nll=m["twice_nll"]) for m in d["minima"]),
             edm=_float(d["edm"]),
             n_evaluations=d["n_evaluations"],
+            free=tuple(d.get("free", ())),
+            covariance=tuple(tuple(_float(x) for x in row) for row in d.get("covariance", ())),
         )
 
 

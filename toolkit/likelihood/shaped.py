@@ -148,8 +148,16 @@ class ShapedMixture:
                     by_alpha[at] += point.weighted_slopes(j, rows, factors[j] * terms[j])
         return Slopes(value, by_factor, by_alpha - (factors * by_factor) @ norms.slope)
 
-    def hessian(self, factors: FloatArray, alphas: FloatArray) -> FloatArray:
-        """Evaluate the second derivatives of sum_i w_i ln t_i by (F, alpha), (n_processes + n_names,) squared."""
+    def hessian(self, factors: FloatArray, alphas: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Evaluate the second derivatives of sum_i w_i ln t_i by (F, alpha), and its derivatives by F.
+
+        Args:
+            factors: F, (n_processes,).
+            alphas: Nuisance parameters, (n_names,).
+
+        Returns:
+            Second derivatives, (n_processes + n_names,) squared; first derivatives by F, (n_processes,).
+        """
         point, norms, p = self.shapes.at(alphas), self.norms(alphas, bends=True), len(factors)
         out = np.zeros((p + len(alphas), p + len(alphas)))
         by_factor = np.zeros(p)
@@ -173,7 +181,7 @@ class ShapedMixture:
                 out[p + at, p + at] += point.weighted_bends(j, rows, share * w)
             out -= (scores * w[:, None]).T @ scores
         out[p:, p:] -= np.einsum("j,jab->ab", factors * by_factor, norms.bend)
-        return out
+        return out, by_factor
 
     def _terms(self, point: ShapePoint, log_norm: FloatArray, rows: slice) -> FloatArray:
         """Return D_ij g_ij / N_j, (n_processes, n_rows)."""

@@ -207,11 +207,11 @@ class UnbinnedLikelihood(Likelihood):
             inside = -(scaled * self.weights[:, None]).T @ scaled
             by_factor = self.weights @ scaled
         else:
-            inside = self._mixture.hessian(f, point[self._alphas])
-            by_factor = self._mixture.slopes(f, point[self._alphas], self.complain_at(point[None, :])).by_factor
+            inside, by_factor = self._mixture.hessian(f, point[self._alphas])
             inner = np.concatenate([inner, np.eye(len(point))[:, self._alphas]], axis=1)
         low, high = (np.array([getattr(q, end) for q in self._parameters]) for end in ("low", "high"))
-        out = -2.0 * inner @ inside @ inner.T + 2.0 * rates.bends(point, low=low, high=high) @ (self.yields - by_factor)
+        with np.errstate(invalid="ignore"):  # rows of a parameter at the edge where its derivative diverges
+            out = -2.0 * inner @ inside @ inner.T + 2.0 * rates.bends(point, low=low, high=high) @ (self.yields - by_factor)
         for c in self._constraints:
             k = self.parameter_names.index(c.parameter)
             out[k, k] += c.bend(float(point[k]))
