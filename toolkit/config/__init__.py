@@ -7,6 +7,7 @@ from toolkit.config.layouts import AtlasLayout, FlatLayout, LheLayout, MappingLa
 from toolkit.config.loader import load_config, parse_config
 from toolkit.config.ratios import RatioConfig, SplitConfig
 from toolkit.config.regions import OutputConfig, ScoreConfig
+from toolkit.config.report import ReportConfig
 from toolkit.config.samples import SampleConfig
 from toolkit.config.selection import JetSelection, LeptonSelection, SelectionConfig
 from toolkit.config.systematics import (
@@ -39,6 +40,7 @@ __all__ = [
     "ParameterConfig",
     "ParticleColumns",
     "RatioConfig",
+    "ReportConfig",
     "SampleConfig",
     "ScoreConfig",
     "ScoreHistogramConfig",

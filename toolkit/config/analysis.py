@@ -11,6 +11,7 @@ from toolkit.config.columns import ColumnConfig
 from toolkit.config.histograms import HistogramConfig, ScoreHistogramConfig
 from toolkit.config.ratios import RatioConfig
 from toolkit.config.regions import ConditionText, OutputConfig, ScoreConfig
+from toolkit.config.report import ReportConfig
 from toolkit.config.samples import SampleConfig
 from toolkit.config.selection import SelectionConfig
 from toolkit.config.systematics import Name, SystematicsConfig
@@ -104,6 +105,7 @@ class Config(Section):
     histograms: dict[str, HistogramConfig] = Field(default={"m4l": HistogramConfig(observable="m4l", edges=M4L_EDGES)})
     """Histogram fits beside the unbinned one, by name of the method."""
     score_histogram: ScoreHistogramConfig = ScoreHistogramConfig()
+    report: ReportConfig = ReportConfig()
 
     @property
     def backgrounds(self) -> tuple[str, ...]:
@@ -171,6 +173,10 @@ class Config(Section):
         reserved = sorted({"rate", "score", "nsbi"} & set(self.histograms))
         if reserved:
             msg = f"histograms {reserved}: the names rate, score and nsbi belong to methods that always run; choose another"
+            raise ValueError(msg)
+        strange = {name: sorted(set(group) - set(self.ratios.features)) for name, group in self.report.importance_groups.items()}
+        if any(strange.values()):
+            msg = f"importance_groups {strange} are not among ratios.features {list(self.ratios.features)}"
             raise ValueError(msg)
         low, high = self.parameter.range
         outside = [mu for mu in self.likelihood.closure_mu if not low <= mu <= high]

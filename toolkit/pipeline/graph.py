@@ -26,7 +26,7 @@ def _deferred(name: str) -> Callable[[StageContext], None]:
     return run
 
 
-NOT_FOR_PROCESSING = ("name", "morphing", "parameter", "ratios", "likelihood", "score_histogram")
+NOT_FOR_PROCESSING = ("name", "morphing", "parameter", "ratios", "likelihood", "score_histogram", "report")
 """Sections of the config on which event tables do not depend; of the ratios only the observables that they name."""
 
 
@@ -92,7 +92,9 @@ GRAPH: tuple[Stage, ...] = (
         run=_deferred("report"),
         needs=("process", "train", "export", "fit"),
         modules=(f"{_STAGES}.report",),
-        config_part=_part("name", "luminosity_ifb", "morphing", "ratios", "parameter", "likelihood", "histograms", "score_histogram"),
+        config_part=_part(
+            "name", "luminosity_ifb", "morphing", "ratios", "parameter", "likelihood", "histograms", "score_histogram", "report"
+        ),
     ),
 )
 STAGE_NAMES = tuple(stage.name for stage in GRAPH)

@@ -1,0 +1,38 @@
+"""The report: look of the plots, and how much work goes into the importance of the features."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from toolkit.config.base import Section
+
+
+class ReportConfig(Section):
+    """Look and depth of the report; nothing here changes a result of the fit."""
+
+    style: Literal["plain", "ATLAS", "CMS"] = "plain"
+    """Look and label of the plots. Naming a collaboration is for its members. The option `--style` of the command line comes first."""
+    status: str = "Simulation"
+    """Word after the collaboration's name, such as `Internal`; of a plain plot the words at the upper left."""
+    energy_tev: float = Field(default=13.0, gt=0)
+    """Centre-of-mass energy in TeV, for the header of the plots."""
+    details: bool = False
+    """Also one plot per observable of the reweighting closure of the signal."""
+    importance_events: int = Field(default=10_000, ge=0)
+    """Test events in the permutation importance of the features, about; 0 leaves it out."""
+    importance_repeats: int = Field(default=3, ge=1)
+    """Shuffles per feature."""
+    importance_groups: dict[str, tuple[str, ...]] = Field(default={})
+    """Groups of correlated features that are shuffled together, besides every feature alone: `masses: [m_z1, m_z2]`."""
+    seed: int = Field(default=1, ge=0)
+    """Seed of the shuffles and of simulated distances."""
+
+    @model_validator(mode="after")
+    def _groups_are_not_empty(self) -> ReportConfig:
+        empty = [name for name, members in self.importance_groups.items() if not members]
+        if empty:
+            msg = f"importance_groups {empty} name no feature; list some or leave the group out"
+            raise ValueError(msg)
+        return self

@@ -1,0 +1,97 @@
+"""Collects what the review of the networks needs: the exported file, the out-of-bag values and those that the export kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from toolkit.config import Config
+from toolkit.diagnostics.review import EnsembleUnderReview, ReviewSettings
+from toolkit.diagnostics.suite import EstimateUnderTest
+from toolkit.errors import ArtifactMismatchError, InputFileError
+from toolkit.likelihood import OnnxRatio
+from toolkit.pipeline.stages.layout import INSPECTION, OUT_OF_BAG
+from toolkit.pipeline.stages.methods import signal_score
+from toolkit.typing import FloatArray
+from toolkit.weights import SimulatedEvents
+
+
+@dataclass(frozen=True, eq=False)
+class StoredRatios:
+    """Log ratios (n, n_processes) that earlier stages kept; see `EnsembleUnderReview`."""
+
+    before_calibration: FloatArray
+    test_by_part: FloatArray
+    in_sample: FloatArray
+    out_of_bag: FloatArray
+    out_of_bag_before: FloatArray
+
+
+def read_stored(out: Path, *, pool: SimulatedEvents, test: SimulatedEvents) -> StoredRatios:
+    """Read the log ratios of training and export.
+
+    Args:
+        out: The output folder.
+        pool: Pool events.
+        test: Test events.
+
+    Raises:
+        InputFileError: A file is missing or damaged.
+        ArtifactMismatchError: It is of other events.
+    """
+    kept = _read(out / INSPECTION, ("before_calibration", "test_by_part", "in_sample"), {"test_event_id": test, "pool_event_id": pool})
+    bagged = _read(out / OUT_OF_BAG, ("log_ratio", "before_calibration"), {"event_id": pool})
+    return StoredRatios(**kept, out_of_bag=bagged["log_ratio"], out_of_bag_before=bagged["before_calibration"])
+
+
+def _read(path: Path, names: tuple[str, ...], events: dict[str, SimulatedEvents]) -> dict[str, FloatArray]:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            content = {name: stored[name] for name in (*names, *events)}
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        remedy = "run `h4l run`, which makes what is missing"
+        raise InputFileError(f"{path}", got=str(error), expected="a complete file of this version", remedy=remedy) from error
+    for name, expected in events.items():
+        if not np.array_equal(content[name], expected.event_id):
+            raise ArtifactMismatchError(
+                f"{name} of {path}", got=f"{len(content[name])} events", expected=f"the {len(expected)} of this run", remedy="train again"
+            )
+    return {name: np.asarray(content[name], dtype=np.float64) for name in names}
+
+
+def ensemble_under_review(
+    config: Config, estimate: EstimateUnderTest, ratio: OnnxRatio, *, pool: SimulatedEvents, stored: StoredRatios
+) -> EnsembleUnderReview:
+    """Put the exported networks and the kept log ratios together."""
+    x = ratio.columns(estimate.events.observables)
+    signal = config.processes.index(config.morphing.signal)
+    return EnsembleUnderReview(
+        estimate=estimate,
+        before_calibration=stored.before_calibration,
+        test_by_part=stored.test_by_part,
+        pool=pool,
+        in_sample=stored.in_sample,
+        out_of_bag=stored.out_of_bag,
+        out_of_bag_before=stored.out_of_bag_before,
+        spread=ratio.spread(x) if ratio.has_spread else np.zeros_like(estimate.log_ratios),
+        n_members=ratio.metadata.ensemble_size,
+        model=ratio,
+        x=x,
+        score=lambda log_ratios: signal_score(log_ratios, pool.yields, signal=signal),
+        histograms={name: (section.observable, np.array(section.edges)) for name, section in config.histograms.items()},
+        score_bins=config.score_histogram.bins,
+    )
+
+
+def review_settings(config: Config) -> ReviewSettings:
+    """Take the settings from the config."""
+    report = config.report
+    return ReviewSettings(
+        importance_events=report.importance_events,
+        importance_repeats=report.importance_repeats,
+        importance_groups=report.importance_groups,
+        seed=report.seed,
+    )
