@@ -14,7 +14,9 @@ BoolArray = NDArray[np.bool_]
 JsonObject = dict[str, Any]
 
 Progress = Callable[[str, float, float], None]
-"""Called as progress(label, done, total) while a long step runs; a new label opens a new bar, done == total closes it."""
+"""Called as progress(label, done, total) while a long step runs; a new label opens a new bar, done == total closes it. What
+follows `DETAIL` in the label may change from call to call: it is shown beside the bar."""
+DETAIL = " | "
 
 
 def silent_progress(label: str, done: float, total: float) -> None:

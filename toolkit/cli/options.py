@@ -20,7 +20,7 @@ From = Annotated[
     typer.Option("--from", metavar="STAGE", help="Run this stage and everything after it again.", show_default=False),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Run the stage even if it is done and unchanged.")]
-Executor = Annotated[ExecutorName, typer.Option("--executor", help="Where the ntuples are processed.")]
+Executor = Annotated[ExecutorName, typer.Option("--executor", help="Where ntuples are processed and networks trained.")]
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, metavar="N", help="Worker processes; default: one per core.", show_default=False)
 ]

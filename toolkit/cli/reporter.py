@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from toolkit.pipeline import StageOutcome
+from toolkit.typing import DETAIL
 
 LINE_INTERVAL_S = 15.0
 
@@ -25,7 +26,7 @@ class RichReporter:
         self._quiet = quiet
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._began: dict[str, float] = {}
+        self._began: dict[str, tuple[float, float]] = {}
         self._last_line = 0.0
 
     def stage_started(self, name: str, *, number: int, of: int) -> None:
@@ -43,13 +44,14 @@ class RichReporter:
         self._console.print(f"  {outcome.stage}: {done}", highlight=False)
 
     def progress(self, label: str, done: float, total: float) -> None:
-        """Show how far a long step is."""
+        """Show how far a long step is; see `toolkit.typing.Progress`."""
         if self._quiet:
             return
+        label, _, detail = label.partition(DETAIL)
         if self._console.is_terminal:
-            self._draw(label, done, total)
+            self._draw(label, done, total, detail)
         else:
-            self._write_line(label, done, total)
+            self._write_line(label, done, total, detail)
 
     def close(self) -> None:
         """Stop drawing bars; also called when a run fails."""
@@ -59,7 +61,7 @@ class RichReporter:
         self._tasks.clear()
         self._began.clear()
 
-    def _draw(self, label: str, done: float, total: float) -> None:
+    def _draw(self, label: str, done: float, total: float, detail: str) -> None:
         if self._bars is None:
             columns = (
                 TextColumn("  {task.description}"),
@@ -68,18 +70,20 @@ class RichReporter:
                 TimeElapsedColumn(),
                 TextColumn("left"),
                 TimeRemainingColumn(),
+                TextColumn("{task.fields[detail]}"),
             )
             self._bars = Progress(*columns, console=self._console)
             self._bars.start()
         if label not in self._tasks:
-            self._tasks[label] = self._bars.add_task(label, total=total)
-        self._bars.update(self._tasks[label], completed=done, total=total)
+            self._tasks[label] = self._bars.add_task(label, total=total, detail=detail)
+        self._bars.update(self._tasks[label], completed=done, total=total, detail=detail)
 
-    def _write_line(self, label: str, done: float, total: float) -> None:
+    def _write_line(self, label: str, done: float, total: float, detail: str) -> None:
         now = time.monotonic()
-        began = self._began.setdefault(label, now)
-        if now - self._last_line < LINE_INTERVAL_S or not 0 < done < total:
+        began, at_first = self._began.setdefault(label, (now, done))
+        if now - self._last_line < LINE_INTERVAL_S or not at_first < done < total:
             return
         self._last_line = now
-        left = (now - began) * (total - done) / done
-        self._console.print(f"  {label}: {100 * done / total:.0f} %, about {left:.0f} s left", highlight=False)
+        left = (now - began) * (total - done) / (done - at_first)
+        beside = f" ({detail})" if detail else ""
+        self._console.print(f"  {label}: {100 * done / total:.0f} %, about {left:.0f} s left{beside}", highlight=False)

@@ -24,7 +24,7 @@ class Request:
         data: Folder that replaces `{data}` in the config.
         first: Run this stage and everything after it again.
         only: Run this stage alone.
-        executor: Where the ntuples are processed.
+        executor: Where ntuples are processed and networks trained.
         debug: Show tracebacks.
         quiet: Show no progress.
     """

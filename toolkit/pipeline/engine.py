@@ -110,7 +110,7 @@ def run_pipeline(
         config: The analysis.
         out: The output folder; created if needed.
         plan: What to run.
-        executor: Where the processing stage runs.
+        executor: Where ntuples are processed and networks trained.
         reporter: Told what happens.
 
     Returns:

@@ -16,7 +16,7 @@ ExecutorName = Literal["iterative", "futures", "dask"]
 
 @dataclass(frozen=True)
 class ExecutorOptions:
-    """Where the processing stage runs.
+    """Where ntuples are processed and networks trained.
 
     Args:
         name: `iterative` in this process, `futures` in local processes, `dask` on a cluster.
@@ -40,7 +40,7 @@ class StageContext:
         out: The output folder with the results of earlier stages.
         work: The folder to write in; holds what an interrupted run of the same key left there if the stage is resumable.
         key: Hash of everything that the stage's result depends on.
-        executor: Where the processing stage runs.
+        executor: Where ntuples are processed and networks trained.
         progress: Told how far a long step is.
         timing_s: Seconds that each earlier stage took.
         started: Monotonic clock at the start of the stage.

@@ -6,10 +6,10 @@ density at any parameter value is a combination of a few densities, each learned
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,11 +19,14 @@ from toolkit.artifacts.atomic import make_folder
 from toolkit.config import MorphingConfig, RatioConfig
 from toolkit.errors import PhysicsDomainError
 from toolkit.ratios.calibration import fit_calibration, identity_calibration
-from toolkit.ratios.checkpoints import load_member, member_key, save_member
-from toolkit.ratios.ensemble import MixtureEnsemble, member_folds, out_of_bag_heads
+from toolkit.ratios.checkpoints import member_key
+from toolkit.ratios.ensemble import MixtureEnsemble, out_of_bag_heads
 from toolkit.ratios.features import FeatureMap, feature_matrix
+from toolkit.ratios.members import Member, plan_members, train_ensemble
 from toolkit.ratios.network import MixtureNetwork
-from toolkit.ratios.targets import describe_mixture, make_targets
+from toolkit.ratios.structure import Mixture
+from toolkit.ratios.targets import Targets, describe_mixture, make_targets
+from toolkit.ratios.trainer import OnEpoch
 from toolkit.ratios.training import train_member
 from toolkit.ratios.training_history import TrainingHistory
 from toolkit.typing import Progress, silent_progress
@@ -77,6 +80,8 @@ def train_mixture(
     morphing: MorphingConfig,
     folder: Path,
     progress: Progress = silent_progress,
+    executor: Any = "sequential",
+    workers: int | None = None,
 ) -> TrainedMixture:
     """Train all members, or read the finished ones, and calibrate the ensemble out of bag.
 
@@ -86,6 +91,9 @@ def train_mixture(
         morphing: Names of the interfering processes.
         folder: Where finished members are kept; a later call with the same events and config resumes there.
         progress: Called after every epoch.
+        executor: Where the members train: `sequential` here, `processes` on this machine, `dask`, the address of a dask scheduler or a
+            dask client. The result is the same.
+        workers: Number of processes; None takes the number of cores.
 
     Returns:
         The calibrated ensemble.
@@ -93,6 +101,7 @@ def train_mixture(
     Raises:
         SchemaError, PhysicsDomainError: A feature is missing, constant or not finite, or a weight is unusable.
         FitError: Too few events, or the training diverged.
+        WorkerLostError: Workers died again and again.
 
     Notes:
         Runs are reproducible on one kind of processor, for the same `config.threads`. Every member trains on half of the folds; the
@@ -103,56 +112,59 @@ def train_mixture(
     mixture = describe_mixture(pool, signal=morphing.signal, interfering=morphing.interfering, background=morphing.background)
     targets = make_targets(pool, mixture)
     n_folds = config.splits.folds
-    fold = torch.from_numpy(assign_fold(pool.event_id, n_folds=n_folds, salt=config.splits.salt))
+    fold = assign_fold(pool.event_id, n_folds=n_folds, salt=config.splits.salt).astype(np.int64)
     feature_map = FeatureMap.fitted(config.features, x, fold=config.fold_beam_axis)
-    inputs = feature_map(x).float()
-    members: list[MixtureNetwork] = []
-    history: list[tuple[TrainingHistory, ...]] = []
-    plan = member_folds(n_folds)
-    for m, folds in enumerate(plan):
-        rows = torch.nonzero(torch.isin(fold, torch.tensor(folds, dtype=fold.dtype)))[:, 0]
-        part, seed = targets.select(rows).to(torch.float32), config.seed + 1000 * m
-        key = member_key(inputs[rows], part, mixture=mixture, config=config, seed=seed)
-        path = folder / f"member_{m:02d}.pt"
-        network = MixtureNetwork(inputs.shape[1], hidden=config.hidden, mixture=mixture, generator=torch.Generator())
-        losses = load_member(path, network, key=key)
-        if losses is None:
-            report = _MemberReporter(progress, m, len(plan))
-            with _threads(config.threads):
-                network, losses = train_member(inputs[rows], part, mixture=mixture, config=config, seed=seed, on_progress=report)
-            save_member(path, network, losses, key=key)
-        progress("training", float(m + 1), float(len(plan)))
-        members.append(network)
-        history.append(losses)
+    task = MixtureTask(feature_map(x).float(), targets, fold, mixture, config)
+    plan = plan_members(seed=config.seed, n_folds=n_folds)
+    trained = train_ensemble(task, plan, folder=folder, executor=executor, workers=workers, progress=progress)
+    members = [network for network in trained.networks if isinstance(network, MixtureNetwork)]
     ensemble = MixtureEnsemble(feature_map, members, identity_calibration(mixture)).double().eval()
-    raw = out_of_bag_heads(ensemble, x, fold, n_folds=n_folds)
+    raw = out_of_bag_heads(ensemble, x, torch.from_numpy(fold), n_folds=n_folds)
     ensemble.calibration = fit_calibration(raw, targets, mixture=mixture, mu=config.calibration_mu)
     with torch.no_grad():
         calibrated = mixture.log_ratios(ensemble.calibration(raw)).numpy()
         before = mixture.log_ratios(raw).numpy()
     _require_finite(calibrated, mixture.processes)
-    return TrainedMixture(ensemble, tuple(history), calibrated, before)
+    return TrainedMixture(ensemble, trained.history, calibrated, before)
 
 
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    """Let torch use `number` threads inside, and as many as before afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+@dataclass(frozen=True, eq=False)
+class MixtureTask:
+    """Trains the members of a mixture; see `members.MemberTask`.
 
+    Attributes:
+        inputs: Network inputs of the pool events, shape (n, n_inputs), float32.
+        targets: Their targets.
+        fold: Their folds, shape (n,).
+        mixture: Meaning of the heads.
+        config: Architecture and optimiser.
+    """
 
-@dataclass(frozen=True)
-class _MemberReporter:
-    progress: Progress
-    before: int
-    total: int
+    inputs: torch.Tensor
+    targets: Targets
+    fold: NDArray[np.int64]
+    mixture: Mixture
+    config: RatioConfig
 
-    def __call__(self, fraction: float, loss: float) -> None:
-        self.progress("training", self.before + fraction, float(self.total))
+    def network(self) -> MixtureNetwork:
+        """Build an untrained network."""
+        return MixtureNetwork(self.inputs.shape[1], hidden=self.config.hidden, mixture=self.mixture, generator=torch.Generator())
+
+    def key(self, member: Member) -> str:
+        """Hash events, targets, settings and seed."""
+        inputs, targets = self._part(member)
+        return member_key(inputs, targets, mixture=self.mixture, config=self.config, seed=member.seed)
+
+    def train(self, member: Member, *, checkpoint: Path, on_progress: OnEpoch) -> tuple[MixtureNetwork, tuple[TrainingHistory, ...]]:
+        """Train on the events of the member's folds."""
+        inputs, targets = self._part(member)
+        return train_member(
+            inputs, targets, mixture=self.mixture, config=self.config, seed=member.seed, on_progress=on_progress, checkpoint=checkpoint
+        )
+
+    def _part(self, member: Member) -> tuple[torch.Tensor, Targets]:
+        rows = torch.from_numpy(member.subset(len(self.targets), fold=self.fold).rows)
+        return self.inputs[rows], self.targets.select(rows).to(torch.float32)
 
 
 def _require_finite(log_ratios: NDArray[np.float64], names: Iterable[str]) -> None:

@@ -77,7 +77,8 @@ class Schedule:
         self._each_epoch: lr_scheduler.ReduceLROnPlateau | None = None
         total = steps * settings.epochs
         if settings.schedule == "one_cycle":
-            self._each_step = lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=total, pct_start=WARM_UP)
+            climb = WARM_UP if WARM_UP * total > 1.0 else min(0.5, 2.0 / total)  # at least one step, or the library divides by zero
+            self._each_step = lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=total, pct_start=climb)
         elif settings.schedule == "cosine":
             self._each_step = lr_scheduler.CosineAnnealingLR(optimiser, T_max=total)
         elif settings.schedule == "plateau":

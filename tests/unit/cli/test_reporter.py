@@ -23,6 +23,32 @@ def test_a_log_gets_a_line_with_the_time_left_now_and_then(monkeypatch: pytest.M
     assert lines == ["  train: 12 %, about 70 s left", "  train: 50 %, about 40 s left"]
 
 
+def test_time_left_counts_from_where_a_resumed_run_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([100.0, 120.0])
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    stream = io.StringIO()
+    reporter = RichReporter(Console(file=stream, width=100))
+    for done in (40, 50):
+        reporter.progress("training", done, 80)
+    assert stream.getvalue() == "  training: 62 %, about 60 s left\n"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_details_stand_beside_one_bar(*, terminal: bool) -> None:
+    stream = io.StringIO()
+    reporter = RichReporter(Console(file=stream, force_terminal=terminal, width=120))
+    for done in (0.0, 1.5, 3.0):
+        reporter.progress(f"training | member 2, loss {done:.4f}", done, 6.0)
+    bars = list(reporter._tasks)
+    reporter.close()
+    text = stream.getvalue()
+    if terminal:
+        assert "member 2, loss 3.0000" in text.splitlines()[-2]
+        assert bars == ["training"]
+    else:
+        assert "(member 2, loss 1.5000)" in text
+
+
 def test_a_terminal_gets_a_bar() -> None:
     stream = io.StringIO()
     reporter = RichReporter(Console(file=stream, force_terminal=True, width=100))

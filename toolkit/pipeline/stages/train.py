@@ -7,7 +7,7 @@ from dataclasses import asdict
 import numpy as np
 
 from toolkit.artifacts.atomic import make_folder, write_json
-from toolkit.pipeline.stage import StageContext
+from toolkit.pipeline.stage import ExecutorOptions, StageContext
 from toolkit.pipeline.stages.datasets import read_simulation
 from toolkit.pipeline.stages.layout import MEMBERS, OUT_OF_BAG, TRAINING
 from toolkit.ratios import TrainedMixture, train_mixture
@@ -22,6 +22,8 @@ def run(context: StageContext) -> None:
         morphing=context.config.morphing,
         folder=make_folder(context.work / MEMBERS),
         progress=context.progress,
+        executor=executor_of(context.executor),
+        workers=context.executor.workers,
     )
     write_json(context.work / TRAINING, describe_training(trained))
     np.savez(
@@ -30,6 +32,17 @@ def run(context: StageContext) -> None:
         log_ratio=trained.out_of_bag,
         before_calibration=trained.before_calibration,
     )
+
+
+def executor_of(options: ExecutorOptions) -> str:
+    """Return where the members train, in the words of `train_mixture`.
+
+    Examples:
+        >>> executor_of(ExecutorOptions("futures")), executor_of(ExecutorOptions("dask", scheduler="tcp://10.0.0.1:8786"))
+        ('processes', 'tcp://10.0.0.1:8786')
+    """
+    names = {"iterative": "sequential", "futures": "processes", "dask": options.scheduler or "dask"}
+    return names[options.name]
 
 
 def describe_training(trained: TrainedMixture) -> dict[str, object]:
