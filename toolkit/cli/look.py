@@ -72,8 +72,10 @@ def validate_config(config_file: Path, *, data: Path | None, debug: bool) -> Non
     with explained(debug=debug):
         from processors.inputs import inspect_inputs
         from processors.observables import written_observables
+        from toolkit.weights.configured import configured_morphing
 
         config = load_config(config_file, data=data)
+        configured_morphing(config.morphing, parameter=config.parameter.name)
         observables = written_observables(config)
         samples = inspect_inputs(config)
         table = Table(title=f"{config.name}: {config.luminosity_ifb:g}/fb")

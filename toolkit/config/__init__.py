@@ -1,10 +1,11 @@
 """One YAML file describes an analysis; it is parsed into frozen models that reject unknown keys."""
 
-from toolkit.config.analysis import Config, LikelihoodConfig, MorphingConfig, ParameterConfig
+from toolkit.config.analysis import Config, LikelihoodConfig, ParameterConfig
 from toolkit.config.columns import ColumnConfig
 from toolkit.config.histograms import HistogramConfig, ScoreHistogramConfig
 from toolkit.config.layouts import AtlasLayout, FlatLayout, LheLayout, MappingLayout, NanoLayout, ParticleColumns
 from toolkit.config.loader import load_config, parse_config
+from toolkit.config.morphing import MorphingConfig
 from toolkit.config.ratios import RatioConfig, SplitConfig
 from toolkit.config.regions import OutputConfig, ScoreConfig
 from toolkit.config.report import ReportConfig

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
 from toolkit.config.columns import ColumnConfig
 from toolkit.config.histograms import HistogramConfig, ScoreHistogramConfig
+from toolkit.config.morphing import MorphingConfig
 from toolkit.config.ratios import RatioConfig
 from toolkit.config.regions import ConditionText, OutputConfig, ScoreConfig
 from toolkit.config.report import ReportConfig
@@ -18,24 +17,6 @@ from toolkit.config.systematics import Name, SystematicsConfig
 from toolkit.errors import SchemaError
 
 M4L_EDGES = (220.0, 240.0, 260.0, 280.0, 300.0, 330.0, 360.0, 400.0, 450.0, 500.0, 600.0, 700.0, 850.0, 1000.0, 1300.0, 2001.0)
-
-
-class MorphingConfig(Section):
-    """Which processes interfere, and how their densities combine as functions of the parameter of interest."""
-
-    basis: Literal["ggF"] = "ggF"
-    """The monomials of mu: `ggF` is mu, sqrt(mu), 1."""
-    signal: str = "ggF_S"
-    """Benchmark of the signal amplitude alone."""
-    interfering: str = "ggF_SBI"
-    """Benchmark of signal, background and their interference at mu = 1."""
-    background: str = "ggF_B"
-    """Benchmark of the background amplitude alone."""
-
-    @property
-    def benchmarks(self) -> tuple[str, str, str]:
-        """Benchmark names in the order of the basis (S, SBI, B)."""
-        return (self.signal, self.interfering, self.background)
 
 
 class ParameterConfig(Section):
@@ -119,7 +100,7 @@ class Config(Section):
 
     @property
     def processes(self) -> tuple[str, ...]:
-        """The densities of the mixture: the three benchmarks, then each background. The order of the ONNX outputs."""
+        """The densities of the mixture: the interfering ones, then each background. The order of the ONNX outputs."""
         return (*self.morphing.benchmarks, *self.backgrounds)
 
     @property
@@ -136,7 +117,7 @@ class Config(Section):
         """Check that the config describes a measurement, not only ntuples to process.
 
         Raises:
-            SchemaError: No sample lists benchmarks.
+            SchemaError: No sample lists benchmarks, a sample is a benchmark without listing any, or more than two amplitudes interfere.
         """
         if not any(s.benchmarks for s in self.samples):
             raise SchemaError(
@@ -145,6 +126,15 @@ class Config(Section):
                 expected="at least one interfering sample with benchmark weights",
                 remedy="list `benchmarks` of the interfering samples, or run `h4l process` alone",
             )
+        separate = [name for name in self.backgrounds if name in {*self.morphing.carried, *self.morphing.benchmarks}]
+        if separate:
+            raise SchemaError(
+                f"sample {separate[0]}",
+                got="no `benchmarks`, but the name of an interfering process",
+                expected="the weights of all benchmarks at every event: the networks learn from them",
+                remedy="list its benchmarks; samples that know only their own weight can be morphed in Python (docs/weights.md)",
+            )
+        _ = self.morphing.amplitudes
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
@@ -153,13 +143,14 @@ class Config(Section):
             msg = f"sample names repeat: {names}"
             raise ValueError(msg)
         for s in self.samples:
-            missing = set(self.morphing.benchmarks) - set(s.benchmarks)
+            missing = set(self.morphing.carried) - set(s.benchmarks)
             if s.benchmarks and missing:
                 msg = f"sample {s.name}: benchmarks {list(s.benchmarks)} lack {sorted(missing)}, which the morphing needs"
                 raise ValueError(msg)
             if s.benchmarks and s.name not in s.benchmarks:
                 msg = f"sample {s.name} is none of its own benchmarks {list(s.benchmarks)}; name it after the one it was generated under"
                 raise ValueError(msg)
+        self.morphing.require_parameter(self.parameter.name)
         factors = {s.name: s.k_factor for s in self.samples if s.benchmarks}
         if len(set(factors.values())) > 1:
             msg = f"k_factor differs between interfering samples {factors}: they inform the same densities, give them one value"

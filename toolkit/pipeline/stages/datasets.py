@@ -8,6 +8,7 @@ from toolkit.artifacts.events import read_events
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.layout import EVENTS
 from toolkit.weights import SimulatedEvents, combine_samples, hold_out
+from toolkit.weights.configured import to_densities
 from toolkit.weights.missing import fill_missing
 
 
@@ -24,6 +25,8 @@ def read_simulation(context: StageContext) -> tuple[SimulatedEvents, SimulatedEv
     config = context.config
     config.require_interference()
     tables = [read_events(context.out / EVENTS, sample.name) for sample in config.simulated]
-    events = combine_samples(tables, processes=config.processes, benchmarks=config.morphing.benchmarks)
+    carried = config.morphing.carried
+    events = combine_samples(tables, processes=(*carried, *config.backgrounds), benchmarks=carried)
+    events = to_densities(events, config.morphing, parameter=config.parameter.name)
     events = replace(events, observables=fill_missing(events.observables, config.fills))
     return hold_out(events, fraction=config.ratios.splits.test, salt=config.ratios.splits.salt)

@@ -18,12 +18,12 @@ from toolkit.likelihood import (
     bootstrap_binned,
     bootstrap_unbinned,
     fill_templates,
-    morphing_expressions,
     quantile_edges,
 )
 from toolkit.likelihood.templates import Outside
 from toolkit.typing import FloatArray, IntArray
 from toolkit.weights import SimulatedEvents
+from toolkit.weights.configured import density_coefficients
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Model:
     def of(cls, config: Config) -> Model:
         """Take the model from a config."""
         poi = config.parameter
-        texts = morphing_expressions(config.morphing.basis, parameter=poi.name, n_backgrounds=len(config.backgrounds))
+        texts = density_coefficients(config.morphing, parameter=poi.name, n_backgrounds=len(config.backgrounds))
         return cls(config.processes, texts, poi.name, poi.range, poi.asimov)
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.config import Config
+from toolkit.diagnostics.review import review
 from toolkit.diagnostics.suite import EstimateUnderTest, diagnose
 from toolkit.diagnostics.training import TrainingCurve
 from toolkit.errors import InputFileError
@@ -20,9 +21,11 @@ from toolkit.pipeline.stages.datasets import read_simulation
 from toolkit.pipeline.stages.layout import CUTFLOW, FIT, MODEL, PARITY, PLOTS, REPORT, RESULTS, TRAINING
 from toolkit.pipeline.stages.methods import Model
 from toolkit.pipeline.stages.provenance import config_hash, library_versions, seeds
-from toolkit.plots import PlotStyle
-from toolkit.report import Provenance, build_page, judge, write_page, write_results
+from toolkit.pipeline.stages.review import ensemble_under_review, read_stored, review_settings
+from toolkit.plots import PlotStyle, plot_cutflow, png_bytes
+from toolkit.report import PageFigure, Provenance, build_page, judge, write_page, write_results
 from toolkit.report.figures import draw_all, plot_jobs
+from toolkit.report.review_figures import review_jobs
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
 
@@ -33,15 +36,36 @@ def run(context: StageContext) -> None:
     pool, test = read_simulation(context)
     results = Results.from_json(read_json(context.out / FIT))
     verdicts = judge(results)
-    suite = diagnose(estimate_under_test(config, pool, test, OnnxRatio(context.out / MODEL)), progress=context.progress)
+    ratio = OnnxRatio(context.out / MODEL)
+    estimate = estimate_under_test(config, pool, test, ratio)
+    suite = diagnose(estimate, progress=context.progress)
+    subject = ensemble_under_review(config, estimate, ratio, pool=pool, stored=read_stored(context.out, pool=pool, test=test))
+    reviewed = review(subject, settings=review_settings(config), progress=context.progress)
     training = training_curves(read_json(context.out / TRAINING))
-    jobs = plot_jobs(suite, results, verdicts, training, style=PlotStyle(luminosity_ifb=config.luminosity_ifb))
-    figures = draw_all(jobs, folder=context.work / PLOTS, progress=context.progress)
-    timed = with_timing(results, context)
+    style = plot_style(config)
+    jobs = plot_jobs(suite, results, verdicts, training, style=style, details=config.report.details)
+    figures = draw_all([*jobs, *review_jobs(reviewed, style=style)], folder=context.work / PLOTS, progress=context.progress)
     provenance = describe_provenance(config, test, read_json(context.out / CUTFLOW)["samples"])
-    write_page(context.work / REPORT, build_page(timed, verdicts, suite, figures, title=config.name, provenance=provenance))
-    extras = {"diagnostics": suite.to_json(), "onnx_parity": read_json(context.out / PARITY)}
+    figures["selection"] = (cutflow_picture(provenance, style),)
+    timed = with_timing(results, context)
+    page = build_page(timed, verdicts, suite, figures, title=config.name, provenance=provenance, review=reviewed)
+    write_page(context.work / REPORT, page)
+    extras = {"diagnostics": suite.to_json(), "review": reviewed.to_json(), "onnx_parity": read_json(context.out / PARITY)}
     write_results(context.work / RESULTS, with_timing(results, context), verdicts=verdicts, extras=extras)
+
+
+def plot_style(config: Config) -> PlotStyle:
+    """Take the look of the plots from the config."""
+    report = config.report
+    return PlotStyle(
+        report.style, status=report.status, note=report.status, luminosity_ifb=config.luminosity_ifb, energy_tev=report.energy_tev
+    )
+
+
+def cutflow_picture(provenance: Provenance, style: PlotStyle) -> PageFigure:
+    """Draw the cut flow for the page; the files of this plot are those of the processing stage."""
+    text = "Expected events after each cut, and the fraction of simulated events that is left."
+    return PageFigure(png_bytes(plot_cutflow(provenance.cutflow, style=style)), text)
 
 
 def read_json(path: Path) -> Any:
@@ -70,7 +94,7 @@ def estimate_under_test(config: Config, pool: SimulatedEvents, test: SimulatedEv
         reference=ratio.metadata.reference_mixture,
         yields=pool.yields,
         coefficients=at,
-        benchmarks=config.morphing.benchmarks,
+        benchmarks=config.morphing.amplitudes,
         backgrounds=config.backgrounds,
         features=tuple(ratio.features),
         parameter=model.parameter,
