@@ -24,53 +24,15 @@ from toolkit.ratios.ensemble import MixtureEnsemble, out_of_bag_heads
 from toolkit.ratios.features import FeatureMap, feature_matrix
 from toolkit.ratios.members import Member, plan_members, train_ensemble
 from toolkit.ratios.network import MixtureNetwork
+from toolkit.ratios.persistence import mixture_key, save_mixture
 from toolkit.ratios.structure import Mixture
 from toolkit.ratios.targets import Targets, describe_mixture, make_targets
+from toolkit.ratios.trained_mixture import TrainedMixture
 from toolkit.ratios.trainer import OnEpoch
 from toolkit.ratios.training import train_member
 from toolkit.ratios.training_history import TrainingHistory
 from toolkit.typing import Progress, silent_progress
 from toolkit.weights import SimulatedEvents, assign_fold
-
-
-@dataclass(frozen=True, eq=False)
-class TrainedMixture:
-    """A calibrated ensemble and what is known about its training.
-
-    Attributes:
-        ensemble: The module: observables (n, n_features) -> (log_ratio, log_ratio_spread), each (n, n_processes). float64.
-        history: Losses of the networks of each member.
-        out_of_bag: Calibrated log ratios of the pool events from those members that did not train on them,
-            shape (n_pool, n_processes).
-        before_calibration: The same without calibration.
-    """
-
-    ensemble: MixtureEnsemble
-    history: tuple[tuple[TrainingHistory, ...], ...]
-    out_of_bag: NDArray[np.float64]
-    before_calibration: NDArray[np.float64]
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """Names of the input columns."""
-        return self.ensemble.feature_map.features
-
-    @property
-    def numerators(self) -> tuple[str, ...]:
-        """Names of the output columns."""
-        return self.ensemble.mixture.processes
-
-    @property
-    def reference(self) -> str:
-        """The reference density in words."""
-        return self.ensemble.mixture.reference
-
-    @torch.no_grad()
-    def log_ratio(self, x: NDArray[np.float64], *, batch: int = 20_000) -> NDArray[np.float64]:
-        """Compute log p_j / p_ref in float64 from observables, shape (n, n_features) -> (n, n_processes)."""
-        rows = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64))
-        parts = [self.ensemble(part)[0] for part in torch.split(rows, batch)]
-        return torch.cat(parts).numpy()
 
 
 def train_mixture(
@@ -89,7 +51,8 @@ def train_mixture(
         pool: Simulated events without the test events, weights scaled to the luminosity.
         config: Features, architecture, folds, seeds.
         morphing: Names of the interfering processes.
-        folder: Where finished members are kept; a later call with the same events and config resumes there.
+        folder: Where finished members and the calibration are kept, for `load_mixture`; a later call with the same events and
+            config resumes there.
         progress: Called after every epoch.
         executor: Where the members train: `sequential` here, `processes` on this machine, `dask`, the address of a dask scheduler or a
             dask client. The result is the same.
@@ -125,7 +88,10 @@ def train_mixture(
         calibrated = mixture.log_ratios(ensemble.calibration(raw)).numpy()
         before = mixture.log_ratios(raw).numpy()
     _require_finite(calibrated, mixture.processes)
-    return TrainedMixture(ensemble, trained.history, calibrated, before)
+    result = TrainedMixture(ensemble, trained.history, calibrated, before)
+    key = mixture_key(pool, config=config, morphing=morphing)
+    save_mixture(result, folder, key=key, hidden=config.hidden, members={member.file: task.key(member) for member in plan})
+    return result
 
 
 @dataclass(frozen=True, eq=False)

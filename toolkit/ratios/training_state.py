@@ -29,8 +29,12 @@ def write_state(path: Path, state: dict[str, Any], *, durable: bool = True) -> N
     write_bytes(path, digest_of(content) + content, durable=durable)
 
 
-def read_state(path: Path, *, key: str) -> dict[str, Any] | None:
+def read_state(path: Path, *, key: str | None = None) -> dict[str, Any] | None:
     """Read what `write_state` wrote.
+
+    Args:
+        path: The file.
+        key: What the state must hold under `key`; None takes any.
 
     Returns:
         The state, or None where there is none with this `key`: missing, damaged, or of another training.
@@ -42,7 +46,7 @@ def read_state(path: Path, *, key: str) -> dict[str, Any] | None:
     if stored[:DIGEST_SIZE] != digest_of(content):
         return None
     state: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
-    return state if state.get("key") == key else None
+    return state if key is None or state.get("key") == key else None
 
 
 def digest_of(*contents: bytes) -> bytes:

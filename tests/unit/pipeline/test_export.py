@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from toolkit.config import Config, parse_config
+from toolkit.config import Config, RatioConfig, parse_config
 from toolkit.errors import ArtifactMismatchError
 from toolkit.pipeline import StageContext
 from toolkit.pipeline.stages import export
@@ -22,30 +21,36 @@ def _config(folder: Path) -> Config:
 
 @pytest.fixture
 def context(tmp_path: Path) -> StageContext:
-    members = tmp_path / "out" / "models" / "members"
-    members.mkdir(parents=True)
-    (members / "member_00.pt").write_bytes(b"trained")
+    (tmp_path / "out" / "models" / "members").mkdir(parents=True)
     work = tmp_path / "work" / "files"
     work.mkdir(parents=True)
     return StageContext(config=_config(tmp_path), out=tmp_path / "out", work=work, key="key")
 
 
-@pytest.mark.parametrize("retrains", [False, True])
-def test_a_member_that_changes_is_refused(context: StageContext, monkeypatch: pytest.MonkeyPatch, *, retrains: bool) -> None:
-    def load(pool: object, *, folder: Path, **_: Any) -> str:
-        if retrains:
-            (folder / "member_00.pt").write_bytes(b"trained again")
-        return "ensemble"
+def _pool() -> SimulatedEvents:
+    ids = np.arange(3, dtype=np.uint64)
+    observables = {name: np.linspace(0.1, 1.0, 3) for name in RatioConfig().features}
+    return SimulatedEvents(("ggF_S", "ggF_SBI", "ggF_B"), ids, np.zeros(3, dtype=np.int64), ("ggF_S",), observables, np.ones((3, 3)))
 
-    monkeypatch.setattr(export, "train_mixture", load)
-    pool: Any = None
-    if retrains:
-        with pytest.raises(ArtifactMismatchError, match="--force"):
-            export.load_trained(context, pool)
-    else:
-        assert export.load_trained(context, pool) == "ensemble"  # type: ignore[comparison-overlap]
-    assert (context.out / "models" / "members" / "member_00.pt").read_bytes() == b"trained"
+
+@pytest.mark.parametrize("content", [None, b"trained"])
+def test_missing_or_damaged_networks_are_refused(context: StageContext, content: bytes | None) -> None:
+    file = context.out / "models" / "members" / "mixture.pt"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ArtifactMismatchError, match="--force"):
+        export.load_trained(context, _pool())
     assert list(context.work.iterdir()) == []
+    assert file.exists() == (content is not None)
+
+
+def test_networks_must_be_of_these_events_and_this_config(context: StageContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = []
+    monkeypatch.setattr(export, "load_mixture", lambda folder, *, key: keys.append(key))
+    pool = _pool()
+    for events in (pool, pool, pool.scaled(2.0)):
+        export.load_trained(context, events)
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_data_hash_knows_events_and_weights() -> None:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 
 from exports import Feature, write_onnx
 from toolkit.artifacts.atomic import write_json
-from toolkit.artifacts.hashing import file_sha256, stage_key
+from toolkit.artifacts.hashing import stage_key
 from toolkit.config import Config
-from toolkit.errors import ArtifactMismatchError
 from toolkit.kinematics import OBSERVABLES
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.datasets import read_simulation
 from toolkit.pipeline.stages.inspection import write_inspection
 from toolkit.pipeline.stages.layout import INSPECTION, MEMBERS, MODEL, PARITY
 from toolkit.pipeline.stages.provenance import portable_config
-from toolkit.ratios import TrainedMixture, feature_matrix, train_mixture
+from toolkit.ratios import TrainedMixture, feature_matrix, load_mixture, mixture_key
 from toolkit.weights import SimulatedEvents
 from toolkit.weights.missing import flag_name, source_of
 
@@ -50,28 +47,13 @@ def run(context: StageContext) -> None:
 
 
 def load_trained(context: StageContext, pool: SimulatedEvents) -> TrainedMixture:
-    """Read the trained ensemble back from its members.
+    """Read the trained ensemble.
 
     Raises:
-        ArtifactMismatchError: The members are not of these events and this config.
+        ArtifactMismatchError: It is incomplete, damaged, or not of these events and this config.
     """
-    scratch = context.work.parent / "members"
-    shutil.copytree(context.out / MEMBERS, scratch, dirs_exist_ok=True)
-    before = describe_folder(scratch)
-    trained = train_mixture(pool, config=context.config.ratios, morphing=context.config.morphing, folder=scratch, progress=context.progress)
-    if describe_folder(scratch) != before:
-        raise ArtifactMismatchError(
-            f"networks in {context.out / MEMBERS}",
-            got=f"{len(before)} files, not all of these events and this config",
-            expected="one finished member per choice of folds",
-            remedy="train again with `h4l train CONFIG --force`",
-        )
-    return trained
-
-
-def describe_folder(folder: Path) -> dict[str, str]:
-    """Return the hash of every file of a folder, by name."""
-    return {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
+    config = context.config
+    return load_mixture(context.out / MEMBERS, key=mixture_key(pool, config=config.ratios, morphing=config.morphing))
 
 
 def data_hash(events: SimulatedEvents) -> str:

@@ -1,0 +1,116 @@
+"""A trained mixture as files: the members, and beside them what makes an ensemble of them (features, yields, calibration)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from toolkit.config import MorphingConfig, RatioConfig
+from toolkit.errors import ArtifactMismatchError
+from toolkit.ratios.calibration import TargetedCalibration
+from toolkit.ratios.checkpoints import load_member
+from toolkit.ratios.ensemble import MixtureEnsemble
+from toolkit.ratios.features import FeatureMap, feature_matrix
+from toolkit.ratios.network import MixtureNetwork
+from toolkit.ratios.structure import Mixture
+from toolkit.ratios.trained_mixture import TrainedMixture
+from toolkit.ratios.training_history import TrainingHistory
+from toolkit.ratios.training_state import read_state, write_state
+from toolkit.weights import SimulatedEvents
+
+FILE = "mixture.pt"
+FORMAT = 1
+"""Part of the key: raise it when the content of the file changes."""
+
+
+def mixture_key(pool: SimulatedEvents, *, config: RatioConfig, morphing: MorphingConfig) -> str:
+    """Hash everything that decides a trained mixture: events, weights, features, settings; 32 hexadecimal digits."""
+    settings = [FORMAT, config.model_dump(mode="json", exclude={"device"}), morphing.model_dump(mode="json"), pool.processes]
+    digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
+    for values in (pool.event_id, pool.weights, feature_matrix(pool.observables, config.features)):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+def save_mixture(trained: TrainedMixture, folder: Path, *, key: str, hidden: Sequence[int], members: Mapping[str, str]) -> None:
+    """Write what `load_mixture` needs besides the members.
+
+    Args:
+        trained: The mixture.
+        folder: Holds the files of the members.
+        key: See `mixture_key`.
+        hidden: Widths of the hidden layers of the members.
+        members: Key of each member by the name of its file, in the order of the ensemble.
+    """
+    ensemble = trained.ensemble
+    state = {
+        "key": key,
+        "members": dict(members),
+        "hidden": list(hidden),
+        "features": list(ensemble.feature_map.features),
+        "fold": ensemble.feature_map.fold,
+        "feature_map": ensemble.feature_map.state_dict(),
+        "mixture": asdict(ensemble.mixture),
+        "mu": list(ensemble.calibration.mu),
+        "calibration": ensemble.calibration.state_dict(),
+        "out_of_bag": torch.from_numpy(trained.out_of_bag),
+        "before_calibration": torch.from_numpy(trained.before_calibration),
+    }
+    write_state(folder / FILE, state)
+
+
+def load_mixture(folder: Path, *, key: str | None = None) -> TrainedMixture:
+    """Read a trained mixture; every file is checked against its digest.
+
+    Args:
+        folder: Where `train_mixture` kept it.
+        key: Refuse a mixture of other events or settings (see `mixture_key`); None takes what is there.
+
+    Returns:
+        The mixture, the same to the last bit as `train_mixture` returned it.
+
+    Raises:
+        ArtifactMismatchError: A file is missing, damaged, or of other events or settings.
+    """
+    state = read_state(folder / FILE, key=key)
+    if state is None:
+        raise _unusable(folder, FILE, key)
+    description: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in state["mixture"].items()}
+    mixture = Mixture(**description)
+    members: list[MixtureNetwork] = []
+    history: list[tuple[TrainingHistory, ...]] = []
+    for name, member_key in state["members"].items():
+        network = MixtureNetwork(len(state["feature_map"]["mean"]), hidden=state["hidden"], mixture=mixture, generator=torch.Generator())
+        losses = load_member(folder / name, network, key=member_key)
+        if losses is None:
+            raise _unusable(folder, name, member_key)
+        members.append(network)
+        history.append(losses)
+    feature_map = FeatureMap(state["features"], fold=state["fold"], **state["feature_map"])
+    calibration = TargetedCalibration(mixture, mu=tuple(state["mu"]), **_buffers(state["calibration"]))
+    ensemble = MixtureEnsemble(feature_map, members, calibration).double().eval()
+    return TrainedMixture(ensemble, tuple(history), state["out_of_bag"].numpy(), state["before_calibration"].numpy())
+
+
+def _buffers(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    return {name: state[name] for name in ("centre", "scale", "theta")}
+
+
+def _unusable(folder: Path, name: str, key: str | None) -> ArtifactMismatchError:
+    if not (folder / name).is_file():
+        got = f"no file {name}"
+    elif read_state(folder / name) is None:
+        got = f"{name}, damaged"
+    else:
+        got = f"{name} of other events or another config"
+    expected = "one finished member per choice of folds and their calibration" + (
+        "" if key is None else ", of these events and this config"
+    )
+    return ArtifactMismatchError(f"networks in {folder}", got=got, expected=expected, remedy="train again with `h4l train CONFIG --force`")
