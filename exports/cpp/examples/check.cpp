@@ -1,0 +1,66 @@
+// Compares a model with its reference rows: exit code 0 if all differences are below the tolerance of the file.
+//
+//     h4l-check MODEL name.reference.json
+#include <cmath>
+#include <cstdio>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "open_model.h"
+
+namespace {
+
+std::vector<double> flatten(const h4l::Json &matrix)
+{
+   std::vector<double> values;
+   for (const auto &row : matrix.list())
+      for (const auto &value : row.list()) values.push_back(value.number());
+   return values;
+}
+
+}  // namespace
+
+int main(int argc, char **argv)
+{
+   if (argc != 3) {
+      std::cerr << "usage: h4l-check MODEL name.reference.json\n";
+      return 2;
+   }
+   try {
+      auto model = open_model(argv[1]);
+      const auto reference = h4l::Json::read(argv[2]);
+      const auto &names = reference["columns"].list();
+      if (names.size() != model.columns().size()) throw h4l::MismatchError("the reference rows have another number of columns");
+      for (std::size_t i = 0; i < names.size(); ++i)
+         if (names[i].text() != model.columns()[i].name) throw h4l::MismatchError("the reference rows have other columns");
+      const auto rows = flatten(reference["rows"]);
+      const auto expected = flatten(reference["torch_float64"]["log_ratio"]);
+      std::vector<float> spread;
+      const auto found = model.evaluate(rows, model.has_spread() ? &spread : nullptr);
+      if (found.size() != expected.size()) throw h4l::MismatchError("the reference has another number of log ratios");
+      double absolute = 0.0, relative = 0.0, of_spread = 0.0, single = 0.0;
+      for (std::size_t i = 0; i < found.size(); ++i) {
+         const double difference = std::abs(static_cast<double>(found[i]) - expected[i]);
+         absolute = std::max(absolute, difference);
+         if (std::abs(expected[i]) > 1.0) relative = std::max(relative, difference / std::abs(expected[i]));
+      }
+      if (model.has_spread()) {
+         const auto wanted = flatten(reference["torch_float64"]["log_ratio_spread"]);
+         for (std::size_t i = 0; i < wanted.size(); ++i) of_spread = std::max(of_spread, std::abs(static_cast<double>(spread[i]) - wanted[i]));
+      }
+      const std::size_t width = names.size(), n_out = model.numerators().size();
+      for (std::size_t k = 0; k < rows.size() / width; k += 17) {  // events one by one give the same
+         const auto one = model.evaluate(std::vector<double>(rows.begin() + k * width, rows.begin() + (k + 1) * width));
+         for (std::size_t j = 0; j < n_out; ++j) single = std::max(single, std::abs(static_cast<double>(one[j]) - expected[k * n_out + j]));
+      }
+      const double tolerance = reference["tolerance"].number();
+      const bool good = absolute < tolerance && of_spread < tolerance && single < tolerance;
+      std::printf("{\"rows\": %zu, \"absolute\": %.3g, \"relative\": %.3g, \"spread\": %.3g, \"one_by_one\": %.3g, \"good\": %s}\n",
+                  rows.size() / width, absolute, relative, of_spread, single, good ? "true" : "false");
+      return good ? 0 : 1;
+   } catch (const h4l::Error &error) {
+      std::cerr << "error: " << error.what() << "\n";
+      return 2;
+   }
+}

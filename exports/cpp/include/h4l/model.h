@@ -1,0 +1,167 @@
+// A log-ratio network: ln p_numerator / p_reference of events, with its column names, units and training ranges.
+//
+//     auto model = h4l::open_mixture("mixture.dat");                      // compiled in, from h4l/mixture.h
+//     auto model = h4l::open_onnxruntime("mixture.onnx");                 // from h4l/onnxruntime.h
+//     model.require({{"m4l", "GeV"}, {"cos_theta_star", ""}, ...});       // once: names, units and order
+//     std::vector<float> log_ratio = model.evaluate(event);               // one event, or many row by row
+//
+// A Model belongs to one thread at a time: open one per thread.
+#ifndef H4L_MODEL_H
+#define H4L_MODEL_H
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "h4l/backend.h"
+#include "h4l/errors.h"
+#include "h4l/json.h"
+
+namespace h4l {
+
+/// One input of a network.
+struct Column {
+   std::string name;
+   std::string unit;   ///< "" for a pure number
+   double low = 0.0;   ///< smallest value seen in training
+   double high = 0.0;  ///< largest value seen in training
+};
+
+/// Whether a number is neither NaN nor infinite; works where the compiler assumes that there are none.
+inline bool is_finite(float value)
+{
+   std::uint32_t bits;
+   std::memcpy(&bits, &value, sizeof bits);
+   return (bits & 0x7F800000u) != 0x7F800000u;
+}
+
+/// A model file behind one of the back ends.
+class Model {
+ public:
+   explicit Model(std::unique_ptr<Backend> backend) : backend_(std::move(backend))
+   {
+      const Json document = Json::parse(backend_->metadata());
+      if (document.has("schema") && document["schema"].number() != 1.0) throw MismatchError("metadata of another version than 1");
+      for (const auto &feature : document["features"].list()) columns_.push_back(column(feature));
+      n_features_ = columns_.size();
+      if (document.has("parameters"))
+         for (const auto &parameter : document["parameters"].list()) columns_.push_back(column(parameter));
+      for (const auto &numerator : document["numerators"].list()) numerators_.push_back(numerator.text());
+      reference_ = document["reference"].text();
+      if (columns_.empty() || numerators_.empty()) throw MismatchError("metadata without features or numerators");
+   }
+
+   /// Inputs in order: the observables, then the parameters of a parameterised network.
+   const std::vector<Column> &columns() const { return columns_; }
+   /// How many of the columns are observables.
+   std::size_t n_features() const { return n_features_; }
+   /// Outputs in order: which density is on top.
+   const std::vector<std::string> &numerators() const { return numerators_; }
+   /// The density below.
+   const std::string &reference() const { return reference_; }
+   /// Whether evaluate can fill the spread.
+   bool has_spread() const { return backend_->has_spread(); }
+
+   /// Checks that the columns that a program is going to give are those of the model, in its order and units.
+   void require(const std::vector<Column> &given) const
+   {
+      if (given.size() != columns_.size())
+         throw MismatchError(std::to_string(given.size()) + " columns given, the model has " + names());
+      for (std::size_t i = 0; i < given.size(); ++i) {
+         if (given[i].name != columns_[i].name)
+            throw MismatchError("column " + std::to_string(i) + " is " + given[i].name + ", the model has " + names());
+         if (given[i].unit != columns_[i].unit)
+            throw MismatchError(given[i].name + " in \"" + given[i].unit + "\", the model takes \"" + columns_[i].unit + "\"");
+      }
+   }
+
+   /// Evaluates one or more events.
+   ///
+   /// rows: columns().size() numbers per event, in the units of the columns.
+   /// Returns numerators().size() natural logarithms of numerator over reference per event.
+   /// Throws ShapeError for another width, ValueError for NaN or infinity in rows or result.
+   std::vector<float> evaluate(const std::vector<float> &rows) { return evaluate(rows, nullptr); }
+
+   /// The same, with the standard deviation over the networks of an ensemble, in the form of the result.
+   std::vector<float> evaluate(const std::vector<float> &rows, std::vector<float> *spread)
+   {
+      const std::size_t width = columns_.size();
+      if (rows.empty() || rows.size() % width != 0)
+         throw ShapeError(std::to_string(rows.size()) + " numbers, expected a multiple of " + std::to_string(width) + ": " + names());
+      const std::size_t n_rows = rows.size() / width;
+      std::vector<float> log_ratio(n_rows * numerators_.size());
+      if (spread != nullptr) spread->resize(log_ratio.size());
+      evaluate(rows.data(), n_rows, width, log_ratio.data(), spread == nullptr ? nullptr : spread->data());
+      return log_ratio;
+   }
+
+   /// The same from double precision, which is rounded to single precision first, as the network computes.
+   std::vector<float> evaluate(const std::vector<double> &rows, std::vector<float> *spread = nullptr)
+   {
+      return evaluate(std::vector<float>(rows.begin(), rows.end()), spread);
+   }
+
+   /// The same without allocations: results go to n_rows * numerators().size() numbers at log_ratio and, unless null, at spread.
+   void evaluate(const float *rows, std::size_t n_rows, std::size_t width, float *log_ratio, float *spread = nullptr)
+   {
+      if (width != columns_.size())
+         throw ShapeError(std::to_string(width) + " columns, expected " + std::to_string(columns_.size()) + ": " + names());
+      if (spread != nullptr && !has_spread()) throw MismatchError("a single network has no spread");
+      check(rows, n_rows, width, "input");
+      const std::size_t n_out = numerators_.size(), block = backend_->max_rows();
+      for (std::size_t first = 0; first < n_rows; first += block) {
+         const std::size_t n = n_rows - first < block ? n_rows - first : block;
+         backend_->evaluate(rows + first * width, n, log_ratio + first * n_out, spread == nullptr ? nullptr : spread + first * n_out);
+      }
+      check(log_ratio, n_rows, n_out, "log ratio");
+      if (spread != nullptr) check(spread, n_rows, n_out, "spread");
+   }
+
+   /// Whether a row lies in the range seen in training in every column; outside the network extrapolates.
+   bool in_training_range(const float *row) const
+   {
+      for (std::size_t i = 0; i < columns_.size(); ++i)
+         if (row[i] < static_cast<float>(columns_[i].low) || row[i] > static_cast<float>(columns_[i].high)) return false;
+      return true;
+   }
+
+ private:
+   static Column column(const Json &document)
+   {
+      const auto &range = document["training_range"].list();
+      if (range.size() != 2) throw MismatchError("training_range of " + document["name"].text() + " is not two numbers");
+      return {document["name"].text(), document["unit"].text(), range[0].number(), range[1].number()};
+   }
+
+   std::string names() const
+   {
+      std::string out = std::to_string(columns_.size()) + ":";
+      for (const auto &c : columns_) out += " " + c.name;
+      return out;
+   }
+
+   void check(const float *values, std::size_t n_rows, std::size_t width, const char *what) const
+   {
+      for (std::size_t k = 0; k < n_rows * width; ++k) {
+         if (is_finite(values[k])) continue;
+         const bool input = width == columns_.size() && what[0] == 'i';
+         throw ValueError(std::string(what) + ": " + (input ? columns_[k % width].name : numerators_[k % width]) + " in row " +
+                          std::to_string(k / width) + " is NaN or infinite");
+      }
+   }
+
+   std::unique_ptr<Backend> backend_;
+   std::vector<Column> columns_;
+   std::vector<std::string> numerators_;
+   std::string reference_;
+   std::size_t n_features_ = 0;
+};
+
+}  // namespace h4l
+
+#endif
