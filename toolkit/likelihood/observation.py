@@ -58,7 +58,7 @@ def read_observation(
         InputFileError: The file is missing, or not parquet.
         SchemaError: A column is missing or not numeric.
     """
-    wanted = [*observables, *([weight] if weight is not None else [])]
+    wanted = list(dict.fromkeys([*observables, *([weight] if weight is not None else [])]))
     try:
         with pq.ParquetFile(path) as file:
             present = file.schema_arrow.names

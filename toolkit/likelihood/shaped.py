@@ -185,7 +185,7 @@ class ShapedMixture:
 
     def _terms(self, point: ShapePoint, log_norm: FloatArray, rows: slice) -> FloatArray:
         """Return D_ij g_ij / N_j, (n_processes, n_rows)."""
-        terms = np.ascontiguousarray(self.densities[rows].T)
+        terms = np.array(self.densities[rows].T, order="C", copy=True)  # a copy whatever the memory order: it is overwritten
         for j, at in enumerate(self.shapes.columns):
             if len(at):
                 terms[j] *= np.exp(point.log_factor(j, rows) - log_norm[j])

@@ -12,56 +12,32 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal
 
+import numpy as np
 import pyhf
-from numpy.typing import ArrayLike
 
 from toolkit.artifacts.atomic import write_json
 from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
 from toolkit.expressions.arithmetic import Expression
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.combined import CombinedLikelihood
+from toolkit.likelihood.constraint_term import ConstraintTerm
+from toolkit.likelihood.constraints import Constraint
 from toolkit.likelihood.histfactory import VERSION, quiet_schema
 from toolkit.likelihood.observation import read_observation
 from toolkit.likelihood.onnx_ratio import OnnxRatio
 from toolkit.likelihood.parameters import Parameter
-from toolkit.likelihood.pyhf_model import PyhfLikelihood, model_parameters
+from toolkit.likelihood.pyhf_model import PyhfLikelihood
+from toolkit.likelihood.rates import NormSys
+from toolkit.likelihood.shaped import ShapeReference
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
-from toolkit.likelihood.workspace_schema import UnbinnedChannel, parse_channel, parse_parameter
+from toolkit.likelihood.workspace_parameters import definitions, nuisances, used_parameters
+from toolkit.likelihood.workspace_schema import UnbinnedChannel, merge_kinds, parse_channel
+from toolkit.likelihood.workspace_shapes import OpenRatio, ShapeReader
 from toolkit.typing import FloatArray
 
 KEYS = ("channels", "observations", "measurements", "version", "unbinned_channels")
-
-
-class Ratio(Protocol):
-    """What a workspace needs of a ratio model; `OnnxRatio` is one."""
-
-    @property
-    def features(self) -> Sequence[str]:
-        """Names of the input columns."""
-        ...
-
-    @property
-    def numerators(self) -> Sequence[str]:
-        """Names of the output columns."""
-        ...
-
-    @property
-    def reference(self) -> str:
-        """Name of the reference density."""
-        ...
-
-    def columns(self, observables: Mapping[str, ArrayLike]) -> FloatArray:
-        """Stack named observables in the order of the features."""
-        ...
-
-    def __call__(self, x: ArrayLike) -> FloatArray:
-        """Evaluate log ratios (n, n_numerators)."""
-        ...
-
-
-OpenRatio = Callable[[Path], Ratio]
 
 
 @dataclass(frozen=True)
@@ -189,13 +165,21 @@ class Workspace:
         config = self.measurement(measurement)["config"]
         poi = config["poi"] or None
         model, data = self._pyhf(measurement, poi) if self.document.get("channels") else (None, None)
-        defined = _definitions(config, model)
+        defined = definitions(config, model)
+        channels = self.unbinned_channels
+        kinds = merge_kinds((c.kinds for c in channels), where="unbinned channels")
+        new = nuisances(kinds, config, model)
+        defined.update({p.name: p for p, _ in new})
         terms: list[Likelihood] = []
         if model is not None and data is not None:
-            own = _used(self.ties.values(), defined, poi)
+            own = used_parameters(self.ties.values(), defined, poi)
             terms.append(PyhfLikelihood(model, data, ties=self.ties, parameters=own, poi=poi))
-        for channel in self.unbinned_channels:
-            terms.append(self._unbinned(channel, _used((s.coefficient for s in channel.samples), defined, poi), open_ratio))
+        alone = not terms and len(channels) == 1
+        for channel in channels:
+            used = used_parameters((s.coefficient for s in channel.samples), defined, poi, also=channel.kinds)
+            terms.append(self._unbinned(channel, used, open_ratio, constraints=[c for _, c in new] if alone else []))
+        if new and not alone:
+            terms.append(ConstraintTerm([c for _, c in new], [p for p, _ in new]))
         return terms[0] if len(terms) == 1 else CombinedLikelihood(terms, poi=poi)
 
     def _pyhf(self, measurement: str | None, poi: str | None) -> tuple[pyhf.Model, list[float]]:
@@ -212,7 +196,9 @@ class Workspace:
                 what, got=str(error)[:500], expected="a valid pyhf workspace", remedy="check it with pyhf's schema"
             ) from error
 
-    def _unbinned(self, channel: UnbinnedChannel, parameters: Sequence[Parameter], open_ratio: OpenRatio) -> Likelihood:
+    def _unbinned(
+        self, channel: UnbinnedChannel, parameters: Sequence[Parameter], open_ratio: OpenRatio, *, constraints: Sequence[Constraint]
+    ) -> Likelihood:
         ratio = open_ratio(self.folder / channel.model)
         where = f"unbinned channel {channel.name!r}, model {channel.model}"
         outputs = [s.output for s in channel.samples]
@@ -221,17 +207,41 @@ class Workspace:
         if ratio.reference != channel.reference:
             what = f"{where}: reference"
             raise ArtifactMismatchError(what, got=ratio.reference, expected=channel.reference, remedy="take the model that belongs to it")
-        observation = channel.observation
-        observables, weights = read_observation(self.folder / observation.file, channel.observables, weight=observation.weight)
-        logs = ratio(ratio.columns(observables))
+        variations = ShapeReader(channel, self.folder, open_ratio)
+        names = tuple(dict.fromkeys((*channel.observables, *variations.columns)))
         columns = [list(ratio.numerators).index(o) for o in outputs]
+
+        observables, weights = read_observation(self.folder / channel.observation.file, names, weight=channel.observation.weight)
         return UnbinnedLikelihood(
-            log_ratios=logs[:, columns],
+            log_ratios=ratio(ratio.columns(observables))[:, columns],
             weights=weights,
             yields=[s.expected for s in channel.samples],
             coefficients=[s.coefficient for s in channel.samples],
             parameters=parameters,
+            systematics=[NormSys(j, name, *pair) for j, s in enumerate(channel.samples) for name, pair in s.norms.items()],
+            shapes=variations.read(observables, len(weights)) if variations.any else None,
+            reference=self._reference(channel, variations, lambda o: ratio(ratio.columns(o))[:, columns]) if variations.any else None,
+            constraints=constraints,
         )
+
+    def _reference(
+        self, channel: UnbinnedChannel, variations: ShapeReader, log_ratios: Callable[[dict[str, FloatArray]], FloatArray]
+    ) -> ShapeReference | Literal["normalised"] | None:
+        section = channel.normalisation
+        if section is None or section == "normalised":
+            return section
+        path = self.folder / section.file
+        if section.weights is None:
+            observables, weight = read_observation(path, (*channel.observables, *variations.columns), weight=section.weight)
+            return ShapeReference(weight[:, None] * np.exp(log_ratios(observables)), variations.read(observables, len(weight)))
+        missing = [s.name for s in channel.samples if s.name not in section.weights]
+        if missing:
+            what = f"unbinned channel {channel.name!r}: normalisation weights"
+            raise SchemaError(what, got=f"no column for {missing}", expected="one column per sample")
+        own = [section.weights[s.name] for s in channel.samples]
+        observables, _ = read_observation(path, (*variations.columns, *own), weight=None)
+        weights = np.stack([observables[c] for c in own], axis=1)
+        return ShapeReference(weights, variations.read(observables, len(weights)))
 
 
 _PYHF_ERRORS = (
@@ -286,32 +296,6 @@ def _morphing(modifier: Mapping[str, Any], *, where: str) -> tuple[str, str]:
 
 def _modifier_names(document: Mapping[str, Any]) -> set[str]:
     return {m["name"] for c in document["channels"] for s in c["samples"] for m in s["modifiers"]}
-
-
-def _definitions(config: Mapping[str, Any], model: pyhf.Model | None) -> dict[str, Parameter]:
-    """Collect the parameters that coefficients may use: the model's own, and those that the measurement defines."""
-    defined = {p.name: p for p in model_parameters(model)} if model is not None else {}
-    of_model = set(model.config.parameters) if model is not None else set()
-    for raw in config["parameters"]:
-        if raw["name"] not in of_model and "bounds" in raw:
-            init, low, high, fixed = parse_parameter(raw, where="measurement")
-            defined[raw["name"]] = Parameter(name=raw["name"], init=init, low=low, high=high, fixed=fixed)
-    return defined
-
-
-def _used(coefficients: Iterable[str], defined: Mapping[str, Parameter], poi: str | None) -> tuple[Parameter, ...]:
-    """Return the parameters that occur in coefficients, the parameter of interest first."""
-    names = sorted({n for c in coefficients for n in Expression.parse(c).names}, key=lambda n: (n != poi, n))
-    missing = [n for n in names if n not in defined]
-    if missing:
-        what = "coefficients of the workspace"
-        raise SchemaError(
-            what,
-            got=f"undefined parameters {missing}",
-            expected=f"parameters among {sorted(defined)}",
-            remedy="define each with inits and bounds in the measurement",
-        )
-    return tuple(defined[n] for n in names)
 
 
 def _check_belongs(where: str, what: str, wanted: Iterable[str], present: Iterable[str]) -> None:

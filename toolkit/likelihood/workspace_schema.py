@@ -1,7 +1,8 @@
 """What a workspace document holds beyond pyhf's schema: unbinned channels, and morphing modifiers on binned ones.
 
-    "unbinned_channels": [{"name", "observables": [...], "reference", "model": "models/ratio.onnx", "samples": [{"name", "yield", "output",
-                             "modifiers": [{"type": "morphing", "data": {"coefficient": "sqrt(mu)"}}]}],
+    "unbinned_channels": [{"name", "observables": [...], "reference", "model": "models/ratio.onnx",
+                           "samples": [{"name", "yield", "output", "modifiers": [{"type", "name", "data"}]}],
+                           "observation": {"file", "weight"}, "normalisation": {"file", "weight"}, "interpolation": "log_quadratic"}],
     "channels", "observations", "measurements", "version": as in pyhf, except that samples of channels may carry modifiers
                            {"name", "type": "morphing", "data": {"coefficient": "sqrt(mu)"}}
 
@@ -10,12 +11,15 @@ A measurement's "poi" and "parameters" (name, inits, bounds, fixed) define the p
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from toolkit.config.base import Section
 from toolkit.errors import SchemaError
+from toolkit.likelihood.interpolation import ShapeCode
 
 
 class MorphingData(Section):
@@ -40,21 +44,139 @@ class NormFactor(Section):
     data: None = None
 
 
+class Luminosity(Section):
+    """Multiplies a sample by the luminosity relative to the nominal one, as pyhf's lumi: its constraint is in the measurement."""
+
+    type: Literal["lumi"]
+    name: Literal["lumi"] = "lumi"
+    data: None = None
+
+
+class NormSysData(Section):
+    """Yields at +1 and -1 over the nominal yield."""
+
+    hi: float = Field(gt=0)
+    lo: float = Field(gt=0)
+
+
+class NormSysModifier(Section):
+    """A normalisation systematic, as pyhf's normsys: interpolated with code 4, unit-Gaussian constraint."""
+
+    type: Literal["normsys"]
+    name: str
+    data: NormSysData
+
+
+class ColumnSource(Section):
+    """ln(varied/nominal density) as a column of the observation file."""
+
+    column: str
+
+
+class ModelSource(Section):
+    """ln(varied/nominal density) as an output of an ONNX file; with `spread`, the standard deviation over its ensemble."""
+
+    model: str
+    output: str
+    spread: bool = False
+
+
+class BinnedSource(Section):
+    """ln(varied/nominal density) in bins of an observable; events outside the edges take the nearest bin."""
+
+    observable: str
+    edges: tuple[float, ...] = Field(min_length=2)
+    log_ratio: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> BinnedSource:
+        if len(self.log_ratio) != len(self.edges) - 1 or any(b <= a for a, b in pairwise(self.edges)):
+            msg = f"{len(self.edges)} edges, {len(self.log_ratio)} values: edges must increase, with one value per bin"
+            raise ValueError(msg)
+        return self
+
+
+Source = ColumnSource | ModelSource | BinnedSource
+
+
+class ShapeData(Section):
+    """Per-event variation up and down (mirrored if null), and the yields that go with it."""
+
+    up: Source
+    down: Source | None = None
+    hi: float = Field(default=1.0, gt=0)
+    lo: float = Field(default=1.0, gt=0)
+
+
+class ShapeModifier(Section):
+    """A systematic that changes density and yield of a sample event by event; unit-Gaussian constraint."""
+
+    type: Literal["shapesys_ratio"]
+    name: str
+    data: ShapeData
+
+
+class UncertaintyData(Section):
+    """The standard deviation of the log density ratio of each event."""
+
+    sigma: Source
+
+
+class RatioUncertainty(Section):
+    """Uncertainty of a density ratio itself, from finite simulation or an ensemble: shifts ln p by alpha times sigma(x)."""
+
+    type: Literal["ratio_uncertainty"]
+    name: str
+    data: UncertaintyData
+
+
+Modifier = Annotated[
+    MorphingModifier | NormFactor | Luminosity | NormSysModifier | ShapeModifier | RatioUncertainty, Field(discriminator="type")
+]
+
+
 class UnbinnedSample(Section):
-    """One process of an unbinned channel: its yield, its density ratio, its coefficient."""
+    """One process of an unbinned channel: its yield, its density ratio, its coefficient and systematics."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
     name: str
     expected: float = Field(ge=0, alias="yield")
     output: str
-    modifiers: tuple[Annotated[MorphingModifier | NormFactor, Field(discriminator="type")], ...] = ()
+    modifiers: tuple[Modifier, ...] = ()
 
     @property
     def coefficient(self) -> str:
-        """The product of all modifiers as one expression."""
-        factors = [m.data.coefficient if isinstance(m, MorphingModifier) else m.name for m in self.modifiers]
+        """The product of morphing, normfactors and luminosity as one expression."""
+        plain = (MorphingModifier, NormFactor, Luminosity)
+        chosen = [m for m in self.modifiers if isinstance(m, plain)]
+        factors = [m.data.coefficient if isinstance(m, MorphingModifier) else m.name for m in chosen]
         return "1" if not factors else factors[0] if len(factors) == 1 else " * ".join(f"({f})" for f in factors)
+
+    @property
+    def norms(self) -> dict[str, tuple[float, float]]:
+        """Yields (up, down) over nominal by nuisance parameter: those of normsys and of per-event variations, multiplied."""
+        found: dict[str, tuple[float, float]] = {}
+        for m in self.modifiers:
+            if isinstance(m, NormSysModifier | ShapeModifier):
+                up, down = found.get(m.name, (1.0, 1.0))
+                found[m.name] = (up * m.data.hi, down * m.data.lo)
+        return {name: pair for name, pair in found.items() if pair != (1.0, 1.0)}
+
+    @property
+    def shapes(self) -> dict[str, tuple[Source, Source | None]]:
+        """Sources of the per-event variations (up, down) by nuisance parameter; None mirrors the first."""
+        pairs = [(m.name, (m.data.up, m.data.down)) for m in self.modifiers if isinstance(m, ShapeModifier)]
+        pairs += [(m.name, (m.data.sigma, None)) for m in self.modifiers if isinstance(m, RatioUncertainty)]
+        if len(dict(pairs)) != len(pairs):
+            raise SchemaError(f"sample {self.name!r}", got=[name for name, _ in pairs], expected="one variation per parameter")
+        return dict(pairs)
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Which kind of constraint each nuisance parameter has: "lumi" or "unit", and "free" for normfactors."""
+        names = {NormFactor: "free", Luminosity: "lumi", MorphingModifier: ""}
+        return {m.name: names.get(type(m), "unit") for m in self.modifiers if not isinstance(m, MorphingModifier)}
 
 
 class Observation(Section):
@@ -62,6 +184,16 @@ class Observation(Section):
 
     file: str
     weight: str | None = "weight"
+
+
+class Normalisation(Section):
+    """A parquet file of simulated events on which per-event variations are normalised, relative to the workspace."""
+
+    file: str
+    weight: str | None = "weight"
+    """Column of weights that give the reference density; the density ratios of the channel do the rest. Null: each counts 1."""
+    weights: dict[str, str] | None = None
+    """Instead: column of weights for each sample by its name, so that no ratios are needed."""
 
 
 class UnbinnedChannel(Section):
@@ -73,10 +205,46 @@ class UnbinnedChannel(Section):
     model: str
     samples: tuple[UnbinnedSample, ...] = Field(min_length=1)
     observation: Observation
+    normalisation: Normalisation | Literal["normalised"] | None = None
+    """On what per-event variations are normalised; "normalised" says that they are already."""
+    interpolation: ShapeCode = "log_quadratic"
+    """Of the per-event variations."""
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Which kind of constraint each nuisance parameter has.
+
+        Raises:
+            SchemaError: Two samples that contradict each other.
+        """
+        return merge_kinds((s.kinds for s in self.samples), where=f"unbinned channel {self.name!r}")
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object of the document."""
-        return self.model_dump(mode="json", by_alias=True)
+        """Return the object of the document; keys at their defaults are left out."""
+        document = self.model_dump(mode="json", by_alias=True)
+        for key, default in (("normalisation", None), ("interpolation", "log_quadratic")):
+            if document[key] == default:
+                del document[key]
+        return document
+
+
+def merge_kinds(parts: Iterable[Mapping[str, str]], *, where: str) -> dict[str, str]:
+    """Merge kinds of constraints by parameter.
+
+    Raises:
+        SchemaError: One parameter with two kinds of constraint.
+    """
+    found: dict[str, str] = {}
+    for part in parts:
+        for name, kind in part.items():
+            if found.setdefault(name, kind) != kind:
+                raise SchemaError(
+                    f"{where}: constraint of {name!r}",
+                    got=f"{found[name]!r} and {kind!r}",
+                    expected="one kind of constraint per parameter (unit: normsys and variations; lumi; free: normfactor)",
+                    remedy="rename one of the modifiers",
+                )
+    return found
 
 
 def parse_channel(raw: Any, *, where: str) -> UnbinnedChannel:
@@ -91,6 +259,7 @@ def parse_channel(raw: Any, *, where: str) -> UnbinnedChannel:
         lines = "\n".join(f"  {'.'.join(str(p) for p in e['loc']) or '(all of it)'}: {e['msg']}" for e in error.errors())
         what = f"{where}\n{lines}"
         raise SchemaError(what, remedy="correct the entries above") from error
+    _ = channel.kinds, [s.shapes for s in channel.samples]
     names = [s.name for s in channel.samples]
     if len(set(names)) != len(names):
         what = f"{where}: samples"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from toolkit.likelihood.binned import BinnedLikelihood
+from toolkit.likelihood.constraints import Constraint
 from toolkit.likelihood.histfactory import VERSION, normfactor_name
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.workspace_schema import UnbinnedChannel
@@ -16,6 +17,8 @@ def make_document(
     parameters: Sequence[Parameter],
     unbinned: Sequence[UnbinnedChannel] = (),
     binned: Sequence[BinnedLikelihood] = (),
+    channels: Sequence[tuple[dict[str, Any], Sequence[float]]] = (),
+    constraints: Sequence[Constraint] = (),
     measurement: str = "measurement",
 ) -> dict[str, Any]:
     """Write a workspace document.
@@ -25,23 +28,31 @@ def make_document(
         unbinned: Unbinned channels; their file names are relative to where the document will be saved.
         binned: Binned channels, of data that do not overlap with any other channel. A document that must be readable by pyhf
             alone comes from `BinnedLikelihood.to_pyhf` instead.
+        channels: Binned channels as objects of pyhf's schema (morphing modifiers allowed) with their counts.
+        constraints: Those that are no unit Gaussian around 0 (the luminosity); their parameters are among `parameters`.
         measurement: Name of the measurement.
 
     Returns:
         The document for `Workspace(document)`.
     """
     document: dict[str, Any] = {"version": VERSION}
-    if binned:
-        document["channels"] = [_binned_channel(b) for b in binned]
-        document["observations"] = [{"name": b.channel, "data": b.data.tolist()} for b in binned]
+    if binned or channels:
+        document["channels"] = [binned_channel(b) for b in binned] + [dict(c) for c, _ in channels]
+        observed = [(b.channel, b.data.tolist()) for b in binned] + [(c["name"], list(counts)) for c, counts in channels]
+        document["observations"] = [{"name": name, "data": data} for name, data in observed]
     if unbinned:
         document["unbinned_channels"] = [c.to_json() for c in unbinned]
-    described = [{"name": p.name, "inits": [p.init], "bounds": [[p.low, p.high]], "fixed": p.fixed} for p in parameters]
+    described: list[dict[str, Any]] = [
+        {"name": p.name, "inits": [p.init], "bounds": [[p.low, p.high]], "fixed": p.fixed} for p in parameters
+    ]
+    for c in constraints:
+        next(d for d in described if d["name"] == c.parameter).update(auxdata=[c.observed], sigmas=[c.scale])
     document["measurements"] = [{"name": measurement, "config": {"poi": parameters[0].name, "parameters": described}}]
     return document
 
 
-def _binned_channel(likelihood: BinnedLikelihood) -> dict[str, Any]:
+def binned_channel(likelihood: BinnedLikelihood) -> dict[str, Any]:
+    """Write templates as a channel of pyhf's schema with a morphing modifier per process."""
     samples = [
         {
             "name": process,

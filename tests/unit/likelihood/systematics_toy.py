@@ -42,6 +42,12 @@ def shapes(x: NDArray[np.float64], **options: Any) -> Shapes:
     )
 
 
+def asimov(x: NDArray[np.float64], mu: float = 1.0) -> NDArray[np.float64]:
+    """Weights that turn uniform events into the expectation at mu, all nuisance parameters nominal, (n,)."""
+    root = np.sqrt(mu)
+    return np.asarray(np.exp(log_ratios(x)) @ (np.array([mu - root, root, 1.0 - root, 1.0]) * YIELDS) / len(x))
+
+
 @dataclass(frozen=True)
 class Channel:
     """Events and the sample on which their variations are normalised."""

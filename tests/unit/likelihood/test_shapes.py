@@ -147,6 +147,19 @@ def test_chosen_events_take_their_variations_along() -> None:
     assert likelihood.constraints[0].observed == 0.0
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_an_evaluation_changes_nothing(order: Any) -> None:
+    toy = channel(400)
+    likelihood = toy.likelihood(log_ratios=np.array(log_ratios(toy.x), order=order))
+    before = likelihood.densities.copy()
+    first = likelihood.value_and_gradient(POINTS[0])
+    likelihood.bends(likelihood.point(POINTS[1]))
+    again = likelihood.value_and_gradient(POINTS[0])
+    np.testing.assert_array_equal(likelihood.densities, before)
+    assert again[0] == first[0]
+    np.testing.assert_array_equal(again[1], first[1])
+
+
 def test_bad_variations_are_refused() -> None:
     toy = channel(20)
     nan = np.full(20, 0.1)

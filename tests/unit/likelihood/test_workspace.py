@@ -171,7 +171,7 @@ def test_free_normalisation_of_an_unbinned_sample(folder: Path, small: Any) -> N
         (lambda d: d["unbinned_channels"][0].update(extra=1), "extra"),
         (lambda d: d["unbinned_channels"][0]["samples"][0].update({"yield": -1.0}), "samples.0.yield"),
         (lambda d: d["unbinned_channels"][0]["samples"][0].update(name="qqZZ"), "different names"),
-        (lambda d: d["unbinned_channels"][0]["samples"][0]["modifiers"][0].update(type="normsys"), "'morphing', 'normfactor'"),
+        (lambda d: d["unbinned_channels"][0]["samples"][0]["modifiers"][0].update(type="histosys"), "'morphing', 'normfactor'"),
         (lambda d: d["unbinned_channels"][0]["samples"][0]["modifiers"][0]["data"].update(coefficient="exp(mu)"), "only function"),
         (
             lambda d: d["unbinned_channels"][0]["samples"][0]["modifiers"][0]["data"].update(coefficient="__import__('os')"),
