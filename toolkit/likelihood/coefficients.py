@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -107,8 +108,7 @@ class Coefficients:
         Returns:
             Coefficients, (n_points, n_processes).
         """
-        named = self._named(points)
-        return np.stack([np.broadcast_to(e.dual(named)[0], points.shape[:1]) for e in self.expressions], axis=1)
+        return np.array(_remembered_values(self, np.ascontiguousarray(points, dtype=np.float64).tobytes(), points.shape))
 
     def jacobian(self, points: FloatArray) -> FloatArray:
         """Evaluate the derivatives of all coefficients, infinite where they diverge (sqrt at 0).
@@ -136,6 +136,14 @@ class Coefficients:
                 remedy=f"give one value per parameter {self.parameters}",
             )
         return {name: points[:, k] for k, name in enumerate(self.parameters)}
+
+
+@lru_cache(maxsize=64)
+def _remembered_values(coefficients: Coefficients, content: bytes, shape: tuple[int, ...]) -> FloatArray:
+    """Evaluate the coefficients at points; thousands of toys ask for the same grid."""
+    points = np.frombuffer(content, dtype=np.float64).reshape(shape)
+    named = coefficients._named(points)
+    return np.stack([np.broadcast_to(e.dual(named)[0], shape[:1]) for e in coefficients.expressions], axis=1)
 
 
 def describe_point(names: Sequence[str], point: FloatArray) -> str:

@@ -1,4 +1,4 @@
-"""Fast global fit of one free parameter: a grid over the range, then parabolas around every minimum of it.
+"""Fast global fit of one free parameter: a grid over the range, then a polynomial around every minimum of it.
 
 What to use when: `Likelihood.fit` for a result; `fit_on_grid` for thousands of toys. Both move in the coordinate in which the
 likelihood is smooth (sqrt(mu) with interference) and both look for several minima; this one evaluates all grid points in one
@@ -20,6 +20,10 @@ from toolkit.typing import FloatArray, IntArray
 GRID_POINTS = 61
 """Points over the range; minima closer than two steps count as one."""
 MAX_MINIMA = 4
+NEIGHBOURS = 7
+"""Grid points through which the first polynomial goes."""
+ACCURATE = 1e-7
+"""If the polynomial's minimum is that close to the actual `twice_nll` there, it is the minimum; else windows close in on it."""
 WINDOW_POINTS = 5
 
 
@@ -81,18 +85,19 @@ def fit_on_grid(likelihood: Likelihood, *, test: float | None = None, points: in
         )
     line = _Line.of(likelihood, parameter)
     x = np.linspace(0.0, line.length, points)
-    heights = line.heights(x)
+    heights = line.heights(x if test is None else np.append(x, line.inward(test)))
+    tested, heights = heights[-1], heights[:points]
     lowest = _local_minima(heights)
-    vertices, tested = line.descend(x, heights, lowest, test)
+    vertices, below = line.descend(x, heights, lowest)
     found = np.concatenate([vertices, x[lowest]])
-    levels = np.concatenate([tested[: len(vertices)], heights[lowest]])
+    levels = np.concatenate([below, heights[lowest]])
     at = float(found[np.argmin(levels)])
     return GridFit(
         value=float(line.outward(np.array([at]))[0]),
         twice_nll=float(levels.min()),
         at_boundary=at in (0.0, line.length),
         n_minima=len(lowest),
-        tested=None if test is None else float(tested[-1]),
+        tested=None if test is None else float(tested),
     )
 
 
@@ -127,17 +132,16 @@ class _Line:
         distance = value - self.parameter.low
         return float(np.sqrt(distance)) if self.root else distance
 
-    def descend(self, x: FloatArray, heights: FloatArray, lowest: IntArray, test: float | None) -> tuple[FloatArray, FloatArray]:
-        """Find the minima next to grid points `lowest`: coordinates (n,), and heights there and at `test` (n [+ 1],)."""
+    def descend(self, x: FloatArray, heights: FloatArray, lowest: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Find the minima next to grid points `lowest`: coordinates (n,), and heights there (n,)."""
         step = x[1] - x[0]
-        at = np.empty(len(lowest))
-        for k, inner in enumerate(np.clip(lowest, 1, len(x) - 2)):
-            around = slice(inner - 1, inner + 2)
-            at[k] = lowest_points(x[around], heights[around, None])[0]
+        at, predicted = np.array([_interpolated_minimum(x, heights, int(k)) for k in lowest]).T
+        actual = self.heights(at)
+        if np.all(np.abs(actual - predicted) < ACCURATE):
+            return at, actual
         for half in (step / 4.0, step / 32.0):
             at = self._in_windows(at, half)
-        extra = [] if test is None else [self.inward(test)]
-        return at, self.heights(np.concatenate([at, extra]))
+        return at, self.heights(at)
 
     def _in_windows(self, at: FloatArray, half: float) -> FloatArray:
         """Replace guesses by vertices of parabolas around them; a window follows a minimum that lies outside, up to four times."""
@@ -148,6 +152,35 @@ class _Line:
             if np.all(((windows[:, 0] < at) & (at < windows[:, -1])) | (at == 0.0) | (at == self.length)):
                 break
         return at
+
+
+def _interpolated_minimum(x: FloatArray, heights: FloatArray, k: int) -> tuple[float, float]:
+    """Find the minimum of the polynomial through seven grid points around point k: (coordinate, height)."""
+    first = min(max(k - NEIGHBOURS // 2, 0), max(len(x) - NEIGHBOURS, 0))
+    around = slice(first, first + NEIGHBOURS)
+    step, offset = x[1] - x[0], heights[k]
+    nodes = (x[around] - x[k]) / step
+    series = np.linalg.solve(np.vander(nodes, increasing=True), heights[around] - offset).tolist()
+    low, high = max(float(nodes[0]), -1.0), min(float(nodes[-1]), 1.0)
+    at = 0.0
+    for _ in range(8):
+        _, slope, bend = _polynomial(series, at)
+        if not bend > 0.0:
+            return float(x[k]), float(offset)
+        before, at = at, min(max(at - slope / bend, low), high)
+        if abs(at - before) < 1e-10:
+            break
+    return float(x[k] + at * step), float(offset + _polynomial(series, at)[0])
+
+
+def _polynomial(series: list[float], at: float) -> tuple[float, float, float]:
+    """Evaluate a polynomial (lowest order first), its slope and its second derivative (Horner's scheme)."""
+    value = slope = half_bend = 0.0
+    for c in reversed(series):
+        half_bend = half_bend * at + slope
+        slope = slope * at + value
+        value = value * at + c
+    return value, slope, 2.0 * half_bend
 
 
 def _local_minima(heights: FloatArray) -> IntArray:

@@ -36,7 +36,8 @@ class UnbinnedToys:
     """Toys of an unbinned channel, drawn from the events of its likelihood.
 
     The number of events is Poisson distributed around the expected total; events are drawn with replacement, event i with a
-    probability proportional to sum_j f_j(theta) E_ij.
+    probability proportional to sum_j F_j(theta) E_ij g_ij(theta): F with the systematics of the yields, g the per-event
+    variations, each process normalised on these events at every theta.
 
     Args:
         likelihood: Likelihood of the simulated events; its weights do not matter.
@@ -76,12 +77,20 @@ class UnbinnedToys:
         """Build the likelihood of drawn events from the densities of the simulation."""
         rows, auxiliary = data
         toy = self.likelihood.with_events(rows)
-        return toy.with_auxiliary(auxiliary) if auxiliary else toy  # type: ignore[return-value]
+        return toy.with_auxiliary(auxiliary) if auxiliary else toy
 
     def fingerprint(self) -> str:
         """Return a hash of densities, weights and model."""
         base = self.likelihood
-        return _fingerprint("unbinned", base, base.coefficients.texts, self.negative, arrays=(base.densities, base.yields, self.expected))
+        arrays: list[FloatArray] = [base.densities, base.yields, self.expected]
+        parts: list[object] = [base.coefficients.texts, self.negative, base.constraints]
+        if base.reference is not None:
+            arrays.append(base.reference.weights)
+        for shapes in (base.shapes, None if base.reference is None else base.reference.shapes):
+            if shapes is not None:
+                arrays += shapes.logs
+                parts += [shapes.parameters, shapes.code]
+        return _fingerprint("unbinned", base, *parts, arrays=arrays)
 
     def weights(self, theta: Mapping[str, float]) -> FloatArray:
         """Return the expected weight of each event at theta, (n_events,), >= 0.
@@ -92,7 +101,7 @@ class UnbinnedToys:
         base = self.likelihood
         point = base.point(theta)
         columns = [base.parameter_names.index(name) for name in base.coefficients.parameters]
-        w: FloatArray = self.expected @ base.coefficients.values(point[None, columns])[0]
+        w: FloatArray = self._varied(point) @ base.coefficients.values(point[None, columns])[0]
         total, where = float(w.sum()), describe_point(base.parameter_names, point)
         if not total > 0.0:
             what = f"expected events of toys at {where}"
@@ -111,6 +120,19 @@ class UnbinnedToys:
             w = np.maximum(w, 0.0)
             w *= total / w.sum()
         return w
+
+    def _varied(self, point: FloatArray) -> FloatArray:
+        """Multiply each process by its per-event variation, which leaves its total as it is: rates belong to the factors."""
+        shapes = self.likelihood.shapes
+        if shapes is None:
+            return self.expected
+        at = shapes.at(point[[self.likelihood.parameter_names.index(name) for name in shapes.names]])
+        varied = np.array(self.expected)
+        for j, own in enumerate(shapes.parameters):
+            if own:
+                column = self.expected[:, j] * np.exp(at.log_factor(j, slice(None)))
+                varied[:, j] = column * (self.expected[:, j].sum() / column.sum())
+        return varied
 
     def _cumulative(self, theta: Mapping[str, float]) -> FloatArray:
         key = tuple(sorted(theta.items()))

@@ -9,8 +9,20 @@ import pyhf
 import pytest
 
 from toolkit.errors import ArtifactMismatchError, PhysicsDomainError, SchemaError, ShapeError
-from toolkit.likelihood import BinnedLikelihood, CombinedLikelihood, Constraint, ConstraintTerm, Parameter, PyhfLikelihood
+from toolkit.likelihood import (
+    BinnedLikelihood,
+    CombinedLikelihood,
+    Constraint,
+    ConstraintTerm,
+    Parameter,
+    PyhfLikelihood,
+    UnbinnedLikelihood,
+    morphing_expressions,
+)
 from toolkit.likelihood.histfactory import quiet_schema
+from toolkit.likelihood.rates import NormSys
+from toolkit.likelihood.shaped import ShapeReference
+from toolkit.likelihood.shapes import Shapes
 from toolkit.likelihood.toy_sources import BinnedToys, CombinedToys, UnbinnedToys, model_weights, sample_auxiliary
 from toolkit.likelihood.toy_workers import dask_workers, local_processes, run_here
 from toolkit.likelihood.toys import ToyRequest, fit_toy, run_toys, toy_generator
@@ -277,3 +289,34 @@ def test_auxiliary_measurements_need_a_truth():
         sample_auxiliary([Constraint("alpha")], {"mu": 1.0}, np.random.default_rng(1))
     counts = [sample_auxiliary([Constraint("g", 9.0, "poisson", 9.0)], {"g": 2.0}, np.random.default_rng(k))["g"] for k in range(800)]
     assert np.mean(counts) == pytest.approx(18.0, abs=4 * np.sqrt(18.0 / 800))
+
+
+def test_toys_with_nuisances_follow_the_varied_density(make_toy):
+    """Expected weights by hand: yields of process 3 vary by 10 %, its density by a slope in x; toys move accordingly."""
+    small = make_toy(600, 5)
+    mu = Parameter("mu", init=1.0, low=0.0, high=6.0)
+    rate, tilt = (Parameter(name, init=0.0, low=-5.0, high=5.0) for name in ("rate", "tilt"))
+    up = 0.3 * (small.x - 0.5)
+    likelihood = UnbinnedLikelihood(
+        log_ratios=small.log_ratios,
+        weights=np.ones(600),
+        yields=small.yields,
+        coefficients=morphing_expressions(n_backgrounds=1),
+        parameters=(mu, rate, tilt),
+        systematics=(NormSys(process=3, parameter="rate", up=1.1, down=0.9),),
+        shapes=Shapes.of([{}, {}, {}, {"tilt": (up, -up)}], n_events=600),
+        reference=ShapeReference(small.weights, Shapes.of([{}, {}, {}, {"tilt": (up, -up)}], n_events=600)),
+        constraints=(Constraint("rate"), Constraint("tilt")),
+    )
+    source, theta = UnbinnedToys(likelihood, small.weights), {"mu": 1.0, "rate": 1.0, "tilt": 1.0}
+    norm = small.yields[3] / sum(w[3] * np.exp(u) for w, u in zip(small.weights, up, strict=True))
+    by_hand = [w[1] + 1.1 * norm * w[3] * np.exp(u) for w, u in zip(small.weights, up, strict=True)]
+    np.testing.assert_allclose(source.weights(theta), by_hand, rtol=1e-9)
+    assert source.weights({**theta, "rate": 0.0, "tilt": 0.0}) == pytest.approx(small.asimov(1.0))
+    rows, auxiliary = source.sample(theta, np.random.default_rng(3))
+    fit = source.likelihood_of((rows, auxiliary)).fit(fixed={"mu": 1.0})
+    assert fit.parameters["rate"] == pytest.approx(1.0, abs=4 * fit.errors["rate"])
+    assert fit.errors["rate"] < 0.4
+    assert fit.parameters["tilt"] == pytest.approx(1.0, abs=4 * fit.errors["tilt"])
+    other = UnbinnedToys(likelihood.with_auxiliary({"rate": 0.5}), small.weights)
+    assert other.fingerprint() != source.fingerprint()
