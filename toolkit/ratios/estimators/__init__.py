@@ -2,6 +2,7 @@
 
 from toolkit.ratios.estimators.alice import Alice
 from toolkit.ratios.estimators.alices import Alices
+from toolkit.ratios.estimators.bit import Bit, BitModel
 from toolkit.ratios.estimators.carl import Carl, CarlMixture, CarlParameterised
 from toolkit.ratios.estimators.cascal import Cascal
 from toolkit.ratios.estimators.models import PairModel, ParameterisedModel, ProcessModel, RatioModel, ScoreModel
@@ -18,6 +19,8 @@ from toolkit.ratios.estimators.theta import ListedTheta, UniformTheta
 __all__ = [
     "Alice",
     "Alices",
+    "Bit",
+    "BitModel",
     "Carl",
     "CarlMixture",
     "CarlParameterised",

@@ -156,11 +156,7 @@ class ParameterisedModel(TrainedModel):
             reference_rows: Observables to verify on, (n, n_features); theta is spread over its range.
             more: Further arguments of the writer (hashes).
         """
-        low, high = np.array(self.hypotheses.ranges).T
-        theta = low + (high - low) * np.random.default_rng(0).uniform(size=(len(reference_rows), len(low)))
-        rows = np.concatenate([np.asarray(reference_rows, dtype=np.float64), theta], axis=1)
-        numerator = f"p(x|{','.join(self.hypotheses.parameters)})"
-        return _write(self, self.network, path, writer=writer, rows=rows, numerators=(numerator,), parameters=True, more=more)
+        return write_parameterised(self, self.network, path, writer=writer, reference_rows=reference_rows, more=more)
 
     def _with_theta(self, x: FloatArray, theta: Point | FloatArray) -> torch.Tensor:
         rows = self.rows(x)
@@ -319,6 +315,17 @@ def describe_reference(hypotheses: Hypotheses) -> str:
     if hypotheses.reference_theta is not None:
         return describe_point(hypotheses.parameters, hypotheses.reference_theta)
     return "mixture of " + ", ".join(f"{100 * share:.4g}% {name}" for name, share in hypotheses.reference_fractions.items() if share)
+
+
+def write_parameterised(
+    model: TrainedModel, network: nn.Module, path: str | Path, *, writer: Writer, reference_rows: FloatArray, more: Mapping[str, Any]
+) -> Any:
+    """Write a network of observables and theta; theta is spread over its range in the rows to verify on."""
+    low, high = np.array(model.hypotheses.ranges).T
+    theta = low + (high - low) * np.random.default_rng(0).uniform(size=(len(reference_rows), len(low)))
+    rows = np.concatenate([np.asarray(reference_rows, dtype=np.float64), theta], axis=1)
+    numerator = f"p(x|{','.join(model.hypotheses.parameters)})"
+    return _write(model, network, path, writer=writer, rows=rows, numerators=(numerator,), parameters=True, more=more)
 
 
 def _write(

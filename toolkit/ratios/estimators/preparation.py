@@ -164,7 +164,7 @@ def train(
 
 def as_batch(x: FloatArray) -> torch.Tensor:
     """Return rows as a float64 tensor."""
-    return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64))
+    return torch.from_numpy(np.array(x, dtype=np.float64))
 
 
 def _float32(values: FloatArray) -> torch.Tensor:

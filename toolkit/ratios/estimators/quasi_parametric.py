@@ -47,7 +47,7 @@ class QuasiParametric(NetworkEstimator):
     """
 
     theta: ThetaPrior = field(default_factory=UniformTheta)
-    background_range: tuple[float, float] = (0.5, 2.0)
+    background_range: tuple[float, float] = (0.2, 5.0)
 
     name: ClassVar[str] = "quasi_parametric"
 

@@ -1,0 +1,299 @@
+"""Estimators: parts against loops and differences, bad input, resuming, ONNX files, trees."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import toolkit.ratios.trainer as trainer_module
+from exports import write_onnx
+from toolkit.errors import FitError, MissingExtraError, PhysicsDomainError, SchemaError, ShapeError
+from toolkit.likelihood import OnnxRatio
+from toolkit.ratios.architectures import MLP
+from toolkit.ratios.estimators import (
+    Alice,
+    Alices,
+    Bit,
+    Carl,
+    CarlMixture,
+    ListedTheta,
+    Multiclass,
+    QuasiParametric,
+    Sally,
+    UniformTheta,
+)
+from toolkit.ratios.estimators.parameterised import density, density_slope
+from toolkit.ratios.estimators.squares import SumOfSquares, find_forms
+from toolkit.ratios.estimators.theta import Terms
+from toolkit.ratios.estimators.trees import TreeSum, read_trees
+from toolkit.ratios.schedules import TrainingSettings
+from toolkit.weights import Hypotheses, Morphing, SimulatedEvents, basis, smeft
+
+_spec = importlib.util.spec_from_file_location("gaussian_laws", Path(__file__).parents[2] / "physics" / "gaussian_laws.py")
+laws = importlib.util.module_from_spec(_spec)
+sys.modules["gaussian_laws"] = laws
+_spec.loader.exec_module(laws)
+
+QUICK = {"architecture": MLP((6,)), "training": TrainingSettings(epochs=2, batch_size=256, learning_rate=1e-2, seed=4)}
+FEATURES = ("x", "y")
+
+
+@pytest.fixture(scope="module")
+def pool():
+    return laws.simulate(2_000, seed=3)
+
+
+@pytest.fixture(scope="module")
+def hypotheses(pool):
+    return laws.hypotheses(pool)
+
+
+def rows(events, n=200):
+    return np.stack([events.observables[name][:n] for name in FEATURES], axis=1)
+
+
+def many(processes, seed=1, n=50):
+    weights = np.random.default_rng(seed).uniform(0.5, 2.0, (n, len(processes)))
+    return SimulatedEvents(
+        processes, np.arange(n, dtype=np.uint64), np.zeros(n, dtype=np.int64), ("all",), {"x": np.arange(n) * 1.0}, weights
+    )
+
+
+def test_density_and_slope_against_the_joint_quantities(pool, hypotheses):
+    terms = Terms(hypotheses)
+    weights = torch.from_numpy(len(pool) * hypotheses.terms(pool.weights) / hypotheses.reference_yield)[:300]
+    theta = torch.linspace(0.05, 4.0, 300, dtype=torch.float64)[:, None]
+    v = terms.from_theta(theta).requires_grad_(True)
+    a = density(terms, weights, v)
+    for i in range(0, 300, 7):
+        mu = float(theta[i])
+        expected = len(pool) * (pool.weights[i] @ hypotheses.coefficients(mu)) / hypotheses.expected(mu)
+        assert float(a[i].detach()) == pytest.approx(expected, rel=1e-10)
+    (numeric,) = torch.autograd.grad(a.sum(), v)
+    torch.testing.assert_close(density_slope(terms, weights, v, a).detach(), numeric)
+    a = a.detach()
+    for i in range(0, 300, 7):
+        score = hypotheses.joint_score(pool.weights[i : i + 1], float(theta[i]))[0, 0]
+        root = 2.0 * float(theta[i]) ** 0.5 * float(terms.scale)
+        assert float(numeric[i] / a[i]) == pytest.approx(score * root, rel=1e-8, abs=1e-10)
+
+
+def test_priors_stay_in_the_range(hypotheses):
+    generator = torch.Generator().manual_seed(1)
+    u = UniformTheta().draw(5000, hypotheses, generator)
+    assert 0.0 <= float(u.min()) < 0.01
+    assert 1.99 < float(u.max()) <= 2.0
+    listed = ListedTheta((0.0, 1.0, 4.0)).draw(3000, hypotheses, generator)
+    assert sorted(set(listed[:, 0].tolist())) == [0.0, 1.0, 2.0]
+    with pytest.raises(PhysicsDomainError, match="0 to 4"):
+        ListedTheta((5.0,)).draw(1, hypotheses, generator)
+    with pytest.raises(SchemaError):
+        ListedTheta(()).draw(1, hypotheses, generator)
+
+
+@pytest.mark.parametrize(
+    ("powers", "n_forms", "sizes"),
+    [
+        ([(2,), (1,), (0,)], 1, [2]),
+        ([(4,), (3,), (2,), (1,), (0,)], 1, [3]),
+        ([(0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)], 1, [3]),
+        ([(2, 0), (1, 0), (0, 2), (0, 1), (0, 0)], 2, [2, 2]),
+    ],
+)
+def test_amplitudes_are_found(powers, n_forms, sizes):
+    forms = find_forms(powers)
+    assert [len(f) for f in forms] == sizes
+    assert len(forms) == n_forms
+
+
+def test_a_morphing_without_amplitudes_is_refused():
+    with pytest.raises(SchemaError, match="products of amplitudes"):
+        find_forms([(3,), (0,)])
+
+
+@pytest.mark.parametrize("name", ["ggF", "kappa", "smeft"])
+def test_sums_of_squares_are_positive_and_the_sum_of_their_terms(name):
+    morphing = smeft(("c1", "c2")) if name == "smeft" else basis(name)
+    names = tuple(f"p{k}" for k in range(len(morphing.benchmark_names)))
+    n_parameters = len(morphing.parameter_names)
+    h = Hypotheses.build(
+        many((*names, "b")), morphing=morphing, benchmarks=names, ranges=[(0.0 if name == "ggF" else -2.0, 2.0)] * n_parameters
+    )
+    squares, generator = SumOfSquares.build(h), torch.Generator().manual_seed(2)
+    outputs = 2.0 * torch.randn(300, squares.n_outputs, generator=generator, dtype=torch.float64)
+    theta = torch.rand(300, n_parameters, generator=generator, dtype=torch.float64) * 2.0
+    factors = torch.full((300, 1), 1.3, dtype=torch.float64)
+    density_ = squares(outputs, theta ** torch.from_numpy(h.roots), factors)
+    terms, t = squares.terms(outputs).numpy(), h.term_values(theta.numpy())
+    t[:, -1] = 1.3
+    np.testing.assert_allclose(density_.numpy(), np.sum(terms * t, axis=1), rtol=1e-9)
+    assert bool((density_ > 0).all())
+
+
+def test_the_start_of_the_squares_is_the_inclusive_density(hypotheses):
+    squares = SumOfSquares.build(hypotheses)
+    start = squares.terms(torch.zeros(1, squares.n_outputs, dtype=torch.float64))[0]
+    np.testing.assert_allclose(start.numpy(), hypotheses.term_yields / hypotheses.reference_yield, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "numerators"),
+    [
+        (Alice(**QUICK), ("p(x|mu)",)),
+        (Multiclass(**QUICK), laws.PROCESSES),
+        (QuasiParametric(**QUICK), laws.PROCESSES),
+        (Carl(**QUICK, numerator=2.0), ("mu=2",)),
+        (Sally(**QUICK), ("score_mu",)),
+        (Bit(trees=12, leaves=4), ("p(x|mu)",)),
+    ],
+)
+def test_onnx_files_give_what_the_model_gives(estimator, numerators, pool, hypotheses, tmp_path):
+    model, x = estimator.fit(pool, features=FEATURES, hypotheses=hypotheses), rows(pool)
+    model.to_onnx(tmp_path / "m.onnx", writer=write_onnx, reference_rows=x)
+    ratio = OnnxRatio(tmp_path / "m.onnx")
+    assert ratio.numerators == numerators
+    assert ratio.metadata.estimator == estimator.name
+    assert ratio.metadata.reference_mixture == pytest.approx(hypotheses.reference_fractions)
+    if ratio.parameters:
+        assert ratio.parameters == ("mu",)
+        got = ratio(np.concatenate([x, np.full((len(x), 1), 1.7)], axis=1))[:, 0]
+        expected = model.log_ratio(x, 1.7)
+    else:
+        got = ratio(x)
+        expected = {Sally: lambda: model.score(x), Carl: lambda: model.log_ratio(x)[:, None]}.get(
+            type(estimator), lambda: model.log_ratios(x)
+        )()
+    np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+def test_quasi_parametric_network_with_theta_as_an_input(pool, hypotheses, tmp_path):
+    model, x = QuasiParametric(**QUICK).fit(pool, features=FEATURES, hypotheses=hypotheses), rows(pool)
+    model.to_onnx(tmp_path / "m.onnx", writer=write_onnx, reference_rows=x, by_process=False)
+    got = OnnxRatio(tmp_path / "m.onnx")(np.concatenate([x, np.full((len(x), 1), 0.4)], axis=1))[:, 0]
+    np.testing.assert_allclose(got, model.log_ratio(x, 0.4), atol=1e-4)
+
+
+def test_trees_as_matrices_against_the_library(pool, hypotheses):
+    model = Bit(trees=15, leaves=7).fit(pool, features=FEATURES, hypotheses=hypotheses)
+    x = rows(pool, 2000).astype(np.float32).astype(np.float64)
+    for booster in model.boosters:
+        module = TreeSum(read_trees(booster.booster, scale=booster.scale))
+        np.testing.assert_allclose(module(torch.from_numpy(x))[:, 0].numpy(), booster.predict(x), rtol=1e-9, atol=1e-12)
+
+
+def test_boosted_trees_approach_the_exact_ratio():
+    big, fresh = laws.simulate(40_000, seed=5), laws.simulate(5_000, seed=6)
+    h = laws.hypotheses(big)
+    model = Bit().fit(big, features=("x",), hypotheses=h)
+    x, w = fresh.observables["x"], fresh.weights @ h.reference
+    for mu in (0.3, 1.0, 3.0):
+        exact = laws.exact_log_ratio(x, mu, h.reference)
+        got = model.log_ratio(x[:, None], mu)
+        assert np.sqrt(np.average((got - exact) ** 2, weights=w)) < 0.06
+        assert np.average(np.exp(got), weights=w) == pytest.approx(1.0, abs=0.02)
+    np.testing.assert_allclose(model.log_ratio(x[:50, None], 2.0, denominator=1.0), -model.log_ratio(x[:50, None], 1.0, denominator=2.0))
+    numeric = (model.log_ratio(x[:50, None], 1.0 + 1e-5) - model.log_ratio(x[:50, None], 1.0 - 1e-5)) / 2e-5
+    np.testing.assert_allclose(model.score(x[:50, None], 1.0)[:, 0], numeric, atol=1e-6)
+
+
+def test_lightgbm_missing_is_said(pool, hypotheses, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    with pytest.raises(MissingExtraError, match="h4l-toolkit\\[trees\\]"):
+        Bit().fit(pool, features=FEATURES, hypotheses=hypotheses)
+
+
+def test_training_resumes_with_the_same_result(pool, hypotheses, tmp_path, monkeypatch):
+    estimator = Alices(architecture=MLP((6,)), training=dataclasses.replace(QUICK["training"], epochs=3))
+    complete = estimator.fit(pool, features=FEATURES, hypotheses=hypotheses, folder=tmp_path / "a").log_ratio(rows(pool), 2.0)
+    done = []
+
+    def stop(label, at, total):
+        done.append(at)
+        if len(done) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(pool, features=FEATURES, hypotheses=hypotheses, folder=tmp_path / "b", progress=stop)
+    epochs = []
+    original = trainer_module._Run.epoch
+    monkeypatch.setattr(trainer_module._Run, "epoch", lambda self, steps: epochs.append(1) or original(self, steps))
+    resumed = estimator.fit(pool, features=FEATURES, hypotheses=hypotheses, folder=tmp_path / "b")
+    assert len(epochs) == 1
+    np.testing.assert_array_equal(resumed.log_ratio(rows(pool), 2.0), complete)
+
+
+def changed(events, **columns):
+    return dataclasses.replace(events, observables=dict(events.observables) | columns)
+
+
+def test_bad_features_are_refused_by_name(pool, hypotheses):
+    flat = changed(pool, y=np.full(len(pool), 2.0))
+    with pytest.raises(PhysicsDomainError, match="feature y"):
+        Alice(**QUICK).fit(flat, features=FEATURES, hypotheses=hypotheses)
+    missing = np.array(pool.observables["y"])
+    missing[17] = np.nan
+    for estimator in (Alice(**QUICK), Bit()):
+        with pytest.raises(PhysicsDomainError, match=r"feature y[\s\S]*row 17"):
+            estimator.fit(changed(pool, y=missing), features=FEATURES, hypotheses=hypotheses)
+    with pytest.raises(SchemaError, match="nothing"):
+        Alice(**QUICK).fit(pool, features=("x", "nothing"), hypotheses=hypotheses)
+
+
+def test_fewer_events_than_parameters_are_refused(pool, hypotheses):
+    few = pool.select(np.r_[0:300, 2000:2300])
+    with pytest.raises(FitError, match="the trained numbers of the network"):
+        Alice(architecture=MLP((64, 64))).fit(few, features=FEATURES, hypotheses=laws.hypotheses(few))
+    with pytest.raises(FitError, match="min_events"):
+        Bit(min_events=200).fit(few, features=FEATURES, hypotheses=laws.hypotheses(few))
+    settings = TrainingSettings(epochs=1, batch_size=64)
+    Alice(architecture=MLP((64, 64)), training=settings, allow_few_events=True).fit(few, features=FEATURES, hypotheses=laws.hypotheses(few))
+
+
+def test_reference_without_support_is_refused(pool, hypotheses):
+    with pytest.raises(PhysicsDomainError, match="where b has weight"):
+        CarlMixture(**QUICK).fit(pool, features=FEATURES, hypotheses=hypotheses.with_reference({"S": 0.5, "B": 0.5}))
+
+
+def test_theta_and_rows_that_do_not_fit_are_refused(pool, hypotheses):
+    model, x = Alice(**QUICK).fit(pool, features=FEATURES, hypotheses=hypotheses), rows(pool)
+    with pytest.raises(PhysicsDomainError, match="0 to 4"):
+        model.log_ratio(x, 4.5)
+    with pytest.raises(PhysicsDomainError, match="infinite at mu = 0"):
+        model.score(x, 0.0)
+    with pytest.raises(ShapeError, match="x, y"):
+        model.log_ratio(x[:, :1], 1.0)
+    with pytest.raises(PhysicsDomainError, match="y in row 1"):
+        model.log_ratio(np.array([[0.0, 1.0], [0.0, np.nan]]), 1.0)
+    with pytest.raises(PhysicsDomainError, match="infinite at mu = 0"):
+        Sally(**QUICK, theta=0.0).fit(pool, features=FEATURES, hypotheses=hypotheses)
+    per_row = model.log_ratio(x, np.linspace(0.0, 4.0, len(x))[:, None])
+    assert per_row[0] == pytest.approx(model.log_ratio(x[:1], 0.0)[0])
+    assert per_row[-1] == pytest.approx(model.log_ratio(x[-1:], 4.0)[0])
+
+
+def test_multiclass_needs_a_mixture_as_reference(pool, hypotheses):
+    with pytest.raises(SchemaError, match="reference of a multiclass network"):
+        Multiclass(**QUICK).fit(pool, features=FEATURES, hypotheses=hypotheses.with_reference(2.0))
+
+
+def test_contradicting_processes_are_named(pool, hypotheses):
+    model = Multiclass(**QUICK).fit(pool, features=FEATURES, hypotheses=hypotheses)
+    broken = dataclasses.replace(model, network=torch.nn.Linear(2, 4, dtype=torch.float64))
+    with torch.no_grad():
+        broken.network.weight.zero_()
+        broken.network.bias.copy_(torch.tensor([3.0, -5.0, -5.0, -5.0]))
+    with pytest.raises(PhysicsDomainError, match=r"density of row 0 at theta = 0\.2"):
+        broken.log_ratio(rows(pool), 0.2)
+
+
+def test_a_range_without_expected_events_is_refused():
+    line = Morphing(monomials=["c", "1"], benchmarks={"p0": 0.0, "p1": 1.0})
+    h = Hypotheses.build(many(("p0", "p1")), morphing=line, benchmarks=("p0", "p1"), ranges=[(-200.0, 200.0)])
+    with pytest.raises(PhysicsDomainError, match="expected events"):
+        Alice(training=QUICK["training"], architecture=MLP((2,))).fit(many(("p0", "p1")), features=("x",), hypotheses=h)

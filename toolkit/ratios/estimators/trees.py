@@ -1,0 +1,141 @@
+"""Boosted trees as a torch module of matrix products, so that they export like any network.
+
+A leaf of a binary tree is reached if every decision on its path goes its way. With the decisions d = [x_feature <= threshold] of all inner
+nodes as numbers 0 or 1, the sum over the path of d (where the path goes left) and 1 - d (right) equals the length of the path
+exactly for the leaf that is reached.
+
+References:
+    Nakandala et al., "A tensor compiler for unified machine learning prediction serving" (OSDI 2020), the GEMM strategy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from toolkit.ratios.estimators.theta import Terms
+from toolkit.typing import FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Trees:
+    """Trees padded to the same number of inner nodes and leaves.
+
+    Attributes:
+        feature: Column that each inner node looks at, (n_trees, n_nodes).
+        threshold: Left if the column is <= this, (n_trees, n_nodes); rounded down to single precision.
+        path: +1 where the path to a leaf goes left at a node, -1 right, 0 elsewhere, (n_trees, n_nodes, n_leaves).
+        value: Of each leaf, (n_trees, n_leaves); 0 for padding.
+    """
+
+    feature: IntArray
+    threshold: FloatArray
+    path: FloatArray
+    value: FloatArray
+
+
+def read_trees(booster: Any, *, scale: float = 1.0) -> Trees:
+    """Read the trees of a LightGBM booster, up to its best iteration.
+
+    Args:
+        booster: A regression with numerical features and one output.
+        scale: Factor on all leaves.
+    """
+    roots = [tree["tree_structure"] for tree in booster.dump_model(num_iteration=booster.best_iteration)["tree_info"]]
+    parts = [_flatten(root) for root in roots]
+    n_nodes = max(1, *(len(part.nodes) for part in parts)) if parts else 1
+    n_leaves = max(1, *(len(part.leaves) for part in parts)) if parts else 1
+    n = len(parts)
+    feature, threshold = np.zeros((n, n_nodes), dtype=np.int64), np.full((n, n_nodes), np.inf)
+    path, value = np.zeros((n, n_nodes, n_leaves)), np.zeros((n, n_leaves))
+    for t, part in enumerate(parts):
+        for k, (column, edge) in enumerate(part.nodes):
+            feature[t, k], threshold[t, k] = column, _round_down(edge)
+        for leaf, (steps, content) in enumerate(part.leaves):
+            value[t, leaf] = scale * content
+            for k, side in steps:
+                path[t, k, leaf] = side
+    return Trees(feature, np.where(np.isfinite(threshold), threshold, np.finfo(np.float32).max), path, value)
+
+
+@dataclass(frozen=True)
+class _Flat:
+    nodes: list[tuple[int, float]]
+    leaves: list[tuple[list[tuple[int, float]], float]]
+
+
+def _flatten(root: Mapping[str, Any]) -> _Flat:
+    """List inner nodes, and leaves with the steps to them."""
+    flat = _Flat([], [])
+    waiting: list[tuple[Mapping[str, Any], list[tuple[int, float]]]] = [(root, [])]
+    while waiting:
+        node, steps = waiting.pop()
+        if "leaf_value" in node:
+            flat.leaves.append((steps, float(node["leaf_value"])))
+            continue
+        k = len(flat.nodes)
+        flat.nodes.append((int(node["split_feature"]), float(node["threshold"])))
+        waiting += [(node["left_child"], [*steps, (k, 1.0)]), (node["right_child"], [*steps, (k, -1.0)])]
+    return flat
+
+
+def _round_down(value: float) -> float:
+    """Return the largest single-precision number <= value: comparisons of single-precision columns stay the same."""
+    single = np.float32(value)
+    return float(single if float(single) <= value else np.nextafter(single, np.float32(-np.inf)))
+
+
+class TreeSum(nn.Module):
+    """The sum of all trees, (n, n_features) -> (n, 1)."""
+
+    columns: torch.Tensor
+    threshold: torch.Tensor
+    path: torch.Tensor
+    length: torch.Tensor
+    value: torch.Tensor
+
+    def __init__(self, trees: Trees) -> None:
+        super().__init__()
+        path = torch.from_numpy(trees.path)
+        self.n_trees, self.n_nodes = trees.feature.shape
+        self.register_buffer("columns", torch.from_numpy(trees.feature.reshape(-1)))
+        self.register_buffer("threshold", torch.from_numpy(trees.threshold.reshape(-1)))
+        self.register_buffer("path", path)
+        # A path that goes left L times and right R times is complete where (sum of d on left) - (sum of d on right) = L.
+        self.register_buffer("length", (path > 0).sum(dim=1, keepdim=True).to(torch.float64))
+        self.register_buffer("value", torch.from_numpy(trees.value)[:, None, :])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the sums, (n, 1)."""
+        seen = x.index_select(1, self.columns)
+        left = torch.where(seen <= self.threshold, torch.ones_like(seen), torch.zeros_like(seen))
+        decisions = left.reshape(-1, self.n_trees, self.n_nodes).transpose(0, 1)
+        reached = torch.matmul(decisions, self.path)
+        values = torch.where(reached > self.length - 0.5, self.value.expand_as(reached), torch.zeros_like(reached))
+        return values.sum(dim=2).sum(dim=0).reshape(-1, 1)
+
+
+class TreeRatio(nn.Module):
+    """Observables and theta -> log ratio from trees of the coefficients, (n, n_features + n_parameters) -> (n, 1).
+
+    NaN where the density is not positive, which readers refuse.
+    """
+
+    def __init__(self, trees: Sequence[Trees], terms: Terms, *, n_features: int) -> None:
+        super().__init__()
+        self.sums = nn.ModuleList([TreeSum(t) for t in trees])
+        self.terms = terms
+        self.n_features = n_features
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute log p(x|theta) / p_ref(x), (n, 1)."""
+        observables = x[:, : self.n_features]
+        t = self.terms(self.terms.from_theta(x[:, self.n_features :]))
+        q = torch.cat([tree_sum(observables) for tree_sum in self.sums], dim=1)
+        density, total = (q * t).sum(dim=1), t @ self.terms.share
+        return (torch.log(density) - torch.log(total)).reshape(-1, 1)
