@@ -285,7 +285,7 @@ def _importance(subject: EnsembleUnderReview, settings: ReviewSettings, alternat
         subject.model,
         subject.x[here],
         features=estimate.features,
-        metrics={f"t({estimate.parameter} = {alternative:g})": _information(subject, alternative, here, factor), "AUC": area},
+        metrics={f"t({alternative:g})": _information(subject, alternative, here, factor), "AUC": area},
         seed=settings.seed,
         repeats=settings.importance_repeats,
         groups={**{name: (name,) for name in estimate.features}, **settings.importance_groups},

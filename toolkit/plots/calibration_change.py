@@ -55,4 +55,4 @@ def _range(*curves: CalibrationCurve) -> tuple[float, float]:
     if x.size == 0:
         return 0.0, 1.0
     pad = max(0.05 * float(x.max() - x.min()), 1e-3)
-    return float(x.min() - pad), float(x.max() + pad)
+    return max(float(x.min() - pad), 0.0), min(float(x.max() + pad), 1.0)

@@ -48,7 +48,11 @@ def plot_overlay(overlay: Overlay, *, style: PlotStyle = PLAIN) -> StyledFigure:
         highest = float(np.nanmax((overlay.content + overlay.error) / widths, initial=0.0))
         top.set_ylim(min(0.0, float(np.nanmin(overlay.content / widths))), highest * (1.35 + 0.22 * len(overlay.names[1:])))
         top.set_xlim(overlay.edges[0], overlay.edges[-1])
-        top.legend(loc="upper left", title=process_label(overlay.title) if overlay.title else None, alignment="left")
+        handles, texts = top.get_legend_handles_labels()
+        first = texts.index(overlay.names[0])
+        order = [first, *(i for i in range(len(texts)) if i != first)]
+        chosen = [handles[i] for i in order], [texts[i] for i in order]
+        top.legend(*chosen, loc="upper left", title=process_label(overlay.title) if overlay.title else None, alignment="left")
         top.set_ylabel("events / unit, normalised to 1")
         low.set_ylabel(f"ratio to\n{overlay.names[0]}")
         low.set_xlabel(overlay.score)

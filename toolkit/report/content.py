@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from toolkit.diagnostics.closure import ClosureVerdict
+from toolkit.diagnostics.review import Review
 from toolkit.diagnostics.suite import Suite
 from toolkit.likelihood.results import Results
 from toolkit.report import prose
@@ -21,6 +22,7 @@ from toolkit.report.page_tables import (
     timing_page_table,
     two_column_table,
 )
+from toolkit.report.review_tables import importance_page_table, merits_page_table, normalisations_page_table
 from toolkit.report.wording import method_name, notes, number, parameter_name
 
 Figures = Mapping[str, tuple[PageFigure, ...]]
@@ -50,7 +52,14 @@ class Provenance:
 
 
 def build_page(
-    results: Results, verdicts: Sequence[ClosureVerdict], suite: Suite | None, figures: Figures, *, title: str, provenance: Provenance
+    results: Results,
+    verdicts: Sequence[ClosureVerdict],
+    suite: Suite | None,
+    figures: Figures,
+    *,
+    title: str,
+    provenance: Provenance,
+    review: Review | None = None,
 ) -> Page:
     """Build the page.
 
@@ -61,19 +70,22 @@ def build_page(
         figures: Pictures by part of the report; see `plot_jobs`.
         title: Name of the analysis.
         provenance: Samples, cut flow, versions.
+        review: Review of the networks, if it was made.
 
     Returns:
-        The page; sections without content are left out.
+        The page; sections without content are left out. The order is that of an analysis note: result, closure, selection, inputs,
+        training, tests of the ratios, what they are worth, provenance.
     """
     poi, truth = parameter_name(results.poi), results.asimov[results.poi]
     sections = [
         _summary(results, verdicts, figures),
         _closure(results, verdicts, figures),
-        *(_diagnostic_sections(suite, figures) if suite is not None else ()),
+        _samples(provenance, figures),
         PageSection("Observables", figures=figures.get("observables", ())),
         _yields(results, suite, figures),
-        PageSection("Training", figures=figures.get("training", ())),
-        _samples(provenance),
+        _training(review, figures),
+        *(_diagnostic_sections(suite, review, figures) if suite is not None else ()),
+        *(_worth(results, review, figures) if review is not None else ()),
         _origin(results, provenance),
     ]
     shown = tuple(s for s in sections if s.tables or s.figures or s.text or s.warnings)
@@ -115,13 +127,20 @@ def _closure(results: Results, verdicts: Sequence[ClosureVerdict], figures: Figu
     return PageSection("Closure", text=text, tables=(closure_page_table(results, verdicts),), figures=figures.get("closure", ()))
 
 
-def _diagnostic_sections(suite: Suite, figures: Figures) -> tuple[PageSection, ...]:
+def _training(review: Review | None, figures: Figures) -> PageSection:
+    shown = (*figures.get("training", ()), *figures.get("overlay", ()), *figures.get("spread", ()))
+    text = (prose.TRAINING, prose.OVERLAY, prose.SPREAD) if review is not None else ()
+    return PageSection("Training", text=text if shown else (), figures=shown)
+
+
+def _diagnostic_sections(suite: Suite, review: Review | None, figures: Figures) -> tuple[PageSection, ...]:
+    table = normalisation_page_table(suite.normalisation) if review is None else normalisations_page_table(review.normalisations)
     calibration = PageSection(
         "Calibration",
-        text=(prose.CALIBRATION,),
-        warnings=suite.problems,
-        tables=(normalisation_page_table(suite.normalisation),),
-        figures=figures.get("calibration", ()),
+        text=(prose.CALIBRATION,) if review is None else (prose.CALIBRATION, prose.CHANGE),
+        warnings=(*suite.problems, *(review.problems if review is not None else ())),
+        tables=(table,),
+        figures=(*figures.get("change", ()), *figures.get("calibration", ())),
     )
     reweighting = PageSection(
         "Reweighting closure",
@@ -132,6 +151,15 @@ def _diagnostic_sections(suite: Suite, figures: Figures) -> tuple[PageSection, .
     return calibration, reweighting
 
 
+def _worth(results: Results, review: Review, figures: Figures) -> tuple[PageSection, ...]:
+    table = merits_page_table(review, parameter=results.poi, truth=results.asimov[results.poi])
+    sections = [PageSection("Figures of merit", text=(prose.MERITS,), tables=(table,))]
+    if review.importances:
+        tables = (importance_page_table(review.importances),)
+        sections.append(PageSection("Importance", text=(prose.IMPORTANCE,), tables=tables, figures=figures.get("importance", ())))
+    return tuple(sections)
+
+
 def _yields(results: Results, suite: Suite | None, figures: Figures) -> PageSection:
     if suite is None:
         rows = {name: number(value) for name, value in results.yields.items()}
@@ -139,10 +167,10 @@ def _yields(results: Results, suite: Suite | None, figures: Figures) -> PageSect
     return PageSection("Yields", tables=(processes_page_table(suite.processes, results.yields),), figures=figures.get("yields", ()))
 
 
-def _samples(provenance: Provenance) -> PageSection:
+def _samples(provenance: Provenance, figures: Figures) -> PageSection:
     tables = [PageTable("Samples", provenance.sample_columns, provenance.samples)] if provenance.samples else []
     tables += [cutflow_page_table(provenance.cutflow)] if provenance.cutflow else []
-    return PageSection("Samples and selection", text=provenance.notes, tables=tuple(tables))
+    return PageSection("Samples and selection", text=provenance.notes, tables=tuple(tables), figures=figures.get("selection", ()))
 
 
 def _origin(results: Results, provenance: Provenance) -> PageSection:

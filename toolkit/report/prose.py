@@ -19,6 +19,28 @@ CALIBRATION = (
     "In bins of the predicted fraction s, the weighted true fraction. The p-value tests the whole curve against the "
     "diagonal; events that carry the weights of both hypotheses are counted once."
 )
+CHANGE = (
+    "The targeted calibration moves the ratios only as far as the measurement needs it, so before and after are often close. Each "
+    "process is compared with the reference; interfering processes share their events with it."
+)
+TRAINING = "Losses of every member of the ensemble. The epoch with the smallest validation loss is kept."
+OVERLAY = (
+    "Train against test: a network that has learned its training events by heart gives them another score than test events. "
+    "Out-of-bag values come from networks that did not train on the event; they must agree with the test events. Both tests use the "
+    "signed weights: chi-square with the full covariance, Kolmogorov-Smirnov (KS) with simulated fluctuations of these very weights."
+)
+SPREAD = (
+    "The spread of the ensemble is that of one member, before the calibration. The mean of all members is steadier, and calibration "
+    "removes what they share."
+)
+MERITS = (
+    "What each score could reach in a counting experiment or in bins. With interference S alone is no yield that could be counted: "
+    "iZ and iZ' use what can be."
+)
+IMPORTANCE = (
+    "Each feature of the test events is replaced by that of other events, drawn by their weight; the networks stay as they are. "
+    "Errors hold the spread of the shuffles and the finite simulation."
+)
 REWEIGHTING = (
     "The reference, reweighted by the estimated ratio, against the true target. Both are weights of the same events: errors "
     "of their difference are summed event by event. The p-values of different observables and targets are correlated for "
