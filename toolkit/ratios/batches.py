@@ -78,8 +78,9 @@ class InMemoryBatches:
         """Yield the batches of one epoch in a new random order."""
         shuffled = self._used[torch.randperm(self.n_training, generator=generator)]
         complete = self.n_training - self.n_training % self.batch_size
-        for rows in torch.split(shuffled[:complete], BLOCK * self.batch_size):
-            yield from zip(*(torch.split(t[rows], self.batch_size) for t in self.tensors), strict=True)
+        for rows in torch.split(shuffled[:complete].to(self.tensors[0].device), BLOCK * self.batch_size):
+            gathered = (t.index_select(0, rows) for t in self.tensors)  # twice as fast as t[rows]
+            yield from zip(*(torch.split(t, self.batch_size) for t in gathered), strict=True)
 
     def validation(self) -> Iterator[Batch]:
         """Yield all validation events at once."""
