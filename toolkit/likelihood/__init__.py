@@ -22,6 +22,7 @@ from toolkit.likelihood.shaped import ShapeReference
 from toolkit.likelihood.shapes import Shapes
 from toolkit.likelihood.templates import Templates, bin_index, fill_templates, quantile_edges
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
+from toolkit.likelihood.uncertainties import AsymmetricError, Contribution, Impact, Pull, breakdown, impacts, minos, pulls
 from toolkit.likelihood.workspace import Workspace
 from toolkit.likelihood.workspace_schema import MorphingModifier, NormFactor, Observation, UnbinnedChannel, UnbinnedSample
 from toolkit.likelihood.workspace_writer import make_document
@@ -29,6 +30,7 @@ from toolkit.likelihood.workspace_writer import make_document
 __all__ = [
     "THRESHOLD_68",
     "THRESHOLD_95",
+    "AsymmetricError",
     "BinnedLikelihood",
     "Bootstrap",
     "ClosurePoint",
@@ -36,8 +38,10 @@ __all__ = [
     "CombinedLikelihood",
     "Constraint",
     "ConstraintTerm",
+    "Contribution",
     "Expression",
     "FitResult",
+    "Impact",
     "Interval",
     "Likelihood",
     "MethodResult",
@@ -48,6 +52,7 @@ __all__ = [
     "Observation",
     "OnnxRatio",
     "Parameter",
+    "Pull",
     "PyhfLikelihood",
     "Results",
     "Scan",
@@ -62,13 +67,17 @@ __all__ = [
     "bin_index",
     "bootstrap_binned",
     "bootstrap_unbinned",
+    "breakdown",
     "coefficient_values",
     "fill_templates",
     "find_intervals",
+    "impacts",
     "make_document",
     "measure",
     "minimise",
+    "minos",
     "morphing_expressions",
+    "pulls",
     "quantile_edges",
     "read_observation",
     "write_observation",
