@@ -7,6 +7,7 @@ from toolkit.plots.coverage import plot_coverage
 from toolkit.plots.cutflow import plot_cutflow
 from toolkit.plots.effective_size import plot_effective_size
 from toolkit.plots.importance import plot_importance
+from toolkit.plots.neyman import plot_critical_values
 from toolkit.plots.overlay import plot_overlay
 from toolkit.plots.pulls import plot_pulls
 from toolkit.plots.reweighting import plot_reweighting, plot_reweighting_overview
@@ -26,6 +27,7 @@ __all__ = [
     "plot_calibration_change",
     "plot_closure",
     "plot_coverage",
+    "plot_critical_values",
     "plot_cutflow",
     "plot_effective_size",
     "plot_importance",
