@@ -59,7 +59,7 @@ def process_summaries(events: SimulatedEvents) -> tuple[ProcessSummary, ...]:
                 n_eff_kish=n_eff(w),
                 n_eff_max=n_eff(w, definition="max"),
                 negative_events=float(negative.sum()) / n if n else 0.0,
-                negative_weight=float(-w[negative].sum()) / size if size else 0.0,
+                negative_weight=abs(float(w[negative].sum())) / size if size else 0.0,
             )
         )
     return tuple(summaries)

@@ -116,6 +116,10 @@ def _ratio(closure: ReweightingClosure) -> tuple[FloatArray, FloatArray]:
 
 
 def _limit(ratio: FloatArray, error: FloatArray) -> float:
-    """Half height of the ratio panel: holds nine tenths of the points with their errors."""
-    reach = (np.abs(ratio - 1) + error)[np.isfinite(ratio)]
-    return float(np.clip(1.5 * np.quantile(reach, 0.9), 0.03, 1.0)) if reach.size else 1.0
+    """Half height of the ratio panel: holds nine tenths of the points with their errors, and every one that is off by two errors."""
+    here = np.isfinite(ratio)
+    off = np.abs(ratio - 1)[here]
+    if not off.size:
+        return 1.0
+    outlying = float(np.max(off[off > 2 * error[here]], initial=0.0))
+    return float(np.clip(max(1.5 * np.quantile(off + error[here], 0.9), 1.15 * outlying), 0.03, 1.0))

@@ -48,4 +48,4 @@ def library_versions() -> dict[str, str]:
 
 def seeds(config: Config) -> dict[str, int]:
     """Return every seed that was used, by name."""
-    return {"ratios": config.ratios.seed, "likelihood": config.likelihood.seed}
+    return {"ratios": config.ratios.seed, "likelihood": config.likelihood.seed, "report": config.report.seed}
