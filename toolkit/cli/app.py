@@ -25,6 +25,7 @@ from toolkit.cli.options import (
     Workers,
 )
 from toolkit.cli.running import Request, run_analysis, run_demo
+from toolkit.cli.sharing import cpp, predict
 from toolkit.pipeline.stage import ExecutorOptions
 
 STAGE_HELP = {
@@ -124,6 +125,10 @@ def inspect(file: NtupleFile, debug: Debug = False) -> None:
 def validate(config: ConfigFile, data: Data = None, debug: Debug = False) -> None:
     """Check a config and its input files without running anything."""
     validate_config(config, data=data, debug=debug)
+
+
+for _command in (predict, cpp):
+    app.command()(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,0 +1,115 @@
+"""The command predict: log ratios of a network as new branches of an ntuple."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.cli.console import message_console, output_console
+from toolkit.cli.failures import explained
+from toolkit.cli.reporter import RichReporter
+from toolkit.errors import SchemaError
+
+if TYPE_CHECKING:
+    from processors.predict import Prediction
+
+
+@dataclass(frozen=True)
+class PredictRequest:
+    """What the user typed.
+
+    Args:
+        model: ONNX file.
+        file: Ntuple.
+        out: New ntuple.
+        tree: Name of the tree.
+        columns: NAME=BRANCH.
+        fixed: NAME=NUMBER.
+        config: Analysis that says how observables are computed.
+        sample: Its sample.
+        drop: Branches that are not copied.
+        prefix: Of the new branches.
+        as_json: Print JSON.
+        quiet: Show no progress.
+        debug: Show tracebacks.
+    """
+
+    model: Path
+    file: Path
+    out: Path | None
+    tree: str | None
+    columns: Sequence[str]
+    fixed: Sequence[str]
+    config: Path | None
+    sample: str | None
+    drop: Sequence[str]
+    prefix: str
+    as_json: bool
+    quiet: bool
+    debug: bool
+
+
+def predict(request: PredictRequest) -> None:
+    """Write a copy of an ntuple with the log ratios of a network, and say how many events have them."""
+    with explained(debug=request.debug):
+        reporter = RichReporter(message_console(), quiet=request.quiet)
+        try:
+            done = _predict(request, reporter)
+        finally:
+            reporter.close()
+        if request.as_json:
+            document = {**asdict(done), "path": str(done.path)}
+            output_console().print(json.dumps(document), soft_wrap=True, highlight=False, markup=False)
+            return
+        text = f"{done.path}: {done.evaluated} of {done.entries} events of {done.tree} have log ratios"
+        output_console().print(f"{text}, {done.extrapolated} outside the range of the training", soft_wrap=True, highlight=False)
+        output_console().print(f"new branches: {' '.join(done.branches)}", soft_wrap=True, highlight=False)
+
+
+def _predict(request: PredictRequest, reporter: RichReporter) -> Prediction:
+    from processors.predict import add_log_ratios, check_copy, observables_of
+    from toolkit.config import load_config
+    from toolkit.likelihood import OnnxRatio
+
+    ratio = OnnxRatio(request.model)
+    compute = None
+    if request.config is not None:
+        if request.sample is None or request.columns:
+            expected = "--sample SAMPLE, whose dialect the file has, and no --column"
+            raise SchemaError("--config", got=f"--sample {request.sample}, --column {list(request.columns)}", expected=expected)
+        compute = observables_of(load_config(request.config), request.sample, ratio)
+    numbers = {name: _number(name, text) for name, text in _pairs("--set", request.fixed).items()}
+    done = add_log_ratios(
+        ratio,
+        request.file,
+        request.out or request.file.with_name(f"{request.file.stem}_ratios.root"),
+        tree=request.tree,
+        columns=_pairs("--column", request.columns),
+        compute=compute,
+        fixed=numbers,
+        drop=request.drop,
+        prefix=request.prefix,
+        progress=reporter.progress,
+    )
+    check_copy(done)
+    return done
+
+
+def _pairs(option: str, words: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not (name and sign and value) or name in pairs:
+            raise SchemaError(option, got=word, expected="NAME=VALUE, each name once", remedy=f"for example {option} m4l=M4L")
+        pairs[name] = value
+    return pairs
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise SchemaError(f"--set {name}", got=text, expected="a number", remedy=f"for example --set {name}=1.0") from error

@@ -1,0 +1,82 @@
+"""The commands that carry results elsewhere: predict, cpp, bundle and reuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolkit.cli.options import Debug, NtupleFile, Quiet
+from toolkit.cli.predict import PredictRequest
+from toolkit.cli.predict import predict as run_predict
+
+ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX file of a ratio network.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+OutFile = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="New file; default FILE_ratios.root.", show_default=False)]
+Tree = Annotated[str | None, typer.Option("--tree", metavar="NAME", help="Tree; needed if the file holds several.", show_default=False)]
+Column = Annotated[list[str] | None, typer.Option("--column", metavar="NAME=BRANCH", help="Branch of a column of the network.")]
+SetColumn = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=NUMBER", help="Parameter column, the same for all events.")]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="CONFIG", help="Compute the observables as this analysis does.", show_default=False)
+]
+Sample = Annotated[str | None, typer.Option("--sample", metavar="NAME", help="Sample of the config whose layout the file has.")]
+Drop = Annotated[list[str] | None, typer.Option("--drop", metavar="BRANCH", help="Branch that is not copied.")]
+Prefix = Annotated[str, typer.Option("--prefix", metavar="TEXT", help="The new branches are PREFIX_NUMERATOR.")]
+
+
+def predict(
+    model: ModelFile,
+    file: NtupleFile,
+    out: OutFile = None,
+    tree: Tree = None,
+    column: Column = None,
+    fixed: SetColumn = None,
+    config: ConfigOption = None,
+    sample: Sample = None,
+    drop: Drop = None,
+    prefix: Prefix = "log_ratio",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Add the log ratios of a network to an ntuple, as branches of a new file."""
+    run_predict(
+        PredictRequest(
+            model=model,
+            file=file,
+            out=out,
+            tree=tree,
+            columns=column or (),
+            fixed=fixed or (),
+            config=config,
+            sample=sample,
+            drop=drop or (),
+            prefix=prefix,
+            as_json=as_json,
+            quiet=quiet,
+            debug=debug,
+        )
+    )
+
+
+def cpp(
+    model: ModelFile,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The CMake project; further models can be added to it.")],
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name in C++; default that of the file.")] = None,
+    sofie: Annotated[bool, typer.Option("--sofie/--no-sofie", help="Generate code with SOFIE, or leave the ONNX Runtime only.")] = True,
+    debug: Debug = False,
+) -> None:
+    """Write a CMake project that evaluates a network from C++."""
+    from toolkit.cli.console import output_console
+    from toolkit.cli.failures import explained
+
+    with explained(debug=debug):
+        from exports.sofie import generate_cpp
+
+        code = generate_cpp(model, out, name=name, sofie=sofie)
+        project = code if isinstance(code, Path) else code.project
+        text = (
+            f"cmake -S {project} -B {project}/build -DH4L_ARCH=native && cmake --build {project}/build && ctest --test-dir {project}/build"
+        )
+        output_console().print(text, soft_wrap=True, highlight=False, markup=False)
