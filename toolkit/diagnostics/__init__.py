@@ -20,6 +20,7 @@ from toolkit.diagnostics.separation import auc, rate_at_efficiency
 from toolkit.diagnostics.spread import SpreadProfile, spread_profile, weighted_quantiles
 from toolkit.diagnostics.suite import EstimateUnderTest, Suite, diagnose
 from toolkit.diagnostics.training import TrainingCurve
+from toolkit.diagnostics.weight_quality import WeightQuality, weight_quality
 from toolkit.diagnostics.yields import YieldCurve, yield_curve
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "SpreadProfile",
     "Suite",
     "TrainingCurve",
+    "WeightQuality",
     "WeightedSample",
     "YieldCurve",
     "auc",
@@ -74,6 +76,7 @@ __all__ = [
     "significance",
     "spectrum",
     "spread_profile",
+    "weight_quality",
     "weighted_quantiles",
     "yield_curve",
 ]

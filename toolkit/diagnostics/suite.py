@@ -15,10 +15,14 @@ from toolkit.diagnostics.observables import Spectrum, spectrum
 from toolkit.diagnostics.processes import ProcessSummary, process_summaries
 from toolkit.diagnostics.reweighting import ReweightingClosure, reweighting_closure
 from toolkit.diagnostics.serialise import jsonable
+from toolkit.diagnostics.weight_quality import WeightQuality, weight_quality
 from toolkit.diagnostics.yields import YieldCurve, yield_curve
 from toolkit.errors import PhysicsDomainError
-from toolkit.typing import FloatArray, Progress, silent_progress
+from toolkit.typing import BoolArray, FloatArray, Progress, silent_progress
 from toolkit.weights.simulation import SimulatedEvents
+
+VALUES = 121
+"""Values of the parameter along curves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +44,7 @@ class EstimateUnderTest:
         hypotheses: Values shown in spectra, the truth among them.
         edges: Edges of observables for which the default is not wanted.
         observables: Observables to check; all of the events when empty.
+        regions: Events of each region, (n,) bool, in which negative weights are counted.
     """
 
     events: SimulatedEvents
@@ -56,6 +61,7 @@ class EstimateUnderTest:
     hypotheses: tuple[float, ...] = (0.0, 1.0, 4.0)
     edges: Mapping[str, FloatArray] = field(default_factory=dict)
     observables: tuple[str, ...] = ()
+    regions: Mapping[str, BoolArray] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -76,6 +82,7 @@ class Suite:
     yields: tuple[YieldCurve, ...]
     problems: tuple[str, ...] = ()
     """Checks that could not be made, and why."""
+    weights: WeightQuality | None = None
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -91,6 +98,7 @@ class Suite:
         return {
             "processes": [p.to_json() for p in self.processes],
             "problems": list(self.problems),
+            "weights": None if self.weights is None else self.weights.to_json(),
             "normalisation": self.normalisation.to_json(),
             "calibration": [
                 {"numerator": c.numerator, "denominator": c.denominator, **c.test.to_json(), "mean_residual": jsonable(c.mean_residual)}
@@ -144,6 +152,7 @@ def diagnose(estimate: EstimateUnderTest, *, progress: Progress = silent_progres
         spectra=tuple(spectra),
         yields=_yields(estimate),
         problems=problems,
+        weights=_weights(estimate, edges),
     )
     progress("diagnostics", total, total)
     return suite
@@ -199,8 +208,24 @@ def _hypothesis(estimate: EstimateUnderTest, value: float) -> tuple[str, FloatAr
     return f"{estimate.parameter} = {value:g}", estimate.coefficients(np.array([value]))[0]
 
 
+def _weights(estimate: EstimateUnderTest, edges: Mapping[str, FloatArray]) -> WeightQuality:
+    """Look at the weights; negative ones are located in the observables with edges of their own, or in the first ones."""
+    mu = np.linspace(*estimate.range, VALUES)
+    chosen = [name for name in edges if name in estimate.edges] or list(edges)[:3]
+    return weight_quality(
+        estimate.events,
+        values=mu,
+        coefficients=estimate.coefficients(mu),
+        benchmarks=estimate.benchmarks,
+        parameter=estimate.parameter,
+        hypotheses={f"total, {name}": f for name, f in (_hypothesis(estimate, value) for value in estimate.hypotheses)},
+        regions=estimate.regions,
+        edges={name: edges[name] for name in chosen},
+    )
+
+
 def _yields(estimate: EstimateUnderTest) -> tuple[YieldCurve, ...]:
-    mu = np.linspace(*estimate.range, 121)
+    mu = np.linspace(*estimate.range, VALUES)
     matrix = estimate.coefficients(mu)
     reference = (estimate.truth, _hypothesis(estimate, estimate.truth)[1])
     common: dict[str, Any] = {"reference": reference, "parameter": estimate.parameter}

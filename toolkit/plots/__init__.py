@@ -7,6 +7,7 @@ from toolkit.plots.coverage import plot_coverage
 from toolkit.plots.cutflow import plot_cutflow
 from toolkit.plots.effective_size import plot_effective_size
 from toolkit.plots.importance import plot_importance
+from toolkit.plots.negative_weights import plot_negative_weights
 from toolkit.plots.neyman import plot_critical_values
 from toolkit.plots.overlay import plot_overlay
 from toolkit.plots.pulls import plot_pulls
@@ -31,6 +32,7 @@ __all__ = [
     "plot_cutflow",
     "plot_effective_size",
     "plot_importance",
+    "plot_negative_weights",
     "plot_overlay",
     "plot_pulls",
     "plot_reweighting",

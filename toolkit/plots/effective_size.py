@@ -3,19 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 from matplotlib.lines import Line2D
 
-from toolkit.diagnostics.yields import YieldCurve
 from toolkit.plots.names import parameter_symbol
 from toolkit.plots.style import CYCLE, PLAIN, PlotStyle, StyledFigure, log_limits, new_figure
+from toolkit.typing import FloatArray
 
 
-def plot_effective_size(curves: Sequence[YieldCurve], *, style: PlotStyle = PLAIN) -> StyledFigure:
+class SizeCurve(Protocol):
+    """What is drawn of a curve: `YieldCurve` and `EffectiveSizeCurve` have it."""
+
+    @property
+    def name(self) -> str:
+        """Name in the legend."""
+
+    @property
+    def parameter(self) -> str:
+        """Name of the parameter."""
+
+    @property
+    def values(self) -> FloatArray:
+        """Values of the parameter, (m,)."""
+
+    @property
+    def n_eff_kish(self) -> FloatArray:
+        """(sum w)^2 / sum w^2, (m,)."""
+
+    @property
+    def n_eff_max(self) -> FloatArray:
+        """|sum w| / max |w|, (m,)."""
+
+    @property
+    def n_events(self) -> int:
+        """Number of simulated events."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all numbers."""
+
+
+def plot_effective_size(curves: Sequence[SizeCurve], *, style: PlotStyle = PLAIN) -> StyledFigure:
     """Draw N_eff(mu): solid (sum w)^2 / sum w^2, dashed sum w / max |w|.
 
     Args:
-        curves: Yields with their effective sizes.
+        curves: Effective sizes, of all samples together or of each alone.
         style: Look and header.
 
     Returns:

@@ -23,6 +23,7 @@ from toolkit.report.page_tables import (
     two_column_table,
 )
 from toolkit.report.review_tables import importance_page_table, merits_page_table, normalisations_page_table
+from toolkit.report.weight_tables import negative_page_table
 from toolkit.report.wording import method_name, notes, number, parameter_name
 
 Figures = Mapping[str, tuple[PageFigure, ...]]
@@ -164,7 +165,10 @@ def _yields(results: Results, suite: Suite | None, figures: Figures) -> PageSect
     if suite is None:
         rows = {name: number(value) for name, value in results.yields.items()}
         return PageSection("Yields", tables=(two_column_table("Expected events", rows, columns=("process", "events")),))
-    return PageSection("Yields", tables=(processes_page_table(suite.processes, results.yields),), figures=figures.get("yields", ()))
+    tables = [processes_page_table(suite.processes, results.yields)]
+    negative = None if suite.weights is None else negative_page_table(suite.weights)
+    tables += [] if negative is None else [negative]
+    return PageSection("Yields", tables=tuple(tables), figures=figures.get("yields", ()))
 
 
 def _samples(provenance: Provenance, figures: Figures) -> PageSection:

@@ -17,6 +17,7 @@ from toolkit.plots import (
     plot_calibration,
     plot_closure,
     plot_effective_size,
+    plot_negative_weights,
     plot_reweighting,
     plot_reweighting_overview,
     plot_scans,
@@ -25,6 +26,7 @@ from toolkit.plots import (
     plot_yields,
     save_figure,
 )
+from toolkit.plots.effective_size import SizeCurve
 from toolkit.report import prose
 from toolkit.report.page import PageFigure
 from toolkit.report.wording import parameter_name
@@ -151,8 +153,13 @@ def _yield_jobs(suite: Suite, style: PlotStyle) -> Iterator[PlotJob]:
     poi = parameter_name(suite.yields[0].parameter) if suite.yields else ""
     text = f"Change of the expected events with {poi}; around a minimum two values give the same rate. Band: counting error of the total."
     yield PlotJob("yields", "yields", text, lambda: plot_yields(suite.yields, style=style))
-    text = f"Effective number of simulated test events against {poi}, in two definitions."
-    yield PlotJob("yields", "effective_size", text, lambda: plot_effective_size(suite.yields, style=style))
+    text = f"Effective number of simulated test events against {poi}, in two definitions; interfering samples also one by one."
+    sizes: tuple[SizeCurve, ...] = (*suite.yields, *(suite.weights.sizes[1:] if suite.weights is not None else ()))
+    yield PlotJob("yields", "effective_size", text, lambda: plot_effective_size(sizes, style=style))
+    for name in suite.weights.observables if suite.weights is not None else ():
+        profiles = suite.weights.of_observable(name) if suite.weights is not None else ()
+        text = f"Share of negative weight in bins of {name}; a share f leaves (1 - 2 f)^2 of the effective size."
+        yield PlotJob("yields", f"negative_weights_{slug(name)}", text, partial(plot_negative_weights, profiles, style=style))
 
 
 def _training_jobs(training: Sequence[TrainingCurve], style: PlotStyle) -> Iterator[PlotJob]:

@@ -107,7 +107,7 @@ def test_a_negative_density_is_reported_not_raised(make_estimate):
 
 def test_summary_is_json(make_estimate):
     document = json.loads(json.dumps(diagnose(make_estimate(n=2000)).to_json(), allow_nan=False))
-    assert set(document) == {"processes", "problems", "normalisation", "calibration", "reweighting"}
+    assert set(document) == {"processes", "problems", "weights", "normalisation", "calibration", "reweighting"}
     assert len(document["reweighting"]) == 20
     assert document["normalisation"]["processes"] == ["ggF_S", "ggF_SBI", "ggF_B", "qqZZ"]
 

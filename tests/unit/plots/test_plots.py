@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -15,6 +16,7 @@ from toolkit.plots import (
     plot_calibration,
     plot_closure,
     plot_effective_size,
+    plot_negative_weights,
     plot_reweighting,
     plot_reweighting_overview,
     plot_scans,
@@ -23,6 +25,7 @@ from toolkit.plots import (
     plot_yields,
     png_bytes,
 )
+from toolkit.weights import generation_curves, negative_profile
 
 
 def texts(figure):
@@ -137,6 +140,28 @@ def test_effective_size(yield_curves):
     np.testing.assert_array_equal(lines[0].get_ydata(), figure.numbers["curves"][0]["n_eff_kish"])
     np.testing.assert_array_equal(lines[1].get_ydata(), figure.numbers["curves"][0]["n_eff_max"])
     assert any("6\u2009000 simulated" in t for t in texts(figure))
+
+
+def test_effective_size_of_every_sample(events):
+    values = np.linspace(0.5, 4, 8)
+    root = np.sqrt(values)
+    f = np.stack([values - root, root, 1 - root, np.ones_like(root)], axis=1)
+    shared = replace(events[0], share=np.full(len(events[0]), 0.5))
+    curves = generation_curves(shared, values, f, benchmarks=("ggF_S", "ggF_SBI", "ggF_B"))
+    figure = plot_effective_size(curves)
+    np.testing.assert_array_equal(figure.axes[0].get_lines()[0].get_ydata(), curves[0].n_eff_kish)
+    assert figure.numbers["curves"][0]["name"] == "all samples"
+
+
+def test_negative_weights(events):
+    w = events[0].weights.copy()
+    w[::7, 3] *= -1
+    profile = negative_profile(replace(events[0], weights=w), process="qqZZ", observable="m4l", edges=[220.0, 400.0, 1200.0])
+    figure = plot_negative_weights([profile])
+    assert figure.numbers["profiles"][0]["fraction"] == pytest.approx(profile.fraction)
+    assert 0.1 < profile.fraction[0] < 0.2
+    assert figure.axes[0].get_ylim()[1] > profile.fraction.max()
+    assert plot_negative_weights([]).numbers == {"profiles": []}
 
 
 def test_closure(verdicts):

@@ -15,6 +15,7 @@ from toolkit.diagnostics.review import review
 from toolkit.diagnostics.suite import EstimateUnderTest, diagnose
 from toolkit.diagnostics.training import TrainingCurve
 from toolkit.errors import InputFileError
+from toolkit.expressions import Condition
 from toolkit.likelihood import Coefficients, OnnxRatio, Results
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.datasets import read_simulation
@@ -26,7 +27,7 @@ from toolkit.plots import PlotStyle, plot_cutflow, png_bytes
 from toolkit.report import PageFigure, Provenance, build_page, judge, write_page, write_results
 from toolkit.report.figures import draw_all, plot_jobs
 from toolkit.report.review_figures import review_jobs
-from toolkit.typing import FloatArray
+from toolkit.typing import BoolArray, FloatArray
 from toolkit.weights import SimulatedEvents
 
 
@@ -102,7 +103,15 @@ def estimate_under_test(config: Config, pool: SimulatedEvents, test: SimulatedEv
         range=model.range,
         hypotheses=shown_hypotheses(model),
         edges={section.observable: np.array(section.edges) for section in config.histograms.values()},
+        regions=region_masks(config, test),
     )
+
+
+def region_masks(config: Config, events: SimulatedEvents) -> dict[str, BoolArray]:
+    """Evaluate the regions of the config on events, (n,) each; regions of columns that the tables lack are left out."""
+    conditions = {name: Condition.parse(text) for name, text in config.regions.items()}
+    known = set(events.observables)
+    return {name: c.evaluate(events.observables) for name, c in conditions.items() if set(c.names) <= known}
 
 
 def shown_hypotheses(model: Model) -> tuple[float, ...]:
