@@ -49,7 +49,7 @@ def read_stored(out: Path, *, pool: SimulatedEvents, test: SimulatedEvents) -> S
 
 def _read(path: Path, names: tuple[str, ...], events: dict[str, SimulatedEvents]) -> dict[str, FloatArray]:
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             content = {name: stored[name] for name in (*names, *events)}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         remedy = "run `h4l run`, which makes what is missing"
