@@ -297,3 +297,17 @@ def test_a_range_without_expected_events_is_refused():
     h = Hypotheses.build(many(("p0", "p1")), morphing=line, benchmarks=("p0", "p1"), ranges=[(-200.0, 200.0)])
     with pytest.raises(PhysicsDomainError, match="expected events"):
         Alice(training=QUICK["training"], architecture=MLP((2,))).fit(many(("p0", "p1")), features=("x",), hypotheses=h)
+
+
+def test_a_floor_replaces_what_is_not_positive_when_asked(pool, hypotheses):
+    model = Multiclass(**QUICK).fit(pool, features=FEATURES, hypotheses=hypotheses)
+    x = rows(pool)
+    np.testing.assert_array_equal(model.log_ratio(x, 0.2, floor=1e-6), model.log_ratio(x, 0.2))
+    low = np.log(1.001 * np.exp(model.log_ratio(x, 0.2)).min())
+    floored = model.log_ratio(x, 0.2, floor=float(np.exp(low)))
+    assert floored.min() == pytest.approx(low)
+    np.testing.assert_allclose(floored, np.maximum(model.log_ratio(x, 0.2), low))
+    trees = Bit(trees=10, leaves=4).fit(pool, features=FEATURES, hypotheses=hypotheses)
+    np.testing.assert_allclose(trees.log_ratio(x, 2.0, floor=0.9), np.maximum(trees.log_ratio(x, 2.0), np.log(0.9)))
+    with pytest.raises(PhysicsDomainError, match="floor"):
+        trees.combine(-trees.coefficients(x), 2.0)

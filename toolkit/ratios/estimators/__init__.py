@@ -7,6 +7,7 @@ from toolkit.ratios.estimators.carl import Carl, CarlMixture, CarlParameterised
 from toolkit.ratios.estimators.cascal import Cascal
 from toolkit.ratios.estimators.models import PairModel, ParameterisedModel, ProcessModel, RatioModel, ScoreModel
 from toolkit.ratios.estimators.multiclass import Multiclass
+from toolkit.ratios.estimators.normalisation import Normalised, measure_normalisation, reference_mean
 from toolkit.ratios.estimators.parameterised import ParameterisedEstimator
 from toolkit.ratios.estimators.preparation import NetworkEstimator
 from toolkit.ratios.estimators.quasi_parametric import QuasiParametric, QuasiParametricModel
@@ -28,6 +29,7 @@ __all__ = [
     "ListedTheta",
     "Multiclass",
     "NetworkEstimator",
+    "Normalised",
     "PairModel",
     "ParameterisedEstimator",
     "ParameterisedModel",
@@ -41,4 +43,6 @@ __all__ = [
     "Sally",
     "ScoreModel",
     "UniformTheta",
+    "measure_normalisation",
+    "reference_mean",
 ]

@@ -23,8 +23,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from toolkit.errors import FitError, MissingExtraError, PhysicsDomainError
-from toolkit.ratios.estimators.models import TrainedModel, Writer, write_parameterised
+from toolkit.errors import FitError, MissingExtraError
+from toolkit.ratios.estimators.models import TrainedModel, Writer, require_positive, write_parameterised
 from toolkit.ratios.estimators.preparation import describe_columns
 from toolkit.ratios.estimators.theta import Terms
 from toolkit.ratios.estimators.trees import TreeRatio, read_trees
@@ -164,15 +164,27 @@ class BitModel(TrainedModel):
         rows = self.rows(x).numpy().astype(np.float32).astype(np.float64)
         return np.stack([booster.predict(rows) for booster in self.boosters], axis=1)
 
-    def log_ratio(self, x: FloatArray, theta: Point, *, denominator: Point | None = None) -> FloatArray:
+    def log_ratio(self, x: FloatArray, theta: Point, *, denominator: Point | None = None, floor: float | None = None) -> FloatArray:
         """Compute log p(x|theta) / p(x|denominator), by default over the reference, (n,).
+
+        Args:
+            x: Observables, (n, n_features).
+            theta: Numerator.
+            denominator: A point; None is the reference.
+            floor: Smallest ratio over the reference: smaller and negative ones are set to it. None refuses what is not positive.
 
         Raises:
             PhysicsDomainError: The density is not positive at an event.
         """
         q = self.coefficients(x)
-        out = self._log_ratio(q, theta)
-        return out if denominator is None else np.asarray(out - self._log_ratio(q, denominator))
+        out = self.combine(q, theta, floor=floor)
+        return out if denominator is None else np.asarray(out - self.combine(q, denominator, floor=floor))
+
+    def combine(self, q: FloatArray, theta: Point, *, floor: float | None = None) -> FloatArray:
+        """Compute the log ratio over the reference from `coefficients` of events, (n, n_terms) -> (n,)."""
+        h = self.hypotheses
+        ratio = q @ h.term_values(h.point(theta)[None, :])[0] * (h.reference_yield / h.expected(theta))
+        return np.asarray(np.log(require_positive(ratio if floor is None else np.maximum(ratio, floor), theta)))
 
     def score(self, x: FloatArray, theta: Point) -> FloatArray:
         """Compute d log p(x|theta) / d theta, (n, n_parameters)."""
@@ -189,16 +201,6 @@ class BitModel(TrainedModel):
         network = TreeRatio(trees, Terms(self.hypotheses), n_features=len(self.columns)).double().eval()
         rows = np.asarray(reference_rows, dtype=np.float32).astype(np.float64)[:MOST_ROWS]
         return write_parameterised(self, network, path, writer=writer, reference_rows=rows, more=more)
-
-    def _log_ratio(self, q: FloatArray, theta: Point) -> FloatArray:
-        h = self.hypotheses
-        density = q @ h.term_values(h.point(theta)[None, :])[0]
-        if not np.all(density > 0):
-            i = int(np.argmin(density))
-            got = f"{density[i]:.3g} ({int(np.sum(~(density > 0)))} of {len(density)} events)"
-            remedy = "boost with more events per leaf, or use the quasi-parametric network, whose density is positive"
-            raise PhysicsDomainError(f"density of row {i} at theta = {theta}", got=got, expected="> 0", remedy=remedy)
-        return np.asarray(np.log(density) + np.log(h.reference_yield / h.expected(theta)))
 
 
 def _import() -> Any:

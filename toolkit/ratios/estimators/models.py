@@ -188,14 +188,15 @@ class ProcessModel(TrainedModel):
         """Compute log p_j(x) / p_ref(x) of every process, (n, n_processes)."""
         return torch.cat([self.network(part) for part in torch.split(self.rows(x), ROWS)]).numpy()
 
-    def log_ratio(self, x: FloatArray, theta: Point, *, denominator: Point | None = None) -> FloatArray:
-        """Compute log p(x|theta) / p(x|denominator), (n,).
+    def log_ratio(self, x: FloatArray, theta: Point, *, denominator: Point | None = None, floor: float | None = None) -> FloatArray:
+        """Compute log p(x|theta) / p(x|denominator), (n,); `floor` as in `combine_log_ratios`.
 
         Raises:
             PhysicsDomainError: The combination is not positive at an event: the processes do not fit each other there.
         """
-        out = combine_log_ratios(self.log_ratios(x), self.hypotheses, theta)
-        return out if denominator is None else np.asarray(out - combine_log_ratios(self.log_ratios(x), self.hypotheses, denominator))
+        processes = self.log_ratios(x)
+        out = combine_log_ratios(processes, self.hypotheses, theta, floor=floor)
+        return out if denominator is None else np.asarray(out - combine_log_ratios(processes, self.hypotheses, denominator, floor=floor))
 
     def score(self, x: FloatArray, theta: Point) -> FloatArray:
         """Compute d log p(x|theta) / d theta, (n, n_parameters)."""
@@ -283,21 +284,39 @@ class ScoreModel(TrainedModel):
         return _write(self, self.network, path, writer=writer, rows=reference_rows, numerators=names, more=more)
 
 
-def combine_log_ratios(log_ratios: FloatArray, hypotheses: Hypotheses, theta: Point) -> FloatArray:
+def combine_log_ratios(log_ratios: FloatArray, hypotheses: Hypotheses, theta: Point, *, floor: float | None = None) -> FloatArray:
     """Compute log [ sum_j f_j(theta) nu_j e^(log_ratios_j) / nu(theta) ], (n, n_processes) -> (n,).
+
+    Args:
+        log_ratios: log p_j / p_ref of every process.
+        hypotheses: Coefficients and yields.
+        theta: The point.
+        floor: Smallest ratio over the reference: smaller and negative ones are set to it. None refuses what is not positive.
 
     Raises:
         PhysicsDomainError: The sum is not positive at an event, named by its row.
     """
     f = hypotheses.coefficients(theta) * hypotheses.yields
     largest = log_ratios.max(axis=1)
-    density = np.exp(log_ratios - largest[:, None]) @ f
-    if not np.all(density > 0):
+    density = np.exp(log_ratios - largest[:, None]) @ f / f.sum()
+    if floor is not None:
+        density = np.maximum(density, floor * np.exp(-largest))
+    return np.asarray(np.log(require_positive(density, theta)) + largest)
+
+
+def require_positive(density: FloatArray, theta: Point) -> FloatArray:
+    """Return densities (n,) that are all positive.
+
+    Raises:
+        PhysicsDomainError: One is not; names its row and theta.
+    """
+    bad = ~(density > 0)
+    if np.any(bad):
         i = int(np.argmin(density))
-        got = f"{density[i]:.3g} relative to its largest term ({int(np.sum(~(density > 0)))} of {len(density)} events)"
-        remedy = "separately trained processes can contradict each other: use an estimator whose density is positive by construction"
+        remedy = "use an estimator whose density is positive by construction (quasi-parametric), more events, or a floor"
+        got = f"{density[i]:.3g} ({int(bad.sum())} of {len(density)} events are not positive)"
         raise PhysicsDomainError(f"density of row {i} at theta = {theta}", got=got, expected="> 0", remedy=remedy)
-    return np.asarray(np.log(density) + largest - np.log(f.sum()))
+    return density
 
 
 def describe_point(parameters: Sequence[str], point: Sequence[float]) -> str:
