@@ -60,8 +60,14 @@ class RatioConfig(Section):
     """Epochs without a better validation loss after which a network stops."""
     validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     """Share of a member's training events that decide which epoch is kept."""
+    negative_weights: Literal["refuse", "resample"] = "refuse"
+    """What to do with negative weights of backgrounds, which the mixture networks cannot learn from: `resample` learns how the
+    signs cancel and trains with positive weights of the same expectation (docs/weights.md). Fits keep the signed weights."""
     seed: int = Field(default=1, ge=0)
     """Seed of the first member; the others follow from it."""
+    stream_above_mb: float = Field(default=4000.0, ge=0)
+    """Training events of a member that take more memory than this many MB are written to a file and streamed from it while the networks
+    train."""
     threads: int = Field(default=1, ge=1)
     """Processor threads of a training. Small networks gain little from more, and the last digits of the result depend on the number."""
     device: Literal["cpu", "cuda"] = "cpu"

@@ -25,6 +25,7 @@ from toolkit.ratios.features import FeatureMap, feature_matrix
 from toolkit.ratios.members import Member, plan_members, train_ensemble
 from toolkit.ratios.network import MixtureNetwork
 from toolkit.ratios.persistence import mixture_key, save_mixture
+from toolkit.ratios.resampling import positive_backgrounds
 from toolkit.ratios.structure import Mixture
 from toolkit.ratios.targets import Targets, describe_mixture, make_targets
 from toolkit.ratios.trained_mixture import TrainedMixture
@@ -73,7 +74,7 @@ def train_mixture(
     folder = make_folder(folder)
     x = torch.from_numpy(feature_matrix(pool.observables, config.features))
     mixture = describe_mixture(pool, signal=morphing.signal, interfering=morphing.interfering, background=morphing.background)
-    targets = make_targets(pool, mixture)
+    targets = make_targets(positive_backgrounds(pool, mixture, config=config, progress=progress), mixture)
     n_folds = config.splits.folds
     fold = assign_fold(pool.event_id, n_folds=n_folds, salt=config.splits.salt).astype(np.int64)
     feature_map = FeatureMap.fitted(config.features, x, fold=config.fold_beam_axis)

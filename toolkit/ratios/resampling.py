@@ -25,10 +25,12 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 from torch.nn.functional import logsigmoid
 
+from toolkit.config import RatioConfig
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 from toolkit.ratios.architectures.mlp import MLP
 from toolkit.ratios.features import FeatureMap, feature_matrix
 from toolkit.ratios.signed_calibration import directions, fit_signed_calibration
+from toolkit.ratios.structure import Mixture
 from toolkit.ratios.trainer import Batch, InMemoryBatches, TrainingSettings, train_network
 from toolkit.typing import FloatArray, Progress, silent_progress
 from toolkit.weights import SimulatedEvents, assign_fold, require_enough_events, require_positive_classes
@@ -226,6 +228,31 @@ def resample_process(
     weights = events.weights.copy()
     weights[used, column] = found.weights
     return replace(events, weights=weights), found
+
+
+def positive_backgrounds(
+    pool: SimulatedEvents, mixture: Mixture, *, config: RatioConfig, progress: Progress = silent_progress
+) -> SimulatedEvents:
+    """Replace negative weights of backgrounds if the config asks for it.
+
+    Args:
+        pool: Simulated events to learn from.
+        mixture: Names of the backgrounds.
+        config: `negative_weights` says what to do; features, seed and size of the batches are those of the mixture networks.
+        progress: Told after every network.
+
+    Returns:
+        The events as they are, or with positive weights of the backgrounds.
+    """
+    columns = {name: pool.weights[:, pool.processes.index(name)] for name in mixture.backgrounds}
+    affected = [name for name, w in columns.items() if np.any(w < 0)]
+    if config.negative_weights == "refuse" or not affected:
+        return pool
+    training = TrainingSettings(epochs=15, patience=5, batch_size=config.batch_size, seed=config.seed, threads=config.threads)
+    settings = ResamplingSettings(training=training, salt=f"{config.splits.salt}/resampling")
+    for name in affected:
+        pool, _ = resample_process(pool, process=name, features=config.features, settings=settings, progress=progress)
+    return pool
 
 
 def sign_loss(network: nn.Module, batch: Batch) -> torch.Tensor:

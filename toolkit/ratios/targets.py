@@ -113,5 +113,5 @@ def _refuse_negative(classes: torch.Tensor, events: SimulatedEvents) -> None:
             f"event {events.event_id[i]} of sample {events.samples[events.sample_index[i]]}",
             got=f"weight {float(classes[i].min()):g} ({int(negative.sum())} such events)",
             expected="weights >= 0 in the samples that train the ratios",
-            remedy="use generator settings without negative weights, or remove these events and correct the sum of weights",
+            remedy="for a background set `ratios.negative_weights: resample`; otherwise generate without negative weights",
         )

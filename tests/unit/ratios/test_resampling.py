@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from ratio_toy import exact_log_ratios, toy
 
+from toolkit.config import MorphingConfig, RatioConfig
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
+from toolkit.ratios import feature_matrix, train_mixture
 from toolkit.ratios.resampling import Resampled, ResamplingSettings, fit_resampling, resample_process, sign_loss
 from toolkit.ratios.resampling_closure import resampling_closure
 from toolkit.ratios.signed_calibration import directions, fit_signed_calibration
@@ -130,6 +135,30 @@ def test_one_process_of_simulated_events(sample):
     assert len(found.share) == N // 2
     with pytest.raises(SchemaError, match="'S', 'qq'"):
         resample_process(events, process="gg", features=("a",))
+
+
+def test_the_mixture_learns_from_a_background_with_negative_weights(tmp_path):
+    """Signs that cancel as a function of x leave the density of the background as it was."""
+    pool = toy(8000, seed=5)
+    x, b = pool.observables["x"], pool.weights[:, 3]
+    share = 0.75 - 0.25 * np.tanh(x)  # E[w] / E[|w|], 0.5 to 1
+    signs = np.where(np.random.default_rng(6).uniform(size=len(pool)) < 0.5 * (1.0 + share), 1.0, -1.0)
+    signed = replace(pool, weights=np.column_stack([pool.weights[:, :3], b / share * signs]))
+    assert 0.08 < np.mean(signed.weights[8000:, 3] < 0) < 0.2
+    morphing = MorphingConfig(signal="S", interfering="SBI", background="B")
+    config = RatioConfig(features=("x", "y"), hidden=(24,), epochs=6, composition_epochs=6, batch_size=512, learning_rate=1e-2, seed=3)
+    with pytest.raises(PhysicsDomainError, match="negative_weights: resample"):
+        train_mixture(signed, config=config, morphing=morphing, folder=tmp_path / "refused")
+    resampling = config.model_copy(update={"negative_weights": "resample"})
+    trained = train_mixture(signed, config=resampling, morphing=morphing, folder=tmp_path / "resampled")
+    fresh = toy(3000, seed=7)
+    rows = np.abs(fresh.observables["x"]) < 1.0
+    estimated = trained.log_ratio(feature_matrix(fresh.observables, ("x", "y")))[rows]
+    exact = exact_log_ratios(fresh.observables["x"][rows])
+    difference = (estimated[:, 3] - estimated[:, 2]) - (exact[:, 3] - exact[:, 2])
+    assert np.median(np.abs(difference)) < 0.12
+    naive = np.log(share.mean() / (0.75 - 0.25 * np.tanh(fresh.observables["x"][rows])))  # |w| in place of w would be off by this
+    assert np.median(np.abs(naive)) > 0.12
 
 
 def test_the_loss_is_smallest_at_the_true_share():
