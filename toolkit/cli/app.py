@@ -22,10 +22,11 @@ from toolkit.cli.options import (
     Out,
     Quiet,
     Scheduler,
+    Style,
     Workers,
 )
 from toolkit.cli.running import Request, run_analysis, run_demo
-from toolkit.cli.sharing import cpp, predict
+from toolkit.cli.sharing import bundle, cpp, predict, reuse
 from toolkit.pipeline.stage import ExecutorOptions
 
 STAGE_HELP = {
@@ -66,12 +67,13 @@ def demo(
     executor: Executor = "iterative",
     workers: Workers = None,
     scheduler: Scheduler = None,
+    style: Style = None,
     debug: Debug = False,
     quiet: Quiet = False,
 ) -> None:
     """Run the whole chain on the example ntuples that come with the package."""
     options = ExecutorOptions(executor, workers, scheduler)
-    run_demo(Request(out=out, executor=options, first=first, debug=debug, quiet=quiet))
+    run_demo(Request(out=out, executor=options, first=first, style=style, debug=debug, quiet=quiet))
 
 
 @app.command()
@@ -83,12 +85,13 @@ def run(
     workers: Workers = None,
     scheduler: Scheduler = None,
     data: Data = None,
+    style: Style = None,
     debug: Debug = False,
     quiet: Quiet = False,
 ) -> None:
     """Run all stages, resuming what is done and unchanged."""
     options = ExecutorOptions(executor, workers, scheduler)
-    run_analysis(config, Request(out=out, executor=options, data=data, first=first, debug=debug, quiet=quiet))
+    run_analysis(config, Request(out=out, executor=options, data=data, first=first, style=style, debug=debug, quiet=quiet))
 
 
 def _stage_command(stage: str) -> Callable[..., None]:
@@ -101,12 +104,14 @@ def _stage_command(stage: str) -> Callable[..., None]:
         workers: Workers = None,
         scheduler: Scheduler = None,
         data: Data = None,
+        style: Style = None,
         debug: Debug = False,
         quiet: Quiet = False,
     ) -> None:
         options = ExecutorOptions(executor, workers, scheduler)
         begin = first or (stage if force else None)
-        run_analysis(config, Request(out=out, executor=options, data=data, only=stage, first=begin, debug=debug, quiet=quiet))
+        request = Request(out=out, executor=options, data=data, only=stage, first=begin, style=style, debug=debug, quiet=quiet)
+        run_analysis(config, request)
 
     return command
 
@@ -127,7 +132,7 @@ def validate(config: ConfigFile, data: Data = None, debug: Debug = False) -> Non
     validate_config(config, data=data, debug=debug)
 
 
-for _command in (predict, cpp):
+for _command in (predict, cpp, bundle, reuse):
     app.command()(_command)
 
 

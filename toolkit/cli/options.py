@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -28,6 +28,10 @@ Scheduler = Annotated[str | None, typer.Option("--scheduler", metavar="ADDRESS",
 Data = Annotated[
     Path | None,
     typer.Option("--data", metavar="FOLDER", help="Folder that replaces {data} in the config's file names.", show_default=False),
+]
+Style = Annotated[
+    Literal["plain", "ATLAS", "CMS"] | None,
+    typer.Option("--style", help="Look of the plots; comes before report.style of the config.", show_default=False),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only results and errors.")]

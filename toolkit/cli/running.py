@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from toolkit.cli.console import message_console, output_console
 from toolkit.cli.failures import explained
@@ -25,6 +26,7 @@ class Request:
         first: Run this stage and everything after it again.
         only: Run this stage alone.
         executor: Where ntuples are processed and networks trained.
+        style: Look of the plots; None leaves it to the config.
         debug: Show tracebacks.
         quiet: Show no progress.
     """
@@ -36,6 +38,7 @@ class Request:
     data: Path | None = None
     first: str | None = None
     only: str | None = None
+    style: Literal["plain", "ATLAS", "CMS"] | None = None
 
 
 def run_demo(request: Request) -> None:
@@ -55,11 +58,16 @@ def run_analysis(config_file: Path, request: Request) -> None:
                 expected=f"{request.only}, the one stage that this command runs",
                 remedy=f"h4l run {config_file} --from {request.first}",
             )
-        config = load_config(config_file, data=request.data)
+        config = styled(load_config(config_file, data=request.data), request.style)
         if request.only != "process":
             config.require_interference()
         plan = Plan(GRAPH, force_from=request.first, only=request.only)
         _run(config, request.out or Path("out") / config.name, plan, request)
+
+
+def styled(config: Config, style: Literal["plain", "ATLAS", "CMS"] | None) -> Config:
+    """Return the config with another look of the plots, or as it is for None; only the report depends on it."""
+    return config if style is None else config.model_copy(update={"report": config.report.model_copy(update={"style": style})})
 
 
 def _run(config: Config, out: Path, plan: Plan, request: Request) -> None:
