@@ -115,9 +115,8 @@ def main() -> None:
                 rates[name].append(rate(call))
                 (Path(folder) / "network.unfinished").unlink(missing_ok=True)
     ratios = {name: statistics.median(a / b for a, b in zip(values, rates["bare loop"], strict=True)) for name, values in rates.items()}
-    print(
-        f"{options.events} events, {N_INPUTS} inputs, {HIDDEN}, batches of {options.batch_size}, {options.epochs} epochs, {options.repeat} repeats"
-    )
+    size = f"{options.events} events, {N_INPUTS} inputs, {HIDDEN}, batches of {options.batch_size}"
+    print(f"{size}; {options.epochs} epochs, {options.repeat} repeats; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     rows = [[name, statistics.median(values), ratios[name]] for name, values in rates.items()]
     print_table(["loop", "member-events / CPU s", "of the bare loop"], rows)
     print_json({"events": options.events, "rates": {n: statistics.median(v) for n, v in rates.items()}, "ratios": ratios})

@@ -68,7 +68,7 @@ class InMemoryBatches:
         self.batch_size = batch_size
         n = len(tensors[0])
         for k, tensor in enumerate(self.tensors):
-            _require_finite(tensor, k)
+            require_finite(tensor, f"tensor {k}")
         order = torch.randperm(n, generator=generator)
         self.n_validation = count_validation(n, validation_fraction)
         self.n_training = n - self.n_validation
@@ -102,7 +102,8 @@ def count_validation(n: int, fraction: float) -> int:
     return min(n, max(1, round(fraction * n)))
 
 
-def _require_finite(tensor: torch.Tensor, position: int) -> None:
+def require_finite(tensor: torch.Tensor, name: str) -> None:
+    """Raise a FitError that names the first value that is not finite."""
     if not tensor.is_floating_point():
         return
     values = tensor.flatten(1) if tensor.ndim > 1 else tensor[:, None]
@@ -110,7 +111,7 @@ def _require_finite(tensor: torch.Tensor, position: int) -> None:
     if bool(bad.any()):
         row, column = (int(i) for i in torch.nonzero(bad)[0])
         raise FitError(
-            f"training tensor {position}",
+            f"training {name}",
             got=f"{values[row, column].item()} in row {row}, column {column} ({int(bad.sum())} such values)",
             expected="finite values",
             remedy="remove these events, or fill the missing values",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +15,10 @@ from toolkit.config import RatioConfig
 from toolkit.errors import FitError
 from toolkit.ratios.losses import class_loss, composition_loss
 from toolkit.ratios.network import MixtureNetwork
+from toolkit.ratios.streaming import ParquetBatches, write_shuffled
 from toolkit.ratios.structure import Mixture
 from toolkit.ratios.targets import Targets
-from toolkit.ratios.trainer import Batch, InMemoryBatches, OnEpoch, TrainingSettings, ignore_epoch, train_network
+from toolkit.ratios.trainer import Batch, Batches, InMemoryBatches, OnEpoch, TrainingSettings, ignore_epoch, train_network
 from toolkit.ratios.training_history import TrainingHistory
 
 __all__ = ["TrainingHistory", "train_member", "training_settings"]
@@ -85,28 +88,38 @@ def train_member(
         epochs = config.epochs if name == "classes" else config.composition_epochs
         settings = training_settings(config, epochs=epochs, seed=seed)
         tensors = (part_inputs, part.label, part.weight, part.signal, part.interference)
-        batches = InMemoryBatches(
-            tensors,
-            batch_size=settings.batch_size,
-            validation_fraction=settings.validation_fraction,
-            generator=generator,
-            device=settings.device,
-        )
-        histories.append(
-            train_network(
-                network,
-                _Loss(loss),
-                batches,
-                settings=settings,
-                name=name,
-                generator=generator,
-                weights=WEIGHT,
-                on_progress=_Share(on_progress, k / len(parts), 1.0 / len(parts)),
-                checkpoint=None if checkpoint is None else unfinished(checkpoint, name),
-                key=f"{mixture}",
+        own_file = None if checkpoint is None else unfinished(checkpoint, name)
+        with _batches(tensors, settings, generator, stream_above_mb=config.stream_above_mb, beside=own_file) as batches:
+            histories.append(
+                train_network(
+                    network,
+                    _Loss(loss),
+                    batches,
+                    settings=settings,
+                    name=name,
+                    generator=generator,
+                    weights=WEIGHT,
+                    on_progress=_Share(on_progress, k / len(parts), 1.0 / len(parts)),
+                    checkpoint=own_file,
+                    key=f"{mixture}",
+                )
             )
-        )
     return member.cpu().eval(), tuple(histories)
+
+
+@contextmanager
+def _batches(
+    tensors: Batch, settings: TrainingSettings, generator: torch.Generator, *, stream_above_mb: float, beside: Path | None
+) -> Iterator[Batches]:
+    """Give batches from memory, or from a temporary file if the tensors are large."""
+    size, fraction = settings.batch_size, settings.validation_fraction
+    if sum(t.numel() * t.element_size() for t in tensors) <= stream_above_mb * 1e6:
+        yield InMemoryBatches(tensors, batch_size=size, validation_fraction=fraction, generator=generator, device=settings.device)
+        return
+    with tempfile.TemporaryDirectory(dir=None if beside is None else beside.parent, prefix=".events-") as folder:
+        file = Path(folder) / "events.parquet"
+        columns = write_shuffled(file, tensors, generator=generator)
+        yield ParquetBatches([file], columns=columns, batch_size=size, validation_fraction=fraction, generator=generator)
 
 
 def unfinished(member: Path, network: str) -> Path:
