@@ -29,6 +29,7 @@ from toolkit.typing import FloatArray
 from toolkit.weights.monomials import MonomialVector
 from toolkit.weights.morphing import Morphing, Point
 from toolkit.weights.simulation import SimulatedEvents
+from toolkit.weights.support import require_support
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,22 +263,11 @@ class Hypotheses:
         """Refuse events at which a process has weight and the reference has none.
 
         Raises:
-            ShapeError: The events have other processes. PhysicsDomainError: Names process, event and observables.
+            ShapeError: The events have other processes. PhysicsDomainError: Names process, sample, events and range of observables.
         """
         if events.processes != self.processes:
             raise ShapeError("processes of the events", got=list(events.processes), expected=list(self.processes))
-        reference = events.weights @ self.reference
-        bad = ~(reference > 0) & np.any(events.weights != 0.0, axis=1)
-        if np.any(bad):
-            i = int(np.argmax(bad))
-            process = self.processes[int(np.argmax(np.abs(events.weights[i])))]
-            where = ", ".join(f"{name} = {values[i]:g}" for name, values in list(events.observables.items())[:5])
-            raise PhysicsDomainError(
-                f"reference density at event {events.event_id[i]}, where {process} has weight",
-                got=f"{reference[i]:g} ({int(bad.sum())} such events; this one: {where})",
-                expected="> 0 wherever a process has weight",
-                remedy="add a process with support there to the reference, for example the signal alone",
-            )
+        require_support(events, self.reference)
 
     def _from_fractions(self, fractions: Mapping[str, Any]) -> FloatArray:
         unknown = sorted(set(fractions) - set(self.processes))

@@ -90,7 +90,7 @@ def require_support(events: SimulatedEvents, reference: ArrayLike, *, name: str 
     """
     gaps = support_gaps(events, reference)
     if gaps:
-        more = f"; and {len(gaps) - 1} more processes" if len(gaps) > 1 else ""
+        more = f"; also {', '.join(gap.process for gap in gaps[1:])}" if len(gaps) > 1 else ""
         raise PhysicsDomainError(
             what=f"{name} is not positive where processes have weight",
             got=f"{gaps[0]}{more}",

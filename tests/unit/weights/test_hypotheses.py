@@ -122,7 +122,7 @@ def test_references():
 def test_reference_without_support_is_refused_with_the_place():
     sample = events()
     h = build(sample, reference={"S": 0.5, "B": 0.5})
-    with pytest.raises(PhysicsDomainError, match=r"event 100, where b1 has weight[\s\S]*100 such events; this one: x = "):
+    with pytest.raises(PhysicsDomainError, match=r"b1: 50 events of sample \w+ \(event 100, [\s\S]* of its weight, at [-\d.]+ <= x <= "):
         h.require_support(sample)
     build(sample).require_support(sample)
 
