@@ -256,7 +256,7 @@ def test_fewer_events_than_parameters_are_refused(pool, hypotheses):
 
 
 def test_reference_without_support_is_refused(pool, hypotheses):
-    with pytest.raises(PhysicsDomainError, match="where b has weight"):
+    with pytest.raises(PhysicsDomainError, match="b: 1000 events of sample b"):
         CarlMixture(**QUICK).fit(pool, features=FEATURES, hypotheses=hypotheses.with_reference({"S": 0.5, "B": 0.5}))
 
 
