@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
@@ -14,6 +16,7 @@ from toolkit.config.report import ReportConfig
 from toolkit.config.samples import SampleConfig
 from toolkit.config.selection import SelectionConfig
 from toolkit.config.systematics import Name, SystematicsConfig
+from toolkit.config.toys import ToysConfig
 from toolkit.errors import SchemaError
 
 M4L_EDGES = (220.0, 240.0, 260.0, 280.0, 300.0, 330.0, 360.0, 400.0, 450.0, 500.0, 600.0, 700.0, 850.0, 1000.0, 1300.0, 2001.0)
@@ -27,6 +30,8 @@ class ParameterConfig(Section):
     """Truth of the Asimov set; must lie inside the range."""
     range: tuple[float, float] = (0.0, 6.0)
     """Allowed range, in which scans and fits stay."""
+    interval: Literal["asymptotic", "neyman"] = "asymptotic"
+    """`neyman` also constructs the intervals from toys (docs/intervals.md), which hold where Wilks' theorem does not."""
 
     @model_validator(mode="after")
     def _inside(self) -> ParameterConfig:
@@ -54,6 +59,7 @@ class LikelihoodConfig(Section):
     """Resamplings of the test events, and of the pool, behind the standard error of a closure test."""
     seed: int = Field(default=7, ge=0)
     """Seed of the resampling."""
+    toys: ToysConfig = ToysConfig()
 
 
 class Config(Section):

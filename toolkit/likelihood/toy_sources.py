@@ -175,6 +175,13 @@ def model_weights(log_ratios: ArrayLike, reference: ArrayLike, yields: ArrayLike
     return weighted / mean * nu, np.log(mean)
 
 
+def rescaled(likelihood: UnbinnedLikelihood, log_mean: FloatArray) -> UnbinnedLikelihood:
+    """Return the likelihood with every density ratio divided by its mean over the reference, exp(log_mean) (n_processes,)."""
+    normalised = likelihood.with_events(np.arange(len(likelihood.densities)), weights=likelihood.weights)
+    normalised.densities = likelihood.densities * np.exp(-log_mean)
+    return normalised
+
+
 @dataclass(frozen=True, eq=False)
 class BinnedToys:
     """Toys of a channel of bins: Poisson counts around the expected ones.

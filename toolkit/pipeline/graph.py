@@ -86,6 +86,7 @@ GRAPH: tuple[Stage, ...] = (
         needs=("process", "export"),
         modules=(f"{_STAGES}.fit",),
         config_part=_part("morphing", "ratios", "parameter", "likelihood", "histograms", "score_histogram"),
+        resumable=True,
     ),
     Stage(
         name="report",

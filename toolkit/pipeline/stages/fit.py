@@ -26,6 +26,7 @@ from toolkit.likelihood import (
     write_observation,
 )
 from toolkit.pipeline.stage import StageContext
+from toolkit.pipeline.stages.constructions import write_intervals
 from toolkit.pipeline.stages.datasets import read_simulation
 from toolkit.pipeline.stages.layout import ASIMOV, FIT, MODEL, OUT_OF_BAG, WORKSPACE
 from toolkit.pipeline.stages.methods import BinnedMethod, Method, Model, UnbinnedMethod, histogram_method, rate_method, score_method
@@ -43,6 +44,7 @@ def run(context: StageContext) -> None:
     make_folder(context.work / WORKSPACE)
     write_json(context.work / FIT, results.to_json())
     write_workspaces(context.work, methods, model=Model.of(config), pool=pool, test=test, ratio=ratio)
+    write_intervals(context, methods, test=test, ratio=ratio)
 
 
 def open_ratio(path: Path, config: Config) -> OnnxRatio:

@@ -19,13 +19,14 @@ from toolkit.expressions import Condition
 from toolkit.likelihood import Coefficients, OnnxRatio, Results
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.datasets import read_simulation
-from toolkit.pipeline.stages.layout import CUTFLOW, FIT, MODEL, PARITY, PLOTS, REPORT, RESULTS, TRAINING
+from toolkit.pipeline.stages.layout import CUTFLOW, FIT, INTERVALS, MODEL, PARITY, PLOTS, REPORT, RESULTS, TRAINING
 from toolkit.pipeline.stages.methods import Model
 from toolkit.pipeline.stages.provenance import config_hash, library_versions, seeds
 from toolkit.pipeline.stages.review import ensemble_under_review, read_stored, review_settings
 from toolkit.plots import PlotStyle, plot_cutflow, png_bytes
 from toolkit.report import PageFigure, Provenance, build_page, judge, write_page, write_results
 from toolkit.report.figures import draw_all, plot_jobs
+from toolkit.report.interval_pages import ToyIntervals, interval_jobs, with_intervals
 from toolkit.report.review_figures import review_jobs
 from toolkit.typing import BoolArray, FloatArray
 from toolkit.weights import SimulatedEvents
@@ -45,13 +46,17 @@ def run(context: StageContext) -> None:
     training = training_curves(read_json(context.out / TRAINING))
     style = plot_style(config)
     jobs = plot_jobs(suite, results, verdicts, training, style=style, details=config.report.details)
-    figures = draw_all([*jobs, *review_jobs(reviewed, style=style)], folder=context.work / PLOTS, progress=context.progress)
+    constructed = ToyIntervals.from_json(read_json(context.out / INTERVALS)) if config.parameter.interval == "neyman" else None
+    jobs = (*jobs, *review_jobs(reviewed, style=style), *(interval_jobs(constructed, style=style) if constructed else ()))
+    figures = draw_all(jobs, folder=context.work / PLOTS, progress=context.progress)
     provenance = describe_provenance(config, test, read_json(context.out / CUTFLOW)["samples"])
     figures["selection"] = (cutflow_picture(provenance, style),)
     timed = with_timing(results, context)
     page = build_page(timed, verdicts, suite, figures, title=config.name, provenance=provenance, review=reviewed)
-    write_page(context.work / REPORT, page)
+    write_page(context.work / REPORT, page if constructed is None else with_intervals(page, constructed, figures["intervals"]))
     extras = {"diagnostics": suite.to_json(), "review": reviewed.to_json(), "onnx_parity": read_json(context.out / PARITY)}
+    if constructed is not None:
+        extras["intervals"] = read_json(context.out / INTERVALS)
     write_results(context.work / RESULTS, with_timing(results, context), verdicts=verdicts, extras=extras)
 
 

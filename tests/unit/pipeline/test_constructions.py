@@ -1,0 +1,174 @@
+"""Intervals from toys as the stage `fit` makes them, on a small mixture with known densities."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from toolkit.config import Config
+from toolkit.errors import SchemaError
+from toolkit.likelihood import UnbinnedLikelihood
+from toolkit.likelihood.toy_sources import BinnedToys, UnbinnedToys
+from toolkit.likelihood.toys import toy_generator
+from toolkit.pipeline.stage import ExecutorOptions, StageContext
+from toolkit.pipeline.stages.constructions import reference_weights, toy_source, toy_workers, write_intervals
+from toolkit.pipeline.stages.layout import INTERVALS, TOYS
+from toolkit.pipeline.stages.methods import Model, UnbinnedMethod, histogram_method
+from toolkit.report.interval_pages import ToyIntervals
+from toolkit.weights import SimulatedEvents
+
+PROCESSES = ("ggF_S", "ggF_SBI", "ggF_B", "qqZZ")
+YIELDS = np.array([20.0, 55.0, 50.0, 100.0])
+PI = {"ggF_S": 0.4, "ggF_B": 0.3, "qqZZ": 0.3}
+
+
+def densities(x):
+    s, b, q = 2.0 * x, 2.0 * (1.0 - x), np.ones_like(x)
+    sbi = (YIELDS[0] * s + YIELDS[2] * b - 90.0 * x * (1.0 - x)) / YIELDS[1]
+    return np.stack([s, sbi, b, q], axis=1)
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Exact ratios, off by constant factors as networks are."""
+
+    factors: tuple[float, ...] = (1.0, 1.02, 0.99, 1.0)
+    metadata: Any = field(default_factory=lambda: SimpleNamespace(reference_mixture=PI))
+
+    def columns(self, observables):
+        return observables["x"]
+
+    def __call__(self, x):
+        p = densities(x)
+        return np.log(p * self.factors / (p[:, [0, 2, 3]] @ list(PI.values()))[:, None])
+
+
+@pytest.fixture(scope="module")
+def test_events():
+    x = np.random.default_rng(2).uniform(0.01, 0.99, size=3000)
+    w = densities(x) * YIELDS / 3000
+    common = {"event_id": np.arange(3000, dtype=np.uint64), "sample_index": np.zeros(3000, dtype=np.int64), "samples": ("flat",)}
+    return SimulatedEvents(processes=PROCESSES, observables={"x": x}, weights=w, **common)
+
+
+def config(**toys):
+    samples = [{"name": name, "files": ["f.root"], "benchmarks": [] if name == "qqZZ" else list(PROCESSES[:3])} for name in PROCESSES]
+    settings = {"grid_points": 5, "per_point": 100, "coverage_at": [1.2], "coverage_toys": 100, **toys}
+    document = {
+        "luminosity_ifb": 140.0,
+        "samples": samples,
+        "parameter": {"interval": "neyman", "range": [0.0, 4.0]},
+        "likelihood": {"toys": settings, "scan_points": 41},
+    }
+    return Config.model_validate(document)
+
+
+@pytest.fixture(scope="module")
+def methods(test_events):
+    model = Model.of(config())
+    ratio = Ratio()
+    base = UnbinnedLikelihood(
+        log_ratios=ratio(test_events.observables["x"]),
+        weights=np.ones(3000),
+        yields=YIELDS,
+        coefficients=model.coefficients,
+        parameters=("mu",),
+        bounds=model.bounds,
+    )
+    x, edges = test_events.observables["x"], (0.0, 0.3, 0.6, 1.0)
+    return (
+        histogram_method("x", model, pool=test_events, test=test_events, values=(x, x), edges=edges),
+        UnbinnedMethod("nsbi", base, base),
+    )
+
+
+def context(tmp_path: Path, settings: Config) -> StageContext:
+    return StageContext(config=settings, out=tmp_path, work=tmp_path, key="k")
+
+
+def test_the_stage_writes_intervals_that_the_report_reads(tmp_path, methods, test_events):
+    settings = config(methods=["nsbi", "x"])
+    write_intervals(context(tmp_path, settings), methods, test=test_events, ratio=Ratio())
+    document = json.loads((tmp_path / INTERVALS).read_text())
+    read = ToyIntervals.from_json(document)
+    assert list(read.results) == ["nsbi", "x"]
+    for name, result in read.results.items():
+        assert result.bands.toys == 100
+        assert result.bands.range == (0.0, 4.0)
+        assert result.intervals["68"][0].low < 1.0 < result.intervals["68"][-1].high
+        assert [c.truth for c in read.coverage[name]] == [1.2, 1.2]
+        assert (tmp_path / TOYS / f"{name}.jsonl").is_file()
+    before = (tmp_path / INTERVALS).read_bytes()
+    write_intervals(context(tmp_path, settings), methods, test=test_events, ratio=Ratio())
+    assert (tmp_path / INTERVALS).read_bytes() == before
+
+
+def test_nothing_is_written_unless_asked_for(tmp_path, methods, test_events):
+    settings = config()
+    asymptotic = settings.model_copy(update={"parameter": settings.parameter.model_copy(update={"interval": "asymptotic"})})
+    write_intervals(context(tmp_path, asymptotic), methods, test=test_events, ratio=Ratio())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_method_is_refused(tmp_path, methods, test_events):
+    with pytest.raises(SchemaError, match="m4l"):
+        write_intervals(context(tmp_path, config(methods=["m4l"])), methods, test=test_events, ratio=Ratio())
+
+
+def test_toys_of_the_model_follow_the_normalised_model(methods, test_events):
+    """Expected events of each process are its yield, whatever constant factors the networks have, in the toys and in their fit."""
+    source = toy_source(config(), methods[1], test=test_events, ratio=Ratio())
+    assert isinstance(source, UnbinnedToys)
+    np.testing.assert_allclose(source.expected.sum(axis=0), YIELDS)
+    np.testing.assert_allclose(source.expected, test_events.weights * YIELDS / test_events.yields, rtol=0.02)
+    ratio = source.likelihood.densities / methods[1].base.densities
+    np.testing.assert_allclose(ratio / ratio[:, :1], np.broadcast_to(ratio[0] / ratio[0, 0], ratio.shape))
+    assert ratio[0, 1] / ratio[0, 0] == pytest.approx(1.0 / 1.02, rel=0.02)
+
+
+def test_toys_of_the_simulation_take_its_weights(methods, test_events):
+    settings = config(draw="simulation", negative="drop")
+    source = toy_source(settings, methods[1], test=test_events, ratio=Ratio())
+    assert isinstance(source, UnbinnedToys)
+    np.testing.assert_array_equal(source.expected, test_events.weights)
+    assert source.negative == "drop"
+    binned = toy_source(settings, methods[0], test=test_events, ratio=Ratio())
+    assert isinstance(binned, BinnedToys)
+    np.testing.assert_allclose(binned.templates, methods[0].templates.values)
+    for one in (source, binned):
+        one.sample({"mu": 0.7}, toy_generator(1, {"mu": 0.7}, 0))
+
+
+def test_a_reference_that_is_no_mixture_cannot_be_drawn_from(methods, test_events):
+    other = replace(Ratio(), metadata=SimpleNamespace(reference_mixture={}))
+    with pytest.raises(SchemaError, match="simulation"):
+        toy_source(config(), methods[1], test=test_events, ratio=other)
+
+
+def test_reference_weights_are_those_of_the_mixture(test_events):
+    x = test_events.observables["x"]
+    expected = densities(x)[:, [0, 2, 3]] @ np.array(list(PI.values()))
+    weights = reference_weights(test_events, PI)
+    assert weights.sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(weights / weights[0], expected / expected[0], rtol=0.05)
+
+
+def test_toys_run_where_processing_runs():
+    from toolkit.likelihood.toy_workers import run_here
+
+    with toy_workers(ExecutorOptions()) as workers:
+        assert workers is run_here
+    with toy_workers(ExecutorOptions("futures", workers=3)) as workers:
+        assert workers is not run_here
+
+
+@pytest.mark.parametrize("wrong", [{"methods": []}, {"methods": ["nsbi", "nsbi"]}, {"per_point": 10}, {"draw": "nature"}, {"points": 9}])
+def test_wrong_settings_are_refused(wrong):
+    with pytest.raises(ValueError, match="toys"):
+        config(**wrong)

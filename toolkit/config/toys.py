@@ -1,0 +1,38 @@
+"""Toys behind a Neyman construction."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from toolkit.config.base import Section
+
+
+class ToysConfig(Section):
+    """Toys behind the intervals when `parameter.interval` is `neyman`; see docs/intervals.md."""
+
+    grid_points: int = Field(default=17, ge=5)
+    """Values of the parameter at which toys are drawn; the critical values are interpolated between them."""
+    per_point: int = Field(default=1000, ge=100)
+    """Toys per value. The error of an end of a 95 % interval is about 5 % of half its length at 1000."""
+    methods: tuple[str, ...] = ("nsbi",)
+    """Methods whose intervals are constructed: `nsbi`, `score`, `rate`, and the names of the histograms."""
+    draw: Literal["model", "simulation"] = "model"
+    """`model` draws from the densities that are fitted, `simulation` from the simulated test events at the truth, which then
+    also corrects what networks and templates get wrong, noise of the test events included."""
+    negative: Literal["error", "drop"] = "error"
+    """Events whose expected weight is negative: an error, or left out, with the total kept."""
+    coverage_at: tuple[float, ...] = ()
+    """Truths at which independent toys check the coverage of the intervals."""
+    coverage_toys: int = Field(default=1000, ge=100)
+    """Toys per truth of that check."""
+    seed: int = Field(default=11, ge=0)
+    """Seed of the construction; the coverage check takes the next one."""
+
+    @model_validator(mode="after")
+    def _has_methods(self) -> ToysConfig:
+        if not self.methods or len(set(self.methods)) != len(self.methods):
+            msg = f"methods {list(self.methods)} must name one or more different methods"
+            raise ValueError(msg)
+        return self

@@ -1,0 +1,114 @@
+"""The part of the report on intervals from toys: a table, the critical values, the coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from toolkit.diagnostics.coverage import CoverageCurve, coverage_curve
+from toolkit.likelihood.coverage import CoverageCheck
+from toolkit.likelihood.neyman import NeymanInterval, NeymanResult
+from toolkit.plots import PlotStyle, plot_coverage, plot_critical_values
+from toolkit.report.figures import PlotJob, slug
+from toolkit.report.page import Page, PageFigure, PageSection, PageTable
+from toolkit.report.wording import interval_lines, method_name, number, parameter_name, with_error
+
+TITLE = "Intervals from toys"
+TEXT = (
+    "Neyman construction: at each value of the parameter the test statistic t is compared with its distribution in simulated "
+    "experiments (toys) at that value. Such intervals cover by construction, also where interference or the edge of the range makes the "
+    "chi-square values of the asymptotic intervals wrong. Errors of the ends are those of the finite number of toys."
+)
+
+
+@dataclass(frozen=True)
+class ToyIntervals:
+    """Constructions by method, with their coverage checks.
+
+    Attributes:
+        results: Intervals by method.
+        coverage: Checks by method; may be empty.
+        draw: What the toys were drawn from.
+    """
+
+    results: dict[str, NeymanResult]
+    coverage: dict[str, tuple[CoverageCheck, ...]]
+    draw: str
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> ToyIntervals:
+        """Read what the fit wrote."""
+        parts = document["methods"]
+        coverage = {name: tuple(CoverageCheck.from_json(c) for c in part["coverage"]) for name, part in parts.items()}
+        return cls({name: NeymanResult.from_json(part) for name, part in parts.items()}, coverage, document["draw"])
+
+
+def interval_jobs(intervals: ToyIntervals, *, style: PlotStyle) -> Iterator[PlotJob]:
+    """List the plots; their part is "intervals"."""
+    for name, result in intervals.results.items():
+        poi = parameter_name(result.bands.parameter)
+        text = (
+            f"{method_name(name)}: critical values of t({poi}) from {result.bands.toys} toys per point, smoothed, against the chi-square "
+            f"values (dashed), and t of the Asimov set. An interval is where t lies below."
+        )
+        yield PlotJob("intervals", f"critical_values_{slug(name)}", text, partial(plot_critical_values, result, style=style))
+        curves = coverage_curves(intervals.coverage[name], parameter=result.bands.parameter)
+        if curves:
+            text = f"{method_name(name)}: fraction of independent toys whose interval holds the truth."
+            yield PlotJob("intervals", f"coverage_{slug(name)}", text, partial(plot_coverage, curves, style=style))
+
+
+def coverage_curves(checks: Sequence[CoverageCheck], *, parameter: str) -> tuple[CoverageCurve, ...]:
+    """Return the coverage of both kinds of interval against the truth, per level."""
+    curves = []
+    for name in dict.fromkeys(check.name for check in checks):
+        own = [check for check in checks if check.name == name]
+        for kind, covered in (("Neyman", [c.covered for c in own]), ("asymptotic", [c.asymptotic_covered for c in own])):
+            truths, trials = [c.truth for c in own], [c.toys for c in own]
+            curves.append(coverage_curve(truths, covered=covered, trials=trials, level=own[0].level, name=kind, parameter=parameter))
+    return tuple(curves)
+
+
+def with_intervals(page: Page, intervals: ToyIntervals, figures: Sequence[PageFigure]) -> Page:
+    """Add the section after the first one of a page."""
+    tables = [_intervals_table(intervals)]
+    if any(intervals.coverage.values()):
+        tables.append(_coverage_table(intervals))
+    drawn = "Toys are drawn from " + ("the fitted densities." if intervals.draw == "model" else "the simulated test events.")
+    section = PageSection(TITLE, text=(TEXT, drawn), tables=tuple(tables), figures=tuple(figures))
+    return replace(page, sections=(*page.sections[:1], section, *page.sections[1:]))
+
+
+def _intervals_table(intervals: ToyIntervals) -> PageTable:
+    rows = [
+        (
+            f"{method_name(name)}, {level} %",
+            "\n".join(_with_errors(piece) for piece in pieces),
+            "\n".join(interval_lines(result.asymptotic[level])),
+        )
+        for name, result in intervals.results.items()
+        for level, pieces in result.intervals.items()
+    ]
+    return PageTable("Intervals of the Asimov set", ("method, level", "from toys", "asymptotic"), tuple(rows))
+
+
+def _with_errors(piece: NeymanInterval) -> str:
+    ends = zip((piece.low, piece.high), (piece.low_error, piece.high_error), strict=True)
+    low, high = (with_error(end, error) if error > 0 else number(end) for end, error in ends)
+    return f"[{low}, {high}]"
+
+
+def _coverage_table(intervals: ToyIntervals) -> PageTable:
+    rows: list[tuple[str, ...]] = []
+    flagged: set[int] = set()
+    for name, checks in intervals.coverage.items():
+        for c in checks:
+            if abs(c.coverage - c.level) > 3.0 * (c.binomial_error**2 + c.construction_error**2) ** 0.5:
+                flagged.add(len(rows))
+            shown = (with_error(c.coverage, c.binomial_error), with_error(c.asymptotic_coverage, c.binomial_error))
+            rows.append((f"{method_name(name)}, {c.name} %", f"{c.truth:g}", *shown))
+    columns = ("method, level", "truth", "from toys", "asymptotic")
+    note = "Errors are those of the number of toys of the check; a marked row is three standard deviations off, both errors counted."
+    return PageTable("Coverage", columns, tuple(rows), flagged=frozenset(flagged), note=note)
