@@ -81,13 +81,13 @@ def _predict(request: PredictRequest, reporter: RichReporter) -> Prediction:
             expected = "--sample SAMPLE, whose dialect the file has, and no --column"
             raise SchemaError("--config", got=f"--sample {request.sample}, --column {list(request.columns)}", expected=expected)
         compute = observables_of(load_config(request.config), request.sample, ratio)
-    numbers = {name: _number(name, text) for name, text in _pairs("--set", request.fixed).items()}
+    numbers = {name: _number(name, text) for name, text in pairs("--set", request.fixed).items()}
     done = add_log_ratios(
         ratio,
         request.file,
         request.out or request.file.with_name(f"{request.file.stem}_ratios.root"),
         tree=request.tree,
-        columns=_pairs("--column", request.columns),
+        columns=pairs("--column", request.columns),
         compute=compute,
         fixed=numbers,
         drop=request.drop,
@@ -98,14 +98,19 @@ def _predict(request: PredictRequest, reporter: RichReporter) -> Prediction:
     return done
 
 
-def _pairs(option: str, words: Sequence[str]) -> dict[str, str]:
-    pairs = {}
+def pairs(option: str, words: Sequence[str]) -> dict[str, str]:
+    """Split words NAME=VALUE of an option.
+
+    Raises:
+        SchemaError: A word of another form, or a name twice.
+    """
+    found: dict[str, str] = {}
     for word in words:
         name, sign, value = word.partition("=")
-        if not (name and sign and value) or name in pairs:
+        if not (name and sign and value) or name in found:
             raise SchemaError(option, got=word, expected="NAME=VALUE, each name once", remedy=f"for example {option} m4l=M4L")
-        pairs[name] = value
-    return pairs
+        found[name] = value
+    return found
 
 
 def _number(name: str, text: str) -> float:

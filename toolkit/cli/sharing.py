@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from toolkit.cli.bundle import ReuseRequest
+from toolkit.cli.bundle import bundle as run_bundle
+from toolkit.cli.bundle import reuse as run_reuse
 from toolkit.cli.options import Debug, NtupleFile, Quiet
 from toolkit.cli.predict import PredictRequest
 from toolkit.cli.predict import predict as run_predict
@@ -80,3 +83,50 @@ def cpp(
             f"cmake -S {project} -B {project}/build -DH4L_ARCH=native && cmake --build {project}/build && ctest --test-dir {project}/build"
         )
         output_console().print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def bundle(
+    run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Output folder of h4l run.", show_default=False)],
+    out: Annotated[Path, typer.Argument(metavar="OUT.tar.gz", help="The bundle.", show_default=False)],
+    licence: Annotated[Path | None, typer.Option("--licence", metavar="FILE", help="Text of the licence; default the toolkit's.")] = None,
+    title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="Name of the analysis; default the config's.")] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Pack workspaces, networks, reference rows, example events and tables of a finished run into one archive."""
+    run_bundle(run, out, licence=licence, title=title, as_json=as_json, debug=debug)
+
+
+def reuse(
+    archive: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Archive written by h4l bundle.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Keep the unpacked bundle and reuse.json here.")] = None,
+    method: Annotated[list[str] | None, typer.Option("--method", metavar="NAME", help="Only this method; may be repeated.")] = None,
+    at: Annotated[list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Answer -2 ln L at this hypothesis.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option("--where", metavar="NAME=EXPR", help="Replace a parameter by an expression in others.")
+    ] = None,
+    coefficient: Annotated[
+        list[str] | None, typer.Option("--coefficient", metavar="SAMPLE=EXPR", help="Replace the coefficient of a sample.")
+    ] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", metavar="NAME=START:LOW:HIGH", help="A new parameter, or another range.")
+    ] = None,
+    poi: Annotated[str | None, typer.Option("--poi", metavar="NAME", help="Parameter of interest of the new parameterisation.")] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Run the scans of a bundle again and compare with what was published, or answer other hypotheses."""
+    run_reuse(
+        ReuseRequest(
+            bundle=archive,
+            out=out,
+            methods=method or (),
+            at=at or (),
+            where=where or (),
+            coefficients=coefficient or (),
+            parameters=parameter or (),
+            poi=poi,
+            as_json=as_json,
+            debug=debug,
+        )
+    )
