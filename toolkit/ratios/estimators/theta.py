@@ -175,5 +175,7 @@ class ThetaBatches:
         return digest_of(self.events.digest(), repr((self.prior, self.hypotheses.ranges, self.seed, self.n_extra)).encode())
 
     def _draw(self, like: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
-        v = self.terms.to_v(self.prior.draw(len(like), self.hypotheses, generator)).to(like.dtype)
-        return (v,) if self.n_extra is None else (v, torch.rand(len(like), self.n_extra, generator=generator, dtype=like.dtype))
+        v = self.terms.to_v(self.prior.draw(len(like), self.hypotheses, generator)).to(like)
+        if self.n_extra is None:
+            return (v,)
+        return v, torch.rand(len(like), self.n_extra, generator=generator).to(like)
