@@ -1,0 +1,33 @@
+"""Every snippet and every config of docs/weights.md works."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+import yaml
+
+from toolkit.config import MorphingConfig
+from toolkit.weights.configured import configured_morphing
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "weights.md"
+
+
+def test_snippets_give_what_the_page_says():
+    found = doctest.testfile(str(PAGE), module_relative=False)
+    assert found.attempted > 30
+    assert found.failed == 0
+
+
+def test_configs_are_read():
+    blocks = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        document = yaml.safe_load(block)
+        section = MorphingConfig.model_validate(document["morphing"])
+        name = document.get("parameter", {}).get("name", "mu")
+        section.require_parameter(name)
+        morphing = configured_morphing(section, parameter=name)
+        assert len(morphing.benchmark_names) == 3
+        assert section.two_amplitudes
