@@ -6,6 +6,7 @@ from toolkit.plots.closure import plot_closure
 from toolkit.plots.coverage import plot_coverage
 from toolkit.plots.cutflow import plot_cutflow
 from toolkit.plots.effective_size import plot_effective_size
+from toolkit.plots.impacts import plot_impacts
 from toolkit.plots.importance import plot_importance
 from toolkit.plots.negative_weights import plot_negative_weights
 from toolkit.plots.neyman import plot_critical_values
@@ -31,6 +32,7 @@ __all__ = [
     "plot_critical_values",
     "plot_cutflow",
     "plot_effective_size",
+    "plot_impacts",
     "plot_importance",
     "plot_negative_weights",
     "plot_overlay",
