@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -116,10 +117,26 @@ def _batches(
     if sum(t.numel() * t.element_size() for t in tensors) <= stream_above_mb * 1e6:
         yield InMemoryBatches(tensors, batch_size=size, validation_fraction=fraction, generator=generator, device=settings.device)
         return
-    with tempfile.TemporaryDirectory(dir=None if beside is None else beside.parent, prefix=".events-") as folder:
-        file = Path(folder) / "events.parquet"
+    with _scratch_folder(beside) as folder:
+        file = folder / "events.parquet"
         columns = write_shuffled(file, tensors, generator=generator)
         yield ParquetBatches([file], columns=columns, batch_size=size, validation_fraction=fraction, generator=generator)
+
+
+@contextmanager
+def _scratch_folder(beside: Path | None) -> Iterator[Path]:
+    """Give a folder for a while; one beside a checkpoint also replaces what a killed training left there."""
+    if beside is None:
+        with tempfile.TemporaryDirectory() as name:
+            yield Path(name)
+        return
+    folder = beside.with_name(f".{beside.name}.events")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def unfinished(member: Path, network: str) -> Path:

@@ -45,7 +45,7 @@ def read_state(path: Path, *, key: str | None = None) -> dict[str, Any] | None:
     content = stored[DIGEST_SIZE:]
     if stored[:DIGEST_SIZE] != digest_of(content):
         return None
-    state: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
+    state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     return state if key is None or state.get("key") == key else None
 
 

@@ -1,0 +1,83 @@
+"""One member: resumes within and between its networks, and is refused before work starts if its events cannot teach it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from ratio_toy import toy
+
+from toolkit.config import RatioConfig
+from toolkit.errors import FitError
+from toolkit.ratios.features import FeatureMap, feature_matrix
+from toolkit.ratios.targets import describe_mixture, make_targets
+from toolkit.ratios.training import train_member
+
+CONFIG = RatioConfig(features=("x", "y"), hidden=(8,), epochs=3, composition_epochs=3, batch_size=200, learning_rate=2e-2)
+
+
+@pytest.fixture(scope="module")
+def prepared():
+    pool = toy(1500, seed=1)
+    x = torch.from_numpy(feature_matrix(pool.observables, ("x", "y")))
+    mixture = describe_mixture(pool, signal="S", interfering="SBI", background="B")
+    return FeatureMap.fitted(("x", "y"), x, fold=True)(x).float(), make_targets(pool, mixture), mixture
+
+
+def train(prepared, **options):
+    inputs, targets, mixture = prepared
+    return train_member(inputs, targets, mixture=mixture, config=options.pop("config", CONFIG), seed=5, **options)
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("stop", [1, 3, 5])
+def test_member_goes_on_within_and_between_its_networks(prepared, tmp_path, stop):
+    complete, history = train(prepared)
+    done = []
+
+    def report(fraction, loss):
+        done.append(fraction)
+        if len(done) == stop:
+            raise Stopped
+
+    checkpoint = tmp_path / "member_00.pt"
+    with pytest.raises(Stopped):
+        train(prepared, checkpoint=checkpoint, on_progress=report)
+    after = []
+    resumed, again = train(prepared, checkpoint=checkpoint, on_progress=lambda fraction, loss: after.append(fraction))
+    assert [round(6 * fraction) for fraction in done + after] == [1, 2, 3, 4, 5, 6]
+    assert again == history
+    for name, value in complete.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_optimiser_schedule_and_clipping_of_the_config_are_used(prepared):
+    losses = {train(prepared)[1][0].train}
+    for change in ({"optimiser": "nadam"}, {"schedule": "cosine"}, {"schedule": "constant"}, {"gradient_clip": 1e-3}):
+        losses.add(train(prepared, config=CONFIG.model_copy(update=change))[1][0].train)
+    assert len(losses) == 5
+
+
+def test_class_without_weight_is_named(prepared):
+    inputs, targets, mixture = prepared
+    none = torch.where(targets.label == 1, 0.0, targets.weight)
+    with pytest.raises(FitError, match=r"events of b\n[\s\S]*sum of weights 0 among 3000 events"):
+        train((inputs, replace(targets, weight=none), mixture))
+
+
+def test_no_events_are_refused(prepared):
+    inputs, targets, mixture = prepared
+    with pytest.raises(FitError, match="no events"):
+        train((inputs[:0], targets.select(torch.arange(0)), mixture))
+
+
+def test_inputs_that_are_not_finite_are_refused(prepared):
+    inputs, targets, mixture = prepared
+    bad = inputs.clone()
+    bad[7, 1] = float("inf")
+    with pytest.raises(FitError, match="inf in row 7, column 1"):
+        train((bad, targets, mixture))
