@@ -1,7 +1,8 @@
-"""The document shown in docs/workspace.md is a workspace."""
+"""The documents and snippets of the pages on workspaces and intervals."""
 
 from __future__ import annotations
 
+import doctest
 import json
 from pathlib import Path
 
@@ -24,3 +25,9 @@ def test_the_grammar_is_the_one_of_the_parser() -> None:
     ]
     for words in shown:
         assert " ".join(words) in " ".join((grammar or "").split())
+
+
+def test_the_snippets_of_the_page_on_intervals_run() -> None:
+    outcome = doctest.testfile(str(PAGE.with_name("intervals.md")), module_relative=False)
+    assert outcome.attempted > 10
+    assert outcome.failed == 0
