@@ -60,6 +60,8 @@ def take_slice(graph: GraphWriter, _n: int, x: Any, dim: int = 0, *limits: Any) 
 
     def one(item: Item) -> Item:
         first, last, stride = slice(start, None if end == math.inf else int(end), step).indices(item.width)
+        if last <= first:
+            return Filled(torch.zeros(1, 0))
         return graph.slice(item, first, last, stride) if isinstance(item, Columns) else Filled(item.row[:, first:last:stride])
 
     return each((x,), one)  # type: ignore[no-any-return]
@@ -120,7 +122,8 @@ def cat(graph: GraphWriter, _n: int, tensors: Sequence[Any], dim: int = 0) -> Va
 
 
 def join(graph: GraphWriter, items: Sequence[Item]) -> Item:
-    """Put tensors (batch, width) side by side."""
+    """Put tensors (batch, width) side by side; those without columns add nothing."""
+    items = [item for item in items if item.width] or items[:1]
     if len(items) == 1:
         return items[0]
     like = next((item for item in items if isinstance(item, Columns)), None)

@@ -59,6 +59,7 @@ FUNCTIONS: dict[str, Step] = {
     "softmax": lambda x: torch.softmax(x, dim=1) + functional.log_softmax(x, dim=-1) + torch.logsumexp(x, dim=1, keepdim=True),
     "reductions": lambda x: x.sum(dim=1, keepdim=True) + x.mean(dim=1)[:, None] + x.amax(dim=1, keepdim=True) * x.amin(1)[:, None],
     "columns": lambda x: torch.cat([x[:, 1:], x[:, :1] * 2.0, x[:, ::2]], dim=1),
+    "no columns": lambda x: torch.cat([x[:, :0] * 2.0, members(x)[:, :, :0].mean(dim=0), x[:, :1], x[:, 3:]], dim=1),
     "single columns": lambda x: torch.stack([x[:, 0] * x[:, -1], torch.exp(-(x[:, 1] ** 2)), x[:, 2]], dim=1),
     "constants": lambda x: torch.cat([torch.zeros_like(x[:, :1]), x, torch.ones(len(x), 2), ROW.expand(len(x), 3)], dim=1),
     "only constants": lambda x: torch.full((len(x), 2), 1.5) + torch.tensor([1.0, 2.0]),
