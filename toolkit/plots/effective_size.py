@@ -59,16 +59,16 @@ def plot_effective_size(curves: Sequence[SizeCurve], *, style: PlotStyle = PLAIN
             color = CYCLE[i % len(CYCLE)]
             ax.plot(curve.values, curve.n_eff_kish, color=color)
             ax.plot(curve.values, curve.n_eff_max, color=color, linestyle="--")
-            handles.append(Line2D([], [], color=color, label=f"{curve.name} ({curve.n_events:,} simulated events)".replace(",", "\u2009")))
+            handles.append(Line2D([], [], color=color, label=f"{curve.name} ({curve.n_events:,} simulated)".replace(",", "\u2009")))
         handles.append(Line2D([], [], color="black", label=r"$(\Sigma w)^2\,/\,\Sigma w^2$"))
         handles.append(Line2D([], [], color="black", linestyle="--", label=r"$|\Sigma w|\,/\,\mathrm{max}\,|w|$"))
         if curves:
             values = [v for c in curves for a in (c.n_eff_kish, c.n_eff_max) for v in a if v > 0]
             ax.set_yscale("log")
             if values:
-                ax.set_ylim(*log_limits(min(values), max(values), headroom=0.45))
+                ax.set_ylim(*log_limits(min(values), max(values), headroom=0.13 + 0.06 * len(handles)))
             ax.set_xlim(curves[0].values[0], curves[0].values[-1])
             ax.set_xlabel(parameter_symbol(curves[0].parameter))
         ax.set_ylabel(r"effective events $N_{\mathrm{eff}}$")
-        ax.legend(handles=handles, loc="upper right", ncols=2)
+        ax.legend(handles=handles, loc="upper right", ncols=2, fontsize="small")
     return figure
