@@ -35,7 +35,7 @@ class RatioConfig(Section):
     fold_beam_axis: bool = True
     """Use that two identical beams look the same from both sides; turn off for asymmetric beams or acceptance."""
     splits: SplitConfig = SplitConfig()
-    calibration_mu: tuple[float, ...] = Field(default=(0.3, 1.0, 2.0), min_length=1)
+    calibration_mu: tuple[float, ...] = Field(default=(0.0, 0.3, 1.0, 2.0), min_length=1)
     """Values of the parameter of interest whose scores span the calibration: it removes the bias along these directions."""
     hidden: tuple[int, ...] = Field(default=(64, 64, 64), min_length=1)
     """Widths of the hidden layers."""

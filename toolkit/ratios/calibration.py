@@ -1,15 +1,25 @@
 """Targeted calibration: remove the bias of the networks along the directions in which a bias moves the measurement.
 
-The likelihood lives on small differences of densities, and its best fit moves with the expectations of a few functions of the
-event only: the scores s(x; mu) = d log p(x) / d mu. The calibration adds to every head a combination of the functions
-phi = (1, s(x; mu_1), s(x; mu_2), ...), with coefficients fitted on events that the networks in question did not train on, so that the
-estimated densities give the true expectation of each phi:
+The likelihood lives on small differences of densities. Write q(mu) for the estimated and p(mu) for the true total density at their
+yields, and s = d ln q / d sqrt(mu) for the score. The expected slope of the likelihood at the truth is
 
-    sum_events (true share - estimated share) * phi_k(x) = 0       for classes, signal share and interference, every k.
+    sum over true events of s - d nu / d sqrt(mu) = int (p(mu) - q(mu)) s      (q normalised like p)
 
-With phi_0 = 1 this includes the normalisation E_ref[r] = 1 of every process; with the scores it is the fluctuation step of targeted
-maximum likelihood (van der Laan, Rubin, Int. J. Biostat. 2 (2006) 1), which makes the plug-in likelihood unbiased to first order.
-A few parameters suffice, so that the statistical noise of the calibration stays near that of the events themselves.
+so that it vanishes, and the best fit is unbiased to first order, if the estimated density reproduces the true expectation of its
+own score. With G c(mu) = mu S + sqrt(mu) I + B the interfering part, true events of class G (indicator 1_G), estimated class
+probability P_G and composition c, the integral splits into what the composition and what the classes do,
+
+    sum_events  nu_G 1_G (c_true - c) s  +  (1_G - P_G) nu_G c s  +  sum_b (1_b - P_b) nu_b s
+
+and the yields are reproduced if the same holds for the constant function in S and I. Sufficient, for every mu of a list:
+
+    composition:  sum_G (true share - estimated share) phi = 0     phi = 1, s(mu_1), s(mu_2), ...      for S/G and I/G
+    classes:      sum (1_b - P_b) phi = 0                          phi = 1, S/G, I/G, s(mu_k), c(mu_k) s(mu_k)    for every b
+
+The calibration adds to every head the combination of its phi that solves these equations on events that the networks did not
+train on: the fluctuation step of targeted maximum likelihood (van der Laan, Rubin, Int. J. Biostat. 2 (2006) 1). A dozen
+numbers suffice, so that the noise of the calibration stays near that of the events themselves. The phi are taken at the heads
+before the step; repeating it with the moved phi changes best fits by a tenth of their error.
 """
 
 from __future__ import annotations
@@ -22,48 +32,65 @@ from toolkit.ratios.targets import Targets
 
 NEWTON_STEPS = 12
 RIDGE = 1e-7
-"""Relative to the trace of the Hessian: keeps nearly collinear scores solvable without moving the solution."""
+"""Relative to the trace of the Hessian: keeps nearly collinear directions solvable without moving the solution."""
 
 
 class TargetedCalibration(nn.Module):
-    """Adds theta_h . phi(x) to every head h.
+    """Adds theta_h . phi_h(x) to every head h: first to the composition, then to the classes.
 
     Args:
         mixture: Meaning of the heads.
-        mu: Values of the signal strength whose scores are the directions.
-        centre: Mean of the scores on the calibration events, shape (n_mu,).
-        scale: Their standard deviation, shape (n_mu,).
-        theta: Coefficients, shape (1 + n_mu, n_heads); zero leaves the heads as they are.
+        mu: Values of the signal strength whose scores are directions, >= 0.
+
+    Attributes:
+        composition_centre, composition_scale: Mean and standard deviation of the directions on the calibration events, (n_mu,).
+        composition_theta: Coefficients, (1 + n_mu, 2); zero leaves the heads as they are.
+        class_centre, class_scale: The same for the classes, (2 + 2 n_mu,).
+        class_theta: Coefficients, (3 + 2 n_mu, n_b).
     """
 
-    centre: torch.Tensor
-    scale: torch.Tensor
-    theta: torch.Tensor
+    composition_centre: torch.Tensor
+    composition_scale: torch.Tensor
+    composition_theta: torch.Tensor
+    class_centre: torch.Tensor
+    class_scale: torch.Tensor
+    class_theta: torch.Tensor
 
-    def __init__(self, mixture: Mixture, *, mu: tuple[float, ...], centre: torch.Tensor, scale: torch.Tensor, theta: torch.Tensor) -> None:
+    def __init__(self, mixture: Mixture, *, mu: tuple[float, ...]) -> None:
         super().__init__()
         self.mixture = mixture
         self.mu = mu
-        self.register_buffer("centre", centre)
-        self.register_buffer("scale", scale)
-        self.register_buffer("theta", theta)
+        for part, n, n_heads in (("composition", len(mu), 2), ("class", 2 + 2 * len(mu), len(mixture.backgrounds))):
+            self.register_buffer(f"{part}_centre", torch.zeros(n, dtype=torch.float64))
+            self.register_buffer(f"{part}_scale", torch.ones(n, dtype=torch.float64))
+            self.register_buffer(f"{part}_theta", torch.zeros(1 + n, n_heads, dtype=torch.float64))
 
-    def directions(self, heads: torch.Tensor) -> torch.Tensor:
-        """Compute phi, shape (n, 1 + n_mu)."""
-        scores = (self.mixture.scores(heads, self.mu) - self.centre) / self.scale
-        return torch.cat([torch.ones_like(scores[:, :1]), scores], dim=1)
+    def composition_directions(self, heads: torch.Tensor) -> torch.Tensor:
+        """Compute the directions of the composition, (n, 1 + n_mu)."""
+        return _with_constant(self.mixture.scores(heads, self.mu)[0], self.composition_centre, self.composition_scale)
+
+    def class_directions(self, heads: torch.Tensor) -> torch.Tensor:
+        """Compute the directions of the classes, (n, 3 + 2 n_mu)."""
+        return _with_constant(self.raw_class_directions(heads), self.class_centre, self.class_scale)
+
+    def raw_class_directions(self, heads: torch.Tensor) -> torch.Tensor:
+        """Compute S/G, I/G, s(mu_k) and c(mu_k) s(mu_k), (n, 2 + 2 n_mu)."""
+        s, i, _, _ = self.mixture.densities(heads)
+        return torch.cat([s[:, None], i[:, None], *self.mixture.scores(heads, self.mu)], dim=1)
 
     def forward(self, heads: torch.Tensor) -> torch.Tensor:
         """Return the calibrated heads, shape (n, n_heads)."""
-        calibrated: torch.Tensor = heads + self.directions(heads) @ self.theta
-        return calibrated
+        n_b = len(self.mixture.backgrounds)
+        composition = heads[:, n_b:] + self.composition_directions(heads) @ self.composition_theta
+        heads = torch.cat([heads[:, :n_b], composition], dim=1)
+        if n_b == 0:
+            return heads
+        return torch.cat([heads[:, :n_b] + self.class_directions(heads) @ self.class_theta, composition], dim=1)
 
 
 def identity_calibration(mixture: Mixture) -> TargetedCalibration:
     """Return the calibration that changes nothing."""
-    zero = torch.zeros(1, dtype=torch.float64)
-    theta = torch.zeros(2, mixture.n_heads, dtype=torch.float64)
-    return TargetedCalibration(mixture, mu=(1.0,), centre=zero, scale=zero + 1.0, theta=theta)
+    return TargetedCalibration(mixture, mu=(1.0,))
 
 
 @torch.no_grad()
@@ -74,24 +101,34 @@ def fit_calibration(heads: torch.Tensor, targets: Targets, *, mixture: Mixture, 
         heads: Heads of these events, shape (n, n_heads), float64.
         targets: Their targets, float64.
         mixture: Meaning of the heads.
-        mu: Values of the signal strength whose scores are the directions.
+        mu: Values of the signal strength whose scores are directions.
 
     Returns:
-        The calibration, which solves the moment equations of the module docstring on these events.
+        The calibration, which solves the equations of the module docstring on these events.
     """
-    scores = mixture.scores(heads, mu)
-    centre, scale = scores.mean(dim=0), scores.std(dim=0).clamp_min(1e-9)
-    theta = torch.zeros(1 + len(mu), mixture.n_heads, dtype=heads.dtype)
-    calibration = TargetedCalibration(mixture, mu=mu, centre=centre, scale=scale, theta=theta)
-    phi = calibration.directions(heads)
+    calibration = TargetedCalibration(mixture, mu=mu)
     n_b = len(mixture.backgrounds)
     in_g, targets_of_g = targets.of_g()
-    theta[:, :n_b] = _fit_classes(mixture.class_logits(heads), targets, phi)
-    theta[:, n_b] = _fit_signal(heads[in_g, n_b], targets_of_g, phi[in_g])
+    _standardise(calibration.composition_centre, calibration.composition_scale, mixture.scores(heads, mu)[0])
+    phi = calibration.composition_directions(heads)[in_g]
+    calibration.composition_theta[:, 0] = _fit_signal(heads[in_g, n_b], targets_of_g, phi)
     signal_done = heads[in_g] + 0.0
-    signal_done[:, n_b] += phi[in_g] @ theta[:, n_b]
-    theta[:, n_b + 1] = _fit_interference(signal_done, targets_of_g, phi[in_g], mixture)
+    signal_done[:, n_b] += phi @ calibration.composition_theta[:, 0]
+    calibration.composition_theta[:, 1] = _fit_interference(signal_done, targets_of_g, phi, mixture)
+    composed: torch.Tensor = calibration(heads)
+    _standardise(calibration.class_centre, calibration.class_scale, calibration.raw_class_directions(composed))
+    phi = calibration.class_directions(composed)
+    calibration.class_theta.copy_(_fit_classes(mixture.class_logits(composed), targets, phi))
     return calibration
+
+
+def _with_constant(directions: torch.Tensor, centre: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    return torch.cat([torch.ones_like(directions[:, :1]), (directions - centre) / scale], dim=1)
+
+
+def _standardise(centre: torch.Tensor, scale: torch.Tensor, directions: torch.Tensor) -> None:
+    centre.copy_(directions.mean(dim=0))
+    scale.copy_(directions.std(dim=0).clamp_min(1e-9))
 
 
 def _solve(hessian: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:

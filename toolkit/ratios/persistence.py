@@ -26,7 +26,7 @@ from toolkit.ratios.training_state import read_state, write_state
 from toolkit.weights import SimulatedEvents
 
 FILE = "mixture.pt"
-FORMAT = 1
+FORMAT = 2
 """Part of the key: raise it when the content of the file changes."""
 
 
@@ -94,13 +94,10 @@ def load_mixture(folder: Path, *, key: str | None = None) -> TrainedMixture:
         members.append(network)
         history.append(losses)
     feature_map = FeatureMap(state["features"], fold=state["fold"], **state["feature_map"])
-    calibration = TargetedCalibration(mixture, mu=tuple(state["mu"]), **_buffers(state["calibration"]))
+    calibration = TargetedCalibration(mixture, mu=tuple(state["mu"]))
+    calibration.load_state_dict(state["calibration"])
     ensemble = MixtureEnsemble(feature_map, members, calibration).double().eval()
     return TrainedMixture(ensemble, tuple(history), state["out_of_bag"].numpy(), state["before_calibration"].numpy())
-
-
-def _buffers(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-    return {name: state[name] for name in ("centre", "scale", "theta")}
 
 
 def _unusable(folder: Path, name: str, key: str | None) -> ArtifactMismatchError:

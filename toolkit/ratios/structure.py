@@ -98,20 +98,29 @@ class Mixture:
         offset = offset - torch.log(torch.tensor([self.kappa, 1.0, 1.0], dtype=heads.dtype))
         return torch.cat([classes[:, :1] + gg + offset, classes[:, 1:]], dim=1)
 
-    def scores(self, heads: torch.Tensor, mu: tuple[float, ...]) -> torch.Tensor:
-        """Compute d log p / d mu of the unnormalised total density, (S + I / (2 sqrt(mu))) / (mu S + sqrt(mu) I + B + sum b).
-
-        Args:
-            heads: Outputs of a network, shape (n, n_heads).
-            mu: Values of the signal strength, all > 0.
-
-        Returns:
-            One column per value, shape (n, n_mu).
-        """
+    def densities(self, heads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return S, I, B and the sum of the other backgrounds, each relative to G and at its yield, each (n,)."""
         u = self.signal_logit(heads)
-        s, b, i = torch.sigmoid(u) / self.kappa, torch.sigmoid(-u), self.interference_share(heads)
         others = torch.zeros_like(u)
         for k, n in enumerate(self.class_yields[1:]):
             others = others + torch.exp(heads[:, k]) * (n / self.class_yields[0])
-        columns = [(s + i / (2.0 * m**0.5)) / (m * s + m**0.5 * i + b + others) for m in mu]
-        return torch.stack(columns, dim=1)
+        return torch.sigmoid(u) / self.kappa, self.interference_share(heads), torch.sigmoid(-u), others
+
+    def scores(self, heads: torch.Tensor, mu: tuple[float, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Compute d log p / d sqrt(mu) of the unnormalised total density p = mu S + sqrt(mu) I + B + sum b.
+
+        Args:
+            heads: Outputs of a network, shape (n, n_heads).
+            mu: Values of the signal strength, all >= 0.
+
+        Returns:
+            The score (2 sqrt(mu) S + I) / p, and its product with the interfering part (mu S + sqrt(mu) I + B) / G; one column per
+            value, both (n, n_mu).
+        """
+        s, i, b, others = self.densities(heads)
+        scores, products = [], []
+        for root in (m**0.5 for m in mu):
+            interfering = root**2 * s + root * i + b
+            scores.append((2.0 * root * s + i) / (interfering + others))
+            products.append(interfering * scores[-1])
+        return torch.stack(scores, dim=1), torch.stack(products, dim=1)

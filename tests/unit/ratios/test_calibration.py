@@ -10,7 +10,7 @@ import torch
 from toolkit.ratios import Mixture, fit_calibration
 from toolkit.ratios.targets import describe_mixture, make_targets
 
-MU = (0.3, 1.0, 2.0)
+MU = (0.0, 0.3, 1.0, 2.0)
 NAMES = {"signal": "S", "interfering": "SBI", "background": "B"}
 
 
@@ -23,29 +23,40 @@ def exact_heads(events, mixture, exact):
     return torch.from_numpy(np.stack([logit, np.log(mixture.kappa * p[:, 0] / p[:, 2]), np.arctanh(coherence)], axis=1))
 
 
-def moments(heads, targets, mixture, phi):
-    """The left-hand sides of the moment equations, relative to the sum of weights."""
+def moments(before, after, targets, calibration):
+    """The left-hand sides of the moment equations, relative to the sum of weights, by loops over heads and directions."""
+    mixture = calibration.mixture
+    composed = torch.cat([before[:, :-2], after[:, -2:]], dim=1)
     in_g = targets.weight * (targets.label == 0)
-    classes = torch.softmax(mixture.class_logits(heads), dim=1)
-    truth = torch.nn.functional.one_hot(targets.label, classes.shape[1])
-    residuals = [targets.weight[:, None] * (truth - classes)]
-    residuals.append((in_g * (targets.signal - torch.sigmoid(mixture.signal_logit(heads))))[:, None])
-    residuals.append((in_g * (targets.interference - mixture.interference_share(heads)))[:, None])
-    return phi.T @ torch.cat(residuals, dim=1) / targets.weight.sum()
+    classes = torch.softmax(mixture.class_logits(after), dim=1)
+    residuals = [in_g * (targets.signal - torch.sigmoid(mixture.signal_logit(after)))]
+    residuals.append(in_g * (targets.interference - mixture.interference_share(after)))
+    out = [float((r * phi).sum()) for r in residuals for phi in calibration.composition_directions(before).T]
+    for k in range(1, classes.shape[1]):
+        residual = targets.weight * ((targets.label == k).double() - classes[:, k])
+        out += [float((residual * phi).sum()) for phi in calibration.class_directions(composed).T]
+    return np.abs(out) / float(targets.weight.sum())
 
 
 def bias(heads, mixture, events, mu):
-    """Slope of the expected log likelihood at the truth, in units of the yield's scale: 0 for unbiased densities."""
-    f = torch.tensor([mu - mu**0.5, mu**0.5, 1 - mu**0.5, 1.0], dtype=torch.float64)
-    g = torch.tensor([1 - 0.5 / mu**0.5, 0.5 / mu**0.5, -0.5 / mu**0.5, 0.0], dtype=torch.float64)
+    """Slope of the expected log likelihood with respect to sqrt(mu) at the truth: 0 for unbiased densities."""
+    root = mu**0.5
+    f = torch.tensor([mu - root, root, 1 - root, 1.0], dtype=torch.float64)
+    slope = torch.tensor([2 * root - 1, 1.0, -1.0, 0.0], dtype=torch.float64)
     weights, yields = torch.from_numpy(events.weights), torch.from_numpy(events.yields)
-    return float((weights @ f) @ mixture.scores(heads, (mu,))[:, 0] - g @ yields)
+    return float((weights @ f) @ mixture.scores(heads, (mu,))[0][:, 0] - slope @ yields)
 
 
 def bias_noise(heads, mixture, events, mu):
     """Standard deviation of `bias` from the finite number of events."""
     f = torch.tensor([mu - mu**0.5, mu**0.5, 1 - mu**0.5, 1.0], dtype=torch.float64)
-    return float(torch.sqrt(((torch.from_numpy(events.weights) @ f) * mixture.scores(heads, (mu,))[:, 0]).square().sum()))
+    return float(torch.sqrt(((torch.from_numpy(events.weights) @ f) * mixture.scores(heads, (mu,))[0][:, 0]).square().sum()))
+
+
+def distort(heads):
+    """Heads of networks that are wrong in a smooth way."""
+    shifts = [0.3 * torch.tanh(heads[:, 1]), -0.5 + 0.2 * heads[:, 1], 0.3 + 0.0 * heads[:, 2]]
+    return heads + torch.stack(shifts, dim=1)
 
 
 def test_moment_equations_hold_on_the_calibration_events(pool, exact):
@@ -53,17 +64,23 @@ def test_moment_equations_hold_on_the_calibration_events(pool, exact):
     targets = make_targets(pool, mixture)
     heads = exact_heads(pool, mixture, exact) * 0.7 + 0.2
     calibration = fit_calibration(heads, targets, mixture=mixture, mu=MU)
-    phi = calibration.directions(heads)
-    assert moments(heads, targets, mixture, phi).abs().max() > 1e-2
-    assert moments(calibration(heads), targets, mixture, phi).abs().max() < 1e-6
+    assert moments(heads, heads, targets, calibration).max() > 1e-2
+    assert moments(heads, calibration(heads), targets, calibration).max() < 1e-6
+
+
+def test_expected_slope_of_the_likelihood_vanishes_on_the_calibration_events(pool, exact):
+    """What the moment equations are for: the plug-in likelihood of the calibration events peaks at the truth."""
+    mixture = describe_mixture(pool, **NAMES)
+    before = distort(exact_heads(pool, mixture, exact))
+    after = fit_calibration(before, make_targets(pool, mixture), mixture=mixture, mu=MU)(before)
+    for mu in (0.1, 0.5, 1.0, 2.0):
+        noise = bias_noise(after, mixture, pool, mu)
+        assert abs(bias(before, mixture, pool, mu)) > 2 * noise
+        assert abs(bias(after, mixture, pool, mu)) < 0.3 * noise
 
 
 def test_bias_is_removed_on_events_that_did_not_calibrate(pool, fresh, exact):
     mixture = describe_mixture(pool, **NAMES)
-
-    def distort(heads):
-        return heads + torch.stack([0.3 * torch.tanh(heads[:, 1]), -0.5 + 0.2 * heads[:, 1], 0.3 + 0.0 * heads[:, 2]], dim=1)
-
     calibration = fit_calibration(distort(exact_heads(pool, mixture, exact)), make_targets(pool, mixture), mixture=mixture, mu=MU)
     before = distort(exact_heads(fresh, mixture, exact))
     after = calibration(before)
@@ -79,7 +96,7 @@ def test_exact_heads_stay_within_the_noise(pool, exact):
     mixture = describe_mixture(pool, **NAMES)
     heads = exact_heads(pool, mixture, exact)
     calibration = fit_calibration(heads, make_targets(pool, mixture), mixture=mixture, mu=MU)
-    assert (calibration(heads) - heads).pow(2).mean().sqrt() < 0.03
+    assert (calibration(heads) - heads).pow(2).mean().sqrt() < 0.05
 
 
 def test_two_backgrounds_are_calibrated_together(pool, exact):
@@ -94,4 +111,4 @@ def test_two_backgrounds_are_calibrated_together(pool, exact):
     heads = exact_heads(pool, one, exact)
     heads = torch.cat([heads[:, :1] + 0.3, heads[:, :1] - 0.2, heads[:, 1:]], dim=1)
     calibration = fit_calibration(heads, targets, mixture=mixture, mu=MU)
-    assert moments(calibration(heads), targets, mixture, calibration.directions(heads)).abs().max() < 1e-6
+    assert moments(heads, calibration(heads), targets, calibration).max() < 1e-6

@@ -43,7 +43,10 @@ def test_scores_are_derivatives_of_the_log_density():
     step = 1e-5
     for k, mu in enumerate((0.3, 1.0, 2.0)):
         expected = (log_density(mu + step) - log_density(mu - step)) / (2 * step)
-        torch.testing.assert_close(MIXTURE.scores(heads, (0.3, 1.0, 2.0))[:, k], expected, atol=1e-6, rtol=1e-6)
+        scores, products = MIXTURE.scores(heads, (0.3, 1.0, 2.0))
+        torch.testing.assert_close(scores[:, k], 2.0 * mu**0.5 * expected, atol=1e-6, rtol=1e-6)
+        total = (mu - mu**0.5) * s + mu**0.5 * sbi + (1 - mu**0.5) * b
+        torch.testing.assert_close(products[:, k], scores[:, k] * total / (MIXTURE.kappa * s + b), atol=1e-9, rtol=1e-9)
 
 
 def test_log_ratios_of_two_processes_are_antisymmetric_and_stable_in_the_tails():
