@@ -48,8 +48,28 @@ class ParameterConfig(Section):
         return self
 
 
+class NormalisationUncertainty(Section):
+    """An uncertainty of the yields of some processes that the ntuples do not hold, such as that of a cross-section."""
+
+    processes: tuple[str, ...] = Field(min_length=1)
+    """Processes that it scales together."""
+    up: float = Field(gt=0)
+    """Yield at plus one standard deviation, over the nominal one."""
+    down: float | None = Field(default=None, gt=0)
+    """Yield at minus one standard deviation, over the nominal one; `null` means 1 / up."""
+
+
 class LikelihoodConfig(Section):
-    """Scan, closure and finite-simulation uncertainty."""
+    """Scan, closure, finite-simulation and systematic uncertainties."""
+
+    systematics: bool = True
+    """Whether the variations of `systematics`, the luminosity and the normalisations enter the fit as nuisance parameters."""
+    luminosity_uncertainty: float = Field(default=0.0, ge=0, lt=0.5)
+    """Relative uncertainty of the luminosity; 0 leaves it out."""
+    normalisations: dict[Name, NormalisationUncertainty] = Field(default={})
+    """Normalisation uncertainties by name of the nuisance parameter."""
+    groups: dict[Name, tuple[Name, ...]] = Field(default={})
+    """Groups of nuisance parameters for the table of uncertainties; by default luminosity, normalisation, objects and weights."""
 
     scan_points: int = Field(default=121, ge=11)
     """Points of the likelihood scan over the range; intervals are refined between them."""
@@ -167,6 +187,7 @@ class Config(Section):
             if unknown:
                 msg = f"{key}: no samples {unknown}; the samples are {names}"
                 raise ValueError(msg)
+        self._check_nuisances()
         reserved = sorted({"rate", "score", "nsbi"} & set(self.histograms))
         if reserved:
             msg = f"histograms {reserved}: the names rate, score and nsbi belong to methods that always run; choose another"
@@ -181,3 +202,36 @@ class Config(Section):
             msg = f"closure_mu {outside} lie outside parameter.range [{low}, {high}]"
             raise ValueError(msg)
         return self
+
+    @property
+    def nuisance_names(self) -> dict[str, tuple[str, ...]]:
+        """Nuisance parameters of the fit by where they come from: luminosity, normalisation, objects, weights."""
+        settings = self.likelihood
+        if not settings.systematics:
+            return {}
+        found = {
+            "luminosity": ("lumi",) if settings.luminosity_uncertainty > 0 else (),
+            "normalisation": tuple(settings.normalisations),
+            "objects": tuple(self.systematics.objects),
+            "weights": tuple(self.systematics.weights),
+        }
+        return {group: names for group, names in found.items() if names}
+
+    def _check_nuisances(self) -> None:
+        settings = self.likelihood
+        names = ["lumi", self.parameter.name, *settings.normalisations, *self.systematics.objects, *self.systematics.weights]
+        repeated = sorted({n for n in names if names.count(n) > 1})
+        if repeated:
+            msg = f"nuisance parameters {repeated} occur twice among likelihood.normalisations, systematics, lumi and {self.parameter.name}"
+            raise ValueError(msg)
+        for name, section in settings.normalisations.items():
+            unknown = sorted(set(section.processes) - set(self.processes))
+            if unknown:
+                msg = f"likelihood.normalisations.{name}: no processes {unknown}; the processes are {list(self.processes)}"
+                raise ValueError(msg)
+        for group, members in settings.groups.items():
+            unknown = sorted(set(members) - set(names))
+            if unknown:
+                known = [n for n in names if n != self.parameter.name]
+                msg = f"likelihood.groups.{group}: no nuisance parameters {unknown}; they are {known}"
+                raise ValueError(msg)

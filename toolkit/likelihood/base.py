@@ -237,15 +237,16 @@ class Likelihood(ABC):
 def difference_slopes(likelihood: Likelihood, point: FloatArray) -> FloatArray:
     """Differentiate the exact gradient numerically: second derivatives at one point (n_parameters,), symmetric.
 
-    Steps stay inside the allowed range; those of a parameter by which the derivative diverges scale with the distance to that end.
+    Steps stay inside the allowed range; those of a parameter by which the derivative diverges scale with the distance to that end,
+    and its row is 0 at the end itself.
     """
-    rows = []
+    rows = np.zeros((len(point), len(point)))
     for k, p in enumerate(likelihood.parameters):
         step = 1e-4 * max(1.0, abs(float(point[k])))
         if p.name in likelihood.diverging:
-            step = min(step, 1e-3 * max(float(point[k]) - p.low, 1e-9))
+            step = min(step, 1e-3 * (float(point[k]) - p.low))
         up, down = point.copy(), point.copy()
         up[k], down[k] = min(point[k] + step, p.high), max(point[k] - step, p.low)
-        rows.append((likelihood.slopes(up) - likelihood.slopes(down)) / (up[k] - down[k]) if not p.fixed else np.zeros(len(point)))
-    matrix = np.array(rows)
-    return np.asarray(0.5 * (matrix + matrix.T))
+        if not p.fixed and up[k] > down[k]:
+            rows[k] = (likelihood.slopes(up) - likelihood.slopes(down)) / (up[k] - down[k])
+    return np.asarray(0.5 * (rows + rows.T))

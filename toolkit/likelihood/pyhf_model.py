@@ -139,7 +139,10 @@ class PyhfLikelihood(Likelihood):
         if self._kernel is not None:
             by_model = self._exact_slopes(self._kernel, pars, point)
             out[list(self._plain.values())] = by_model[list(self._plain)]
-            return out + self._coefficients.jacobian(point[None, :])[0] @ by_model[self._tied] if len(self._tied) else out
+            if len(self._tied):
+                with np.errstate(invalid="ignore"):  # a fixed parameter at the edge where its derivative diverges
+                    out += self._coefficients.jacobian(point[None, :])[0] @ by_model[self._tied]
+            return out
         for index, k in self._plain.items():
             p = self._parameters[k]
             if not p.fixed:

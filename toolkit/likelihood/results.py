@@ -155,6 +155,8 @@ class MethodResult:
         interval_95: Where twice_delta_nll <= 3.8415 (95 %).
         scan: The scan.
         fit: The fit behind it, if kept.
+        statistical_only: The same without systematic uncertainties, if there are any.
+        uncertainties: Pulls, impacts and the table of uncertainties as JSON objects, if there are systematic uncertainties.
     """
 
     method: str
@@ -164,6 +166,8 @@ class MethodResult:
     interval_95: tuple[Interval, ...]
     scan: Scan
     fit: FitResult | None = None
+    statistical_only: MethodResult | None = None
+    uncertainties: Mapping[str, Any] | None = None
 
     @property
     def at_boundary(self) -> bool:
@@ -187,6 +191,10 @@ class MethodResult:
         }
         if self.fit is not None:
             document["fit"] = self.fit.to_json()
+        if self.statistical_only is not None:
+            document["statistical_only"] = self.statistical_only.to_json()
+        if self.uncertainties is not None:
+            document["uncertainties"] = dict(self.uncertainties)
         return document
 
     @classmethod
@@ -201,6 +209,8 @@ class MethodResult:
             interval_95=_intervals(d, "interval_95"),
             scan=Scan.from_json(d["scan"]),
             fit=FitResult.from_json(d["fit"]) if d.get("fit") else None,
+            statistical_only=cls.from_json(d["statistical_only"], method=method) if d.get("statistical_only") else None,
+            uncertainties=d.get("uncertainties"),
         )
 
 

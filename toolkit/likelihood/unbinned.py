@@ -183,12 +183,14 @@ class UnbinnedLikelihood(Likelihood):
             total = self.densities @ f
             if len(total) and not total.min() > 0.0:
                 complain(int(np.argmin(total)), 0, float(total.min()))
-            slopes += jacobian @ slope_by_coefficient(self.densities, self.weights, self.yields, f)
+            by_rate = slope_by_coefficient(self.densities, self.weights, self.yields, f)
         else:
             sums = self._mixture.slopes(f, point[self._alphas], complain)
             value = 2.0 * (float(f @ self.yields) - sums.value) - self._offset + float(np.sum(self._constraint_points(point[None, :])))
-            slopes += jacobian @ (2.0 * (self.yields - sums.by_factor))
+            by_rate = 2.0 * (self.yields - sums.by_factor)
             slopes[self._alphas] -= 2.0 * sums.by_alpha
+        with np.errstate(invalid="ignore"):  # a fixed parameter at the edge where its derivative diverges
+            slopes += jacobian @ by_rate
         for c in self._constraints:
             k = self.parameter_names.index(c.parameter)
             slopes[k] += c.slope(float(point[k]))
@@ -248,13 +250,48 @@ class UnbinnedLikelihood(Likelihood):
             shapes=None if self.shapes is None else self.shapes.select(chosen),
         )
 
+    def with_systematics(
+        self,
+        *,
+        parameters: Sequence[Parameter],
+        coefficients: Sequence[str] | None = None,
+        systematics: Sequence[NormSys] = (),
+        shapes: Shapes | None = None,
+        reference: ShapeReference | Literal["normalised"] | None = None,
+        constraints: Sequence[Constraint] = (),
+    ) -> UnbinnedLikelihood:
+        """Return the likelihood of the same events with nuisance parameters; arguments as for the class.
+
+        Args:
+            parameters: All parameters, that of interest first.
+            coefficients: f_j as expressions; those of this likelihood if not given.
+            systematics: Normalisation systematics.
+            shapes: Per-event variations of these events.
+            reference: What the variations are normalised on.
+            constraints: Constraint terms that are counted here.
+
+        Returns:
+            The likelihood.
+        """
+        texts = self.coefficients.coefficients.texts if coefficients is None else tuple(coefficients)
+        names = tuple(p.name for p in parameters)
+        if shapes is not None:
+            check_variations(shapes, reference, like=self.densities.shape, names=names)
+        return self._with(
+            _parameters=tuple(parameters),
+            coefficients=Rates.of(Coefficients.parse(texts, names), systematics),
+            shapes=shapes,
+            reference=None if reference == "normalised" else reference,
+            _constraints=check_distinct(constraints, tuple(parameters)),
+        )
+
     def with_auxiliary(self, observed: Mapping[str, float]) -> UnbinnedLikelihood:
         """Return the likelihood with other auxiliary data, by the constrained parameter; those not named stay."""
         return self._with(_constraints=replace_observed(self._constraints, observed))
 
     def _with(self, **changes: Any) -> UnbinnedLikelihood:
         clone = object.__new__(UnbinnedLikelihood)
-        clone.__dict__.update({k: v for k, v in self.__dict__.items() if k not in {"_offset", "_mixture"}})
+        clone.__dict__.update({k: v for k, v in self.__dict__.items() if k not in {"_offset", "_mixture", "_alphas", "diverging"}})
         clone.__dict__.update(changes)
         return clone
 

@@ -85,7 +85,7 @@ GRAPH: tuple[Stage, ...] = (
         run=_deferred("fit"),
         needs=("process", "export"),
         modules=(f"{_STAGES}.fit",),
-        config_part=_part("morphing", "ratios", "parameter", "likelihood", "histograms", "score_histogram"),
+        config_part=_part("morphing", "ratios", "parameter", "likelihood", "systematics", "histograms", "score_histogram"),
         resumable=True,
     ),
     Stage(

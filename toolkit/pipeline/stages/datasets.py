@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from toolkit.artifacts.events import read_events
+from toolkit.artifacts.events import NOMINAL, read_events, variations_of
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.layout import EVENTS
 from toolkit.weights import SimulatedEvents, combine_samples, hold_out
@@ -12,11 +12,12 @@ from toolkit.weights.configured import to_densities
 from toolkit.weights.missing import fill_missing
 
 
-def read_simulation(context: StageContext) -> tuple[SimulatedEvents, SimulatedEvents]:
+def read_simulation(context: StageContext, *, variation: str = NOMINAL) -> tuple[SimulatedEvents, SimulatedEvents]:
     """Read the event tables of all simulated samples and split them.
 
     Args:
         context: The stage; `out/events/` holds the tables.
+        variation: A systematic variation; samples that do not have it are nominal.
 
     Returns:
         (pool, test): events to learn from and test events, with the filled columns and presence flags of the config, the
@@ -24,7 +25,9 @@ def read_simulation(context: StageContext) -> tuple[SimulatedEvents, SimulatedEv
     """
     config = context.config
     config.require_interference()
-    tables = [read_events(context.out / EVENTS, sample.name) for sample in config.simulated]
+    folder, names = context.out / EVENTS, [sample.name for sample in config.simulated]
+    chosen = [variation if variation != NOMINAL and variation in variations_of(folder, name) else NOMINAL for name in names]
+    tables = [read_events(folder, name, variation=v) for name, v in zip(names, chosen, strict=True)]
     carried = config.morphing.carried
     events = combine_samples(tables, processes=(*carried, *config.backgrounds), benchmarks=carried)
     events = to_densities(events, config.morphing, parameter=config.parameter.name)

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.config import Config
-from toolkit.errors import ArtifactMismatchError
+from toolkit.errors import ArtifactMismatchError, SchemaError
 from toolkit.likelihood import (
     ClosurePoint,
-    Observation,
+    Likelihood,
+    MethodResult,
     OnnxRatio,
-    Parameter,
     Results,
-    UnbinnedChannel,
     UnbinnedLikelihood,
-    UnbinnedSample,
     Workspace,
     asimov_weights,
+    breakdown,
+    impacts,
     make_document,
     measure,
+    pulls,
     write_observation,
 )
 from toolkit.pipeline.stage import StageContext
+from toolkit.pipeline.stages.channels import binned_document, normalisation_columns, parameters_of, unbinned_channel, unbinned_likelihood
 from toolkit.pipeline.stages.constructions import write_intervals
 from toolkit.pipeline.stages.datasets import read_simulation
-from toolkit.pipeline.stages.layout import ASIMOV, FIT, MODEL, OUT_OF_BAG, WORKSPACE
+from toolkit.pipeline.stages.layout import ASIMOV, FIT, MODEL, NORMALISATION, OUT_OF_BAG, WORKSPACE
 from toolkit.pipeline.stages.methods import BinnedMethod, Method, Model, UnbinnedMethod, histogram_method, rate_method, score_method
+from toolkit.pipeline.stages.nuisances import LUMINOSITY, Systematics, read_systematics
 from toolkit.typing import FloatArray, Progress
 from toolkit.weights import SimulatedEvents
 
@@ -40,10 +45,11 @@ def run(context: StageContext) -> None:
     pool, test = read_simulation(context)
     ratio = open_ratio(context.out / MODEL, config)
     methods = build_methods(config, pool=pool, test=test, ratio=ratio, out_of_bag=read_out_of_bag(context.out / OUT_OF_BAG, pool))
-    results = measure_all(config, methods, pool=pool, test=test, progress=context.progress)
+    systematics = read_systematics(context, {m.name: m.fill for m in methods if isinstance(m, BinnedMethod)}, pool=pool)
+    results = measure_all(config, methods, systematics, pool=pool, test=test, progress=context.progress)
     make_folder(context.work / WORKSPACE)
     write_json(context.work / FIT, results.to_json())
-    write_workspaces(context.work, methods, model=Model.of(config), pool=pool, test=test, ratio=ratio)
+    write_workspaces(context.work, methods, systematics, model=Model.of(config), pool=pool, test=test, ratio=ratio)
     write_intervals(context, methods, test=test, ratio=ratio)
 
 
@@ -106,18 +112,42 @@ def build_methods(
             test=test,
             values=(pool.observables[section.observable], test.observables[section.observable]),
             edges=section.edges,
+            observe=partial(observed, section.observable),
+            observable=section.observable,
         )
         for name, section in config.histograms.items()
     ]
     signal = config.processes.index(config.morphing.signal)
-    score = score_method(model, pool=pool, test=test, log_ratios=(out_of_bag, log_ratios), bins=config.score_histogram.bins, signal=signal)
+    score = score_method(
+        model,
+        pool=pool,
+        test=test,
+        log_ratios=(out_of_bag, log_ratios),
+        bins=config.score_histogram.bins,
+        signal=signal,
+        evaluate=lambda events: ratio(ratio.columns(events.observables)),
+    )
     return (rate_method(model, pool=pool, test=test), *histograms, score, UnbinnedMethod("nsbi", *unbinned))
 
 
-def measure_all(config: Config, methods: Sequence[Method], *, pool: SimulatedEvents, test: SimulatedEvents, progress: Progress) -> Results:
+def observed(name: str, events: SimulatedEvents) -> FloatArray:
+    """Return an observable of events, (n,)."""
+    return events.observables[name]
+
+
+def measure_all(
+    config: Config,
+    methods: Sequence[Method],
+    systematics: Systematics,
+    *,
+    pool: SimulatedEvents,
+    test: SimulatedEvents,
+    progress: Progress,
+) -> Results:
     """Measure the parameter of interest by every method, and test the closure at every truth of the config.
 
-    The standard error of a closure point is that of the finite simulation, test events and pool events in quadrature.
+    The standard error of a closure point is that of the finite simulation, test events and pool events in quadrature. Closure
+    tests are without systematic uncertainties.
     """
     model, settings = Model.of(config), config.likelihood
     values = np.linspace(*model.range, settings.scan_points)
@@ -126,6 +156,9 @@ def measure_all(config: Config, methods: Sequence[Method], *, pool: SimulatedEve
     steps = len(methods) * (1 + len(settings.closure_mu))
     for k, method in enumerate(methods):
         measured[method.name] = measure(method.likelihood(nominal), method=method.name, values=values, truth=model.truth)
+        if systematics:
+            full = full_likelihood(method, nominal, systematics, methods=methods, model=model)
+            measured[method.name] = measure_with(full, measured[method.name], systematics, values=values, truth=model.truth)
         progress("fits", k * (1 + len(settings.closure_mu)) + 1, steps)
         for i, mu in enumerate(settings.closure_mu):
             closure.append(close(method, pool, test, model, mu=mu, replicas=settings.bootstrap_replicas, seed=settings.seed))
@@ -164,41 +197,75 @@ def truth_weights(events: SimulatedEvents, model: Model, truth: float) -> FloatA
 
 
 def write_workspaces(
-    folder: Path, methods: Sequence[Method], *, model: Model, pool: SimulatedEvents, test: SimulatedEvents, ratio: OnnxRatio
+    folder: Path,
+    methods: Sequence[Method],
+    systematics: Systematics,
+    *,
+    model: Model,
+    pool: SimulatedEvents,
+    test: SimulatedEvents,
+    ratio: OnnxRatio,
 ) -> None:
     """Write `nsbi.json`, `<histogram>.json` (with the parameter of interest), `<histogram>.pyhf.json` (plain pyhf) and the Asimov set.
 
     Args:
         folder: The folder that holds `workspace/`.
         methods: All methods.
+        systematics: All systematic uncertainties.
         model: The parameter of interest and the coefficients.
         pool: Events behind the yields.
         test: Events of the Asimov set.
         ratio: The exported networks.
     """
     weights = truth_weights(test, model, model.truth)
-    parameter = Parameter(model.parameter, init=model.truth, low=model.range[0], high=model.range[1])
-    write_observation(folder / ASIMOV, {name: test.observables[name] for name in ratio.features}, weights=weights)
+    rate, shape = yields_and_shape(methods)
+    columns = dict.fromkeys([*ratio.features, *([str(shape.observable)] if systematics and shape is not None else [])])
+    write_observation(folder / ASIMOV, {name: test.observables[name] for name in columns}, weights=weights)
     for method in methods:
         if isinstance(method, BinnedMethod):
-            binned = method.likelihood(weights)
-            Workspace(make_document(parameters=[parameter], binned=[binned])).save(folder / WORKSPACE / f"{method.name}.json")
-            write_json(folder / WORKSPACE / f"{method.name}.pyhf.json", binned.to_pyhf())
-    channel = unbinned_channel(model, pool.yields, ratio)
-    Workspace(make_document(parameters=[parameter], unbinned=[channel])).save(folder / WORKSPACE / "nsbi.json")
-
-
-def unbinned_channel(model: Model, yields: FloatArray, ratio: OnnxRatio) -> UnbinnedChannel:
-    """Describe the unbinned channel; file names are relative to `workspace/`."""
-    samples = [
-        {"name": name, "yield": float(nu), "output": name, "modifiers": [{"type": "morphing", "data": {"coefficient": text}}]}
-        for name, nu, text in zip(model.processes, yields, model.coefficients, strict=True)
-    ]
-    return UnbinnedChannel(
-        name="nsbi",
-        observables=tuple(ratio.features),
-        reference=ratio.reference,
-        model=f"../{MODEL.as_posix()}",
-        samples=tuple(UnbinnedSample.model_validate(sample) for sample in samples),
-        observation=Observation(file=ASIMOV.name),
+            workspace = Workspace(binned_document(method, weights, systematics))
+            workspace.save(folder / WORKSPACE / f"{method.name}.json")
+            plain = workspace.to_pyhf() if systematics else method.likelihood(weights).to_pyhf()
+            write_json(folder / WORKSPACE / f"{method.name}.pyhf.json", plain)
+    channel = unbinned_channel(model, pool.yields, ratio, systematics, rate=rate, shape=shape)
+    if channel.normalisation is not None and shape is not None:
+        write_observation(folder / NORMALISATION, normalisation_columns(shape))
+    used = {model.parameter, *channel.kinds}
+    document = make_document(
+        parameters=[p for p in parameters_of(model, systematics) if p.name in used],
+        unbinned=[channel],
+        constraints=[c for c in systematics.constraints if c.parameter == LUMINOSITY],
     )
+    Workspace(document).save(folder / WORKSPACE / "nsbi.json")
+
+
+def yields_and_shape(methods: Sequence[Method]) -> tuple[BinnedMethod, BinnedMethod | None]:
+    """Return the counting method, and the first histogram of an observable: what the unbinned channel takes its systematics from."""
+    binned = [m for m in methods if isinstance(m, BinnedMethod)]
+    rate = next(m for m in binned if m.name == "rate")
+    return rate, next((m for m in binned if m.observable is not None), None)
+
+
+def full_likelihood(
+    method: Method, weights: FloatArray, systematics: Systematics, *, methods: Sequence[Method], model: Model
+) -> Likelihood:
+    """Build the likelihood of a method with all systematic uncertainties."""
+    if isinstance(method, UnbinnedMethod):
+        rate, shape = yields_and_shape(methods)
+        return unbinned_likelihood(method, weights, systematics, model=model, rate=rate, shape=shape)
+    if isinstance(method, BinnedMethod):
+        return Workspace(binned_document(method, weights, systematics)).likelihood()
+    raise SchemaError("method", got=type(method).__name__, expected="BinnedMethod or UnbinnedMethod")
+
+
+def measure_with(full: Likelihood, plain: MethodResult, systematics: Systematics, *, values: FloatArray, truth: float) -> MethodResult:
+    """Measure with systematic uncertainties; keep the result without them, and where the uncertainty comes from."""
+    result = measure(full, method=plain.method, values=values, truth=truth)
+    fit = result.fit if result.fit is not None else full.fit()
+    groups = {g: [n for n in names if n in full.parameter_names] for g, names in systematics.groups.items()}
+    uncertainties = {
+        "pulls": [p.to_json() for p in pulls(full, fit)],
+        "impacts": [i.to_json() for i in impacts(full, fit)],
+        "breakdown": [c.to_json() for c in breakdown(full, fit, {g: own for g, own in groups.items() if own})],
+    }
+    return replace(result, statistical_only=plain, uncertainties=uncertainties)

@@ -16,6 +16,7 @@ INSPECTION = MODELS / "inspection.npz"
 WORKSPACE = Path("workspace")
 FIT = WORKSPACE / "fit.json"
 ASIMOV = WORKSPACE / "asimov.parquet"
+NORMALISATION = WORKSPACE / "normalisation.parquet"
 INTERVALS = WORKSPACE / "intervals.json"
 TOYS = WORKSPACE / "toys"
 PLOTS = Path("plots")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from toolkit.config import Config
+from toolkit.errors import SchemaError
 from toolkit.likelihood import (
     BinnedLikelihood,
     Bootstrap,
@@ -24,6 +26,9 @@ from toolkit.likelihood.templates import Outside
 from toolkit.typing import FloatArray, IntArray
 from toolkit.weights import SimulatedEvents
 from toolkit.weights.configured import density_coefficients
+
+Observe = Callable[[SimulatedEvents], FloatArray]
+"""Computes one quantity, or one row, for each of any simulated events."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,8 @@ class BinnedMethod:
         templates: Expected events per process and bin, from the pool.
         index: Bin of each test event, (n_test,).
         pool_index: Bin of each pool event, (n_pool,).
+        observe: Gives the histogrammed quantity of any events, for the templates of systematic variations.
+        observable: Name of the histogrammed observable; None for a score or a count.
     """
 
     name: str
@@ -126,6 +133,19 @@ class BinnedMethod:
     templates: Templates
     index: IntArray
     pool_index: IntArray
+    observe: Observe | None = None
+    observable: str | None = None
+
+    def fill(self, events: SimulatedEvents) -> FloatArray:
+        """Fill the templates from other events, (n_processes, n_bins); events beyond the edges count in the outer bins.
+
+        Raises:
+            SchemaError: The method does not know how to observe events.
+        """
+        if self.observe is None:
+            raise SchemaError(f"templates of {self.name}", got="no way to observe events", expected="`observe`")
+        filled = fill_templates(self.observe(events), events.weights, self.templates.edges, processes=self.model.processes, outside="clip")
+        return filled.values
 
     def likelihood(self, weights: FloatArray) -> BinnedLikelihood:
         """Build the likelihood of the test events with these weights, (n_test,)."""
@@ -155,7 +175,8 @@ class BinnedMethod:
 
 def rate_method(model: Model, *, pool: SimulatedEvents, test: SimulatedEvents) -> BinnedMethod:
     """Count events: one bin."""
-    return histogram_method("rate", model, pool=pool, test=test, values=(np.zeros(len(pool)), np.zeros(len(test))), edges=(-0.5, 0.5))
+    values = (np.zeros(len(pool)), np.zeros(len(test)))
+    return histogram_method("rate", model, pool=pool, test=test, values=values, edges=(-0.5, 0.5), observe=lambda e: np.zeros(len(e)))
 
 
 def histogram_method(
@@ -167,6 +188,8 @@ def histogram_method(
     values: tuple[FloatArray, FloatArray],
     edges: tuple[float, ...] | FloatArray,
     clip: bool = False,
+    observe: Observe | None = None,
+    observable: str | None = None,
 ) -> BinnedMethod:
     """Build a histogram fit with templates from the pool.
 
@@ -178,6 +201,8 @@ def histogram_method(
         values: The observable of the pool and of the test events.
         edges: Bin edges.
         clip: Put events outside the edges into the first and last bin; otherwise they are an error.
+        observe: Gives the observable of any events, for systematic variations.
+        observable: Its name.
 
     Returns:
         The method.
@@ -187,11 +212,19 @@ def histogram_method(
     """
     outside: Outside = "clip" if clip else "raise"
     templates = fill_templates(values[0], pool.weights, edges, processes=model.processes, outside=outside)
-    return BinnedMethod(name, model, templates, *(bin_index(values[k], edges, outside=outside) for k in (1, 0)))
+    index, pool_index = (bin_index(values[k], edges, outside=outside) for k in (1, 0))
+    return BinnedMethod(name, model, templates, index, pool_index, observe, observable)
 
 
 def score_method(
-    model: Model, *, pool: SimulatedEvents, test: SimulatedEvents, log_ratios: tuple[FloatArray, FloatArray], bins: int, signal: int
+    model: Model,
+    *,
+    pool: SimulatedEvents,
+    test: SimulatedEvents,
+    log_ratios: tuple[FloatArray, FloatArray],
+    bins: int,
+    signal: int,
+    evaluate: Observe | None = None,
 ) -> BinnedMethod:
     """Build the histogram fit of the networks' own signal score: the cross-check that no bias of the networks can move.
 
@@ -202,14 +235,16 @@ def score_method(
         log_ratios: Of the pool (from networks that did not train on the event) and of the test events, (n, n_processes).
         bins: Number of bins; each holds the same signal, which puts the resolution where the signal is.
         signal: Column of the signal.
+        evaluate: Gives the log ratios of any events, (n, n_processes), for systematic variations.
 
     Returns:
         The method.
     """
     yields = pool.yields
+    observe: Observe | None = None if evaluate is None else lambda e: signal_score(evaluate(e), yields, signal=signal)
     scores = (signal_score(log_ratios[0], yields, signal=signal), signal_score(log_ratios[1], yields, signal=signal))
     edges = quantile_edges(scores[0], pool.weights[:, signal], bins=bins)
-    return histogram_method("score", model, pool=pool, test=test, values=scores, edges=edges, clip=True)
+    return histogram_method("score", model, pool=pool, test=test, values=scores, edges=edges, clip=True, observe=observe)
 
 
 def signal_score(log_ratios: FloatArray, yields: FloatArray, *, signal: int) -> FloatArray:

@@ -1,0 +1,248 @@
+"""Variations of the ntuples as nuisance parameters of the fit stage, on a small mixture with known densities and known variations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from toolkit.config import parse_config
+from toolkit.errors import SchemaError
+from toolkit.likelihood import UnbinnedLikelihood, Workspace, make_document, measure, write_observation
+from toolkit.pipeline.stages import nuisances
+from toolkit.pipeline.stages.channels import binned_document, normalisation_columns, parameters_of, unbinned_channel, unbinned_likelihood
+from toolkit.pipeline.stages.fit import full_likelihood, measure_with, yields_and_shape
+from toolkit.pipeline.stages.layout import ASIMOV, NORMALISATION, WORKSPACE
+from toolkit.pipeline.stages.methods import BinnedMethod, Model, UnbinnedMethod, histogram_method, rate_method
+from toolkit.pipeline.stages.nuisances import Ratios, Systematics, read_systematics
+from toolkit.typing import FloatArray
+from toolkit.weights import SimulatedEvents
+
+PROCESSES = ("S", "SBI", "B", "q")
+MODEL = Model(PROCESSES, ("mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)", "1"), "mu", (0.0, 6.0), 1.0)
+YIELDS = np.array([20.0, 55.0, 50.0, 100.0])
+EDGES = np.linspace(0.0, 1.0, 9)
+UP, DOWN = 1.0 + 0.1 * (EDGES[:-1] - 0.3), 1.0 - 0.12 * (EDGES[:-1] - 0.3)
+
+
+def densities(x: FloatArray) -> FloatArray:
+    """Normalised densities on [0, 1]; the interference is negative at low x, (n, 4)."""
+    s, b, q = 2.0 * x, 2.0 * (1.0 - x), np.ones_like(x)
+    sbi = (YIELDS[0] * s + YIELDS[2] * b - 15.0 * 6.0 * x * (1.0 - x)) / YIELDS[1]
+    return np.stack([s, sbi, b, q], axis=1)
+
+
+def simulate(n: int, seed: int) -> SimulatedEvents:
+    x = np.random.default_rng(seed).uniform(size=n)
+    return SimulatedEvents(
+        processes=PROCESSES,
+        event_id=np.arange(n, dtype=np.uint64),
+        sample_index=np.zeros(n, dtype=np.int64),
+        samples=("flat",),
+        observables={"x": x},
+        weights=densities(x) * YIELDS / n,
+    )
+
+
+@pytest.fixture(scope="module")
+def pool() -> SimulatedEvents:
+    return simulate(3_000, 1)
+
+
+@pytest.fixture(scope="module")
+def test_events(pool: SimulatedEvents) -> SimulatedEvents:
+    return pool  # the data are those of the templates, so that an Asimov set returns the truth exactly
+
+
+@pytest.fixture(scope="module")
+def methods(pool: SimulatedEvents, test_events: SimulatedEvents) -> tuple[Any, ...]:
+    def observe(events: SimulatedEvents) -> FloatArray:
+        return events.observables["x"]
+
+    pair = (pool.observables["x"], test_events.observables["x"])
+    histogram = histogram_method("x", MODEL, pool=pool, test=test_events, values=pair, edges=EDGES, observe=observe, observable="x")
+    logs = np.log(test_events.weights * len(test_events) / pool.yields)
+    base = UnbinnedLikelihood(
+        log_ratios=logs,
+        weights=np.ones(len(logs)),
+        yields=pool.yields,
+        coefficients=MODEL.coefficients,
+        parameters=("mu",),
+        bounds=MODEL.bounds,
+    )
+    return (rate_method(MODEL, pool=pool, test=test_events), histogram, UnbinnedMethod("nsbi", base, base))
+
+
+@pytest.fixture(scope="module")
+def systematics(methods: tuple[Any, ...]) -> Systematics:
+    """A scale that tilts all processes, a smearing that is one-sided on q alone, a theory uncertainty, the luminosity."""
+    histogram = methods[1]
+    only_q = np.array([0.0, 0.0, 0.0, 1.0])[:, None]
+    tilt = Ratios(np.tile(UP, (4, 1)), np.tile(DOWN, (4, 1)))
+    smear = Ratios(1.0 + 0.03 * only_q * EDGES[1:], 1.0 / (1.0 + 0.03 * only_q * EDGES[1:]))
+    found: dict[str, dict[str, Ratios]] = {"x": {"scale": tilt, "smear": smear}}
+    templates = histogram.templates.values
+    found["rate"] = {n: Ratios(*(y[:, None] for y in r.yields(templates))) for n, r in found["x"].items()}
+    theory = (np.array([1.1, 1.1, 1.1, 1.0]), np.array([0.9, 0.9, 0.9, 1.0]))
+    return Systematics(luminosity=0.02, norms={"theory": theory}, ratios=found, groups={"theory": ("theory",), "scale": ("scale", "smear")})
+
+
+def weights_of(events: SimulatedEvents, mu: float = 1.0) -> FloatArray:
+    root = np.sqrt(mu)
+    return events.weights @ np.array([mu - root, root, 1.0 - root, 1.0])
+
+
+@pytest.mark.parametrize("k", [0, 1, 2])
+def test_nominal_nuisances_give_the_statistical_likelihood(methods: Any, systematics: Systematics, test_events: Any, k: int) -> None:
+    weights = weights_of(test_events)
+    plain, full = methods[k].likelihood(weights), full_likelihood(methods[k], weights, systematics, methods=methods, model=MODEL)
+    for mu in (0.2, 1.0, 3.0):
+        expected = plain.twice_nll(mu) - plain.twice_nll(1.5)
+        assert full.twice_nll({"mu": mu}) - full.twice_nll({"mu": 1.5}) == pytest.approx(expected, abs=1e-9)
+    assert set(full.parameter_names) == {"mu", "lumi", "theory", "scale", "smear"}
+    assert len(full.constraints) == 4
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_asimov_returns_the_truth_with_systematics(methods: Any, systematics: Systematics, test_events: Any, k: int) -> None:
+    weights = weights_of(test_events, 1.7)
+    full = full_likelihood(methods[k], weights, systematics, methods=methods, model=MODEL)
+    fit, plain = full.fit(), methods[k].likelihood(weights).fit()
+    assert fit.parameters["mu"] == pytest.approx(1.7, abs=1e-5)
+    assert max(abs(fit.parameters[n]) for n in ("scale", "smear", "theory")) < 1e-5
+    assert fit.errors["mu"] > plain.errors["mu"]
+
+
+def test_many_bins_see_what_the_events_see(methods: Any, systematics: Systematics, test_events: Any) -> None:
+    """Unbinned with its variations in the bins of x, and binned in the same x: the same pulls on the data, nearly the same error."""
+    weights = weights_of(test_events, 1.7)
+    errors = [full_likelihood(m, weights, systematics, methods=methods, model=MODEL).fit().errors["mu"] for m in methods[1:]]
+    assert errors[1] == pytest.approx(errors[0], rel=0.05)
+    assert errors[1] < errors[0]
+
+
+def test_results_keep_both_and_say_where_the_error_comes_from(methods: Any, systematics: Systematics, test_events: Any) -> None:
+    weights, values = weights_of(test_events, 1.7), np.array([0.0, 1.0, 2.5, 6.0])
+    plain = measure(methods[1].likelihood(weights), method="x", values=values)
+    full = full_likelihood(methods[1], weights, systematics, methods=methods, model=MODEL)
+    result = measure_with(full, plain, systematics, values=values, truth=1.7)
+    assert result.statistical_only is plain
+    assert result.uncertainties is not None
+    assert {p["parameter"] for p in result.uncertainties["pulls"]} == {"lumi", "theory", "scale", "smear"}
+    table = {c["group"]: c["up"] for c in result.uncertainties["breakdown"]}
+    assert set(table) == {"total", "theory", "scale", "systematic", "statistical"}
+    assert table["total"] == pytest.approx(np.hypot(table["statistical"], table["systematic"]), rel=1e-6)
+    again = type(result).from_json(result.to_json(), method="x")
+    assert again.to_json() == result.to_json()
+
+
+def test_without_systematics_nothing_changes(methods: Any, test_events: Any) -> None:
+    weights, none = weights_of(test_events), Systematics()
+    assert not none
+    plain = methods[1].likelihood(weights)
+    again = Workspace(binned_document(methods[1], weights, none)).likelihood()
+    assert again.twice_nll(0.4) == pytest.approx(plain.twice_nll(0.4), rel=1e-12)
+    rate, shape = yields_and_shape(methods)
+    bare = unbinned_likelihood(methods[2], weights, none, model=MODEL, rate=rate, shape=shape)
+    assert bare.parameter_names == ("mu",)
+    assert bare.twice_nll(0.4) == methods[2].likelihood(weights).twice_nll(0.4)
+
+
+class Densities:
+    """The exact densities as a ratio model."""
+
+    features, numerators, reference = ("x",), PROCESSES, "flat"
+
+    def __init__(self, yields: FloatArray) -> None:
+        self._scale = YIELDS / yields
+
+    def columns(self, observables: Any) -> FloatArray:
+        return np.asarray(observables["x"])[:, None]
+
+    def __call__(self, x: Any) -> FloatArray:
+        return np.log(densities(x[:, 0]) * self._scale)
+
+
+def test_the_written_workspace_is_the_likelihood_in_memory(
+    methods: Any, systematics: Systematics, pool: SimulatedEvents, test_events: SimulatedEvents, tmp_path: Path
+) -> None:
+    weights, (rate, shape) = weights_of(test_events), yields_and_shape(methods)
+    assert shape is not None
+    ratio: Any = Densities(pool.yields)
+    channel = unbinned_channel(MODEL, pool.yields, ratio, systematics, rate=rate, shape=shape)
+    (tmp_path / WORKSPACE).mkdir()
+    write_observation(tmp_path / ASIMOV, {"x": test_events.observables["x"]}, weights=weights)
+    write_observation(tmp_path / NORMALISATION, normalisation_columns(shape))
+    special = [c for c in systematics.constraints if c.parameter == "lumi"]
+    document = make_document(parameters=parameters_of(MODEL, systematics), unbinned=[channel], constraints=special)
+    read = Workspace(document, tmp_path / WORKSPACE).likelihood(open_ratio=lambda _: ratio)
+    memory = unbinned_likelihood(methods[2], weights, systematics, model=MODEL, rate=rate, shape=shape)
+    at = {"mu": 0.6, "lumi": 1.01, "theory": 0.4, "scale": -1.3, "smear": 0.8}
+    other = {**at, "mu": 2.0, "scale": 0.5}
+    assert read.twice_nll(at) - read.twice_nll(other) == pytest.approx(memory.twice_nll(at) - memory.twice_nll(other), rel=1e-9)
+
+
+CONFIG = {
+    "luminosity_ifb": 140.0,
+    "samples": [
+        *({"name": n, "files": ["a.root"], "benchmarks": ["ggF_S", "ggF_SBI", "ggF_B"]} for n in ("ggF_S", "ggF_SBI", "ggF_B")),
+        {"name": "qqZZ", "files": ["b.root"]},
+    ],
+    "systematics": {
+        "objects": {
+            "scale": {"object": "muon", "kind": "scale", "size": 0.01},
+            "smear": {"object": "muon", "kind": "resolution", "size": 0.01},
+        },
+        "weights": {"pdf": {"kind": "members", "vector": "W", "first": 0, "last": 1, "combine": "envelope"}},
+    },
+    "likelihood": {
+        "luminosity_uncertainty": 0.01,
+        "normalisations": {"theory": {"processes": ["qqZZ"], "up": 1.05}},
+    },
+}
+
+
+def test_templates_of_every_variation_are_read(methods: Any, pool: SimulatedEvents, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scale up and down, a one-sided smearing that is mirrored, an envelope of two members: each known factor comes back."""
+    factors = {"scale_up": 1.1, "scale_down": 0.95, "smear_up": 1.25, "pdf_0": 1.03, "pdf_1": 0.99}
+    monkeypatch.setattr(nuisances, "variations_of", lambda _folder, _sample: ("nominal", *factors))
+    monkeypatch.setattr(
+        nuisances, "read_simulation", lambda _context, variation: (replace(pool, weights=pool.weights * factors[variation]), pool)
+    )
+    config = parse_config(CONFIG, folder=Path())
+    context: Any = SimpleNamespace(config=config, out=Path(), progress=lambda *_: None)
+    fills = {m.name: m.fill for m in methods if isinstance(m, BinnedMethod)}
+    found = read_systematics(context, fills, pool=pool)
+    assert found.names == ("theory", "scale", "smear", "pdf")
+    assert found.groups == {"luminosity": ("lumi",), "normalisation": ("theory",), "objects": ("scale", "smear"), "weights": ("pdf",)}
+    for name, (up, down) in {"scale": (1.1, 0.95), "smear": (1.25, 0.8), "pdf": (1.03, 0.99)}.items():
+        hi, lo = found.ratios["rate"][name].yields(methods[0].templates.values)
+        np.testing.assert_allclose(hi, up, rtol=1e-12)
+        np.testing.assert_allclose(lo, down, rtol=1e-12)
+        np.testing.assert_allclose(found.ratios["x"][name].shapes(methods[1].templates.values)[0], 1.0, rtol=1e-12)
+    assert found.norms["theory"][0].tolist() == [1.0, 1.0, 1.0, 1.05]
+    assert found.norms["theory"][1][3] == pytest.approx(1 / 1.05)
+    monkeypatch.setattr(nuisances, "variations_of", lambda _folder, _sample: ("nominal",))
+    with pytest.raises(SchemaError, match="process again"):
+        read_systematics(context, fills, pool=pool)
+    off = parse_config({**CONFIG, "likelihood": {**CONFIG["likelihood"], "systematics": False}}, folder=Path())
+    assert not read_systematics(SimpleNamespace(config=off), fills, pool=pool)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("section", "match"),
+    [
+        ({"normalisations": {"scale": {"processes": ["qqZZ"], "up": 1.1}}}, "occur twice"),
+        ({"normalisations": {"theory": {"processes": ["ttZ"], "up": 1.1}}}, "no processes"),
+        ({"normalisations": {"theory": {"processes": ["qqZZ"], "up": 0.0}}}, "greater than 0"),
+        ({"groups": {"mine": ["nobody"]}}, "no nuisance parameters"),
+        ({"luminosity_uncertainty": -0.1}, "luminosity_uncertainty"),
+    ],
+)
+def test_bad_sections_are_refused(section: dict[str, Any], match: str) -> None:
+    with pytest.raises(SchemaError, match=match):
+        parse_config({**CONFIG, "likelihood": section}, folder=Path())

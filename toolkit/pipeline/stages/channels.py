@@ -1,0 +1,182 @@
+"""Channels with systematic uncertainties: binned ones as pyhf documents with morphing, the unbinned one in memory and as a document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from toolkit.likelihood import (
+    Observation,
+    OnnxRatio,
+    Parameter,
+    ShapeReference,
+    Shapes,
+    UnbinnedChannel,
+    UnbinnedLikelihood,
+    UnbinnedSample,
+    make_document,
+)
+from toolkit.likelihood.histfactory import normfactor_name
+from toolkit.likelihood.rates import NormSys
+from toolkit.likelihood.workspace_schema import Normalisation
+from toolkit.pipeline.stages.layout import ASIMOV, MODEL, NORMALISATION
+from toolkit.pipeline.stages.methods import BinnedMethod, Model, UnbinnedMethod
+from toolkit.pipeline.stages.nuisances import LUMINOSITY, Ratios, Systematics
+from toolkit.typing import FloatArray
+
+NOTHING = 1e-12
+"""A factor this near to 1 is no variation."""
+
+
+def with_luminosity(texts: Sequence[str], systematics: Systematics) -> tuple[str, ...]:
+    """Multiply coefficients by the luminosity parameter, if it is uncertain."""
+    return tuple(f"({text}) * {LUMINOSITY}" for text in texts) if systematics.luminosity else tuple(texts)
+
+
+def parameters_of(model: Model, systematics: Systematics) -> tuple[Parameter, ...]:
+    """Return the parameter of interest and the nuisance parameters."""
+    return (Parameter(model.parameter, init=model.truth, low=model.range[0], high=model.range[1]), *systematics.parameters)
+
+
+def binned_document(method: BinnedMethod, weights: FloatArray, systematics: Systematics) -> dict[str, Any]:
+    """Write a histogram fit with its systematics as a workspace document: normsys and histosys of one name per systematic.
+
+    Args:
+        method: The method.
+        weights: Weights of the test events, (n_test,).
+        systematics: All systematic uncertainties.
+
+    Returns:
+        The document for `Workspace`.
+    """
+    model, templates = method.model, method.templates.values
+    own = systematics.ratios.get(method.name, {})
+    samples = []
+    for j, (process, row, text) in enumerate(zip(model.processes, templates, model.coefficients, strict=True)):
+        modifiers: list[dict[str, Any]] = [{"name": normfactor_name(process), "type": "morphing", "data": {"coefficient": text}}]
+        if systematics.luminosity:
+            modifiers.append({"name": LUMINOSITY, "type": "lumi", "data": None})
+        for name, (up, down) in systematics.norms.items():
+            modifiers += _normsys(name, float(up[j]), float(down[j]))
+        for name, ratios in own.items():
+            (hi, lo), (shape_up, shape_down) = ratios.yields(templates), ratios.shapes(templates)
+            modifiers += _normsys(name, float(hi[j]), float(lo[j]))
+            if np.abs([shape_up[j] - 1.0, shape_down[j] - 1.0]).max() > NOTHING:
+                data = {"hi_data": (row * shape_up[j]).tolist(), "lo_data": (row * shape_down[j]).tolist()}
+                modifiers.append({"name": name, "type": "histosys", "data": data})
+        samples.append({"name": process, "data": row.tolist(), "modifiers": modifiers})
+    counts = method.likelihood(weights).data
+    special = [c for c in systematics.constraints if c.parameter == LUMINOSITY]
+    used = {m["name"] for s in samples for m in s["modifiers"]}
+    parameters = [p for p in parameters_of(model, systematics) if p.name == model.parameter or p.name in used]
+    channel = {"name": method.name, "samples": samples}
+    return make_document(parameters=parameters, channels=[(channel, counts.tolist())], constraints=special)
+
+
+def _normsys(name: str, hi: float, lo: float) -> list[dict[str, Any]]:
+    if max(abs(hi - 1.0), abs(lo - 1.0)) <= NOTHING:
+        return []
+    return [{"name": name, "type": "normsys", "data": {"hi": hi, "lo": lo}}]
+
+
+def unbinned_likelihood(
+    method: UnbinnedMethod, weights: FloatArray, systematics: Systematics, *, model: Model, rate: BinnedMethod, shape: BinnedMethod | None
+) -> UnbinnedLikelihood:
+    """Build the unbinned likelihood with its systematics.
+
+    Args:
+        method: The method.
+        weights: Weights of the test events, (n_test,).
+        systematics: All systematic uncertainties.
+        model: The parameter of interest and the coefficients.
+        rate: The counting method: its templates give the yields.
+        shape: The histogram in whose bins the per-event ratios are taken; None leaves the yields alone.
+
+    Returns:
+        The likelihood.
+    """
+    parameters = parameters_of(model, systematics)
+    norms = _unbinned_norms(systematics, rate)
+    logs = _shape_logs(systematics, shape)
+    shapes = reference = None
+    if shape is not None and any(logs):
+        variations = [{name: (up[shape.index], down[shape.index]) for name, (up, down) in own.items()} for own in logs]
+        shapes = Shapes.of(variations, n_events=len(weights))
+        reference = ShapeReference(shape.templates.values.T, Shapes.of(logs, n_events=shape.templates.values.shape[1]))
+    used = {model.parameter, LUMINOSITY, *(s.parameter for s in norms), *(name for own in logs for name in own)}
+    return method.likelihood(weights).with_systematics(
+        parameters=[p for p in parameters if p.name in used],
+        coefficients=with_luminosity(model.coefficients, systematics),
+        systematics=norms,
+        shapes=shapes,
+        reference=reference,
+        constraints=[c for c in systematics.constraints if c.parameter in used],
+    )
+
+
+def _unbinned_norms(systematics: Systematics, rate: BinnedMethod) -> list[NormSys]:
+    pairs: dict[str, tuple[FloatArray, FloatArray]] = dict(systematics.norms)
+    pairs.update({name: r.yields(rate.templates.values) for name, r in systematics.ratios.get(rate.name, {}).items()})
+    return [
+        NormSys(j, name, float(up[j]), float(down[j]))
+        for name, (up, down) in pairs.items()
+        for j in range(len(rate.model.processes))
+        if max(abs(up[j] - 1.0), abs(down[j] - 1.0)) > NOTHING
+    ]
+
+
+def _shape_logs(systematics: Systematics, shape: BinnedMethod | None) -> list[dict[str, tuple[FloatArray, FloatArray]]]:
+    """Return, per process, ln(varied/nominal density) up and down in the bins of a histogram, (n_bins,) each, where there is any."""
+    if shape is None:
+        return []
+    own: dict[str, Ratios] = dict(systematics.ratios.get(shape.name, {}))
+    found: list[dict[str, tuple[FloatArray, FloatArray]]] = [{} for _ in shape.model.processes]
+    for name, ratios in own.items():
+        up, down = (np.log(r) for r in ratios.shapes(shape.templates.values))
+        for j, process in enumerate(found):
+            if max(np.abs(up[j]).max(), np.abs(down[j]).max()) > NOTHING:
+                process[name] = (up[j], down[j])
+    return found
+
+
+def unbinned_channel(
+    model: Model, yields: FloatArray, ratio: OnnxRatio, systematics: Systematics, *, rate: BinnedMethod, shape: BinnedMethod | None
+) -> UnbinnedChannel:
+    """Describe the unbinned channel; file names are relative to `workspace/`."""
+    norms, logs = _unbinned_norms(systematics, rate), _shape_logs(systematics, shape)
+    samples = []
+    for j, (name, nu, text) in enumerate(zip(model.processes, yields, model.coefficients, strict=True)):
+        modifiers: list[dict[str, Any]] = [{"type": "morphing", "data": {"coefficient": text}}]
+        if systematics.luminosity:
+            modifiers.append({"type": "lumi", "name": LUMINOSITY})
+        modifiers += [{"type": "normsys", "name": s.parameter, "data": {"hi": s.up, "lo": s.down}} for s in norms if s.process == j]
+        if shape is not None and logs:
+            modifiers += [_variation(systematic, shape, pair) for systematic, pair in logs[j].items()]
+        samples.append({"name": name, "yield": float(nu), "output": name, "modifiers": modifiers})
+    normalisation = None
+    if any(logs):
+        normalisation = Normalisation(file=NORMALISATION.name, weights={name: f"weight_{name}" for name in model.processes})
+    return UnbinnedChannel(
+        name="nsbi",
+        observables=tuple(ratio.features),
+        reference=ratio.reference,
+        model=f"../{MODEL.as_posix()}",
+        samples=tuple(UnbinnedSample.model_validate(sample) for sample in samples),
+        observation=Observation(file=ASIMOV.name),
+        normalisation=normalisation,
+    )
+
+
+def _variation(name: str, shape: BinnedMethod, pair: tuple[FloatArray, FloatArray]) -> dict[str, Any]:
+    edges = shape.templates.edges.tolist()
+    up, down = ({"observable": shape.observable, "edges": edges, "log_ratio": logs.tolist()} for logs in pair)
+    return {"type": "shapesys_ratio", "name": name, "data": {"up": up, "down": down}}
+
+
+def normalisation_columns(shape: BinnedMethod) -> dict[str, FloatArray]:
+    """Return the table on which the variations are normalised: one row per bin, its centre and the templates."""
+    edges = shape.templates.edges
+    columns = {str(shape.observable): 0.5 * (edges[1:] + edges[:-1])}
+    return {**columns, **{f"weight_{p}": row for p, row in zip(shape.model.processes, shape.templates.values, strict=True)}}

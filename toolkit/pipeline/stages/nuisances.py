@@ -1,0 +1,165 @@
+"""Systematic uncertainties of the fit stage: the variations that processing wrote become nuisance parameters of every method.
+
+Yields and templates of each variation come from the pool, filled as the nominal ones. Binned channels get a normsys and a histosys (its
+shape alone) of the same name; the unbinned channel gets a normsys and a per-event ratio in bins of one histogram's observable, which
+carries the part of a change of shape that this observable sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from processors.variations import combine
+from toolkit.artifacts.events import variations_of
+from toolkit.config import Config, WeightMembers
+from toolkit.errors import SchemaError
+from toolkit.likelihood import Constraint, Parameter
+from toolkit.pipeline.stage import StageContext
+from toolkit.pipeline.stages.datasets import read_simulation
+from toolkit.pipeline.stages.layout import EVENTS
+from toolkit.typing import FloatArray
+from toolkit.weights import SimulatedEvents
+
+LUMINOSITY = "lumi"
+NUISANCE_RANGE = (-5.0, 5.0)
+Fill = Callable[[SimulatedEvents], FloatArray]
+"""Fills the templates of a method, (n_processes, n_bins)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ratios:
+    """Varied over nominal templates of one method and one systematic, up and down, each (n_processes, n_bins)."""
+
+    up: FloatArray
+    down: FloatArray
+
+    def yields(self, templates: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the yields over the nominal ones, up and down, (n_processes,) each."""
+        total = templates.sum(axis=1)
+        safe = np.where(total > 0.0, total, 1.0)
+        hi, lo = (np.where(total > 0.0, (templates * r).sum(axis=1) / safe, 1.0) for r in (self.up, self.down))
+        return np.asarray(hi), np.asarray(lo)
+
+    def shapes(self, templates: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return varied over nominal density in each bin, up and down, (n_processes, n_bins) each."""
+        hi, lo = self.yields(templates)
+        return np.asarray(self.up / hi[:, None]), np.asarray(self.down / lo[:, None])
+
+
+@dataclass(frozen=True, eq=False)
+class Systematics:
+    """All systematic uncertainties of a run.
+
+    Attributes:
+        luminosity: Relative uncertainty of the luminosity, 0 for none.
+        norms: Factors (up, down) of the yields by nuisance parameter, each (n_processes,).
+        ratios: By method and nuisance parameter, what a variation of the ntuples does to the templates.
+        groups: Nuisance parameters by group.
+    """
+
+    luminosity: float = 0.0
+    norms: Mapping[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
+    ratios: Mapping[str, Mapping[str, Ratios]] = field(default_factory=dict)
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Nuisance parameters with a unit Gaussian."""
+        varied = next(iter(self.ratios.values()), {})
+        return (*self.norms, *varied)
+
+    def __bool__(self) -> bool:
+        return bool(self.luminosity or self.names)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The nuisance parameters, the luminosity first."""
+        low, high = NUISANCE_RANGE
+        own = tuple(Parameter(name, init=0.0, low=low, high=high) for name in self.names)
+        wide = min(10.0 * self.luminosity, 0.9)
+        return (*((Parameter(LUMINOSITY, init=1.0, low=1.0 - wide, high=1.0 + wide),) if self.luminosity else ()), *own)
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """One constraint per nuisance parameter."""
+        return tuple(
+            Constraint(p.name, observed=1.0, scale=self.luminosity) if p.name == LUMINOSITY else Constraint(p.name) for p in self.parameters
+        )
+
+
+def read_systematics(context: StageContext, fills: Mapping[str, Fill], *, pool: SimulatedEvents) -> Systematics:
+    """Fill the templates of every method under every variation.
+
+    Args:
+        context: The stage.
+        fills: How each method fills its templates.
+        pool: Nominal events of the pool.
+
+    Returns:
+        The systematic uncertainties; empty if the config asks for none.
+    """
+    config = context.config
+    groups = config.nuisance_names
+    if not groups:
+        return Systematics()
+    nominal = {name: fill(pool) for name, fill in fills.items()}
+    varied = [*config.systematics.objects, *config.systematics.weights]
+    found: dict[str, dict[str, Ratios]] = {name: {} for name in fills}
+    for k, name in enumerate(varied):
+        up, down = _templates(context, name, fills, nominal)
+        for method in fills:
+            ratio_up = _ratio(up[method], nominal[method])
+            ratio_down = 1.0 / ratio_up if down is None else _ratio(down[method], nominal[method])
+            found[method][name] = Ratios(ratio_up, ratio_down)
+        context.progress("systematics", k + 1, len(varied))
+    return Systematics(
+        luminosity=config.likelihood.luminosity_uncertainty,
+        norms=normalisations(config),
+        ratios=found,
+        groups=dict(config.likelihood.groups) or groups,
+    )
+
+
+def normalisations(config: Config) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """Return the factors of the yields under the normalisation uncertainties of the config, (n_processes,) each."""
+    found = {}
+    for name, section in config.likelihood.normalisations.items():
+        chosen = np.array([p in section.processes for p in config.processes])
+        down = 1.0 / section.up if section.down is None else section.down
+        found[name] = (np.where(chosen, section.up, 1.0), np.where(chosen, down, 1.0))
+    return found
+
+
+def _templates(
+    context: StageContext, name: str, fills: Mapping[str, Fill], nominal: Mapping[str, FloatArray]
+) -> tuple[dict[str, FloatArray], dict[str, FloatArray] | None]:
+    """Fill the templates of one systematic, up and down; down is None for a one-sided one."""
+    section = context.config.systematics.weights.get(name)
+    if isinstance(section, WeightMembers):
+        filled = [_fill(context, f"{name}_{k}", fills) for k in section.members]
+        pairs = {m: combine(nominal[m], np.stack([f[m] for f in filled]), how=section.combine) for m in fills}
+        return {m: pair[0] for m, pair in pairs.items()}, {m: pair[1] for m, pair in pairs.items()}
+    present = {v for s in context.config.simulated for v in variations_of(context.out / EVENTS, s.name)}
+    if f"{name}_up" not in present:
+        raise SchemaError(
+            f"systematics.{name}",
+            got=f"event tables with the variations {sorted(present)}",
+            expected=f"{name}_up",
+            remedy="process again with this config",
+        )
+    down = _fill(context, f"{name}_down", fills) if f"{name}_down" in present else None
+    return _fill(context, f"{name}_up", fills), down
+
+
+def _fill(context: StageContext, variation: str, fills: Mapping[str, Fill]) -> dict[str, FloatArray]:
+    pool, _ = read_simulation(context, variation=variation)
+    return {method: fill(pool) for method, fill in fills.items()}
+
+
+def _ratio(varied: FloatArray, nominal: FloatArray) -> FloatArray:
+    """Divide templates; bins that are not positive in both say nothing about a factor and stay as they are."""
+    good = (nominal > 0.0) & (varied > 0.0)
+    return np.asarray(np.divide(varied, nominal, out=np.ones_like(nominal), where=good))
