@@ -30,10 +30,16 @@ def each(values: Sequence[Any], step: Callable[..., Any]) -> Any:
     if lengths - {1, n}:
         what = f"members {lengths}"
         raise NotFlatError(what)
+    layouts = {(v.axis, v.merged) for v in values if isinstance(v, Members)}
+    ((axis, merged),) = layouts if len(layouts) == 1 else ((0, False),)
+    among_events = any(isinstance(v, (Columns, Filled)) or (isinstance(v, torch.Tensor) and v.dim() > 1 and v.numel() > 1) for v in values)
+    if len(layouts) > 1 or ((axis or merged) and among_events):
+        what = "objects of an event and something else"
+        raise NotFlatError(what)
     rows = [
         [v] * n if (parts := _parts(v)) is None else list(parts) * (n if len(parts) == 1 else 1) for v in (_unstack(v, n) for v in values)
     ]
-    return Members(tuple(step(*(row[i] for row in rows)) for i in range(n)))
+    return Members(tuple(step(*(row[i] for row in rows)) for i in range(n)), axis, merged)
 
 
 def _unstack(value: Any, n: int) -> Any:

@@ -25,12 +25,12 @@ def _reduce(operator: str, combine: Callable[..., Value], *, mean: bool = False)
         if len(axes) != 1:
             what = f"{operator} over axes {dim}"
             raise NotFlatError(what)
-        if isinstance(x, Members) and axis_of(x, axes[0]) == 0:
+        if s.counts_members(x, axis_of(x, axes[0])):
             total: Any = x.items[0]
             for item in x.items[1:]:
                 total = combine(graph, n, total, item)
             total = mul(graph, n, total, 1.0 / len(x.items)) if mean else total
-            return Members((total,)) if keepdim else total
+            return Members((total,), x.axis) if keepdim else total
         if isinstance(x, Columns) and not x.single and axis_of(x, axes[0]) == 1:
             name = graph.emit(operator, [x.name, graph.integers(1)], keepdims=1)
             return Columns(name, 1, single=not keepdim)
@@ -89,7 +89,9 @@ def _filled(number: float | None) -> Translate:
 
 def same(_graph: GraphWriter, _n: int, x: Any, **options: Any) -> Value:
     """Pass on; conversions to another type are refused."""
-    if options.get("dtype") not in (None, torch.float32) or (isinstance(x, Columns) and x.boolean and options.get("dtype")):
+    if isinstance(x, Columns) and x.boolean and options.get("dtype") == torch.float32:
+        return e.where(_graph, _n, x, 1.0, 0.0)
+    if options.get("dtype") not in (None, torch.float32):
         what = f"conversion to {options['dtype']}"
         raise NotFlatError(what)
     return x  # type: ignore[no-any-return]
@@ -152,6 +154,10 @@ OPERATORS: dict[str, Translate] = {
     "unsqueeze": s.unsqueeze,
     "squeeze": s.squeeze,
     "expand": s.expand,
+    "transpose": s.transpose,
+    "view": s.view,
+    "_unsafe_view": s.view,
+    "reshape": s.view,
     "sum": reduce_sum,
     "mean": reduce_mean,
     "amax": reduce_max,

@@ -18,8 +18,13 @@ from exports.flat_values import Columns, Filled, GraphWriter, Members, NotFlatEr
 
 def axis_of(value: Any, axis: int) -> int:
     """Return the axis counted from the front; members have three axes, single columns one."""
-    rank = 3 if isinstance(value, Members) else 1 if value.single else 2
+    rank = (2 if value.merged else 3) if isinstance(value, Members) else 1 if value.single else 2
     return axis + rank if axis < 0 else axis
+
+
+def counts_members(value: Any, axis: int) -> bool:
+    """Whether an axis (from the front) is the one that counts members."""
+    return isinstance(value, Members) and not value.merged and axis == value.axis
 
 
 def matmul(graph: GraphWriter, _n: int, x: Any, weight: Any) -> Value:
@@ -50,9 +55,9 @@ def take_slice(graph: GraphWriter, _n: int, x: Any, dim: int = 0, *limits: Any) 
     """Take a range of columns, of members, or all rows."""
     start, end, step = limits + (None, None, 1)[len(limits) :]
     axis, start, end = axis_of(x, dim), start or 0, math.inf if end is None else end
-    if isinstance(x, Members) and axis == 0:
-        return Members(x.items[start : min(int(min(end, len(x.items))), len(x.items)) : step])
-    if axis == (1 if isinstance(x, Members) else 0):
+    if counts_members(x, axis):
+        return Members(x.items[start : min(int(min(end, len(x.items))), len(x.items)) : step], x.axis)
+    if axis == (1 - x.axis if isinstance(x, Members) and not x.merged else 0):
         if start or end < _n or step != 1:
             what = "slice of rows"
             raise NotFlatError(what)
@@ -70,8 +75,8 @@ def take_slice(graph: GraphWriter, _n: int, x: Any, dim: int = 0, *limits: Any) 
 def select(graph: GraphWriter, _n: int, x: Any, dim: int, index: int) -> Value:
     """Take one column without its axis, or one member."""
     axis = axis_of(x, dim)
-    if isinstance(x, Members) and axis == 0:
-        return x.items[index]
+    if counts_members(x, axis):
+        return x.items[index]  # type: ignore[no-any-return]
     if axis != 1 or isinstance(x, Members):
         what = f"select of axis {axis}"
         raise NotFlatError(what)
@@ -81,8 +86,8 @@ def select(graph: GraphWriter, _n: int, x: Any, dim: int, index: int) -> Value:
 
 def unbind(_graph: GraphWriter, _n: int, x: Any, dim: int = 0) -> Value:
     """List the members, or the columns."""
-    if isinstance(x, Members) and axis_of(x, dim) == 0:
-        return x.items
+    if counts_members(x, axis_of(x, dim)):
+        return x.items  # type: ignore[no-any-return]
     return tuple(select(_graph, _n, x, dim, k) for k in range(x.width))
 
 
@@ -90,8 +95,8 @@ def index_select(graph: GraphWriter, n: int, x: Any, dim: int, index: Any) -> Va
     """Take columns in a given order."""
     wanted = [int(k) for k in index]
     axis = axis_of(x, dim)
-    if isinstance(x, Members) and axis == 0:
-        return Members(tuple(x.items[k] for k in wanted))
+    if counts_members(x, axis):
+        return Members(tuple(x.items[k] for k in wanted), x.axis)
     return cat(graph, n, [take_slice(graph, n, x, dim, k, k + 1) for k in wanted], dim)
 
 
@@ -109,8 +114,8 @@ def split(graph: GraphWriter, n: int, x: Any, sizes: Any, dim: int = 0) -> Value
 def cat(graph: GraphWriter, _n: int, tensors: Sequence[Any], dim: int = 0) -> Value:
     """Join columns, or members."""
     axis = axis_of(tensors[0], dim)
-    if axis == 0 and all(isinstance(t, Members) for t in tensors):
-        return Members(tuple(item for t in tensors for item in t.items))
+    if all(counts_members(t, axis) for t in tensors):
+        return Members(tuple(item for t in tensors for item in t.items), axis)
 
     def one(*items: Item) -> Item:
         return join(graph, items)
@@ -175,4 +180,35 @@ def expand(_graph: GraphWriter, n: int, x: Any, size: Sequence[int], *, implicit
     elif isinstance(x, Columns) and list(size) in ([n, x.width], [-1, x.width], [n, -1], [-1, -1]) and not x.single:
         return x
     what = f"expand to {list(size)}"
+    raise NotFlatError(what)
+
+
+def transpose(_graph: GraphWriter, _n: int, x: Any, first: int, second: int) -> Value:
+    """Exchange the axes of members and events."""
+    if isinstance(x, Members) and not x.merged and {axis_of(x, first), axis_of(x, second)} == {0, 1}:
+        return Members(x.items, 1 - x.axis)
+    what = f"transpose of axes {first} and {second}"
+    raise NotFlatError(what)
+
+
+def view(graph: GraphWriter, n: int, x: Any, size: Sequence[int]) -> Value:
+    """Cut the columns into objects, put objects and events into one axis or apart again, give or take an axis of length 1."""
+    shape = list(size)
+    if isinstance(x, Members):
+        m, width = len(x.items), x.items[0].width
+        apart = [m, n, width] if x.axis == 0 else [n, m, width]
+        if shape in (apart, [*apart[:2], -1]) or (x.axis == 1 and shape == [-1, m, width]):
+            return Members(x.items, x.axis)
+        if shape in ([n * m, width], [n * m, -1]) or (shape == [-1, width] and m > 1):
+            return Members(x.items, x.axis, merged=True)
+        if x.axis == 1 and not x.merged and shape in ([n, m * width], [-1, m * width], [n, -1]):
+            return join(graph, x.items)
+    elif isinstance(x, Columns) and len(shape) == 3 and not x.single and shape[0] in (n, -1) and shape[1] * shape[2] == x.width:
+        w = shape[2]
+        return Members(tuple(graph.slice(x, k * w, (k + 1) * w) for k in range(shape[1])), axis=1)
+    elif isinstance(x, Columns) and shape in ([n, x.width], [-1, x.width]):
+        return Columns(x.name, x.width, boolean=x.boolean)
+    elif isinstance(x, Columns) and x.width == 1 and shape in ([n], [-1]):
+        return Columns(x.name, 1, single=True, boolean=x.boolean)
+    what = f"view as {shape}"
     raise NotFlatError(what)

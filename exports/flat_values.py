@@ -57,13 +57,17 @@ class Filled:
 
 @dataclass(frozen=True)
 class Members:
-    """A tensor (n_members, batch, width) as its members.
+    """A tensor (n_members, batch, width) or (batch, n_members, width) as its members.
 
     Args:
         items: One tensor (batch, width) each.
+        axis: Of torch's tensor that counts the members, 0 or 1.
+        merged: Whether torch's tensor is (n_members * batch, width), members and events in one axis.
     """
 
     items: tuple[Columns | Filled, ...]
+    axis: int = 0
+    merged: bool = False
 
 
 Value: TypeAlias = "torch.Tensor | Columns | Filled | Members | tuple[Value, ...] | float | int | bool | None"

@@ -47,6 +47,13 @@ def members(x: torch.Tensor) -> torch.Tensor:
     return torch.stack([x, 2.0 * x, torch.sin(x), x - 1.0])
 
 
+def objects(x: torch.Tensor) -> torch.Tensor:
+    """Two objects of two numbers per event, (n, 2, 2)."""
+    return torch.cat([x, x[:, :1] * 0.5], dim=1).reshape(-1, 2, 2)
+
+
+PER_OBJECT = nn.Sequential(nn.Linear(2, 4), nn.SiLU(), nn.Linear(4, 3)).requires_grad_(False)
+
 FUNCTIONS: dict[str, Step] = {
     "arithmetic": lambda x: (x + ROW) * 2.0 - x / (ROW + 3.0) + torch.sub(x, ROW, alpha=3.0) - (1.0 - x),
     "powers": lambda x: x**2 + x.abs() ** 1.5 + torch.sqrt(x * x) + 1.0 / (x * x + 1.0) + torch.reciprocal(2.0 + x.abs()),
@@ -72,6 +79,13 @@ FUNCTIONS: dict[str, Step] = {
     "softmax of members": lambda x: torch.logsumexp(functional.log_softmax(members(x), dim=-1), dim=0),
     "factors of members": lambda x: (members(x) * torch.tensor([1.0, 2.0, 3.0, 4.0])[:, None, None]).sum(dim=0),
     "input": lambda x: x,
+    "truth as number": lambda x: (x > 0.5).to(x.dtype) * 3.0 + x,
+    "objects": lambda x: objects(x).sum(dim=1) - objects(x)[:, 1] + objects(x).amax(dim=1),
+    "network per object": lambda x: PER_OBJECT(objects(x)).mean(dim=1),
+    "missing objects": lambda x: (PER_OBJECT(objects(x)) * torch.where(x[:, :2] > 0, 1.0, 0.0).reshape(-1, 2, 1)).sum(dim=1),
+    "objects side by side": lambda x: PER_OBJECT(objects(x)).reshape(len(x), -1) * 2.0,
+    "network per member": lambda x: PER_OBJECT(members(x)[:, :, :2]).mean(dim=0),
+    "exchanged axes": lambda x: (objects(x).transpose(0, 1) + x[:, :2]).sum(dim=0),
 }
 
 
@@ -124,7 +138,7 @@ def test_steps_that_are_not_flat(step: Step) -> None:
 
 def test_exporter_of_torch_takes_the_rest(tmp_path: Path) -> None:
     def step(x: torch.Tensor) -> torch.Tensor:
-        pairs = x[:, :2].reshape(-1, 2, 1) * torch.ones(1, 1, 3)
+        pairs = x[:, :2].reshape(-1, 2, 1) * torch.ones(1, 2, 3)
         return pairs.sum(dim=2)
 
     with pytest.raises(NotFlatError):
