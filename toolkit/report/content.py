@@ -61,6 +61,7 @@ def build_page(
     title: str,
     provenance: Provenance,
     review: Review | None = None,
+    training_warnings: Sequence[str] = (),
 ) -> Page:
     """Build the page.
 
@@ -72,6 +73,7 @@ def build_page(
         title: Name of the analysis.
         provenance: Samples, cut flow, versions.
         review: Review of the networks, if it was made.
+        training_warnings: What the trainings noticed about weights and gradients.
 
     Returns:
         The page; sections without content are left out. The order is that of an analysis note: result, closure, selection, inputs,
@@ -84,7 +86,7 @@ def build_page(
         _samples(provenance, figures),
         PageSection("Observables", figures=figures.get("observables", ())),
         _yields(results, suite, figures),
-        _training(review, figures),
+        _training(review, figures, training_warnings),
         *(_diagnostic_sections(suite, review, figures) if suite is not None else ()),
         *(_worth(results, review, figures) if review is not None else ()),
         _origin(results, provenance),
@@ -128,10 +130,10 @@ def _closure(results: Results, verdicts: Sequence[ClosureVerdict], figures: Figu
     return PageSection("Closure", text=text, tables=(closure_page_table(results, verdicts),), figures=figures.get("closure", ()))
 
 
-def _training(review: Review | None, figures: Figures) -> PageSection:
+def _training(review: Review | None, figures: Figures, warnings: Sequence[str]) -> PageSection:
     shown = (*figures.get("training", ()), *figures.get("overlay", ()), *figures.get("spread", ()))
     text = (prose.TRAINING, prose.OVERLAY, prose.SPREAD) if review is not None else ()
-    return PageSection("Training", text=text if shown else (), figures=shown)
+    return PageSection("Training", text=text if shown else (), warnings=tuple(warnings), figures=shown)
 
 
 def _diagnostic_sections(suite: Suite, review: Review | None, figures: Figures) -> tuple[PageSection, ...]:

@@ -176,6 +176,12 @@ def test_empty_sections_are_left_out(results):
     assert page.sections[1].warnings
 
 
+def test_warnings_of_the_training_stand_in_its_section(results):
+    warning = "Member 1, classes: small batches."
+    page = build_page(results, (), None, {}, title="t", provenance=Provenance(), training_warnings=(warning,))
+    assert [s.warnings for s in page.sections if s.title == "Training"] == [(warning,)]
+
+
 def test_row_length_is_checked():
     with pytest.raises(ShapeError, match="2 cells"):
         PageTable("t", ("a", "b"), (("1",),))

@@ -43,7 +43,8 @@ def run(context: StageContext) -> None:
     suite = diagnose(estimate, progress=context.progress)
     subject = ensemble_under_review(config, estimate, ratio, pool=pool, stored=read_stored(context.out, pool=pool, test=test))
     reviewed = review(subject, settings=review_settings(config), progress=context.progress)
-    training = training_curves(read_json(context.out / TRAINING))
+    trained = read_json(context.out / TRAINING)
+    training = training_curves(trained)
     style = plot_style(config)
     jobs = plot_jobs(suite, results, verdicts, training, style=style, details=config.report.details)
     constructed = ToyIntervals.from_json(read_json(context.out / INTERVALS)) if config.parameter.interval == "neyman" else None
@@ -52,7 +53,16 @@ def run(context: StageContext) -> None:
     provenance = describe_provenance(config, test, read_json(context.out / CUTFLOW)["samples"])
     figures["selection"] = (cutflow_picture(provenance, style),)
     timed = with_timing(results, context)
-    page = build_page(timed, verdicts, suite, figures, title=config.name, provenance=provenance, review=reviewed)
+    page = build_page(
+        timed,
+        verdicts,
+        suite,
+        figures,
+        title=config.name,
+        provenance=provenance,
+        review=reviewed,
+        training_warnings=training_warnings(trained),
+    )
     write_page(context.work / REPORT, page if constructed is None else with_intervals(page, constructed, figures["intervals"]))
     extras = {"diagnostics": suite.to_json(), "review": reviewed.to_json(), "onnx_parity": read_json(context.out / PARITY)}
     if constructed is not None:
@@ -137,6 +147,21 @@ def training_curves(document: Mapping[str, Any]) -> tuple[TrainingCurve, ...]:
         )
         for k, member in enumerate(document["members"], start=1)
         for part in member
+    )
+
+
+def training_warnings(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what the trainings noticed about weights and gradients, as training.json holds it.
+
+    Examples:
+        >>> training_warnings({"members": [[{"network": "classes", "warnings": ["small batches"]}, {"network": "composition"}]]})
+        ('Member 1, classes: small batches.',)
+    """
+    return tuple(
+        f"Member {k}, {part['network']}: {text}."
+        for k, member in enumerate(document["members"], start=1)
+        for part in member
+        for text in part.get("warnings", ())
     )
 
 
