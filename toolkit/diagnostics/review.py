@@ -95,7 +95,7 @@ class Review:
         calibrations: Of every process against the reference, before and after the calibration, test events.
         normalisations: E_ref[r] by what it was evaluated on: "test, before", "test, after", "out of bag, before", "out of bag, after".
         overlays: Score of test, in-sample and out-of-bag events, for every process.
-        spread: Ensemble spread.
+        spread: Ensemble spread; None for a single network.
         merits: Figures of merit of the rate, every histogram's observable and the networks' score.
         certified: The -2 Delta lnL between the truth and `alternative` that the ratios certify on test events.
         alternative: The other value of the parameter in the information.
@@ -219,8 +219,10 @@ def _overlays(subject: EnsembleUnderReview, seed: int) -> tuple[Overlay, ...]:
     return tuple(overlays)
 
 
-def _spread(subject: EnsembleUnderReview) -> SpreadProfile:
+def _spread(subject: EnsembleUnderReview) -> SpreadProfile | None:
     events = subject.estimate.events
+    if subject.n_members < 2:
+        return None
     name = "m4l" if "m4l" in events.observables else subject.estimate.features[0]
     edges = subject.estimate.edges.get(name)
     grid = observable_edges(events, name) if edges is None else np.asarray(edges)

@@ -160,6 +160,15 @@ def test_problems_are_told_not_raised(make_subject):
     assert found.to_json()["problems"] == list(found.problems)
 
 
+def test_a_single_network_has_no_spread(make_subject):
+    subject = make_subject(2000)
+    quick = replace(SETTINGS, importance_events=0)
+    assert review(replace(subject, n_members=1), settings=quick).spread is None
+    profile = review(subject, settings=quick).spread
+    assert (profile.observable, profile.n_members) == ("x", 6)
+    np.testing.assert_allclose(profile.overall, 0.05)
+
+
 def test_summary_is_json(make_subject):
     document = json.loads(json.dumps(review(make_subject(3000), settings=SETTINGS).to_json(), allow_nan=False))
     assert set(document["normalisation"]) == {"test, before", "test, after", "out of bag, before", "out of bag, after"}
