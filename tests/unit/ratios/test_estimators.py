@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import math
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from toolkit.ratios.architectures import MLP
 from toolkit.ratios.estimators import (
     Alice,
     Alices,
+    BalancedTheta,
     Bit,
     Carl,
     CarlMixture,
@@ -30,7 +32,7 @@ from toolkit.ratios.estimators import (
 )
 from toolkit.ratios.estimators.parameterised import density, density_slope
 from toolkit.ratios.estimators.squares import SumOfSquares, find_forms
-from toolkit.ratios.estimators.theta import Terms
+from toolkit.ratios.estimators.theta import Terms, balance_scales
 from toolkit.ratios.estimators.trees import TreeSum, read_trees
 from toolkit.ratios.schedules import TrainingSettings
 from toolkit.weights import Hypotheses, Morphing, SimulatedEvents, basis, smeft
@@ -91,6 +93,12 @@ def test_priors_stay_in_the_range(hypotheses):
     assert 1.99 < float(u.max()) <= 2.0
     listed = ListedTheta((0.0, 1.0, 4.0)).draw(3000, hypotheses, generator)
     assert sorted(set(listed[:, 0].tolist())) == [0.0, 1.0, 2.0]
+    balanced = BalancedTheta(largest=10.0).draw(20_000, hypotheses, generator)[:, 0]
+    scale = (hypotheses.yields[2] / hypotheses.yields[0]) ** 0.5
+    assert float(balance_scales(hypotheses)[0]) == pytest.approx(scale)
+    assert float((balanced.abs() < scale).double().mean()) == pytest.approx(0.25 * math.pi / math.atan(10.0), abs=0.02)
+    assert float((balanced < 0).double().mean()) == pytest.approx(0.5, abs=0.02)
+    assert float(balanced.abs().max()) <= 10.0 * scale
     with pytest.raises(PhysicsDomainError, match="0 to 4"):
         ListedTheta((5.0,)).draw(1, hypotheses, generator)
     with pytest.raises(SchemaError):

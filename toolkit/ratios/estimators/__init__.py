@@ -15,11 +15,12 @@ from toolkit.ratios.estimators.rascal import Rascal
 from toolkit.ratios.estimators.rolr import Rolr
 from toolkit.ratios.estimators.sallino import Sallino
 from toolkit.ratios.estimators.sally import Sally
-from toolkit.ratios.estimators.theta import ListedTheta, UniformTheta
+from toolkit.ratios.estimators.theta import BalancedTheta, ListedTheta, UniformTheta
 
 __all__ = [
     "Alice",
     "Alices",
+    "BalancedTheta",
     "Bit",
     "BitModel",
     "Carl",

@@ -3,13 +3,14 @@
     r(x|theta) = sum_k t_k(theta) q_k(x) * nu_ref / nu(theta),      q_k(x) = (density of term k) / (density of the reference),
 
 with the terms t_k of the hypotheses: only the q_k are learned, at random theta with the loss of `alice`, and the dependence on theta is
-exact between and beyond the points that were drawn.
+exact between and beyond the points that were drawn. They are drawn such that every term dominates in some of the mixtures that
+the network has to tell from the reference: a one-per-cent signal would otherwise be learned as badly as it is seen.
 
 The interfering terms come from squared amplitudes: with the amplitudes' powers u_a(theta) they form a quadratic form u^T M(x) u whose
 matrix is positive, M_ab = sqrt(d_a d_b) R_ab with d = exp(outputs) and a correlation matrix R (rows of a triangular matrix, normalised).
 Backgrounds are exponentials. The density is thus positive at every theta and every event, and the interference an output of its
-own. While learning, the normalisation of every background is drawn too, which tells it from a constant term of the
-interfering processes.
+own. While learning, the yield of every background is drawn too, which tells it from a constant term of the interfering
+processes.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from toolkit.ratios.estimators.models import ParameterisedModel, ProcessModel
 from toolkit.ratios.estimators.parameterised import require_positive_yield
 from toolkit.ratios.estimators.preparation import NetworkEstimator, build_network, in_memory, prepare, train
 from toolkit.ratios.estimators.squares import SumOfSquares
-from toolkit.ratios.estimators.theta import Terms, ThetaBatches, ThetaPrior, UniformTheta
+from toolkit.ratios.estimators.theta import BalancedTheta, Terms, ThetaBatches, ThetaPrior
 from toolkit.ratios.features import FeatureMap
 from toolkit.typing import FloatArray, Progress, silent_progress
 from toolkit.weights import SimulatedEvents
@@ -42,12 +43,13 @@ class QuasiParametric(NetworkEstimator):
     """Coefficients of the exact theta dependence.
 
     Args:
-        theta: Where theta is drawn from during the training.
-        background_range: Lowest and highest factor on the yield of each background while learning, uniform in the logarithm.
+        theta: Where theta is drawn from during the training; may reach beyond the ranges, because the dependence is exact.
+        background_range: Lowest and highest yield of each background while learning, relative to that of the interfering
+            processes at the drawn theta, uniform in the logarithm.
     """
 
-    theta: ThetaPrior = field(default_factory=UniformTheta)
-    background_range: tuple[float, float] = (0.2, 5.0)
+    theta: ThetaPrior = field(default_factory=BalancedTheta)
+    background_range: tuple[float, float] = (0.1, 10.0)
 
     name: ClassVar[str] = "quasi_parametric"
 
@@ -127,8 +129,11 @@ class QuasiParametricLoss:
     def __call__(self, network: nn.Module, batch: Batch) -> torch.Tensor:
         """Return the mean over the events of the batch."""
         inputs, weights, b, _, v, extra = batch
-        factors = self.low * (self.high / self.low) ** extra
-        t = torch.cat([self.terms(v)[:, : weights.shape[1] - extra.shape[1]], factors], dim=1)
+        n_monomials = weights.shape[1] - extra.shape[1]
+        monomials, share = self.terms(v)[:, :n_monomials], self.terms.share
+        interfering = (monomials @ share[:n_monomials])[:, None]
+        factors = self.low * (self.high / self.low) ** extra * interfering / share[n_monomials:]
+        t = torch.cat([monomials, factors], dim=1)
         total = t @ self.terms.share
         a = (weights * t).sum(dim=1) / total
         density = self.squares(network(inputs), self.terms.to_u(v), factors)

@@ -6,6 +6,7 @@ and scaled to v = (u - centre) / scale, of order one over the training range. Al
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -58,6 +59,48 @@ class ListedTheta:
             raise SchemaError("theta list", got="no points", expected="at least one")
         u = torch.from_numpy(np.stack([hypotheses.point(p) for p in self.points]) ** hypotheses.roots)
         return u[torch.randint(len(u), (n,), generator=generator)]
+
+
+@dataclass(frozen=True)
+class BalancedTheta:
+    """From the constant term alone to the highest power alone, beyond the ranges: for estimators whose theta dependence is exact.
+
+    u = s tan(phi) with phi uniform, where at u = s the highest even power has as many expected events as the constant
+    term. A small signal so gets as much attention as a large background, and both signs of u show the interference twice.
+
+    Args:
+        largest: Largest tan(phi).
+        both_signs: Draw negative u, too: squared amplitudes are densities there as well.
+    """
+
+    largest: float = 20.0
+    both_signs: bool = True
+
+    def draw(self, n: int, hypotheses: Hypotheses, generator: torch.Generator) -> torch.Tensor:
+        """Return n points in u, (n, n_parameters), float64."""
+        scales = balance_scales(hypotheses)
+        uniform = torch.rand(n, len(scales), generator=generator, dtype=torch.float64)
+        if self.both_signs:
+            uniform = 2.0 * uniform - 1.0
+        return scales * torch.tan(uniform * math.atan(self.largest))
+
+
+def balance_scales(hypotheses: Hypotheses) -> torch.Tensor:
+    """Return for each parameter the u at which its highest even power alone has the expected events of the constant term.
+
+    Where there is no such pair of terms with events, it is the largest |u| of the range.
+    """
+    powers = hypotheses.exponents / hypotheses.roots
+    yields = hypotheses.term_yields[: hypotheses.n_monomials]
+    constant = float(yields[np.all(powers == 0.0, axis=1)].sum())
+    low, high = coordinate_range(hypotheses)
+    scales = torch.maximum(low.abs(), high.abs())
+    for p in range(powers.shape[1]):
+        alone = np.all(np.delete(powers, p, axis=1) == 0.0, axis=1) & (powers[:, p] > 0) & (powers[:, p] % 2.0 == 0.0) & (yields > 0)
+        if constant > 0 and np.any(alone):
+            k = int(np.argmax(np.where(alone, powers[:, p], -1.0)))
+            scales[p] = (constant / float(yields[k])) ** (1.0 / float(powers[k, p]))
+    return scales
 
 
 def coordinate_range(hypotheses: Hypotheses) -> tuple[torch.Tensor, torch.Tensor]:
