@@ -60,7 +60,10 @@ def run_analysis(config_file: Path, request: Request) -> None:
             )
         config = styled(load_config(config_file, data=request.data), request.style)
         if request.only != "process":
+            from toolkit.weights.configured import configured_morphing
+
             config.require_interference()
+            configured_morphing(config.morphing, parameter=config.parameter.name)
         plan = Plan(GRAPH, force_from=request.first, only=request.only)
         _run(config, request.out or Path("out") / config.name, plan, request)
 

@@ -216,3 +216,11 @@ def test_version_and_help(h4l: CommandLine) -> None:
     assert done.code == 0
     for option in ("--out", "--from", "--executor", "--workers", "--scheduler", "--data", "--debug", "--quiet"):
         assert option in done.stdout
+
+
+def test_degenerate_benchmarks_are_refused_before_any_work(h4l: CommandLine) -> None:
+    points = {"ggF_B": 0.0, "ggF_SBI": 1.0, "ggF_S": 1.0}
+    done = h4l("run", h4l.config(morphing={"basis": "EW", "points": points}))
+    assert done.code == 2
+    assert "degenerate: ggF_S, ggF_SBI" in " ".join(done.stderr.split())
+    assert h4l.ran == []
