@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm, poisson
 
-from toolkit.likelihood import BinnedLikelihood, Likelihood, Parameter
+from toolkit.likelihood import BinnedLikelihood, CombinedLikelihood, Constraint, ConstraintTerm, Likelihood, Parameter
 from toolkit.likelihood.coverage import check_coverage
 from toolkit.likelihood.critical import CriticalCurve, critical_curve
 from toolkit.likelihood.neyman import NeymanBands, accepted, construct_bands, grid_points, neyman_intervals
 from toolkit.likelihood.results import Scan
-from toolkit.likelihood.toy_sources import BinnedToys
+from toolkit.likelihood.toy_sources import BinnedToys, CombinedToys
 from toolkit.likelihood.toys import ToyRequest, run_toys, toy_generator
 
 LEVEL_68, LEVEL_90 = 0.6827, 0.90
@@ -272,3 +272,58 @@ def test_an_interval_holds_the_truth_exactly_if_the_truth_is_accepted(interferen
         inside.append(any(i.low <= 0.9 <= i.high for i in result.intervals["68"]))
     np.testing.assert_array_equal(inside, toys.t <= interference_bands.curves["68"](0.9))
     assert check.covered == sum(inside)
+
+
+class ShiftedLikelihood(Likelihood):
+    """(x - mu - b)^2 / 0.25, to be combined with the constraint of b."""
+
+    def __init__(self, x: float) -> None:
+        self.x = x
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        return SHIFTED
+
+    @property
+    def diverging(self) -> frozenset[str]:
+        return frozenset()
+
+    def twice_nll_points(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(4.0 * (self.x - points.sum(axis=1)) ** 2)
+
+    def slopes(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.full(2, -8.0 * (self.x - point.sum()))
+
+
+SHIFTED = (Parameter("mu", init=1.0, low=0.0, high=9.0), Parameter("b", init=0.0, low=-8.0, high=8.0))
+
+
+@dataclass(frozen=True)
+class ShiftedToys:
+    """x normally distributed around mu + b with width 0.5."""
+
+    def sample(self, theta: Mapping[str, float], generator: np.random.Generator) -> float:
+        return float(generator.normal(theta["mu"] + theta["b"], 0.5))
+
+    def likelihood_of(self, data: float) -> ShiftedLikelihood:
+        return ShiftedLikelihood(data)
+
+    def fingerprint(self) -> str:
+        return "shifted"
+
+
+def test_profiled_nuisances_have_their_closed_form():
+    """x and the measured b in one number: x - a is normal around mu with variance 0.25 + 1, with the boundary of mu."""
+    combined = CombinedLikelihood([ShiftedLikelihood(2.0), ConstraintTerm([Constraint("b", observed=0.3)], SHIFTED[1:])], poi="mu")
+    for point in grid_points(combined, points=4):
+        assert point["b"] == pytest.approx(0.3 + (2.0 - point["mu"] - 0.3) / 1.25, abs=1e-4)
+    source, theta = CombinedToys((ShiftedToys(), None), combined), {"mu": 0.8, "b": 0.5}
+    toys = run_toys(source, [ToyRequest(theta, 25)], poi="mu", seed=3)[0]
+    expected = []
+    for index in range(25):
+        (x, _), auxiliary = source.sample(theta, toy_generator(3, theta, index))
+        y = x - auxiliary["b"]
+        expected.append(((y - 0.8) ** 2 - min(y, 0.0) ** 2) / 1.25)
+    np.testing.assert_allclose(toys.t, expected, atol=1e-6)
+    assert 0 < toys.at_boundary.sum() < 15
+    assert toys.converged.all()
