@@ -41,20 +41,38 @@ class Particles:
         """Event of each particle, (n_particles,)."""
         return np.repeat(np.arange(len(self.counts)), self.counts)
 
-    def where(self, mask: NDArray[np.bool_]) -> Particles:
-        """Keep the particles whose mask, (n_particles,), is true.
+    def where(self, mask: NDArray[np.bool_], *, events: NDArray[np.bool_] | None = None) -> Particles:
+        """Keep the particles whose mask, (n_particles,), is true; with `events`, (n_events,), only the events of that mask.
 
         Examples:
-            >>> kept = Particles(np.array([2, 0, 1]), {"pt": np.array([9.0, 4.0, 7.0])}).where(np.array([False, True, True]))
+            >>> particles, mask = Particles(np.array([2, 0, 1]), {"pt": np.array([9.0, 4.0, 7.0])}), np.array([False, True, True])
+            >>> kept = particles.where(mask)
             >>> kept.counts.tolist(), kept["pt"].tolist()
             ([1, 0, 1], [4.0, 7.0])
+            >>> kept = particles.where(mask, events=np.array([False, True, True]))
+            >>> kept.counts.tolist(), kept["pt"].tolist()
+            ([0, 1], [7.0])
         """
-        if mask.all():
+        if events is None and mask.all():
             return self
-        kept = np.concatenate([[0], np.cumsum(mask)])
         position = np.flatnonzero(mask)
-        counts = kept[self.first + self.counts] - kept[self.first]
-        return Particles(counts, {name: values[position] for name, values in self.columns.items()})
+        event = self.event.take(position)
+        counts = np.bincount(event, minlength=len(self))
+        if events is not None:
+            position, counts = position.take(np.flatnonzero(events.take(event))), counts.take(np.flatnonzero(events))
+        return Particles(counts, {name: values.take(position) for name, values in self.columns.items()})
+
+    def between(self, start: int, stop: int) -> Particles:
+        """Return the events from `start` up to, but without, `stop`; the columns share memory with these.
+
+        Examples:
+            >>> part = Particles(np.array([2, 0, 1]), {"pt": np.array([9.0, 4.0, 7.0])}).between(1, 3)
+            >>> part.counts.tolist(), part["pt"].tolist()
+            ([0, 1], [7.0])
+        """
+        counts = self.counts[start:stop]
+        low = int(self.first[start]) if len(counts) else 0
+        return Particles(counts, {name: values[low : low + int(counts.sum())] for name, values in self.columns.items()})
 
     def only(self, *names: str) -> Particles:
         """Keep some of the columns."""
@@ -71,7 +89,7 @@ class Particles:
         counts = self.counts[events]
         shift = self.first[events] - (np.cumsum(counts) - counts)
         position = np.arange(counts.sum()) + np.repeat(shift, counts)
-        return Particles(counts, {name: values[position] for name, values in self.columns.items()})
+        return Particles(counts, {name: values.take(position) for name, values in self.columns.items()})
 
     def joined(self, other: Particles) -> Particles:
         """Append to each event's particles those of the same event in `other`, which has the same columns.
@@ -81,12 +99,8 @@ class Particles:
             >>> one.joined(two)["pt"].tolist()
             [9, 7, 5, 4]
         """
-        mine = np.arange(len(self.event)) + np.repeat(other.first, self.counts)
-        theirs = np.arange(len(other.event)) + np.repeat(self.first + self.counts, other.counts)
-        columns = {}
-        for name, values in self.columns.items():
-            columns[name] = np.empty(len(mine) + len(theirs), dtype=np.result_type(values, other.columns[name]))
-            columns[name][mine], columns[name][theirs] = values, other.columns[name]
+        order = np.argsort(np.concatenate([self.event, other.event]), kind="stable")
+        columns = {name: np.concatenate([values, other.columns[name]]).take(order) for name, values in self.columns.items()}
         return Particles(self.counts + other.counts, columns)
 
     def to_awkward(self, columns: dict[str, NDArray[Any]] | None = None) -> ak.Array:

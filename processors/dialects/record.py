@@ -45,6 +45,20 @@ class EventRecord:
         """Return the number of events."""
         return len(self.gen_weight)
 
+    def between(self, start: int, stop: int) -> EventRecord:
+        """Return the events from `start` up to, but without, `stop`; the arrays share memory with these."""
+        part = slice(start, stop)
+        return EventRecord(
+            identity={name: values[part] for name, values in self.identity.items()},
+            gen_weight=self.gen_weight[part],
+            benchmark_ratios=self.benchmark_ratios[part],
+            electrons=self.electrons.between(start, stop),
+            muons=self.muons.between(start, stop),
+            jets=None if self.jets is None else self.jets.between(start, stop),
+            weight_vectors={name: values[part] for name, values in self.weight_vectors.items()},
+            columns={name: values[part] for name, values in self.columns.items()},
+        )
+
 
 def no_particles(n_events: int, *, charge: bool) -> Particles:
     """Return empty lists for every event, for ntuples that do not hold this kind of particle.

@@ -2,7 +2,7 @@
 
 from toolkit.kinematics.angles import DecayAngles, decay_angles
 from toolkit.kinematics.compute import compute_observables
-from toolkit.kinematics.fourvectors import as_cartesian, cartesian_from_ptetaphim
+from toolkit.kinematics.fourvectors import as_cartesian, cartesian_from_ptetaphim, descending_four
 from toolkit.kinematics.jets import LeadingJets, leading_jets, leading_of_list
 from toolkit.kinematics.pairing import best_quadruplet, best_quadruplets, pair_leptons, take_quadruplet
 from toolkit.kinematics.registry import OBSERVABLES, FourLeptonEvent, Observable, observable
@@ -21,6 +21,7 @@ __all__ = [
     "cartesian_from_ptetaphim",
     "compute_observables",
     "decay_angles",
+    "descending_four",
     "leading_jets",
     "leading_of_list",
     "observable",

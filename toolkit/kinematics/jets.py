@@ -78,7 +78,9 @@ def leading_of_list(counts: IntArray, momenta: FloatArray) -> LeadingJets:
     rising[first[(first > 0) & (first < len(square))] - 1] = False
     if np.any(rising):
         momenta = momenta[np.lexsort((-square, np.repeat(np.arange(len(counts)), counts)))]
-    padded = np.concatenate([momenta, np.full((1, 4), np.nan)])
-    missing = len(momenta)
-    j1, j2 = (padded[np.where(counts > k, first + k, missing)] for k in (0, 1))
-    return LeadingJets(counts.astype(np.float64), j1, j2)
+    pair = []
+    for k in (0, 1):
+        jet, some = np.full((len(counts), 4), np.nan), np.flatnonzero(counts > k)
+        jet[some] = momenta.take(first.take(some) + k, axis=0)
+        pair.append(jet)
+    return LeadingJets(counts.astype(np.float64), *pair)

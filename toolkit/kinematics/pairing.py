@@ -21,6 +21,8 @@ Z1Convention = Literal["leading", "heavier", "harder"]
 """Which pair of the best quadruplet is called Z1: the nearest to the Z mass, the one of larger mass, or of larger transverse momentum."""
 
 _BLOCK = 8192
+_UNLESS_VALID = np.array([np.inf, 0.0])
+"""Added to a distance, by whether the pair is valid: choosing by masks without a pattern costs ten times as much."""
 
 
 def pair_leptons(leptons: Any, *, m_z: float = M_Z, z1: Z1Convention = "leading") -> Any:
@@ -102,21 +104,32 @@ def best_quadruplets(
     if z1 not in get_args(Z1Convention):
         raise SchemaError(what="z1", got=repr(z1), expected=f"one of {list(get_args(Z1Convention))}")
     first = np.cumsum(counts) - counts
-    chosen = np.full((len(counts), 4), -1, dtype=np.int64)
-    for n_leptons in np.unique(counts[counts >= 4]):
+    chosen: IntArray = np.full((4, len(counts)), -1, dtype=np.int64)
+    for n_leptons in (np.flatnonzero(np.bincount(counts, minlength=4)[4:]) + 4).tolist():
         events = np.flatnonzero(counts == n_leptons)
         for start in range(0, len(events), _BLOCK):
             block = events[start : start + _BLOCK]
-            index = first[block, np.newaxis] + np.arange(n_leptons)
-            best = best_quadruplet(momenta[index], charge[index], flavour[index], m_z=m_z)
-            chosen[block] = np.where(best >= 0, best + first[block, np.newaxis], -1)
+            index = _positions(first[block], n_leptons)
+            shape = (len(block), n_leptons)
+            p, q, f = momenta[index].reshape(*shape, 4), charge[index].reshape(shape), flavour[index].reshape(shape)
+            best = best_quadruplet(p, q, f, m_z=m_z).T
+            for role in range(4):
+                chosen[role, block] = np.where(best[role] >= 0, best[role] + first[block], -1)
     if z1 != "leading":
-        found = np.flatnonzero(chosen[:, 0] >= 0)
-        a1, b1, a2, b2 = (momenta[chosen[found, role]].T for role in range(4))
+        found = np.flatnonzero(chosen[0] >= 0)
+        a1, b1, a2, b2 = (momenta[chosen[role, found]].T for role in range(4))
         size = mass_of if z1 == "heavier" else transverse_momentum
         swap = found[size(a2 + b2) > size(a1 + b1)]
-        chosen[swap] = chosen[swap][:, [2, 3, 0, 1]]
-    return chosen
+        chosen[:, swap] = chosen[:, swap][[2, 3, 0, 1]]
+    quadruplets: IntArray = chosen.T
+    return quadruplets
+
+
+def _positions(first: IntArray, n_leptons: int) -> slice | IntArray:
+    """Return the positions of n leptons from each of the increasing positions `first` on; a slice where there is no gap."""
+    if first[-1] - first[0] == n_leptons * (len(first) - 1):
+        return slice(first[0], first[-1] + n_leptons)
+    return (first[:, np.newaxis] + np.arange(n_leptons)).ravel()
 
 
 def take_quadruplet(leptons: Any, quadruplets: Any) -> Any:
@@ -153,37 +166,40 @@ def best_quadruplet(
     """
     p = np.ascontiguousarray(momenta.transpose(2, 1, 0))
     charge, flavour = np.ascontiguousarray(charge.T), np.ascontiguousarray(flavour.T)
+    charged, negative = charge != 0, charge < 0
     pairs = np.array(list(combinations(range(len(charge)), 2)))
     valid = np.empty((len(pairs), len(momenta)), dtype=bool)
     nearest, z1 = np.full(len(momenta), np.inf), np.zeros(len(momenta), dtype=np.int64)
     for k, (i, j) in enumerate(pairs):
         mass = mass_of(p[:, i] + p[:, j])
-        valid[k] = (charge[i] == -charge[j]) & (charge[i] != 0) & (flavour[i] == flavour[j]) & np.isfinite(mass)
-        distance = np.abs(mass - m_z)
-        better = valid[k] & (distance < nearest)
-        np.copyto(nearest, distance, where=better)
-        np.copyto(z1, k, where=better)
-    z2 = _hardest_partner(pairs, valid, z1, pt=transverse_momentum(p))
-    chosen = np.empty((len(momenta), 4), dtype=np.int64)
-    rows = np.arange(len(momenta))
-    for column, z in ((0, z1), (2, z2)):
-        i, j = pairs[z].T
-        negative_first = charge[i, rows] < 0
-        chosen[:, column] = np.where(negative_first, i, j)
-        chosen[:, column + 1] = np.where(negative_first, j, i)
-    chosen[z2 < 0] = -1
-    return chosen
+        valid[k] = charged[i] & (charge[i] == -charge[j]) & (flavour[i] == flavour[j]) & np.isfinite(mass)
+        distance = np.abs(mass - m_z) + _UNLESS_VALID.take(valid[k])
+        np.maximum(z1, k * (distance < nearest), out=z1)
+        np.fmin(nearest, distance, out=nearest)
+    z2 = _hardest_partner(pairs, valid, z1, p=p)
+    negative_first = np.stack([pairs[:, ::-1], pairs], axis=1).reshape(-1, 2)  # row 2 k + 1: pair k, if its first lepton is negative
+    chosen: IntArray = np.empty((4, len(momenta)), dtype=np.int64)
+    for role, z in ((0, z1), (2, z2)):
+        row = 2 * z + negative.take(pairs[:, 0].take(z) * len(z) + np.arange(len(z)))
+        chosen[role], chosen[role + 1] = negative_first[:, 0].take(row), negative_first[:, 1].take(row)
+    chosen[:, np.flatnonzero(z2 < 0)] = -1
+    quadruplets: IntArray = chosen.T
+    return quadruplets
 
 
-def _hardest_partner(pairs: IntArray, valid: NDArray[np.bool_], z1: IntArray, *, pt: FloatArray) -> IntArray:
+def _hardest_partner(pairs: IntArray, valid: NDArray[np.bool_], z1: IntArray, *, p: FloatArray) -> IntArray:
     """Return the valid pair with the largest scalar sum of pt among those that share no lepton with Z1, (n,); -1 without any.
 
     Args:
-        pairs: Leptons of each pair, (n_pairs, 2).
+        pairs: Leptons of each pair, (n_pairs, 2), in lexicographic order.
         valid: Which pairs are candidates, (n_pairs, n).
         z1: The pair that is Z1, (n,).
-        pt: Transverse momenta, (n_leptons, n).
+        p: Components of the momenta, (4, n_leptons, n).
     """
+    if len(pairs) == 6:  # of four leptons: what pair k leaves is pair 5 - k
+        rest = 5 - z1
+        return np.where(valid.take(rest * len(rest) + np.arange(len(rest))), rest, -1)
+    pt = transverse_momentum(p)
     disjoint = np.all(pairs[:, np.newaxis, :, np.newaxis] != pairs[np.newaxis, :, np.newaxis, :], axis=(2, 3))
     hardest, z2 = np.full(len(z1), -np.inf), np.full(len(z1), -1)
     for k, (i, j) in enumerate(pairs):

@@ -19,7 +19,7 @@ import numpy as np
 
 from toolkit.errors import SchemaError
 from toolkit.kinematics.angles import Recoil, decay_angle_kernel
-from toolkit.kinematics.fourvectors import mass_of, pseudorapidity, transverse_momentum
+from toolkit.kinematics.fourvectors import descending_four, mass_of, pseudorapidity, transverse_momentum
 from toolkit.kinematics.vbf import massless_jets, vbf_kernel
 from toolkit.typing import FloatArray
 
@@ -77,14 +77,9 @@ class FourLeptonEvent:
         return decay_angle_kernel(self.a1, self.a2, self.z1, self.x, masses=self.masses, recoil=self.recoil)
 
     @cached_property
-    def lepton_pts(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    def lepton_pts(self) -> tuple[FloatArray, ...]:
         """Transverse momenta of the four leptons, hardest first."""
-        one, two, three, four = (transverse_momentum(p) for p in (self.a1, self.b1, self.a2, self.b2))
-        one, two = np.maximum(one, two), np.minimum(one, two)
-        three, four = np.maximum(three, four), np.minimum(three, four)
-        one, three = np.maximum(one, three), np.minimum(one, three)
-        two, four = np.maximum(two, four), np.minimum(two, four)
-        return one, np.maximum(two, three), np.minimum(two, three), four
+        return descending_four(*(transverse_momentum(p) for p in (self.a1, self.b1, self.a2, self.b2)))
 
     @cached_property
     def jet_etas(self) -> tuple[FloatArray, FloatArray]:
