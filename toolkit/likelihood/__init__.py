@@ -2,6 +2,7 @@
 
 from toolkit.expressions.arithmetic import Expression
 from toolkit.likelihood.asimov import asimov_weights, coefficient_values
+from toolkit.likelihood.asymptotics import CLs, cls, upper_limit
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.binned import BinnedLikelihood
 from toolkit.likelihood.bootstrap import Bootstrap, bootstrap_binned, bootstrap_unbinned
@@ -17,7 +18,7 @@ from toolkit.likelihood.onnx_ratio import OnnxRatio
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.pyhf_model import PyhfLikelihood
 from toolkit.likelihood.rates import NormSys
-from toolkit.likelihood.results import ClosurePoint, FitResult, Interval, MethodResult, Minimum, Results, Scan
+from toolkit.likelihood.results import ClosurePoint, FitResult, GoodnessOfFit, Interval, MethodResult, Minimum, Results, Scan
 from toolkit.likelihood.shaped import ShapeReference
 from toolkit.likelihood.shapes import Shapes
 from toolkit.likelihood.templates import Templates, bin_index, fill_templates, quantile_edges
@@ -33,6 +34,7 @@ __all__ = [
     "AsymmetricError",
     "BinnedLikelihood",
     "Bootstrap",
+    "CLs",
     "ClosurePoint",
     "Coefficients",
     "CombinedLikelihood",
@@ -41,6 +43,7 @@ __all__ = [
     "Contribution",
     "Expression",
     "FitResult",
+    "GoodnessOfFit",
     "Impact",
     "Interval",
     "Likelihood",
@@ -68,6 +71,7 @@ __all__ = [
     "bootstrap_binned",
     "bootstrap_unbinned",
     "breakdown",
+    "cls",
     "coefficient_values",
     "fill_templates",
     "find_intervals",
@@ -80,5 +84,6 @@ __all__ = [
     "pulls",
     "quantile_edges",
     "read_observation",
+    "upper_limit",
     "write_observation",
 ]

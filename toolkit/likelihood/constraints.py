@@ -61,6 +61,11 @@ class Constraint:
             return math.inf
         return -2.0 * float(xlogy(self.observed, expected) - expected - gammaln(self.observed + 1.0))
 
+    @property
+    def lowest(self) -> float:
+        """The smallest value of `twice_nll`: where the parameter agrees with what was observed."""
+        return self.twice_nll(self.observed if self.kind == "gaussian" else self.observed / self.scale)
+
     def slope(self, value: float) -> float:
         """Differentiate `twice_nll` by the parameter."""
         if self.kind == "gaussian":

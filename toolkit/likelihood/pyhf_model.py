@@ -20,6 +20,7 @@ from toolkit.likelihood.coefficients import Coefficients, describe_point, diverg
 from toolkit.likelihood.constraints import Constraint, replace_observed
 from toolkit.likelihood.histfactory_kernel import ConstraintTable, HistFactoryKernel, compile_model, poisson_twice_nll
 from toolkit.likelihood.parameters import Parameter
+from toolkit.likelihood.results import FitResult, GoodnessOfFit
 from toolkit.typing import FloatArray
 
 STEP = 1e-3
@@ -107,6 +108,25 @@ class PyhfLikelihood(Likelihood):
             what = "counts"
             raise ShapeError(what, got=main.shape, expected=f"({n},), the bins of {list(self.model.config.channels)}")
         return self._with(np.concatenate([main, self.data[n:]]))
+
+    def asimov(self, parameters: Mapping[str, float]) -> PyhfLikelihood:
+        """Return the likelihood of the Asimov set at a parameter point, auxiliary data included, as pyhf makes it."""
+        pars = self.model_parameters(self.point(parameters)[None, :])[0]
+        return self._with(np.asarray(self.model.expected_data(pars), dtype=np.float64))
+
+    def goodness_of_fit(self, fit: FitResult) -> GoodnessOfFit:
+        """Compare the best fit with the saturated model, which expects in every bin what was observed.
+
+        Args:
+            fit: The global fit.
+
+        Returns:
+            -2 ln of the ratio of the two; the degrees of freedom are the bins less the free parameters without a constraint.
+        """
+        counts = self.data[: self.model.config.nmaindata]
+        saturated = poisson_twice_nll(counts, counts) + sum(c.lowest for c in self.constraints)
+        free = [p for p in self._parameters if not p.fixed and p.name not in {c.parameter for c in self.constraints}]
+        return GoodnessOfFit(statistic=fit.twice_nll - saturated, degrees=len(counts) - len(free))
 
     def with_auxiliary(self, observed: Mapping[str, float]) -> PyhfLikelihood:
         """Return the likelihood with other auxiliary data, by the constrained parameter; those not named stay."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import chi2
 
 from toolkit.errors import SchemaError, ShapeError
 from toolkit.typing import FloatArray
@@ -132,6 +133,24 @@ class Scan:
             twice_delta_nll=np.asarray(d["twice_delta_nll"], dtype=np.float64),
             parameter=names[0],
         )
+
+
+@dataclass(frozen=True)
+class GoodnessOfFit:
+    """Distance of a best fit from the saturated model.
+
+    Attributes:
+        statistic: -2 ln of the likelihood ratio, asymptotically chi-squared.
+        degrees: Degrees of freedom.
+    """
+
+    statistic: float
+    degrees: int
+
+    @property
+    def p_value(self) -> float:
+        """Probability of a worse fit; NaN without degrees of freedom."""
+        return float(chi2.sf(self.statistic, self.degrees)) if self.degrees > 0 else math.nan
 
 
 @dataclass(frozen=True)
