@@ -9,6 +9,11 @@ the mean over the two ways is free of it and shows what is left: the bias of the
 retrainings is the true uncertainty of one closure test; beside it stands the estimate that a single run can make of itself: a
 bootstrap of the test events and one of the training events (through networks that did not see them), in quadrature.
 
+The two ways of a split together are a cross-fit: every event is data once, under networks, calibration and mixing that never saw it, with
+the rate of all events. There the fluctuations of the halves cancel event by event and the best fit shows the bias alone.
+Its t(0) stands beside that of a histogram of the estimated ln p(mu)/p(0) of the same events, filled with their true weights, which
+no error of the networks can inflate.
+
 Each finished retraining is kept in WORK; the command resumes there.
 """
 
@@ -28,7 +33,8 @@ from benchmarks.measure import print_json, print_table
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.artifacts.events import read_events
 from toolkit.config import Config, load_config
-from toolkit.likelihood import Likelihood, UnbinnedLikelihood
+from toolkit.likelihood import Likelihood, UnbinnedLikelihood, asimov_weights
+from toolkit.likelihood.asimov import coefficient_values
 from toolkit.pipeline.stages.fit import close, truth_weights
 from toolkit.pipeline.stages.methods import Method, Model, UnbinnedMethod, histogram_method, rate_method, score_method
 from toolkit.ratios import feature_matrix, train_mixture
@@ -38,6 +44,8 @@ from toolkit.weights.missing import fill_missing
 
 MU = (0.3, 0.6, 1.0, 1.7, 3.0)
 REPLICAS = 200
+BINS = 60
+"""Bins of the estimated log ratio, of equal signal."""
 
 
 def read_simulation(run: Path, config: Config) -> SimulatedEvents:
@@ -53,15 +61,16 @@ def halves(events: SimulatedEvents, *, salt: str, swap: bool) -> tuple[Simulated
     return events.select(~test).scaled(2.0), events.select(test).scaled(2.0)
 
 
-def retrain(events: SimulatedEvents, config: Config, *, split: int, swap: bool, work: Path) -> dict[str, Any]:
+def retrain(events: SimulatedEvents, config: Config, *, split: int, swap: bool, work: Path, workers: int) -> dict[str, Any]:
     """Train on one half, fit the other at every truth by every method."""
     salt = f"closure-{split}"
     pool, test = halves(events, salt=salt, swap=swap)
     splits = config.ratios.splits.model_copy(update={"salt": f"{salt}-{int(swap)}"})
     ratios = config.ratios.model_copy(update={"splits": splits, "seed": config.ratios.seed + 7919 * (2 * split + swap)})
-    began = time.process_time()
-    trained = train_mixture(pool, config=ratios, morphing=config.morphing, folder=work / f"members_{split}_{int(swap)}")
-    cpu = time.process_time() - began
+    began = time.perf_counter()
+    executor, folder = "processes" if workers > 1 else "sequential", work / f"members_{split}_{int(swap)}"
+    trained = train_mixture(pool, config=ratios, morphing=config.morphing, folder=folder, executor=executor, workers=workers)
+    seconds = time.perf_counter() - began
     log_ratios = trained.log_ratio(feature_matrix(test.observables, ratios.features))
     np.savez(work / f"ratios_{split}_{int(swap)}.npz", test=log_ratios.astype(np.float32), out_of_bag=trained.out_of_bag.astype(np.float32))
     model = Model.of(config)
@@ -72,7 +81,7 @@ def retrain(events: SimulatedEvents, config: Config, *, split: int, swap: bool, 
     methods: list[Method] = [rate_method(model, pool=pool, test=test), m4l, score]
     methods.append(UnbinnedMethod("nsbi", unbinned(log_ratios, test, pool, model), unbinned(trained.out_of_bag, pool, pool, model)))
     points = [measure(method, pool, test, model, mu=mu) for method in methods for mu in MU]
-    return {"split": split, "swap": swap, "cpu_s": cpu, "points": points}
+    return {"split": split, "swap": swap, "training_s": seconds, "points": points}
 
 
 def unbinned(log_ratios: FloatArray, events: SimulatedEvents, pool: SimulatedEvents, model: Model) -> UnbinnedLikelihood:
@@ -95,6 +104,50 @@ def measure(method: Method, pool: SimulatedEvents, test: SimulatedEvents, model:
     at_zero, at_truth = (likelihood.twice_nll({model.parameter: value}) - fit.twice_nll for value in (0.0, mu))
     point = close(method, pool, test, model, mu=mu, replicas=REPLICAS, seed=1)
     return {**point.to_json(), "t_0": at_zero, "t_truth": at_truth}
+
+
+def cross_fit(events: SimulatedEvents, config: Config, *, split: int, work: Path) -> list[dict[str, float]]:
+    """Fit all events at once, each half with the networks of the other."""
+    model, log_densities, weights = Model.of(config), [], []
+    for swap in (False, True):
+        pool, test = halves(events, salt=f"closure-{split}", swap=swap)
+        with np.load(work / f"ratios_{split}_{int(swap)}.npz") as stored:
+            log_densities.append(stored["test"].astype(np.float64) + np.log(pool.yields))
+        weights.append(test.weights / 2.0)
+    q, w = np.concatenate(log_densities), np.concatenate(weights)
+    yields = w.sum(axis=0)
+    rows = []
+    for mu in MU:
+        likelihood = UnbinnedLikelihood(
+            log_ratios=q - np.log(yields),
+            weights=asimov_weights(w, coefficients=model.coefficients, parameters={model.parameter: mu}, bounds=model.bounds),
+            yields=yields,
+            coefficients=model.coefficients,
+            parameters=(model.parameter,),
+            bounds=model.bounds,
+        )
+        fit = likelihood.fit()
+        t_0, t_truth = (likelihood.twice_nll({model.parameter: value}) - fit.twice_nll for value in (0.0, mu))
+        histogram = certified(q, w, *(coefficient_values(model.coefficients, {model.parameter: value}) for value in (mu, 0.0)))
+        rows.append({"mu": mu, "mu_hat": fit.parameters[model.parameter], "t_0": t_0, "t_truth": t_truth, "t_0_histogram": histogram})
+    return rows
+
+
+def certified(log_densities: FloatArray, weights: FloatArray, numerator: FloatArray, denominator: FloatArray) -> float:
+    """Compute t of one hypothesis against another from a histogram of their estimated log ratio with the true weights of the events.
+
+    Args:
+        log_densities: Estimated log nu_j p_j / p_ref, (n, n_processes).
+        weights: True weights, (n, n_processes).
+        numerator: Coefficients of the hypothesis that is true, (n_processes,).
+        denominator: Those of the other.
+    """
+    d = np.exp(log_densities)
+    order = np.argsort((d @ numerator) / (d @ denominator))
+    signal = np.cumsum(weights[order, 0])
+    bins = np.minimum((signal / signal[-1] * BINS).astype(int), BINS - 1)
+    a, b = (np.bincount(bins, weights=(weights @ f)[order], minlength=BINS) for f in (numerator, denominator))
+    return float(2.0 * np.sum(a * np.log(a / b) - a + b))
 
 
 def summarise(runs: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
@@ -122,6 +175,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="run directory whose events/ are finished")
     parser.add_argument("--work", type=Path, required=True, help="where finished retrainings are kept")
     parser.add_argument("--splits", type=int, default=5, help="each is used both ways round")
+    parser.add_argument("--workers", type=int, default=1, help="processes that train the members of an ensemble")
     options = parser.parse_args()
     config = load_config(options.config, data=options.data)
     events, work = read_simulation(options.run, config), make_folder(options.work)
@@ -130,12 +184,15 @@ def main() -> None:
         for swap in (False, True):
             path = work / f"retraining_{split}_{int(swap)}.json"
             if not path.is_file():
-                write_json(path, retrain(events, config, split=split, swap=swap, work=work))
+                write_json(path, retrain(events, config, split=split, swap=swap, work=work, workers=options.workers))
             runs.append(json.loads(path.read_text(encoding="utf-8")))
-            print(f"retraining {len(runs)} of {2 * options.splits}: {runs[-1]['cpu_s']:.0f} s of CPU", flush=True)
+            print(f"retraining {len(runs)} of {2 * options.splits}: {runs[-1]['training_s']:.0f} s of training", flush=True)
     head = ["method", "mu", "mean", "+-", "spread", "estimated", "t(0)", "t(0) - t(truth)"]
     print_table(head, summarise(runs))
-    print_json({"retrainings": runs})
+    crossed = [cross_fit(events, config, split=split, work=work) for split in range(options.splits)]
+    print("\nnsbi, both ways of a split together")
+    print_table(["split", *crossed[0][0]], [[split, *row.values()] for split, rows in enumerate(crossed) for row in rows])
+    print_json({"retrainings": runs, "cross_fits": crossed})
 
 
 if __name__ == "__main__":
