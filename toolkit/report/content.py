@@ -23,6 +23,7 @@ from toolkit.report.page_tables import (
     two_column_table,
 )
 from toolkit.report.review_tables import importance_page_table, merits_page_table, normalisations_page_table
+from toolkit.report.systematics_tables import systematics_section
 from toolkit.report.weight_tables import negative_page_table
 from toolkit.report.wording import method_name, notes, number, parameter_name
 
@@ -80,8 +81,11 @@ def build_page(
         training, tests of the ratios, what they are worth, provenance.
     """
     poi, truth = parameter_name(results.poi), results.asimov[results.poi]
+    systematics = systematics_section(results, figures.get("systematics", ()))
+    uncertainties = "statistical uncertainties only" if systematics is None else "statistical and systematic uncertainties"
     sections = [
         _summary(results, verdicts, figures),
+        *([systematics] if systematics is not None else []),
         _closure(results, verdicts, figures),
         _samples(provenance, figures),
         PageSection("Observables", figures=figures.get("observables", ())),
@@ -94,7 +98,7 @@ def build_page(
     shown = tuple(s for s in sections if s.tables or s.figures or s.text or s.warnings)
     return Page(
         title=title,
-        subtitle=f"{results.luminosity_ifb:g}/fb, Asimov set at {poi} = {truth:g}, statistical uncertainties only",
+        subtitle=f"{results.luminosity_ifb:g}/fb, Asimov set at {poi} = {truth:g}, {uncertainties}",
         sections=shown,
         footer=f"Made with h4l-toolkit {provenance.versions['h4l-toolkit']}" if "h4l-toolkit" in provenance.versions else "",
     )

@@ -28,6 +28,7 @@ from toolkit.report import PageFigure, Provenance, build_page, judge, write_page
 from toolkit.report.figures import draw_all, plot_jobs
 from toolkit.report.interval_pages import ToyIntervals, interval_jobs, with_intervals
 from toolkit.report.review_figures import review_jobs
+from toolkit.report.systematics_figures import systematics_jobs
 from toolkit.typing import BoolArray, FloatArray
 from toolkit.weights import SimulatedEvents
 
@@ -48,7 +49,12 @@ def run(context: StageContext) -> None:
     style = plot_style(config)
     jobs = plot_jobs(suite, results, verdicts, training, style=style, details=config.report.details)
     constructed = ToyIntervals.from_json(read_json(context.out / INTERVALS)) if config.parameter.interval == "neyman" else None
-    jobs = (*jobs, *review_jobs(reviewed, style=style), *(interval_jobs(constructed, style=style) if constructed else ()))
+    jobs = (
+        *jobs,
+        *review_jobs(reviewed, style=style),
+        *systematics_jobs(results, style=style),
+        *(interval_jobs(constructed, style=style) if constructed else ()),
+    )
     figures = draw_all(jobs, folder=context.work / PLOTS, progress=context.progress)
     provenance = describe_provenance(config, test, read_json(context.out / CUTFLOW)["samples"])
     figures["selection"] = (cutflow_picture(provenance, style),)

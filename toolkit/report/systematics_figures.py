@@ -1,0 +1,22 @@
+"""Ranking plots of nuisance parameters, with captions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from toolkit.likelihood.results import Results
+from toolkit.plots import PlotStyle, plot_impacts
+from toolkit.report.figures import PlotJob, slug
+from toolkit.report.systematics_tables import impacts_of, pulls_of, uncertainty_documents
+from toolkit.report.wording import method_name, parameter_name
+
+
+def systematics_jobs(results: Results, *, style: PlotStyle) -> Iterator[PlotJob]:
+    """List the ranking plots, one per method that has nuisance parameters; their part is "systematics"."""
+    for name, document in uncertainty_documents(results).items():
+        impacts, pulls = impacts_of(document), pulls_of(document)
+        if impacts:
+            text = f"{method_name(name)}: the largest impacts on {parameter_name(results.poi)}, and the pulls of these parameters."
+            draw = partial(plot_impacts, impacts, pulls, poi=results.poi, style=style)
+            yield PlotJob("systematics", f"impacts_{slug(name)}", text, draw, wide=True)
