@@ -25,7 +25,7 @@ from toolkit.cli.options import (
     Style,
     Workers,
 )
-from toolkit.cli.running import Request, run_analysis, run_demo
+from toolkit.cli.running import Request, run_analysis, run_demo, write_members
 from toolkit.cli.sharing import bundle, cpp, predict, reuse
 from toolkit.pipeline.stage import ExecutorOptions
 
@@ -117,7 +117,32 @@ def _stage_command(stage: str) -> Callable[..., None]:
 
 
 for _name, _help in STAGE_HELP.items():
+    if _name == "export":
+        continue
     app.command(name=_name, help=f"One stage: {_help[0].lower()}{_help[1:]}")(_stage_command(_name))
+
+
+@app.command(help=f"One stage: write{STAGE_HELP['export'][5:]}")
+def export(
+    config: ConfigFile,
+    out: Out = None,
+    first: From = None,
+    force: Force = False,
+    members: Annotated[bool, typer.Option("--members", help="Write each network of the ensemble as a file of its own, too.")] = False,
+    executor: Executor = "iterative",
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    data: Data = None,
+    style: Style = None,
+    debug: Debug = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the networks as ONNX."""
+    options = ExecutorOptions(executor, workers, scheduler)
+    begin = first or ("export" if force else None)
+    run_analysis(config, Request(out=out, executor=options, data=data, only="export", first=begin, style=style, debug=debug, quiet=quiet))
+    if members:
+        write_members(config, out, data=data, debug=debug)
 
 
 @app.command()

@@ -101,3 +101,13 @@ def show_results(out: Path, outcomes: tuple[StageOutcome, ...]) -> None:
 
             console.print(CutflowTables.read(out / "cutflow.json"))
         console.print(f"results of {outcomes[-1].stage}: {out}", highlight=False, soft_wrap=True)
+
+
+def write_members(config_file: Path, out: Path | None, *, data: Path | None, debug: bool) -> None:
+    """Write every member of the ensemble as an ONNX file of its own, and say where."""
+    with explained(debug=debug):
+        from toolkit.pipeline.member_export import export_members
+
+        config = load_config(config_file, data=data)
+        files = export_members(config, out or Path("out") / config.name)
+        output_console().print(f"{len(files)} members: {files[0].parent}", highlight=False, soft_wrap=True)

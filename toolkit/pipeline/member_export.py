@@ -1,0 +1,55 @@
+"""Write the members of a trained ensemble as ONNX files of their own, beside the ensemble."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolkit.artifacts.atomic import make_folder
+from toolkit.config import Config
+from toolkit.pipeline.stage import StageContext
+from toolkit.typing import Progress, silent_progress
+
+FOLDER = Path("member_models")
+
+
+def export_members(config: Config, out: Path, *, progress: Progress = silent_progress) -> tuple[Path, ...]:
+    """Write `member_models/member_00.onnx`, ... of a finished training, each verified as the ensemble is.
+
+    Args:
+        config: The analysis.
+        out: The output folder.
+        progress: Called after every member.
+
+    Returns:
+        The files.
+
+    Raises:
+        ArtifactMismatchError: The training is of other events or another config.
+    """
+    from exports import write_onnx  # noqa: PLC0415 - torch only where a network is written
+    from toolkit.pipeline.stages.datasets import read_simulation  # noqa: PLC0415
+    from toolkit.pipeline.stages.export import ESTIMATOR, data_hash, describe_features, load_trained, training_hash  # noqa: PLC0415
+    from toolkit.ratios import feature_matrix  # noqa: PLC0415
+    from toolkit.ratios.single_member import CalibratedMember  # noqa: PLC0415
+
+    context = StageContext(config=config, out=out, work=out, key="")
+    pool, test = read_simulation(context)
+    trained = load_trained(context, pool)
+    rows = feature_matrix(test.observables, trained.features)
+    folder, written = make_folder(out / FOLDER), []
+    for k in range(len(trained.history)):
+        export = write_onnx(
+            CalibratedMember(trained.ensemble, k),
+            folder / f"member_{k:02d}.onnx",
+            features=describe_features(pool, config, trained.features),
+            numerators=trained.numerators,
+            reference=trained.reference,
+            estimator=f"{ESTIMATOR}, member {k} of {len(trained.history)}",
+            reference_rows=rows,
+            reference_mixture=trained.ensemble.mixture.reference_fractions(),
+            config_hash=training_hash(config),
+            training_data_hash=data_hash(pool),
+        )
+        written.append(export.path)
+        progress("members", k + 1.0, float(len(trained.history)))
+    return tuple(written)
