@@ -201,6 +201,7 @@ class Config(Section):
         if outside:
             msg = f"closure_mu {outside} lie outside parameter.range [{low}, {high}]"
             raise ValueError(msg)
+        self.likelihood.toys.check({"rate", "score", "nsbi", *self.histograms}, allowed=self.parameter.range)
         return self
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -36,3 +37,18 @@ class ToysConfig(Section):
             msg = f"methods {list(self.methods)} must name one or more different methods"
             raise ValueError(msg)
         return self
+
+    def check(self, known: Collection[str], *, allowed: tuple[float, float]) -> None:
+        """Refuse methods that do not run, and truths outside the allowed range.
+
+        Raises:
+            ValueError: There are some.
+        """
+        unknown = sorted(set(self.methods) - set(known))
+        if unknown:
+            msg = f"likelihood.toys.methods {unknown} do not run; the methods are {sorted(known)}"
+            raise ValueError(msg)
+        outside = [value for value in self.coverage_at if not allowed[0] <= value <= allowed[1]]
+        if outside:
+            msg = f"likelihood.toys.coverage_at {outside} lie outside parameter.range [{allowed[0]}, {allowed[1]}]"
+            raise ValueError(msg)

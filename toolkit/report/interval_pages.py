@@ -76,8 +76,10 @@ def with_intervals(page: Page, intervals: ToyIntervals, figures: Sequence[PageFi
     tables = [_intervals_table(intervals)]
     if any(intervals.coverage.values()):
         tables.append(_coverage_table(intervals))
-    drawn = "Toys are drawn from " + ("the fitted densities." if intervals.draw == "model" else "the simulated test events.")
-    section = PageSection(TITLE, text=(TEXT, drawn), tables=tuple(tables), figures=tuple(figures))
+    drawn = "Toys are drawn from " + ("the fitted densities" if intervals.draw == "model" else "the simulated test events")
+    section = PageSection(
+        TITLE, text=(TEXT, f"{drawn}, with statistical uncertainties only."), tables=tuple(tables), figures=tuple(figures)
+    )
     return replace(page, sections=(*page.sections[:1], section, *page.sections[1:]))
 
 
@@ -97,7 +99,7 @@ def _intervals_table(intervals: ToyIntervals) -> PageTable:
 def _with_errors(piece: NeymanInterval) -> str:
     ends = zip((piece.low, piece.high), (piece.low_error, piece.high_error), strict=True)
     low, high = (with_error(end, error) if error > 0 else number(end) for end, error in ends)
-    return f"[{low}, {high}]"
+    return f"[{low}, {high}]" + "*" * piece.at_boundary
 
 
 def _coverage_table(intervals: ToyIntervals) -> PageTable:

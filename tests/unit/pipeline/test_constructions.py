@@ -168,7 +168,18 @@ def test_toys_run_where_processing_runs():
         assert workers is not run_here
 
 
-@pytest.mark.parametrize("wrong", [{"methods": []}, {"methods": ["nsbi", "nsbi"]}, {"per_point": 10}, {"draw": "nature"}, {"points": 9}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"methods": []},
+        {"methods": ["nsbi", "nsbi"]},
+        {"per_point": 10},
+        {"draw": "nature"},
+        {"points": 9},
+        {"methods": ["m5l"]},
+        {"coverage_at": [4.5]},
+    ],
+)
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(ValueError, match="toys"):
         config(**wrong)

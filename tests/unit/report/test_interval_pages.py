@@ -30,7 +30,7 @@ def test_the_section_comes_second_and_shows_every_piece(intervals):
     page = with_intervals(Page("t", "s", (PageSection("Result"), PageSection("Closure"))), intervals, (PageFigure(b"", "c"),))
     assert [s.title for s in page.sections] == ["Result", TITLE, "Closure"]
     table, coverage = page.sections[1].tables
-    assert table.rows == (("NSBI, unbinned, 68 %", "[0.00, 0.310 ± 0.012]\n[0.900 ± 0.021, 2.000 ± 0.030]", "[0.00, 2.00]*"),)
+    assert table.rows == (("NSBI, unbinned, 68 %", "[0.00, 0.310 ± 0.012]*\n[0.900 ± 0.021, 2.000 ± 0.030]", "[0.00, 2.00]*"),)
     assert coverage.flagged == {1}
     assert coverage.rows[0][1:] == ("0.5", "0.690 ± 0.015", "0.640 ± 0.015")
 
