@@ -13,7 +13,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from toolkit.ratios.estimators import BitModel
-from toolkit.ratios.estimators.models import combine_log_ratios
+from toolkit.ratios.estimators.combination import combine_log_ratios
 from toolkit.typing import FloatArray
 from toolkit.weights.hypotheses import Hypotheses
 

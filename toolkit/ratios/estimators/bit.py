@@ -24,7 +24,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from toolkit.errors import FitError, MissingExtraError
-from toolkit.ratios.estimators.models import TrainedModel, Writer, require_positive, write_parameterised
+from toolkit.ratios.estimators.combination import require_positive
+from toolkit.ratios.estimators.models import TrainedModel, Writer, write_parameterised
 from toolkit.ratios.estimators.preparation import describe_columns
 from toolkit.ratios.estimators.theta import Terms
 from toolkit.ratios.estimators.trees import TreeRatio, read_trees
