@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from processors.dialects import EventRecord, has, numbered, reader_for
 from processors.histograms import OWN, book, fill
 from processors.inputs import SampleInputs, inspect_inputs
+from processors.modules import load_modules
 from processors.observables import read_columns, written_observables
 from processors.plan import chunk_key, sample_keys
 from processors.regions import Regions
@@ -56,6 +57,12 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
         self.observables = written_observables(config)
         self.regions = Regions(config, observables=self.observables)
         self.keys = sample_keys(config, tuple(self.inputs.values()))
+        self.modules = load_modules(config.modules)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Arrive in a worker process, which must know the user's observables too, from the same files."""
+        self.__dict__.update(state)
+        load_modules(self.config.modules, digests=self.modules)
 
     def process(self, events: ak.Array) -> dict[str, Any]:
         """Process one chunk.

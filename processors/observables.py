@@ -8,6 +8,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from processors.modules import load_modules
 from processors.regions import region_observables
 from processors.rootfile import nearest
 from toolkit.config import ColumnConfig, Config
@@ -24,11 +25,13 @@ GROUPS = (ALL, *get_args(Group))
 
 
 def known_observables(config: Config) -> Mapping[str, Observable]:
-    """Return the registered observables and the columns of the config, by name.
+    """Return the registered observables, those of the config's modules, and the columns of the config, by name.
 
     Raises:
-        SchemaError: A column has no known name and no range.
+        SchemaError: A column has no known name and no range, or a module of the config does not run.
+        InputFileError: A module of the config cannot be read.
     """
+    load_modules(config.modules)
     own = {name: _described(name, column) for name, column in config.columns.items() if name not in OBSERVABLES}
     return {**OBSERVABLES, **own}
 

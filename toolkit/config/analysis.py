@@ -94,6 +94,8 @@ class Config(Section):
     selection: SelectionConfig = SelectionConfig()
     observables: tuple[str, ...] = ()
     """Observables written to the event tables, and groups of them (see docs/observables.md); empty writes the group `standard`."""
+    modules: tuple[str, ...] = ()
+    """Python files of yours, relative to the config, that register observables. They are run: name only files that you trust."""
     columns: dict[str, ColumnConfig] = Field(default={})
     """Columns of the ntuple that become observables, by name of the observable."""
     systematics: SystematicsConfig = SystematicsConfig()
@@ -131,9 +133,10 @@ class Config(Section):
 
     @property
     def external_files(self) -> dict[str, str]:
-        """Files beside the ntuples that processing reads (corrections, scores), by the key that names them."""
+        """Files beside the ntuples that processing reads (corrections, scores, modules), by the key that names them."""
         shifts = {f"systematics.objects.{n}.file": s.file.path for n, s in self.systematics.objects.items() if s.file is not None}
-        return {**shifts, **{f"scores.{n}.model": s.model for n, s in self.scores.items()}}
+        modules = {f"modules[{i}]": path for i, path in enumerate(self.modules)}
+        return {**shifts, **{f"scores.{n}.model": s.model for n, s in self.scores.items()}, **modules}
 
     def sample(self, name: str) -> SampleConfig:
         """Return the sample called `name`."""

@@ -68,7 +68,8 @@ def _resolved_files(config: Config, folder: Path, data: str | Path | None) -> di
         name: score.model_copy(update={"model": _resolve(score.model, folder, data, f"scores.{name}.model")})
         for name, score in config.scores.items()
     }
-    return {"samples": samples, "systematics": systematics, "scores": scores}
+    modules = tuple(_resolve(path, folder, data, "modules") for path in config.modules)
+    return {"samples": samples, "systematics": systematics, "scores": scores, "modules": modules}
 
 
 def _resolve(pattern: str, folder: Path, data: str | Path | None, key: str) -> str:

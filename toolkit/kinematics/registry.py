@@ -9,7 +9,7 @@ To add an observable, write three lines in `observables.py` (or in a module of y
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -149,3 +149,9 @@ def observable(
         return function
 
     return register
+
+
+def forget(names: Iterable[str]) -> None:
+    """Take observables out of the registry, for a module that is run again after a change; unknown names are left alone."""
+    for name in names:
+        _REGISTERED.pop(name, None)

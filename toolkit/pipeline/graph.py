@@ -45,14 +45,15 @@ def _process_part(config: Config) -> JsonObject:
 
 
 def input_files(config: Config) -> Mapping[str, Sequence[Path]]:
-    """Return the user's files: the ntuples of every sample, globs expanded, corrections and score models."""
+    """Return the user's files: the ntuples of every sample, globs expanded, corrections, score models and modules."""
     inputs = importlib.import_module("processors.inputs")
     ntuples = {sample.name: inputs.expand_files(sample) for sample in config.samples}
     shifts = {
         f"systematics.{name}": [Path(shift.file.path)] for name, shift in config.systematics.objects.items() if shift.file is not None
     }
     models = {f"scores.{name}": [Path(score.model)] for name, score in config.scores.items()}
-    return {**ntuples, **shifts, **models}
+    modules = {"modules": [Path(path) for path in config.modules]} if config.modules else {}
+    return {**ntuples, **shifts, **models, **modules}
 
 
 GRAPH: tuple[Stage, ...] = (
