@@ -94,10 +94,12 @@ def main() -> None:
     read, both = [
         best_of(call, repeat=options.repeat) for call in (lambda: read_once(likelihood), lambda: likelihood.value_and_gradient(point))
     ]
+    print(f"read {read.cpu:.4f} s, value and gradient {both.cpu:.4f} s (CPU)", flush=True)
     bends = best_of(lambda: likelihood.bends(point), repeat=1)
     start = time.perf_counter(), time.process_time()
     fit = likelihood.fit()
     fit_s = time.perf_counter() - start[0], time.process_time() - start[1]
+    print(f"Hessian {bends.cpu:.2f} s, fit {fit_s[1]:.1f} s (CPU), {fit.n_evaluations} evaluations", flush=True)
     start, scan_s = (time.perf_counter(), time.process_time()), (0.0, 0.0)
     if options.scan:
         likelihood.scan("mu", np.linspace(0.0, 3.0, options.scan), fit=fit)

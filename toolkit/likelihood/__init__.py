@@ -15,6 +15,7 @@ from toolkit.likelihood.measure import measure
 from toolkit.likelihood.minimise import minimise
 from toolkit.likelihood.observation import read_observation, write_observation
 from toolkit.likelihood.onnx_ratio import OnnxRatio
+from toolkit.likelihood.parameterisations import SignalStrengths, parameterisation, wilson_expressions
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.pyhf_model import PyhfLikelihood
 from toolkit.likelihood.rates import NormSys
@@ -61,6 +62,7 @@ __all__ = [
     "Scan",
     "ShapeReference",
     "Shapes",
+    "SignalStrengths",
     "Templates",
     "UnbinnedChannel",
     "UnbinnedLikelihood",
@@ -81,9 +83,11 @@ __all__ = [
     "minimise",
     "minos",
     "morphing_expressions",
+    "parameterisation",
     "pulls",
     "quantile_edges",
     "read_observation",
     "upper_limit",
+    "wilson_expressions",
     "write_observation",
 ]

@@ -152,6 +152,29 @@ class Likelihood(ABC):
         lowest = min(fit.twice_nll, float(profiled.min()))
         return Scan(values=grid, twice_delta_nll=profiled - lowest, parameter=poi)
 
+    def surface(self, names: tuple[str, str], values: tuple[ArrayLike, ArrayLike], *, fit: FitResult | None = None) -> FloatArray:
+        """Scan two parameters, the others profiled from point to point.
+
+        Args:
+            names: The two parameters.
+            values: Where to evaluate each, (n_first,) and (n_second,), increasing.
+            fit: The global fit, if it is known already.
+
+        Returns:
+            twice_delta_nll, (n_first, n_second), relative to the smaller of the global fit and the lowest point.
+        """
+        one, two = (self.scan_values(n, v) for n, v in zip(names, values, strict=True))
+        fit = self.fit() if fit is None else fit
+        out = np.empty((len(one), len(two)))
+        row_start = self.point(fit.parameters)
+        for i, x in enumerate(one):
+            start = row_start
+            for j in range(len(two)) if i % 2 == 0 else range(len(two) - 1, -1, -1):
+                local = minimise(self, fixed={names[0]: float(x), names[1]: float(two[j])}, starts=[start], errors=False)
+                out[i, j], start = local.twice_nll, self.point(local.parameters)
+            row_start = start
+        return np.asarray(out - min(fit.twice_nll, float(out.min())))
+
     def profile_points(self, poi: str, values: FloatArray, *, fit: FitResult) -> FloatArray:
         """Evaluate the profiled `twice_nll` at each value of `poi`, (n_points,); sweeps both ways when there is something to profile."""
         k = self.parameter_names.index(poi)
