@@ -15,7 +15,9 @@ PAGE = Path(__file__).parents[3] / "docs" / "workspace.md"
 def test_the_example_is_accepted_as_it_stands() -> None:
     workspace = Workspace(json.loads(PAGE.read_text(encoding="utf-8").split("```json")[1].split("```")[0]))
     (channel,) = workspace.unbinned_channels
-    assert [s.coefficient for s in channel.samples] == ["mu - sqrt(mu)", "t0"]
+    assert [s.coefficient for s in channel.samples] == ["mu - sqrt(mu)", "(t0) * (lumi)"]
+    assert channel.kinds == {"t0": "free", "lumi": "lumi", "qq_theory": "unit", "jet_scale": "unit", "network": "unit"}
+    assert channel.samples[1].norms == {"qq_theory": (1.05, 0.96), "jet_scale": (1.01, 0.99)}
     assert workspace.ties == {"coefficient_ggF_S": "mu - sqrt(mu)"}
 
 
