@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from toolkit.config import RatioConfig
+import torch
+from torch import nn
+
+from toolkit.config import MorphingConfig, RatioConfig
+from toolkit.ratios import train_mixture
 from toolkit.ratios.architectures import MLP, Architecture, DeepSet, Recurrent, jet_group, lepton_group
 from toolkit.ratios.estimators import (
     Alice,
@@ -15,14 +21,51 @@ from toolkit.ratios.estimators import (
     CarlParameterised,
     Cascal,
     Multiclass,
+    ProcessModel,
     QuasiParametric,
     Rascal,
     Rolr,
     Sally,
 )
+from toolkit.ratios.estimators.preparation import describe_columns
 from toolkit.ratios.schedules import TrainingSettings
+from toolkit.weights import Hypotheses, SimulatedEvents
+
+
+@dataclass(frozen=True)
+class MixtureChoice:
+    """The ensemble of `h4l run` with the interface of the estimators: it trains on the whole pool and calibrates out of bag.
+
+    Args:
+        seed: Seed of the first member.
+    """
+
+    seed: int
+
+    def fit(self, events: SimulatedEvents, *, features: Sequence[str], hypotheses: Hypotheses, folder: Path) -> ProcessModel:
+        """Train the ensemble with the defaults of the config."""
+        morphing = MorphingConfig(basis="ggF", signal="ggF_S", interfering="ggF_SBI", background="ggF_B")
+        config = RatioConfig(features=tuple(features), seed=self.seed)
+        trained = train_mixture(events, config=config, morphing=morphing, folder=folder)
+        history = tuple(h for member in trained.history for h in member)
+        return ProcessModel("mixture", describe_columns(events, features), hypotheses, history, FirstOutput(trained.ensemble))
+
+
+class FirstOutput(nn.Module):
+    """The first of several outputs of a module."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the log ratios without their spread."""
+        out: torch.Tensor = self.module(x)[0]
+        return out
+
 
 ESTIMATORS: dict[str, Any] = {
+    "mixture": MixtureChoice,
     "carl_mixture": CarlMixture,
     "carl_parameterised": CarlParameterised,
     "multiclass": Multiclass,
@@ -63,6 +106,8 @@ def make_estimator(
     """Return an estimator with its settings."""
     if name == "bit":
         return Bit(seed=seed)
+    if name == "mixture":
+        return MixtureChoice(seed=seed)
     training = TrainingSettings(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
     fold = architecture in {"mlp", "residual"}
     return ESTIMATORS[name](architecture=make_architecture(architecture, hidden=hidden), training=training, fold_beam_axis=fold)
