@@ -114,8 +114,8 @@ class _Board:
             self._show(latest)
 
     def clear(self) -> None:
-        """Remove the small files."""
-        for path in (self.stop_file, *map(self.report_file, self.indices)):
+        """Remove the small files, those that a killed caller left included."""
+        for path in (*self.folder.glob(".stop-*"), *self.folder.glob(".progress-*")):
             path.unlink(missing_ok=True)
 
     def _show(self, detail: str) -> None:
