@@ -48,10 +48,10 @@ class ResamplingSettings:
         salt: Key of the folds.
     """
 
-    hidden: tuple[int, ...] = (32, 32)
+    hidden: tuple[int, ...] = (64, 64)
     members: int = 4
     folds: int = 2
-    training: TrainingSettings = field(default_factory=lambda: TrainingSettings(epochs=15, batch_size=1024, patience=5))
+    training: TrainingSettings = field(default_factory=lambda: TrainingSettings(epochs=12, batch_size=256, patience=6))
     salt: str = "resampling"
 
 
@@ -165,8 +165,8 @@ def fit_resampling(
 
     Notes:
         The sign of an event is classified given x, with weights |w|: g = 2 P(+) - 1. The network gives the logit of g, so that g is
-        positive; where the true E[w | x] is negative g goes to zero, and the closure test shows it. A few moments (the sum, and
-        the mean of every input) are then made exact on events that the networks did not train on. Observables that
+        positive; where the true E[w | x] is negative g goes to zero, and the closure test shows it. A few moments (the sum,
+        mean and mean square of every input) are then made exact on events that the networks did not train on. Observables that
         depend on more than x close only as far as x decides the cancellation.
     """
     settings = settings or ResamplingSettings()
@@ -181,10 +181,11 @@ def fit_resampling(
     rows = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64))
     feature_map = FeatureMap.fitted(features, rows, fold=False)
     inputs = feature_map(rows)
-    require_enough_events(len(w), inputs.shape[1] + 2, what="calibration of the resampling")
+    n_directions = 2 * inputs.shape[1] + 2
+    require_enough_events(len(w), n_directions, what="calibration of the resampling")
     fold = assign_fold(event_id, n_folds=settings.folds, salt=settings.salt)
     networks = _train_all(inputs, w, fold, settings, progress)
-    model = SignShare(feature_map, networks, torch.zeros(inputs.shape[1] + 2, dtype=torch.float64)).double().eval()
+    model = SignShare(feature_map, networks, torch.zeros(n_directions, dtype=torch.float64)).double().eval()
     with torch.no_grad():
         logits = torch.zeros((settings.members, len(w)), dtype=torch.float64)
         for k in range(settings.folds):
@@ -248,7 +249,7 @@ def positive_backgrounds(
     affected = [name for name, w in columns.items() if np.any(w < 0)]
     if config.negative_weights == "refuse" or not affected:
         return pool
-    training = TrainingSettings(epochs=15, patience=5, batch_size=config.batch_size, seed=config.seed, threads=config.threads)
+    training = replace(ResamplingSettings().training, seed=config.seed, threads=config.threads)
     settings = ResamplingSettings(training=training, salt=f"{config.splits.salt}/resampling")
     for name in affected:
         pool, _ = resample_process(pool, process=name, features=config.features, settings=settings, progress=progress)

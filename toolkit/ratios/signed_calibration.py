@@ -12,8 +12,9 @@ CONVERGED = 1e-10
 
 
 def directions(logit: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
-    """Stack the functions whose expectations are made exact: 1, the logit, every input; shape (n, n_inputs + 2)."""
-    return torch.cat([torch.ones_like(logit)[:, None], logit[:, None], inputs.to(logit.dtype)], dim=1)
+    """Stack the functions whose expectations are made exact: 1, the logit, every input and its square; (n, 2 n_inputs + 2)."""
+    columns = inputs.to(logit.dtype)
+    return torch.cat([torch.ones_like(logit)[:, None], logit[:, None], columns, columns**2], dim=1)
 
 
 def fit_signed_calibration(logit: torch.Tensor, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -25,7 +26,7 @@ def fit_signed_calibration(logit: torch.Tensor, inputs: torch.Tensor, weights: t
         weights: Signed weights, shape (n,).
 
     Returns:
-        theta, shape (n_inputs + 2,), float64. Zero components where no progress is possible.
+        theta, shape (2 n_inputs + 2,), float64. Zero components where no progress is possible.
 
     Notes:
         The equations are the gradient of the convex function sum |w| softplus(logit + theta . phi) - w theta . phi, minimised by

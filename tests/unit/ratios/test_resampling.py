@@ -197,7 +197,7 @@ def test_wrong_input(sample):
         fit(observables=x[:, :1])
     with pytest.raises(SchemaError, match="at least 2"):
         fit(settings=ResamplingSettings(members=1))
-    with pytest.raises(SchemaError, match="3 events for 4 parameters"):
+    with pytest.raises(SchemaError, match="3 events for 6 parameters"):
         fit(np.array([1.0, 1.0, -0.5]), x[:3], event_id=ids[:3])
     with pytest.raises(PhysicsDomainError, match="feature b"):
         fit(observables=np.stack([a, np.ones(N)], axis=1))
