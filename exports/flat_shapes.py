@@ -169,7 +169,7 @@ def squeeze(_graph: GraphWriter, _n: int, x: Any, dim: Any = None) -> Value:
     raise NotFlatError(what)
 
 
-def expand(_graph: GraphWriter, n: int, x: Any, size: Sequence[int], *, implicit: bool = False) -> Value:
+def expand(graph: GraphWriter, n: int, x: Any, size: Sequence[int], *, implicit: bool = False) -> Value:
     """Repeat a row for every event."""
     del implicit
     if isinstance(x, torch.Tensor):
@@ -179,6 +179,8 @@ def expand(_graph: GraphWriter, n: int, x: Any, size: Sequence[int], *, implicit
             return Filled(x.reshape(1, 1), single=True)
     elif isinstance(x, Columns) and list(size) in ([n, x.width], [-1, x.width], [n, -1], [-1, -1]) and not x.single:
         return x
+    elif isinstance(x, Columns) and x.width == 1 and len(size) == 2 and size[0] in (n, -1) and not x.single and not x.boolean:
+        return Columns(graph.emit("Mul", [x.name, graph.constant(torch.ones(1, size[1]))]), size[1])
     what = f"expand to {list(size)}"
     raise NotFlatError(what)
 

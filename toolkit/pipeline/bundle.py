@@ -16,6 +16,7 @@ from toolkit.errors import ArtifactMismatchError, InputFileError
 from toolkit.likelihood import OnnxRatio, Results, Workspace
 from toolkit.likelihood.observation import read_observation
 from toolkit.pipeline.manifest import NAME as MANIFEST
+from toolkit.pipeline.reuse import files_of
 from toolkit.pipeline.stages.layout import FIT, RESULTS, WORKSPACE
 from toolkit.report.hepdata import hepdata_tables
 
@@ -49,10 +50,12 @@ def write_bundle(run: str | Path, path: str | Path, *, licence: Path | None = No
     for file in sorted((out / WORKSPACE).iterdir()):
         if file.is_file() and file.name != FIT.name:
             files[(WORKSPACE / file.name).as_posix()] = file.read_bytes()
-    models = sorted({_inside(out, w.folder / channel.model) for w in workspaces.values() for channel in w.unbinned_channels})
-    for model in models:
-        for file in (out / model, (out / model).with_name(f"{Path(model).stem}.reference.json")):
-            files[file.relative_to(out).as_posix()] = _bytes(file)
+    channels = [(w.folder, w.document.get("unbinned_channels", [])) for w in workspaces.values()]
+    named = {_inside(out, folder / file) for folder, part in channels for file in files_of(part)}
+    models = sorted(name for name in named if name.endswith(".onnx"))
+    references = {Path(model).with_name(f"{Path(model).stem}.reference.json").as_posix() for model in models}
+    for needed in sorted((named | references) - set(files)):
+        files[needed] = _bytes(out / needed)
     files |= _examples(workspaces)
     config = manifest.get("config", {})
     name = title or str(config.get("name", out.name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,11 +91,10 @@ class Bundle:
             what = "method"
             raise SchemaError(what, got=method, expected=f"one of {list(self.methods)}", remedy="choose one that the bundle has")
         loaded = Workspace.load(self.folder / self.index["methods"][method]["workspace"])
-        for channel in loaded.unbinned_channels:
-            for name in (channel.model, channel.observation.file):
-                if not (loaded.folder / name).resolve().is_relative_to(self.folder.resolve()):
-                    what = f"workspace of {method}"
-                    raise ArtifactMismatchError(what, got=name, expected="files inside the bundle", remedy="do not use this bundle")
+        for name in files_of(loaded.document.get("unbinned_channels", [])):
+            if not (loaded.folder / name).resolve().is_relative_to(self.folder.resolve()):
+                what = f"workspace of {method}"
+                raise ArtifactMismatchError(what, got=name, expected="files inside the bundle", remedy="do not use this bundle")
         return Workspace(substitute(loaded.document, change), loaded.folder) if change else loaded
 
     def likelihood(self, method: str, *, change: Substitution = NOTHING) -> Likelihood:
@@ -180,6 +179,16 @@ def differences(found: MethodResult, published: MethodResult) -> dict[str, float
         out[name] = float(np.max(np.abs(pairs), initial=0.0)) if len(mine) == len(theirs) else float("inf")
     out["scan"] = float(np.max(np.abs(found.scan.twice_delta_nll - published.scan.twice_delta_nll)))
     return out
+
+
+def files_of(part: Any) -> Iterator[str]:
+    """Yield every file that a part of a workspace document names."""
+    if isinstance(part, Mapping):
+        yield from (value for key, value in part.items() if key in {"file", "model"} and isinstance(value, str))
+        part = list(part.values())
+    if isinstance(part, list):
+        for inner in part:
+            yield from files_of(inner)
 
 
 def _replace(text: str, where: Mapping[str, str]) -> str:

@@ -72,6 +72,7 @@ FUNCTIONS: dict[str, Step] = {
     "only constants": lambda x: torch.full((len(x), 2), 1.5) + torch.tensor([1.0, 2.0]),
     "split": lambda x: torch.cat(list(torch.split(x, [1, 2], dim=1))[::-1], dim=1) * x.unbind(dim=1)[1][:, None],
     "matrix": lambda x: x @ torch.arange(6.0).reshape(3, 2) + functional.linear(x, torch.ones(2, 3), torch.tensor([0.5, 1.0])),
+    "repeated column": lambda x: x[:, 1:2].expand(-1, 3) + x[:, :1].expand(len(x), 3) * x,
     "order": lambda x: torch.index_select(x, 1, torch.tensor([2, 0, 1])),
     "mean of members": lambda x: members(x).mean(dim=0),
     "spread of members": lambda x: torch.sqrt(((members(x) - members(x).mean(dim=0, keepdim=True)) ** 2).mean(dim=0)),
