@@ -63,6 +63,7 @@ def config(**toys):
     document = {
         "luminosity_ifb": 140.0,
         "samples": samples,
+        "histograms": {"x": {"observable": "x", "edges": [0.0, 0.5, 1.0]}},
         "parameter": {"interval": "neyman", "range": [0.0, 4.0]},
         "likelihood": {"toys": settings, "scan_points": 41},
     }
@@ -117,8 +118,8 @@ def test_nothing_is_written_unless_asked_for(tmp_path, methods, test_events):
 
 
 def test_an_unknown_method_is_refused(tmp_path, methods, test_events):
-    with pytest.raises(SchemaError, match="m4l"):
-        write_intervals(context(tmp_path, config(methods=["m4l"])), methods, test=test_events, ratio=Ratio())
+    with pytest.raises(SchemaError, match="score"):
+        write_intervals(context(tmp_path, config(methods=["score"])), methods, test=test_events, ratio=Ratio())
 
 
 def test_toys_of_the_model_follow_the_normalised_model(methods, test_events):
