@@ -30,8 +30,10 @@ CLOSE = 1e-3
 CONVERGED_EDM = 1e-4
 NEWTON_DONE = 1e-18
 """A Newton descent is over when the squared length of its next step, in units of twice_nll, is below this."""
+FROZEN = 1e-2
+"""Squared length of a step below which the next one keeps the second derivatives, unless it hardly got shorter."""
 NEARLY_DONE = 1e-6
-"""Squared length of a step from which on the second derivatives are not computed again, and rounding errors may show."""
+"""Squared length of a step from which on rounding errors may show."""
 ROUNDING = 1e-9
 
 
@@ -45,7 +47,7 @@ def minimise(
         fixed: Parameters held at the values given.
         starts: Full parameter points (n_parameters,) to start from instead of the automatic ones.
         errors: Compute the curvature at the minimum itself. Without, errors and covariance are those of the last step of the
-            descent, which saves time and is good to about 1e-3.
+            descent, which saves time and is good to about 1e-2.
 
     Returns:
         The fit. Of minima that are equally good within 1e-7 the one nearest to the starting value of the parameter of
@@ -83,7 +85,9 @@ def automatic_starts(space: FreeCoordinates) -> list[FloatArray]:
     lowest = lowest[np.argsort(values[lowest], kind="stable")][:MAX_STARTS]
     starts = [grid[i] for i in lowest]
     if len(space.free) > 1:
-        starts += [start, grid[GRID_POINTS // 5], grid[4 * GRID_POINTS // 5]]
+        spacing = (high - low) / (GRID_POINTS - 1)
+        near = any(abs(s[k] - start[k]) <= spacing for s in starts)
+        starts += [*([] if near else [start]), grid[GRID_POINTS // 5], grid[4 * GRID_POINTS // 5]]
     return starts
 
 
@@ -115,8 +119,10 @@ def newton_descent(space: FreeCoordinates, start: FloatArray, *, steps: int = 25
         active = _interior(space, at, gradient)
         if not active.any():
             return at
-        if before > NEARLY_DONE or hessian is None:  # so near, the second derivatives hardly change
-            hessian = space.hessian(at)
+        if hessian is None or before > FROZEN:
+            hessian, fresh = space.hessian(at), True
+        else:  # so near, the second derivatives hardly change
+            fresh = False
         if hessian is None or not np.all(np.isfinite(hessian)):
             return None
         curvatures, axes = np.linalg.eigh(hessian[np.ix_(active, active)])
@@ -125,6 +131,9 @@ def newton_descent(space: FreeCoordinates, start: FloatArray, *, steps: int = 25
         sizes = np.maximum(np.abs(curvatures), 1e-9 * np.abs(curvatures).max())
         projected = axes.T @ gradient[active]
         length = float(np.sum(projected**2 / sizes))
+        if not fresh and before > NEARLY_DONE and length > 0.1 * before:
+            hessian = None
+            continue
         if curvatures.min() > 0.0 and (length < NEWTON_DONE or (before <= NEARLY_DONE and length > 0.25 * before)):
             return at
         step = np.zeros(len(at))

@@ -164,7 +164,9 @@ class ShapePoint:
         logs = self.shapes.logs[j][rows]
         if self.shapes.code == "log_quadratic":
             k, b = len(self._alphas[j]), self._bases[j]
-            return np.asarray(logs[:, :k] * b.up_slope + logs[:, k:] * b.down_slope, dtype=np.float64)
+            out = np.multiply(logs[:, :k], b.up_slope, dtype=np.float64)
+            out += logs[:, k:] * b.down_slope
+            return np.asarray(out)
         value, slope = self._factors(j, logs)
         return np.asarray(slope / value)
 
