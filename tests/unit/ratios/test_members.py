@@ -121,6 +121,16 @@ def test_dask_client_gives_the_same_bits(sequential, tmp_path):
     assert_same(trained, sequential)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_cluster_that_loses_its_only_worker_goes_on(sequential, tmp_path):
+    pytest.importorskip("distributed", reason="the dask extra is not installed")
+    task, plan = Task(kill=(2,), marker=tmp_path), plan_members(3, subsets="fraction")[2:]
+    trained = train_ensemble(task, plan, folder=tmp_path / "members", executor="dask", workers=1)
+    assert (tmp_path / "killed-2").exists()
+    assert_same(trained, TrainedMembers(sequential.networks[2:], sequential.history[2:]))
+
+
 @pytest.fixture
 def in_threads(monkeypatch):
     """Let threads stand for worker processes; those that train a member of the returned set die."""
