@@ -1,6 +1,7 @@
 // Compares a model with its reference rows: exit code 0 if all differences are below the tolerance of the file.
 //
 //     h4l-check MODEL name.reference.json
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <iostream>

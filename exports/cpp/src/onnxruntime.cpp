@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <fstream>
 #include <iterator>
+#include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from torch import nn
 
 from exports import OnnxExport
 from exports.sofie import SofieCode, generate_cpp
+from toolkit.cli import main
 from toolkit.errors import InputFileError, SchemaError
 from toolkit.likelihood import OnnxRatio
 
@@ -164,3 +166,19 @@ def test_names_that_cpp_does_not_take(written: tuple[nn.Module, OnnxExport], tmp
     for name in ("3l", "a-b", "model"):
         with pytest.raises(SchemaError, match="--name"):
             generate_cpp(written[1].path, tmp_path / "project", name=name)
+
+
+def test_without_sofie(
+    written: tuple[nn.Module, OnnxExport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "sofie", None)
+    for options, code in (([], 2), (["--no-sofie"], 0)):
+        with pytest.raises(SystemExit) as stop:
+            main(["cpp", str(written[1].path), "--out", str(tmp_path / "project"), *options])
+        assert stop.value.code == code
+        assert (tmp_path / "project" / "CMakeLists.txt").is_file() == (code == 0)
+    said = capsys.readouterr()
+    assert 'pip install "h4l-toolkit[cpp]"' in said.err
+    assert said.out.startswith(f"cmake -S {tmp_path / 'project'}")
+    assert (tmp_path / "project" / "src" / "onnxruntime.cpp").is_file()
+    assert not (tmp_path / "project" / "models").exists()
