@@ -12,6 +12,9 @@ from pydantic import BaseModel, ValidationError
 from toolkit.config.analysis import Config
 from toolkit.errors import InputFileError, SchemaError
 
+_SHOWN = (str, int, float, type(None))
+"""What a message repeats. Not lists: references to references can make one that no memory holds."""
+
 
 def load_config(path: str | Path, *, data: str | Path | None = None) -> Config:
     """Read and validate an analysis config.
@@ -90,7 +93,7 @@ def _explain(error: ValidationError) -> str:
             lines.append(f"  {location}: unknown key{hint}")
         else:
             got = item.get("input")
-            shown = f" (got {got!r})" if not isinstance(got, dict) and len(repr(got)) < 80 else ""
+            shown = f" (got {got!r})" if isinstance(got, _SHOWN) and len(repr(got)) < 80 else ""
             lines.append(f"  {location}: {item['msg'].removeprefix('Value error, ')}{shown}")
     return "\n".join(lines)
 

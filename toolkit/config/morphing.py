@@ -41,7 +41,7 @@ class MorphingConfig(Section):
     @classmethod
     def _defaults(cls, data: Any) -> Any:
         """Fill in the points of a basis, and name the three densities after them."""
-        if not isinstance(data, dict) or data.get("basis", "ggF") not in {"EW", "kappa", "own"}:
+        if not isinstance(data, dict) or data.get("basis", "ggF") not in ("EW", "kappa", "own"):
             return data
         filled = dict(data)
         if not filled.get("points"):

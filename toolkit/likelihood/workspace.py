@@ -32,6 +32,7 @@ from toolkit.likelihood.pyhf_model import PyhfLikelihood
 from toolkit.likelihood.rates import NormSys
 from toolkit.likelihood.shaped import ShapeReference
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
+from toolkit.likelihood.workspace_form import check_form
 from toolkit.likelihood.workspace_parameters import definitions, nuisances, used_parameters
 from toolkit.likelihood.workspace_schema import UnbinnedChannel, merge_kinds, parse_channel
 from toolkit.likelihood.workspace_shapes import OpenRatio, ShapeReader
@@ -54,6 +55,7 @@ class Workspace:
 
     def __post_init__(self) -> None:
         _check_keys(self.document)
+        check_form(self.document)
         _ = self.unbinned_channels, self.ties
 
     @classmethod

@@ -1,0 +1,71 @@
+"""Form of the binned part of a workspace document: lists, names and numbers where pyhf's schema has them.
+
+Checked before anything is read from the document, so that a damaged one is refused with the place of the damage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from toolkit.errors import SchemaError
+
+LARGEST = 1e300
+"""Whole numbers of JSON have no bound; beyond this they do not fit the arithmetic. NaN and infinity are refused by the same comparison."""
+
+
+def check_form(document: dict[str, Any]) -> None:
+    """Check channels, samples, modifiers and observations.
+
+    Args:
+        document: A workspace document.
+
+    Raises:
+        SchemaError: A part has another form; the message names it.
+
+    Examples:
+        >>> check_form({"channels": [{"name": "sr", "samples": [{"name": "s", "data": [1.0], "modifiers": 3}]}]})
+        Traceback (most recent call last):
+        ...
+        toolkit.errors.SchemaError: workspace: channels[0].samples[0].modifiers
+          got:      int
+          expected: a list
+          remedy:   correct the document, or write it again with Workspace.save
+    """
+    _list(document.get("unbinned_channels", []), "unbinned_channels")
+    for where, channel in _named(document.get("channels", []), "channels"):
+        for place, sample in _named(channel.get("samples"), f"{where}.samples"):
+            _numbers(sample.get("data"), f"{place}.data")
+            for at, modifier in _named(sample.get("modifiers"), f"{place}.modifiers"):
+                if not isinstance(modifier.get("type"), str):
+                    raise _wrong(f"{at}.type", modifier.get("type"), "a text")
+    for where, observation in _named(document.get("observations", []), "observations"):
+        _numbers(observation.get("data"), f"{where}.data")
+
+
+def _named(value: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for i, item in enumerate(_list(value, where)):
+        if not isinstance(item, dict):
+            raise _wrong(f"{where}[{i}]", item, "an object")
+        if not isinstance(item.get("name"), str):
+            raise _wrong(f"{where}[{i}].name", item.get("name"), "a text")
+        yield f"{where}[{i}]", item
+
+
+def _numbers(value: Any, where: str) -> None:
+    for i, number in enumerate(_list(value, where)):
+        if isinstance(number, bool) or not isinstance(number, int | float) or not abs(number) <= LARGEST:
+            raise _wrong(f"{where}[{i}]", number, "a finite number")
+
+
+def _list(value: Any, where: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise _wrong(where, value, "a list")
+    return value
+
+
+def _wrong(where: str, value: Any, expected: str) -> SchemaError:
+    shown = value if isinstance(value, float) else str(value)[:80] if isinstance(value, list) else type(value).__name__
+    return SchemaError(
+        f"workspace: {where}", got=shown, expected=expected, remedy="correct the document, or write it again with Workspace.save"
+    )
