@@ -1,0 +1,126 @@
+"""HS3 documents of binned likelihoods, from pyhf workspaces.
+
+The HEP Statistics Serialization Standard (version 0.2) describes HistFactory models in one JSON document that RooFit and other programs
+read. Morphing modifiers have no place in it: export the plain pyhf form of a workspace (`Workspace.to_pyhf`), in which each process has a
+free normfactor; unbinned channels with density ratios cannot be written at all. Not written yet: `lumi` and `staterror`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from toolkit.artifacts.atomic import write_json
+from toolkit.errors import SchemaError
+
+VERSION = "0.2"
+ORIGIN = "https://github.com/hep-statistics-serialization-standard"
+_WRITTEN = ("normfactor", "normsys", "histosys", "shapesys", "shapefactor")
+_GAUSSIAN = {"normsys": (0.0, -5.0, 5.0), "histosys": (0.0, -5.0, 5.0)}
+
+
+def hs3_document(workspace: Mapping[str, Any], *, measurement: str | None = None) -> dict[str, Any]:
+    """Translate a pyhf workspace.
+
+    Args:
+        workspace: A document of pyhf's schema.
+        measurement: Name of the measurement (default: the first).
+
+    Returns:
+        The HS3 document: one `histfactory_dist` per channel, its data, a likelihood, the domain and starting point of the parameters.
+
+    Raises:
+        SchemaError: Unbinned channels, a modifier that HS3 does not know, or no such measurement.
+    """
+    if "unbinned_channels" in workspace:
+        raise SchemaError("HS3 export", got="unbinned channels", expected="binned channels only", remedy="export a histogram fit")
+    chosen = [m for m in workspace["measurements"] if measurement in (None, m["name"])]
+    if not chosen:
+        raise SchemaError("HS3 export", got=measurement, expected=f"one of {[m['name'] for m in workspace['measurements']]}")
+    config = chosen[0]["config"]
+    counts = {o["name"]: o["data"] for o in workspace["observations"]}
+    names = [c["name"] for c in workspace["channels"]]
+    ranges = _ranges(workspace, config)
+    return {
+        "metadata": {"hs3_version": VERSION},
+        "distributions": [_distribution(c) for c in workspace["channels"]],
+        "data": [{"type": "binned", "name": f"observed_{n}", "axes": [_axis(n, len(counts[n]))], "contents": counts[n]} for n in names],
+        "likelihoods": [{"name": "likelihood", "distributions": names, "data": [f"observed_{n}" for n in names]}],
+        "domains": [
+            {
+                "name": "default_domain",
+                "type": "product_domain",
+                "axes": [{"name": n, "min": low, "max": high} for n, (_, low, high, _) in ranges.items()],
+            }
+        ],
+        "parameter_points": [
+            {"name": "default_values", "parameters": [{"name": n, "value": v, "const": still} for n, (v, _, _, still) in ranges.items()]}
+        ],
+        "analyses": [
+            {
+                "name": chosen[0]["name"],
+                "likelihood": "likelihood",
+                "domains": ["default_domain"],
+                "init": "default_values",
+                "parameters_of_interest": [config["poi"]] if config["poi"] else [],
+            }
+        ],
+    }
+
+
+def write_hs3(workspace: Mapping[str, Any], path: str | Path, *, measurement: str | None = None) -> None:
+    """Write a pyhf workspace as an HS3 document; see `hs3_document`."""
+    write_json(path, hs3_document(workspace, measurement=measurement))
+
+
+def _axis(channel: str, n_bins: int) -> dict[str, Any]:
+    return {"name": f"obs_{channel}", "min": 0.0, "max": float(n_bins), "nbins": n_bins}
+
+
+def _distribution(channel: Mapping[str, Any]) -> dict[str, Any]:
+    samples = []
+    for sample in channel["samples"]:
+        modifiers = [_modifier(m, channel["name"], len(sample["data"])) for m in sample["modifiers"]]
+        samples.append({"name": sample["name"], "data": {"contents": list(sample["data"])}, "modifiers": modifiers})
+    n_bins = len(channel["samples"][0]["data"])
+    return {"type": "histfactory_dist", "name": channel["name"], "axes": [_axis(channel["name"], n_bins)], "samples": samples}
+
+
+def _modifier(modifier: Mapping[str, Any], channel: str, n_bins: int) -> dict[str, Any]:
+    kind, name, data = modifier["type"], modifier["name"], modifier["data"]
+    if kind not in _WRITTEN:
+        raise SchemaError(
+            f"modifier {name!r} of channel {channel!r}",
+            got=kind,
+            expected=f"one of {list(_WRITTEN)}",
+            remedy="export Workspace.to_pyhf(), which turns morphing into free normfactors; leave lumi and staterror out",
+        )
+    if kind == "normfactor":
+        return {"type": kind, "name": name, "parameter": name}
+    if kind == "normsys":
+        return {"type": kind, "name": name, "parameter": name, "constraint": "Gauss", "data": {**data, "interpolation": "code4"}}
+    if kind == "histosys":
+        pair = {"hi": {"contents": data["hi_data"]}, "lo": {"contents": data["lo_data"]}, "interpolation": "code4p"}
+        return {"type": kind, "name": name, "parameter": name, "constraint": "Gauss", "data": pair}
+    parameters = [f"{name}[{b}]" for b in range(n_bins)]
+    if kind == "shapefactor":
+        return {"type": kind, "name": name, "parameters": parameters}
+    return {"type": kind, "name": name, "parameters": parameters, "constraint": "Poisson", "data": {"vals": list(data)}}
+
+
+def _ranges(workspace: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, tuple[float, float, float, bool]]:
+    """Return value, range and whether it is constant of every parameter."""
+    found: dict[str, tuple[float, float, float, bool]] = {}
+    for channel in workspace["channels"]:
+        for sample in channel["samples"]:
+            for m in sample["modifiers"]:
+                value, low, high = _GAUSSIAN.get(m["type"], (1.0, 0.0, 10.0))
+                bins = range(len(sample["data"])) if m["type"] in ("shapesys", "shapefactor") else [None]
+                found.update({m["name"] if b is None else f"{m['name']}[{b}]": (value, low, high, False) for b in bins})
+    for p in config["parameters"]:
+        if p["name"] in found:
+            value, low, high, _ = found[p["name"]]
+            low, high = p.get("bounds", [[low, high]])[0]
+            found[p["name"]] = (float(p.get("inits", [value])[0]), float(low), float(high), bool(p.get("fixed", False)))
+    return found
