@@ -83,6 +83,14 @@ def lists(events: ak.Array, names: Sequence[str]) -> tuple[NDArray[np.int64], li
     return (np.zeros(len(events), dtype=np.int64) if counts is None else counts), content
 
 
+def product(events: ak.Array, names: Sequence[str]) -> NDArray[np.float64]:
+    """Return the product of columns of one number per event, (n,); ones without any name."""
+    values = np.ones(len(events))
+    for name in names:
+        values = values * scalars(events, name)
+    return values
+
+
 def weight_vector(events: ak.Array, name: str) -> NDArray[np.float64]:
     """Return a weight vector, (n, k), or a single weight column as (n, 1).
 

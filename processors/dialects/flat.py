@@ -10,7 +10,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.dialects.columns import benchmark_columns, has, identity, scalars, weight_vector
+from processors.dialects.columns import benchmark_columns, has, identity, product, scalars, weight_vector
 from processors.dialects.momenta import ANGLE_UNITS, MOMENTUM_UNITS
 from processors.dialects.record import ELECTRON, LEPTON_MASS, MUON, EventRecord
 from processors.particles import Particles
@@ -65,10 +65,7 @@ class FlatReader:
 
     def gen_weights(self, events: ak.Array) -> NDArray[np.float64]:
         """Return the weights, (n,); ones for data and where the layout names no column."""
-        weights = np.ones(len(events))
-        for name in self.weight_branches():
-            weights = weights * scalars(events, name)
-        return weights
+        return product(events, self.weight_branches())
 
     def read(self, events: ak.Array, sample: SampleConfig, *, weight_vectors: Sequence[str] = ()) -> EventRecord:
         """Turn events into the internal record."""

@@ -9,7 +9,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.dialects.columns import benchmark_columns, benchmark_vector, has, identity, lists, scalars, weight_vector
+from processors.dialects.columns import benchmark_columns, benchmark_vector, has, identity, lists, product, weight_vector
 from processors.dialects.momenta import ANGLE_UNITS, MOMENTUM_UNITS, angular, mass_from_energy
 from processors.dialects.record import ELECTRON, LEPTON_MASS, MUON, EventRecord, no_particles
 from processors.particles import Particles
@@ -55,10 +55,7 @@ class MappingReader:
 
     def gen_weights(self, events: ak.Array) -> NDArray[np.float64]:
         """Return the weights, (n,): generator weight times scale factors; ones for data and where the layout names no branch."""
-        weights = np.ones(len(events))
-        for name in self.weight_branches():
-            weights = weights * scalars(events, name)
-        return weights
+        return product(events, self.weight_branches())
 
     def read(self, events: ak.Array, sample: SampleConfig, *, weight_vectors: Sequence[str] = ()) -> EventRecord:
         """Turn events into the internal record."""
