@@ -116,13 +116,6 @@ def _stage_command(stage: str) -> Callable[..., None]:
     return command
 
 
-for _name, _help in STAGE_HELP.items():
-    if _name == "export":
-        continue
-    app.command(name=_name, help=f"One stage: {_help[0].lower()}{_help[1:]}")(_stage_command(_name))
-
-
-@app.command(help=f"One stage: write{STAGE_HELP['export'][5:]}")
 def export(
     config: ConfigFile,
     out: Out = None,
@@ -145,6 +138,11 @@ def export(
         write_members(config, out, data=data, debug=debug)
 
 
+for _name, _help in STAGE_HELP.items():
+    _command = export if _name == "export" else _stage_command(_name)
+    app.command(name=_name, help=f"One stage: {_help[0].lower()}{_help[1:]}")(_command)
+
+
 @app.command()
 def inspect(file: NtupleFile, debug: Debug = False) -> None:
     """Say which dialect an ntuple speaks, its branches, entries and weights, and how a config for it would begin."""
@@ -157,8 +155,8 @@ def validate(config: ConfigFile, data: Data = None, debug: Debug = False) -> Non
     validate_config(config, data=data, debug=debug)
 
 
-for _command in (predict, cpp, bundle, reuse):
-    app.command()(_command)
+for _sharing in (predict, cpp, bundle, reuse):
+    app.command()(_sharing)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
