@@ -25,7 +25,7 @@ def _readme() -> str:
 def test_readme_has_one_command_for_the_tests() -> None:
     match = TEST_MARKERS.search(_readme())
     assert match is not None
-    assert match.group(1).endswith("python -m pytest")
+    assert match.group(1).endswith("python -m pytest -n 2 --dist loadfile")
 
 
 def test_links_of_the_readme_exist() -> None:
