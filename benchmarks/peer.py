@@ -102,8 +102,9 @@ def main() -> None:
         began = time.process_time()
         ours = carl.fit(samples.train, features=FEATURES, hypotheses=samples.hypotheses).log_ratio(x_test, options.numerator)
         middle = time.process_time()
+        network = peer(x, a, b, epochs=options.epochs, seed=seed)
         with torch.no_grad():
-            theirs = peer(x, a, b, epochs=options.epochs, seed=seed)(torch.from_numpy(x_test).float())[:, 0].double().numpy()
+            theirs = network(torch.from_numpy(x_test).float())[:, 0].double().numpy()
         ended = time.process_time()
         both = [test[0] * np.logaddexp(0, -logit) + test[1] * np.logaddexp(0, logit) for logit in (ours, theirs)]
         difference = both[0] - both[1]
