@@ -97,14 +97,15 @@ def main() -> None:
     test = labels(samples.test, samples, options.numerator)
     rows, losses = [], {}
     for seed in range(1, options.seeds + 1):
-        training = TrainingSettings(epochs=options.epochs, seed=seed, patience=options.epochs)
-        carl = Carl(numerator=options.numerator, architecture=MLP((64, 64, 64)), training=training, fold_beam_axis=True)
+        training = TrainingSettings(epochs=8, seed=seed)
+        network = MLP((64, 64, 64))
+        carl = Carl(numerator=options.numerator, architecture=network, training=training, fold_beam_axis=True, harmonics=False)
         began = time.process_time()
         ours = carl.fit(samples.train, features=FEATURES, hypotheses=samples.hypotheses).log_ratio(x_test, options.numerator)
         middle = time.process_time()
-        network = peer(x, a, b, epochs=options.epochs, seed=seed)
+        script = peer(x, a, b, epochs=options.epochs, seed=seed)
         with torch.no_grad():
-            theirs = network(torch.from_numpy(x_test).float())[:, 0].double().numpy()
+            theirs = script(torch.from_numpy(x_test).float())[:, 0].double().numpy()
         ended = time.process_time()
         both = [test[0] * np.logaddexp(0, -logit) + test[1] * np.logaddexp(0, logit) for logit in (ours, theirs)]
         difference = both[0] - both[1]

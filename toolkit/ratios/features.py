@@ -88,20 +88,23 @@ class FeatureMap(nn.Module):
         fold: Whether events are rotated to cos_theta_star >= 0.
         mean: Means of the transformed columns, shape (n_inputs,).
         std: Standard deviations, shape (n_inputs,).
+        harmonics: Angles enter as sines and cosines of two harmonics; otherwise as they are, which leaves fewer inputs to overfit
+            with where hardly anything depends on them.
     """
 
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, features: Sequence[str], *, fold: bool, mean: torch.Tensor, std: torch.Tensor) -> None:
+    def __init__(self, features: Sequence[str], *, fold: bool, mean: torch.Tensor, std: torch.Tensor, harmonics: bool = True) -> None:
         super().__init__()
+        self.harmonics = harmonics
         self.features = tuple(features)
         self.fold = fold
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
 
     @classmethod
-    def fitted(cls, features: Sequence[str], x: torch.Tensor, *, fold: bool) -> FeatureMap:
+    def fitted(cls, features: Sequence[str], x: torch.Tensor, *, fold: bool, harmonics: bool = True) -> FeatureMap:
         """Build the map whose output has mean 0 and variance 1 on `x`, shape (n, n_features).
 
         Raises:
@@ -111,8 +114,8 @@ class FeatureMap(nn.Module):
         if flat:
             remedy = "remove it from ratios.features: it carries no information"
             raise PhysicsDomainError(f"feature {flat[0]}", got=f"{float(x[0, features.index(flat[0])])} in every event", remedy=remedy)
-        raw = _transform(tuple(features), x.double(), fold=fold)
-        return cls(features, fold=fold, mean=raw.mean(dim=0), std=raw.std(dim=0).clamp_min(1e-12))
+        raw = _transform(tuple(features), x.double(), fold=fold, harmonics=harmonics)
+        return cls(features, fold=fold, mean=raw.mean(dim=0), std=raw.std(dim=0).clamp_min(1e-12), harmonics=harmonics)
 
     @property
     def n_inputs(self) -> int:
@@ -121,11 +124,11 @@ class FeatureMap(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map observables, shape (n, n_features), to network inputs, shape (n, n_inputs)."""
-        scaled = (_transform(self.features, x, fold=self.fold) - self.mean) / self.std
+        scaled = (_transform(self.features, x, fold=self.fold, harmonics=self.harmonics) - self.mean) / self.std
         return scaled.clamp(-CLIP, CLIP)
 
 
-def _transform(features: tuple[str, ...], x: torch.Tensor, *, fold: bool) -> torch.Tensor:
+def _transform(features: tuple[str, ...], x: torch.Tensor, *, fold: bool, harmonics: bool = True) -> torch.Tensor:
     columns: list[torch.Tensor] = []
     side = None
     if fold and "cos_theta_star" in features:
@@ -136,7 +139,11 @@ def _transform(features: tuple[str, ...], x: torch.Tensor, *, fold: bool) -> tor
         if side is not None and name in _ODD:
             value = value * side
         kind = transform_of(name)
-        if kind == "angle":
+        if kind == "angle" and not harmonics:
+            if side is not None and name == "phi_1":
+                value = torch.where(side < 0, value - torch.pi * torch.sign(value), value)
+            columns.append(value)
+        elif kind == "angle":
             first = [torch.sin(value), torch.cos(value)]
             if side is not None and name == "phi_1":
                 first = [harmonic * side for harmonic in first]

@@ -168,3 +168,5 @@ def test_missing_columns_and_folded_events_are_refused(columns):
         DeepSet().adapt(FeatureMap.fitted(("m4l", "phi_1"), x, fold=False))
     with pytest.raises(SchemaError, match="fold_beam_axis"):
         DeepSet(GROUPS).adapt(FeatureMap.fitted(FEATURES, matrix(columns), fold=True))
+    with pytest.raises(SchemaError, match="harmonics"):
+        DeepSet(GROUPS).adapt(FeatureMap.fitted(FEATURES, matrix(columns), fold=False, harmonics=False))

@@ -70,3 +70,19 @@ def test_values_that_a_network_cannot_take_are_refused(values, name):
 def test_missing_feature_is_refused():
     with pytest.raises(SchemaError, match="n_jets"):
         feature_matrix({"m4l": np.ones(3)}, ("m4l", "n_jets"))
+
+
+def test_angles_as_they_are_follow_the_fold():
+    """Without harmonics an angle is one input; the rotation by pi about a transverse axis leaves all inputs as they are."""
+    generator = torch.Generator().manual_seed(9)
+    x = torch.rand(500, 3, generator=generator, dtype=torch.float64) * 2 - 1
+    x[:, 1:] *= torch.pi
+    features = ("cos_theta_star", "phi_1", "phi")
+    mapped = FeatureMap.fitted(features, x, fold=True, harmonics=False)
+    assert mapped.n_inputs == 3
+    rotated = x.clone()
+    rotated[:, 0] *= -1
+    rotated[:, 1] = torch.where(x[:, 1] > 0, x[:, 1] - torch.pi, x[:, 1] + torch.pi)
+    torch.testing.assert_close(mapped(rotated), mapped(x))
+    raw = FeatureMap.fitted(features, x, fold=False, harmonics=False)
+    torch.testing.assert_close(raw(x) * raw.std + raw.mean, x)

@@ -112,6 +112,9 @@ def _require_features(feature_map: FeatureMap, groups: Sequence[ObjectGroup]) ->
     if feature_map.fold:
         remedy = "set fold_beam_axis=False: the leptons and jets would have to be rotated, too"
         raise SchemaError("fold_beam_axis", got=True, expected="False with objects as inputs", remedy=remedy)
+    if not feature_map.harmonics:
+        remedy = "set harmonics=True: a direction has no jump at pi only as sine and cosine"
+        raise SchemaError("harmonics", got=False, expected="True with objects as inputs", remedy=remedy)
 
 
 class ObjectColumns(nn.Module):

@@ -33,12 +33,14 @@ class NetworkEstimator:
         architecture: The network.
         training: The training loop.
         fold_beam_axis: Rotate every event to cos_theta_star >= 0, see `toolkit.ratios.features`; not with objects as inputs.
+        harmonics: Angles enter as sines and cosines; see `toolkit.ratios.features.FeatureMap`.
         allow_few_events: Train even where the network has more numbers than there are events.
     """
 
     architecture: Architecture = field(default_factory=MLP)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     fold_beam_axis: bool = False
+    harmonics: bool = True
     allow_few_events: bool = False
 
 
@@ -81,7 +83,9 @@ def prepare(events: SimulatedEvents, *, features: Sequence[str], hypotheses: Hyp
     """
     hypotheses.require_support(events)
     x = torch.from_numpy(feature_matrix(events.observables, features))
-    feature_map = settings.architecture.adapt(FeatureMap.fitted(tuple(features), x, fold=settings.fold_beam_axis))
+    feature_map = settings.architecture.adapt(
+        FeatureMap.fitted(tuple(features), x, fold=settings.fold_beam_axis, harmonics=settings.harmonics)
+    )
     n, nu = len(events), hypotheses.reference_yield
     return Prepared(
         feature_map=feature_map,
