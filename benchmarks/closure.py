@@ -151,7 +151,7 @@ def certified(log_densities: FloatArray, weights: FloatArray, numerator: FloatAr
 
 
 def summarise(runs: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
-    """Return the rows of the table: method, mu, mean best fit and its error, spread, estimated spread, mean t(0) - t(truth), its spread."""
+    """Return the rows of the table: method, mu, mean best fit and its error, spread, quoted error, mean t(0), mean t(0) - t(truth)."""
     rows = []
     keys = [(p["method"], p["mu"]) for p in runs[0]["points"]]
     for method, mu in keys:

@@ -21,7 +21,6 @@ from benchmarks.measure import best_of, peak_memory_gb, print_json, print_table
 from toolkit.kinematics import LeadingJets, cartesian_from_ptetaphim, compute_observables
 
 DECAY = ("m4l", "m_z1", "m_z2", "cos_theta_star", "cos_theta_1", "cos_theta_2", "phi", "phi_1", "pt4l", "y4l")
-SPECTATORS = ("pt_l1", "pt_l2", "pt_l3", "pt_l4")
 JETS = ("m_jj", "delta_eta_jj", "delta_phi_jj", "zeppenfeld_zz", "pt_j1", "pt_j2")
 VBF = ("vbf_cos_theta_star", "vbf_cos_theta_1", "vbf_cos_theta_2", "vbf_phi", "vbf_phi_1", "q2_v1", "q2_v2")
 

@@ -15,7 +15,6 @@ from toolkit.artifacts.atomic import write_json
 from toolkit.errors import SchemaError
 
 VERSION = "0.2"
-ORIGIN = "https://github.com/hep-statistics-serialization-standard"
 _WRITTEN = ("normfactor", "normsys", "histosys", "shapesys", "shapefactor")
 _GAUSSIAN = {"normsys": (0.0, -5.0, 5.0), "histosys": (0.0, -5.0, 5.0)}
 

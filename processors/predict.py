@@ -6,7 +6,6 @@ events without a value get NaN. Nothing here needs the training framework.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -274,8 +273,3 @@ def check_copy(prediction: Prediction) -> None:
         msg = f"tree {prediction.tree} of {prediction.path}"
         got = f"{found} entries, without {absent}"
         raise ArtifactMismatchError(msg, got=got, expected=f"{prediction.entries} entries", remedy="report this as a defect")
-
-
-def finite_share(prediction: Prediction) -> float:
-    """Return the share of events with log ratios; NaN without events."""
-    return prediction.evaluated / prediction.entries if prediction.entries else math.nan

@@ -30,7 +30,6 @@ CUTS = ("all", "four leptons", "two pairs", "leading pt", *WINDOWS)
 """Cuts in the order in which they are applied; `cuts_of` adds those that a config asks for."""
 
 ROLES = ("a1", "b1", "a2", "b2")
-COMPONENTS = ("px", "py", "pz", "E")
 
 Cutflow = dict[str, dict[str, float]]
 """``events``, ``sumw`` and ``sumw2`` (sum of squared weights) that pass each cut and all cuts before it."""

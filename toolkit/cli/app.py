@@ -131,9 +131,7 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """Write the networks as ONNX."""
-    options = ExecutorOptions(executor, workers, scheduler)
-    begin = first or ("export" if force else None)
-    run_analysis(config, Request(out=out, executor=options, data=data, only="export", first=begin, style=style, debug=debug, quiet=quiet))
+    _stage_command("export")(config, out, first, force, executor, workers, scheduler, data, style, debug, quiet)
     if members:
         write_members(config, out, data=data, debug=debug)
 

@@ -71,10 +71,7 @@ def write_bundle(run: str | Path, path: str | Path, *, licence: Path | None = No
         "poi": results.poi,
         "asimov": results.asimov,
         "luminosity_ifb": results.luminosity_ifb,
-        "methods": {
-            key: {"workspace": (WORKSPACE / f"{key}.json").as_posix(), "unbinned": bool(w.unbinned_channels)}
-            for key, w in workspaces.items()
-        },
+        "methods": {key: _method(key, w) for key, w in workspaces.items()},
         "models": models,
         "tables": [f"tables/{file}" for file in tables],
         "config_hash": manifest.get("config_hash", ""),
