@@ -87,6 +87,14 @@ def test_nsbi_closes(results: dict[str, Any], mu: float) -> None:
     assert distance < 0.3
 
 
+def test_nsbi_claims_no_more_than_its_ratios_certify(results: dict[str, Any]) -> None:
+    """A bound from true weights that no bias of the networks can raise: closure alone does not see an inflated t(0)."""
+    certified = results["review"]["certified_information"]
+    assert certified["alternative"] == 0.0
+    assert results["methods"]["nsbi"]["twice_nll_at_0"] < certified["value"] + 4.0 * certified["error"]
+    assert results["methods"]["nsbi"]["twice_nll_at_0"] > 0.8 * certified["value"]
+
+
 def test_onnx_equals_torch_on_all_test_events(out: Path) -> None:
     parity = json.loads((out / "models" / "parity.json").read_text(encoding="utf-8"))
     ratio = OnnxRatio(out / "models" / "mixture.onnx")
