@@ -38,6 +38,13 @@ class DecayAngles:
         cos_theta_2: Cosine of the decay angle of the negative lepton of Z2.
         phi: Angle between the two decay planes, radians in (-pi, pi].
         phi_1: Angle between the decay plane of Z1 and the scattering plane, radians in (-pi, pi].
+
+    Examples:
+        Two Z at rest in the frame of X have no direction of flight, so that no angle is defined:
+
+        >>> lepton, other = [[0.0, 0.0, 45.0, 45.0]], [[0.0, 0.0, -45.0, 45.0]]
+        >>> decay_angles(lepton, other, lepton, other).n_undefined
+        1
     """
 
     cos_theta_star: FloatArray
@@ -115,6 +122,14 @@ def decay_angle_kernel(
 
     Returns:
         cos_theta_star, cos_theta_1, cos_theta_2, phi, phi_1, each (n,).
+
+    Examples:
+        >>> a1, b1 = np.array([[5.0], [3.0], [0.0], [34**0.5]]), np.array([[-5.0], [3.0], [0.0], [34**0.5]])
+        >>> a2, b2 = a1 * [[1.0], [-1.0], [1.0], [1.0]], b1 * [[1.0], [-1.0], [1.0], [1.0]]
+        >>> z1, x = a1 + b1, a1 + b1 + a2 + b2
+        >>> masses = (mass_of(x), mass_of(z1), mass_of(a2 + b2))
+        >>> [round(float(angle[0]), 3) for angle in decay_angle_kernel(a1, a2, z1, x, masses=masses, recoil="none")]
+        [0.0, 0.0, 0.0, 0.0, -1.571]
     """
     m_x, m_1, m_2 = masses
     if recoil == "transverse":
@@ -135,7 +150,13 @@ def decay_angle_kernel(
 
 
 def plane_angle(sine: FloatArray, cosine: FloatArray, *, defined: BoolArray) -> FloatArray:
-    """Compute sign(sine) * arccos(cosine / norm) in (-pi, pi] with sign(0) = 0; NaN where not defined, shape (n,)."""
+    """Compute sign(sine) * arccos(cosine / norm) in (-pi, pi] with sign(0) = 0; NaN where not defined, shape (n,).
+
+    Examples:
+        >>> sine, cosine = np.array([1.0, -1.0, 0.0]), np.array([0.0, 1.0, -1.0])
+        >>> plane_angle(sine, cosine, defined=np.array([True, True, True])) / np.pi
+        array([ 0.5 , -0.25,  0.  ])
+    """
     angle = np.arctan2(sine, cosine)
     angle[angle == -np.pi] = np.pi
     angle[sine == 0.0] = 0.0
@@ -144,13 +165,23 @@ def plane_angle(sine: FloatArray, cosine: FloatArray, *, defined: BoolArray) -> 
 
 
 def dot(p: FloatArray, q: FloatArray) -> FloatArray:
-    """Compute the scalar product of three-momenta, components (>= 3, n), shape (n,)."""
+    """Compute the scalar product of three-momenta, components (>= 3, n), shape (n,).
+
+    Examples:
+        >>> dot(np.array([[1.0], [2.0], [3.0]]), np.array([[4.0], [5.0], [6.0]]))
+        array([32.])
+    """
     product: FloatArray = p[0] * q[0] + p[1] * q[1] + p[2] * q[2]
     return product
 
 
 def cross(p: FloatArray, q: FloatArray) -> FloatArray:
-    """Compute the vector product of three-momenta, components (>= 3, n), shape (3, n)."""
+    """Compute the vector product of three-momenta, components (>= 3, n), shape (3, n).
+
+    Examples:
+        >>> cross(np.array([[1.0], [0.0], [0.0]]), np.array([[0.0], [1.0], [0.0]])).T
+        array([[0., 0., 1.]])
+    """
     product = np.empty((3, p.shape[1]))
     for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
         np.subtract(p[j] * q[k], p[k] * q[j], out=product[i])

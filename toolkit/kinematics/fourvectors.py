@@ -68,6 +68,12 @@ def as_cartesian(momenta: Any) -> FloatArray:
     Notes:
         Components are widened to float64 before any arithmetic: with the float32 of most ntuples the energy of a
         forward lepton alone would move m4l by 1e-6.
+
+    Examples:
+        >>> as_cartesian(vector.array({"pt": [3.0], "eta": [0.0], "phi": [0.0], "mass": [4.0]}))
+        array([[3., 0., 0., 5.]])
+        >>> as_cartesian(ak.Array([{"pt": 3.0, "eta": 0.0, "phi": 0.0, "mass": 4.0}]))
+        array([[3., 0., 0., 5.]])
     """
     if isinstance(momenta, ak.Array) and momenta.fields:
         return _from_awkward(momenta)
@@ -85,7 +91,12 @@ def as_cartesian(momenta: Any) -> FloatArray:
 
 
 def chunked(*momenta: FloatArray) -> Iterator[tuple[slice, list[FloatArray]]]:
-    """Iterate over chunks of events as (slice, [components (4, m) of each momentum])."""
+    """Iterate over chunks of events as (slice, [components (4, m) of each momentum]).
+
+    Examples:
+        >>> [(part.start, part.stop, components.shape) for part, [components] in chunked(np.zeros((5000, 4)))]
+        [(0, 4096, (4, 4096)), (4096, 5000, (4, 904))]
+    """
     n_events = len(momenta[0])
     for start in range(0, n_events, CHUNK):
         part = slice(start, min(start + CHUNK, n_events))
@@ -93,7 +104,12 @@ def chunked(*momenta: FloatArray) -> Iterator[tuple[slice, list[FloatArray]]]:
 
 
 def same_length(**momenta: Any) -> list[FloatArray]:
-    """Convert named momenta and check that they describe the same number of events."""
+    """Convert named momenta and check that they describe the same number of events.
+
+    Examples:
+        >>> [p.shape for p in same_length(a=[[0.0, 0.0, 1.0, 1.0]], b=[[0.0, 0.0, -1.0, 1.0]])]
+        [(1, 4), (1, 4)]
+    """
     arrays = {name: as_cartesian(p) for name, p in momenta.items()}
     lengths = {name: len(p) for name, p in arrays.items()}
     if len(set(lengths.values())) > 1:
@@ -102,13 +118,23 @@ def same_length(**momenta: Any) -> list[FloatArray]:
 
 
 def mass_squared(p: FloatArray) -> FloatArray:
-    """Compute E^2 - |p|^2 in GeV^2 of components (4, n), shape (n,); tiny negative values are rounding."""
+    """Compute E^2 - |p|^2 in GeV^2 of components (4, n), shape (n,); tiny negative values are rounding.
+
+    Examples:
+        >>> mass_squared(np.array([[3.0], [0.0], [0.0], [5.0]]))
+        array([16.])
+    """
     squared: FloatArray = p[3] ** 2 - (p[0] ** 2 + p[1] ** 2 + p[2] ** 2)
     return squared
 
 
 def mass_of(p: FloatArray) -> FloatArray:
-    """Compute the invariant mass in GeV of components (4, n), shape (n,); 0 where rounding makes m^2 negative."""
+    """Compute the invariant mass in GeV of components (4, n), shape (n,); 0 where rounding makes m^2 negative.
+
+    Examples:
+        >>> mass_of(np.array([[3.0], [0.0], [0.0], [5.0]]))
+        array([4.])
+    """
     mass: FloatArray = np.sqrt(np.maximum(mass_squared(p), 0.0))
     return mass
 
@@ -123,6 +149,13 @@ def boost_to_rest(p: FloatArray, frame: FloatArray, mass: FloatArray) -> FloatAr
 
     Returns:
         Boosted components (4, n).
+
+    Examples:
+        A momentum in its own rest frame has its mass as energy, here that of a Z:
+
+        >>> z = np.array([[0.0], [0.0], [60.0], [(60.0**2 + 91.1876**2) ** 0.5]])
+        >>> boost_to_rest(z, z, mass_of(z)).T.round(4) + 0.0
+        array([[ 0.    ,  0.    ,  0.    , 91.1876]])
     """
     along = p[0] * frame[0] + p[1] * frame[1] + p[2] * frame[2]
     factor = (along / (frame[3] + mass) - p[3]) / mass
@@ -144,6 +177,12 @@ def boost_transverse(p: FloatArray, frame: FloatArray, *, sign: float = -1.0) ->
 
     Returns:
         Boosted components (4, n).
+
+    Examples:
+        >>> z = np.array([[30.0], [40.0], [120.0], [180.0]])
+        >>> flat = boost_transverse(z, z)
+        >>> flat[:3, 0].round(9).tolist(), round(float(mass_of(flat)[0]), 3), round(float(mass_of(z)[0]), 3)
+        ([0.0, 0.0, 120.0], 124.499, 124.499)
     """
     beta_x, beta_y = sign * frame[0] / frame[3], sign * frame[1] / frame[3]
     gamma = 1.0 / np.sqrt(1.0 - (beta_x**2 + beta_y**2))
@@ -153,7 +192,12 @@ def boost_transverse(p: FloatArray, frame: FloatArray, *, sign: float = -1.0) ->
 
 
 def transverse_momentum(p: FloatArray) -> FloatArray:
-    """Compute the transverse momentum of components (4, n), shape (n,)."""
+    """Compute the transverse momentum of components (4, n), shape (n,).
+
+    Examples:
+        >>> transverse_momentum(np.array([[3.0], [4.0], [12.0], [13.0]]))
+        array([5.])
+    """
     pt: FloatArray = np.sqrt(p[0] ** 2 + p[1] ** 2)  # np.hypot guards against overflow at ten times the cost
     return pt
 
@@ -173,14 +217,24 @@ def descending_four(one: FloatArray, two: FloatArray, three: FloatArray, four: F
 
 
 def pseudorapidity(p: FloatArray) -> FloatArray:
-    """Compute the pseudorapidity of components (4, n), shape (n,); NaN where the transverse momentum is 0."""
+    """Compute the pseudorapidity of components (4, n), shape (n,); NaN where the transverse momentum is 0.
+
+    Examples:
+        >>> pseudorapidity(np.array([[3.0, 0.0], [4.0, 0.0], [12.0, 1.0], [13.0, 1.0]])).round(3)
+        array([1.609,   nan])
+    """
     pt = transverse_momentum(p)
     eta: FloatArray = np.arcsinh(p[2] / np.where(pt > 0, pt, np.nan))
     return eta
 
 
 def azimuth(p: FloatArray) -> FloatArray:
-    """Compute the azimuth in radians of components (4, n), shape (n,)."""
+    """Compute the azimuth in radians of components (4, n), shape (n,).
+
+    Examples:
+        >>> azimuth(np.array([[0.0], [2.0], [1.0], [3.0]])) / np.pi
+        array([0.5])
+    """
     phi: FloatArray = np.arctan2(p[1], p[0])
     return phi
 

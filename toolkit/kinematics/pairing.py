@@ -144,6 +144,12 @@ def take_quadruplet(leptons: Any, quadruplets: Any) -> Any:
 
     Raises:
         ShapeError: The number of events differs.
+
+    Examples:
+        >>> leptons = ak.Array([[{"pt": 40.0}, {"pt": 30.0}, {"pt": 20.0}, {"pt": 10.0}], [{"pt": 50.0}]])
+        >>> quadruplets = ak.Array([{"a1": 0, "b1": 2, "a2": 3, "b2": 1}, None])
+        >>> take_quadruplet(leptons, quadruplets)["b1", "pt"].tolist()
+        [20.0, None]
     """
     if len(leptons) != len(quadruplets):
         raise ShapeError(what="quadruplets", got=f"{len(quadruplets)} events", expected=f"{len(leptons)} events, as many as leptons")
@@ -163,6 +169,13 @@ def best_quadruplet(
 
     Returns:
         Positions of a1, b1, a2, b2, shape (n, 4); all -1 where there is no candidate.
+
+    Examples:
+        Of two e+e- pairs with masses of 80 and 20 GeV, the heavier is nearer to the Z:
+
+        >>> momenta = np.array([[[0.0, 10, 0, 10], [40.0, 0, 0, 40], [-40, 0, 0, 40], [0, -10, 0, 10]]])
+        >>> best_quadruplet(momenta, np.array([[-1, -1, 1, 1]]), np.full((1, 4), 11)).tolist()
+        [[1, 2, 0, 3]]
     """
     p = np.ascontiguousarray(momenta.transpose(2, 1, 0))
     charge, flavour = np.ascontiguousarray(charge.T), np.ascontiguousarray(flavour.T)

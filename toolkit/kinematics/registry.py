@@ -40,6 +40,14 @@ class FourLeptonEvent:
         j1: Leading jet, components (4, n), NaN where missing.
         j2: Second jet.
         recoil: Convention of the decay angles, see `decay_angles`.
+
+    Examples:
+        >>> a1, b1 = np.array([[5.0], [3.0], [0.0], [34**0.5]]), np.array([[-5.0], [3.0], [0.0], [34**0.5]])
+        >>> a2, b2 = a1 * [[1.0], [-1.0], [1.0], [1.0]], b1 * [[1.0], [-1.0], [1.0], [1.0]]
+        >>> none = np.full((4, 1), np.nan)
+        >>> event = FourLeptonEvent(a1, b1, a2, b2, n_jets=np.zeros(1), j1=none, j2=none)
+        >>> [round(float(mass[0]), 3) for mass in event.masses]
+        [23.324, 10.0, 10.0]
     """
 
     a1: FloatArray
@@ -112,6 +120,10 @@ class Observable:
         needs: `leptons`, `jets` when it cannot be computed without jets, or `column` when only the ntuple can give it.
         range: Sensible plot range: a hint, not a cut.
         group: `standard` for what the event tables hold by default; a config can name a group instead of its members.
+
+    Examples:
+        >>> Observable("pt_l1", "GeV", "leading lepton pT", lambda event: event.lepton_pts[0], "leptons", (0.0, 500.0)).axis_label
+        'leading lepton pT [GeV]'
     """
 
     name: str
@@ -140,6 +152,14 @@ def observable(
 
     Raises:
         SchemaError: The name is taken.
+
+    Examples:
+        >>> @observable("ht4l_of_example", unit="GeV", label="HT", range=(0.0, 500.0))
+        ... def _ht4l(event: FourLeptonEvent) -> FloatArray:
+        ...     return sum(event.lepton_pts)
+        >>> OBSERVABLES["ht4l_of_example"].unit, OBSERVABLES["ht4l_of_example"].group
+        ('GeV', 'user')
+        >>> forget(["ht4l_of_example"])
     """
 
     def register(function: Function) -> Function:

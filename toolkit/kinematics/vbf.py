@@ -63,6 +63,16 @@ def vbf_angles(a1: Any, b1: Any, a2: Any, b2: Any, j1: Any, j2: Any) -> VbfAngle
 
     References:
         Bolognesi et al., arXiv:1208.4018; Anderson et al., arXiv:1309.4819, figure 1 and appendix A.
+
+    Examples:
+        Two Z back to back along x, two jets forward and backward in the same plane:
+
+        >>> a1, b1 = [[50.0, 40.0, 0.0, 4100**0.5]], [[50.0, -40.0, 0.0, 4100**0.5]]
+        >>> a2, b2 = [[-50.0, 40.0, 0.0, 4100**0.5]], [[-50.0, -40.0, 0.0, 4100**0.5]]
+        >>> j1, j2 = [[30.0, 0.0, 400.0, 160900**0.5]], [[-30.0, 0.0, -400.0, 160900**0.5]]
+        >>> angles = vbf_angles(a1, b1, a2, b2, j1, j2)
+        >>> round(float(angles.phi[0]), 3), round(float(angles.q2_v1[0]), 1), round(float(angles.q2_v2[0]), 1)
+        (0.0, 1189.0, 1189.0)
     """
     momenta = same_length(a1=a1, b1=b1, a2=a2, b2=b2, j1=j1, j2=j2)
     out = np.empty((7, len(momenta[0])))
@@ -82,6 +92,12 @@ def massless_jets(j1: FloatArray, j2: FloatArray) -> tuple[FloatArray, FloatArra
 
     Returns:
         The massless jets, components (4, n).
+
+    Examples:
+        >>> j1, j2 = np.array([[30.0], [0.0], [400.0], [402.0]]), np.array([[-30.0], [0.0], [-400.0], [402.0]])
+        >>> one, two = massless_jets(j1, j2)
+        >>> mass_squared(j1).round(6), mass_squared(one).round(6) + 0.0, (one + two - j1 - j2).round(6).T + 0.0
+        (array([704.]), array([0.]), array([[0., 0., 0., 0.]]))
     """
     total = j1 + j2
     squared = mass_squared(total)
@@ -99,6 +115,13 @@ def incoming_partons(total: FloatArray) -> tuple[FloatArray, FloatArray]:
 
     Returns:
         P1 (moving along +z in that frame) and P2, which sum to `total`.
+
+    Examples:
+        A system at rest of 600 GeV comes from two partons of 300 GeV each:
+
+        >>> one, two = incoming_partons(np.array([[0.0], [0.0], [0.0], [600.0]]))
+        >>> one.T, two.T
+        (array([[  0.,   0., 300., 300.]]), array([[   0.,    0., -300.,  300.]]))
     """
     flat = boost_transverse(total, total)
     zero = np.zeros_like(flat[3])
@@ -118,6 +141,12 @@ def vbf_kernel(x: FloatArray, z2: FloatArray, jet_1: FloatArray, jet_2: FloatArr
 
     Returns:
         The fields of `VbfAngles` in their order, each (n,).
+
+    Examples:
+        >>> x, z2 = np.array([[0.0], [0.0], [0.0], [256.0]]), np.array([[-100.0], [0.0], [0.0], [128.0]])
+        >>> j1, j2 = np.array([[30.0], [0.0], [400.0], [160900**0.5]]), np.array([[-30.0], [0.0], [-400.0], [160900**0.5]])
+        >>> [round(float(value[0]), 3) for value in vbf_kernel(x, z2, j1, j2)[-2:]]  # the virtualities
+        [1188.858, 1188.858]
     """
     forward = jet_1[2] >= jet_2[2]
     j1, j2 = np.where(forward, jet_1, jet_2), np.where(forward, jet_2, jet_1)
