@@ -39,6 +39,15 @@ def write_archive(path: str | Path, files: Mapping[str, bytes], *, description: 
     Raises:
         SchemaError: A name that would leave the folder it is unpacked in.
         InputFileError: The archive cannot be written.
+
+    Examples:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "result.tar.gz"
+        >>> index = write_archive(path, {"results.json": b"{}"}, description={"title": "mu"})
+        >>> index["files"][0]["path"], index["files"][0]["size"]
+        ('results.json', 2)
+        >>> extract_archive(path, path.parent / "copy")["title"]
+        'mu'
     """
     for name in files:
         _check_name(name)
@@ -70,6 +79,14 @@ def extract_archive(path: str | Path, folder: str | Path) -> dict[str, Any]:
         InputFileError: The archive is missing, truncated or damaged, or holds something else than files.
         SchemaError: A name points outside the folder, or the index is not that of a bundle.
         ArtifactMismatchError: A file differs from the index, is missing, or is not listed.
+
+    Examples:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "result.tar.gz"
+        >>> _ = write_archive(path, {"plots/scan.json": b"[]"}, description={})
+        >>> _ = extract_archive(path, path.parent / "copy")
+        >>> (path.parent / "copy" / "plots" / "scan.json").read_text()
+        '[]'
     """
     source = Path(path)
     files = _read(source)

@@ -24,6 +24,11 @@ def make_folder(path: str | Path) -> Path:
 
     Raises:
         InputFileError: It cannot be created or written.
+
+    Examples:
+        >>> import tempfile
+        >>> make_folder(Path(tempfile.mkdtemp()) / "run" / "events").name
+        'events'
     """
     folder = Path(path)
     try:
@@ -77,18 +82,42 @@ def atomic_path(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
 
 
 def write_bytes(path: str | Path, data: bytes, *, durable: bool = True) -> None:
-    """Write bytes to a file in one step; see `atomic_path`."""
+    """Write bytes to a file in one step; see `atomic_path`.
+
+    Examples:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "model.onnx"
+        >>> write_bytes(path, b"12345")
+        >>> path.stat().st_size
+        5
+    """
     with atomic_path(path, durable=durable) as temporary:
         temporary.write_bytes(data)
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8 text to a file in one step; see `atomic_path`."""
+    """Write UTF-8 text to a file in one step; see `atomic_path`.
+
+    Examples:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "note.txt"
+        >>> write_text(path, "μ = 1")
+        >>> path.stat().st_size  # the letter takes two bytes
+        6
+    """
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: str | Path, document: Mapping[str, Any]) -> None:
-    """Write a JSON document in one step, indented, keys in the given order; NaN and infinity are refused."""
+    """Write a JSON document in one step, indented, keys in the given order; NaN and infinity are refused.
+
+    Examples:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "results.json"
+        >>> write_json(path, {"mu_hat": 1.0, "interval_68": [0.3, 1.9]})
+        >>> json.loads(path.read_text())
+        {'mu_hat': 1.0, 'interval_68': [0.3, 1.9]}
+    """
     write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
 
 

@@ -49,6 +49,10 @@ class ChunkInfo:
         regions: Names of the ``region_<region>`` columns.
         varied_sums: First and last cut under each weight variation, in the form of `cutflow`.
         schema: Version of this form.
+
+    Examples:
+        >>> ChunkInfo("qqZZ", (), key="0a1b", source="qqZZ.root", file_index=1, start=50_000, stop=90_000, cutflow={}).relative_path
+        'qqZZ/0001_0000050000.parquet'
     """
 
     sample: str

@@ -23,6 +23,13 @@ def file_sha256(path: str | Path) -> str:
 
     Raises:
         InputFileError: The file cannot be read.
+
+    Examples:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "empty"
+        >>> path.touch()
+        >>> file_sha256(path)[:16]
+        'e3b0c44298fc1c14'
     """
     try:
         with Path(path).open("rb") as handle:

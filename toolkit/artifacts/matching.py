@@ -23,6 +23,16 @@ def match_events(nominal: EventTable, varied: EventTable) -> tuple[NDArray[np.in
     Raises:
         ArtifactMismatchError: The tables belong to different samples.
         ShapeError: A table was not read from files and has no identities.
+
+    Examples:
+        A shift moved the second event under a threshold and another event over it:
+
+        >>> def table(entries, variation):
+        ...     n, where = len(entries), np.zeros(len(entries), dtype=np.int32)
+        ...     return EventTable("qqZZ", np.array(entries, dtype=np.uint64), {}, np.ones(n), (), np.empty((n, 0)), where.astype(np.int8),
+        ...                       file_index=where, entry=np.array(entries), variation=variation)
+        >>> match_events(table([10, 11, 12], "nominal"), table([10, 12, 14], "jet_scale_up"))
+        (array([0, 2]), array([0, 1]))
     """
     if nominal.sample != varied.sample:
         raise ArtifactMismatchError(

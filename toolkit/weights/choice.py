@@ -187,6 +187,15 @@ def choose_generation_points(
     Notes:
         Negative densities of a candidate count as 0: no event can be generated there. The pilot must reach wherever the
         candidates do; a region without pilot events is not seen.
+
+    Examples:
+        Two pilot events, one that only the signal makes; without a sample of signal that event would never be generated:
+
+        >>> choice = choose_generation_points(
+        ...     {"S": [1.0, 0.0], "B": [0.0, 1.0]}, weights=[[1.0, 0.0], [1.0, 2.0]], thetas=[[1.0, 1.0]], number=1
+        ... )
+        >>> choice.names, choice.variances.round(3).tolist()
+        (('S',), [1.25])
     """
     w = np.asarray(weights, dtype=np.float64)
     g = np.stack([np.asarray(f, dtype=np.float64) for f in candidates.values()])

@@ -115,6 +115,13 @@ def effective_size_curve(
 
     Raises:
         ShapeError: Shapes do not fit. PhysicsDomainError: a weight is not finite.
+
+    Examples:
+        Events of two benchmarks, f = (mu, 1 - mu). At mu = 1 the second benchmark does not count:
+
+        >>> curve = effective_size_curve([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], [0.5, 1.0], [[0.5, 0.5], [1.0, 0.0]])
+        >>> curve.n_eff_kish.tolist(), curve.negative.tolist()
+        ([3.0, 2.0], [0.0, 0.0])
     """
     w, at, f = (np.asarray(a, dtype=np.float64) for a in (weights, values, coefficients))
     if w.ndim != 2 or f.shape != (len(at), w.shape[1]):
@@ -146,6 +153,13 @@ def generation_curves(
 
     Notes:
         A sample generated at mu = 1 serves other values badly where interference removed the events that the signal needs.
+
+    Examples:
+        >>> ids, samples, names = np.arange(3, dtype=np.uint64), np.array([0, 0, 1], dtype=np.int64), ("S", "B")
+        >>> events = SimulatedEvents(names, ids, samples, names, {}, np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+        >>> curves = generation_curves(events, [0.0, 1.0], [[0.0, 1.0], [1.0, 1.0]], benchmarks=("S", "B"))
+        >>> {curve.name: curve.n_eff_kish.tolist() for curve in curves}
+        {'all samples': [1.0, 3.0], 'S alone': [0.0, 2.0], 'B alone': [1.0, 1.0]}
     """
     columns = [events.processes.index(name) for name in benchmarks]
     f = np.asarray(coefficients, dtype=np.float64)[:, columns]

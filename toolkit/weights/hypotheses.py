@@ -47,6 +47,17 @@ class Hypotheses:
         yields: Expected events nu_j that normalise the densities, (n_processes,).
         reference: Coefficients c_j of the reference density sum_j c_j nu_j p_j / sum_j c_j nu_j, (n_processes,).
         reference_theta: The point behind `reference`, where it is one.
+
+    Examples:
+        The ggF mixture of two events, against B alone:
+
+        >>> ggf = Morphing(monomials=["mu", "sqrt(mu)", "1"], benchmarks={"S": "mu", "SBI": 1.0, "B": 0.0})
+        >>> weights = np.array([[1.0, 1.0, 4.0], [1.0, 8.0, 4.0]])  # interference -4 and +3
+        >>> names = ("S", "SBI", "B")
+        >>> events = SimulatedEvents(names, np.arange(2, dtype=np.uint64), np.zeros(2, dtype=np.int64), ("SBI",), {}, weights)
+        >>> both = Hypotheses.build(events, morphing=ggf, benchmarks=names, ranges=[(0.0, 10.0)], reference={"B": 1.0})
+        >>> both.expected(4.0), both.joint_ratio(weights, 1.0).round(3), both.joint_score(weights, 1.0)[:, 0].round(3)
+        (14.0, array([0.222, 1.778]), array([-1.167,  0.146]))
     """
 
     processes: tuple[str, ...]

@@ -75,6 +75,15 @@ def joint_ratio(
 
     Notes:
         Its mean over events weighted by w(theta_1) is 1 (exactly, with the default yields).
+
+    Examples:
+        Between mu = 0 and mu = 1 of w = w_B + mu w_S; its mean over events weighted by w(theta_1) is 1:
+
+        >>> line = Morphing(monomials=["1", "mu"], benchmarks={"B": 0.0, "S+B": 1.0})
+        >>> w = np.array([[1.0, 1.0], [1.0, 3.0]])
+        >>> r = joint_ratio(line, w, numerators=[1.0], denominators=[0.0])
+        >>> r[:, 0], float(np.average(r[:, 0], weights=w[:, 0]))
+        (array([0.5, 1.5]), 1.0)
     """
     events = morphing.event_weights(w)
     total = _totals(morphing, events, yields)
@@ -113,6 +122,13 @@ def joint_score(
     Raises:
         PhysicsDomainError: A density is not positive (unless `nan`), or theta is where a derivative is infinite.
         ShapeError: Shapes do not fit.
+
+    Examples:
+        With w = 1 + c w_1 and sigma = 2 + 2 c at these two events, the score at c = 0 is w_1 - 1:
+
+        >>> line = Morphing(monomials=["1", "c"], benchmarks={"0": 0.0, "1": 1.0})
+        >>> joint_score(line, [[1.0, 1.0], [1.0, 3.0]], [0.0])[:, 0, 0]
+        array([-1.,  1.])
     """
     events = morphing.event_weights(w)
     total = _totals(morphing, events, yields)

@@ -15,12 +15,22 @@ from toolkit.typing import FloatArray
 
 
 def filled_name(name: str) -> str:
-    """Return the name of the filled column."""
+    """Return the name of the filled column.
+
+    Examples:
+        >>> filled_name("m_jj")
+        'm_jj_filled'
+    """
     return f"{name}_filled"
 
 
 def flag_name(name: str) -> str:
-    """Return the name of the presence flag."""
+    """Return the name of the presence flag.
+
+    Examples:
+        >>> flag_name("m_jj")
+        'has_m_jj'
+    """
     return f"has_{name}"
 
 

@@ -139,6 +139,13 @@ def negative_profile(events: SimulatedEvents, *, process: str, observable: str, 
 
     Raises:
         SchemaError: Process or observable is unknown, or the edges do not increase.
+
+    Examples:
+        >>> weights = np.array([[2.0], [-1.0], [3.0]])
+        >>> x = {"m4l": np.array([250.0, 280.0, 600.0])}
+        >>> events = SimulatedEvents(("qq",), np.arange(3, dtype=np.uint64), np.zeros(3, dtype=np.int64), ("qq",), x, weights)
+        >>> negative_profile(events, process="qq", observable="m4l", edges=[220.0, 400.0, 1000.0]).fraction.round(3)
+        array([0.333, 0.   ])
     """
     for what, name, known in (("process", process, events.processes), ("observable", observable, tuple(events.observables))):
         if name not in known:
@@ -162,7 +169,14 @@ def negative_profile(events: SimulatedEvents, *, process: str, observable: str, 
 
 
 def with_negative_weight(found: Sequence[NegativeWeights]) -> tuple[str, ...]:
-    """Return the processes that have negative weights anywhere, in order."""
+    """Return the processes that have negative weights anywhere, in order.
+
+    Examples:
+        >>> weights = np.array([[2.0, 1.0], [-1.0, 1.0]])
+        >>> events = SimulatedEvents(("qq", "gg"), np.arange(2, dtype=np.uint64), np.zeros(2, dtype=np.int64), ("qq",), {}, weights)
+        >>> with_negative_weight(negative_weights(events))
+        ('qq',)
+    """
     return tuple(dict.fromkeys(entry.process for entry in found if entry.n_negative))
 
 

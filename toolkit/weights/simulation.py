@@ -63,6 +63,15 @@ class SimulatedEvents:
         weights: Expected events, shape (n, n_processes); columns of interference may be negative.
         share: Part of the weight that an event keeps because other samples cover its region too, shape (n,), 0 to 1:
             weights / share are those of its sample alone. None if no samples overlap.
+
+    Examples:
+        >>> weights = np.array([[2.0, 0.0], [1.0, 3.0]])
+        >>> x = {"m4l": np.array([250.0, 600.0])}
+        >>> events = SimulatedEvents(("S", "B"), np.array([1, 2], dtype=np.uint64), np.array([0, 1]), ("S", "B"), x, weights)
+        >>> events.yields, events.weights_at([2.0, 1.0]), events.scaled(0.5).yields
+        (array([3., 3.]), array([4., 5.]), array([1.5, 1.5]))
+        >>> events.select(events.observables["m4l"] > 500.0).yields
+        array([1., 3.])
     """
 
     processes: tuple[str, ...]

@@ -38,6 +38,16 @@ def hold_out(events: SimulatedEvents, *, fraction: float, salt: str) -> tuple[Si
     Notes:
         The fraction is an expectation: the number of test events fluctuates binomially, and so do the yields.
         Scaling by the ratio of counts instead would tie the two sets to each other.
+
+    Examples:
+        The yields of both parts are expected to be those of all events:
+
+        >>> n = 10_000
+        >>> ids, one = np.arange(n, dtype=np.uint64), np.full((n, 1), 0.01)
+        >>> events = SimulatedEvents(("qqZZ",), ids, np.zeros(n, dtype=np.int64), ("qqZZ",), {}, one)
+        >>> pool, test = hold_out(events, fraction=0.25, salt="h4l")
+        >>> len(test), round(float(pool.yields[0])), round(float(test.yields[0]))
+        (2489, 100, 100)
     """
     if not 0.0 < fraction < 1.0:
         raise SchemaError(what="fraction of test events", got=fraction, expected="a number between 0 and 1, both excluded")

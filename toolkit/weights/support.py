@@ -87,6 +87,12 @@ def require_support(events: SimulatedEvents, reference: ArrayLike, *, name: str 
 
     Raises:
         PhysicsDomainError: Names processes, sample, events and the range of observables.
+
+    Examples:
+        >>> weights = np.array([[1.0, 1.0], [0.5, 0.2]])
+        >>> zeros = np.zeros(2, dtype=np.int64)
+        >>> events = SimulatedEvents(("S", "B"), np.array([7, 8], dtype=np.uint64), zeros, ("S",), {}, weights)
+        >>> require_support(events, [0.0, 1.0])  # B reaches wherever S has weight
     """
     gaps = support_gaps(events, reference)
     if gaps:
