@@ -122,6 +122,17 @@ def calibration_from_weights(
 
     References:
         Cranmer, Pavez, Louppe, arXiv:1506.02169, section 2 (calibrated classifiers).
+
+    Examples:
+        Of four events in two bins of s; in the bin at s = 0.75 three quarters of the densities are the numerator's:
+
+        >>> curve = calibration_from_weights(
+        ...     np.log([1 / 3, 1 / 3, 3.0, 3.0]), numerator_weights=np.array([1.0, 1.0, 3.0, 3.0]),
+        ...     denominator_weights=np.array([3.0, 3.0, 1.0, 1.0]), numerator="S", denominator="B",
+        ...     edges=np.array([0.0, 0.5, 1.0]), min_effective=1.0,
+        ... )
+        >>> curve.predicted.round(3), curve.fraction.round(3), round(curve.mean_residual, 9)
+        (array([0.25, 0.75]), array([0.25, 0.75]), 0.0)
     """
     n = log_ratio.size
     for name, weights in (("numerator_weights", numerator_weights), ("denominator_weights", denominator_weights)):
@@ -203,6 +214,17 @@ def calibration_curve(
         SchemaError: A process is unknown.
         ShapeError: `log_ratios` does not have one row per event and one column per process.
         PhysicsDomainError: A log ratio or weight is NaN.
+
+    Examples:
+        A ratio that is exact at every event has no residual:
+
+        >>> weights = np.array([[1.0, 3.0], [1.0, 3.0], [3.0, 1.0], [3.0, 1.0]])
+        >>> ids, zeros = np.arange(4, dtype=np.uint64), np.zeros(4, dtype=np.int64)
+        >>> events = SimulatedEvents(("S", "B"), ids, zeros, ("S",), {}, weights)
+        >>> log_ratios = np.log(weights / weights.sum(axis=0) * 8)
+        >>> curve = calibration_curve(events, log_ratios, numerator="S", denominator="B", edges=np.array([0.0, 0.5, 1.0]))
+        >>> curve.residual.round(9) + 0.0
+        array([0., 0.])
     """
     check_log_ratios(log_ratios, events)
     top, below = process_index(events, numerator), process_index(events, denominator)
@@ -242,6 +264,17 @@ def hypothesis_calibration(
     Raises:
         ShapeError: The shapes do not belong together.
         PhysicsDomainError: An estimated density is <= 0 at an event, which is named.
+
+    Examples:
+        Exact log ratios, here up to a constant:
+
+        >>> weights = np.array([[1.0, 3.0], [1.0, 3.0], [3.0, 1.0], [3.0, 1.0]])
+        >>> ids, zeros = np.arange(4, dtype=np.uint64), np.zeros(4, dtype=np.int64)
+        >>> events = SimulatedEvents(("S", "B"), ids, zeros, ("S",), {}, weights)
+        >>> curve = hypothesis_calibration(events, np.log(weights), numerator=("mu = 2", np.array([2.0, 1.0])),
+        ...                                denominator=("mu = 0", np.array([0.0, 1.0])), yields=events.yields, bins=2)
+        >>> curve.numerator, (curve.residual.round(9) + 0.0).tolist()
+        ('mu = 2', [0.0])
     """
     check_log_ratios(log_ratios, events)
     logs = []

@@ -117,7 +117,13 @@ def closure_verdict(points: Iterable[ClosurePoint], *, method: str, asimov: floa
 def closure_verdicts(
     points: Iterable[ClosurePoint], *, methods: Sequence[str], asimov: float, parameter: str = "mu"
 ) -> tuple[ClosureVerdict, ...]:
-    """Judge several methods, in their order; see `closure_verdict`."""
+    """Judge several methods, in their order; see `closure_verdict`.
+
+    Examples:
+        >>> points = [ClosurePoint(mu=1.0, mu_hat=1.05, standard_error=0.1, method="nsbi"), ClosurePoint(1.0, 1.5, 0.1, "m4l")]
+        >>> [verdict.status for verdict in closure_verdicts(points, methods=["nsbi", "m4l", "rate"], asimov=1.0)]
+        ['closes', 'biased', 'untested']
+    """
     kept = tuple(points)
     return tuple(closure_verdict(kept, method=name, asimov=asimov, parameter=parameter) for name in methods)
 

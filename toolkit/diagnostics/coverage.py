@@ -28,6 +28,12 @@ class CoverageCurve:
         coverage: (m,) covered / trials.
         low: (m,) lower end of its 68.3 % interval (Clopper-Pearson).
         high: (m,) upper end.
+
+    Examples:
+        670 of 1000 is within the fluctuation of 68.3 %, 600 of 1000 is not:
+
+        >>> [round(coverage_curve([1.0], covered=[k], trials=1000, level=0.683, name="Wilks").p_value, 3) for k in (670, 600)]
+        [0.377, 0.0]
     """
 
     name: str
@@ -111,6 +117,11 @@ def coverage_from_toys(covered: ArrayLike, *, truth: ArrayLike, level: float, na
 
     Raises:
         ShapeError: `covered` is not (m, n_toys).
+
+    Examples:
+        >>> covered = [[True, True, False, True], [True, True, True, True]]
+        >>> coverage_from_toys(covered, truth=[0.0, 1.0], level=0.683, name="asymptotic").coverage
+        array([0.75, 1.  ])
     """
     hits = np.asarray(covered, dtype=bool)
     if hits.ndim != 2:

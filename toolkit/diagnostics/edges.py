@@ -28,6 +28,16 @@ def observable_edges(events: SimulatedEvents, observable: str, *, bins: int = 20
 
     Notes:
         Counts (names that begin with `n_`) get one bin per whole number, centred on it.
+
+    Examples:
+        Bins are joined until each holds enough; numbers of jets get one bin each:
+
+        >>> rng = np.random.default_rng(1)
+        >>> ids, zeros = np.arange(400, dtype=np.uint64), np.zeros(400, dtype=np.int64)
+        >>> x = {"m4l": 220.0 + rng.exponential(100.0, size=400), "n_jets": np.arange(400) % 3}
+        >>> events = SimulatedEvents(("S",), ids, zeros, ("S",), x, np.ones((400, 1)))
+        >>> observable_edges(events, "n_jets"), observable_edges(events, "m4l", bins=10).size < 11
+        (array([-0.5,  0.5,  1.5,  2.5]), True)
     """
     if observable not in events.observables:
         raise SchemaError(what="observable", got=observable, expected=f"one of {sorted(events.observables)}", remedy="check the spelling")

@@ -37,6 +37,12 @@ class Importance:
         baseline_error: Error of that from the finite simulation.
         shuffled: (g, repeats) value after each shuffle.
         sample_error: (g,) error of the mean loss from the finite simulation, the shuffled values held fixed.
+
+    Examples:
+        >>> shuffled = np.array([[1.9, 2.0, 1.8], [0.4, 0.6, 0.5]])
+        >>> found = Importance("Z", ("phi", "m4l"), (("phi",), ("m4l",)), 2.0, 0.1, shuffled, np.array([0.02, 0.03]))
+        >>> found.loss.round(3), found.error.round(3), [found.names[i] for i in found.order]
+        (array([0.1, 1.5]), array([0.061, 0.065]), ['m4l', 'phi'])
     """
 
     metric: str
@@ -120,6 +126,20 @@ def permutation_importance(
 
     References:
         Breiman, Machine Learning 45 (2001) 5; Fisher, Rudin, Dominici, arXiv:1801.01489.
+
+    Examples:
+        A significance after a cut on a score that is m4l itself; the angle loses nothing:
+
+        >>> from toolkit.diagnostics.merit import MeritWeights, significance
+        >>> x = np.array([[200.0, 0.1], [210.0, -0.4], [600.0, 0.3], [700.0, -0.2]])
+        >>> ones = np.ones(4)
+        >>> weights = MeritWeights.without_interference(np.array([0.0, 0.0, 1.0, 1.0]), np.array([1.0, 1.0, 0.0, 0.0]))
+        >>> found = permutation_importance(
+        ...     lambda features: features[:, 0], x, features=["m4l", "cos_theta_star"], seed=1,
+        ...     metrics={"Z": lambda score: significance(score, weights, kind="z", edges=np.array([0.0, 400.0, 1000.0]))},
+        ... )[0]
+        >>> round(found.baseline, 3), found.loss.round(3), found.order
+        (1.414, array([0.166, 0.   ]), array([0, 1]))
     """
     columns = _columns(groups, features)
     _check(x, features=features, weights=weights, repeats=repeats)

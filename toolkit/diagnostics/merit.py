@@ -35,6 +35,10 @@ class Merit:
         influence: (n,) first-order change of the value if the event happened once more. For a Poisson number of simulated
             events the variance of the value is the sum of its squares; of a difference of two values from the same
             events, the sum of the squared differences.
+
+    Examples:
+        >>> Merit(10.0, np.array([3.0, 4.0])).error
+        5.0
     """
 
     value: float
@@ -55,6 +59,11 @@ class MeritWeights:
         total: SVI, signal, interfering background and interference.
         interfering_background: V.
         background: B2, everything that does not interfere.
+
+    Examples:
+        >>> weights = MeritWeights.without_interference(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+        >>> weights.columns.tolist(), weights.all_background.tolist()
+        ([[1.0, 1.0, 0.0, 3.0], [2.0, 2.0, 0.0, 4.0]], [3.0, 4.0])
     """
 
     signal: FloatArray

@@ -65,6 +65,18 @@ def normalisation(events: SimulatedEvents, log_ratios: FloatArray, *, reference:
         If p_ref is built from the processes, sum_j pi_j r_j = 1 at every event whatever the network does: that
         combination has no error and is left out of the chi-square (ndf is one less). So a mixture of two
         processes can only be wrong in opposite directions.
+
+    Examples:
+        Exact ratios to a reference of equal parts average to 1 over it, ratios that are 2 % too high to 1.02:
+
+        >>> weights = np.array([[1.0, 3.0], [3.0, 1.0]])
+        >>> ids, zeros = np.arange(2, dtype=np.uint64), np.zeros(2, dtype=np.int64)
+        >>> events = SimulatedEvents(("S", "B"), ids, zeros, ("S",), {}, weights)
+        >>> log_ratios = np.log(weights / 2.0)
+        >>> normalisation(events, log_ratios, reference={"S": 1.0, "B": 1.0}).mean_ratio
+        array([1., 1.])
+        >>> normalisation(events, log_ratios + np.log(1.02), reference={"S": 1.0, "B": 1.0}).mean_ratio
+        array([1.02, 1.02])
     """
     check_log_ratios(log_ratios, events)
     pi = reference_fractions(events, reference)

@@ -81,6 +81,16 @@ def spectrum(
     Notes:
         The error of the ratio T_a / T_b is sqrt(sum (w_a - R w_b)^2) / |T_b|, w the weights of the same events under both
         values: far smaller than if the two were independent.
+
+    Examples:
+        >>> weights = np.array([[1.0, 2.0], [2.0, 1.0]])
+        >>> ids, zeros = np.arange(2, dtype=np.uint64), np.zeros(2, dtype=np.int64)
+        >>> events = SimulatedEvents(("S", "B"), ids, zeros, ("S",), {"m4l": np.array([250.0, 600.0])}, weights)
+        >>> found = spectrum(events, observable="m4l", edges=np.array([220.0, 400.0, 1000.0]), values=np.array([0.0, 1.0]),
+        ...                  coefficients=np.array([[0.0, 1.0], [1.0, 1.0]]), backgrounds=["B"])
+        >>> found.total, found.ratio[0].round(3)
+        (array([[2., 1.],
+               [3., 3.]]), array([0.667, 0.333]))
     """
     if observable not in events.observables:
         raise SchemaError(what="observable", got=observable, expected=f"one of {sorted(events.observables)}", remedy="check the spelling")

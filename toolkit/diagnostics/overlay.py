@@ -110,6 +110,14 @@ def overlay(
 
     Notes:
         The samples must not share events: errors of the difference are added in quadrature.
+
+    Examples:
+        >>> rng = np.random.default_rng(1)
+        >>> test, train, other = rng.normal(size=400), rng.normal(size=400), rng.normal(0.5, size=400)
+        >>> samples = [WeightedSample(name, x, np.ones(400)) for name, x in (("test", test), ("train", train), ("other", other))]
+        >>> compared = overlay(tuple(samples), seed=1, bins=10, replicas=100)
+        >>> [ks.p_value > 0.05 for ks in compared.ks]
+        [True, False]
     """
     first = samples[0]
     grid = quantile_edges(first.score, first.weights, bins=bins) if edges is None else np.asarray(edges, dtype=np.float64)
@@ -148,6 +156,12 @@ def kolmogorov_smirnov(one: WeightedSample, two: WeightedSample, *, rng: np.rand
 
     References:
         Kosorok, Introduction to Empirical Processes and Semiparametric Inference, section 2.2.3.
+
+    Examples:
+        >>> one = WeightedSample("one", np.array([1.0, 2.0, 3.0, 4.0]), np.ones(4))
+        >>> two = WeightedSample("two", np.array([3.0, 4.0, 5.0, 6.0]), np.ones(4))
+        >>> kolmogorov_smirnov(one, two, rng=np.random.default_rng(1), replicas=100).distance
+        0.5
     """
     both = np.concatenate([one.score, two.score])
     share = np.concatenate([np.abs(w) / np.abs(w).sum() for w in (one.weights, two.weights)])

@@ -46,6 +46,13 @@ def process_summaries(events: SimulatedEvents) -> tuple[ProcessSummary, ...]:
 
     Notes:
         An event of an interfering sample counts for every process it informs: the columns share events.
+
+    Examples:
+        >>> weights = np.array([[2.0], [2.0], [-1.0]])
+        >>> events = SimulatedEvents(("qqZZ",), np.arange(3, dtype=np.uint64), np.zeros(3, dtype=np.int64), ("qqZZ",), {}, weights)
+        >>> summary = process_summaries(events)[0]
+        >>> summary.expected, summary.error, summary.n_eff_kish, summary.negative_weight
+        (3.0, 3.0, 1.0, 0.2)
     """
     summaries = []
     for name, w in zip(events.processes, events.weights.T, strict=True):

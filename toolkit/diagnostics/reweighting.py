@@ -118,6 +118,17 @@ def reweighting_closure(
 
     References:
         ATLAS, arXiv:2412.01600, section on validation of the density ratios.
+
+    Examples:
+        With exact ratios the reweighted reference is the target, bin by bin:
+
+        >>> weights = np.array([[1.0, 3.0], [3.0, 1.0]])
+        >>> ids, zeros = np.arange(2, dtype=np.uint64), np.zeros(2, dtype=np.int64)
+        >>> events = SimulatedEvents(("S", "B"), ids, zeros, ("S",), {"m4l": np.array([250.0, 600.0])}, weights)
+        >>> closure = reweighting_closure(events, np.log(weights / 2.0), observable="m4l", edges=np.array([220.0, 400.0, 1000.0]),
+        ...                               reference={"S": 1.0, "B": 1.0}, target="S", trained_on=True)
+        >>> closure.reference, closure.reweighted, closure.target
+        (array([2., 2.]), array([1., 3.]), array([1., 3.]))
     """
     check_log_ratios(log_ratios, events)
     name, coefficients = _target(events, target)
@@ -170,6 +181,12 @@ def reference_fractions(events: SimulatedEvents, reference: Mapping[str, float])
 
     Raises:
         SchemaError: A process is unknown, a share negative, or their sum zero.
+
+    Examples:
+        >>> ids, zeros = np.arange(1, dtype=np.uint64), np.zeros(1, dtype=np.int64)
+        >>> events = SimulatedEvents(("S", "B", "qqZZ"), ids, zeros, ("S",), {}, np.ones((1, 3)))
+        >>> reference_fractions(events, {"S": 1.0, "qqZZ": 3.0})
+        array([0.25, 0.  , 0.75])
     """
     pi = np.zeros(len(events.processes))
     for name, share in reference.items():

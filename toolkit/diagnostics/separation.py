@@ -104,7 +104,12 @@ def rate_at_efficiency(score: FloatArray, *, signal: FloatArray, background: Flo
 
 
 def positive_sum(weights: FloatArray, name: str) -> float:
-    """Return the sum of weights; refuse one that is not positive."""
+    """Return the sum of weights; refuse one that is not positive.
+
+    Examples:
+        >>> positive_sum(np.array([2.0, -0.5]), "signal")
+        1.5
+    """
     total = float(weights.sum())
     if total <= 0:
         raise PhysicsDomainError(

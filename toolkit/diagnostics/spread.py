@@ -77,6 +77,13 @@ def spread_profile(
     Notes:
         It is the spread of one member. That of the ensemble's mean is smaller by about the square root of the number of independent
         members; members that share events are not independent.
+
+    Examples:
+        >>> ids, zeros = np.arange(3, dtype=np.uint64), np.zeros(3, dtype=np.int64)
+        >>> events = SimulatedEvents(("S",), ids, zeros, ("S",), {"m4l": np.array([250.0, 300.0, 600.0])}, np.ones((3, 1)))
+        >>> spread = np.array([[0.1], [0.1], [0.4]])
+        >>> spread_profile(events, spread, observable="m4l", edges=np.array([220.0, 400.0, 1000.0]), quantiles=[0.5]).binned[0, :, 0]
+        array([0.1, 0.4])
     """
     check_log_ratios(spread, events)
     if observable not in events.observables:

@@ -19,6 +19,11 @@ class TrainingCurve:
         train_loss: Mean loss over the training events, one per epoch.
         validation_loss: Mean loss over the validation events, one per epoch.
         best_epoch: Epoch, counted from 0, whose weights are kept.
+
+    Examples:
+        >>> curve = TrainingCurve("0", "classes", (0.70, 0.60, 0.55), (0.71, 0.63, 0.64), best_epoch=1)
+        >>> curve.to_json()["best_epoch"]
+        1
     """
 
     member: str

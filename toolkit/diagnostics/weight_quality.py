@@ -68,6 +68,15 @@ def weight_quality(
 
     Returns:
         Curves, counts and profiles.
+
+    Examples:
+        >>> weights = np.array([[1.0, 1.0], [1.0, 2.0], [-0.5, 1.0]])
+        >>> ids, zeros = np.arange(3, dtype=np.uint64), np.zeros(3, dtype=np.int64)
+        >>> events = SimulatedEvents(("S", "B"), ids, zeros, ("S",), {}, weights)
+        >>> mu, f = np.array([0.0, 1.0]), np.array([[0.0, 1.0], [1.0, 1.0]])
+        >>> found = weight_quality(events, values=mu, coefficients=f, benchmarks=("S", "B"))
+        >>> found.sizes[0].n_eff_kish.round(3), [entry.n_negative for entry in found.negative]
+        (array([2.667, 2.283]), [1, 0])
     """
     counts = negative_weights(events, regions=regions, hypotheses=hypotheses)
     affected = [name for name in with_negative_weight(counts) if name in events.processes]

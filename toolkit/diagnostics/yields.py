@@ -78,6 +78,17 @@ def yield_curve(
     Notes:
         The benchmarks of an interfering sample are weights of the same events: their sum at a value of mu is taken
         event by event before squaring. `n_events` counts the events with a non-zero weight under any process used.
+
+    Examples:
+        The expected events of mu S + sqrt(mu) I + B fall before they rise:
+
+        >>> weights = np.array([[1.0, 1.0, 4.0], [1.0, 4.0, 4.0]])
+        >>> ids, zeros = np.arange(2, dtype=np.uint64), np.zeros(2, dtype=np.int64)
+        >>> events = SimulatedEvents(("S", "SBI", "B"), ids, zeros, ("SBI",), {}, weights)
+        >>> mu = np.array([0.0, 1.0, 4.0, 9.0])
+        >>> f = np.stack([mu - np.sqrt(mu), np.sqrt(mu), 1.0 - np.sqrt(mu)], axis=1)
+        >>> yield_curve(events, mu, f, reference=(1.0, f[1])).expected
+        array([ 8.,  5.,  6., 11.])
     """
     expected_shape = (values.size, len(events.processes))
     if coefficients.shape != expected_shape:
