@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -99,21 +99,36 @@ def read_source(name: str, file: Path, mtime_ns: int) -> Source:
     return Source(own, hashlib.blake2b(bare_source(text).encode(), digest_size=16).hexdigest())
 
 
-def code_digest(names: Iterable[str]) -> str:
+def module_digests(names: Iterable[str]) -> dict[str, str]:
     """Hash the source of the named modules and of everything of ours that they import, the engine that runs them excepted.
 
     Args:
         names: Dotted names of modules of ours.
 
     Returns:
+        Hexadecimal digests by module, in the order of the names.
+    """
+    found = sorted(module_closure(names).items(), key=lambda item: item[0])
+    return {name: source.digest for name, source in found if not _of_the_engine(name)}
+
+
+def code_digest(modules: Mapping[str, str]) -> str:
+    """Hash the digests of modules into one.
+
+    Args:
+        modules: As `module_digests` returns them.
+
+    Returns:
         Hexadecimal digest; independent of where the package is installed.
     """
     digest = hashlib.blake2b(digest_size=16)
-    for name, source in sorted(module_closure(names).items(), key=lambda item: item[0]):
-        if name.startswith("toolkit.pipeline") and not name.startswith("toolkit.pipeline.stages."):
-            continue
-        digest.update(f"{name} {source.digest}\n".encode())
+    for name, own in modules.items():
+        digest.update(f"{name} {own}\n".encode())
     return digest.hexdigest()
+
+
+def _of_the_engine(module: str) -> bool:
+    return module.startswith("toolkit.pipeline") and not module.startswith("toolkit.pipeline.stages.")
 
 
 def bare_source(text: str) -> str:

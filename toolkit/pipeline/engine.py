@@ -8,27 +8,27 @@ leaves the output folder as it was.
 from __future__ import annotations
 
 import errno
-import json
 import shutil
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from toolkit.artifacts.atomic import make_folder, write_json
-from toolkit.artifacts.hashing import stage_key
 from toolkit.config import Config
-from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError, ToolkitError
-from toolkit.pipeline.code import code_digest
+from toolkit.errors import InputFileError, ToolkitError
+from toolkit.pipeline.decision import Decision, Ingredients, check_needed, decide, ingredients
 from toolkit.pipeline.fingerprints import Fingerprints
 from toolkit.pipeline.lock import folder_lock
 from toolkit.pipeline.manifest import write_manifest
-from toolkit.pipeline.space import check_space, nearest_existing
+from toolkit.pipeline.plan import Plan
+from toolkit.pipeline.space import check_space, expected_bytes, nearest_existing
 from toolkit.pipeline.stage import ExecutorOptions, Stage, StageContext
-from toolkit.pipeline.stamps import FOLDER, Stamp, describe_outputs, outputs_intact, publish, read_stamp, retract
-from toolkit.typing import JsonObject, Progress, silent_progress
+from toolkit.pipeline.stamps import FOLDER, Stamp, describe_outputs, publish, read_stamp, retract
+from toolkit.pipeline.unfinished import WORK_FILE, unfinished_work, work_folder
+from toolkit.typing import Progress, silent_progress
 
-_WORK_FILE = "work.json"
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -66,36 +66,6 @@ class SilentReporter:
     progress: Progress = staticmethod(silent_progress)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The stages that were asked for, and what was asked of them.
-
-    Args:
-        graph: All stages, each after those that it needs.
-        force_from: Run this stage and everything after it, whatever the stamps say.
-        only: Run this stage alone; those that it needs must be done and unchanged.
-    """
-
-    graph: Sequence[Stage]
-    force_from: str | None = None
-    only: str | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse stages that the graph does not have."""
-        names = [stage.name for stage in self.graph]
-        for asked in (self.force_from, self.only):
-            if asked is not None and asked not in names:
-                raise SchemaError("stage", got=asked, expected=f"one of {', '.join(names)}", remedy="name one of these stages")
-
-    def after(self, name: str) -> tuple[str, ...]:
-        """Return the stages that depend on `name`, directly or through others, in order."""
-        found = {name}
-        for stage in self.graph:
-            if found & set(stage.needs):
-                found.add(stage.name)
-        return tuple(stage.name for stage in self.graph if stage.name in found - {name})
-
-
 def run_pipeline(
     config: Config,
     *,
@@ -122,7 +92,7 @@ def run_pipeline(
     """
     engine = _Engine(config, out, plan, executor or ExecutorOptions(), reporter or SilentReporter())
     fingerprints = Fingerprints(out / FOLDER / "inputs.json")
-    parts = {stage.name: _own_parts(stage, config, fingerprints, engine.reporter.progress) for stage in plan.graph}
+    own = {stage.name: ingredients(stage, config, fingerprints, engine.reporter.progress) for stage in plan.graph}
     existing = nearest_existing(out)
     engine.check_disk()
     make_folder(out)
@@ -130,18 +100,9 @@ def run_pipeline(
     try:
         with folder_lock(out / FOLDER / "lock"):
             fingerprints.save()
-            return engine.run(parts)
+            return engine.run(own)
     finally:
         _remove_if_empty(out, below=existing)
-
-
-def _own_parts(stage: Stage, config: Config, fingerprints: Fingerprints, progress: Progress) -> JsonObject:
-    files = [(sample, path) for sample, paths in stage.inputs(config).items() for path in paths]
-    inputs: dict[str, list[JsonObject]] = {}
-    for done, (sample, path) in enumerate(files, start=1):
-        inputs.setdefault(sample, []).append(fingerprints.describe(path))
-        progress("hashes of the input files", done, len(files))
-    return {"stage": stage.name, "config": stage.config_part(config), "code": code_digest(stage.modules), "inputs": inputs}
 
 
 @dataclass(frozen=True)
@@ -153,32 +114,24 @@ class _Engine:
     reporter: Reporter
 
     def check_disk(self) -> None:
-        stages = [s for s in self.plan.graph if self.plan.only in (None, s.name) and not self._has_stamp(s)]
-        needed = sum(stage.disk_bytes(sum(p.stat().st_size for ps in stage.inputs(self.config).values() for p in ps)) for stage in stages)
-        check_space(self.out, needed_bytes=needed)
+        stages = [s for s in self.plan.graph if self.plan.wants(s.name) and read_stamp(self.out, s.name) is None]
+        check_space(self.out, needed_bytes=sum(expected_bytes(stage, self.config) for stage in stages))
 
-    def _has_stamp(self, stage: Stage) -> bool:
-        return read_stamp(self.out, stage.name) is not None
-
-    def run(self, own_parts: Mapping[str, JsonObject]) -> tuple[StageOutcome, ...]:
+    def run(self, own: Mapping[str, Ingredients]) -> tuple[StageOutcome, ...]:
         keys: dict[str, str] = {}
         timing: dict[str, float] = {}
         outcomes: list[StageOutcome] = []
-        forced = self._forced()
         ran: set[str] = set()
         for number, stage in enumerate(self.plan.graph, start=1):
-            parts = {**own_parts[stage.name], "needs": {name: keys[name] for name in stage.needs}}
-            key = keys[stage.name] = stage_key(parts)
-            stamp = self._current(stage.name, key)
-            must_run = stamp is None or stage.name in forced or bool(ran & set(stage.needs))
-            if self.plan.only is not None and stage.name != self.plan.only:
-                if must_run and self.plan.only in self.plan.after(stage.name):
-                    raise self._not_done(stage.name)
+            decision = decide(self.out, self.plan, stage, own[stage.name], keys=keys, ran=ran)
+            keys[stage.name], stamp = decision.key, decision.done
+            if not self.plan.wants(stage.name):
+                check_needed(self.out, self.plan, decision)
                 timing.update({stage.name: stamp.seconds} if stamp else {})
                 continue
-            if must_run or stamp is None:
+            if stamp is None:
                 self.reporter.stage_started(stage.name, number=number, of=len(self.plan.graph))
-                stamp = self._run_stage(stage, key=key, parts=parts, timing=timing, fresh=stage.name in forced)
+                stamp = self._run_stage(stage, decision, timing=timing)
                 ran.add(stage.name)
             timing[stage.name] = stamp.seconds
             outcomes.append(StageOutcome(stage.name, "ran" if stage.name in ran else "unchanged", stamp.seconds))
@@ -186,31 +139,13 @@ class _Engine:
         write_manifest(self.out, self.config, [stage.name for stage in self.plan.graph])
         return tuple(outcomes)
 
-    def _forced(self) -> set[str]:
-        first = self.plan.force_from
-        return set() if first is None else {first, *self.plan.after(first)}
-
-    def _current(self, name: str, key: str) -> Stamp | None:
-        stamp = read_stamp(self.out, name)
-        if stamp is None or stamp.status != "done" or stamp.key != key or not outputs_intact(self.out, stamp):
-            return None
-        return stamp
-
-    def _not_done(self, needed: str) -> ArtifactMismatchError:
-        return ArtifactMismatchError(
-            f"stage {self.plan.only} needs stage {needed}",
-            got=f"{needed} is not done in {self.out}, or its config, code or inputs have changed since",
-            expected=f"an up-to-date result of {needed}",
-            remedy=f"run `h4l {needed}` first, or `h4l run`, which runs what is needed",
-        )
-
-    def _run_stage(self, stage: Stage, *, key: str, parts: JsonObject, timing: Mapping[str, float], fresh: bool) -> Stamp:
-        work, spent = self._prepare_work(stage, key=key, fresh=fresh)
+    def _run_stage(self, stage: Stage, decision: Decision, *, timing: Mapping[str, float]) -> Stamp:
+        work, spent = self._prepare_work(stage, key=decision.key, fresh=stage.name in self.plan.forced)
         context = StageContext(
             config=self.config,
             out=self.out,
             work=work,
-            key=key,
+            key=decision.key,
             executor=self.executor,
             progress=self.reporter.progress,
             timing_s=dict(timing),
@@ -218,11 +153,19 @@ class _Engine:
         )
         try:
             stage.run(context)
-            stamp = Stamp(stage=stage.name, key=key, parts=parts, outputs=describe_outputs(work), seconds=context.elapsed_s())
+            stamp = Stamp(
+                stage=stage.name,
+                key=decision.key,
+                parts=decision.parts,
+                outputs=describe_outputs(work),
+                seconds=context.elapsed_s(),
+                modules=decision.modules,
+                finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            )
             retract(self.out, [*reversed(self.plan.after(stage.name)), stage.name])
             publish(work, self.out, stamp)
         except BaseException as error:
-            self._leave_work(stage, work, key=key, seconds=context.elapsed_s(), error=error)
+            self._leave_work(stage, work, key=decision.key, seconds=context.elapsed_s(), error=error)
             if is_disk_full(error) and not isinstance(error, ToolkitError):
                 raise _disk_full(self.out, error) from error
             raise
@@ -230,25 +173,20 @@ class _Engine:
         return stamp
 
     def _prepare_work(self, stage: Stage, *, key: str, fresh: bool) -> tuple[Path, float]:
-        folder = self.out / FOLDER / "work" / stage.name
-        spent = 0.0
-        try:
-            left = json.loads((folder / _WORK_FILE).read_text(encoding="utf-8"))
-            usable = stage.resumable and not fresh and left["key"] == key
-            spent = float(left["seconds"]) if usable else 0.0
-        except (OSError, ValueError, KeyError, TypeError):
-            usable = False
-        if not usable:
+        folder = work_folder(self.out, stage.name)
+        left = None if fresh or not stage.resumable else unfinished_work(self.out, stage.name)
+        spent = left.seconds if left is not None and left.key == key else 0.0
+        if left is None or left.key != key:
             shutil.rmtree(folder, ignore_errors=True)
         make_folder(folder / "files")
-        write_json(folder / _WORK_FILE, {"key": key, "seconds": spent})
+        write_json(folder / WORK_FILE, {"key": key, "seconds": spent})
         return folder / "files", spent
 
     def _leave_work(self, stage: Stage, work: Path, *, key: str, seconds: float, error: BaseException) -> None:
         wrong_input = isinstance(error, ToolkitError) and not is_disk_full(error)
         if stage.resumable and not wrong_input:
             try:
-                write_json(work.parent / _WORK_FILE, {"key": key, "seconds": seconds})
+                write_json(work.parent / WORK_FILE, {"key": key, "seconds": seconds})
             except InputFileError:
                 return
         else:

@@ -65,6 +65,7 @@ GRAPH: tuple[Stage, ...] = (
         inputs=input_files,
         resumable=True,
         disk_bytes=lambda size: 20_000_000 + size,
+        writes=("events/", "histograms/", "cutflow.json", "plots/"),
     ),
     Stage(
         name="train",
@@ -73,6 +74,7 @@ GRAPH: tuple[Stage, ...] = (
         modules=(f"{_STAGES}.train",),
         config_part=_part("samples", "morphing", "ratios"),
         resumable=True,
+        writes=("models/",),
     ),
     Stage(
         name="export",
@@ -80,6 +82,7 @@ GRAPH: tuple[Stage, ...] = (
         needs=("process", "train"),
         modules=(f"{_STAGES}.export",),
         config_part=_part("morphing", "ratios"),
+        writes=("models/",),
     ),
     Stage(
         name="fit",
@@ -88,6 +91,7 @@ GRAPH: tuple[Stage, ...] = (
         modules=(f"{_STAGES}.fit",),
         config_part=_part("morphing", "ratios", "parameter", "likelihood", "systematics", "histograms", "score_histogram"),
         resumable=True,
+        writes=("workspace/",),
     ),
     Stage(
         name="report",
@@ -97,6 +101,7 @@ GRAPH: tuple[Stage, ...] = (
         config_part=_part(
             "name", "luminosity_ifb", "morphing", "ratios", "parameter", "likelihood", "histograms", "score_histogram", "report"
         ),
+        writes=("plots/", "report.html", "results.json"),
     ),
 )
 STAGE_NAMES = tuple(stage.name for stage in GRAPH)

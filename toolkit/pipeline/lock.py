@@ -14,6 +14,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,53 @@ def folder_lock(path: Path) -> Iterator[None]:
                 path.unlink()
     finally:
         os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class LockState:
+    """A lock file: whether its owner still runs, and who that is.
+
+    Args:
+        held: False for a file that a killed run left; it blocks nobody.
+        pid: Process id of the owner, 0 if unknown.
+        host: Its machine.
+        since: When it took the lock, local time there.
+    """
+
+    held: bool
+    pid: int
+    host: str
+    since: str
+
+
+def lock_state(path: Path) -> LockState | None:
+    """Look at a lock file without taking it.
+
+    Args:
+        path: The lock file.
+
+    Returns:
+        Its state; None where there is no file.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        owner = _owner(descriptor)
+        pid, host = int(owner.get("pid", 0)), str(owner.get("host", ""))
+        held = _held_by_another(descriptor) if host != socket.gethostname() or _alive(pid) else False
+        return LockState(held, pid, host, str(owner.get("since", "")))
+    finally:
+        os.close(descriptor)
+
+
+def _held_by_another(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
 
 
 def _acquire(descriptor: int, path: Path) -> None:

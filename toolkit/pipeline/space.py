@@ -5,7 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from toolkit.config import Config
 from toolkit.errors import InputFileError
+from toolkit.pipeline.stage import Stage
+
+
+def expected_bytes(stage: Stage, config: Config) -> int:
+    """Estimate the space that the result of a stage takes, from the sizes of its input files (bytes)."""
+    return stage.disk_bytes(sum(path.stat().st_size for paths in stage.inputs(config).values() for path in paths))
 
 
 def check_space(folder: Path, *, needed_bytes: int) -> None:
@@ -18,8 +25,7 @@ def check_space(folder: Path, *, needed_bytes: int) -> None:
     Raises:
         InputFileError: Fewer bytes are free.
     """
-    existing = nearest_existing(folder)
-    free = shutil.disk_usage(existing).free
+    free = free_bytes(folder)
     if free < needed_bytes:
         raise InputFileError(
             f"disk of the output folder {folder} is too full",
@@ -27,6 +33,11 @@ def check_space(folder: Path, *, needed_bytes: int) -> None:
             expected=f"at least {needed_bytes / 1e6:.0f} MB for this run",
             remedy="free disk space, or choose another output folder with --out",
         )
+
+
+def free_bytes(folder: Path) -> int:
+    """Return the free space on the disk of a folder that need not exist yet (bytes)."""
+    return shutil.disk_usage(nearest_existing(folder)).free
 
 
 def nearest_existing(folder: Path) -> Path:

@@ -81,6 +81,7 @@ class Stage:
         inputs: The user's files that it reads, per sample.
         resumable: Keep `work` after an interruption, for the next run of the same key.
         disk_bytes: Estimate of the space that the result takes, given the inputs' sizes summed.
+        writes: Files and folders (with a slash) of the result, for a run that is only rehearsed.
     """
 
     name: str
@@ -91,3 +92,4 @@ class Stage:
     inputs: Callable[[Config], Mapping[str, Sequence[Path]]] = no_files
     resumable: bool = False
     disk_bytes: Callable[[int], int] = lambda size: 50_000_000
+    writes: tuple[str, ...] = ()

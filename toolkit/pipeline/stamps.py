@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from toolkit.artifacts.atomic import write_json
@@ -39,6 +39,8 @@ class Stamp:
         outputs: Files below the output folder.
         seconds: Time that the stage took.
         status: `done`, or `publishing` while the files are moved.
+        modules: Digest of every module that did the work, by name: to say which of them changed.
+        finished: When the stage ended, ISO 8601 with the offset from UTC; empty where a former version wrote the stamp.
         schema: Version of this form.
     """
 
@@ -48,6 +50,8 @@ class Stamp:
     outputs: dict[str, OutputFile]
     seconds: float
     status: str = "done"
+    modules: dict[str, str] = field(default_factory=dict)
+    finished: str = ""
     schema: int = SCHEMA
 
 
@@ -79,9 +83,10 @@ def describe_outputs(folder: Path) -> dict[str, OutputFile]:
     return {path.relative_to(folder).as_posix(): _describe(path) for path in files}
 
 
-def outputs_intact(out: Path, stamp: Stamp) -> bool:
-    """Whether all files of a stamp are still there with the content that the stage wrote."""
-    return all(_unchanged(out / name, entry) for name, entry in stamp.outputs.items())
+def damaged_outputs(out: Path, stamp: Stamp) -> list[str]:
+    """Return what is wrong with the files of a stamp: `NAME is missing` or `NAME changed`, in the order of the stamp."""
+    wrong = [name for name, entry in stamp.outputs.items() if not _unchanged(out / name, entry)]
+    return [f"{name} changed" if (out / name).is_file() else f"{name} is missing" for name in wrong]
 
 
 def publish(work: Path, out: Path, stamp: Stamp) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.pipeline import code
-from toolkit.pipeline.code import code_digest, module_closure, module_file
+from toolkit.pipeline.code import code_digest, module_closure, module_digests, module_file
 
 
 def test_closure_follows_imports_through_packages() -> None:
@@ -24,7 +24,7 @@ def test_digest_changes_with_code_but_not_with_comments(tmp_path: Path, monkeypa
 
     def digest(text: str) -> str:
         copy.write_text(text, encoding="utf-8")
-        return code_digest(["toolkit.config.loader"])
+        return code_digest(module_digests(["toolkit.config.loader"]))
 
     assert digest(original) == digest("# a comment\n" + original) != digest(original + "\nEXTRA = 1\n")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
-from toolkit.pipeline import Plan, StageContext, engine
+from toolkit.pipeline import Plan, StageContext, decision
 from toolkit.pipeline.stamps import read_stamp, write_stamp
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def test_a_changed_input_reruns_but_a_touched_or_moved_one_does_not(fake: Fake) 
 
 def test_changed_code_reruns(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     fake.run()
-    monkeypatch.setattr(engine, "code_digest", lambda modules: f"other code {modules}")
+    monkeypatch.setattr(decision, "module_digests", lambda names: {"toolkit.units": f"other code {names}"})
     fake.run()
     assert fake.calls == ["a", "b", "c"]
 

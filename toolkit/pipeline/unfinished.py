@@ -1,0 +1,43 @@
+"""What an interrupted stage left for the next run of the same key."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.pipeline.stamps import FOLDER
+
+WORK_FILE = "work.json"
+
+
+@dataclass(frozen=True)
+class UnfinishedWork:
+    """What a stage that was interrupted, or that runs now, has written.
+
+    Args:
+        key: Hash of what it is made from.
+        seconds: Time that interrupted runs took; the present one does not count yet.
+        files: Files below its folder, finished or not, as paths relative to the output folder that they will move to.
+    """
+
+    key: str
+    seconds: float
+    files: tuple[str, ...]
+
+
+def work_folder(out: Path, stage: str) -> Path:
+    """Return the folder in which a stage works."""
+    return out / FOLDER / "work" / stage
+
+
+def unfinished_work(out: Path, stage: str) -> UnfinishedWork | None:
+    """Read what a stage has left below its folder; None where there is nothing that a run could use."""
+    folder = work_folder(out, stage)
+    try:
+        document = json.loads((folder / WORK_FILE).read_text(encoding="utf-8"))
+        key, seconds = str(document["key"]), float(document["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    below = folder / "files"
+    return UnfinishedWork(key, seconds, tuple(sorted(p.relative_to(below).as_posix() for p in below.rglob("*") if p.is_file())))
