@@ -53,6 +53,11 @@ def asimov_weights(
     Raises:
         ShapeError: Not one coefficient per process.
         PhysicsDomainError: The truth is outside the allowed range, or the expected total is not positive.
+
+    Examples:
+        >>> weights = [[1.0, 2.0, 4.0], [2.0, 3.0, 1.0]]  # S, SBI and B at two events
+        >>> asimov_weights(weights, coefficients=("mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)"), parameters={"mu": 4.0}).tolist()
+        [2.0, 9.0]
     """
     w = np.asarray(weights, dtype=np.float64)
     for name, (low, high) in (bounds or {}).items():

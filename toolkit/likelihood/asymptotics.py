@@ -59,6 +59,17 @@ def cls(likelihood: Likelihood, value: float, asimov: MakeAsimov, *, poi: str | 
 
     Raises:
         SchemaError: A value that is not above the background's.
+
+    Examples:
+        Three events on an expected background of 3; a signal of 10 is all but excluded:
+
+        >>> import pyhf
+        >>> from toolkit.likelihood.pyhf_model import PyhfLikelihood
+        >>> model = pyhf.simplemodels.uncorrelated_background([10.0], [3.0], [0.5], validate=False)
+        >>> likelihood = PyhfLikelihood(model, [3.0, *model.config.auxdata])
+        >>> tested = cls(likelihood, 1.0, likelihood.asimov)
+        >>> round(tested.observed, 4), round(tested.expected[2], 4)
+        (0.0009, 0.0009)
     """
     poi = likelihood.poi if poi is None else poi
     if not value > background:
@@ -85,6 +96,14 @@ def upper_limit(
 
     Raises:
         FitError: Nothing inside the allowed range is excluded.
+
+    Examples:
+        >>> import pyhf
+        >>> from toolkit.likelihood.pyhf_model import PyhfLikelihood
+        >>> model = pyhf.simplemodels.uncorrelated_background([10.0], [3.0], [0.5], validate=False)
+        >>> likelihood = PyhfLikelihood(model, [3.0, *model.config.auxdata])
+        >>> round(upper_limit(likelihood, likelihood.asimov), 4)
+        0.4853
     """
     poi = likelihood.poi if poi is None else poi
     high = likelihood.parameters[likelihood.parameter_names.index(poi)].high

@@ -38,6 +38,11 @@ class Bootstrap:
         replicas: Best fit of each replica, (n_replicas,).
         seed: Seed of the replicas.
         n_at_boundary: Replicas whose best fit is on the edge of the allowed range.
+
+    Examples:
+        >>> found = Bootstrap(replicas=np.array([0.8, 1.0, 1.2]), seed=1, n_at_boundary=0)
+        >>> round(found.standard_error, 9), round(found.half_width_68, 3)
+        (0.2, 0.137)
     """
 
     replicas: FloatArray
@@ -70,6 +75,14 @@ def bootstrap_unbinned(likelihood: UnbinnedLikelihood, *, replicas: int = 200, s
 
     Raises:
         FitError: More than one free parameter, or an infinite range.
+
+    Examples:
+        A counting experiment, mu_hat = (n - 5) / 10 with n = 10 Poisson-fluctuated events: an error of sqrt(10) / 10:
+
+        >>> likelihood = UnbinnedLikelihood(log_ratios=np.zeros((10, 2)), weights=np.ones(10), yields=[10.0, 5.0],
+        ...     coefficients=("mu", "1"), parameters=("mu",), bounds={"mu": (-0.4, 4.0)})
+        >>> bool(abs(bootstrap_unbinned(likelihood, replicas=400, seed=1).standard_error / (0.1 * 10**0.5) - 1.0) < 0.1)
+        True
     """
     grid = _grid(likelihood, nodes, replicas)
     f = likelihood.coefficients.values(grid.points)
@@ -101,6 +114,13 @@ def bootstrap_binned(
     Raises:
         FitError: More than one free parameter, or an infinite range.
         ShapeError: Arrays do not belong together, or a bin number is too large.
+
+    Examples:
+        >>> likelihood = BinnedLikelihood(templates=[[10.0], [5.0]], data=[10.0], coefficients=("mu", "1"), parameters=("mu",),
+        ...     bounds={"mu": (-0.4, 4.0)})
+        >>> found = bootstrap_binned(likelihood, bin_index=np.zeros(10, dtype=int), weights=np.ones(10), replicas=400, seed=1)
+        >>> bool(abs(found.standard_error / (0.1 * 10**0.5) - 1.0) < 0.1)
+        True
     """
     grid = _grid(likelihood, nodes, replicas)
     index, w = np.asarray(bin_index, dtype=np.int64), np.asarray(weights, dtype=np.float64)

@@ -147,7 +147,12 @@ def _remembered_values(coefficients: Coefficients, content: bytes, shape: tuple[
 
 
 def describe_point(names: Sequence[str], point: FloatArray) -> str:
-    """Write a parameter point for a message: "mu = 0.5, t = 1"."""
+    """Write a parameter point for a message: "mu = 0.5, t = 1".
+
+    Examples:
+        >>> describe_point(("mu", "alpha"), [1.0, -0.5])
+        'mu = 1, alpha = -0.5'
+    """
     return ", ".join(f"{name} = {value:.6g}" for name, value in zip(names, point, strict=True))
 
 

@@ -23,6 +23,15 @@ class CombinedLikelihood(Likelihood):
 
     Raises:
         SchemaError: No terms, two terms that disagree about a parameter, or that both constrain it.
+
+    Examples:
+        Two counting experiments with the same signal strength, 14 of 15 and 16 of 15 expected events:
+
+        >>> from toolkit.likelihood.binned import BinnedLikelihood
+        >>> terms = [BinnedLikelihood(templates=[[10.0], [5.0]], data=[n], coefficients=("mu", "1"), parameters=("mu",),
+        ...     bounds={"mu": (0.0, 4.0)}) for n in (14.0, 16.0)]
+        >>> round(CombinedLikelihood(terms).fit().parameters["mu"], 6)
+        1.0
     """
 
     def __init__(self, terms: Sequence[Likelihood], *, poi: str | None = None) -> None:

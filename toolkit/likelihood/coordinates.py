@@ -55,7 +55,12 @@ REMEMBERED = 64
 
 
 def nearest_above(low: float) -> float:
-    """Return a t > 0 so small that low + t^2 stands for the limit from above."""
+    """Return a t > 0 so small that low + t^2 stands for the limit from above.
+
+    Examples:
+        >>> nearest_above(0.0), nearest_above(1.0) < 1e-6
+        (1e-12, True)
+    """
     return max(1e-12, 4.0 * float(np.sqrt(np.finfo(np.float64).eps * abs(low))))
 
 
@@ -73,6 +78,16 @@ class FreeCoordinates:
         offset: Constant subtracted from the objective, so that a minimiser sees small numbers.
         n_evaluations: How many parameter points were evaluated.
         recent_hessian: Second derivatives where they were computed last, (n_free, n_free).
+
+    Examples:
+        With interference a fit moves in t = sqrt(mu), in which the derivative is finite at mu = 0:
+
+        >>> from toolkit.likelihood.unbinned import UnbinnedLikelihood
+        >>> likelihood = UnbinnedLikelihood(log_ratios=np.zeros((3, 3)), weights=np.ones(3), yields=[1.0, 3.0, 4.0],
+        ...     coefficients=("mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)"), parameters=("mu",), bounds={"mu": (0.0, 4.0)})
+        >>> space = FreeCoordinates.of(likelihood, {})
+        >>> space.high, space.outward(np.array([1.5])), space.gradient(np.array([0.0])).round(3)
+        (array([2.]), array([2.25]), array([-1.]))
     """
 
     objective: Objective

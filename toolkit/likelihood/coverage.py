@@ -29,6 +29,11 @@ class CoverageCheck:
         covered: Toys whose interval of the construction holds the truth.
         asymptotic_covered: Toys whose asymptotic interval (t <= chi-square quantile) does.
         construction_error: Standard error of the coverage from the finite number of toys behind the construction.
+
+    Examples:
+        >>> check = CoverageCheck(0.0, "68", 0.683, toys=1000, covered=690, asymptotic_covered=620, construction_error=0.005)
+        >>> check.coverage, round(check.deviations, 2), round(check.asymptotic_deviations, 2)
+        (0.69, 0.48, -4.28)
     """
 
     truth: float

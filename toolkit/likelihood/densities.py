@@ -14,7 +14,12 @@ from toolkit.typing import FloatArray
 
 
 def checked_weights(weights: ArrayLike, rows: FloatArray) -> FloatArray:
-    """Check event weights, (n_events,), against the rows (n_events, n_processes) that they belong to."""
+    """Check event weights, (n_events,), against the rows (n_events, n_processes) that they belong to.
+
+    Examples:
+        >>> checked_weights([1, 2], np.zeros((2, 3)))
+        array([1., 2.])
+    """
     array = np.array(weights, dtype=np.float64)
     if rows.ndim != 2 or array.shape != (len(rows),):
         what = "log_ratios and weights"
@@ -29,7 +34,12 @@ def checked_weights(weights: ArrayLike, rows: FloatArray) -> FloatArray:
 
 
 def checked_yields(yields: ArrayLike, rows: FloatArray) -> FloatArray:
-    """Check expected events, (n_processes,), against the columns of log ratios (n_events, n_processes)."""
+    """Check expected events, (n_processes,), against the columns of log ratios (n_events, n_processes).
+
+    Examples:
+        >>> checked_yields([10, 5], np.zeros((2, 2)))
+        array([10.,  5.])
+    """
     array = np.array(yields, dtype=np.float64)
     if array.shape != (rows.shape[1],):
         what = "yields"
@@ -57,7 +67,13 @@ def check_logs(logs: FloatArray, event_ids: NDArray[np.generic] | None) -> None:
 
 
 def scaled_densities(logs: FloatArray, yields: FloatArray) -> FloatArray:
-    """Return nu_j r_j(x) with each row divided by its largest ratio, which drops out of the likelihood and avoids overflow."""
+    """Return nu_j r_j(x) with each row divided by its largest ratio, which drops out of the likelihood and avoids overflow.
+
+    Examples:
+        >>> scaled_densities(np.log([[1.0, 4.0], [3.0, 1.0]]), np.array([10.0, 20.0])).round(3)
+        array([[ 2.5  , 20.   ],
+               [10.   ,  6.667]])
+    """
     present = yields > 0.0
     largest = np.max(logs[:, present], axis=1, keepdims=True, initial=-np.inf)
     out = logs - np.where(np.isfinite(largest), largest, 0.0)

@@ -25,7 +25,12 @@ def quiet_schema() -> Iterator[None]:
 
 
 def normfactor_name(process: str) -> str:
-    """Name of the normfactor that carries the coefficient of a process."""
+    """Name of the normfactor that carries the coefficient of a process.
+
+    Examples:
+        >>> normfactor_name("ggF_SBI")
+        'coefficient_ggF_SBI'
+    """
     return f"coefficient_{process}"
 
 
@@ -39,6 +44,11 @@ def channel_spec(name: str, *, processes: Sequence[str], templates: FloatArray) 
 
     Returns:
         A `channel` object of pyhf's schema.
+
+    Examples:
+        >>> import numpy as np
+        >>> channel_spec("m4l", processes=["qqZZ"], templates=np.array([[10.0, 5.0]]))["samples"][0]["data"]
+        [10.0, 5.0]
     """
     samples = [
         {"name": process, "data": row.tolist(), "modifiers": [{"name": normfactor_name(process), "type": "normfactor", "data": None}]}

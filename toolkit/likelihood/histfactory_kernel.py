@@ -98,13 +98,25 @@ class HistFactoryKernel:
 
 
 def poisson_twice_nll(counts: FloatArray, expected: FloatArray) -> float:
-    """Evaluate -2 ln of the Poisson probabilities, constants included, as pyhf does."""
+    """Evaluate -2 ln of the Poisson probabilities, constants included, as pyhf does.
+
+    Examples:
+        >>> round(poisson_twice_nll(np.array([1.0]), np.array([1.0])), 9)  # -2 ln of exp(-1)
+        2.0
+    """
     return -2.0 * float(np.sum(xlogy(counts, expected) - expected - gammaln(counts + 1.0)))
 
 
 @dataclass(frozen=True, eq=False)
 class ConstraintTable:
-    """All constraint terms of a model as arrays, in pyhf's order of auxiliary data; `index` is the parameter of each."""
+    """All constraint terms of a model as arrays, in pyhf's order of auxiliary data; `index` is the parameter of each.
+
+    Examples:
+        >>> table = ConstraintTable.of([Constraint("alpha")], ["mu", "alpha"])
+        >>> at = np.array([1.0, 2.0])
+        >>> table.twice_nll(at) - table.twice_nll(np.zeros(2)), table.slopes(at)
+        (4.0, array([0., 4.]))
+    """
 
     index: IntArray
     observed: FloatArray

@@ -80,6 +80,12 @@ def code4_coefficients(log_up: ArrayLike, log_down: ArrayLike) -> FloatArray:
 
     Returns:
         Coefficients of alpha, alpha^2, ..., alpha^6, (6, ...); the value is 1 plus the polynomial.
+
+    Examples:
+        The polynomial meets the exponential at alpha = 1:
+
+        >>> 1.0 + round(float(code4_coefficients(np.log(1.1), np.log(0.95)).sum()), 12)
+        1.1
     """
     u, d = np.asarray(log_up, dtype=np.float64), np.asarray(log_down, dtype=np.float64)
     up, down = np.exp(u), np.exp(d)
@@ -181,6 +187,10 @@ def checked_logarithm(ratio: ArrayLike, *, where: str) -> FloatArray:
 
     Raises:
         PhysicsDomainError: A ratio that is not positive or not finite: a factor cannot be interpolated through zero.
+
+    Examples:
+        >>> checked_logarithm([1.0, 2.0], where="normsys").round(4)
+        array([0.    , 0.6931])
     """
     r = np.asarray(ratio, dtype=np.float64)
     bad = ~(np.isfinite(r) & (r > 0.0))

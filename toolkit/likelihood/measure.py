@@ -27,6 +27,14 @@ def measure(likelihood: Likelihood, *, method: str, values: ArrayLike, poi: str 
 
     Raises:
         PhysicsDomainError: The truth is outside the allowed range, or the density is not positive somewhere.
+
+    Examples:
+        >>> from toolkit.likelihood.binned import BinnedLikelihood
+        >>> likelihood = BinnedLikelihood(templates=[[10.0], [5.0]], data=[15.0], coefficients=("mu", "1"), parameters=("mu",),
+        ...     bounds={"mu": (0.0, 4.0)})
+        >>> result = measure(likelihood, method="rate", values=np.linspace(0.0, 4.0, 41))
+        >>> round(result.mu_hat, 6), [(round(i.low, 3), round(i.high, 3)) for i in result.interval_68]
+        (1.0, [(0.645, 1.421)])
     """
     poi = likelihood.poi if poi is None else poi
     grid = likelihood.scan_values(poi, values)

@@ -81,6 +81,13 @@ def slope_by_coefficient(densities: FloatArray, weights: FloatArray, yields: Flo
 
     Returns:
         Derivatives, (n_processes,).
+
+    Examples:
+        Two events expect 1 and 3 in a process at f = 1, of 4 expected in total: the slope vanishes for weights (1, 3):
+
+        >>> densities, yields = np.array([[1.0], [3.0]]), np.array([4.0])
+        >>> slope_by_coefficient(densities, np.array([1.0, 3.0]), yields, np.array([1.0]))
+        array([0.])
     """
     ratio = np.divide(weights, densities @ coefficients)
     return np.asarray(2.0 * (yields - ratio @ densities))

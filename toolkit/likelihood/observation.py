@@ -57,6 +57,14 @@ def read_observation(
     Raises:
         InputFileError: The file is missing, or not parquet.
         SchemaError: A column is missing or not numeric.
+
+    Examples:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "events.parquet"
+        >>> write_observation(path, {"m4l": [250.0, 600.0]}, weights=[0.5, 0.2])
+        >>> columns, weights = read_observation(path, ["m4l"])
+        >>> columns["m4l"], weights
+        (array([250., 600.]), array([0.5, 0.2]))
     """
     wanted = list(dict.fromkeys([*observables, *([weight] if weight is not None else [])]))
     try:

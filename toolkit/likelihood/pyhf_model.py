@@ -49,6 +49,15 @@ class PyhfLikelihood(Likelihood):
     Notes:
         Values equal pyhf's to rounding; derivatives are exact. For models with custom modifiers or clipping values are pyhf's own and
         derivatives by the model's parameters five-point differences (about 1e-9).
+
+    Examples:
+        >>> model = pyhf.simplemodels.uncorrelated_background([10.0], [50.0], [7.0], validate=False)
+        >>> data = [55.0, *model.config.auxdata]
+        >>> likelihood = PyhfLikelihood(model, data)
+        >>> round(likelihood.twice_nll([1.0, 1.0]), 6), round(-2.0 * float(model.logpdf([1.0, 1.0], data)[0]), 6)
+        (12.050358, 12.050358)
+        >>> round(likelihood.fit().parameters["mu"], 6)
+        0.5
     """
 
     def __init__(

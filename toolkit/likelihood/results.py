@@ -40,6 +40,12 @@ class FitResult:
         n_evaluations: Number of parameter points at which the likelihood or its gradient was evaluated.
         free: Parameters that were free and not at a boundary, in the order of the covariance.
         covariance: Covariance matrix from the curvature, n_free rows of n_free numbers.
+
+    Examples:
+        >>> fit = FitResult({"mu": 1.0, "alpha": 0.0}, {"mu": 0.5, "alpha": 0.9}, 3.0, "converged", "", (), 0.0, 10,
+        ...                 free=("mu", "alpha"), covariance=((0.25, 0.09), (0.09, 0.81)))
+        >>> fit.correlation.round(3).tolist()
+        [[1.0, 0.2], [0.2, 1.0]]
     """
 
     parameters: dict[str, float]
@@ -102,6 +108,11 @@ class Scan:
         values: Values of the parameter, (n_points,), increasing.
         twice_delta_nll: -2 ln lambda(value) / lambda(best fit), (n_points,), >= 0.
         parameter: Name of the parameter.
+
+    Examples:
+        >>> scan = Scan(values=np.array([0.0, 1.0, 2.0]), twice_delta_nll=np.array([1.0, 0.0, 1.0]))
+        >>> scan.to_json()
+        {'mu': [0.0, 1.0, 2.0], 'twice_delta_nll': [1.0, 0.0, 1.0]}
     """
 
     values: FloatArray
@@ -142,6 +153,10 @@ class GoodnessOfFit:
     Attributes:
         statistic: -2 ln of the likelihood ratio, asymptotically chi-squared.
         degrees: Degrees of freedom.
+
+    Examples:
+        >>> round(GoodnessOfFit(statistic=9.0, degrees=9).p_value, 3)
+        0.437
     """
 
     statistic: float
@@ -176,6 +191,12 @@ class MethodResult:
         fit: The fit behind it, if kept.
         statistical_only: The same without systematic uncertainties, if there are any.
         uncertainties: Pulls, impacts and the table of uncertainties as JSON objects, if there are systematic uncertainties.
+
+    Examples:
+        >>> scan = Scan(values=np.array([0.0, 1.0, 2.0]), twice_delta_nll=np.array([1.0, 0.0, 1.0]))
+        >>> result = MethodResult("rate", 1.0, 1.0, (Interval(0.0, 2.0, at_boundary=True),), (), scan)
+        >>> result.at_boundary, result.to_json()["interval_68"]
+        (True, [[0.0, 2.0]])
     """
 
     method: str
@@ -244,6 +265,10 @@ class ClosurePoint:
         method: Name of the method.
         test_error: Of the finite number of test events (the data); NaN if not known.
         pool_error: Of the finite number of events behind yields, templates and ratios (the model); NaN if not known.
+
+    Examples:
+        >>> round(ClosurePoint(mu=1.0, mu_hat=1.15, standard_error=0.1, method="nsbi").pull, 9)
+        1.5
     """
 
     mu: float

@@ -29,6 +29,11 @@ class Templates:
         covariance: Of the processes in each bin from finite simulation, (n_bins, n_processes, n_processes): one simulated event
             fills several processes, so they are correlated.
         counts: Simulated events per bin, (n_bins,).
+
+    Examples:
+        >>> made = fill_templates([0.5, 1.5], [[1.0, 0.5], [2.0, 0.0]], [0.0, 1.0, 2.0], processes=("S", "B"))
+        >>> made.expected([2.0, 1.0]), made.variance([2.0, 1.0]), made.labels
+        (array([2.5, 4. ]), array([ 6.25, 16.  ]), ('0 ... 1', '1 ... 2'))
     """
 
     processes: tuple[str, ...]
@@ -117,6 +122,10 @@ def bin_index(values: ArrayLike, edges: ArrayLike, *, outside: Outside = "raise"
 
     Raises:
         PhysicsDomainError: Events outside the edges, or NaN.
+
+    Examples:
+        >>> bin_index([0.0, 0.99, 1.0, 2.0, 2.5], [0.0, 1.0, 2.0], outside="drop")
+        array([ 0,  0,  1,  1, -1])
     """
     x, e = np.asarray(values, dtype=np.float64), checked_edges(edges)
     if outside not in ("raise", "drop", "clip"):
@@ -140,7 +149,12 @@ def bin_index(values: ArrayLike, edges: ArrayLike, *, outside: Outside = "raise"
 
 
 def checked_edges(edges: ArrayLike) -> FloatArray:
-    """Check that edges are at least two increasing numbers; the outer ones may be infinite."""
+    """Check that edges are at least two increasing numbers; the outer ones may be infinite.
+
+    Examples:
+        >>> checked_edges([220, 400, 2000])
+        array([ 220.,  400., 2000.])
+    """
     e = np.array(edges, dtype=np.float64)
     if e.ndim != 1 or len(e) < 2 or not np.all(np.diff(e) > 0):
         what = "bin edges"

@@ -61,7 +61,12 @@ class Pull:
 
 @dataclass(frozen=True)
 class Impact:
-    """Shift of the parameter of interest when a nuisance parameter moves by its fitted error and all others are fitted again."""
+    """Shift of the parameter of interest when a nuisance parameter moves by its fitted error and all others are fitted again.
+
+    Examples:
+        >>> Impact("jet_scale", up=0.1, down=-0.15).size
+        0.15
+    """
 
     parameter: str
     up: float
@@ -179,6 +184,16 @@ def minos(
 
     Returns:
         The distances; an end that is not reached inside the allowed range is the edge, and marked.
+
+    Examples:
+        Without nuisance parameters the profile of a counting experiment rises by 1 at asymmetric distances:
+
+        >>> from toolkit.likelihood.binned import BinnedLikelihood
+        >>> likelihood = BinnedLikelihood(templates=[[10.0], [5.0]], data=[15.0], coefficients=("mu", "1"), parameters=("mu",),
+        ...     bounds={"mu": (0.0, 4.0)})
+        >>> error = minos(likelihood, likelihood.fit(), "mu")
+        >>> round(error.down, 4), round(error.up, 4)
+        (0.3547, 0.4213)
     """
     _check_names(likelihood, [name, *(fixed or {})])
     best = minimise(likelihood, fixed=fixed, starts=[likelihood.point({**fit.parameters, **(fixed or {})})])

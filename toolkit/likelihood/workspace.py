@@ -48,6 +48,15 @@ class Workspace:
     Attributes:
         document: The JSON document.
         folder: Folder of the file.
+
+    Examples:
+        A document that holds only what pyhf knows is a pyhf workspace:
+
+        >>> model = pyhf.simplemodels.uncorrelated_background([10.0], [50.0], [7.0], validate=False)
+        >>> document = dict(pyhf.Workspace.build(model, [55.0, *model.config.auxdata], validate=False))
+        >>> workspace = Workspace(document)
+        >>> workspace.is_pyhf, round(workspace.likelihood().fit().parameters["mu"], 6)
+        (True, 0.5)
     """
 
     document: dict[str, Any]

@@ -233,6 +233,10 @@ def merge_kinds(parts: Iterable[Mapping[str, str]], *, where: str) -> dict[str, 
 
     Raises:
         SchemaError: One parameter with two kinds of constraint.
+
+    Examples:
+        >>> merge_kinds([{"jet_scale": "gaussian"}, {"jet_scale": "gaussian"}], where="channel 'SR'")
+        {'jet_scale': 'gaussian'}
     """
     found: dict[str, str] = {}
     for part in parts:

@@ -34,6 +34,14 @@ def make_document(
 
     Returns:
         The document for `Workspace(document)`.
+
+    Examples:
+        >>> from toolkit.likelihood.workspace import Workspace
+        >>> channel = BinnedLikelihood(templates=[[10.0], [5.0]], data=[12.0], coefficients=("mu", "1"), parameters=("mu",),
+        ...     bounds={"mu": (0.0, 4.0)}, processes=["S", "B"])
+        >>> document = make_document(parameters=channel.parameters, binned=[channel])
+        >>> round(Workspace(document).likelihood().fit().parameters["mu"], 6)
+        0.7
     """
     document: dict[str, Any] = {"version": VERSION}
     if binned or channels:
