@@ -71,8 +71,9 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
             events: What coffea's BaseSchema gives, with the chunk's metadata.
 
         Returns:
-            ``{sample: {"entries": int, "selected": int, "cutflow": sums, "regions": sums, "histograms": {name: Hist}, "variations":
-            {variation: the same without entries and variations}}}``, sums being ``{cut or region: {"events", "sumw", "sumw2"}}``.
+            One mapping per sample with ``entries``, ``selected``, ``cutflow``, ``regions``, ``histograms`` (by name) and ``variations``
+            (by name, each the same without entries and variations). Cut flow and regions hold ``events``, ``sumw`` and ``sumw2`` per
+            cut or region.
 
         Raises:
             InputFileError: The entries cannot be read, or the event table cannot be written.
