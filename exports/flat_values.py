@@ -74,7 +74,15 @@ Value: TypeAlias = "torch.Tensor | Columns | Filled | Members | tuple[Value, ...
 
 
 class GraphWriter:
-    """Collects nodes and constants; the same step on the same tensors is written once."""
+    """Collects nodes and constants; the same step on the same tensors is written once.
+
+    Examples:
+        The same step on the same tensors is written once:
+
+        >>> writer = GraphWriter()
+        >>> writer.emit("Exp", ["x"]), writer.emit("Exp", ["x"]), len(writer.nodes)
+        ('exp_0', 'exp_0', 1)
+    """
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []

@@ -93,6 +93,19 @@ def write_onnx(
 
     Notes:
         docs/onnx.md describes the form of both files and what limits the precision.
+
+    Examples:
+        A network whose log ratio is 2 x:
+
+        >>> import tempfile
+        >>> network = torch.nn.Linear(1, 1, bias=False)
+        >>> _ = torch.nn.init.constant_(network.weight, 2.0)
+        >>> column = Feature("x", "", low=-1.0, high=1.0)
+        >>> path = Path(tempfile.mkdtemp()) / "ratio.onnx"
+        >>> named = {"features": [column], "numerators": ["S"], "reference": "B", "estimator": "exact"}
+        >>> written = write_onnx(network, path, reference_rows=[[0.5]], **named)
+        >>> OnnxRatio(path)([[0.25], [-1.0]]).tolist(), written.parity.log_ratio < 1e-6
+        ([[0.5], [-2.0]], True)
     """
     metadata = OnnxMetadata(
         features=tuple(features),

@@ -177,7 +177,12 @@ def tree_names(directory: Any) -> list[str]:
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:
-    """Return a question that names the known name most like the given one, or None if none is like it."""
+    """Return a question that names the known name most like the given one, or None if none is like it.
+
+    Examples:
+        >>> nearest("Electron_Pt", ["Electron_pt", "Muon_pt"])
+        "did you mean 'Electron_pt'?"
+    """
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}?" if near else None
 

@@ -51,12 +51,22 @@ def detect_layout(types: Types) -> Layout | None:
 
 
 def missing_nanoaod(types: Types) -> tuple[str, ...]:
-    """Return the branches of leptons that NanoAOD has and the tree lacks."""
+    """Return the branches of leptons that NanoAOD has and the tree lacks.
+
+    Examples:
+        >>> missing_nanoaod(dict.fromkeys(("Electron_pt", "Electron_eta", "Electron_phi", "Electron_mass"), "AsJagged(float)"))[:2]
+        ('Electron_charge', 'Muon_pt')
+    """
     return tuple(name for kind in ("Electron", "Muon") for name in (f"{kind}_{field}" for field in LEPTON_FIELDS) if name not in types)
 
 
 def is_list(kind: str) -> bool:
-    """Return whether a branch of this type holds a list per event."""
+    """Return whether a branch of this type holds a list per event.
+
+    Examples:
+        >>> is_list("vector<float>"), is_list("float[]"), is_list("double")
+        (True, True, False)
+    """
     return "[" in kind or "vector" in kind.lower() or kind.startswith("AsJagged")
 
 

@@ -88,7 +88,12 @@ def p_value_text(p_value: float) -> str:
 
 
 def observable_label(name: str) -> str:
-    """Return the axis label of an observable with its unit; an unknown name stands for itself."""
+    """Return the axis label of an observable with its unit; an unknown name stands for itself.
+
+    Examples:
+        >>> observable_label("m4l").endswith("[GeV]"), observable_label("my_column")
+        (True, 'my_column')
+    """
     return OBSERVABLES[name].axis_label if name in OBSERVABLES else name
 
 

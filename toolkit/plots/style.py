@@ -203,7 +203,12 @@ def add_header(ax: Axes, style: PlotStyle, *, right: Axes | None = None) -> None
 
 
 def band_height(entries: int, *, titled: bool = False) -> float:
-    """Return the height that `legend_band` takes, in fractions of an axes of the usual size."""
+    """Return the height that `legend_band` takes, in fractions of an axes of the usual size.
+
+    Examples:
+        >>> round(band_height(5), 3)  # three rows of two
+        0.225
+    """
     return 0.075 * (-(-entries // 2) + titled)
 
 

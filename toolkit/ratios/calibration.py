@@ -89,7 +89,14 @@ class TargetedCalibration(nn.Module):
 
 
 def identity_calibration(mixture: Mixture) -> TargetedCalibration:
-    """Return the calibration that changes nothing."""
+    """Return the calibration that changes nothing.
+
+    Examples:
+        >>> mixture = Mixture("S", "SBI", "B", (), yields=(10.0, 90.0, 100.0), kappa=10.0)
+        >>> heads = torch.tensor([[0.5, -0.2]], dtype=torch.float64)
+        >>> identity_calibration(mixture)(heads)
+        tensor([[ 0.5000, -0.2000]], dtype=torch.float64)
+    """
     return TargetedCalibration(mixture, mu=(1.0,))
 
 

@@ -199,6 +199,18 @@ def fit_mixture_curves(
     Notes:
         Curves of single processes do not know that S, SBI and B interfere: the density at other values of mu is a difference of them
         and may become negative, which the likelihood refuses. The targeted calibration cannot do that.
+
+    Examples:
+        Ratios of one process that were estimated too high by a constant, and those that come out:
+
+        >>> rng = np.random.default_rng(1)
+        >>> weights = rng.uniform(0.5, 1.5, size=(4000, 2))
+        >>> exact = np.log(weights / weights.mean(axis=1, keepdims=True))
+        >>> curves = fit_mixture_curves(
+        ...     exact + [0.3, 0.0], weights=weights, processes=("S", "B"), reference=np.array([0.5, 0.5]), method="binned"
+        ... )
+        >>> bool(np.abs(curves(exact + [0.3, 0.0]) - exact).mean() < 0.1)
+        True
     """
     shape = (len(log_ratios), len(processes))
     pi = np.asarray(reference, dtype=np.float64)

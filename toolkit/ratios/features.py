@@ -59,6 +59,11 @@ def feature_matrix(observables: Mapping[str, NDArray[np.float64]], features: Seq
     Raises:
         SchemaError: An observable is missing.
         PhysicsDomainError: A value is missing or not finite, or a feature that enters as a logarithm is not positive.
+
+    Examples:
+        >>> feature_matrix({"m4l": np.array([250.0, 600.0]), "phi": np.array([0.1, -2.0])}, ["phi", "m4l"])
+        array([[ 1.0e-01,  2.5e+02],
+               [-2.0e+00,  6.0e+02]])
     """
     absent = [name for name in features if name not in observables]
     if absent:
@@ -90,6 +95,12 @@ class FeatureMap(nn.Module):
         std: Standard deviations, shape (n_inputs,).
         harmonics: Angles enter as sines and cosines of two harmonics; otherwise as they are, which leaves fewer inputs to overfit
             with where hardly anything depends on them.
+
+    Examples:
+        >>> x = torch.tensor([[200.0, 0.0], [400.0, 1.0], [800.0, -1.0]], dtype=torch.float64)
+        >>> feature_map = FeatureMap.fitted(("m4l", "y4l"), x, fold=False)
+        >>> feature_map.n_inputs, feature_map(x)[:, 0].round(decimals=3).tolist()  # equal steps in log m4l
+        (2, [-1.0, 0.0, 1.0])
     """
 
     mean: torch.Tensor

@@ -106,6 +106,12 @@ class EnsembleMean(nn.Module):
 
     Args:
         members: Networks with the same inputs and outputs.
+
+    Examples:
+        >>> members = [nn.Linear(1, 1, bias=False) for _ in range(2)]
+        >>> _ = [nn.init.constant_(member.weight, slope) for member, slope in zip(members, (1.0, 3.0))]
+        >>> [output.item() for output in EnsembleMean(members)(torch.ones(1, 1))]
+        [2.0, 1.0]
     """
 
     def __init__(self, members: Sequence[nn.Module]) -> None:

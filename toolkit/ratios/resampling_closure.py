@@ -26,6 +26,12 @@ class ResamplingClosure:
         network_error: The part of the error that the networks have, shape (k,).
         chi2: Of the difference.
         p_value: Probability of a larger one.
+
+    Examples:
+        >>> closure = ResamplingClosure("m4l", np.array([220.0, 400.0, 2000.0]), np.array([10.0, 5.0]), np.array([10.5, 4.9]),
+        ...                             np.diag([0.25, 0.04]), np.array([0.1, 0.1]), chi2=1.25, p_value=0.535)
+        >>> closure.pulls
+        array([ 1. , -0.5])
     """
 
     observable: str

@@ -26,6 +26,12 @@ class StepWatch:
     Notes:
         Weights are looked at in the first epoch, which sees every event once. The norm of the gradient is computed if
         it is to be clipped, or if the events of the first epoch so far have a negative weight.
+
+    Examples:
+        >>> watch = StepWatch(weights=0, clip=None)
+        >>> watch.step([torch.tensor([2.0, 2.0, -1.0])], [], first=True)
+        >>> watch.negative_share, round(watch.smallest, 9)
+        (0.2, 1.0)
     """
 
     def __init__(self, weights: int | None, clip: float | None) -> None:

@@ -35,6 +35,13 @@ class Mixture:
         backgrounds: Names of the samples that do not interfere.
         yields: Expected events (S, SBI, B, *backgrounds) that define the densities' normalisation.
         kappa: Weight of S in the class G.
+
+    Examples:
+        >>> mixture = Mixture("S", "SBI", "B", ("qqZZ",), yields=(10.0, 90.0, 100.0, 500.0), kappa=10.0 / 3.0)
+        >>> mixture.processes, mixture.n_heads, [round(n, 3) for n in mixture.class_yields]
+        (('S', 'SBI', 'B', 'qqZZ'), 3, [133.333, 500.0])
+        >>> {name: round(share, 3) for name, share in mixture.reference_fractions().items()}
+        {'S': 0.125, 'SBI': 0.0, 'B': 0.375, 'qqZZ': 0.5}
     """
 
     signal: str

@@ -69,6 +69,14 @@ def describe_mixture(events: SimulatedEvents, *, signal: str, interfering: str, 
 
     Raises:
         PhysicsDomainError: A process has no expected events.
+
+    Examples:
+        >>> import numpy as np
+        >>> ids, zeros = np.arange(1, dtype=np.uint64), np.zeros(1, dtype=np.int64)
+        >>> events = SimulatedEvents(("S", "SBI", "B", "qqZZ"), ids, zeros, ("SBI",), {}, np.array([[10.0, 90.0, 100.0, 500.0]]))
+        >>> mixture = describe_mixture(events, signal="S", interfering="SBI", background="B")
+        >>> mixture.backgrounds, round(mixture.kappa, 3)  # kappa S is a quarter of kappa S + B
+        (('qqZZ',), 3.333)
     """
     yields = dict(zip(events.processes, (float(y) for y in events.yields), strict=True))
     empty = [name for name, value in yields.items() if not value > 0]

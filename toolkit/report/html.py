@@ -39,5 +39,10 @@ def write_page(path: str | Path, page: Page) -> None:
 
 
 def data_uri(png: bytes) -> str:
-    """Return a PNG picture as the text of a `src` attribute."""
+    """Return a PNG picture as the text of a `src` attribute.
+
+    Examples:
+        >>> data_uri(b"PNG")
+        'data:image/png;base64,UE5H'
+    """
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

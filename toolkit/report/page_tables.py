@@ -155,11 +155,21 @@ def cutflow_page_table(cutflow: Mapping[str, Mapping[str, Mapping[str, Any]]]) -
 
 
 def timing_page_table(timing_s: Mapping[str, float]) -> PageTable:
-    """Seconds per stage."""
+    """Seconds per stage.
+
+    Examples:
+        >>> timing_page_table({"process": 12.34, "train": 90.0}).rows
+        (('process', '12.3 s'), ('train', '90.0 s'))
+    """
     rows = {name: f"{seconds:.1f} s" for name, seconds in timing_s.items()}
     return two_column_table("Time", rows, columns=("stage", "wall time"))
 
 
 def two_column_table(title: str, rows: Mapping[str, str], *, columns: tuple[str, str]) -> PageTable:
-    """A table of names and values."""
+    """A table of names and values.
+
+    Examples:
+        >>> two_column_table("Versions", {"numpy": "2.4"}, columns=("package", "version")).columns
+        ('package', 'version')
+    """
     return PageTable(title, columns, tuple(rows.items()))

@@ -41,14 +41,25 @@ class Architecture(Protocol):
 
 
 def make_activation(name: Activation) -> nn.Module:
-    """Return the activation function of this name."""
+    """Return the activation function of this name.
+
+    Examples:
+        >>> make_activation("relu")(torch.tensor([-1.0, 2.0]))
+        tensor([0., 2.])
+    """
     if name not in _ACTIVATIONS:
         raise SchemaError("activation", got=name, expected=f"one of {sorted(_ACTIVATIONS)}")
     return _ACTIVATIONS[name]()
 
 
 def make_linear(n_in: int, n_out: int, *, generator: torch.Generator, gain: float = 1.0) -> nn.Linear:
-    """Return a linear layer with Gaussian weights of standard deviation gain / sqrt(n_in) and biases 0."""
+    """Return a linear layer with Gaussian weights of standard deviation gain / sqrt(n_in) and biases 0.
+
+    Examples:
+        >>> layer = make_linear(3, 2, generator=torch.Generator().manual_seed(1))
+        >>> tuple(layer.weight.shape), layer.bias.tolist()
+        ((2, 3), [0.0, 0.0])
+    """
     layer = nn.Linear(n_in, n_out)
     with torch.no_grad():
         layer.weight.copy_(torch.randn(n_out, n_in, generator=generator) * (gain / max(n_in, 1) ** 0.5))

@@ -29,6 +29,13 @@ class MLP:
 
     Raises:
         SchemaError: No layers, a width below 1, or residual layers of different widths.
+
+    Examples:
+        >>> x = torch.tensor([[200.0, 0.0], [400.0, 1.0], [800.0, -1.0]], dtype=torch.float64)
+        >>> feature_map = FeatureMap.fitted(("m4l", "y4l"), x, fold=False)
+        >>> network = MLP((8, 8)).build(feature_map, n_outputs=1, n_context=0, generator=torch.Generator().manual_seed(1))
+        >>> sum(p.numel() for p in network.parameters())  # 2 x 8 + 8, 8 x 8 + 8, 8 + 1
+        105
     """
 
     hidden: tuple[int, ...] = (64, 64, 64)

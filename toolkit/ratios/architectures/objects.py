@@ -27,6 +27,10 @@ class ObjectGroup:
 
     Raises:
         SchemaError: No members, or members of different length.
+
+    Examples:
+        >>> ObjectGroup("jets", (("pt_j1_filled",), ("pt_j2_filled",)), ("has_pt_j1", "has_pt_j2")).features
+        ('pt_j1_filled', 'pt_j2_filled', 'has_pt_j1', 'has_pt_j2')
     """
 
     name: str

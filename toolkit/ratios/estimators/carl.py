@@ -41,6 +41,25 @@ class Carl(NetworkEstimator):
     Args:
         numerator: The point, a number or one value per parameter.
         one_label: Whether an event stands for one hypothesis only.
+
+    Examples:
+        Two Gaussians at -1 (B) and 1 (S), with the ratio 2 / (1 + exp(-2 x)) of S over the mixture of both:
+
+        >>> import numpy as np
+        >>> from toolkit.ratios.architectures import MLP
+        >>> from toolkit.ratios.schedules import TrainingSettings
+        >>> from toolkit.weights import Morphing
+        >>> rng, n = np.random.default_rng(1), 4000
+        >>> x, weights = np.concatenate([rng.normal(-1.0, size=n), rng.normal(1.0, size=n)]), np.repeat(np.eye(2), n, axis=0)
+        >>> ids, sample = np.arange(2 * n, dtype=np.uint64), np.repeat([0, 1], n)
+        >>> events = SimulatedEvents(("B", "S"), ids, sample, ("B", "S"), {"x": x}, weights)
+        >>> line = Morphing(monomials=["1", "t"], benchmarks={"B": 0.0, "S": 1.0})
+        >>> pair = Hypotheses.build(events, morphing=line, benchmarks=("B", "S"), ranges=[(0.0, 1.0)])
+        >>> quick = TrainingSettings(epochs=8, batch_size=200, learning_rate=1e-2, seed=1)
+        >>> model = Carl(architecture=MLP((8,)), training=quick).fit(events, features=["x"], hypotheses=pair)
+        >>> at = np.array([[-0.5], [0.0], [0.5]])
+        >>> bool(np.abs(np.exp(model.log_ratio(at)) - 2.0 / (1.0 + np.exp(-2.0 * at[:, 0]))).max() < 0.1)
+        True
     """
 
     numerator: float | tuple[float, ...] = 1.0

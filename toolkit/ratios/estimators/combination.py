@@ -35,6 +35,10 @@ def require_positive(density: FloatArray, theta: Point) -> FloatArray:
 
     Raises:
         PhysicsDomainError: One is not; names its row and theta.
+
+    Examples:
+        >>> require_positive(np.array([0.5, 2.0]), theta=1.0)
+        array([0.5, 2. ])
     """
     bad = ~(density > 0)
     if np.any(bad):

@@ -32,6 +32,13 @@ class SumOfSquares(nn.Module):
         powers: Powers of u in every interfering monomial.
         forms: Positions of the amplitudes of each quadratic form, as powers.
         start: Density of every term relative to the reference's total, at which a training starts.
+
+    Examples:
+        Amplitudes 1 and u of monomials u^2, u, 1: three outputs. With outputs of zero the density is the start value:
+
+        >>> form = SumOfSquares([(2,), (1,), (0,)], find_forms([(2,), (1,), (0,)]), start=[0.25, -0.2, 1.0])
+        >>> form.n_outputs, form.terms(torch.zeros(1, 3)).round(decimals=3).tolist()
+        (3, [[0.25, -0.2, 1.0]])
     """
 
     log_diagonal: torch.Tensor
