@@ -7,14 +7,18 @@ f_j is an expression (morphing, normfactors, luminosity), G_jm interpolates the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toolkit.errors import SchemaError
 from toolkit.likelihood.coefficients import Coefficients
-from toolkit.likelihood.interpolation import FactorCode, check_code, checked_logarithm, factor
+from toolkit.likelihood.interpolation import FactorCode, Interpolated, check_code, checked_logarithm, code4_coefficients, factor
 from toolkit.typing import FloatArray
 
 
@@ -98,8 +102,10 @@ class Rates:
     def values(self, points: FloatArray) -> FloatArray:
         """Evaluate F_j at points (n_points, n_parameters); returns (n_points, n_processes)."""
         out = self.coefficients.values(points)
-        for s in self.systematics:
-            out[:, s.process] *= self._factor(s, points)[0]
+        if self.systematics:
+            g = self._factors(points).value
+            for m, s in enumerate(self.systematics):
+                out[:, s.process] *= g[:, m]
         return out
 
     def jacobian(self, points: FloatArray) -> FloatArray:
@@ -107,12 +113,11 @@ class Rates:
         out = self.coefficients.jacobian(points)
         if not self.systematics:
             return out
-        value = self.coefficients.values(points)
-        for s in self.systematics:
-            g, slope = self._factor(s, points)
-            out[:, :, s.process] *= g[:, None]
-            out[:, self.parameters.index(s.parameter), s.process] += value[:, s.process] * slope
-            value[:, s.process] *= g
+        value, (g, slopes) = self.coefficients.values(points), self._factors(points)
+        for m, (s, column) in enumerate(zip(self.systematics, self._table.columns.tolist(), strict=True)):
+            out[:, :, s.process] *= g[:, m, None]
+            out[:, column, s.process] += value[:, s.process] * slopes[:, m]
+            value[:, s.process] *= g[:, m]
         return out
 
     def bends(self, point: FloatArray, *, low: FloatArray, high: FloatArray) -> FloatArray:
@@ -128,5 +133,33 @@ class Rates:
         with np.errstate(invalid="ignore"):
             return np.asarray(0.5 * (out + out.transpose(1, 0, 2)))
 
-    def _factor(self, s: NormSys, points: FloatArray) -> tuple[FloatArray, FloatArray]:
-        return factor(points[:, self.parameters.index(s.parameter)], np.log(s.up), np.log(s.down), code=s.code)
+    @cached_property
+    def _table(self) -> _Table:
+        logs = np.array([[math.log(s.up), math.log(s.down)] for s in self.systematics]).reshape(-1, 2)
+        return _Table(
+            np.array([self.parameters.index(s.parameter) for s in self.systematics], dtype=np.intp),
+            logs[:, 0],
+            logs[:, 1],
+            code4_coefficients(logs[:, 0], logs[:, 1]),
+            np.array([s.code == "code4" for s in self.systematics], dtype=np.bool_),
+        )
+
+    def _factors(self, points: FloatArray) -> Interpolated:
+        """Evaluate all G_jm and their derivatives, (n_points, n_systematics) each."""
+        t = self._table
+        alphas = points[:, t.columns]
+        value, slope = factor(alphas, t.log_up, t.log_down, coefficients=t.polynomials[:, None, :])
+        if not t.code4.all():
+            others = factor(alphas, t.log_up, t.log_down, code="code1")
+            value, slope = np.where(t.code4, value, others.value), np.where(t.code4, slope, others.slope)
+        return Interpolated(value, slope)
+
+
+class _Table(NamedTuple):
+    """The systematics as arrays: column of the parameter, logarithms at 1 and -1, polynomials of code 4, whether that is the code."""
+
+    columns: NDArray[np.intp]
+    log_up: FloatArray
+    log_down: FloatArray
+    polynomials: FloatArray
+    code4: NDArray[np.bool_]

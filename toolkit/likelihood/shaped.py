@@ -6,25 +6,25 @@ With densities D_ij, factors F_j of the processes and per-event variations g_ij(
 
 `sums` and `slopes` give sum_i w_i ln t_i and its derivatives by F_j and alpha. N_j is the mean of the variation over the nominal
 density of process j, taken over a reference sample at every alpha: densities stay normalised whatever the variations are.
-Blocks fit into the cache, so that the arrays are read from memory once per call.
+Blocks fit into the cache, so that the arrays are read from memory once per call; threads share the events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import PhysicsDomainError, ShapeError
+from toolkit.likelihood.chunks import blocks, map_chunks
 from toolkit.likelihood.mixture import Complain
 from toolkit.likelihood.shapes import ShapePoint, Shapes
 from toolkit.typing import FloatArray
 
-ROWS = 1 << 11
-"""Events per block: 20 variations of 6 processes in float64 are 4 MB, so that the second use of a block finds it in the cache."""
+T = TypeVar("T")
 
 
 class Slopes(NamedTuple):
@@ -65,26 +65,34 @@ class ShapeReference:
             raise PhysicsDomainError("weights of the normalisation", got=f"sums {total.tolist()}", expected="finite, positive sums")
         object.__setattr__(self, "weights", w / total)
 
-    def norms(self, alphas: ArrayLike, *, bends: bool = False) -> Norms:
+    def norms(self, alphas: ArrayLike, *, bends: bool = False, threads: int | None = None) -> Norms:
         """Compute the mean of every process's variation at nuisance parameters (n_names,), and its derivatives.
 
         Raises:
             PhysicsDomainError: A mean that is not positive (signed weights in a sample that is too small).
         """
-        point, n = self.shapes.at(np.asarray(alphas, dtype=np.float64)), len(self.shapes.names)
-        mean, slope = np.zeros(self.weights.shape[1]), np.zeros((self.weights.shape[1], n))
-        bend = np.zeros((len(mean), n, n)) if bends else np.zeros((0, 0, 0))
-        for rows in blocks(len(self.weights)):
-            for j, at in enumerate(self.shapes.columns):
-                if not len(at):
-                    continue
-                q = self.weights[rows, j] * np.exp(point.log_factor(j, rows))
-                mean[j] += q.sum()
-                slope[j, at] += point.weighted_slopes(j, rows, q)
-                if bends:
-                    h = point.slopes(j, rows)
-                    bend[j][np.ix_(at, at)] += (h * q[:, None]).T @ h + np.diag(point.weighted_bends(j, rows, q))
-        mean[[j for j, at in enumerate(self.shapes.columns) if not len(at)]] = 1.0
+        at, columns = self.shapes.at(np.asarray(alphas, dtype=np.float64)), self.shapes.columns
+        n_processes, n, rows = self.weights.shape[1], len(self.shapes.names), self.shapes.block_rows
+        none = np.zeros(n_processes)
+
+        def chunk(part: slice) -> list[_Moments]:
+            found = [_Moments.empty(at, j) for j in at.varied]
+            for block in blocks(part, rows):
+                weighted = at.factors(block, none)
+                weighted *= self.weights[block].T[at.rows_varied]
+                for own, j, q in zip(found, at.varied, weighted, strict=True):
+                    own.add(at, j, block, q, bends=bends)
+            return found
+
+        mean, slope = np.ones(n_processes), np.zeros((n_processes, n))
+        bend = np.zeros((n_processes, n, n)) if bends else np.zeros((0, 0, 0))
+        sums = list(map_chunks(chunk, len(self.weights), rows=rows, threads=threads))
+        for i, j in enumerate(at.varied):
+            own = _Moments.total([found[i] for found in sums])
+            mean[j], slope[j, columns[j]] = own.weight, at.slopes_of(j, own.first)
+            if bends:
+                bend[j][np.ix_(columns[j], columns[j])] = own.second
+                bend[j, columns[j], columns[j]] += at.bends_of(j, own.first)
         if not np.all(mean > 0.0):
             j = int(np.argmin(mean))
             raise PhysicsDomainError(
@@ -99,6 +107,35 @@ class ShapeReference:
         return Norms(np.log(mean), slope, bend)
 
 
+@dataclass
+class _Moments:
+    """Weighted sums over the events of one process: of 1, of what the slopes h are made of, of h h^T."""
+
+    weight: float
+    first: FloatArray
+    second: FloatArray
+
+    @classmethod
+    def empty(cls, at: ShapePoint, j: int) -> _Moments:
+        """Start with zeros."""
+        k = len(at.shapes.columns[j])
+        return cls(0.0, at.empty_sums(j), np.zeros((k, k)))
+
+    def add(self, at: ShapePoint, j: int, rows: slice, weights: FloatArray, *, bends: bool) -> None:
+        """Add a block of events with weights (n_rows,)."""
+        self.weight += float(weights.sum())
+        self.first += at.weighted_sums(j, rows, weights)
+        if bends:
+            h = at.slopes(j, rows)
+            self.second += (h * weights) @ h.T
+
+    @classmethod
+    def total(cls, parts: Sequence[_Moments]) -> _Moments:
+        """Add the sums of several chunks, in order."""
+        first, second = (np.sum([getattr(p, name) for p in parts], axis=0) for name in ("first", "second"))
+        return cls(sum(p.weight for p in parts), first, second)
+
+
 @dataclass(frozen=True, eq=False)
 class ShapedMixture:
     """Events with densities, weights and variations.
@@ -108,44 +145,61 @@ class ShapedMixture:
         weights: w, (n_events,).
         shapes: The variations.
         reference: What they are normalised on; None leaves them as they are.
+        threads: Number of threads that share the events; see `toolkit.likelihood.chunks`.
     """
 
     densities: FloatArray
     weights: FloatArray
     shapes: Shapes
     reference: ShapeReference | None
+    threads: int | None = None
 
     def norms(self, alphas: FloatArray, *, bends: bool = False) -> Norms:
         """Return ln N_j and its derivatives; zero without a reference."""
         if self.reference is not None:
-            return self.reference.norms(alphas, bends=bends)
+            return self.reference.norms(alphas, bends=bends, threads=self.threads)
         n_processes, n = self.densities.shape[1], len(self.shapes.names)
         return Norms(np.zeros(n_processes), np.zeros((n_processes, n)), np.zeros((n_processes, n, n)))
 
     def sums(self, factors: FloatArray, alphas: FloatArray, complain: Complain) -> FloatArray:
         """Sum w_i ln t_i for several F (n_points, n_processes) at one set of nuisance parameters (n_names,); returns (n_points,)."""
-        out, point, log_norm = np.zeros(len(factors)), self.shapes.at(alphas), self.norms(alphas).log
-        for rows in blocks(len(self.densities)):
-            total = factors @ self._terms(point, log_norm, rows)
-            self._check(total, rows, complain)
-            out += np.log(total, out=total) @ self.weights[rows]
-        return out
+        at, log_norm = self.shapes.at(alphas), self.norms(alphas).log
+
+        def chunk(part: slice) -> FloatArray:
+            out = np.zeros(len(factors))
+            for rows in blocks(part, self._rows):
+                total = factors @ self._terms(at, log_norm, rows)
+                self._check(total, rows, complain)
+                out += np.log(total, out=total) @ self.weights[rows]
+            return out
+
+        return np.asarray(sum(self._map(chunk), np.zeros(len(factors))))
 
     def slopes(self, factors: FloatArray, alphas: FloatArray, complain: Complain) -> Slopes:
         """Evaluate value and derivatives at F (n_processes,) and nuisance parameters (n_names,) in one pass."""
-        point, norms = self.shapes.at(alphas), self.norms(alphas)
+        at, norms = self.shapes.at(alphas), self.norms(alphas)
+
+        def chunk(part: slice) -> tuple[float, FloatArray, list[FloatArray]]:
+            value, by_factor = 0.0, np.zeros(len(factors))
+            first = [at.empty_sums(j) for j in at.varied]
+            for rows in blocks(part, self._rows):
+                terms, w = self._terms(at, norms.log, rows), self.weights[rows]
+                total = factors @ terms
+                self._check(total[None, :], rows, complain)
+                value += float(w @ np.log(total))
+                terms *= w / total
+                by_factor += terms.sum(axis=1)
+                terms *= factors[:, None]
+                for i, j in enumerate(at.varied):
+                    first[i] += at.weighted_sums(j, rows, terms[j])
+            return value, by_factor, first
+
         value, by_factor, by_alpha = 0.0, np.zeros(len(factors)), np.zeros(len(alphas))
-        for rows in blocks(len(self.densities)):
-            terms = self._terms(point, norms.log, rows)
-            total = factors @ terms
-            self._check(total[None, :], rows, complain)
-            w = self.weights[rows]
-            value += float(w @ np.log(total))
-            terms *= w / total
-            by_factor += terms.sum(axis=1)
-            for j, at in enumerate(self.shapes.columns):
-                if len(at):
-                    by_alpha[at] += point.weighted_slopes(j, rows, factors[j] * terms[j])
+        for own_value, own_factor, first in self._map(chunk):
+            value += own_value
+            by_factor += own_factor
+            for j, own in zip(at.varied, first, strict=True):
+                by_alpha[self.shapes.columns[j]] += at.slopes_of(j, own)
         return Slopes(value, by_factor, by_alpha - (factors * by_factor) @ norms.slope)
 
     def hessian(self, factors: FloatArray, alphas: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -157,40 +211,37 @@ class ShapedMixture:
 
         Returns:
             Second derivatives, (n_processes + n_names,) squared; first derivatives by F, (n_processes,).
+
+        Notes:
+            With u_j = D_j g_j / (N_j t), h_j = d ln g_j / d alpha - d ln N_j / d alpha and S = sum_j F_j u_j h_j an event adds
+            - u_j u_k, u_j (h_j - S) and sum_j F_j u_j (h_j h_j^T + d h_j / d alpha) - S S^T.
         """
-        point, norms, p = self.shapes.at(alphas), self.norms(alphas, bends=True), len(factors)
-        out = np.zeros((p + len(alphas), p + len(alphas)))
-        by_factor = np.zeros(p)
-        for rows in blocks(len(self.densities)):
-            terms, w = self._terms(point, norms.log, rows), self.weights[rows]
-            terms /= factors @ terms
-            by_factor += terms @ w
-            scores = np.zeros((terms.shape[1], len(out)))
-            scores[:, :p] = terms.T
-            for j, at in enumerate(self.shapes.columns):
-                if not len(at):
-                    continue
-                h = point.slopes(j, rows)
-                h -= norms.slope[j, at]
-                share = factors[j] * terms[j]
-                weighted = h * share[:, None]
-                scores[:, _positions(p, at)] += weighted
-                cross = (terms[j] * w) @ h
-                out[j, p + at] += cross
-                out[p + at, j] += cross
-                weighted *= w[:, None]
-                out[np.ix_(p + at, p + at)] += weighted.T @ h
-                out[p + at, p + at] += point.weighted_bends(j, rows, share * w)
-            out -= (scores * w[:, None]).T @ scores
+        at, norms, p = self.shapes.at(alphas), self.norms(alphas, bends=True), len(factors)
+
+        def chunk(part: slice) -> _Bends:
+            sums = _Bends(at, norms, factors)
+            for rows in blocks(part, self._rows):
+                sums.add(rows, self._terms(at, norms.log, rows), self.weights[rows])
+            return sums
+
+        found = list(self._map(chunk))
+        out = sum((own.bends for own in found), np.zeros((p + len(alphas), p + len(alphas))))
+        by_factor = sum((own.by_factor for own in found), np.zeros(p))
+        out[:p, p:] = out[p:, :p].T
         out[p:, p:] -= np.einsum("j,jab->ab", factors * by_factor, norms.bend)
         return out, by_factor
 
-    def _terms(self, point: ShapePoint, log_norm: FloatArray, rows: slice) -> FloatArray:
+    @property
+    def _rows(self) -> int:
+        return self.shapes.block_rows
+
+    def _map(self, chunk: Callable[[slice], T]) -> Iterator[T]:
+        return map_chunks(chunk, len(self.densities), rows=self._rows, threads=self.threads)
+
+    def _terms(self, at: ShapePoint, log_norm: FloatArray, rows: slice) -> FloatArray:
         """Return D_ij g_ij / N_j, (n_processes, n_rows)."""
         terms = np.array(self.densities[rows].T, order="C", copy=True)  # a copy whatever the memory order: it is overwritten
-        for j, at in enumerate(self.shapes.columns):
-            if len(at):
-                terms[j] *= np.exp(point.log_factor(j, rows) - log_norm[j])
+        terms[at.rows_varied] *= at.factors(rows, log_norm)
         return terms
 
     @staticmethod
@@ -200,13 +251,42 @@ class ShapedMixture:
             complain(rows.start + int(row), int(point), float(total[point, row]))
 
 
-def blocks(n: int) -> Iterator[slice]:
-    """Cut n events into slices of `ROWS`."""
-    for start in range(0, n, ROWS):
-        yield slice(start, min(start + ROWS, n))
+class _Bends:
+    """Sums over events for the Hessian: the second derivatives with their lower left corner, and the first ones by F.
+
+    Args:
+        at: The variations at a point.
+        norms: ln N_j with its derivatives there.
+        factors: F, (n_processes,).
+    """
+
+    def __init__(self, at: ShapePoint, norms: Norms, factors: FloatArray) -> None:
+        self.at, self.norms, self.factors = at, norms, factors
+        n = len(factors) + len(at.shapes.names)
+        self.bends, self.by_factor = np.zeros((n, n)), np.zeros(len(factors))
+
+    def add(self, rows: slice, terms: FloatArray, w: FloatArray) -> None:
+        """Add a block of events with terms D g / N (n_processes, n_rows) and weights (n_rows,)."""
+        p = len(self.factors)
+        scores = np.zeros((len(self.bends), len(w)))
+        u = scores[:p]
+        np.divide(terms, self.factors @ terms, out=u)
+        self.by_factor += u @ w
+        for j in self.at.varied:
+            columns = self.at.shapes.columns[j]
+            h = self.at.slopes(j, rows)
+            h -= self.norms.slope[j, columns][:, None]
+            share = self.factors[j] * u[j]
+            weighted = h * share
+            scores[_positions(p, columns)] += weighted
+            self.bends[p + columns, j] += h @ (u[j] * w)
+            weighted *= w
+            self.bends[np.ix_(p + columns, p + columns)] += weighted @ h.T
+            self.bends[p + columns, p + columns] += self.at.bends_of(j, self.at.weighted_sums(j, rows, share * w))
+        self.bends -= (scores * w) @ scores.T
 
 
 def _positions(first: int, at: NDArray[np.intp]) -> slice | NDArray[np.intp]:
-    """Return columns as a slice where they are consecutive: much faster than an index array."""
+    """Return rows as a slice where they are consecutive: much faster than an index array."""
     low = int(at[0])
     return slice(first + low, first + low + len(at)) if np.array_equal(at, np.arange(low, low + len(at))) else first + at

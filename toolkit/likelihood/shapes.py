@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
+from toolkit.likelihood.chunks import block_rows
 from toolkit.likelihood.interpolation import ShapeCode, check_code, code4_coefficients, factor, log_quadratic
 from toolkit.typing import FloatArray
 
@@ -118,6 +119,11 @@ class Shapes:
         """Memory of the arrays."""
         return sum(logs.nbytes for logs in self.logs)
 
+    @property
+    def block_rows(self) -> int:
+        """How many events make a block that fits into the cache."""
+        return block_rows(sum(logs.dtype.itemsize * logs.shape[1] for logs in self.logs))
+
     def select(self, rows: NDArray[np.intp]) -> Shapes:
         """Return the variations of some events, (n_new,) positions."""
         return Shapes(parameters=self.parameters, logs=tuple(logs[rows] for logs in self.logs), code=self.code)
@@ -133,15 +139,27 @@ class ShapePoint:
     Args:
         shapes: The variations.
         alphas: Values in the order of `shapes.names`, (n_names,).
+
+    Attributes:
+        varied: The processes that have variations.
+        rows_varied: The same as an index, a slice where it can be: an index array would copy.
     """
 
     def __init__(self, shapes: Shapes, alphas: FloatArray) -> None:
         self.shapes = shapes
         self._alphas = [alphas[columns] for columns in shapes.columns]
+        self.varied = [j for j, own in enumerate(self._alphas) if len(own)]
+        self.rows_varied = slice(None) if len(self.varied) == len(self._alphas) else self.varied
         bases = [log_quadratic(a) for a in self._alphas]
         self._weights = [np.concatenate([b.up, b.down]).astype(logs.dtype) for b, logs in zip(bases, shapes.logs, strict=True)]
         self._bases = bases
         self._bends = [np.where(np.abs(a) < 1.0, 1.0, 0.0) for a in self._alphas]
+
+    @cached_property
+    def _slope_bases(self) -> list[Logs]:
+        """Per process the matrix that turns logarithms into slopes, (k, 2 k)."""
+        pairs = zip(self._bases, self.shapes.logs, strict=True)
+        return [np.concatenate([np.diag(b.up_slope), np.diag(b.down_slope)], axis=1).astype(logs.dtype) for b, logs in pairs]
 
     def log_factor(self, j: int, rows: slice) -> FloatArray:
         """Evaluate ln g_ij, (n_rows,) float64."""
@@ -150,31 +168,45 @@ class ShapePoint:
             return np.asarray(logs @ self._weights[j], dtype=np.float64)
         return np.asarray(np.log(self._factors(j, logs)[0]).sum(axis=1))
 
-    def weighted_slopes(self, j: int, rows: slice, weights: FloatArray) -> FloatArray:
-        """Sum weights (n_rows,) times d ln g_ij / d alpha over the rows, (k,)."""
+    def factors(self, rows: slice, log_norm: FloatArray) -> FloatArray:
+        """Evaluate g_ij / N_j of the processes `varied`, (n_varied, n_rows), with ln N_j of all processes (n_processes,)."""
+        out = np.empty((len(self.varied), rows.stop - rows.start))
+        for i, j in enumerate(self.varied):
+            out[i] = self.log_factor(j, rows)
+        out -= log_norm[self.rows_varied, None]
+        return np.asarray(np.exp(out, out=out))
+
+    def weighted_sums(self, j: int, rows: slice, weights: FloatArray) -> FloatArray:
+        """Sum weights (n_rows,) times what the slopes are made of; sums over all rows go into `slopes_of`."""
         logs = self.shapes.logs[j][rows]
         if self.shapes.code == "log_quadratic":
-            k, b = len(self._alphas[j]), self._bases[j]
-            sums = np.asarray(weights.astype(logs.dtype, copy=False) @ logs, dtype=np.float64)
-            return np.asarray(sums[:k] * b.up_slope + sums[k:] * b.down_slope)
-        return np.asarray(weights @ self.slopes(j, rows))
+            return np.asarray(weights.astype(logs.dtype, copy=False) @ logs, dtype=np.float64)
+        value, slope = self._factors(j, logs)
+        return np.asarray(weights @ (slope / value))
+
+    def empty_sums(self, j: int) -> FloatArray:
+        """Return zeros of the form of `weighted_sums`."""
+        return np.zeros(self.shapes.logs[j].shape[1] if self.shapes.code == "log_quadratic" else len(self._alphas[j]))
+
+    def slopes_of(self, j: int, sums: FloatArray) -> FloatArray:
+        """Turn `weighted_sums` into the sum of weights times d ln g_ij / d alpha, (k,)."""
+        if self.shapes.code != "log_quadratic":
+            return sums
+        k, b = len(self._alphas[j]), self._bases[j]
+        return np.asarray(sums[:k] * b.up_slope + sums[k:] * b.down_slope)
+
+    def bends_of(self, j: int, sums: FloatArray) -> FloatArray:
+        """Turn `weighted_sums` into the sum of weights times d^2 ln g_ij / d alpha^2, (k,); log-quadratic only."""
+        k = len(self._alphas[j])
+        return np.asarray((sums[:k] + sums[k:]) * self._bends[j])
 
     def slopes(self, j: int, rows: slice) -> FloatArray:
-        """Evaluate d ln g_ij / d alpha, (n_rows, k)."""
+        """Evaluate d ln g_ij / d alpha, (k, n_rows): one row per parameter, because sums over events want them together."""
         logs = self.shapes.logs[j][rows]
         if self.shapes.code == "log_quadratic":
-            k, b = len(self._alphas[j]), self._bases[j]
-            out = np.multiply(logs[:, :k], b.up_slope, dtype=np.float64)
-            out += logs[:, k:] * b.down_slope
-            return np.asarray(out)
+            return np.asarray(self._slope_bases[j] @ logs.T, dtype=np.float64)
         value, slope = self._factors(j, logs)
-        return np.asarray(slope / value)
-
-    def weighted_bends(self, j: int, rows: slice, weights: FloatArray) -> FloatArray:
-        """Sum weights (n_rows,) times d^2 ln g_ij / d alpha^2 over the rows, (k,); log-quadratic only."""
-        k = len(self._alphas[j])
-        sums = np.asarray(weights @ self.shapes.logs[j][rows], dtype=np.float64)
-        return np.asarray((sums[:k] + sums[k:]) * self._bends[j])
+        return np.asarray((slope / value).T)
 
     def _factors(self, j: int, logs: Logs) -> tuple[FloatArray, FloatArray]:
         k = len(self._alphas[j])

@@ -44,6 +44,8 @@ class UnbinnedLikelihood(Likelihood):
         shapes: Per-event variations of these events.
         reference: What the variations are normalised on: required with `shapes`; "normalised" says that they are already.
         constraints: Constraint terms that are counted here. Those that other channels share belong to a `ConstraintTerm`.
+        threads: Number of threads that share large sets of events with variations; sums do not depend on it. None means the
+            variable OMP_NUM_THREADS, else the processors that this process may run on.
 
     Raises:
         ShapeError: Arrays do not belong together.
@@ -74,7 +76,9 @@ class UnbinnedLikelihood(Likelihood):
         shapes: Shapes | None = None,
         reference: ShapeReference | Literal["normalised"] | None = None,
         constraints: Sequence[Constraint] = (),
+        threads: int | None = None,
     ) -> None:
+        self.threads = threads
         self._parameters = make_parameters(parameters, bounds, init)
         self._constraints = check_distinct(constraints, self._parameters)
         self.coefficients = Rates.of(Coefficients.parse(coefficients, self.parameter_names), systematics)
@@ -299,7 +303,7 @@ class UnbinnedLikelihood(Likelihood):
     def _mixture(self) -> ShapedMixture:
         if self.shapes is None:
             raise SchemaError("per-event variations", got="none", expected="shapes")
-        return ShapedMixture(self.densities, self.weights, self.shapes, self.reference)
+        return ShapedMixture(self.densities, self.weights, self.shapes, self.reference, self.threads)
 
     @cached_property
     def _alphas(self) -> NDArray[np.intp]:
