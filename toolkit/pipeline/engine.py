@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.config import Config
-from toolkit.errors import InputFileError, ToolkitError
+from toolkit.errors import InputFileError, PhysicsDomainError, SchemaError, ShapeError, ToolkitError
 from toolkit.pipeline.decision import Decision, Ingredients, check_needed, decide, ingredients
 from toolkit.pipeline.fingerprints import Fingerprints
 from toolkit.pipeline.lock import folder_lock
@@ -25,11 +25,13 @@ from toolkit.pipeline.manifest import write_manifest
 from toolkit.pipeline.plan import Plan
 from toolkit.pipeline.space import check_space, expected_bytes, nearest_existing
 from toolkit.pipeline.stage import ExecutorOptions, Stage, StageContext
-from toolkit.pipeline.stamps import FOLDER, Stamp, describe_outputs, publish, read_stamp, retract
+from toolkit.pipeline.stamps import FOLDER, Stamp, describe_outputs, finish_publishing, publish, read_stamp, retract
 from toolkit.pipeline.unfinished import WORK_FILE, unfinished_work, work_folder
 from toolkit.typing import Progress, silent_progress
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+_WRONG_CONFIG = (SchemaError, ShapeError, PhysicsDomainError)
+"""Errors that another config mends: what was made with this one is of no use then."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,13 @@ class _Engine:
         return tuple(outcomes)
 
     def _run_stage(self, stage: Stage, decision: Decision, *, timing: Mapping[str, float]) -> Stamp:
-        work, spent = self._prepare_work(stage, key=decision.key, fresh=stage.name in self.plan.forced)
+        fresh = stage.name in self.plan.forced
+        folder = work_folder(self.out, stage.name)
+        moved = None if fresh else finish_publishing(folder / "files", self.out, stage=stage.name, key=decision.key)
+        if moved is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            return moved
+        work, spent = self._prepare_work(stage, key=decision.key, fresh=fresh)
         context = StageContext(
             config=self.config,
             out=self.out,
@@ -183,8 +191,9 @@ class _Engine:
         return folder / "files", spent
 
     def _leave_work(self, stage: Stage, work: Path, *, key: str, seconds: float, error: BaseException) -> None:
-        wrong_input = isinstance(error, ToolkitError) and not is_disk_full(error)
-        if stage.resumable and not wrong_input:
+        """Keep what a resumable stage has finished, unless the config must change or there is nothing."""
+        useful = not isinstance(error, _WRONG_CONFIG) and any(path.is_file() for path in work.rglob("*"))
+        if stage.resumable and useful:
             try:
                 write_json(work.parent / WORK_FILE, {"key": key, "seconds": seconds})
             except InputFileError:

@@ -101,6 +101,7 @@ GRAPH: tuple[Stage, ...] = (
         config_part=_part(
             "name", "luminosity_ifb", "morphing", "ratios", "parameter", "likelihood", "histograms", "score_histogram", "report"
         ),
+        resumable=True,
         writes=("plots/", "report.html", "results.json"),
     ),
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config
 from toolkit.typing import JsonObject, Progress, silent_progress
 
@@ -56,6 +57,11 @@ class StageContext:
     timing_s: Mapping[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     spent_s: float = 0.0
+
+    @property
+    def tasks(self) -> FinishedTasks:
+        """Records of finished tasks of a resumable stage, beside `work`: they go when the stage has ended."""
+        return FinishedTasks(self.work.parent / "tasks")
 
     def elapsed_s(self) -> float:
         """Return the seconds that this stage has taken so far, interrupted runs of the same key included."""

@@ -89,20 +89,46 @@ def damaged_outputs(out: Path, stamp: Stamp) -> list[str]:
     return [f"{name} changed" if (out / name).is_file() else f"{name} is missing" for name in wrong]
 
 
-def publish(work: Path, out: Path, stamp: Stamp) -> None:
+def publish(work: Path, out: Path, stamp: Stamp) -> Stamp:
     """Move all files of a finished stage into place, then write its stamp.
 
     Args:
-        work: Where the stage wrote.
+        work: Where the stage wrote; files that are not there any more are in place.
         out: The output folder, already cleared of the stage's former files.
         stamp: The stamp, with the outputs as they stand in `work`.
+
+    Returns:
+        The stamp.
     """
     write_stamp(out, replace(stamp, status="publishing"))
     for name in stamp.outputs:
         target = out / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        (work / name).replace(target)
+        if (work / name).exists():
+            (work / name).replace(target)
     write_stamp(out, stamp)
+    return stamp
+
+
+def finish_publishing(work: Path, out: Path, *, stage: str, key: str) -> Stamp | None:
+    """Move the rest of a finished stage into place after a run died while it did so.
+
+    Args:
+        work: Where the stage wrote.
+        out: The output folder.
+        stage: Name of the stage.
+        key: What the result must be of.
+
+    Returns:
+        The stamp; None where there is nothing to finish, or not all of it is left as the stage wrote it.
+    """
+    stamp = read_stamp(out, stage)
+    if stamp is None or (stamp.status, stamp.key) != ("publishing", key):
+        return None
+    waiting = {name: work / name for name in stamp.outputs if (work / name).is_file()}
+    if not all(_has_content(waiting.get(name, out / name), entry) for name, entry in stamp.outputs.items()):
+        return None
+    return publish(work, out, replace(stamp, status="done"))
 
 
 def retract(out: Path, stages: Iterable[str]) -> None:
@@ -133,6 +159,13 @@ def remove_empty_folders(path: Path, *, below: Path) -> None:
 def _describe(path: Path) -> OutputFile:
     status = path.stat()
     return OutputFile(size=status.st_size, mtime_ns=status.st_mtime_ns, sha256=file_sha256(path))
+
+
+def _has_content(path: Path, entry: OutputFile) -> bool:
+    try:
+        return path.stat().st_size == entry.size and file_sha256(path) == entry.sha256
+    except OSError:
+        return False
 
 
 def _unchanged(path: Path, entry: OutputFile) -> bool:

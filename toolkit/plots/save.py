@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
 from toolkit.artifacts.atomic import make_folder, write_bytes, write_json
-from toolkit.plots.style import StyledFigure
+from toolkit.plots.style import StyledFigure, style_context
 
 
 @dataclass(frozen=True)
@@ -17,6 +22,22 @@ class SavedPlot:
     pdf: Path
     png: Path
     numbers: Path
+
+    @classmethod
+    def at(cls, folder: str | Path, name: str) -> SavedPlot:
+        """Return where the files of a plot are or will be.
+
+        Examples:
+            >>> SavedPlot.at("plots", "scans").pdf.as_posix()
+            'plots/scans.pdf'
+        """
+        target = Path(folder)
+        return cls(pdf=target / f"{name}.pdf", png=target / f"{name}.png", numbers=target / f"{name}.json")
+
+    @property
+    def files(self) -> tuple[Path, Path, Path]:
+        """The three files."""
+        return (self.pdf, self.png, self.numbers)
 
 
 def save_figure(figure: StyledFigure, folder: str | Path, name: str) -> SavedPlot:
@@ -37,7 +58,7 @@ def save_figure(figure: StyledFigure, folder: str | Path, name: str) -> SavedPlo
         No time stamp is written: the same figure gives the same bytes. The figure's layout is fixed from then on.
     """
     target = make_folder(folder)
-    saved = SavedPlot(pdf=target / f"{name}.pdf", png=target / f"{name}.png", numbers=target / f"{name}.json")
+    saved = SavedPlot.at(target, name)
     png = png_bytes(figure)
     figure.set_layout_engine("none")  # keep the layout just found: finding it again is half the cost of drawing
     pdf = pdf_bytes(figure)
@@ -50,12 +71,26 @@ def save_figure(figure: StyledFigure, folder: str | Path, name: str) -> SavedPlo
 def png_bytes(figure: StyledFigure, *, dpi: float = 160.0) -> bytes:
     """Render to PNG with `dpi` dots per inch."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    with _own_canvas(figure), style_context(figure.style):
+        figure.dpi = dpi
+        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 
 def pdf_bytes(figure: StyledFigure) -> bytes:
     """Render to PDF with embedded fonts."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None})
+    with _own_canvas(figure), style_context(figure.style):
+        FigureCanvasPdf(figure).print_pdf(buffer, metadata={"CreationDate": None, "Producer": None, "Creator": None})
     return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def _own_canvas(figure: StyledFigure) -> Iterator[None]:
+    """Give a figure back with its canvas and resolution. `savefig` would draw it twice for every file, to the same bytes."""
+    canvas, dpi = figure.canvas, figure.dpi
+    try:
+        yield
+    finally:
+        figure.set_canvas(canvas)
+        figure.dpi = dpi

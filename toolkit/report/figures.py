@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.diagnostics.closure import ClosureVerdict
 from toolkit.diagnostics.suite import Suite
 from toolkit.diagnostics.training import TrainingCurve
 from toolkit.likelihood.results import Results
 from toolkit.plots import (
     PlotStyle,
+    SavedPlot,
     StyledFigure,
     plot_calibration,
     plot_closure,
@@ -44,13 +46,20 @@ class PlotJob:
     wide: bool = False
 
 
-def draw_all(jobs: Sequence[PlotJob], *, folder: str | Path, progress: Progress = silent_progress) -> dict[str, tuple[PageFigure, ...]]:
+def draw_all(
+    jobs: Sequence[PlotJob],
+    *,
+    folder: str | Path,
+    progress: Progress = silent_progress,
+    tasks: FinishedTasks = FinishedTasks(),  # noqa: B008  # frozen
+) -> dict[str, tuple[PageFigure, ...]]:
     """Draw and save plots one after the other.
 
     Args:
         jobs: The plots.
         folder: Where PDF, PNG and JSON files go.
         progress: Told how far it is.
+        tasks: Knows the plots that an interrupted run has drawn in the folder; none by default.
 
     Returns:
         The pictures for the page, by part of the report.
@@ -60,7 +69,8 @@ def draw_all(jobs: Sequence[PlotJob], *, folder: str | Path, progress: Progress 
     """
     drawn: dict[str, list[PageFigure]] = {}
     for done, job in enumerate(jobs, start=1):
-        saved = save_figure(job.draw(), folder, job.name)
+        saved = SavedPlot.at(folder, job.name)
+        tasks.files(f"plot {job.name}", saved.files, lambda job=job: save_figure(job.draw(), folder, job.name))  # type: ignore[misc]
         drawn.setdefault(job.part, []).append(PageFigure(saved.png.read_bytes(), job.caption, wide=job.wide))
         progress("plots", done, len(jobs))
     return {part: tuple(figures) for part, figures in drawn.items()}

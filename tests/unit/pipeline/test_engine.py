@@ -6,14 +6,15 @@ import errno
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
+from toolkit.errors import ArtifactMismatchError, FitError, InputFileError, SchemaError, ToolkitError, WorkerLostError
 from toolkit.pipeline import Plan, StageContext, decision
-from toolkit.pipeline.stamps import read_stamp, write_stamp
+from toolkit.pipeline.stamps import read_stamp, retract, write_stamp
 
 if TYPE_CHECKING:
     from conftest import Fake
@@ -243,3 +244,47 @@ def test_manifest_names_inputs_versions_and_seeds(fake: Fake) -> None:
     assert manifest["seeds"]["ratios"] == 11
     assert {"h4l-toolkit", "python", "numpy"} <= set(manifest["versions"])
     assert set(manifest["outputs"]) == {"a/number.txt", "b/number.txt", "c/number.txt"}
+
+
+def test_a_run_that_died_while_moving_files_goes_on_moving(fake: Fake) -> None:
+    fake.run()
+    before = {name: (fake.out / name).read_text() for name in ALL - {"manifest.json"}}
+    stamp = read_stamp(fake.out, "b")
+    assert stamp is not None
+    retract(fake.out, ["c"])
+    left = fake.out / ".stages" / "work" / "b" / "files" / "b"
+    left.mkdir(parents=True)
+    (fake.out / "b" / "number.txt").replace(left / "number.txt")
+    write_stamp(fake.out, replace(stamp, status="publishing"))
+    fake.run()
+    assert fake.calls == ["c"]
+    assert {name: (fake.out / name).read_text() for name in ALL - {"manifest.json"}} == before
+    assert not left.exists()
+
+
+def test_files_that_were_damaged_while_they_moved_are_made_again(fake: Fake) -> None:
+    fake.run()
+    stamp = read_stamp(fake.out, "b")
+    assert stamp is not None
+    (fake.out / "b" / "number.txt").write_text("8ab")
+    write_stamp(fake.out, replace(stamp, status="publishing"))
+    fake.run()
+    assert fake.calls == ["b", "c"]
+    assert (fake.out / "b" / "number.txt").read_text() == "7ab"
+
+
+@pytest.mark.parametrize("error", [WorkerLostError, InputFileError, FitError])
+def test_finished_work_outlives_errors_that_another_config_would_not_mend(fake: Fake, error: type[ToolkitError]) -> None:
+    found: list[bool] = []
+
+    def fail(context: StageContext) -> None:
+        found.append((context.work / "half.txt").exists())
+        (context.work / "half.txt").write_text("")
+        if len(found) == 1:
+            raise error("a worker process died", got="signal 9", expected="workers that live", remedy="run again")
+
+    fake.hooks["b"] = fail
+    with pytest.raises(error):
+        fake.run()
+    fake.run()
+    assert found == [False, True]

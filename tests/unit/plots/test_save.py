@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
 
 from toolkit.errors import InputFileError
-from toolkit.plots import plot_calibration, plot_scans, save_figure
+from toolkit.plots import plot_calibration, plot_scans, png_bytes, save_figure
 
 
 def test_three_files(tmp_path, calibration):
@@ -32,3 +33,13 @@ def test_unwritable_folder(tmp_path, results):
     with pytest.raises(InputFileError, match="cannot write"):
         save_figure(plot_scans(results), tmp_path / "file", "scan")
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_bytes_are_those_of_savefig(results):
+    figure = plot_scans(results)
+    expected = io.BytesIO()
+    figure.savefig(expected, format="png", dpi=160.0, metadata={"Software": None})
+    dpi, canvas = figure.dpi, figure.canvas
+    assert png_bytes(plot_scans(results)) == expected.getvalue()
+    png_bytes(figure)
+    assert (figure.dpi, figure.canvas) == (dpi, canvas)

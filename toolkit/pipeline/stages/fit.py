@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.artifacts.atomic import make_folder, write_json
+from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config
 from toolkit.errors import ArtifactMismatchError, SchemaError
 from toolkit.likelihood import (
@@ -35,7 +36,7 @@ from toolkit.pipeline.stages.datasets import read_simulation
 from toolkit.pipeline.stages.layout import ASIMOV, FIT, MODEL, NORMALISATION, OUT_OF_BAG, WORKSPACE
 from toolkit.pipeline.stages.methods import BinnedMethod, Method, Model, UnbinnedMethod, histogram_method, rate_method, score_method
 from toolkit.pipeline.stages.nuisances import LUMINOSITY, Systematics, read_systematics
-from toolkit.typing import FloatArray, Progress
+from toolkit.typing import FloatArray, JsonObject, Progress
 from toolkit.weights import SimulatedEvents
 
 
@@ -46,7 +47,7 @@ def run(context: StageContext) -> None:
     ratio = open_ratio(context.out / MODEL, config)
     methods = build_methods(config, pool=pool, test=test, ratio=ratio, out_of_bag=read_out_of_bag(context.out / OUT_OF_BAG, pool))
     systematics = read_systematics(context, {m.name: m.fill for m in methods if isinstance(m, BinnedMethod)}, pool=pool)
-    results = measure_all(config, methods, systematics, pool=pool, test=test, progress=context.progress)
+    results = measure_all(config, methods, systematics, pool=pool, test=test, progress=context.progress, tasks=context.tasks)
     make_folder(context.work / WORKSPACE)
     write_json(context.work / FIT, results.to_json())
     write_workspaces(context.work, methods, systematics, model=Model.of(config), pool=pool, test=test, ratio=ratio)
@@ -143,11 +144,12 @@ def measure_all(
     pool: SimulatedEvents,
     test: SimulatedEvents,
     progress: Progress,
+    tasks: FinishedTasks,
 ) -> Results:
     """Measure the parameter of interest by every method, and test the closure at every truth of the config.
 
     The standard error of a closure point is that of the finite simulation, test events and pool events in quadrature. Closure
-    tests are without systematic uncertainties.
+    tests are without systematic uncertainties. Every method and every closure point is a task of its own, kept in `tasks`.
     """
     model, settings = Model.of(config), config.likelihood
     values = np.linspace(*model.range, settings.scan_points)
@@ -155,13 +157,11 @@ def measure_all(
     measured, closure = {}, []
     steps = len(methods) * (1 + len(settings.closure_mu))
     for k, method in enumerate(methods):
-        measured[method.name] = measure(method.likelihood(nominal), method=method.name, values=values, truth=model.truth)
-        if systematics:
-            full = full_likelihood(method, nominal, systematics, methods=methods, model=model)
-            measured[method.name] = measure_with(full, measured[method.name], systematics, values=values, truth=model.truth)
+        measured[method.name] = measure_method(method, nominal, systematics, methods=methods, model=model, values=values, tasks=tasks)
         progress("fits", k * (1 + len(settings.closure_mu)) + 1, steps)
         for i, mu in enumerate(settings.closure_mu):
-            closure.append(close(method, pool, test, model, mu=mu, replicas=settings.bootstrap_replicas, seed=settings.seed))
+            point = partial(close, method, pool, test, model, mu=mu, replicas=settings.bootstrap_replicas, seed=settings.seed)
+            closure.append(ClosurePoint.from_json(tasks.result(f"{method.name}: closure at {mu!r}", lambda p=point: p().to_json())))  # type: ignore[misc]
             progress("fits", k * (1 + len(settings.closure_mu)) + 2 + i, steps)
     return Results(
         poi=model.parameter,
@@ -171,6 +171,32 @@ def measure_all(
         methods=measured,
         closure=tuple(closure),
     )
+
+
+def measure_method(
+    method: Method,
+    weights: FloatArray,
+    systematics: Systematics,
+    *,
+    methods: Sequence[Method],
+    model: Model,
+    values: FloatArray,
+    tasks: FinishedTasks,
+) -> MethodResult:
+    """Measure by one method, without and with systematic uncertainties: two tasks."""
+
+    def without() -> JsonObject:
+        return measure(method.likelihood(weights), method=method.name, values=values, truth=model.truth).to_json()
+
+    plain = MethodResult.from_json(tasks.result(f"{method.name}: statistical", without), method=method.name)
+    if not systematics:
+        return plain
+
+    def full() -> JsonObject:
+        likelihood = full_likelihood(method, weights, systematics, methods=methods, model=model)
+        return measure_with(likelihood, plain, systematics, values=values, truth=model.truth).to_json()
+
+    return MethodResult.from_json(tasks.result(f"{method.name}: with systematics", full), method=method.name)
 
 
 def close(

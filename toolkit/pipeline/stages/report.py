@@ -55,7 +55,7 @@ def run(context: StageContext) -> None:
         *systematics_jobs(results, style=style),
         *(interval_jobs(constructed, style=style) if constructed else ()),
     )
-    figures = draw_all(jobs, folder=context.work / PLOTS, progress=context.progress)
+    figures = draw_all(jobs, folder=context.work / PLOTS, progress=context.progress, tasks=context.tasks)
     provenance = describe_provenance(config, test, read_json(context.out / CUTFLOW)["samples"])
     figures["selection"] = (cutflow_picture(provenance, style),)
     timed = with_timing(results, context)
