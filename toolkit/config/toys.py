@@ -22,6 +22,9 @@ class ToysConfig(Section):
     draw: Literal["model", "simulation"] = "model"
     """`model` draws from the densities that are fitted, `simulation` from the simulated test events at the truth, which then
     also corrects what networks and templates get wrong, noise of the test events included."""
+    nuisances: Literal["profiled", "fixed"] = "profiled"
+    """`profiled` draws the auxiliary measurements of all systematic uncertainties and fits their parameters in every toy; the truth at
+    each value is their conditional best fit to the data. `fixed` keeps them nominal: intervals of the statistical uncertainty alone."""
     negative: Literal["error", "drop"] = "error"
     """Events whose expected weight is negative: an error, or left out, with the total kept."""
     coverage_at: tuple[float, ...] = ()

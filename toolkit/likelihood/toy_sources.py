@@ -188,12 +188,18 @@ class BinnedToys:
 
     Args:
         likelihood: Templates and model; its data do not matter. A `PyhfLikelihood` brings its constraints.
-        templates: Expected events per process and bin of the truth, (n_processes, n_bins), if they differ from those of the
-            fit; only for a `BinnedLikelihood`.
+        truth: What the counts are drawn from, if that differs from what is fitted; with the parameters of the likelihood.
     """
 
     likelihood: BinnedLikelihood | PyhfLikelihood
-    templates: FloatArray | None = None
+    truth: BinnedLikelihood | PyhfLikelihood | None = None
+
+    def __post_init__(self) -> None:
+        if self.truth is not None and set(self.truth.parameter_names) != set(self.likelihood.parameter_names):
+            what = "parameters of the truth of toys"
+            raise SchemaError(
+                what, got=list(self.truth.parameter_names), expected=f"those of the fit, {list(self.likelihood.parameter_names)}"
+            )
 
     def sample(self, theta: Mapping[str, float], generator: np.random.Generator) -> tuple[FloatArray, dict[str, float]]:
         """Draw counts, (n_bins,), and auxiliary measurements by parameter."""
@@ -217,23 +223,17 @@ class BinnedToys:
 
     def fingerprint(self) -> str:
         """Return a hash of templates and model."""
-        base = self.likelihood
-        if isinstance(base, PyhfLikelihood):
-            grid = [base.model.expected_data(pars) for pars in base.model_parameters(_spread(base))]
-            return _fingerprint("pyhf", base, str(base.model.spec), arrays=(np.array(grid),))
-        truth = base.templates if self.templates is None else self.templates
-        return _fingerprint("binned", base, base.coefficients.texts, arrays=(base.templates, truth))
+        return _fingerprint("bins", self.likelihood, *(_binned_parts(one) for one in (self.likelihood, self.truth or self.likelihood)))
 
     def _expected(self, theta: Mapping[str, float]) -> FloatArray:
-        base = self.likelihood
+        base = self.truth or self.likelihood
         point = base.point(theta)[None, :]
         if isinstance(base, PyhfLikelihood):
-            return np.asarray(base.model.expected_actualdata(base.model_parameters(point)[0]), dtype=np.float64)
-        if self.templates is None:
-            return np.asarray(np.maximum(base.expected_points(point)[0], 0.0), dtype=np.float64)
-        expected = np.asarray(base.coefficients.values(point)[0] @ self.templates, dtype=np.float64)
+            expected = np.asarray(base.model.expected_actualdata(base.model_parameters(point)[0]), dtype=np.float64)
+        else:
+            expected = np.asarray(base.coefficients.values(point)[0] @ base.templates, dtype=np.float64)
         if expected.min() < 0.0:
-            what = f"expected events of toys in bin {base.bins[int(np.argmin(expected))]}, {describe_point(base.parameter_names, point[0])}"
+            what = f"expected events of toys in bin {int(np.argmin(expected))} at {describe_point(base.parameter_names, point[0])}"
             raise PhysicsDomainError(what, got=float(expected.min()), expected=">= 0", remedy="merge bins")
         return expected
 
@@ -303,6 +303,14 @@ def sample_auxiliary(constraints: Sequence[Constraint], theta: Mapping[str, floa
         value = theta[c.parameter]
         drawn[c.parameter] = float(generator.normal(value, c.scale) if c.kind == "gaussian" else generator.poisson(value * c.scale))
     return drawn
+
+
+def _binned_parts(likelihood: BinnedLikelihood | PyhfLikelihood) -> str:
+    """Describe templates and model in one hash."""
+    if isinstance(likelihood, PyhfLikelihood):
+        grid = [likelihood.model.expected_data(pars) for pars in likelihood.model_parameters(_spread(likelihood))]
+        return _fingerprint("pyhf", likelihood, str(likelihood.model.spec), arrays=(np.array(grid),))
+    return _fingerprint("binned", likelihood, likelihood.coefficients.texts, arrays=(likelihood.templates,))
 
 
 def _spread(likelihood: PyhfLikelihood) -> FloatArray:

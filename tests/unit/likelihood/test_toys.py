@@ -186,10 +186,15 @@ def test_binned_toys_are_those_of_the_binned_likelihood():
         assert quick.gradient(mu) == pytest.approx(full.gradient(mu), rel=1e-9)
     drawn = np.array([source.sample({"mu": 1.5}, np.random.default_rng(k))[0] for k in range(2000)])
     np.testing.assert_allclose(drawn.mean(axis=0), [24.5, 8.5, 16.0], atol=4 * np.sqrt(24.5 / 2000))
-    other = BinnedToys(base, templates=2.0 * base.templates)
+    twice = BinnedLikelihood(
+        templates=2.0 * base.templates, data=base.data, coefficients=("mu", "1"), parameters=("mu",), bounds={"mu": (0.0, 5.0)}
+    )
+    other = BinnedToys(base, twice)
     assert other.fingerprint() != source.fingerprint()
     doubled = np.array([other.sample({"mu": 1.5}, np.random.default_rng(k))[0] for k in range(2000)])
     np.testing.assert_allclose(doubled.mean(axis=0), [49.0, 17.0, 32.0], atol=4 * np.sqrt(49.0 / 2000))
+    with pytest.raises(SchemaError, match="parameters of the truth"):
+        BinnedToys(base, pyhf_likelihood())
 
 
 def pyhf_likelihood():

@@ -13,13 +13,15 @@ import pytest
 
 from toolkit.config import Config
 from toolkit.errors import SchemaError
-from toolkit.likelihood import UnbinnedLikelihood
+from toolkit.likelihood import BinnedLikelihood, PyhfLikelihood, UnbinnedLikelihood
 from toolkit.likelihood.toy_sources import BinnedToys, UnbinnedToys
 from toolkit.likelihood.toys import toy_generator
 from toolkit.pipeline.stage import ExecutorOptions, StageContext
-from toolkit.pipeline.stages.constructions import reference_weights, toy_source, toy_workers, write_intervals
+from toolkit.pipeline.stages.constructions import Experiment, reference_weights, toy_source, toy_workers, write_intervals
+from toolkit.pipeline.stages.fit import full_likelihood
 from toolkit.pipeline.stages.layout import INTERVALS, TOYS
-from toolkit.pipeline.stages.methods import Model, UnbinnedMethod, histogram_method
+from toolkit.pipeline.stages.methods import Model, UnbinnedMethod, histogram_method, rate_method
+from toolkit.pipeline.stages.nuisances import Ratios, Systematics
 from toolkit.report.interval_pages import ToyIntervals
 from toolkit.weights import SimulatedEvents
 
@@ -84,9 +86,27 @@ def methods(test_events):
     )
     x, edges = test_events.observables["x"], (0.0, 0.3, 0.6, 1.0)
     return (
-        histogram_method("x", model, pool=test_events, test=test_events, values=(x, x), edges=edges),
+        histogram_method("x", model, pool=test_events, test=test_events, values=(x, x), edges=edges, observable="x"),
         UnbinnedMethod("nsbi", base, base),
+        rate_method(model, pool=test_events, test=test_events),
     )
+
+
+@pytest.fixture(scope="module")
+def full(methods):
+    """Luminosity, a yield of the background, and a tilt of all shapes."""
+    tilt = Ratios(np.tile([0.97, 1.0, 1.04], (4, 1)), np.tile([1.03, 1.0, 0.96], (4, 1)))
+    one = Ratios(np.ones((4, 1)), np.ones((4, 1)))
+    background = (np.array([1.0, 1.0, 1.0, 1.1]), np.array([1.0, 1.0, 1.0, 0.9]))
+    systematics = Systematics(luminosity=0.02, norms={"qq": background}, ratios={"x": {"tilt": tilt}, "rate": {"tilt": one}})
+    return lambda method, weights: full_likelihood(method, weights, systematics, methods=methods, model=Model.of(config()))
+
+
+def short(**toys):
+    """Fewer toys than a config may ask for."""
+    settings = config(coverage_at=[], **toys)
+    few = settings.likelihood.toys.model_copy(update={"per_point": 30})
+    return settings.model_copy(update={"likelihood": settings.likelihood.model_copy(update={"toys": few, "scan_points": 13})})
 
 
 def context(tmp_path: Path, settings: Config) -> StageContext:
@@ -122,9 +142,46 @@ def test_an_unknown_method_is_refused(tmp_path, methods, test_events):
         write_intervals(context(tmp_path, config(methods=["score"])), methods, test=test_events, ratio=Ratio())
 
 
+def test_nuisance_parameters_widen_what_toys_say(tmp_path, methods, full, test_events):
+    """Profiled: drawn and fitted in every toy, so the intervals are wider. Fixed: the statistical ones, bit for bit."""
+    written = {}
+    for name, settings, given in (
+        ("none", short(methods=["x"]), None),
+        ("fixed", short(methods=["x"], nuisances="fixed"), full),
+        ("profiled", short(methods=["x"]), full),
+    ):
+        write_intervals(context(tmp_path / name, settings), methods, test=test_events, ratio=Ratio(), full=given)
+        written[name] = json.loads((tmp_path / name / INTERVALS).read_text())
+    assert [document["nuisances"] for document in written.values()] == ["none", "fixed", "profiled"]
+    assert written["none"]["methods"] == written["fixed"]["methods"]
+    wide, narrow = (ToyIntervals.from_json(written[n]).results["x"] for n in ("profiled", "none"))
+    assert wide.bands.not_converged == 0
+    assert wide.scan.twice_delta_nll[0] < narrow.scan.twice_delta_nll[0]
+    lengths = [sum(i.high - i.low for i in result.intervals["68"]) for result in (wide, narrow)]
+    assert lengths[0] > lengths[1]
+
+
+@pytest.mark.parametrize("draw", ["model", "simulation"])
+@pytest.mark.parametrize("k", [0, 1])
+def test_toys_follow_the_nuisance_parameters(methods, full, test_events, draw, k):
+    """Expected counts per bin move as the likelihood says, the auxiliary measurements around the truth."""
+    source = toy_source(Experiment(config(draw=draw), test_events, Ratio(), full), methods[k])
+    theta = {"mu": 1.0, "lumi": 1.03, "qq": 1.5, "tilt": -0.7}
+    drawn = [source.sample(theta, toy_generator(3, theta, i)) for i in range(300)]
+    index = np.digitize(test_events.observables["x"], [0.3, 0.6])
+    counts = np.array([d[0] if k == 0 else np.bincount(index[d[0]], minlength=3) for d in drawn])
+    binned = full(methods[0], np.ones(3000))
+    assert isinstance(binned, PyhfLikelihood)
+    expected = binned.model.expected_actualdata(binned.model_parameters(binned.point(theta)[None, :])[0])
+    np.testing.assert_allclose(counts.mean(axis=0), expected, atol=4.0 * np.sqrt(expected.max() / 300), rtol=0.01)
+    observed = {name: np.array([d[1][name] for d in drawn]) for name in ("lumi", "qq", "tilt")}
+    assert observed["lumi"].mean() == pytest.approx(1.03, abs=4 * 0.02 / 300**0.5)
+    assert observed["tilt"].std() == pytest.approx(1.0, rel=0.2)
+
+
 def test_toys_of_the_model_follow_the_normalised_model(methods, test_events):
     """Expected events of each process are its yield, whatever constant factors the networks have, in the toys and in their fit."""
-    source = toy_source(config(), methods[1], test=test_events, ratio=Ratio())
+    source = toy_source(Experiment(config(), test_events, Ratio()), methods[1])
     assert isinstance(source, UnbinnedToys)
     np.testing.assert_allclose(source.expected.sum(axis=0), YIELDS)
     np.testing.assert_allclose(source.expected, test_events.weights * YIELDS / test_events.yields, rtol=0.02)
@@ -135,13 +192,14 @@ def test_toys_of_the_model_follow_the_normalised_model(methods, test_events):
 
 def test_toys_of_the_simulation_take_its_weights(methods, test_events):
     settings = config(draw="simulation", negative="drop")
-    source = toy_source(settings, methods[1], test=test_events, ratio=Ratio())
+    source = toy_source(Experiment(settings, test_events, Ratio()), methods[1])
     assert isinstance(source, UnbinnedToys)
     np.testing.assert_array_equal(source.expected, test_events.weights)
     assert source.negative == "drop"
-    binned = toy_source(settings, methods[0], test=test_events, ratio=Ratio())
+    binned = toy_source(Experiment(settings, test_events, Ratio()), methods[0])
     assert isinstance(binned, BinnedToys)
-    np.testing.assert_allclose(binned.templates, methods[0].templates.values)
+    assert isinstance(binned.truth, BinnedLikelihood)
+    np.testing.assert_allclose(binned.truth.templates, methods[0].templates.values)
     for one in (source, binned):
         one.sample({"mu": 0.7}, toy_generator(1, {"mu": 0.7}, 0))
 
@@ -149,7 +207,7 @@ def test_toys_of_the_simulation_take_its_weights(methods, test_events):
 def test_a_reference_that_is_no_mixture_cannot_be_drawn_from(methods, test_events):
     other = replace(Ratio(), metadata=SimpleNamespace(reference_mixture={}))
     with pytest.raises(SchemaError, match="simulation"):
-        toy_source(config(), methods[1], test=test_events, ratio=other)
+        toy_source(Experiment(config(), test_events, other), methods[1])
 
 
 def test_reference_weights_are_those_of_the_mixture(test_events):
@@ -176,6 +234,7 @@ def test_toys_run_where_processing_runs():
         {"methods": ["nsbi", "nsbi"]},
         {"per_point": 10},
         {"draw": "nature"},
+        {"nuisances": "free"},
         {"points": 9},
         {"methods": ["m5l"]},
         {"coverage_at": [4.5]},

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.config import Config
 from toolkit.errors import SchemaError
-from toolkit.likelihood import OnnxRatio, asimov_weights
+from toolkit.likelihood import BinnedLikelihood, Likelihood, OnnxRatio, PyhfLikelihood, UnbinnedLikelihood, asimov_weights
 from toolkit.likelihood.coverage import check_coverage
 from toolkit.likelihood.neyman import construct_bands, grid_points, neyman_intervals
 from toolkit.likelihood.toy_sources import BinnedToys, UnbinnedToys, model_weights, rescaled
@@ -24,9 +25,49 @@ from toolkit.pipeline.stages.methods import BinnedMethod, Method, Model, Unbinne
 from toolkit.typing import FloatArray, JsonObject
 from toolkit.weights import SimulatedEvents
 
+Full = Callable[[Method, FloatArray], Likelihood]
+"""Builds the likelihood of a method with all nuisance parameters, for weights of the test events (n_test,)."""
 
-def write_intervals(context: StageContext, methods: Sequence[Method], *, test: SimulatedEvents, ratio: OnnxRatio) -> None:
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """What the toys of a fit are made from.
+
+    Attributes:
+        config: Says what they are drawn from, and what happens to negative weights.
+        test: The simulated events that unbinned toys are drawn from.
+        ratio: The exported networks; their reference is what weighs events for the model's own density.
+        full: Gives the likelihoods with nuisance parameters; None where there are none, or where they stay at their nominal values.
+    """
+
+    config: Config
+    test: SimulatedEvents
+    ratio: OnnxRatio
+    full: Full | None = None
+
+    def likelihood(self, method: Method, weights: FloatArray) -> Likelihood:
+        """Build the likelihood that is fitted, of the test events with these weights, (n_test,)."""
+        return method.likelihood(weights) if self.full is None else self.full(method, weights)
+
+    def observed(self, method: Method) -> Likelihood:
+        """Build the likelihood of the Asimov set."""
+        model = Model.of(self.config)
+        truth = {model.parameter: model.truth}
+        weights = asimov_weights(self.test.weights, coefficients=model.coefficients, parameters=truth, bounds=model.bounds)
+        return self.likelihood(method, weights)
+
+
+def write_intervals(
+    context: StageContext, methods: Sequence[Method], *, test: SimulatedEvents, ratio: OnnxRatio, full: Full | None = None
+) -> None:
     """Write `workspace/intervals.json` if the config asks for it; finished toys are kept in `workspace/toys/`.
+
+    Args:
+        context: The stage.
+        methods: All methods.
+        test: The simulated test events.
+        ratio: The exported networks.
+        full: Gives the likelihoods with nuisance parameters, if there are any.
 
     Raises:
         SchemaError: The config names a method that there is not.
@@ -40,11 +81,11 @@ def write_intervals(context: StageContext, methods: Sequence[Method], *, test: S
         what = "likelihood.toys.methods"
         raise SchemaError(what, got=unknown, expected=f"methods among {sorted(named)}", remedy="correct the names in the config")
     folder = make_folder(context.work / TOYS)
+    experiment = Experiment(config, test, ratio, full if settings.nuisances == "profiled" else None)
     with toy_workers(context.executor) as workers:
-        parts = {
-            name: _construct(context, named[name], test=test, ratio=ratio, workers=workers, folder=folder) for name in settings.methods
-        }
-    write_json(context.work / INTERVALS, {"schema": 1, "draw": settings.draw, "methods": parts})
+        parts = {name: _construct(context, experiment, named[name], workers=workers, folder=folder) for name in settings.methods}
+    nuisances = "none" if full is None else settings.nuisances
+    write_json(context.work / INTERVALS, {"schema": 1, "draw": settings.draw, "nuisances": nuisances, "methods": parts})
 
 
 @contextlib.contextmanager
@@ -61,13 +102,10 @@ def toy_workers(options: ExecutorOptions) -> Iterator[Workers]:
         yield run_here
 
 
-def _construct(
-    context: StageContext, method: Method, *, test: SimulatedEvents, ratio: OnnxRatio, workers: Workers, folder: Path
-) -> JsonObject:
+def _construct(context: StageContext, experiment: Experiment, method: Method, *, workers: Workers, folder: Path) -> JsonObject:
     config, settings = context.config, context.config.likelihood.toys
     model, poi = Model.of(config), config.parameter.name
-    weights = asimov_weights(test.weights, coefficients=model.coefficients, parameters={poi: model.truth}, bounds=model.bounds)
-    observed, source = method.likelihood(weights), toy_source(config, method, test=test, ratio=ratio)
+    observed, source = experiment.observed(method), toy_source(experiment, method)
     points = grid_points(observed, points=settings.grid_points, poi=poi)
     bands = construct_bands(
         source,
@@ -96,33 +134,36 @@ def _construct(
     return {**result.to_json(), "coverage": [check.to_json() for check in checks]}
 
 
-def toy_source(config: Config, method: Method, *, test: SimulatedEvents, ratio: OnnxRatio) -> ToySource:
+def toy_source(experiment: Experiment, method: Method) -> ToySource:
     """Return the experiment whose toys are drawn for a method.
 
+    Nuisance parameters, where there are any, move what is drawn; their auxiliary measurements are drawn as well.
+
     Args:
-        config: Says what the toys are drawn from, and what happens to negative weights.
+        experiment: Events, networks and likelihoods.
         method: The method.
-        test: The simulated events that unbinned toys are drawn from.
-        ratio: The exported networks; their reference is what weighs events for the model's own density.
 
     Raises:
         SchemaError: The networks' reference is not a mixture of processes, so that the model cannot be drawn from.
     """
-    settings = config.likelihood.toys
-    if isinstance(method, BinnedMethod):
-        likelihood = method.likelihood(np.ones(len(test)))
+    settings, test = experiment.config.likelihood.toys, experiment.test
+    likelihood = experiment.likelihood(method, np.ones(len(test)))
+    if isinstance(method, BinnedMethod) and isinstance(likelihood, BinnedLikelihood | PyhfLikelihood):
         if settings.draw == "model":
             return BinnedToys(likelihood)
-        n_bins = likelihood.templates.shape[1]
-        return BinnedToys(likelihood, np.stack([np.bincount(method.index, weights=w, minlength=n_bins) for w in test.weights.T]))
-    if not isinstance(method, UnbinnedMethod):
+        n_bins = method.templates.values.shape[1]
+        filled = np.array([np.bincount(method.index, weights=w, minlength=n_bins) for w in test.weights.T], dtype=np.float64)
+        truth = experiment.likelihood(replace(method, templates=replace(method.templates, values=filled)), np.ones(len(test)))
+        return BinnedToys(likelihood, truth if isinstance(truth, BinnedLikelihood | PyhfLikelihood) else None)
+    if not isinstance(method, UnbinnedMethod) or not isinstance(likelihood, UnbinnedLikelihood):
         what = f"toys of the method {method.name!r}"
-        raise SchemaError(what, got=type(method).__name__, expected="a binned or an unbinned method")
+        raise SchemaError(what, got=type(likelihood).__name__, expected="the likelihood of a binned or an unbinned method")
     if settings.draw == "simulation":
-        return UnbinnedToys(method.base, test.weights, negative=settings.negative)
+        return UnbinnedToys(likelihood, test.weights, negative=settings.negative)
+    ratio = experiment.ratio
     reference = reference_weights(test, ratio.metadata.reference_mixture)
     expected, log_mean = model_weights(ratio(ratio.columns(test.observables)), reference, method.base.yields)
-    return UnbinnedToys(rescaled(method.base, log_mean), expected, negative=settings.negative)
+    return UnbinnedToys(rescaled(likelihood, log_mean), expected, negative=settings.negative)
 
 
 def reference_weights(test: SimulatedEvents, mixture: Mapping[str, float]) -> FloatArray:
