@@ -158,6 +158,15 @@ def write_chunk(
 
     Raises:
         InputFileError: The disk is full or the folder cannot be written.
+
+    Examples:
+        >>> import tempfile
+        >>> info = ChunkInfo("qqZZ", (), key="0a1b", source="qqZZ.root", file_index=0, start=0, stop=100, cutflow={})
+        >>> identity = {name: np.array([3, 7]) for name in IDENTITY}
+        >>> path = write_chunk(tempfile.mkdtemp(), info=info, identity=identity, observables={"m4l": np.array([250.0, np.nan])},
+        ...                    weight=np.array([0.5, 0.2]), benchmark_weights=np.empty((2, 0)))
+        >>> path.name, chunk_table(path).observables["m4l"].tolist()
+        ('0000_0000000000.parquet', [250.0, nan])
     """
     columns = {name: pa.array(np.ascontiguousarray(identity[name], dtype=_TYPES[name])) for name in IDENTITY}
     for name, values in observables.items():
@@ -249,6 +258,17 @@ def read_events(folder: str | Path, sample: str, *, columns: Sequence[str] | Non
         InputFileError: The index or a chunk is missing or damaged.
         ArtifactMismatchError: A chunk is not the one that the index names.
         SchemaError: The sample, an observable or the variation is not in the tables.
+
+    Examples:
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> info = ChunkInfo("qqZZ", (), key="0a1b", source="qqZZ.root", file_index=0, start=0, stop=100, cutflow={})
+        >>> identity = {name: np.array([3, 7]) for name in IDENTITY}
+        >>> _ = write_chunk(folder, info=info, identity=identity, observables={"m4l": np.array([250.0, 600.0])},
+        ...                 weight=np.array([0.5, 0.2]), benchmark_weights=np.empty((2, 0)))
+        >>> write_index(folder, [info], rows={info.relative_path: 2})
+        >>> read_events(folder, "qqZZ").observables["m4l"].tolist(), variations_of(folder, "qqZZ")
+        ([250.0, 600.0], ('nominal',))
     """
     folder = Path(folder)
     index = _read_index(folder, sample)

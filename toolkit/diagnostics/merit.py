@@ -187,6 +187,14 @@ def significance(score: FloatArray, weights: MeritWeights, *, kind: Kind, edges:
     Notes:
         The noise of few events per bin adds up: the sum of squares is larger than the true one by the sum of the variances of
         Z_k. Bins should hold many effective events; edges that were chosen on the same scores are taken as given.
+
+    Examples:
+        Two bins of 6 signal events on 30 of background add in quadrature:
+
+        >>> weights = MeritWeights.without_interference(np.array([6.0, 6.0]), np.array([30.0, 30.0]))
+        >>> merit = significance(np.array([0.2, 0.8]), weights, kind="z", edges=np.array([0.0, 0.5, 1.0]))
+        >>> round(merit.value, 4), round(2**0.5, 4)
+        (1.4142, 1.4142)
     """
     if kind not in FORMULAS:
         raise SchemaError("figure of merit", got=kind, expected=f"one of {list(FORMULAS)}", remedy="check the spelling")

@@ -29,6 +29,13 @@ def write_observation(path: str | Path, observables: Mapping[str, ArrayLike], *,
     Raises:
         ShapeError: Columns of different length.
         InputFileError: The file cannot be written.
+
+    Examples:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "events.parquet"
+        >>> write_observation(path, {"m4l": [250.0, 600.0]})
+        >>> read_observation(path, ["m4l"], weight=None)[1]
+        array([1., 1.])
     """
     columns = {name: np.asarray(values, dtype=np.float64) for name, values in observables.items()}
     if weights is not None:

@@ -96,7 +96,19 @@ class Contribution:
 
 
 def pulls(likelihood: Likelihood, fit: FitResult) -> tuple[Pull, ...]:
-    """Compute the pull of every constrained parameter, in the order of the constraints."""
+    """Compute the pull of every constrained parameter, in the order of the constraints.
+
+    Examples:
+        A single bin cannot tell background from signal: the data say no more about it than its own measurement does.
+
+        >>> import pyhf
+        >>> from toolkit.likelihood.pyhf_model import PyhfLikelihood
+        >>> model = pyhf.simplemodels.uncorrelated_background([10.0], [5.0], [1.0], validate=False)
+        >>> likelihood = PyhfLikelihood(model, [15.0, *model.config.auxdata])
+        >>> pull = pulls(likelihood, likelihood.fit())[0]
+        >>> round(pull.pull, 3) + 0.0, round(pull.constraint, 3)
+        (0.0, 1.0)
+    """
     found = []
     for c in likelihood.constraints:
         width = c.scale if c.kind == "gaussian" else 1.0 / math.sqrt(c.scale)
@@ -122,6 +134,17 @@ def impacts(
 
     Raises:
         SchemaError: No such parameter.
+
+    Examples:
+        A background of 5 that is known to 1 event moves a signal of 10 by 0.1:
+
+        >>> import pyhf
+        >>> from toolkit.likelihood.pyhf_model import PyhfLikelihood
+        >>> model = pyhf.simplemodels.uncorrelated_background([10.0], [5.0], [1.0], validate=False)
+        >>> likelihood = PyhfLikelihood(model, [15.0, *model.config.auxdata])
+        >>> impact = impacts(likelihood, likelihood.fit())[0]
+        >>> impact.parameter, round(impact.up, 3), round(impact.down, 3)
+        ('uncorr_bkguncrt[0]', -0.1, 0.1)
     """
     poi = likelihood.poi if poi is None else poi
     names = [n for n in fit.free if n != poi] if parameters is None else list(parameters)
@@ -154,6 +177,14 @@ def breakdown(
         "total"; each group: the quadratic difference between the total and the error with the group fixed at its best fit;
         "systematic": the same for all constrained parameters; "statistical": the error with all of them fixed. Groups are
         correlated through the fit, so they need not add up.
+
+    Examples:
+        >>> import pyhf
+        >>> from toolkit.likelihood.pyhf_model import PyhfLikelihood
+        >>> model = pyhf.simplemodels.uncorrelated_background([10.0], [5.0], [1.0], validate=False)
+        >>> likelihood = PyhfLikelihood(model, [15.0, *model.config.auxdata])
+        >>> {part.group: round(part.up, 2) for part in breakdown(likelihood, likelihood.fit(), {"background": ["uncorr_bkguncrt[0]"]})}
+        {'total': 0.43, 'background': 0.09, 'systematic': 0.09, 'statistical': 0.42}
     """
     poi = likelihood.poi if poi is None else poi
     _check_names(likelihood, [poi, *(n for own in groups.values() for n in own)])

@@ -77,6 +77,19 @@ def train_network(
     Notes:
         Random layers (dropout) draw from torch's global generator, which is seeded with `settings.seed` during the
         training and afterwards as it was before.
+
+    Examples:
+        A straight line through points without noise:
+
+        >>> x = torch.linspace(-1.0, 1.0, 400)[:, None]
+        >>> settings = TrainingSettings(epochs=30, batch_size=40, learning_rate=0.1, weight_decay=0.0, seed=1)
+        >>> events = InMemoryBatches((x, 3.0 * x), batch_size=40, validation_fraction=0.1, generator=torch.Generator().manual_seed(1))
+        >>> line = nn.Linear(1, 1)
+        >>> def square(network: nn.Module, batch: Batch) -> torch.Tensor:
+        ...     return ((network(batch[0]) - batch[1]) ** 2).mean()
+        >>> history = train_network(line, square, events, settings=settings, name="line")
+        >>> bool(abs(line.weight.item() - 3.0) < 0.05), len(history.validation)
+        (True, 30)
     """
     steps = batches.n_training // batches.batch_size
     _require_steps(name, steps, batches)
