@@ -158,6 +158,41 @@ class WeightColumns(Section):
 WeightVariation = Annotated[WeightPair | WeightMembers | WeightColumns, Field(discriminator="kind")]
 
 
+class PruneConfig(Section):
+    """Which learned variations are left out of the unbinned channel; each with a line in the report."""
+
+    significance: float = Field(default=3.0, ge=0)
+    """A change of shape is kept if events that did not train confirm it with at least this many standard errors."""
+    separation: float = Field(default=0.02, ge=0)
+    """A change of shape is kept if leaving it out could move a fit parameter by more than this many standard deviations, were the process
+    alone in the data (the square root of its expected events times the mean square of the log ratio)."""
+    yields: float = Field(default=0.0, ge=0)
+    """A change of the yield is kept if it is at least this large, relative to the yield; 0 keeps all."""
+
+
+class VariationRatioConfig(Section):
+    """How the unbinned channel learns what a variation does to the shape of the densities."""
+
+    shape: Literal["histogram", "networks"] = "histogram"
+    """`networks` learns a ratio of every event from all features; `histogram` takes it in bins of the first histogram of an observable and
+    does not see what this observable does not. Sets of `members` are always taken in bins."""
+    hidden: tuple[int, ...] = Field(default=(32, 32), min_length=1)
+    """Widths of the hidden layers."""
+    epochs: int = Field(default=16, ge=1)
+    """Passes over the training events; the best one is kept."""
+    batch_size: int = Field(default=512, ge=16)
+    """Events per step."""
+    learning_rate: float = Field(default=1e-2, gt=0)
+    """Highest step size of the schedule."""
+    weight_decay: float = Field(default=1e-2, ge=0)
+    """Decay of the weights per step, relative to the step size."""
+    calibrate: bool = True
+    """Scale every output by the slope that events which did not train ask for; an output that learned noise goes to nothing."""
+    seed: int = Field(default=101, ge=0)
+    """Seed of the first member of every variation."""
+    prune: PruneConfig = PruneConfig()
+
+
 class SystematicsConfig(Section):
     """All systematic variations by name; NAME gives the variations NAME_up and NAME_down (members: NAME_0, NAME_1, ... too)."""
 
@@ -165,6 +200,8 @@ class SystematicsConfig(Section):
     """Shifts of objects: selection, pairing and observables are redone; each writes event tables and histograms of its own."""
     weights: dict[Name, WeightVariation] = Field(default={})
     """Variations of the event weight: extra columns of the nominal event tables, and histograms."""
+    ratios: VariationRatioConfig = VariationRatioConfig()
+    """The shape of variations in the unbinned channel."""
 
     @model_validator(mode="after")
     def _distinct(self) -> SystematicsConfig:

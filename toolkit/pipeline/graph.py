@@ -41,7 +41,24 @@ def _part(*keys: str) -> Callable[[Config], JsonObject]:
 def _process_part(config: Config) -> JsonObject:
     observables = importlib.import_module("processors.observables")
     part = {key: value for key, value in portable_config(config).items() if key not in NOT_FOR_PROCESSING}
-    return {**part, "observables": observables.written_observables(config)}
+    varied = {key: value for key, value in part["systematics"].items() if key != "ratios"}
+    return {**part, "systematics": varied, "observables": observables.written_observables(config)}
+
+
+def _train_part(config: Config) -> JsonObject:
+    """Return what the networks depend on; with learned variations their settings too, but not what the export decides by."""
+    return {**_part("samples", "morphing", "ratios")(config), **_learned_part(config, without=("prune",))}
+
+
+def _export_part(config: Config) -> JsonObject:
+    return {**_part("morphing", "ratios")(config), **_learned_part(config)}
+
+
+def _learned_part(config: Config, *, without: tuple[str, ...] = ()) -> JsonObject:
+    if config.systematics.ratios.shape != "networks" or not config.likelihood.systematics:
+        return {}
+    section = portable_config(config)["systematics"]
+    return {"systematics": {**section, "ratios": {key: value for key, value in section["ratios"].items() if key not in without}}}
 
 
 def input_files(config: Config) -> Mapping[str, Sequence[Path]]:
@@ -72,7 +89,7 @@ GRAPH: tuple[Stage, ...] = (
         run=_deferred("train"),
         needs=("process",),
         modules=(f"{_STAGES}.train",),
-        config_part=_part("samples", "morphing", "ratios"),
+        config_part=_train_part,
         resumable=True,
         writes=("models/",),
     ),
@@ -81,7 +98,7 @@ GRAPH: tuple[Stage, ...] = (
         run=_deferred("export"),
         needs=("process", "train"),
         modules=(f"{_STAGES}.export",),
-        config_part=_part("morphing", "ratios"),
+        config_part=_export_part,
         writes=("models/",),
     ),
     Stage(

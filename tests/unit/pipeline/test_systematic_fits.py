@@ -176,7 +176,7 @@ def test_the_written_workspace_is_the_likelihood_in_memory(
     channel = unbinned_channel(MODEL, pool.yields, ratio, systematics, rate=rate, shape=shape)
     (tmp_path / WORKSPACE).mkdir()
     write_observation(tmp_path / ASIMOV, {"x": test_events.observables["x"]}, weights=weights)
-    write_observation(tmp_path / NORMALISATION, normalisation_columns(shape))
+    write_observation(tmp_path / NORMALISATION, normalisation_columns(shape, systematics, features=("x",)))
     special = [c for c in systematics.constraints if c.parameter == "lumi"]
     document = make_document(parameters=parameters_of(MODEL, systematics), unbinned=[channel], constraints=special)
     read = Workspace(document, tmp_path / WORKSPACE).likelihood(open_ratio=lambda _: ratio)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,12 +22,14 @@ from toolkit.likelihood.histfactory import normfactor_name
 from toolkit.likelihood.rates import NormSys
 from toolkit.likelihood.workspace_schema import Normalisation
 from toolkit.pipeline.stages.layout import ASIMOV, MODEL, NORMALISATION
+from toolkit.pipeline.stages.learned import LearnedVariations, LogPair
 from toolkit.pipeline.stages.methods import BinnedMethod, Model, UnbinnedMethod
-from toolkit.pipeline.stages.nuisances import LUMINOSITY, Ratios, Systematics
-from toolkit.typing import FloatArray
+from toolkit.pipeline.stages.nuisances import LUMINOSITY, Systematics
+from toolkit.typing import FloatArray, IntArray
 
 NOTHING = 1e-12
 """A factor this near to 1 is no variation."""
+LogPairs = Mapping[str, LogPair]
 
 
 def with_luminosity(texts: Sequence[str], systematics: Systematics) -> tuple[str, ...]:
@@ -92,48 +94,76 @@ def unbinned_likelihood(
         systematics: All systematic uncertainties.
         model: The parameter of interest and the coefficients.
         rate: The counting method: its templates give the yields.
-        shape: The histogram in whose bins the per-event ratios are taken; None leaves the yields alone.
+        shape: The histogram in whose bins the per-event ratios are taken that were not learned; None for none.
 
     Returns:
         The likelihood.
     """
     parameters = parameters_of(model, systematics)
     norms = _unbinned_norms(systematics, rate)
-    logs = _shape_logs(systematics, shape)
-    shapes = reference = None
-    if shape is not None and any(logs):
-        variations = [{name: (up[shape.index], down[shape.index]) for name, (up, down) in own.items()} for own in logs]
-        shapes = Shapes.of(variations, n_events=len(weights))
-        reference = ShapeReference(shape.templates.values.T, Shapes.of(logs, n_events=shape.templates.values.shape[1]))
-    used = {model.parameter, LUMINOSITY, *(s.parameter for s in norms), *(name for own in logs for name in own)}
+    logs, learned = _shape_logs(systematics, shape), systematics.learned
+    varied = {model.parameter, LUMINOSITY, *(s.parameter for s in norms), *(name for own in logs for name in own)}
+    if learned is not None:
+        varied |= set(learned.processes)
+    shapes, reference = _learned_shapes(logs, shape, learned) if learned is not None and learned.processes else _binned_shapes(logs, shape)
     return method.likelihood(weights).with_systematics(
-        parameters=[p for p in parameters if p.name in used],
+        parameters=[p for p in parameters if p.name in varied],
         coefficients=with_luminosity(model.coefficients, systematics),
         systematics=norms,
         shapes=shapes,
         reference=reference,
-        constraints=[c for c in systematics.constraints if c.parameter in used],
+        constraints=[c for c in systematics.constraints if c.parameter in varied],
     )
+
+
+def _binned_shapes(logs: Sequence[LogPairs], shape: BinnedMethod | None) -> tuple[Shapes | None, ShapeReference | None]:
+    """Take the variations in the bins of a histogram, normalised on its templates."""
+    if shape is None or not any(logs):
+        return None, None
+    shapes = Shapes.of(_in_bins(logs, shape.index), n_events=len(shape.index))
+    return shapes, ShapeReference(shape.templates.values.T, Shapes.of(logs, n_events=shape.templates.values.shape[1]))
+
+
+def _learned_shapes(
+    logs: Sequence[LogPairs], shape: BinnedMethod | None, learned: LearnedVariations
+) -> tuple[Shapes | None, ShapeReference | None]:
+    """Take the learned variations of every event, and those in bins of the others, normalised on the pool events."""
+    sides = []
+    for own, index in ((learned.test, None if shape is None else shape.index), (learned.pool, None if shape is None else shape.pool_index)):
+        binned = [{} for _ in own] if index is None else _in_bins(logs, index)
+        n_events = len(next(pair[0] for variations in own for pair in variations.values()))
+        sides.append(Shapes.of([{**first, **second} for first, second in zip(binned, own, strict=True)], n_events=n_events))
+    return sides[0], ShapeReference(learned.pool_events.weights, sides[1])
+
+
+def _in_bins(logs: Sequence[LogPairs], index: IntArray) -> list[dict[str, LogPair]]:
+    return [{name: (up[index], down[index]) for name, (up, down) in own.items()} for own in logs]
 
 
 def _unbinned_norms(systematics: Systematics, rate: BinnedMethod) -> list[NormSys]:
     pairs: dict[str, tuple[FloatArray, FloatArray]] = dict(systematics.norms)
     pairs.update({name: r.yields(rate.templates.values) for name, r in systematics.ratios.get(rate.name, {}).items()})
+    dropped = {} if systematics.learned is None else systematics.learned.dropped_yields
     return [
         NormSys(j, name, float(up[j]), float(down[j]))
         for name, (up, down) in pairs.items()
-        for j in range(len(rate.model.processes))
-        if max(abs(up[j] - 1.0), abs(down[j] - 1.0)) > NOTHING
+        for j, process in enumerate(rate.model.processes)
+        if max(abs(up[j] - 1.0), abs(down[j] - 1.0)) > NOTHING and process not in dropped.get(name, ())
     ]
 
 
-def _shape_logs(systematics: Systematics, shape: BinnedMethod | None) -> list[dict[str, tuple[FloatArray, FloatArray]]]:
-    """Return, per process, ln(varied/nominal density) up and down in the bins of a histogram, (n_bins,) each, where there is any."""
+def _shape_logs(systematics: Systematics, shape: BinnedMethod | None) -> list[dict[str, LogPair]]:
+    """Return, per process, ln(varied/nominal density) up and down in the bins of a histogram, (n_bins,) each, where there is any.
+
+    What networks learn is not among them, whether it was kept or not.
+    """
     if shape is None:
         return []
-    own: dict[str, Ratios] = dict(systematics.ratios.get(shape.name, {}))
-    found: list[dict[str, tuple[FloatArray, FloatArray]]] = [{} for _ in shape.model.processes]
-    for name, ratios in own.items():
+    learned = () if systematics.learned is None else systematics.learned.names
+    found: list[dict[str, LogPair]] = [{} for _ in shape.model.processes]
+    for name, ratios in systematics.ratios.get(shape.name, {}).items():
+        if name in learned:
+            continue
         up, down = (np.log(r) for r in ratios.shapes(shape.templates.values))
         for j, process in enumerate(found):
             if max(np.abs(up[j]).max(), np.abs(down[j]).max()) > NOTHING:
@@ -145,7 +175,7 @@ def unbinned_channel(
     model: Model, yields: FloatArray, ratio: OnnxRatio, systematics: Systematics, *, rate: BinnedMethod, shape: BinnedMethod | None
 ) -> UnbinnedChannel:
     """Describe the unbinned channel; file names are relative to `workspace/`."""
-    norms, logs = _unbinned_norms(systematics, rate), _shape_logs(systematics, shape)
+    norms, logs, learned = _unbinned_norms(systematics, rate), _shape_logs(systematics, shape), systematics.learned
     samples = []
     for j, (name, nu, text) in enumerate(zip(model.processes, yields, model.coefficients, strict=True)):
         modifiers: list[dict[str, Any]] = [{"type": "morphing", "data": {"coefficient": text}}]
@@ -154,9 +184,11 @@ def unbinned_channel(
         modifiers += [{"type": "normsys", "name": s.parameter, "data": {"hi": s.up, "lo": s.down}} for s in norms if s.process == j]
         if shape is not None and logs:
             modifiers += [_variation(systematic, shape, pair) for systematic, pair in logs[j].items()]
+        if learned is not None:
+            modifiers += [_learned_variation(n, learned, name) for n, processes in learned.processes.items() if name in processes]
         samples.append({"name": name, "yield": float(nu), "output": name, "modifiers": modifiers})
     normalisation = None
-    if any(logs):
+    if any(logs) or (learned is not None and learned.processes):
         normalisation = Normalisation(file=NORMALISATION.name, weights={name: f"weight_{name}" for name in model.processes})
     return UnbinnedChannel(
         name="nsbi",
@@ -175,8 +207,31 @@ def _variation(name: str, shape: BinnedMethod, pair: tuple[FloatArray, FloatArra
     return {"type": "shapesys_ratio", "name": name, "data": {"up": up, "down": down}}
 
 
-def normalisation_columns(shape: BinnedMethod) -> dict[str, FloatArray]:
-    """Return the table on which the variations are normalised: one row per bin, its centre and the templates."""
+def _learned_variation(name: str, learned: LearnedVariations, process: str) -> dict[str, Any]:
+    sources = {d: {"model": f"../{file.as_posix()}", "output": process} for d, file in learned.files[name].items()}
+    return {"type": "shapesys_ratio", "name": name, "data": {"up": sources["up"], "down": sources.get("down")}}
+
+
+def normalisation_columns(shape: BinnedMethod | None, systematics: Systematics, *, features: Sequence[str]) -> dict[str, FloatArray]:
+    """Return the table on which the variations are normalised.
+
+    Args:
+        shape: The histogram in whose bins variations are taken.
+        systematics: All systematic uncertainties.
+        features: Inputs of the networks.
+
+    Returns:
+        With learned variations the pool events, their features, the observable of the histogram and their weights; otherwise one row per
+        bin, its centre and the templates.
+    """
+    learned = systematics.learned
+    if learned is not None and learned.processes:
+        events = learned.pool_events
+        names = dict.fromkeys([*features, *([str(shape.observable)] if shape is not None else [])])
+        columns = {name: events.observables[name] for name in names}
+        return {**columns, **{f"weight_{p}": events.weights[:, j] for j, p in enumerate(events.processes)}}
+    if shape is None:
+        return {}
     edges = shape.templates.edges
-    columns = {str(shape.observable): 0.5 * (edges[1:] + edges[:-1])}
-    return {**columns, **{f"weight_{p}": row for p, row in zip(shape.model.processes, shape.templates.values, strict=True)}}
+    centres = {str(shape.observable): 0.5 * (edges[1:] + edges[:-1])}
+    return {**centres, **{f"weight_{p}": row for p, row in zip(shape.model.processes, shape.templates.values, strict=True)}}

@@ -17,6 +17,7 @@ from toolkit.pipeline.stages.datasets import read_simulation
 from toolkit.pipeline.stages.inspection import write_inspection
 from toolkit.pipeline.stages.layout import INSPECTION, MEMBERS, MODEL, PARITY
 from toolkit.pipeline.stages.provenance import portable_config
+from toolkit.pipeline.stages.variations import export_variations
 from toolkit.ratios import TrainedMixture, feature_matrix, load_mixture, mixture_key
 from toolkit.weights import SimulatedEvents
 from toolkit.weights.missing import flag_name, source_of
@@ -25,14 +26,15 @@ ESTIMATOR = "mixture"
 
 
 def run(context: StageContext) -> None:
-    """Write `models/mixture.onnx`, its reference rows, `models/parity.json` and `models/inspection.npz`."""
+    """Write `models/mixture.onnx`, its reference rows, parity and inspection, and the files of learned variations."""
     config = context.config
     pool, test = read_simulation(context)
     trained = load_trained(context, pool)
+    features = describe_features(pool, config, trained.features)
     export = write_onnx(
         trained.ensemble,
         context.work / MODEL,
-        features=describe_features(pool, config, trained.features),
+        features=features,
         numerators=trained.numerators,
         reference=trained.reference,
         estimator=ESTIMATOR,
@@ -44,6 +46,7 @@ def run(context: StageContext) -> None:
     )
     write_json(context.work / PARITY, {"schema": 1, "sample": "all test events", **asdict(export.parity)})
     write_inspection(context.work / INSPECTION, trained, config=config, pool=pool, test=test)
+    export_variations(context, features=features, config_hash=training_hash(config))
 
 
 def load_trained(context: StageContext, pool: SimulatedEvents) -> TrainedMixture:

@@ -254,8 +254,8 @@ def write_workspaces(
             plain = workspace.to_pyhf() if systematics else method.likelihood(weights).to_pyhf()
             write_json(folder / WORKSPACE / f"{method.name}.pyhf.json", plain)
     channel = unbinned_channel(model, pool.yields, ratio, systematics, rate=rate, shape=shape)
-    if channel.normalisation is not None and shape is not None:
-        write_observation(folder / NORMALISATION, normalisation_columns(shape))
+    if channel.normalisation is not None:
+        write_observation(folder / NORMALISATION, normalisation_columns(shape, systematics, features=ratio.features))
     used = {model.parameter, *channel.kinds}
     document = make_document(
         parameters=[p for p in parameters_of(model, systematics) if p.name in used],

@@ -1,8 +1,8 @@
 """Systematic uncertainties of the fit stage: the variations that processing wrote become nuisance parameters of every method.
 
 Yields and templates of each variation come from the pool, filled as the nominal ones. Binned channels get a normsys and a histosys (its
-shape alone) of the same name; the unbinned channel gets a normsys and a per-event ratio in bins of one histogram's observable, which
-carries the part of a change of shape that this observable sees.
+shape alone) of the same name; the unbinned channel gets a normsys and a per-event ratio: that of learned networks, or in bins of one
+histogram's observable, which carries the part of a change of shape that this observable sees.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from toolkit.likelihood import Constraint, Parameter
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.datasets import read_simulation
 from toolkit.pipeline.stages.layout import EVENTS
+from toolkit.pipeline.stages.learned import LearnedVariations, learned_directions, read_learned
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
 
@@ -58,12 +59,14 @@ class Systematics:
         norms: Factors (up, down) of the yields by nuisance parameter, each (n_processes,).
         ratios: By method and nuisance parameter, what a variation of the ntuples does to the templates.
         groups: Nuisance parameters by group.
+        learned: Variations whose per-event ratios in the unbinned channel come from networks; None for none.
     """
 
     luminosity: float = 0.0
     norms: Mapping[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
     ratios: Mapping[str, Mapping[str, Ratios]] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    learned: LearnedVariations | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -120,7 +123,14 @@ def read_systematics(context: StageContext, fills: Mapping[str, Fill], *, pool: 
         norms=normalisations(config),
         ratios=found,
         groups=dict(config.likelihood.groups) or groups,
+        learned=_read_learned(context, pool),
     )
+
+
+def _read_learned(context: StageContext, pool: SimulatedEvents) -> LearnedVariations | None:
+    if not learned_directions(context.config):
+        return None
+    return read_learned(context.out, context.config, pool=pool, test=read_simulation(context)[1])
 
 
 def normalisations(config: Config) -> dict[str, tuple[FloatArray, FloatArray]]:

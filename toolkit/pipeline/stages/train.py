@@ -1,4 +1,4 @@
-"""Stage `train`: the ensemble of networks, each finished member kept for a run that is resumed."""
+"""Stage `train`: the networks of densities and of variations, each finished member kept for a run that is resumed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.pipeline.stage import ExecutorOptions, StageContext
 from toolkit.pipeline.stages.datasets import read_simulation
 from toolkit.pipeline.stages.layout import MEMBERS, OUT_OF_BAG, TRAINING
+from toolkit.pipeline.stages.variations import train_variations
 from toolkit.ratios import TrainedMixture, train_mixture
 
 
 def run(context: StageContext) -> None:
-    """Write `models/members/`, the losses of every member and the out-of-bag log ratios of the pool events."""
+    """Write `models/members/`, their losses, the out-of-bag log ratios of the pool events, and the networks of learned variations."""
     pool, _ = read_simulation(context)
     trained = train_mixture(
         pool,
@@ -32,6 +33,7 @@ def run(context: StageContext) -> None:
         log_ratio=trained.out_of_bag,
         before_calibration=trained.before_calibration,
     )
+    train_variations(context, executor=executor_of(context.executor))
 
 
 def executor_of(options: ExecutorOptions) -> str:

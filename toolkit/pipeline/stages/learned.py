@@ -1,0 +1,146 @@
+"""Learned systematic variations as the fit reads them: ONNX files and the decisions of the export; no training framework is needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.config import Config, WeightColumns, WeightMembers
+from toolkit.errors import InputFileError
+from toolkit.likelihood import OnnxRatio
+from toolkit.pipeline.stages.layout import VARIATIONS, VARIATIONS_REPORT
+from toolkit.typing import FloatArray
+from toolkit.weights import SimulatedEvents
+
+KEPT = "kept"
+CHANGED_NOTHING = "changes nothing"
+LogPair = tuple[FloatArray, FloatArray]
+"""ln(varied/nominal density) up and down, (n_events,) each."""
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedVariations:
+    """The learned part of the systematic uncertainties of the unbinned channel.
+
+    Attributes:
+        names: Systematics that are learned, those without a shape that is worth keeping included.
+        files: By systematic with a kept shape, the ONNX file of each direction, relative to the output folder.
+        processes: By systematic with a kept shape, the processes whose shape it changes.
+        dropped_yields: By systematic, the processes whose yield it leaves alone.
+        test: Per process and systematic, the logarithms of the test events.
+        pool: The same of the pool events, on which the variations are normalised.
+        pool_events: These events.
+    """
+
+    names: tuple[str, ...]
+    files: Mapping[str, Mapping[str, Path]]
+    processes: Mapping[str, tuple[str, ...]]
+    dropped_yields: Mapping[str, tuple[str, ...]]
+    test: tuple[Mapping[str, LogPair], ...]
+    pool: tuple[Mapping[str, LogPair], ...]
+    pool_events: SimulatedEvents
+
+
+def learned_directions(config: Config) -> tuple[tuple[str, str], ...]:
+    """List systematic and direction of everything that networks learn: all but sets of members, if the fit has systematics.
+
+    Examples:
+        >>> from toolkit.config import load_config
+        >>> from toolkit.example import demo_config
+        >>> learned_directions(load_config(demo_config()))
+        ()
+    """
+    section = config.systematics
+    if section.ratios.shape != "networks" or not config.likelihood.systematics:
+        return ()
+    found = [(name, direction) for name, shift in section.objects.items() for direction in shift.directions]
+    for name, weight in section.weights.items():
+        if isinstance(weight, WeightMembers):
+            continue
+        one_sided = isinstance(weight, WeightColumns) and weight.down is None
+        found += [(name, direction) for direction in (("up",) if one_sided else ("up", "down"))]
+    return tuple(found)
+
+
+def variation_file(name: str, direction: str) -> Path:
+    """Return the ONNX file of a variation, relative to the output folder.
+
+    Examples:
+        >>> variation_file("jet_scale", "up").as_posix()
+        'models/systematics/jet_scale_up.onnx'
+    """
+    return VARIATIONS / f"{name}_{direction}.onnx"
+
+
+def read_learned(out: Path, config: Config, *, pool: SimulatedEvents, test: SimulatedEvents) -> LearnedVariations | None:
+    """Evaluate the learned variations that the export kept.
+
+    Args:
+        out: The output folder.
+        config: The analysis.
+        pool: Nominal pool events.
+        test: Nominal test events.
+
+    Returns:
+        The variations; None if the config learns none.
+
+    Raises:
+        InputFileError: The export is not finished.
+    """
+    wanted = learned_directions(config)
+    if not wanted:
+        return None
+    decisions = read_decisions(out / VARIATIONS_REPORT)["variations"]
+    names = tuple(dict.fromkeys(name for name, _ in wanted))
+    files = {n: {d: variation_file(n, d) for name, d in wanted if name == n} for n in names}
+    processes = {n: tuple(p for p in config.processes if decisions[n][p]["shape"] == KEPT) for n in names}
+    kept = {n: own for n, own in processes.items() if own}
+    logs = [_evaluate(out, {n: files[n] for n in kept}, kept, config.processes, events) for events in (test, pool)]
+    return LearnedVariations(
+        names=names,
+        files={n: files[n] for n in kept},
+        processes=kept,
+        dropped_yields={n: tuple(p for p in config.processes if decisions[n][p]["yield"] != KEPT) for n in names},
+        test=logs[0],
+        pool=logs[1],
+        pool_events=pool,
+    )
+
+
+def read_decisions(path: Path) -> dict[str, dict[str, dict[str, dict[str, str]]]]:
+    """Read `models/systematics.json`.
+
+    Raises:
+        InputFileError: It is missing or damaged.
+    """
+    try:
+        document: dict[str, dict[str, dict[str, dict[str, str]]]] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputFileError(f"{path}", got=str(error), expected="a complete JSON file", remedy="run `h4l export` again") from error
+    return document
+
+
+def _evaluate(
+    out: Path,
+    files: Mapping[str, Mapping[str, Path]],
+    processes: Mapping[str, tuple[str, ...]],
+    order: tuple[str, ...],
+    events: SimulatedEvents,
+) -> tuple[dict[str, LogPair], ...]:
+    found: tuple[dict[str, LogPair], ...] = tuple({} for _ in order)
+    for name, own in files.items():
+        ratios = {direction: OnnxRatio(out / file) for direction, file in own.items()}
+        logs = {direction: ratio(ratio.columns(events.observables)) for direction, ratio in ratios.items()}
+        for process in processes[name]:
+            up, down = (_output(ratios, logs, direction, process, len(events)) for direction in ("up", "down"))
+            found[order.index(process)][name] = (up, down)
+    return found
+
+
+def _output(ratios: Mapping[str, OnnxRatio], logs: Mapping[str, FloatArray], direction: str, process: str, n_events: int) -> FloatArray:
+    """Return the logarithm of one process; a direction that the variation lacks mirrors the other."""
+    if direction not in ratios:
+        return -_output(ratios, logs, "up", process, n_events)
+    return logs[direction][:, ratios[direction].numerators.index(process)]
