@@ -128,7 +128,7 @@ def write_snippet(
         notes.add("kind: the file has no weights, so its events are taken for recorded data")
     if not isinstance(layout, LheLayout) and path.suffix == ".root":
         sample["tree"] = tree
-    section = _layout_section(layout)
+    section = layout_section(layout)
     if section:
         sample["layout"] = section
     if not found.data:
@@ -140,7 +140,7 @@ def write_snippet(
         notes.add(f"selection: opened, because {found.selected[0]} of the first {found.looked_at} events pass the default one")
     elif found.selected[1] == 0:
         notes.add(f"selection: none of the first {found.looked_at} events has a four-lepton candidate; no event may be left")
-    if not _has_jets(layout):
+    if not has_jets(layout):
         features = [name for name in RatioConfig().features if OBSERVABLES[name].needs != "jets"]
         document["ratios"] = {"features": features}
         notes.add("ratios: features without n_jets, because the file has no jets")
@@ -157,7 +157,7 @@ class _Notes:
         self.text += f"# {note}\n"
 
 
-def _layout_section(layout: Layout) -> dict[str, Any]:
+def layout_section(layout: Layout) -> dict[str, Any]:
     """Return what differs from the defaults of the layout; empty for plain NanoAOD."""
     changed = layout.model_dump(mode="json", exclude_defaults=True)
     explicit = {}
@@ -191,25 +191,36 @@ def _add_weights(
 
 
 def _add_normalisation(sample: dict[str, Any], notes: _Notes, layout: Layout, stated: Mapping[str, float]) -> None:
-    in_tree = isinstance(layout, MappingLayout)
-    xsec = layout.xsec_pb is not None if isinstance(layout, MappingLayout) else NanoLayout().xsec_fb in stated
-    sumw = layout.gen_sumw is not None if isinstance(layout, MappingLayout) else NanoLayout().gen_sumw in stated
-    if isinstance(layout, FlatLayout):
-        xsec = sumw = False
-    if isinstance(layout, LheLayout):
-        xsec = sumw = True
+    xsec, sumw = states_normalisation(layout, stated)
     if not xsec:
         sample["xsec_pb"] = 1.0
         notes.add("xsec_pb: replace 1.0 by the cross-section in pb")
     if not sumw:
         sample["gen_sumw"] = "sum"
         notes.add("gen_sumw: `sum` is right only if no event was skimmed away; otherwise give the number")
-    if xsec and in_tree:
+    if xsec and isinstance(layout, MappingLayout):
         notes.add("xsec_pb, gen_sumw: read from the event tree; the layout names the branches")
     sample["k_factor"] = 1.0
 
 
-def _has_jets(layout: Layout) -> bool:
+def states_normalisation(layout: Layout, stated: Mapping[str, float]) -> tuple[bool, bool]:
+    """Return whether a file states the cross-section and the sum of weights of its sample, so that the config need not.
+
+    Args:
+        layout: Its layout.
+        stated: Numbers that the file states about itself.
+    """
+    if isinstance(layout, FlatLayout):
+        return False, False
+    if isinstance(layout, LheLayout):
+        return True, True
+    if isinstance(layout, MappingLayout):
+        return layout.xsec_pb is not None, layout.gen_sumw is not None
+    return NanoLayout().xsec_fb in stated, NanoLayout().gen_sumw in stated
+
+
+def has_jets(layout: Layout) -> bool:
+    """Return whether a layout reads jets."""
     if isinstance(layout, NanoLayout | FlatLayout):
         return layout.jet is not None or (isinstance(layout, FlatLayout) and layout.n_jets_column is not None)
     return isinstance(layout, LheLayout) or layout.jets is not None

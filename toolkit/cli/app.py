@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from toolkit import __version__
-from toolkit.cli.look import inspect_file, validate_config
+from toolkit.cli.completion import NTUPLES, files, folders
+from toolkit.cli.examples import epilog
+from toolkit.cli.failures import WRONG_INPUT, error_document
+from toolkit.cli.init import InitRequest, write_config
+from toolkit.cli.look import inspect_file, show_version, validate_config
 from toolkit.cli.options import (
+    AsJson,
     ConfigFile,
     Data,
     Debug,
     DemoOut,
+    DryRun,
     Executor,
     Force,
     From,
@@ -25,8 +34,11 @@ from toolkit.cli.options import (
     Style,
     Workers,
 )
-from toolkit.cli.running import Request, run_analysis, run_demo, write_members
+from toolkit.cli.running import Request, run_analysis, run_demo
+from toolkit.cli.screen import Screen
 from toolkit.cli.sharing import bundle, cpp, predict, reuse
+from toolkit.cli.status import show_status
+from toolkit.errors import SchemaError
 from toolkit.pipeline.stage import ExecutorOptions
 
 STAGE_HELP = {
@@ -36,12 +48,14 @@ STAGE_HELP = {
     "fit": "Fit the signal strength, unbinned and from histograms.",
     "report": "Write plots, report.html and results.json, print the comparison.",
 }
+START, RUN, ONE_STAGE, CARRY = "Start", "Run", "Run one stage", "Carry results elsewhere"
 
 app = typer.Typer(
     name="h4l",
     help="From four-lepton ntuples to a signal strength: neural ratio estimation beside the histogram fit.",
+    epilog=epilog(""),
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -60,38 +74,81 @@ def _root(
     del version
 
 
-@app.command()
+@app.command(rich_help_panel=START, epilog=epilog("demo"))
 def demo(
     out: DemoOut = Path("h4l-demo"),
     first: From = None,
+    dry_run: DryRun = False,
     executor: Executor = "iterative",
     workers: Workers = None,
     scheduler: Scheduler = None,
     style: Style = None,
-    debug: Debug = False,
+    as_json: AsJson = False,
     quiet: Quiet = False,
+    debug: Debug = False,
 ) -> None:
     """Run the whole chain on the example ntuples that come with the package."""
-    options = ExecutorOptions(executor, workers, scheduler)
-    run_demo(Request(out=out, executor=options, first=first, style=style, debug=debug, quiet=quiet))
+    options, screen = ExecutorOptions(executor, workers, scheduler), Screen(quiet, debug, as_json)
+    run_demo(Request(out=out, executor=options, screen=screen, first=first, style=style, dry_run=dry_run))
 
 
-@app.command()
+@app.command(rich_help_panel=START, epilog=epilog("inspect"))
+def inspect(file: NtupleFile, as_json: AsJson = False, quiet: Quiet = False, debug: Debug = False) -> None:
+    """Say which dialect an ntuple speaks, its branches, entries and weights, and how a config for it would begin."""
+    inspect_file(file, Screen(quiet, debug, as_json))
+
+
+@app.command(rich_help_panel=START, epilog=epilog("init"))
+def init(
+    ntuples: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILES...", help="ROOT, CSV or LHE files.", show_default=False, autocompletion=files(*NTUPLES)),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="CONFIG", help="The config to write.")] = Path("config.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace a config that exists.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Look into ntuples and write a complete config for them, with comments on what only you can know."""
+    write_config(InitRequest(files=tuple(ntuples), out=out, force=force, screen=Screen(quiet, debug, as_json)))
+
+
+@app.command(rich_help_panel=START, epilog=epilog("validate"))
+def validate(config: ConfigFile, data: Data = None, as_json: AsJson = False, quiet: Quiet = False, debug: Debug = False) -> None:
+    """Check a config and its input files without running anything."""
+    validate_config(config, data=data, screen=Screen(quiet, debug, as_json))
+
+
+@app.command(rich_help_panel=RUN, epilog=epilog("run"))
 def run(
     config: ConfigFile,
     out: Out = None,
     first: From = None,
+    dry_run: DryRun = False,
     executor: Executor = "iterative",
     workers: Workers = None,
     scheduler: Scheduler = None,
     data: Data = None,
     style: Style = None,
-    debug: Debug = False,
+    as_json: AsJson = False,
     quiet: Quiet = False,
+    debug: Debug = False,
 ) -> None:
     """Run all stages, resuming what is done and unchanged."""
-    options = ExecutorOptions(executor, workers, scheduler)
-    run_analysis(config, Request(out=out, executor=options, data=data, first=first, style=style, debug=debug, quiet=quiet))
+    options, screen = ExecutorOptions(executor, workers, scheduler), Screen(quiet, debug, as_json)
+    run_analysis(config, Request(out=out, executor=options, screen=screen, data=data, first=first, style=style, dry_run=dry_run))
+
+
+@app.command(rich_help_panel=RUN, epilog=epilog("status"))
+def status(
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="Output folder of a run.", show_default=False, autocompletion=folders)],
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Say which stages of an output folder are done, what is in work, and whether a run is going on in it."""
+    show_status(out, Screen(quiet, debug, as_json))
 
 
 def _stage_command(stage: str) -> Callable[..., None]:
@@ -100,17 +157,19 @@ def _stage_command(stage: str) -> Callable[..., None]:
         out: Out = None,
         first: From = None,
         force: Force = False,
+        dry_run: DryRun = False,
         executor: Executor = "iterative",
         workers: Workers = None,
         scheduler: Scheduler = None,
         data: Data = None,
         style: Style = None,
-        debug: Debug = False,
+        as_json: AsJson = False,
         quiet: Quiet = False,
+        debug: Debug = False,
     ) -> None:
-        options = ExecutorOptions(executor, workers, scheduler)
+        options, screen = ExecutorOptions(executor, workers, scheduler), Screen(quiet, debug, as_json)
         begin = first or (stage if force else None)
-        request = Request(out=out, executor=options, data=data, only=stage, first=begin, style=style, debug=debug, quiet=quiet)
+        request = Request(out=out, executor=options, screen=screen, data=data, first=begin, only=stage, style=style, dry_run=dry_run)
         run_analysis(config, request)
 
     return command
@@ -122,39 +181,37 @@ def export(
     first: From = None,
     force: Force = False,
     members: Annotated[bool, typer.Option("--members", help="Write each network of the ensemble as a file of its own, too.")] = False,
+    dry_run: DryRun = False,
     executor: Executor = "iterative",
     workers: Workers = None,
     scheduler: Scheduler = None,
     data: Data = None,
     style: Style = None,
-    debug: Debug = False,
+    as_json: AsJson = False,
     quiet: Quiet = False,
+    debug: Debug = False,
 ) -> None:
     """Write the networks as ONNX."""
-    _stage_command("export")(config, out, first, force, executor, workers, scheduler, data, style, debug, quiet)
-    if members:
-        write_members(config, out, data=data, debug=debug)
+    options, screen = ExecutorOptions(executor, workers, scheduler), Screen(quiet, debug, as_json)
+    begin = first or ("export" if force else None)
+    request = Request(out=out, executor=options, screen=screen, data=data, first=begin, only="export", style=style, dry_run=dry_run)
+    run_analysis(config, replace(request, members=members))
 
 
 for _name, _help in STAGE_HELP.items():
     _command = export if _name == "export" else _stage_command(_name)
-    app.command(name=_name, help=f"One stage: {_help[0].lower()}{_help[1:]}")(_command)
-
-
-@app.command()
-def inspect(file: NtupleFile, debug: Debug = False) -> None:
-    """Say which dialect an ntuple speaks, its branches, entries and weights, and how a config for it would begin."""
-    inspect_file(file, debug=debug)
-
-
-@app.command()
-def validate(config: ConfigFile, data: Data = None, debug: Debug = False) -> None:
-    """Check a config and its input files without running anything."""
-    validate_config(config, data=data, debug=debug)
+    _text = f"One stage: {_help[0].lower()}{_help[1:]}"
+    app.command(name=_name, help=_text, rich_help_panel=ONE_STAGE, epilog=epilog(_name))(_command)
 
 
 for _sharing in (predict, cpp, bundle, reuse):
-    app.command()(_sharing)
+    app.command(rich_help_panel=CARRY, epilog=epilog(_sharing.__name__))(_sharing)
+
+
+@app.command(rich_help_panel=CARRY, epilog=epilog("version"))
+def version(as_json: AsJson = False, quiet: Quiet = False, debug: Debug = False) -> None:
+    """Show the versions of the toolkit, of Python and of the libraries that results depend on."""
+    show_version(Screen(quiet, debug, as_json))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -166,4 +223,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: Always, with 0 for success, 2 for wrong input, 130 for an interruption, 1 for a defect.
     """
-    app(args=None if arguments is None else list(arguments), prog_name="h4l")
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if "--json" not in words:
+        app(args=words, prog_name="h4l")
+    sys.exit(_with_json_errors(words))
+
+
+def _with_json_errors(words: list[str]) -> int:
+    """Run a command whose wrong options, too, are told as a JSON document."""
+    try:
+        code: Any = app(args=words, prog_name="h4l", standalone_mode=False)
+    except Exception as error:
+        explanation = getattr(error, "format_message", None)
+        if explanation is None:
+            raise
+        told = SchemaError("command line", got=" ".join(words), expected=explanation(), remedy="h4l COMMAND --help lists the options")
+        sys.stderr.write(f"error: {told}\n")
+        sys.stdout.write(json.dumps(error_document(told)) + "\n")
+        return WRONG_INPUT
+    return code if isinstance(code, int) else 0

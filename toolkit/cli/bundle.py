@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from toolkit.cli.console import output_console
-from toolkit.cli.failures import explained
 from toolkit.cli.predict import pairs
+from toolkit.cli.screen import Screen
+from toolkit.cli.wording import count, size
 from toolkit.errors import ArtifactMismatchError, SchemaError
 
 if TYPE_CHECKING:
@@ -34,8 +33,7 @@ class ReuseRequest:
         coefficients: SAMPLE=EXPRESSION.
         parameters: NAME=START:LOW:HIGH.
         poi: Parameter of interest.
-        as_json: Print JSON.
-        debug: Show tracebacks.
+        screen: How much is shown, and in which form.
     """
 
     bundle: Path
@@ -46,27 +44,22 @@ class ReuseRequest:
     coefficients: Sequence[str]
     parameters: Sequence[str]
     poi: str | None
-    as_json: bool
-    debug: bool
+    screen: Screen
 
 
-def bundle(run: Path, out: Path, *, licence: Path | None, title: str | None, as_json: bool, debug: bool) -> None:
+def bundle(run: Path, out: Path, *, licence: Path | None, title: str | None, screen: Screen) -> None:
     """Write the release bundle of a run, and say what is in it."""
-    with explained(debug=debug):
+    with screen.explained():
         from toolkit.pipeline.bundle import write_bundle
 
         index = write_bundle(run, out, licence=licence, title=title)
-        if as_json:
-            _print_json(index)
-            return
-        size = sum(entry["size"] for entry in index["files"])
-        text = f"{out}: {len(index['files'])} files, {size / 1e6:.1f} MB unpacked, methods {', '.join(index['methods'])}"
-        output_console().print(text, soft_wrap=True, highlight=False)
+        unpacked = size(sum(entry["size"] for entry in index["files"]))
+        screen.result(index, f"{out}: {count(len(index['files']), 'file')}, {unpacked} unpacked, methods {', '.join(index['methods'])}")
 
 
 def reuse(request: ReuseRequest) -> None:
     """Run the scans of a bundle again, or answer other hypotheses; a result that is not reproduced is an error."""
-    with explained(debug=request.debug), tempfile.TemporaryDirectory() as scratch:
+    with request.screen.explained(), tempfile.TemporaryDirectory() as scratch:
         from toolkit.pipeline.reuse import Bundle
 
         opened = Bundle.open(request.bundle, request.out / "bundle" if request.out else Path(scratch) / "bundle")
@@ -82,16 +75,13 @@ def reuse(request: ReuseRequest) -> None:
 def _answer(opened: Bundle, names: Sequence[str], change: Substitution, request: ReuseRequest) -> None:
     points = [{k: _number("--at", v) for k, v in pairs("--at", text.split(",")).items()} for text in request.at]
     answers = [{"point": p, "twice_delta_nll": {n: opened.at(n, p, change=change) for n in names}} for p in points]
-    if request.as_json:
-        _print_json({"answers": answers})
-        return
     table = Table(title="-2 ln L / L(best fit)", title_justify="left")
     for column in ("hypothesis", *names):
         table.add_column(column, justify="left" if column == "hypothesis" else "right")
     for answer, text in zip(answers, request.at, strict=True):
         values: Mapping[str, float] = answer["twice_delta_nll"]
         table.add_row(text, *(f"{values[n]:.6g}" for n in names))
-    output_console().print(table)
+    request.screen.result({"answers": answers}, table)
 
 
 def _report(opened: Bundle, found: Mapping[str, MethodResult], *, compare: bool, request: ReuseRequest) -> None:
@@ -109,14 +99,14 @@ def _report(opened: Bundle, found: Mapping[str, MethodResult], *, compare: bool,
     }
     if request.out is not None:
         write_json(request.out / "reuse.json", document)
-    if request.as_json:
-        _print_json(document)
-    else:
-        output_console().print(_results_table(found, compared, title=str(opened.index.get("title", ""))))
-    if compare and not worst < TOLERANCE:
-        expected = f"differences below {TOLERANCE:g}"
-        remedy = "compare the versions in bundle.json with those installed"
-        raise ArtifactMismatchError(f"{request.bundle} is not reproduced", got=f"{worst:.3g}", expected=expected, remedy=remedy)
+    table = _results_table(found, compared, title=str(opened.index.get("title", "")))
+    if not compare or worst < TOLERANCE:
+        request.screen.result(document, table)
+        return
+    request.screen.show(table)
+    expected = f"differences below {TOLERANCE:g}"
+    remedy = "compare the versions in bundle.json with those installed"
+    raise ArtifactMismatchError(f"{request.bundle} is not reproduced", got=f"{worst:.3g}", expected=expected, remedy=remedy)
 
 
 def _results_table(found: Mapping[str, MethodResult], compared: Mapping[str, Mapping[str, float]], *, title: str) -> Table:
@@ -148,7 +138,3 @@ def _number(option: str, text: str) -> float:
         return float(text)
     except ValueError as error:
         raise SchemaError(option, got=text, expected="a number") from error
-
-
-def _print_json(document: Any) -> None:
-    output_console().print(json.dumps(document), soft_wrap=True, highlight=False, markup=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import sys
 import traceback
 from collections.abc import Iterator
@@ -11,20 +12,23 @@ from collections.abc import Iterator
 import typer
 
 from toolkit.errors import InputFileError, ToolkitError
+from toolkit.typing import JsonObject
 
 WRONG_INPUT = 2
 INTERRUPTED = 130
 DEFECT = 1
 _ENVIRONMENT = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+_WRITABLE = "a writable folder with free disk space"
 
 
 @contextlib.contextmanager
-def explained(*, debug: bool, resume_hint: str = "") -> Iterator[None]:
+def explained(*, debug: bool, resume_hint: str = "", as_json: bool = False) -> Iterator[None]:
     """Turn whatever the block raises into one message on stderr and an exit code.
 
     Args:
         debug: Show the traceback too.
         resume_hint: What to say after an interruption.
+        as_json: Print the error as a JSON document on stdout, too.
 
     Yields:
         Nothing.
@@ -35,34 +39,48 @@ def explained(*, debug: bool, resume_hint: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except KeyboardInterrupt as error:
-        _tell(f"interrupted. {resume_hint}".rstrip(), debug=debug)
-        raise typer.Exit(INTERRUPTED) from error
-    except ToolkitError as error:
-        _tell(f"error: {error}", debug=debug)
-        raise typer.Exit(WRONG_INPUT) from error
-    except OSError as error:
-        if error.errno not in _ENVIRONMENT:
-            _defect(error, debug=debug)
-            raise typer.Exit(DEFECT) from error
-        explanation = InputFileError(
-            f"cannot write {error.filename or 'a file'}",
-            got=error.strerror,
-            expected="a writable folder with free disk space",
-            remedy="free disk space, or choose another output folder with --out",
-        )
-        _tell(f"error: {explanation}", debug=debug)
-        raise typer.Exit(WRONG_INPUT) from error
     except typer.Exit:
         raise
+    except KeyboardInterrupt as error:
+        told = ToolkitError("interrupted", remedy=resume_hint or None)
+        _tell(f"interrupted. {resume_hint}".rstrip(), debug=debug)
+        raise _exit(told, INTERRUPTED, as_json=as_json) from error
     except Exception as error:
-        _defect(error, debug=debug)
-        raise typer.Exit(DEFECT) from error
+        wrong = _of_the_user(error)
+        if wrong is not None:
+            _tell(f"error: {wrong}", debug=debug)
+            raise _exit(wrong, WRONG_INPUT, as_json=as_json) from error
+        hint = "" if debug else "; --debug shows where"
+        _tell(f"internal error: {type(error).__name__}: {error}\nThis is a defect of the toolkit{hint}.", debug=debug)
+        told = ToolkitError("internal error", got=f"{type(error).__name__}: {error}", remedy="--debug shows where; please report it")
+        raise _exit(told, DEFECT, as_json=as_json) from error
 
 
-def _defect(error: Exception, *, debug: bool) -> None:
-    hint = "" if debug else "; --debug shows where"
-    _tell(f"internal error: {type(error).__name__}: {error}\nThis is a defect of the toolkit{hint}.", debug=debug)
+def error_document(error: ToolkitError) -> JsonObject:
+    """Return an error as JSON-like values.
+
+    Examples:
+        >>> error_document(ToolkitError("config a.yaml", got="no such file"))
+        {'error': {'what': 'config a.yaml', 'got': 'no such file', 'expected': None, 'remedy': None}}
+    """
+    parts = {"what": error.what, "got": error.got, "expected": error.expected, "remedy": error.remedy}
+    return {"error": {name: None if value is None else str(value) for name, value in parts.items()}}
+
+
+def _of_the_user(error: Exception) -> ToolkitError | None:
+    """Return the message for an error that the user's input or environment caused; None for a defect of ours."""
+    if isinstance(error, ToolkitError):
+        return error
+    if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
+        remedy = "free disk space, or choose another output folder with --out"
+        return InputFileError(f"cannot write {error.filename or 'a file'}", got=error.strerror, expected=_WRITABLE, remedy=remedy)
+    return None
+
+
+def _exit(error: ToolkitError, code: int, *, as_json: bool) -> typer.Exit:
+    if as_json:
+        sys.stdout.write(json.dumps(error_document(error)) + "\n")
+    return typer.Exit(code)
 
 
 def _tell(message: str, *, debug: bool) -> None:

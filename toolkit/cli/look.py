@@ -1,56 +1,95 @@
-"""The commands that look without running: inspect and validate."""
+"""The commands that look without running: inspect, validate and version."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from toolkit.cli.console import output_console
-from toolkit.cli.failures import explained
-from toolkit.config import load_config
+from toolkit.cli.screen import Screen
+from toolkit.cli.wording import count, size
+from toolkit.config import Config, load_config
+from toolkit.typing import JsonObject
 
 if TYPE_CHECKING:
-    from processors.inspect import TreeReport
+    from processors.inputs import SampleInputs
+    from processors.inspect import FileReport, TreeReport
     from processors.snippets import Findings
 
 
-def inspect_file(file: Path, *, debug: bool) -> None:
+def inspect_file(file: Path, screen: Screen) -> None:
     """Print what an ntuple holds.
 
     Args:
         file: The ntuple.
-        debug: Show tracebacks.
+        screen: How much is shown, and in which form.
     """
-    with explained(debug=debug):
+    with screen.explained():
         from processors.inspect import inspect_file as inspect_ntuple
 
         report = inspect_ntuple(file)
-        console = output_console()
-        console.print(f"{report.path}: {report.size / 1e6:.1f} MB, layout: {report.layout}", soft_wrap=True, highlight=False)
-        if report.missing:
-            console.print(f"not the nanoaod layout, which also has: {', '.join(report.missing)}", soft_wrap=True, highlight=False)
-        if report.findings is not None:
-            console.print(_first_events(report.findings), soft_wrap=True, highlight=False)
-        for tree in report.trees:
-            console.print(_branch_table(tree))
-        for name, value in report.normalisation.items():
-            console.print(f"{name}: {value:g}", highlight=False)
-        console.print("\nconfig to start from:\n", highlight=False)
-        console.print(Text(report.snippet), soft_wrap=True)
+        if screen.as_json:
+            screen.document(report_document(report))
+        else:
+            screen.show(*_report_text(report))
+
+
+def report_document(report: FileReport) -> JsonObject:
+    """Return what was found in a file as JSON-like values."""
+    found = report.findings
+    document: JsonObject = {
+        "path": report.path,
+        "size_bytes": report.size,
+        "layout": report.layout,
+        "tree": report.tree,
+        "missing": report.missing,
+        "normalisation": report.normalisation,
+        "trees": report.trees,
+        "config": report.snippet,
+        "first_events": None,
+    }
+    if found is not None:
+        document["first_events"] = {
+            "read": found.looked_at,
+            "kind": "data" if found.data else "simulation",
+            "momentum_unit": _momentum_unit(found),
+            "with_four_leptons": found.census.four,
+            "pass_default_selection": found.selected[0],
+            "pass_open_selection": found.selected[1],
+        }
+    return document
+
+
+def _report_text(report: FileReport) -> Iterator[RenderableType]:
+    yield f"{report.path}: {size(report.size)}, layout: {report.layout}"
+    if report.missing:
+        yield f"not the nanoaod layout, which also has: {', '.join(report.missing)}"
+    if report.findings is not None:
+        yield _first_events(report.findings)
+    yield from (_branch_table(tree) for tree in report.trees)
+    yield from (f"{name}: {value:g}" for name, value in report.normalisation.items())
+    yield "\nconfig to start from (`h4l init` writes a complete one, for several files):\n"
+    yield report.snippet
+
+
+def _momentum_unit(findings: Findings) -> str:
+    return str(getattr(findings.layout, "momentum_unit", "GeV"))
 
 
 def _first_events(findings: Findings) -> str:
-    unit = getattr(findings.layout, "momentum_unit", "GeV")
     kind = "recorded data (no weights)" if findings.data else "simulation"
     four, n = findings.census.four, findings.looked_at
-    return f"{kind}, momenta in {unit}; {four} of the first {n} events have four leptons, {findings.selected[0]} pass the default selection"
+    leptons = f"{four} of the first {n} events have four leptons, {findings.selected[0]} pass the default selection"
+    return f"{kind}, momenta in {_momentum_unit(findings)}; {leptons}"
 
 
 def _branch_table(tree: TreeReport) -> Table:
-    table = Table(title=f"{tree.name or 'events'}: {tree.entries} entries, {len(tree.branches)} branches", title_justify="left")
+    title = f"{tree.name or 'events'}: {count(tree.entries, 'entry')}, {count(len(tree.branches), 'branch')}"
+    table = Table(title=title, title_justify="left")
     for column in ("branch", "type", "remark"):
         table.add_column(column, overflow="fold")
     for name, kind in tree.branches.items():
@@ -61,39 +100,89 @@ def _branch_table(tree: TreeReport) -> Table:
     return table
 
 
-def validate_config(config_file: Path, *, data: Path | None, debug: bool) -> None:
+def validate_config(config_file: Path, *, data: Path | None, screen: Screen) -> None:
     """Check a config and its input files, and print what was found.
 
     Args:
         config_file: YAML file.
         data: Folder that replaces `{data}` in the config.
-        debug: Show tracebacks.
+        screen: How much is shown, and in which form.
     """
-    with explained(debug=debug):
-        from processors.inputs import inspect_inputs
-        from processors.observables import written_observables
-        from toolkit.weights.configured import configured_morphing
-
+    with screen.explained():
         config = load_config(config_file, data=data)
-        configured_morphing(config.morphing, parameter=config.parameter.name)
-        observables = written_observables(config)
-        samples = inspect_inputs(config)
-        table = Table(title=f"{config.name}: {config.luminosity_ifb:g}/fb")
-        for column in ("sample", "files", "entries", "cross-section [pb]", "k-factor", "sum of weights", "benchmarks"):
-            table.add_column(column, justify="left" if column in {"sample", "benchmarks"} else "right")
-        for sample in samples:
-            table.add_row(
-                sample.config.name + (" (data)" if sample.config.kind == "data" else ""),
-                str(len(sample.files)),
-                str(sample.entries),
-                _number(sample.xsec_pb),
-                f"{sample.config.k_factor:g}",
-                _number(sample.sumw),
-                " ".join(sample.config.benchmarks) or "-",
-            )
-        console = output_console()
-        console.print(table)
-        console.print(f"{len(observables)} observables, {len(config.ratios.features)} features. {config_file} is valid.", soft_wrap=True)
+        samples, observables = check_config(config)
+        text = f"{count(len(observables), 'observable')}, {count(len(config.ratios.features), 'feature')}. {config_file} is valid."
+        screen.result(validation_document(config, samples, observables), samples_table(config, samples), text)
+
+
+def check_config(config: Config) -> tuple[tuple[SampleInputs, ...], Sequence[str]]:
+    """Open every input file and check it against the config.
+
+    Returns:
+        What was found for each sample, and the observables that are written.
+    """
+    from processors.inputs import inspect_inputs
+    from processors.observables import written_observables
+    from toolkit.weights.configured import configured_morphing
+
+    configured_morphing(config.morphing, parameter=config.parameter.name)
+    observables = written_observables(config)
+    return inspect_inputs(config), observables
+
+
+def validation_document(config: Config, samples: Sequence[SampleInputs], observables: Sequence[str]) -> JsonObject:
+    """Return what `validate` found as JSON-like values."""
+    return {
+        "valid": True,
+        "name": config.name,
+        "luminosity_ifb": config.luminosity_ifb,
+        "observables": observables,
+        "features": config.ratios.features,
+        "samples": [
+            {
+                "name": sample.config.name,
+                "kind": sample.config.kind,
+                "files": [file.path for file in sample.files],
+                "entries": sample.entries,
+                "xsec_pb": sample.xsec_pb,
+                "k_factor": sample.config.k_factor,
+                "sumw": sample.sumw,
+                "benchmarks": sample.config.benchmarks,
+            }
+            for sample in samples
+        ],
+    }
+
+
+def samples_table(config: Config, samples: Sequence[SampleInputs]) -> Table:
+    """Lay out the samples of a config and their normalisation."""
+    table = Table(title=f"{config.name}: {config.luminosity_ifb:g}/fb", title_justify="left")
+    for column in ("sample", "files", "entries", "xsec (pb)", "k-factor", "sum of weights", "benchmarks"):
+        text = column in {"sample", "benchmarks"}
+        table.add_column(column, justify="left" if text else "right", no_wrap=not text, overflow="fold")
+    for sample in samples:
+        table.add_row(
+            sample.config.name + (" (data)" if sample.config.kind == "data" else ""),
+            str(len(sample.files)),
+            str(sample.entries),
+            _number(sample.xsec_pb),
+            f"{sample.config.k_factor:g}",
+            _number(sample.sumw),
+            " ".join(sample.config.benchmarks) or "-",
+        )
+    return table
+
+
+def show_version(screen: Screen) -> None:
+    """Print the versions of the toolkit, Python and the libraries that results depend on."""
+    with screen.explained():
+        from toolkit.pipeline.stages.provenance import library_versions
+
+        versions = library_versions()
+        table = Table(show_header=False, box=None, pad_edge=False)
+        for name, version in versions.items():
+            table.add_row(name, version)
+        screen.result({"versions": versions}, table)
 
 
 def _number(value: float | None) -> str:

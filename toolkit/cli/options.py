@@ -7,17 +7,39 @@ from typing import Annotated, Literal
 
 import typer
 
+from toolkit.cli import completion
 from toolkit.pipeline.stage import ExecutorName
 
-ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of the analysis.", show_default=False)]
-NtupleFile = Annotated[Path, typer.Argument(metavar="FILE", help="ROOT ntuple.", show_default=False)]
-Out = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Output folder; default out/<name of the config>.", show_default=False)
+ConfigFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CONFIG", help="YAML file of the analysis.", show_default=False, autocompletion=completion.files(*completion.CONFIGS)
+    ),
 ]
-DemoOut = Annotated[Path, typer.Option("--out", metavar="DIR", help="Output folder.")]
+NtupleFile = Annotated[
+    Path,
+    typer.Argument(metavar="FILE", help="ROOT, CSV or LHE file.", show_default=False, autocompletion=completion.files(*completion.NTUPLES)),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="Output folder; default out/<name of the config>.",
+        show_default=False,
+        autocompletion=completion.folders,
+    ),
+]
+DemoOut = Annotated[Path, typer.Option("--out", metavar="DIR", help="Output folder.", autocompletion=completion.folders)]
 From = Annotated[
     str | None,
-    typer.Option("--from", metavar="STAGE", help="Run this stage and everything after it again.", show_default=False),
+    typer.Option(
+        "--from",
+        metavar="STAGE",
+        help="Run this stage and everything after it again.",
+        show_default=False,
+        autocompletion=completion.stages,
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Run the stage even if it is done and unchanged.")]
 Executor = Annotated[ExecutorName, typer.Option("--executor", help="Where ntuples are processed and networks trained.")]
@@ -27,11 +49,19 @@ Workers = Annotated[
 Scheduler = Annotated[str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Address of a dask scheduler.", show_default=False)]
 Data = Annotated[
     Path | None,
-    typer.Option("--data", metavar="FOLDER", help="Folder that replaces {data} in the config's file names.", show_default=False),
+    typer.Option(
+        "--data",
+        metavar="FOLDER",
+        help="Folder that replaces {data} in the config's file names.",
+        show_default=False,
+        autocompletion=completion.folders,
+    ),
 ]
 Style = Annotated[
     Literal["plain", "ATLAS", "CMS"] | None,
     typer.Option("--style", help="Look of the plots; comes before report.style of the config.", show_default=False),
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run and why; run and write nothing.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only results and errors.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text; errors, too.")]

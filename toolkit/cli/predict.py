@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.cli.console import message_console, output_console
-from toolkit.cli.failures import explained
 from toolkit.cli.reporter import RichReporter
+from toolkit.cli.screen import Screen
 from toolkit.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -32,9 +30,7 @@ class PredictRequest:
         sample: Its sample.
         drop: Branches that are not copied.
         prefix: Of the new branches.
-        as_json: Print JSON.
-        quiet: Show no progress.
-        debug: Show tracebacks.
+        screen: How much is shown, and in which form.
     """
 
     model: Path
@@ -47,26 +43,21 @@ class PredictRequest:
     sample: str | None
     drop: Sequence[str]
     prefix: str
-    as_json: bool
-    quiet: bool
-    debug: bool
+    screen: Screen
 
 
 def predict(request: PredictRequest) -> None:
     """Write a copy of an ntuple with the log ratios of a network, and say how many events have them."""
-    with explained(debug=request.debug):
-        reporter = RichReporter(message_console(), quiet=request.quiet)
+    screen = request.screen
+    with screen.explained():
+        reporter = screen.reporter()
         try:
             done = _predict(request, reporter)
         finally:
             reporter.close()
-        if request.as_json:
-            document = {**asdict(done), "path": str(done.path)}
-            output_console().print(json.dumps(document), soft_wrap=True, highlight=False, markup=False)
-            return
         text = f"{done.path}: {done.evaluated} of {done.entries} events of {done.tree} have log ratios"
-        output_console().print(f"{text}, {done.extrapolated} outside the range of the training", soft_wrap=True, highlight=False)
-        output_console().print(f"new branches: {' '.join(done.branches)}", soft_wrap=True, highlight=False)
+        outside = f"{done.extrapolated} outside the range of the training"
+        screen.result(asdict(done), f"{text}, {outside}", f"new branches: {' '.join(done.branches)}")
 
 
 def _predict(request: PredictRequest, reporter: RichReporter) -> Prediction:

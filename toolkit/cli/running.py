@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from toolkit.cli.console import message_console, output_console
-from toolkit.cli.failures import explained
-from toolkit.cli.reporter import RichReporter
+from toolkit.cli.rehearsal import preview_document, preview_text
+from toolkit.cli.screen import Screen
+from toolkit.cli.summary import results_document, results_text, stage_table
 from toolkit.config import Config, load_config
 from toolkit.errors import SchemaError
-from toolkit.pipeline import GRAPH, ExecutorOptions, Plan, StageOutcome, run_pipeline
+from toolkit.pipeline import GRAPH, ExecutorOptions, Plan, StageOutcome, preview_pipeline, run_pipeline
+from toolkit.typing import JsonObject
 
 RESUME_HINT = "Finished stages are kept: run the same command again to go on."
 
@@ -22,23 +23,25 @@ class Request:
 
     Args:
         out: Output folder; None takes `out/<name of the config>`.
+        executor: Where ntuples are processed and networks trained.
+        screen: How much is shown, and in which form.
         data: Folder that replaces `{data}` in the config.
         first: Run this stage and everything after it again.
         only: Run this stage alone.
-        executor: Where ntuples are processed and networks trained.
         style: Look of the plots; None leaves it to the config.
-        debug: Show tracebacks.
-        quiet: Show no progress.
+        dry_run: Only say what would run.
+        members: Write the members of the ensemble as files of their own, too.
     """
 
     out: Path | None
     executor: ExecutorOptions
-    debug: bool
-    quiet: bool
+    screen: Screen = field(default_factory=Screen)
     data: Path | None = None
     first: str | None = None
     only: str | None = None
     style: Literal["plain", "ATLAS", "CMS"] | None = None
+    dry_run: bool = False
+    members: bool = False
 
 
 def run_demo(request: Request) -> None:
@@ -49,8 +52,9 @@ def run_demo(request: Request) -> None:
 
 
 def run_analysis(config_file: Path, request: Request) -> None:
-    """Run all stages or one, then print the comparison if the report is among them."""
-    with explained(debug=request.debug, resume_hint=RESUME_HINT):
+    """Run all stages or one, or say what would run; then show what came out."""
+    screen = request.screen
+    with screen.explained(RESUME_HINT):
         if request.only is not None and request.first not in (None, request.only):
             raise SchemaError(
                 "--from",
@@ -58,14 +62,18 @@ def run_analysis(config_file: Path, request: Request) -> None:
                 expected=f"{request.only}, the one stage that this command runs",
                 remedy=f"h4l run {config_file} --from {request.first}",
             )
+        plan = Plan(GRAPH, force_from=request.first, only=request.only)
         config = styled(load_config(config_file, data=request.data), request.style)
         if request.only != "process":
             from toolkit.weights.configured import configured_morphing
 
             config.require_interference()
             configured_morphing(config.morphing, parameter=config.parameter.name)
-        plan = Plan(GRAPH, force_from=request.first, only=request.only)
-        _run(config, request.out or Path("out") / config.name, plan, request)
+        out = request.out or Path("out") / config.name
+        if request.dry_run:
+            _rehearse(config, out, plan, screen)
+        else:
+            _run(config, out, plan, request)
 
 
 def styled(config: Config, style: Literal["plain", "ATLAS", "CMS"] | None) -> Config:
@@ -73,41 +81,36 @@ def styled(config: Config, style: Literal["plain", "ATLAS", "CMS"] | None) -> Co
     return config if style is None else config.model_copy(update={"report": config.report.model_copy(update={"style": style})})
 
 
-def _run(config: Config, out: Path, plan: Plan, request: Request) -> None:
-    reporter = RichReporter(message_console(), quiet=request.quiet)
+def _rehearse(config: Config, out: Path, plan: Plan, screen: Screen) -> None:
+    reporter = screen.reporter()
     try:
-        outcomes = run_pipeline(config, out=out, plan=plan, executor=request.executor, reporter=reporter)
+        preview = preview_pipeline(config, out=out, plan=plan, progress=reporter.progress)
     finally:
         reporter.close()
-    show_results(out, outcomes)
+    screen.result(preview_document(preview), *preview_text(preview))
 
 
-def show_results(out: Path, outcomes: tuple[StageOutcome, ...]) -> None:
-    """Print the comparison of all methods or, after processing alone, the cut flow, and where the results are.
+def _run(config: Config, out: Path, plan: Plan, request: Request) -> None:
+    screen = request.screen
+    reporter = screen.reporter()
+    extra: JsonObject = {}
+    try:
+        outcomes = run_pipeline(config, out=out, plan=plan, executor=request.executor, reporter=reporter)
+        if request.members:
+            from toolkit.pipeline.member_export import export_members
 
-    Args:
-        out: The output folder.
-        outcomes: What became of the stages.
-    """
-    console = output_console()
-    if outcomes[-1].stage == "report":
-        from toolkit.report import Comparison, read_results
-
-        console.print(Comparison(read_results(out / "results.json")))
-        console.print(f"report: {out / 'report.html'}", highlight=False, soft_wrap=True)
-    else:
-        if outcomes[-1].stage == "process" and (out / "cutflow.json").is_file():
-            from toolkit.report import CutflowTables
-
-            console.print(CutflowTables.read(out / "cutflow.json"))
-        console.print(f"results of {outcomes[-1].stage}: {out}", highlight=False, soft_wrap=True)
+            extra["members"] = [str(file) for file in export_members(config, out, progress=reporter.progress)]
+    finally:
+        reporter.close()
+    _show(out, outcomes, extra, screen)
 
 
-def write_members(config_file: Path, out: Path | None, *, data: Path | None, debug: bool) -> None:
-    """Write every member of the ensemble as an ONNX file of its own, and say where."""
-    with explained(debug=debug):
-        from toolkit.pipeline.member_export import export_members
-
-        config = load_config(config_file, data=data)
-        files = export_members(config, out or Path("out") / config.name)
-        output_console().print(f"{len(files)} members: {files[0].parent}", highlight=False, soft_wrap=True)
+def _show(out: Path, outcomes: tuple[StageOutcome, ...], extra: JsonObject, screen: Screen) -> None:
+    if len(outcomes) > 1:
+        screen.note(stage_table(out, outcomes))
+    if screen.as_json:
+        screen.document({**results_document(out, outcomes), **extra})
+        return
+    screen.show(*results_text(out, outcomes))
+    if "members" in extra:
+        screen.show(f"{len(extra['members'])} members: {Path(extra['members'][0]).parent}")

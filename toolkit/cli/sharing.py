@@ -10,18 +10,32 @@ import typer
 from toolkit.cli.bundle import ReuseRequest
 from toolkit.cli.bundle import bundle as run_bundle
 from toolkit.cli.bundle import reuse as run_reuse
-from toolkit.cli.options import Debug, NtupleFile, Quiet
+from toolkit.cli.completion import ARCHIVES, CONFIGS, MODELS, files, folders
+from toolkit.cli.options import AsJson, Debug, NtupleFile, Quiet
 from toolkit.cli.predict import PredictRequest
 from toolkit.cli.predict import predict as run_predict
+from toolkit.cli.screen import Screen
 
-ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX file of a ratio network.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+ModelFile = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="ONNX file of a ratio network.", show_default=False, autocompletion=files(*MODELS))
+]
+Archive = Annotated[
+    Path,
+    typer.Argument(metavar="BUNDLE", help="Archive written by h4l bundle.", show_default=False, autocompletion=files(*ARCHIVES)),
+]
 OutFile = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="New file; default FILE_ratios.root.", show_default=False)]
 Tree = Annotated[str | None, typer.Option("--tree", metavar="NAME", help="Tree; needed if the file holds several.", show_default=False)]
 Column = Annotated[list[str] | None, typer.Option("--column", metavar="NAME=BRANCH", help="Branch of a column of the network.")]
 SetColumn = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=NUMBER", help="Parameter column, the same for all events.")]
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", metavar="CONFIG", help="Compute the observables as this analysis does.", show_default=False)
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="CONFIG",
+        help="Compute the observables as this analysis does.",
+        show_default=False,
+        autocompletion=files(*CONFIGS),
+    ),
 ]
 Sample = Annotated[str | None, typer.Option("--sample", metavar="NAME", help="Sample of the config whose layout the file has.")]
 Drop = Annotated[list[str] | None, typer.Option("--drop", metavar="BRANCH", help="Branch that is not copied.")]
@@ -56,9 +70,7 @@ def predict(
             sample=sample,
             drop=drop or (),
             prefix=prefix,
-            as_json=as_json,
-            quiet=quiet,
-            debug=debug,
+            screen=Screen(quiet, debug, as_json),
         )
     )
 
@@ -68,37 +80,40 @@ def cpp(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The CMake project; further models can be added to it.")],
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name in C++; default that of the file.")] = None,
     sofie: Annotated[bool, typer.Option("--sofie/--no-sofie", help="Generate code with SOFIE, or leave the ONNX Runtime only.")] = True,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Write a CMake project that evaluates a network from C++."""
-    from toolkit.cli.console import output_console
-    from toolkit.cli.failures import explained
-
-    with explained(debug=debug):
+    screen = Screen(quiet, debug, as_json)
+    with screen.explained():
         from exports.sofie import generate_cpp
 
         code = generate_cpp(model, out, name=name, sofie=sofie)
         project = code if isinstance(code, Path) else code.project
-        text = (
-            f"cmake -S {project} -B {project}/build -DH4L_ARCH=native && cmake --build {project}/build && ctest --test-dir {project}/build"
+        steps = (
+            f"cmake -S {project} -B {project}/build -DH4L_ARCH=native",
+            f"cmake --build {project}/build",
+            f"ctest --test-dir {project}/build",
         )
-        output_console().print(text, soft_wrap=True, highlight=False, markup=False)
+        screen.result({"project": project, "sofie": sofie, "commands": steps}, " && ".join(steps))
 
 
 def bundle(
-    run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Output folder of h4l run.", show_default=False)],
+    run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Output folder of h4l run.", show_default=False, autocompletion=folders)],
     out: Annotated[Path, typer.Argument(metavar="OUT.tar.gz", help="The bundle.", show_default=False)],
     licence: Annotated[Path | None, typer.Option("--licence", metavar="FILE", help="Text of the licence; default the toolkit's.")] = None,
     title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="Name of the analysis; default the config's.")] = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Pack workspaces, networks, reference rows, example events and tables of a finished run into one archive."""
-    run_bundle(run, out, licence=licence, title=title, as_json=as_json, debug=debug)
+    run_bundle(run, out, licence=licence, title=title, screen=Screen(quiet, debug, as_json))
 
 
 def reuse(
-    archive: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Archive written by h4l bundle.", show_default=False)],
+    archive: Archive,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Keep the unpacked bundle and reuse.json here.")] = None,
     method: Annotated[list[str] | None, typer.Option("--method", metavar="NAME", help="Only this method; may be repeated.")] = None,
     at: Annotated[list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Answer -2 ln L at this hypothesis.")] = None,
@@ -113,6 +128,7 @@ def reuse(
     ] = None,
     poi: Annotated[str | None, typer.Option("--poi", metavar="NAME", help="Parameter of interest of the new parameterisation.")] = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Run the scans of a bundle again and compare with what was published, or answer other hypotheses."""
@@ -126,7 +142,6 @@ def reuse(
             coefficients=coefficient or (),
             parameters=parameter or (),
             poi=poi,
-            as_json=as_json,
-            debug=debug,
+            screen=Screen(quiet, debug, as_json),
         )
     )

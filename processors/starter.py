@@ -1,0 +1,303 @@
+"""Write a complete config, with comments, for ntuples that were grouped into samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from processors.benchmarks import own_entry
+from processors.grouping import Group
+from processors.snippets import FEW, OPEN_SELECTION, has_jets, layout_section, states_normalisation
+from toolkit.config import LheLayout, NanoLayout, RatioConfig, SelectionConfig
+from toolkit.config.analysis import LikelihoodConfig, ParameterConfig
+from toolkit.kinematics import OBSERVABLES
+
+WIDTH = 110
+LUMINOSITY_IFB = 140.0
+ONSHELL_EDGES = [70, 85, 95, 105, 115, 120, 125, 130, 140, 160, 180, 200, 250, 300, 400, 600, 1000]
+"""Edges of m4l (GeV) for events that the default selection, off-shell production, does not want."""
+VARIATIONS = ("scale", "pdf", "ps", "variation", "syst")
+"""What the names of weight vectors contain that hold variations."""
+
+
+@dataclass(frozen=True)
+class Blank:
+    """A value that no file states: only the user can know it.
+
+    Args:
+        key: The key of the config.
+        now: What stands there.
+        unit: Its unit, empty if it has none.
+        meaning: What belongs there.
+    """
+
+    key: str
+    now: str
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Starter:
+    """A config to start from.
+
+    Args:
+        text: The YAML file.
+        blanks: What the user must look at.
+        measures: Whether the samples allow a measurement; otherwise they can only be processed.
+    """
+
+    text: str
+    blanks: tuple[Blank, ...]
+    measures: bool
+
+
+def write_starter(groups: Sequence[Group], *, target: Path) -> Starter:
+    """Write the config.
+
+    Args:
+        groups: The samples.
+        target: Where the config will lie: files below its folder are named relative to it.
+
+    Returns:
+        The config and what it leaves to the user.
+    """
+    measures = any(g.benchmarks is not None for g in groups)
+    blanks = tuple(_blanks(groups))
+    sections = [
+        _head(target, blanks, measures=measures),
+        _general(target),
+        "samples:\n" + "".join(_sample(group, target.resolve().parent) for group in groups),
+        _selection(groups),
+        _measurement(groups, measures=measures),
+        _systematics(groups),
+        _report(),
+    ]
+    return Starter("\n".join(section for section in sections if section), blanks, measures)
+
+
+def _blanks(groups: Sequence[Group]) -> Iterator[Blank]:
+    if any(not g.data for g in groups):
+        yield Blank("luminosity_ifb", f"{LUMINOSITY_IFB:g}", "1/fb", "integrated luminosity that simulation is normalised to")
+    for group in (g for g in groups if not g.data):
+        key = f"samples.{group.name}"
+        xsec, sumw = states_normalisation(group.first.findings.layout, group.first.report.normalisation)
+        if not xsec:
+            yield Blank(f"{key}.xsec_pb", "1.0", "pb", "cross-section times branching ratio times generator filter, as generated")
+        if not sumw:
+            yield Blank(
+                f"{key}.gen_sumw", "sum", "unit of the weights", "sum of generator weights before any skim; `sum` adds those in the files"
+            )
+        if group.first.vector is not None and group.benchmarks is None:
+            yield Blank(f"{key}.benchmarks", "none", "", "names of the entries of the benchmark weights, if the sample interferes")
+    if any(not g.data for g in groups):
+        yield Blank("samples.*.k_factor", "1.0", "", "best known over generated cross-section; one value for all samples that interfere")
+
+
+def _head(target: Path, blanks: Sequence[Blank], *, measures: bool) -> str:
+    validate = f"h4l validate {target.name}"
+    command = f"h4l run {target.name}" if measures else f"h4l process {target.name}"
+    does = "runs all stages" if measures else "makes event tables, histograms and the cut flow"
+    lines = [
+        "# Config of a four-lepton analysis, written by `h4l init` from what the files say.",
+        *(f"#   {words:<{len(validate)}}   {meaning}" for words, meaning in ((validate, "checks it and its input files"), (command, does))),
+        "# Units: GeV, radians, pb for cross-sections, 1/fb for luminosity. docs/config.md lists every key.",
+    ]
+    if not measures:
+        lines += [
+            "# No sample has benchmark weights with a known meaning, so there is no interference to measure: only `h4l process` runs.",
+        ]
+    if blanks:
+        lines += ["#", "# No file states the following; check them:"]
+        lines += [f"#   {b.key} = {b.now}{f' [{b.unit}]' if b.unit else ''}: {b.meaning}" for b in blanks]
+    return "\n".join(lines) + "\n"
+
+
+def _general(target: Path) -> str:
+    return (
+        "# Name of the analysis; results go to out/NAME unless --out says otherwise.\n"
+        + _yaml({"name": "analysis" if target.stem == "config" else target.stem})
+        + "# Integrated luminosity in 1/fb. Data are never scaled.\n"
+        + _yaml({"luminosity_ifb": LUMINOSITY_IFB})
+    )
+
+
+def _sample(group: Group, folder: Path) -> str:
+    layout, report = group.first.findings.layout, group.first.report
+    comments = [_found(group), *_benchmark_comments(group)]
+    sample: dict[str, Any] = {"name": group.name, "files": file_patterns([n.path for n in group.files], folder)}
+    if group.data:
+        sample["kind"] = "data"
+    if not isinstance(layout, LheLayout) and group.first.path.suffix == ".root":
+        sample["tree"] = report.tree
+    section = layout_section(layout)
+    if section:
+        sample["layout"] = section
+    if group.benchmarks is not None:
+        sample["benchmarks"] = list(group.benchmarks.names)
+    lines = "".join(f"  # {comment}\n" for comment in comments) + _item(sample)
+    return lines if group.data else lines + _normalisation(group)
+
+
+def _found(group: Group) -> str:
+    found = group.first.findings
+    kind = "recorded data" if group.data else "simulation"
+    four, read = sum(n.findings.census.four for n in group.files), sum(n.findings.looked_at for n in group.files)
+    passed = sum(n.findings.selected[0] for n in group.files)
+    files = f"{len(group.files)} file{'s' if len(group.files) > 1 else ''}"
+    leptons = f"of {read} looked at, {four} have four leptons and {passed} pass the default selection"
+    return f"{kind}, layout {found.layout.kind}: {files}, {group.entries} events; {leptons}."
+
+
+def _benchmark_comments(group: Group) -> Iterator[str]:
+    vector = group.first.vector
+    if vector is None:
+        return
+    layout = group.first.findings.layout
+    name = layout.benchmark_weights if isinstance(layout, NanoLayout) else ""
+    entry = own_entry(vector)
+    if group.benchmarks is not None:
+        yield f"benchmarks: the {vector.shape[1]} entries of {name}, in their order ({group.benchmarks.how})."
+        return
+    own = f" Entry {entry} is 1 in every event: the process that was generated." if entry is not None else ""
+    yield f"{name} has {vector.shape[1]} entries whose meaning the events do not tell.{own}"
+    yield "If the sample interferes, call it after the process that was generated and name all entries in their order:"
+    yield "  benchmarks: [ggF_S, ggF_B, ggF_SBI]"
+
+
+def _normalisation(group: Group) -> str:
+    xsec, sumw = states_normalisation(group.first.findings.layout, group.first.report.normalisation)
+    text = ""
+    if xsec:
+        text += "    # The files state the cross-section"
+        stated = group.first.report.normalisation.get(NanoLayout().xsec_fb)
+        text += f" ({stated:.6g} fb)" if stated is not None else ""
+        text += " and the sum of weights" * sumw + "; `xsec_pb: NUMBER` would come before it.\n"
+    else:
+        text += "    # Cross-section of the process as generated, in pb. 1.0 only holds the place.\n    xsec_pb: 1.0\n"
+    if not sumw:
+        text += (
+            "    # Sum of generator weights of all generated events: a number, or `sum` of the weights in the files, which is right\n"
+            "    # only if no event was skimmed away.\n    gen_sumw: sum\n"
+        )
+    return text + "    # Best known cross-section over the generated one.\n    k_factor: 1.0\n"
+
+
+def file_patterns(paths: Sequence[Path], folder: Path) -> list[str]:
+    """Name files as short as possible: a pattern with one `*` if it matches these files and no other, else each of them.
+
+    Args:
+        paths: Existing files.
+        folder: The folder of the config; files below it are named relative to it.
+
+    Returns:
+        Paths or one pattern.
+    """
+    resolved = [path.resolve() for path in paths]
+    names = [path.name for path in resolved]
+    shown = [str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path) for path in resolved]
+    if len(names) < 2 or len({path.parent for path in resolved}) > 1:
+        return shown
+    head = _shared_head(names)
+    tail = _shared_head([name[len(head) :][::-1] for name in names])[::-1]
+    beside = {path.name for path in resolved[0].parent.iterdir() if path.name.startswith(head) and path.name.endswith(tail)}
+    if not head or beside != set(names) or set(str(resolved[0].parent) + head + tail) & set("*?[{"):
+        return shown
+    return [shown[0][: len(shown[0]) - len(names[0])] + f"{head}*{tail}"]
+
+
+def _shared_head(texts: Sequence[str]) -> str:
+    """Return the longest text that all texts begin with."""
+    first, last = min(texts), max(texts)
+    return first[: next((k for k, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), min(len(first), len(last)))]
+
+
+def _selection(groups: Sequence[Group]) -> str:
+    default, wide = (sum(n.findings.selected[k] for g in groups for n in g.files) for k in (0, 1))
+    selection = SelectionConfig().model_dump(mode="json")
+    opened = default < FEW * wide
+    windows = OPEN_SELECTION if opened else {name: selection[name] for name in OPEN_SELECTION}
+    note = "Opened, because few events pass the default windows of off-shell production" if opened else "Off-shell production"
+    text = f"# {note} (GeV, low included, high excluded).\n"
+    text += _yaml({"selection": {**windows, "leading_pt_min": selection["leading_pt_min"]}})
+    text += "\n# What the event tables hold; docs/observables.md lists all, `standard`, `jets` and `vbf` are groups of them.\n"
+    text += _yaml({"observables": ["standard"]})
+    if opened:
+        text += "\n# Histograms that are filled, and fitted beside the unbinned likelihood.\n"
+        text += _yaml({"histograms": {"m4l": {"observable": "m4l", "edges": ONSHELL_EDGES}}})
+    return text
+
+
+def _measurement(groups: Sequence[Group], *, measures: bool) -> str:
+    ratios, parameter, likelihood = RatioConfig(), ParameterConfig(), LikelihoodConfig()
+    with_jets = all(has_jets(g.first.findings.layout) for g in groups)
+    features = [name for name in ratios.features if with_jets or OBSERVABLES[name].needs != "jets"]
+    text = "# What the networks read; every selected event must have it.\n"
+    if not with_jets:
+        text = "# What the networks read: no n_jets, because not every file has jets.\n"
+    training = {"epochs": ratios.epochs, "composition_epochs": ratios.composition_epochs, "seed": ratios.seed}
+    text += _yaml({"ratios": {"features": features, **training}})
+    if not measures:
+        return text
+    meaning = next(g.benchmarks for g in groups if g.benchmarks is not None)
+    roles = {"signal": meaning.signal, "interfering": meaning.interfering, "background": meaning.background}
+    text += "\n# Density of the events: mu S + sqrt(mu) (SBI - S - B) + B. Which benchmarks S, SBI and B are:\n"
+    text += _yaml({"morphing": {"basis": "ggF", **roles}})
+    text += "\n# Parameter of interest: truth of the Asimov set, and the range in which scans and fits stay.\n"
+    text += _yaml({"parameter": {"name": parameter.name, "asimov": parameter.asimov, "range": list(parameter.range)}})
+    text += "\n# Truths of the closure tests on independent events; relative uncertainty of the luminosity (0 leaves it out).\n"
+    closure = {"closure_mu": list(likelihood.closure_mu), "luminosity_uncertainty": likelihood.luminosity_uncertainty}
+    return text + _yaml({"likelihood": closure})
+
+
+def _systematics(groups: Sequence[Group]) -> str:
+    vectors: dict[str, tuple[int, list[str]]] = {}
+    for group in (g for g in groups if not g.data):
+        for tree in group.first.report.trees:
+            for name, lengths in tree.weight_lengths.items():
+                if len(lengths) == 1 and lengths[0] > 1 and any(word in name.lower() for word in VARIATIONS):
+                    vectors.setdefault(name, (lengths[0], []))[1].append(group.name)
+    if not vectors:
+        return (
+            "# Systematic variations (docs/systematics.md), for example:\n"
+            "# systematics:\n#   objects:\n#     electron_scale: {object: electron, kind: scale, size: 0.005}\n"
+        )
+    text = "# The files have weight vectors that look like variations; say which entries are up and down (docs/systematics.md):\n"
+    text += "# systematics:\n#   weights:\n"
+    for name, (n, samples) in vectors.items():
+        section = {"kind": "pair", "vector": name, "up": 0, "down": n - 1, "samples": samples}
+        text += f"#     {name.lower()}: {_flow(section)}  # {n} entries\n"
+    return text
+
+
+def _report() -> str:
+    return "# Look of the plots: plain, ATLAS or CMS.\n" + _yaml({"report": {"style": "plain"}})
+
+
+def _yaml(section: Mapping[str, Any], indent: str = "") -> str:
+    """Write a section: one line per key where it fits, sections at the top always in a block."""
+    text = ""
+    for key, value in section.items():
+        line = f"{indent}{key}: {_flow(value)}\n"
+        if isinstance(value, Mapping) and (not indent or len(line) > WIDTH):
+            text += f"{indent}{key}:\n" + _yaml(value, indent + "  ")
+        elif isinstance(value, list) and len(line) > WIDTH:
+            text += f"{indent}{key}:\n" + "".join(f"{indent}  - {_flow(item)}\n" for item in value)
+        else:
+            text += line
+    return text
+
+
+def _flow(value: Any) -> str:
+    """Write a value on one line."""
+    text = str(yaml.safe_dump(value, sort_keys=False, default_flow_style=True, width=10**6, allow_unicode=True))
+    return text.removesuffix("\n...\n").strip()
+
+
+def _item(sample: Mapping[str, Any]) -> str:
+    """Write a section as an item of a list."""
+    return "  - " + _yaml(sample, "    ").removeprefix("    ")

@@ -1,0 +1,96 @@
+"""What a run has done: a table of its stages, the comparison of the methods, and where the files are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from toolkit.cli.wording import duration, size
+from toolkit.pipeline import StageOutcome
+from toolkit.pipeline.stamps import read_stamp
+from toolkit.typing import JsonObject
+
+if TYPE_CHECKING:
+    from toolkit.likelihood.results import Results
+
+FILES = {
+    "report": "report.html",
+    "results": "results.json",
+    "plots": "plots",
+    "workspaces": "workspace",
+    "networks": "models/mixture.onnx",
+    "event tables": "events",
+    "provenance": "manifest.json",
+}
+"""What a reader looks for first, by name; relative to the output folder."""
+
+
+def stage_table(out: Path, outcomes: Sequence[StageOutcome]) -> Table:
+    """Lay out the stages of a run: what became of each, the time that its result took, and its size on disk."""
+    table = Table(title="stages", title_justify="left")
+    for name in ("stage", "this run", "time", "files", "size"):
+        table.add_column(name, justify="left" if name in {"stage", "this run"} else "right", no_wrap=True)
+    for outcome in outcomes:
+        stamp = read_stamp(out, outcome.stage)
+        sizes = [entry.size for entry in stamp.outputs.values()] if stamp else []
+        done = "done" if outcome.status == "ran" else "unchanged"
+        table.add_row(outcome.stage, done, duration(outcome.seconds), str(len(sizes)), size(sum(sizes)))
+    spent = sum(outcome.seconds for outcome in outcomes if outcome.status == "ran")
+    table.add_section()
+    table.add_row("all", f"{sum(o.status == 'ran' for o in outcomes)} of {len(outcomes)} ran", duration(spent), "", "")
+    return table
+
+
+def results_text(out: Path, outcomes: Sequence[StageOutcome]) -> Iterator[RenderableType]:
+    """Yield the comparison of all methods or, after processing alone, the cut flow; then where the results are."""
+    last = outcomes[-1].stage
+    if last == "report":
+        from toolkit.report import Comparison, read_results
+
+        yield Comparison(read_results(out / "results.json"))
+        found = {name: out / path for name, path in FILES.items() if (out / path).exists()}
+        yield from (f"{name + ':':<13} {path}" for name, path in found.items())
+        return
+    if last == "process" and (out / "cutflow.json").is_file():
+        from toolkit.report import CutflowTables
+
+        yield CutflowTables.read(out / "cutflow.json")
+    yield f"results of {last}: {out}"
+
+
+def results_document(out: Path, outcomes: Sequence[StageOutcome]) -> JsonObject:
+    """Return what a run has done as JSON-like values: the stages, the files, and the headline of every method.
+
+    Args:
+        out: The output folder.
+        outcomes: What became of the stages.
+
+    Returns:
+        `{"out", "stages", "files", "summary"}`; the summary is null unless the report is among the stages.
+    """
+    document: JsonObject = {
+        "out": out,
+        "stages": outcomes,
+        "files": {name.replace(" ", "_"): out / path for name, path in FILES.items() if (out / path).exists()},
+        "summary": None,
+    }
+    if outcomes[-1].stage == "report":
+        from toolkit.report import read_results
+
+        document["summary"] = _headlines(read_results(out / "results.json"))
+    return document
+
+
+def _headlines(results: Results) -> JsonObject:
+    from toolkit.report import judge
+
+    closures = {verdict.method: verdict.status for verdict in judge(results)}
+    methods = {}
+    for name, result in results.methods.items():
+        intervals = {f"interval_{level}": [[i.low, i.high] for i in getattr(result, f"interval_{level}")] for level in (68, 95)}
+        methods[name] = {"best_fit": result.mu_hat, "twice_nll_at_0": result.twice_nll_at_0, **intervals, "closure": closures.get(name)}
+    return {"poi": results.poi, "asimov": dict(results.asimov), "luminosity_ifb": results.luminosity_ifb, "methods": methods}
