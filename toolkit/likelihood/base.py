@@ -13,6 +13,7 @@ from toolkit.likelihood.constraints import Constraint, replace_observed
 from toolkit.likelihood.coordinates import nearest_above
 from toolkit.likelihood.minimise import minimise
 from toolkit.likelihood.parameters import Parameter
+from toolkit.likelihood.profiles import Profile
 from toolkit.likelihood.results import FitResult, Scan
 from toolkit.typing import FloatArray
 
@@ -121,14 +122,14 @@ class Likelihood(ABC):
         """
         return minimise(self, fixed=fixed)
 
-    def profile(self, poi: str, value: float, *, start: FloatArray | None = None) -> FitResult:
-        """Minimise over all other parameters at a fixed value of one."""
-        return minimise(self, fixed={poi: value}, starts=None if start is None else [start], errors=False)
+    def profile(self, poi: str, value: float, *, start: FloatArray | None = None, near: FitResult | None = None) -> FitResult:
+        """Minimise over all other parameters at a fixed value of one; `near` as for `minimise`."""
+        return minimise(self, fixed={poi: value}, starts=None if start is None else [start], errors=False, near=near)
 
     def fit_near(self, poi: str, value: float, *, fit: FitResult) -> FitResult:
         """Find the minimum nearest to a value of one parameter, the others starting from an earlier fit."""
         start = self.point({**fit.parameters, poi: value})
-        profiled = self.profile(poi, value, start=start)
+        profiled = self.profile(poi, value, start=start, near=fit)
         return minimise(self, starts=[self.point(profiled.parameters)])
 
     def scan(self, poi: str, values: ArrayLike, *, fit: FitResult | None = None) -> Scan:
@@ -166,47 +167,19 @@ class Likelihood(ABC):
         one, two = (self.scan_values(n, v) for n, v in zip(names, values, strict=True))
         fit = self.fit() if fit is None else fit
         out = np.empty((len(one), len(two)))
-        row_start = self.point(fit.parameters)
+        row = fit
         for i, x in enumerate(one):
-            start = row_start
+            local = row
             for j in range(len(two)) if i % 2 == 0 else range(len(two) - 1, -1, -1):
-                local = minimise(self, fixed={names[0]: float(x), names[1]: float(two[j])}, starts=[start], errors=False)
-                out[i, j], start = local.twice_nll, self.point(local.parameters)
-            row_start = start
+                fixed = {names[0]: float(x), names[1]: float(two[j])}
+                local = minimise(self, fixed=fixed, starts=[self.point({**local.parameters, **fixed})], errors=False, near=local)
+                out[i, j] = local.twice_nll
+            row = local
         return np.asarray(out - min(fit.twice_nll, float(out.min())))
 
     def profile_points(self, poi: str, values: FloatArray, *, fit: FitResult) -> FloatArray:
         """Evaluate the profiled `twice_nll` at each value of `poi`, (n_points,); sweeps both ways when there is something to profile."""
-        k = self.parameter_names.index(poi)
-        best = np.array([fit.parameters[name] for name in self.parameter_names])
-        if all(p.fixed or p.name == poi for p in self.parameters):
-            points = np.tile(best, (len(values), 1))
-            points[:, k] = values
-            return self.twice_nll_points(points)
-        return self._sweep(poi, values, best)
-
-    def _sweep(self, poi: str, values: FloatArray, best: FloatArray) -> FloatArray:
-        """Profile outwards from the best fit, then back from both ends, each point starting from its neighbour's solution.
-
-        The way back finds branches that begin at the ends. It skips points whose neighbour says what it said before.
-        """
-        order = np.argsort(values)
-        begin = int(np.searchsorted(values[order], best[self.parameter_names.index(poi)]))
-        profiled, solutions = np.full(len(values), np.inf), np.tile(best, (len(values), 1))
-        tried: list[list[FloatArray]] = [[] for _ in values]
-        for sweep in (order[begin:], order[:begin][::-1], order, order[::-1]):
-            start, before = best, None
-            for i in sweep:
-                if before is not None:
-                    start = solutions[before]
-                if not any(np.allclose(start, known, rtol=0.0, atol=1e-6) for known in tried[i]):
-                    local = self.profile(poi, float(values[i]), start=start)
-                    tried[i].append(start)
-                    if local.twice_nll < profiled[i]:
-                        profiled[i] = local.twice_nll
-                        solutions[i] = [local.parameters[name] for name in self.parameter_names]
-                before = i
-        return profiled
+        return Profile(self, poi, fit=fit).scan(values)
 
     def point(self, parameters: Point) -> FloatArray:
         """Turn any form of a parameter point into an array, (n_parameters,)."""

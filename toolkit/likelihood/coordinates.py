@@ -45,13 +45,17 @@ class Objective(Protocol):
         """Evaluate the derivatives at one point (n_parameters,) inside the range."""
         ...
 
+    def value_and_gradient(self, parameters: FloatArray) -> tuple[float, FloatArray]:
+        """Evaluate value and derivatives at one point (n_parameters,), in one pass over the data where possible."""
+        ...
+
     def bends(self, point: FloatArray) -> FloatArray | None:
         """Evaluate the second derivatives at one point, or return None if they are not known."""
         ...
 
 
 REMEMBERED = 64
-"""Values that are remembered, so that comparing minima costs nothing."""
+"""Values and gradients that are remembered, so that comparing minima costs nothing."""
 
 
 def nearest_above(low: float) -> float:
@@ -77,7 +81,6 @@ class FreeCoordinates:
         high: Upper ends in the coordinates, (n_free,).
         offset: Constant subtracted from the objective, so that a minimiser sees small numbers.
         n_evaluations: How many parameter points were evaluated.
-        recent_hessian: Second derivatives where they were computed last, (n_free, n_free).
 
     Examples:
         With interference a fit moves in t = sqrt(mu), in which the derivative is finite at mu = 0:
@@ -98,13 +101,24 @@ class FreeCoordinates:
     high: FloatArray
     offset: float = 0.0
     n_evaluations: int = 0
-    recent_hessian: FloatArray | None = None
-    _last: tuple[FloatArray, FloatArray] | None = None
     _known: dict[bytes, float] = field(default_factory=dict)
+    _slopes: dict[bytes, FloatArray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, objective: Objective, fixed: Mapping[str, float]) -> FreeCoordinates:
-        """Set up the coordinates; `fixed` parameters stay at the values given."""
+    def of(cls, objective: Objective, fixed: Mapping[str, float], *, start: FloatArray | None = None) -> FreeCoordinates:
+        """Set up the coordinates.
+
+        Args:
+            objective: The likelihood.
+            fixed: Parameters that stay at the values given.
+            start: Parameter point (n_parameters,) at which the offset is taken; the initial one if not given.
+
+        Returns:
+            The coordinates of the other parameters.
+
+        Raises:
+            SchemaError: A fixed parameter is not known.
+        """
         parameters = objective.parameters
         unknown = sorted(set(fixed) - {p.name for p in parameters})
         if unknown:
@@ -119,7 +133,9 @@ class FreeCoordinates:
         high = top.copy()
         high[root] = np.sqrt(top[root] - shift[root])
         coordinates = cls(objective=objective, base=base, free=free, root=root, low=low, high=high)
-        coordinates.offset = float(coordinates.values(coordinates.inward(base[free])[None, :])[0])
+        first = np.clip(coordinates.inward((base if start is None else start)[free]), low, high)
+        coordinates.offset = float(coordinates.values(first[None, :])[0]) if start is None else coordinates.both(first)[0]
+        coordinates._known = {key: value - coordinates.offset for key, value in coordinates._known.items()}
         return coordinates
 
     @property
@@ -159,32 +175,56 @@ class FreeCoordinates:
         at = np.array(coordinates, dtype=np.float64)
         key = at.tobytes()
         if key not in self._known:
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            self._known[key] = float(self.values(at[None, :])[0])
+            self._remember(key, float(self.values(at[None, :])[0]))
         return self._known[key]
 
     def gradient(self, coordinates: FloatArray) -> FloatArray:
         """Evaluate the derivatives by the coordinates; at t = 0 the limit from above."""
-        if self._last is not None and np.array_equal(self._last[0], coordinates):
-            return np.array(self._last[1])
+        at = np.array(coordinates, dtype=np.float64)
+        key = at.tobytes()
+        if key not in self._slopes:
+            inside = self._inside(at)
+            self.n_evaluations += 1
+            self._remember(key, self._known.get(key), self._by_coordinate(inside, self.objective.slopes(self.points(inside[None, :])[0])))
+        return np.array(self._slopes[key])
+
+    def both(self, coordinates: FloatArray) -> tuple[float, FloatArray]:
+        """Evaluate value and derivatives at one set of coordinates, in one pass over the data where the objective can."""
+        at = np.array(coordinates, dtype=np.float64)
+        key, inside = at.tobytes(), self._inside(at)
+        if key in self._known or key in self._slopes or not np.array_equal(inside, at):
+            return self.value(at), self.gradient(at)
         self.n_evaluations += 1
-        inside = np.array(coordinates, dtype=np.float64)
+        value, slopes = self.objective.value_and_gradient(self.points(at[None, :])[0])
+        self._remember(key, value - self.offset, self._by_coordinate(at, slopes))
+        return self._known[key], np.array(self._slopes[key])
+
+    def _inside(self, at: FloatArray) -> FloatArray:
+        """Move root coordinates off 0, where derivatives by the parameter diverge."""
+        inside = at.copy()
         for k in np.flatnonzero(self.root):
             inside[k] = max(inside[k], nearest_above(self._shift[k]))
-        slopes = self.objective.slopes(self.points(inside[None, :])[0])[self.free]
-        gradient = np.asarray(np.where(self.root, 2.0 * inside * slopes, slopes))
-        self._last = (np.array(coordinates, dtype=np.float64), gradient.copy())
-        return gradient
+        return np.asarray(inside)
+
+    def _by_coordinate(self, inside: FloatArray, slopes: FloatArray) -> FloatArray:
+        free = slopes[self.free]
+        return np.asarray(np.where(self.root, 2.0 * inside * free, free))
+
+    def _remember(self, key: bytes, value: float | None, gradient: FloatArray | None = None) -> None:
+        if len(self._known) + len(self._slopes) >= 2 * REMEMBERED:
+            self._known.clear()
+            self._slopes.clear()
+        if value is not None:
+            self._known[key] = value
+        if gradient is not None:
+            self._slopes[key] = gradient
 
     def hessian(self, coordinates: FloatArray) -> FloatArray | None:
         """Evaluate the second derivatives by the coordinates, (n_free, n_free); None if the objective does not know its own.
 
         Rows of a root coordinate near 0, where the derivatives by the parameter diverge, come from differences of the gradient.
         """
-        inside = np.array(coordinates, dtype=np.float64)
-        for k in np.flatnonzero(self.root):
-            inside[k] = max(inside[k], nearest_above(self._shift[k]))
+        inside = self._inside(np.array(coordinates, dtype=np.float64))
         point = self.points(inside[None, :])[0]
         bends = self.objective.bends(point)
         if bends is None:
@@ -197,8 +237,7 @@ class FreeCoordinates:
             out[np.diag_indices(len(out))] += np.where(self.root, 2.0 * slopes, 0.0)
         for k in np.flatnonzero(self.root & (inside < 0.02 * self.widths())):
             out[k] = out[:, k] = self.row(np.asarray(coordinates, dtype=np.float64), int(k))
-        self.recent_hessian = np.asarray(out)
-        return self.recent_hessian
+        return np.asarray(out)
 
     def row(self, at: FloatArray, k: int) -> FloatArray:
         """Differentiate the gradient by coordinate k: central, one-sided at an edge; (n_free,)."""

@@ -7,8 +7,9 @@ from numpy.typing import ArrayLike
 
 from toolkit.errors import PhysicsDomainError
 from toolkit.likelihood.base import Likelihood
+from toolkit.likelihood.descent import EQUAL
 from toolkit.likelihood.intervals import THRESHOLD_68, THRESHOLD_95, find_intervals
-from toolkit.likelihood.minimise import EQUAL
+from toolkit.likelihood.profiles import Profile
 from toolkit.likelihood.results import MethodResult, Scan
 
 
@@ -48,13 +49,14 @@ def measure(likelihood: Likelihood, *, method: str, values: ArrayLike, poi: str 
             remedy="widen the range or move the truth",
         )
     fit = likelihood.fit()
-    profiled = likelihood.profile_points(poi, grid, fit=fit)
+    profile = Profile(likelihood, poi, fit=fit)
+    profiled = profile.scan(grid)
     if profiled.min() < fit.twice_nll - EQUAL:
         fit = likelihood.fit_near(poi, float(grid[np.argmin(profiled)]), fit=fit)
     lowest = min(fit.twice_nll, float(profiled.min()))
 
     def curve(value: float) -> float:
-        return float(likelihood.profile_points(poi, np.array([value]), fit=fit)[0]) - lowest
+        return profile(value) - lowest
 
     scan = Scan(values=grid, twice_delta_nll=profiled - lowest, parameter=poi)
     with_best = _including(scan, fit.parameters[poi], fit.twice_nll - lowest)

@@ -23,8 +23,8 @@ from scipy.stats import chi2
 from toolkit.errors import SchemaError
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.critical import CriticalCurve, critical_curve
+from toolkit.likelihood.descent import EQUAL
 from toolkit.likelihood.intervals import find_intervals
-from toolkit.likelihood.minimise import EQUAL
 from toolkit.likelihood.results import FitResult, Interval, Scan
 from toolkit.likelihood.toy_workers import Workers, run_here
 from toolkit.likelihood.toys import ToyRequest, ToySource, run_toys

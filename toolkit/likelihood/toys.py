@@ -21,8 +21,8 @@ from toolkit.artifacts.hashing import stage_key
 from toolkit.artifacts.toys import Row, ToyFile, point_key
 from toolkit.errors import SchemaError
 from toolkit.likelihood.base import Likelihood
+from toolkit.likelihood.descent import EQUAL
 from toolkit.likelihood.grid_fit import fit_on_grid, free_parameter
-from toolkit.likelihood.minimise import EQUAL
 from toolkit.likelihood.toy_fit import Guide, fit_profiled
 from toolkit.likelihood.toy_workers import Workers, run_here
 from toolkit.typing import BoolArray, FloatArray, Progress, silent_progress
