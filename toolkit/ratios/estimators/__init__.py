@@ -5,6 +5,7 @@ from toolkit.ratios.estimators.alices import Alices
 from toolkit.ratios.estimators.bit import Bit, BitModel
 from toolkit.ratios.estimators.carl import Carl, CarlMixture, CarlParameterised
 from toolkit.ratios.estimators.cascal import Cascal
+from toolkit.ratios.estimators.classifier import RatioClassifier
 from toolkit.ratios.estimators.models import PairModel, ParameterisedModel, ProcessModel, RatioModel, ScoreModel
 from toolkit.ratios.estimators.multiclass import Multiclass
 from toolkit.ratios.estimators.normalisation import Normalised, measure_normalisation, reference_mean
@@ -38,6 +39,7 @@ __all__ = [
     "QuasiParametric",
     "QuasiParametricModel",
     "Rascal",
+    "RatioClassifier",
     "RatioModel",
     "Rolr",
     "Sallino",
