@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
@@ -15,7 +14,7 @@ from toolkit.likelihood.base import Likelihood, Point
 from toolkit.likelihood.coefficients import Coefficients, describe_point, diverging_parameters
 from toolkit.likelihood.constraints import Constraint, check_distinct, replace_observed
 from toolkit.likelihood.densities import check_logs, check_variations, checked_weights, checked_yields, scaled_densities
-from toolkit.likelihood.mixture import Complain, slope_by_coefficient, sum_log_density
+from toolkit.likelihood.mixture import Complain, sum_log_density
 from toolkit.likelihood.parameters import Bounds, Parameter, make_parameters
 from toolkit.likelihood.rates import NormSys, Rates
 from toolkit.likelihood.shaped import ShapedMixture, ShapeReference
@@ -131,18 +130,23 @@ class UnbinnedLikelihood(Likelihood):
     def twice_nll_points(self, points: FloatArray) -> FloatArray:
         """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""
         f = self.coefficients.values(points)
-        expected = f @ self.yields
+        expected = self._expected(f, points)
+        if self.shapes is None:
+            logs = sum_log_density(self.densities, self.weights, f, self.complain_at(points))
+        else:
+            logs = self._shaped_sums(points, f)
+        return 2.0 * (expected - logs) - self._offset + self._constraint_points(points)
+
+    def _expected(self, f: FloatArray, points: FloatArray) -> FloatArray:
+        """Return the total yield at factors (n_points, n_processes), (n_points,), checked to be positive."""
+        expected = np.asarray(f @ self.yields)
         if not np.all(expected > 0.0):
             k = int(np.argmin(expected))
             what = f"total yield at {self._describe(points[k])}"
             raise PhysicsDomainError(
                 what, got=float(expected[k]), expected="> 0", remedy="restrict the range of the parameters or check the yields"
             )
-        if self.shapes is None:
-            logs = sum_log_density(self.densities, self.weights, f, self.complain_at(points))
-        else:
-            logs = self._shaped_sums(points, f)
-        return 2.0 * (expected - logs) - self._offset + self._constraint_points(points)
+        return expected
 
     def _shaped_sums(self, points: FloatArray, f: FloatArray) -> FloatArray:
         """Sum w_i ln t_i: one pass over the events for all points that share their nuisance parameters."""
@@ -174,25 +178,25 @@ class UnbinnedLikelihood(Likelihood):
     def value_and_gradient(self, parameters: Point) -> tuple[float, FloatArray]:
         """Evaluate `twice_nll` and `gradient` in one pass over the events."""
         point = self.point(parameters)
-        if self.shapes is None or any(p.name in self.diverging and x == p.low for p, x in zip(self._parameters, point, strict=True)):
+        if any(p.name in self.diverging and x == p.low for p, x in zip(self._parameters, point, strict=True)):
             return super().value_and_gradient(point)
         return self._value_and_slopes(point)
 
     def _value_and_slopes(self, point: FloatArray) -> tuple[float, FloatArray]:
         f = self.coefficients.values(point[None, :])[0]
         jacobian = self.coefficients.jacobian(point[None, :])[0]
+        expected = float(self._expected(f[None, :], point[None, :])[0])
         slopes, complain = np.zeros(len(point)), self.complain_at(point[None, :])
         if self.shapes is None:
-            value = math.nan
             total = self.densities @ f
             if len(total) and not total.min() > 0.0:
                 complain(int(np.argmin(total)), 0, float(total.min()))
-            by_rate = slope_by_coefficient(self.densities, self.weights, self.yields, f)
+            logs, by_factor = float(self.weights @ np.log(total)), (self.weights / total) @ self.densities
         else:
-            sums = self._mixture.slopes(f, point[self._alphas], complain)
-            value = 2.0 * (float(f @ self.yields) - sums.value) - self._offset + float(np.sum(self._constraint_points(point[None, :])))
-            by_rate = 2.0 * (self.yields - sums.by_factor)
-            slopes[self._alphas] -= 2.0 * sums.by_alpha
+            logs, by_factor, by_alpha = self._mixture.slopes(f, point[self._alphas], complain)
+            slopes[self._alphas] -= 2.0 * by_alpha
+        value = 2.0 * (expected - logs) - self._offset + float(np.sum(self._constraint_points(point[None, :])))
+        by_rate = 2.0 * (self.yields - by_factor)
         with np.errstate(invalid="ignore"):  # a fixed parameter at the edge where its derivative diverges
             slopes += jacobian @ by_rate
         for c in self._constraints:
@@ -288,6 +292,10 @@ class UnbinnedLikelihood(Likelihood):
             reference=None if reference == "normalised" else reference,
             _constraints=check_distinct(constraints, tuple(parameters)),
         )
+
+    def with_threads(self, threads: int | None) -> UnbinnedLikelihood:
+        """Return the same likelihood evaluated by another number of threads."""
+        return self._with(threads=threads)
 
     def with_auxiliary(self, observed: Mapping[str, float]) -> UnbinnedLikelihood:
         """Return the likelihood with other auxiliary data, by the constrained parameter; those not named stay."""
