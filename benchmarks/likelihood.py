@@ -118,9 +118,8 @@ def main() -> None:
         (f"profiled scan, {options.scan} points", *scan_s),
     ]
     print_table(("", "wall s", "CPU s"), rows)
-    print(
-        f"value and gradient over reading: {both.wall / read.wall:.2f} (wall), {both.cpu / read.cpu:.2f} (CPU), one thread each; wanted at most 3"
-    )
+    ratios = f"{both.wall / read.wall:.2f} (wall), {both.cpu / read.cpu:.2f} (CPU)"
+    print(f"value and gradient over reading: {ratios}, one thread each; wanted at most 3")
     print(f"arrays {arrays / 1e9:.2f} GB; memory above the imports: built {built - before:.2f} GB, peak {peak - before:.2f} GB")
     print(f"peak over arrays: {(peak - before) / (arrays / 1e9):.2f}; wanted at most 1.3")
     print(f"fit: mu = {fit.parameters['mu']:.6f} +- {fit.errors['mu']:.4f}, {fit.status}, {fit.n_evaluations} evaluations")
