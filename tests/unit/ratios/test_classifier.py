@@ -87,7 +87,7 @@ def test_scikit_learn_clones_and_crosses_it(fitted: RatioClassifier) -> None:
     copy = base.clone(fitted)
     assert copy.get_params() == fitted.get_params()
     assert not hasattr(copy, "network_")
-    scores = selection.cross_val_score(copy, *_samples(1000, 1000, shift=1.0), cv=2, scoring="accuracy")
+    scores = selection.cross_val_score(copy, *_samples(3000, 3000, shift=1.0), cv=2, scoring="accuracy")
     assert scores == pytest.approx([0.84, 0.84], abs=0.04)  # the share of a Gaussian on its own side of 0
 
 
