@@ -73,6 +73,8 @@ class LikelihoodConfig(Section):
 
     scan_points: int = Field(default=121, ge=11)
     """Points of the likelihood scan over the range; intervals are refined between them."""
+    shape_only: bool = True
+    """Whether every method is also fitted with a free normalisation of all processes, for the comparison with and without the rate."""
     closure_mu: tuple[float, ...] = (0.3, 1.0, 1.7)
     """Truths of the closure tests on independent events."""
     bootstrap_replicas: int = Field(default=200, ge=20)

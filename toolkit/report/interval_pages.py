@@ -21,6 +21,12 @@ TEXT = (
     "experiments (toys) at that value. Such intervals cover by construction, also where interference or the edge of the range makes the "
     "chi-square values of the asymptotic intervals wrong. Errors of the ends are those of the finite number of toys."
 )
+NUISANCES = {
+    "none": "with statistical uncertainties only.",
+    "fixed": "with statistical uncertainties only: all nuisance parameters keep their nominal values.",
+    "profiled": "with the auxiliary measurements of all systematic uncertainties; every toy is fitted with all nuisance parameters. The "
+    "truth of the nuisance parameters at each value of the parameter of interest is their conditional best fit to the data.",
+}
 
 
 @dataclass(frozen=True)
@@ -31,18 +37,20 @@ class ToyIntervals:
         results: Intervals by method.
         coverage: Checks by method; may be empty.
         draw: What the toys were drawn from.
+        nuisances: "profiled", "fixed" at their nominal values, or "none".
     """
 
     results: dict[str, NeymanResult]
     coverage: dict[str, tuple[CoverageCheck, ...]]
     draw: str
+    nuisances: str = "none"
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ToyIntervals:
         """Read what the fit wrote."""
         parts = document["methods"]
         coverage = {name: tuple(CoverageCheck.from_json(c) for c in part["coverage"]) for name, part in parts.items()}
-        return cls({name: NeymanResult.from_json(part) for name, part in parts.items()}, coverage, document["draw"])
+        return cls({name: NeymanResult.from_json(part) for name, part in parts.items()}, coverage, document["draw"], document["nuisances"])
 
 
 def interval_jobs(intervals: ToyIntervals, *, style: PlotStyle) -> Iterator[PlotJob]:
@@ -77,9 +85,7 @@ def with_intervals(page: Page, intervals: ToyIntervals, figures: Sequence[PageFi
     if any(intervals.coverage.values()):
         tables.append(_coverage_table(intervals))
     drawn = "Toys are drawn from " + ("the fitted densities" if intervals.draw == "model" else "the simulated test events")
-    section = PageSection(
-        TITLE, text=(TEXT, f"{drawn}, with statistical uncertainties only."), tables=tuple(tables), figures=tuple(figures)
-    )
+    section = PageSection(TITLE, text=(TEXT, f"{drawn}, {NUISANCES[intervals.nuisances]}"), tables=tuple(tables), figures=tuple(figures))
     return replace(page, sections=(*page.sections[:1], section, *page.sections[1:]))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from toolkit.errors import ShapeError
 
@@ -71,3 +72,15 @@ class Page:
     subtitle: str
     sections: tuple[PageSection, ...]
     footer: str = ""
+
+    def with_section(self, section: PageSection, *, after: Sequence[str]) -> Page:
+        """Return the page with one more section behind the last one of those titles that are there, at the end if none is.
+
+        Examples:
+            >>> page = Page("analysis", "", (PageSection("Result"), PageSection("Closure")))
+            >>> [s.title for s in page.with_section(PageSection("Comparison"), after=("Result", "Uncertainties")).sections]
+            ['Result', 'Comparison', 'Closure']
+        """
+        places = [k + 1 for k, own in enumerate(self.sections) if own.title in after]
+        place = max(places, default=len(self.sections))
+        return replace(self, sections=(*self.sections[:place], section, *self.sections[place:]))

@@ -1,4 +1,4 @@
-"""Ranking plots of nuisance parameters, with captions."""
+"""Ranking plots of nuisance parameters and their correlations, with captions."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ from functools import partial
 
 from toolkit.likelihood.results import Results
 from toolkit.plots import PlotStyle, plot_impacts
+from toolkit.plots.correlation import plot_correlation
 from toolkit.report.figures import PlotJob, slug
 from toolkit.report.systematics_tables import impacts_of, pulls_of, uncertainty_documents
 from toolkit.report.wording import method_name, parameter_name
 
 
 def systematics_jobs(results: Results, *, style: PlotStyle) -> Iterator[PlotJob]:
-    """List the ranking plots, one per method that has nuisance parameters; their part is "systematics"."""
+    """List the ranking plots, one per method that has nuisance parameters, then their correlations; their part is "systematics"."""
     for name, document in uncertainty_documents(results).items():
         impacts, pulls = impacts_of(document), pulls_of(document)
         if impacts:
             text = f"{method_name(name)}: the largest impacts on {parameter_name(results.poi)}, and the pulls of these parameters."
             draw = partial(plot_impacts, impacts, pulls, poi=results.poi, style=style)
             yield PlotJob("systematics", f"impacts_{slug(name)}", text, draw, wide=True)
+    for name in uncertainty_documents(results):
+        fit = results.methods[name].fit
+        if fit is not None and len(fit.free) > 1:
+            text = f"{method_name(name)}: correlations of the fitted parameters."
+            draw = partial(plot_correlation, fit.free, fit.correlation, poi=results.poi, style=style)
+            yield PlotJob("systematics", f"correlation_{slug(name)}", text, draw)

@@ -31,6 +31,7 @@ from toolkit.likelihood import (
 )
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.channels import binned_document, normalisation_columns, parameters_of, unbinned_channel, unbinned_likelihood
+from toolkit.pipeline.stages.comparison import write_comparison
 from toolkit.pipeline.stages.constructions import write_intervals
 from toolkit.pipeline.stages.datasets import read_simulation
 from toolkit.pipeline.stages.layout import ASIMOV, FIT, MODEL, NORMALISATION, OUT_OF_BAG, WORKSPACE
@@ -50,8 +51,12 @@ def run(context: StageContext) -> None:
     results = measure_all(config, methods, systematics, pool=pool, test=test, progress=context.progress, tasks=context.tasks)
     make_folder(context.work / WORKSPACE)
     write_json(context.work / FIT, results.to_json())
-    write_workspaces(context.work, methods, systematics, model=Model.of(config), pool=pool, test=test, ratio=ratio)
-    write_intervals(context, methods, test=test, ratio=ratio)
+    model = Model.of(config)
+    write_workspaces(context.work, methods, systematics, model=model, pool=pool, test=test, ratio=ratio)
+    full = partial(full_likelihood, systematics=systematics, methods=methods, model=model)
+    weights = truth_weights(test, model, model.truth)
+    write_comparison(context, methods, results, weights=weights, systematics=systematics, full=full)
+    write_intervals(context, methods, test=test, ratio=ratio, full=full if systematics else None)
 
 
 def open_ratio(path: Path, config: Config) -> OnnxRatio:

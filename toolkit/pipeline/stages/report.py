@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,19 +13,18 @@ from toolkit.config import Config
 from toolkit.diagnostics.review import review
 from toolkit.diagnostics.suite import EstimateUnderTest, diagnose
 from toolkit.diagnostics.training import TrainingCurve
-from toolkit.errors import InputFileError
 from toolkit.expressions import Condition
 from toolkit.likelihood import Coefficients, OnnxRatio, Results
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.datasets import read_simulation
-from toolkit.pipeline.stages.layout import CUTFLOW, FIT, INTERVALS, MODEL, PARITY, PLOTS, REPORT, RESULTS, TRAINING
+from toolkit.pipeline.stages.fit_pages import FitPages, read_json
+from toolkit.pipeline.stages.layout import CUTFLOW, FIT, MODEL, PARITY, PLOTS, REPORT, RESULTS, TRAINING
 from toolkit.pipeline.stages.methods import Model
 from toolkit.pipeline.stages.provenance import config_hash, library_versions, seeds
 from toolkit.pipeline.stages.review import ensemble_under_review, read_stored, review_settings
 from toolkit.plots import PlotStyle, plot_cutflow, png_bytes
 from toolkit.report import PageFigure, Provenance, build_page, judge, write_page, write_results
 from toolkit.report.figures import draw_all, plot_jobs
-from toolkit.report.interval_pages import ToyIntervals, interval_jobs, with_intervals
 from toolkit.report.review_figures import review_jobs
 from toolkit.report.systematics_figures import systematics_jobs
 from toolkit.typing import BoolArray, FloatArray
@@ -48,13 +46,8 @@ def run(context: StageContext) -> None:
     training = training_curves(trained)
     style = plot_style(config)
     jobs = plot_jobs(suite, results, verdicts, training, style=style, details=config.report.details)
-    constructed = ToyIntervals.from_json(read_json(context.out / INTERVALS)) if config.parameter.interval == "neyman" else None
-    jobs = (
-        *jobs,
-        *review_jobs(reviewed, style=style),
-        *systematics_jobs(results, style=style),
-        *(interval_jobs(constructed, style=style) if constructed else ()),
-    )
+    fitted = FitPages.read(context.out, config)
+    jobs = (*jobs, *review_jobs(reviewed, style=style), *systematics_jobs(results, style=style), *fitted.jobs(style=style))
     figures = draw_all(jobs, folder=context.work / PLOTS, progress=context.progress, tasks=context.tasks)
     provenance = describe_provenance(config, test, read_json(context.out / CUTFLOW)["samples"])
     figures["selection"] = (cutflow_picture(provenance, style),)
@@ -69,11 +62,9 @@ def run(context: StageContext) -> None:
         review=reviewed,
         training_warnings=training_warnings(trained),
     )
-    write_page(context.work / REPORT, page if constructed is None else with_intervals(page, constructed, figures["intervals"]))
+    write_page(context.work / REPORT, fitted.on(page, figures))
     extras = {"diagnostics": suite.to_json(), "review": reviewed.to_json(), "onnx_parity": read_json(context.out / PARITY)}
-    if constructed is not None:
-        extras["intervals"] = read_json(context.out / INTERVALS)
-    write_results(context.work / RESULTS, with_timing(results, context), verdicts=verdicts, extras=extras)
+    write_results(context.work / RESULTS, with_timing(results, context), verdicts=verdicts, extras={**extras, **fitted.extras()})
 
 
 def plot_style(config: Config) -> PlotStyle:
@@ -88,18 +79,6 @@ def cutflow_picture(provenance: Provenance, style: PlotStyle) -> PageFigure:
     """Draw the cut flow for the page; the files of this plot are those of the processing stage."""
     text = "Expected events after each cut, and the fraction of simulated events that is left."
     return PageFigure(png_bytes(plot_cutflow(provenance.cutflow, style=style)), text)
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file that an earlier stage wrote.
-
-    Raises:
-        InputFileError: It is missing or damaged.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputFileError(f"{path}", got=str(error), expected="a complete JSON file", remedy="run the stage before again") from error
 
 
 def estimate_under_test(config: Config, pool: SimulatedEvents, test: SimulatedEvents, ratio: OnnxRatio) -> EstimateUnderTest:

@@ -1,0 +1,75 @@
+"""What the fit stage wrote beside the results, as parts of the report: comparison of the methods, intervals from toys, goodness of fit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from toolkit.config import Config
+from toolkit.errors import InputFileError
+from toolkit.pipeline.stages.layout import COMPARISON, INTERVALS
+from toolkit.plots import PlotStyle
+from toolkit.report import Page, PageFigure
+from toolkit.report.comparison_pages import comparison_jobs, comparison_section
+from toolkit.report.figures import PlotJob
+from toolkit.report.interval_pages import ToyIntervals, interval_jobs, with_intervals
+
+HEAD = ("Result", "Intervals from toys", "Systematic uncertainties", "Comparison of the methods")
+"""The parts of a page behind which these parts come."""
+
+
+@dataclass(frozen=True, eq=False)
+class FitPages:
+    """The documents of the fit stage.
+
+    Attributes:
+        truth: Parameter of interest in the Asimov set.
+        comparison: `workspace/comparison.json`.
+        intervals: `workspace/intervals.json`, if intervals were made from toys.
+    """
+
+    truth: float
+    comparison: Mapping[str, Any]
+    intervals: Mapping[str, Any] | None
+
+    @classmethod
+    def read(cls, out: Path, config: Config) -> FitPages:
+        """Read what the fit stage wrote.
+
+        Raises:
+            InputFileError: A file is missing or damaged.
+        """
+        intervals = read_json(out / INTERVALS) if config.parameter.interval == "neyman" else None
+        return cls(config.parameter.asimov, read_json(out / COMPARISON), intervals)
+
+    def jobs(self, *, style: PlotStyle) -> Iterator[PlotJob]:
+        """List the plots."""
+        yield from comparison_jobs(self.comparison, truth=self.truth, style=style)
+        if self.intervals is not None:
+            yield from interval_jobs(ToyIntervals.from_json(self.intervals), style=style)
+
+    def on(self, page: Page, figures: Mapping[str, tuple[PageFigure, ...]]) -> Page:
+        """Add the sections to the page."""
+        if self.intervals is not None:
+            page = with_intervals(page, ToyIntervals.from_json(self.intervals), figures["intervals"])
+        return page.with_section(comparison_section(self.comparison, figures["comparison"]), after=HEAD)
+
+    def extras(self) -> dict[str, Any]:
+        """Return the entries of results.json."""
+        found = {"comparison": self.comparison}
+        return found if self.intervals is None else {**found, "intervals": self.intervals}
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that an earlier stage wrote.
+
+    Raises:
+        InputFileError: It is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputFileError(f"{path}", got=str(error), expected="a complete JSON file", remedy="run the stage before again") from error

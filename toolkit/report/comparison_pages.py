@@ -1,0 +1,67 @@
+"""The part of the report that compares the methods: with and without the rate, with and without systematic uncertainties."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from toolkit.likelihood.results import Interval
+from toolkit.plots import PlotStyle
+from toolkit.plots.comparison import plot_comparison
+from toolkit.report.figures import PlotJob
+from toolkit.report.page import PageFigure, PageSection, PageTable
+from toolkit.report.wording import interval_lines, method_name, number, parameter_name
+
+TITLE = "Comparison of the methods"
+TEXT = (
+    "Every method measures the same Asimov set. Rate and shape: the fit as it is. Shape: all processes times one free normalisation, so "
+    "that the total number of events says nothing; a counting experiment then says nothing at all. The length is that of all pieces of "
+    "an interval together; its ratio to the unbinned method is what a method loses."
+)
+Row = Mapping[str, Any]
+
+
+def comparison_jobs(document: Mapping[str, Any], *, truth: float, style: PlotStyle) -> Iterator[PlotJob]:
+    """List the plot; its part is "comparison"."""
+    rows = document["rows"]
+    text = "Expected 68 % and 95 % intervals of every method. The dashed line is the truth of the Asimov set."
+    yield PlotJob(
+        "comparison", "comparison", text, partial(plot_comparison, rows, poi=document["poi"], truth=truth, style=style), wide=True
+    )
+
+
+def comparison_section(document: Mapping[str, Any], figures: tuple[PageFigure, ...]) -> PageSection:
+    """Build the section from `workspace/comparison.json`."""
+    kinds = list(dict.fromkeys(row["uncertainties"] for row in document["rows"]))
+    tables = tuple(_table(document["rows"], poi=document["poi"], uncertainties=kind) for kind in kinds)
+    return PageSection(TITLE, text=(TEXT,), tables=tables, figures=figures)
+
+
+def _table(rows: Sequence[Row], *, poi: str, uncertainties: str) -> PageTable:
+    chosen = [row for row in rows if row["uncertainties"] == uncertainties]
+    best = {row["information"]: row for row in chosen if row["method"] == "nsbi"}
+    cells = []
+    for row in chosen:
+        pieces = ["\n".join(interval_lines(_pieces(row, level))) for level in ("68", "95")]
+        cells.append(
+            (
+                f"{method_name(row['method'])}, {row['information']}",
+                number(row["twice_nll_at_0"]),
+                *pieces,
+                number(row["length_68"]),
+                *(_relative(row, best.get(row["information"]), key) for key in ("length_68", "length_95")),
+            )
+        )
+    name = {"statistical": "Statistical uncertainties only", "systematic": "Statistical and systematic uncertainties"}
+    columns = ("method, information", f"t({parameter_name(poi)} = 0)", "68 %", "95 %", "length 68 %", "of NSBI, 68 %", "of NSBI, 95 %")
+    return PageTable(name.get(uncertainties, uncertainties), columns, tuple(cells), note="A star marks the edge of the allowed range.")
+
+
+def _pieces(row: Row, level: str) -> list[Interval]:
+    pairs = zip(row[f"interval_{level}"], row[f"interval_{level}_at_boundary"], strict=True)
+    return [Interval(low, high, flag) for (low, high), flag in pairs]
+
+
+def _relative(row: Row, best: Row | None, key: str) -> str:
+    return number(row[key] / best[key]) if best is not None and best[key] > 0.0 else "-"
