@@ -33,7 +33,8 @@ class VariationClosure:
         reweighted: The same of the nominal events times exp of the log ratio.
         before: Test of varied against nominal.
         after: Test of varied against reweighted; the fluctuations that pairs share are gone.
-        visible_before: Difference of varied and nominal in standard deviations of data that hold this process alone.
+        visible_before: Difference of varied and nominal in standard deviations of data that hold this process alone; what the finite
+            simulation adds to its square on average is subtracted.
         visible_after: The same of varied and reweighted.
     """
 
@@ -135,9 +136,12 @@ def _close(name: str, pairs: EventPairs, weights: tuple[FloatArray, FloatArray, 
     where = [bin_index(side[name], edges) for side in (pairs.nominal, pairs.nominal, pairs.varied)]
     parts = [w / w.sum() for w in weights]
     shares = [bin_sums(index, n, part) for index, part in zip(where, parts, strict=True)]
-    tests = [chi_square(shares[2] - shares[k], difference_covariance((where[2], where[k]), (parts[2], parts[k]), n_bins=n)) for k in (0, 1)]
+    differences = [shares[2] - shares[k] for k in (0, 1)]
+    errors = [difference_covariance((where[2], where[k]), (parts[2], parts[k]), n_bins=n) for k in (0, 1)]
+    tests = [chi_square(d, covariance) for d, covariance in zip(differences, errors, strict=True)]
     safe = np.where(shares[0] > 0.0, shares[0], np.inf)
-    seen = [float(np.sqrt(expected * np.sum((shares[2] - shares[k]) ** 2 / safe))) for k in (0, 1)]
+    excess = [float(np.sum((d**2 - np.diag(covariance)) / safe)) for d, covariance in zip(differences, errors, strict=True)]
+    seen = [float(np.sqrt(max(expected * value, 0.0))) for value in excess]
     return VariationClosure(name, edges, shares[0], shares[2], shares[1], tests[0], tests[1], seen[0], seen[1])
 
 

@@ -15,6 +15,8 @@ from toolkit.typing import FloatArray
 
 STEPS = 50
 TOLERANCE = 1e-10
+ROUNDING = 1e-12
+"""An estimate that varies by less, relative to its size, is constant."""
 LARGEST_SLOPE = 3.0
 """A network that must be stretched by more than this was not trained."""
 
@@ -82,7 +84,7 @@ def calibrate_pairs(
     w0, w1 = nominal_weights / nominal_weights.sum(), varied_weights / varied_weights.sum()
     centre = float(w0 @ nominal)
     spread = float(np.sqrt(max(w0 @ (nominal - centre) ** 2, 0.0)))
-    if spread == 0.0:
+    if spread <= ROUNDING * abs(centre):
         return PairCalibration(0.0, 0.0, -centre, 0.0)
     slope, error = _regression((nominal - centre) / spread, (varied - centre) / spread, w0, w1)
     slope, error = slope / spread, error / spread
