@@ -27,7 +27,9 @@ def events(seed: int, n: int = N) -> SimulatedEvents:
     )
 
 
-def slow_pairs(nominal: SimulatedEvents, varied: SimulatedEvents, one: list[int], two: list[int]) -> list[tuple[float, float, float, float]]:
+def slow_pairs(
+    nominal: SimulatedEvents, varied: SimulatedEvents, one: list[int], two: list[int]
+) -> list[tuple[float, float, float, float]]:
     """Look every event up in the other table: rows of (x nominal, x varied, weight of q nominal, of q varied)."""
     known = {(int(varied.sample_index[j]), two[j]): j for j in range(len(varied))}
     rows = []
