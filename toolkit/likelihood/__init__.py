@@ -22,6 +22,7 @@ from toolkit.likelihood.rates import NormSys
 from toolkit.likelihood.results import ClosurePoint, FitResult, GoodnessOfFit, Interval, MethodResult, Minimum, Results, Scan
 from toolkit.likelihood.shaped import ShapeReference
 from toolkit.likelihood.shapes import Shapes
+from toolkit.likelihood.statistical import relative_errors, statistical_modifiers
 from toolkit.likelihood.templates import Templates, bin_index, fill_templates, quantile_edges
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
 from toolkit.likelihood.uncertainties import AsymmetricError, Contribution, Impact, Pull, breakdown, impacts, minos, pulls
@@ -87,6 +88,8 @@ __all__ = [
     "pulls",
     "quantile_edges",
     "read_observation",
+    "relative_errors",
+    "statistical_modifiers",
     "upper_limit",
     "wilson_expressions",
     "write_observation",
