@@ -237,7 +237,7 @@ def _with_json_errors(words: list[str]) -> int:
         explanation = getattr(error, "format_message", None)
         if explanation is None:
             raise
-        told = SchemaError("command line", got=" ".join(words), expected=explanation(), remedy="h4l COMMAND --help lists the options")
+        told = SchemaError(explanation(), got=" ".join(("h4l", *words)), remedy="h4l COMMAND --help lists the options")
         sys.stderr.write(f"error: {told}\n")
         sys.stdout.write(json.dumps(error_document(told)) + "\n")
         return WRONG_INPUT

@@ -8,8 +8,9 @@ from pathlib import Path
 from rich.console import RenderableType
 from rich.table import Table
 
-from toolkit.cli.wording import count, duration, size
+from toolkit.cli.wording import count, duration, owner_text, size
 from toolkit.pipeline import RunPreview, StagePreview
+from toolkit.pipeline.reasons import counted
 from toolkit.typing import JsonObject
 
 VERBS = {"run": "run", "resume": "go on", "skip": "skip"}
@@ -25,6 +26,7 @@ def preview_document(preview: RunPreview) -> JsonObject:
         "stages": preview.stages,
         "disk_bytes": preview.disk_bytes,
         "free_bytes": preview.free_bytes,
+        "lock": preview.lock,
     }
 
 
@@ -40,6 +42,8 @@ def preview_text(preview: RunPreview) -> Iterator[RenderableType]:
         table.add_row(stage.stage, VERBS[stage.action], _why(stage), _writes(stage), duration(stage.seconds))
     yield table
     yield from _inputs(preview.stages)
+    if preview.lock is not None and preview.lock.held:
+        yield f"A run is going on in this folder: {owner_text(preview.lock)}."
     busy = [stage.stage for stage in preview.stages if stage.action != "skip"]
     if not busy:
         yield "Nothing would run: all results are there and still true."
@@ -52,7 +56,7 @@ def _why(stage: StagePreview) -> str:
     if stage.action == "skip":
         return "unchanged"
     kept = [f"keeps {count(stage.kept_files, 'file')} of the interrupted run"] if stage.action == "resume" else []
-    return "\n".join((*stage.reasons, *kept)).replace("[", "\\[")
+    return "\n".join((*counted(stage.reasons), *kept)).replace("[", "\\[")
 
 
 def _writes(stage: StagePreview) -> str:

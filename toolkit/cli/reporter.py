@@ -7,10 +7,14 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from toolkit.cli.wording import duration
 from toolkit.pipeline import StageOutcome
 from toolkit.typing import DETAIL
 
 LINE_INTERVAL_S = 15.0
+"""A log gets a line at most this often."""
+SHORT_S = 5.0
+"""A step that is younger gets no line: it is likely to be over soon."""
 
 
 class RichReporter:
@@ -40,7 +44,7 @@ class RichReporter:
         self.close()
         if self._quiet:
             return
-        done = f"done in {outcome.seconds:.1f} s" if outcome.status == "ran" else "unchanged, skipped"
+        done = f"done in {duration(outcome.seconds)}" if outcome.status == "ran" else "unchanged, skipped"
         self._console.print(f"  {outcome.stage}: {done}", highlight=False)
 
     def progress(self, label: str, done: float, total: float) -> None:
@@ -48,7 +52,7 @@ class RichReporter:
         if self._quiet:
             return
         label, _, detail = label.partition(DETAIL)
-        if self._console.is_terminal:
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._draw(label, done, total, detail)
         else:
             self._write_line(label, done, total, detail)
@@ -81,9 +85,9 @@ class RichReporter:
     def _write_line(self, label: str, done: float, total: float, detail: str) -> None:
         now = time.monotonic()
         began, at_first = self._began.setdefault(label, (now, done))
-        if now - self._last_line < LINE_INTERVAL_S or not at_first < done < total:
+        if now - self._last_line < LINE_INTERVAL_S or now - began < SHORT_S or not at_first < done < total:
             return
         self._last_line = now
-        left = (now - began) * (total - done) / (done - at_first)
+        left = duration((now - began) * (total - done) / (done - at_first))
         beside = f" ({detail})" if detail else ""
-        self._console.print(f"  {label}: {100 * done / total:.0f} %, about {left:.0f} s left{beside}", highlight=False)
+        self._console.print(f"  {label}: {100 * done / total:.0f} %, about {left} left{beside}", highlight=False)

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from toolkit.cli.screen import Screen
-from toolkit.cli.wording import duration, size
+from toolkit.cli.wording import duration, owner_text, size
 from toolkit.pipeline import STAGE_NAMES, RunStatus, read_status
 
 _SHOWN_VERSIONS = ("h4l-toolkit", "python", "torch", "onnxruntime", "coffea", "pyhf", "numpy")
@@ -52,10 +52,9 @@ def _lock_text(status: RunStatus) -> str:
     lock = status.lock
     if lock is None:
         return "No run is going on in this folder."
-    who = f"process {lock.pid or '?'} on {lock.host or '?'} since {lock.since or '?'}"
     if lock.held:
-        return f"A run is going on: {who}."
-    return f"No run is going on; {who} was killed. The next run goes on from what is finished."
+        return f"A run is going on: {owner_text(lock)}."
+    return f"No run is going on; {owner_text(lock)} was killed. The next run goes on from what is finished."
 
 
 def _versions(status: RunStatus) -> str:

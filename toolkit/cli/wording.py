@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from toolkit.pipeline.lock import LockState
+
 
 def duration(seconds: float | None) -> str:
     """Write a time with the unit that fits it.
@@ -43,3 +45,13 @@ def count(number: int, noun: str) -> str:
         return f"1 {noun}"
     ending = {"y": noun[:-1] + "ies", "h": noun + "es"}.get(noun[-1], noun + "s")
     return f"{number} {ending}"
+
+
+def owner_text(lock: LockState) -> str:
+    """Write who holds a lock.
+
+    Examples:
+        >>> owner_text(LockState(True, 4711, "node7", "2026-03-01 12:00:00"))
+        'process 4711 on node7 since 2026-03-01 12:00:00'
+    """
+    return f"process {lock.pid or '?'} on {lock.host or '?'} since {lock.since or '?'}"

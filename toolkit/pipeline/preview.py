@@ -10,6 +10,7 @@ from typing import Literal
 from toolkit.config import Config
 from toolkit.pipeline.decision import Decision, check_needed, decide, ingredients
 from toolkit.pipeline.fingerprints import Fingerprints
+from toolkit.pipeline.lock import LockState, lock_state
 from toolkit.pipeline.plan import Plan
 from toolkit.pipeline.space import expected_bytes, free_bytes
 from toolkit.pipeline.stage import Stage
@@ -53,11 +54,13 @@ class RunPreview:
         out: The output folder.
         stages: Those that were asked for, in order.
         free_bytes: Free space on the disk of the output folder.
+        lock: Who runs in it; None where nobody does.
     """
 
     out: str
     stages: tuple[StagePreview, ...]
     free_bytes: int
+    lock: LockState | None
 
     @property
     def disk_bytes(self) -> int:
@@ -94,7 +97,7 @@ def preview_pipeline(config: Config, *, out: Path, plan: Plan, progress: Progres
         if decision.reasons:
             would_run.add(stage.name)
         found.append(_preview(stage, decision, config, out, resumable=stage.resumable and stage.name not in plan.forced))
-    return RunPreview(str(out), tuple(found), free_bytes(out))
+    return RunPreview(str(out), tuple(found), free_bytes(out), lock_state(out / FOLDER / "lock"))
 
 
 def _preview(stage: Stage, decision: Decision, config: Config, out: Path, *, resumable: bool) -> StagePreview:

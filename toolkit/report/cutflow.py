@@ -13,6 +13,12 @@ from rich.table import Table
 
 from toolkit.errors import InputFileError
 
+NAME_COLUMN = 18
+"""Columns of a terminal that the names of the cuts take."""
+NUMBER_COLUMN = 12
+"""Columns that a number takes, a line drawn beside it included."""
+PADDING = 3
+
 
 @dataclass(frozen=True)
 class CutflowTables:
@@ -42,11 +48,32 @@ class CutflowTables:
         """Yield the cut flow, then regions and variations if there are any."""
         luminosity = self.document["luminosity_ifb"]
         title = f"expected events at {luminosity:g}/fb (simulated events)"
-        yield sums_table("cut", self.document["samples"], title=title)
+        for part in split_columns(self.document["samples"], width=options.max_width):
+            yield sums_table("cut", part, title=title)
         if "regions" in self.document:
-            yield sums_table("region", self.document["regions"], title="expected events per region (simulated events)")
+            for part in split_columns(self.document["regions"], width=options.max_width):
+                yield sums_table("region", part, title="expected events per region (simulated events)")
         if "variations" in self.document:
             yield variations_table(self.document)
+
+
+def split_columns(samples: Mapping[str, Any], *, width: int) -> list[dict[str, Any]]:
+    """Split samples into as many tables as a terminal needs to show each number in one piece.
+
+    Args:
+        samples: One column each.
+        width: Columns of the terminal.
+
+    Returns:
+        The samples of each table, in order.
+
+    Examples:
+        >>> [list(part) for part in split_columns(dict.fromkeys("abcdefg"), width=80)]
+        [['a', 'b', 'c', 'd', 'e'], ['f', 'g']]
+    """
+    fitting = max(1, (width - NAME_COLUMN) // max([NUMBER_COLUMN, *(len(name) + PADDING for name in samples)]))
+    names = list(samples)
+    return [{name: samples[name] for name in names[k : k + fitting]} for k in range(0, len(names), fitting)]
 
 
 def sums_table(what: str, samples: Mapping[str, Mapping[str, Mapping[str, float]]], *, title: str) -> Table:

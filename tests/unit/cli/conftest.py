@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,34 @@ import yaml
 
 from toolkit.cli import main, running
 from toolkit.pipeline import GRAPH, Stage, StageContext
+
+RESULTS = {
+    "schema": 1,
+    "poi": "mu",
+    "asimov": {"mu": 1.0},
+    "luminosity_ifb": 140.0,
+    "yields": {"ggF_S": 20.0},
+    "methods": {
+        "rate": {
+            "mu_hat": 1.0,
+            "twice_nll_at_0": 0.3,
+            "interval_68": [[0.0, 4.2]],
+            "interval_95": [[0.0, 6.0]],
+            "at_boundary": True,
+            "interval_95_at_boundary": [True],
+            "scan": {"mu": [0.0, 1.0], "twice_delta_nll": [0.3, 0.0]},
+        },
+        "nsbi": {
+            "mu_hat": 0.98,
+            "twice_nll_at_0": 1.1,
+            "interval_68": [[0.0, 0.4], [0.61, 1.85]],
+            "interval_95": [[0.0, 2.6]],
+            "scan": {"mu": [0.0, 1.0], "twice_delta_nll": [1.1, 0.0]},
+        },
+    },
+    "closure": [{"mu": 0.3, "mu_hat": 0.35, "method": "nsbi", "standard_error": 0.12}],
+    "timing_s": {},
+}
 
 
 @dataclass
@@ -43,6 +72,12 @@ class CommandLine:
         path = self.folder / "analysis.yaml"
         path.write_text(yaml.safe_dump({"name": "tiny", "luminosity_ifb": 140.0, "samples": [sample], **changes}))
         return str(path)
+
+    @staticmethod
+    def write_results(context: StageContext) -> None:
+        """Do what the report stage does, for those that only look at its files."""
+        (context.work / "results.json").write_text(json.dumps(RESULTS))
+        (context.work / "report.html").write_text("<html></html>")
 
     def graph(self) -> tuple[Stage, ...]:
         return tuple(Stage(s.name, self._fake(s.name), needs=s.needs, disk_bytes=lambda size: size) for s in GRAPH)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,42 +15,9 @@ from toolkit.pipeline import STAGE_NAMES, StageContext
 if TYPE_CHECKING:
     from conftest import CommandLine
 
-RESULTS = {
-    "schema": 1,
-    "poi": "mu",
-    "asimov": {"mu": 1.0},
-    "luminosity_ifb": 140.0,
-    "yields": {"ggF_S": 20.0},
-    "methods": {
-        "rate": {
-            "mu_hat": 1.0,
-            "twice_nll_at_0": 0.3,
-            "interval_68": [[0.0, 4.2]],
-            "interval_95": [[0.0, 6.0]],
-            "at_boundary": True,
-            "interval_95_at_boundary": [True],
-            "scan": {"mu": [0.0, 1.0], "twice_delta_nll": [0.3, 0.0]},
-        },
-        "nsbi": {
-            "mu_hat": 0.98,
-            "twice_nll_at_0": 1.1,
-            "interval_68": [[0.0, 0.4], [0.61, 1.85]],
-            "interval_95": [[0.0, 2.6]],
-            "scan": {"mu": [0.0, 1.0], "twice_delta_nll": [1.1, 0.0]},
-        },
-    },
-    "closure": [{"mu": 0.3, "mu_hat": 0.35, "method": "nsbi", "standard_error": 0.12}],
-    "timing_s": {},
-}
-
-
-def _write_results(context: StageContext) -> None:
-    (context.work / "results.json").write_text(json.dumps(RESULTS))
-    (context.work / "report.html").write_text("<html></html>")
-
 
 def test_run_runs_all_stages_and_prints_the_comparison(h4l: CommandLine) -> None:
-    h4l.hooks["report"] = _write_results
+    h4l.hooks["report"] = h4l.write_results
     done = h4l("run", h4l.config(), "--out", "there")
     assert done.code == 0, done.stderr
     assert h4l.ran == list(STAGE_NAMES)
@@ -65,13 +31,13 @@ def test_run_runs_all_stages_and_prints_the_comparison(h4l: CommandLine) -> None
 
 
 def test_the_default_folder_carries_the_name_of_the_config(h4l: CommandLine) -> None:
-    h4l.hooks["report"] = _write_results
+    h4l.hooks["report"] = h4l.write_results
     assert h4l("run", h4l.config(), "--quiet").code == 0
     assert (h4l.folder / "out" / "tiny" / "results.json").is_file()
 
 
 def test_quiet_shows_results_only(h4l: CommandLine) -> None:
-    h4l.hooks["report"] = _write_results
+    h4l.hooks["report"] = h4l.write_results
     done = h4l("run", h4l.config(), "--quiet")
     assert done.stderr == ""
     assert "nsbi" in done.stdout
@@ -79,14 +45,14 @@ def test_quiet_shows_results_only(h4l: CommandLine) -> None:
 
 @pytest.mark.parametrize(("words", "ran"), [(("--from", "fit"), ["fit", "report"]), ((), [])])
 def test_from(h4l: CommandLine, words: tuple[str, ...], ran: list[str]) -> None:
-    h4l.hooks["report"] = _write_results
+    h4l.hooks["report"] = h4l.write_results
     h4l("run", h4l.config())
     assert h4l("run", h4l.config(), *words).code == 0
     assert h4l.ran == ran
 
 
 def test_single_stages_run_one_after_the_other(h4l: CommandLine) -> None:
-    h4l.hooks["report"] = _write_results
+    h4l.hooks["report"] = h4l.write_results
     for stage in STAGE_NAMES:
         done = h4l(stage, h4l.config())
         assert (done.code, h4l.ran) == (0, [stage]), done.stderr
@@ -185,7 +151,7 @@ def test_an_interruption_exits_with_130_and_says_how_to_go_on(h4l: CommandLine) 
     assert done.code == 130
     assert "run the same command again" in done.stderr
     h4l.hooks["train"] = lambda _: None
-    h4l.hooks["report"] = _write_results
+    h4l.hooks["report"] = h4l.write_results
     assert h4l("run", h4l.config()).code == 0
     assert h4l.ran == ["train", "export", "fit", "report"]
 

@@ -20,7 +20,7 @@ def test_a_log_gets_a_line_with_the_time_left_now_and_then(monkeypatch: pytest.M
     for done in (0, 10, 11, 40):
         reporter.progress("train", done, 80)
     lines = stream.getvalue().splitlines()
-    assert lines == ["  train: 12 %, about 70 s left", "  train: 50 %, about 40 s left"]
+    assert lines == ["  train: 12 %, about 1 min 10 s left", "  train: 50 %, about 40.0 s left"]
 
 
 def test_time_left_counts_from_where_a_resumed_run_began(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,11 +30,12 @@ def test_time_left_counts_from_where_a_resumed_run_began(monkeypatch: pytest.Mon
     reporter = RichReporter(Console(file=stream, width=100))
     for done in (40, 50):
         reporter.progress("training", done, 80)
-    assert stream.getvalue() == "  training: 62 %, about 60 s left\n"
+    assert stream.getvalue() == "  training: 62 %, about 1 min 00 s left\n"
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_details_stand_beside_one_bar(*, terminal: bool) -> None:
+def test_details_stand_beside_one_bar(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> None:
+    monkeypatch.setattr(module, "SHORT_S", 0.0)
     stream = io.StringIO()
     reporter = RichReporter(Console(file=stream, force_terminal=terminal, width=120))
     for done in (0.0, 1.5, 3.0):
@@ -47,6 +48,27 @@ def test_details_stand_beside_one_bar(*, terminal: bool) -> None:
         assert bars == ["training"]
     else:
         assert "(member 2, loss 1.5000)" in text
+
+
+def test_a_short_step_leaves_no_line_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([100.0, 101.0, 104.9, 105.1])
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    stream = io.StringIO()
+    reporter = RichReporter(Console(file=stream, width=100))
+    for done in (0, 1, 2, 3):
+        reporter.progress("hashes", done, 4)
+    assert stream.getvalue() == "  hashes: 75 %, about 1.7 s left\n"
+
+
+def test_a_dumb_terminal_gets_lines_without_control_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([100.0, 120.0])
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    stream = io.StringIO()
+    reporter = RichReporter(Console(file=stream, width=100, force_terminal=True, color_system=None, _environ={"TERM": "dumb"}))
+    for done in (0, 1):
+        reporter.progress("training", done, 2)
+    reporter.close()
+    assert stream.getvalue() == "  training: 50 %, about 20.0 s left\n"
 
 
 def test_a_terminal_gets_a_bar() -> None:
