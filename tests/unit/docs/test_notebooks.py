@@ -13,12 +13,12 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[3] / "docs" / "notebooks"
 RUNNER = """
-import json, sys
+import json, pathlib, sys
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 shell, printed = InteractiveShell.instance(), []
-for cell in json.load(open(sys.argv[1], encoding="utf-8"))["cells"]:
+for cell in json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))["cells"]:
     if cell["cell_type"] == "code":
         with capture_output() as captured:
             done = shell.run_cell("".join(cell["source"]))
@@ -31,7 +31,7 @@ print(json.dumps(printed))
 
 def run(notebook: Path, folder: Path) -> list[str]:
     """Execute the cells in one process and return what each printed."""
-    environment = {**os.environ, "IPYTHONDIR": str(folder), "TMPDIR": str(folder), "PYTHONWARNINGS": "default"}
+    environment = {**os.environ, "IPYTHONDIR": str(folder), "TMPDIR": str(folder)}
     done = subprocess.run(
         [sys.executable, "-c", RUNNER, str(notebook)], capture_output=True, text=True, check=False, cwd=folder, env=environment
     )
