@@ -68,6 +68,8 @@ class LikelihoodConfig(Section):
     """Relative uncertainty of the luminosity; 0 leaves it out."""
     normalisations: dict[Name, NormalisationUncertainty] = Field(default={})
     """Normalisation uncertainties by name of the nuisance parameter."""
+    template_statistics: bool = False
+    """Whether finite simulation enters histogram fits as one nuisance parameter per bin, for the total at the Asimov truth."""
     groups: dict[Name, tuple[Name, ...]] = Field(default={})
     """Groups of nuisance parameters for the table of uncertainties; by default luminosity, normalisation, objects and weights."""
 

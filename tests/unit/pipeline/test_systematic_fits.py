@@ -12,7 +12,7 @@ import pytest
 
 from toolkit.config import parse_config
 from toolkit.errors import SchemaError
-from toolkit.likelihood import UnbinnedLikelihood, Workspace, make_document, measure, write_observation
+from toolkit.likelihood import UnbinnedLikelihood, Workspace, make_document, measure, relative_errors, write_observation
 from toolkit.pipeline.stages import nuisances
 from toolkit.pipeline.stages.channels import binned_document, normalisation_columns, parameters_of, unbinned_channel, unbinned_likelihood
 from toolkit.pipeline.stages.fit import full_likelihood, measure_with, yields_and_shape
@@ -204,6 +204,24 @@ CONFIG = {
         "normalisations": {"theory": {"processes": ["qqZZ"], "up": 1.05}},
     },
 }
+
+
+def test_finite_simulation_alone_widens_histogram_fits(methods: Any, test_events: Any, tmp_path: Path) -> None:
+    """One parameter per bin in the histogram, none in the unbinned channel; pyhf reads the same widths."""
+    simulation, weights = Systematics(template_statistics=True), np.ones(len(test_events)) * 225.0 / len(test_events)
+    _, histogram, unbinned = methods
+    assert full_likelihood(unbinned, weights, simulation, methods=methods, model=MODEL).parameter_names == ("mu",)
+    full = full_likelihood(histogram, weights, simulation, methods=methods, model=MODEL)
+    assert [c.parameter for c in full.constraints] == [f"simulation_x[{b}]" for b in range(len(EDGES) - 1)]
+    sigma = relative_errors(histogram.templates, [0.0, 1.0, 0.0, 1.0])
+    np.testing.assert_allclose([c.scale for c in full.constraints], sigma)
+    plain = measure(histogram.likelihood(weights), method="x", values=np.linspace(0.0, 6.0, 13))
+    result = measure_with(full, plain, simulation, values=np.linspace(0.0, 6.0, 13), truth=1.0)
+    groups = {entry["group"]: entry for entry in result.uncertainties["breakdown"]}
+    assert groups["simulation"]["up"] > 0.0
+    assert groups["simulation"]["up"] == pytest.approx(groups["systematic"]["up"])
+    document = Workspace(binned_document(histogram, weights, simulation)).to_pyhf()
+    assert {m["type"] for s in document["channels"][0]["samples"] for m in s["modifiers"]} == {"normfactor", "staterror"}
 
 
 def test_templates_of_every_variation_are_read(methods: Any, pool: SimulatedEvents, monkeypatch: pytest.MonkeyPatch) -> None:

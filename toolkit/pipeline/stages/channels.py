@@ -16,7 +16,9 @@ from toolkit.likelihood import (
     UnbinnedChannel,
     UnbinnedLikelihood,
     UnbinnedSample,
+    coefficient_values,
     make_document,
+    statistical_modifiers,
 )
 from toolkit.likelihood.histfactory import normfactor_name
 from toolkit.likelihood.rates import NormSys
@@ -24,7 +26,7 @@ from toolkit.likelihood.workspace_schema import Normalisation
 from toolkit.pipeline.stages.layout import ASIMOV, MODEL, NORMALISATION
 from toolkit.pipeline.stages.learned import LearnedVariations, LogPair
 from toolkit.pipeline.stages.methods import BinnedMethod, Model, UnbinnedMethod
-from toolkit.pipeline.stages.nuisances import LUMINOSITY, Systematics
+from toolkit.pipeline.stages.nuisances import LUMINOSITY, SIMULATION, Systematics
 from toolkit.typing import FloatArray, IntArray
 
 NOTHING = 1e-12
@@ -55,6 +57,10 @@ def binned_document(method: BinnedMethod, weights: FloatArray, systematics: Syst
     """
     model, templates = method.model, method.templates.values
     own = systematics.ratios.get(method.name, {})
+    errors: list[list[dict[str, Any]]] = [[] for _ in model.processes]
+    if systematics.template_statistics:
+        f = coefficient_values(model.coefficients, {model.parameter: model.truth})
+        errors = [[m] for m in statistical_modifiers(method.templates, coefficients=f, name=f"{SIMULATION}_{method.name}")]
     samples = []
     for j, (process, row, text) in enumerate(zip(model.processes, templates, model.coefficients, strict=True)):
         modifiers: list[dict[str, Any]] = [{"name": normfactor_name(process), "type": "morphing", "data": {"coefficient": text}}]
@@ -68,7 +74,7 @@ def binned_document(method: BinnedMethod, weights: FloatArray, systematics: Syst
             if np.abs([shape_up[j] - 1.0, shape_down[j] - 1.0]).max() > NOTHING:
                 data = {"hi_data": (row * shape_up[j]).tolist(), "lo_data": (row * shape_down[j]).tolist()}
                 modifiers.append({"name": name, "type": "histosys", "data": data})
-        samples.append({"name": process, "data": row.tolist(), "modifiers": modifiers})
+        samples.append({"name": process, "data": row.tolist(), "modifiers": modifiers + errors[j]})
     counts = method.likelihood(weights).data
     special = [c for c in systematics.constraints if c.parameter == LUMINOSITY]
     used = {m["name"] for s in samples for m in s["modifiers"]}

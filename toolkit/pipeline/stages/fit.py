@@ -36,7 +36,7 @@ from toolkit.pipeline.stages.constructions import write_intervals
 from toolkit.pipeline.stages.datasets import read_simulation
 from toolkit.pipeline.stages.layout import ASIMOV, FIT, MODEL, NORMALISATION, OUT_OF_BAG, WORKSPACE
 from toolkit.pipeline.stages.methods import BinnedMethod, Method, Model, UnbinnedMethod, histogram_method, rate_method, score_method
-from toolkit.pipeline.stages.nuisances import LUMINOSITY, Systematics, read_systematics
+from toolkit.pipeline.stages.nuisances import LUMINOSITY, SIMULATION, Systematics, read_systematics
 from toolkit.typing import FloatArray, JsonObject, Progress
 from toolkit.weights import SimulatedEvents
 
@@ -294,6 +294,7 @@ def measure_with(full: Likelihood, plain: MethodResult, systematics: Systematics
     result = measure(full, method=plain.method, values=values, truth=truth)
     fit = result.fit if result.fit is not None else full.fit()
     groups = {g: [n for n in names if n in full.parameter_names] for g, names in systematics.groups.items()}
+    groups[SIMULATION] = [c.parameter for c in full.constraints if c.parameter.startswith(f"{SIMULATION}_{plain.method}[")]
     uncertainties = {
         "pulls": [p.to_json() for p in pulls(full, fit)],
         "impacts": [i.to_json() for i in impacts(full, fit)],

@@ -25,6 +25,8 @@ from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
 
 LUMINOSITY = "lumi"
+SIMULATION = "simulation"
+"""Group of the statistical errors of templates, and beginning of their names: simulation_METHOD[BIN]."""
 NUISANCE_RANGE = (-5.0, 5.0)
 Fill = Callable[[SimulatedEvents], FloatArray]
 """Fills the templates of a method, (n_processes, n_bins)."""
@@ -60,6 +62,7 @@ class Systematics:
         ratios: By method and nuisance parameter, what a variation of the ntuples does to the templates.
         groups: Nuisance parameters by group.
         learned: Variations whose per-event ratios in the unbinned channel come from networks; None for none.
+        template_statistics: Whether the templates of histogram fits carry their statistical errors.
     """
 
     luminosity: float = 0.0
@@ -67,6 +70,7 @@ class Systematics:
     ratios: Mapping[str, Mapping[str, Ratios]] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     learned: LearnedVariations | None = None
+    template_statistics: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,7 +79,7 @@ class Systematics:
         return (*self.norms, *varied)
 
     def __bool__(self) -> bool:
-        return bool(self.luminosity or self.names)
+        return bool(self.luminosity or self.names or self.template_statistics)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -107,7 +111,7 @@ def read_systematics(context: StageContext, fills: Mapping[str, Fill], *, pool: 
     config = context.config
     groups = config.nuisance_names
     if not groups:
-        return Systematics()
+        return Systematics(template_statistics=config.likelihood.template_statistics)
     nominal = {name: fill(pool) for name, fill in fills.items()}
     varied = [*config.systematics.objects, *config.systematics.weights]
     found: dict[str, dict[str, Ratios]] = {name: {} for name in fills}
@@ -124,6 +128,7 @@ def read_systematics(context: StageContext, fills: Mapping[str, Fill], *, pool: 
         ratios=found,
         groups=dict(config.likelihood.groups) or groups,
         learned=_read_learned(context, pool),
+        template_statistics=config.likelihood.template_statistics,
     )
 
 
