@@ -156,6 +156,13 @@ def difference_covariance(index: tuple[IntArray, IntArray], parts: tuple[FloatAr
     Returns:
         (k, k): the sum over events of m m^T with m = a (e_first - h_first) - b (e_second - h_second), e the unit vector of the event's bin
         and h the histogram: what an event adds to the difference, its effect on the normalisation included.
+
+    Examples:
+        The same bins for the same events: the difference is zero whatever happens.
+
+        >>> index, share = np.array([0, 0, 1]), np.array([0.25, 0.25, 0.5])
+        >>> bool(np.abs(difference_covariance((index, index), (share, share), n_bins=2)).max() < 1e-12)
+        True
     """
     (i, j), (a, b) = index, parts
     h, g = bin_sums(i, n_bins, a), bin_sums(j, n_bins, b)

@@ -52,6 +52,15 @@ def minimise(
     Raises:
         SchemaError: A fixed parameter is not known.
         PhysicsDomainError: The density is not positive somewhere in the allowed range.
+
+    Examples:
+        Two minima that are equally good, as interference makes them, at (2 - r)^2 and (2 + r)^2 with r^2 = 3.25:
+
+        >>> from toolkit.likelihood.unbinned import UnbinnedLikelihood
+        >>> likelihood = UnbinnedLikelihood(log_ratios=np.zeros((4, 3)), weights=np.full(4, 1.8125), yields=[1.0, 1.0, 8.0],
+        ...     coefficients=("mu", "-4 * sqrt(mu)", "1"), parameters=("mu",), bounds={"mu": (0.0, 16.0)})
+        >>> sorted(round(m.parameters["mu"], 4) for m in minimise(likelihood).minima)
+        [0.0389, 14.4611]
     """
     first = None if not starts else np.asarray(starts[0], dtype=np.float64)
     space = FreeCoordinates.of(objective, fixed or {}, start=first)

@@ -74,6 +74,15 @@ def statistical_modifiers(templates: Templates, *, coefficients: ArrayLike, name
 
     Raises:
         PhysicsDomainError: A total or a plain sum of the templates that is not positive in a bin with simulated events.
+
+    Examples:
+        One process with two events of weight 1 in one bin: a relative error of 1 / sqrt(2), or 1.414 events:
+
+        >>> from toolkit.likelihood.templates import fill_templates
+        >>> made = fill_templates([0.5, 0.5], [[1.0], [1.0]], [0.0, 1.0], processes=("qqZZ",))
+        >>> modifier = statistical_modifiers(made, coefficients=[1.0], name="simulation")[0]
+        >>> modifier["type"], round(modifier["data"][0], 3)
+        ('staterror', 1.414)
     """
     sigma, plain = relative_errors(templates, coefficients), templates.values.sum(axis=0)
     if np.any((sigma > 0.0) & ~(plain > 0.0)):
