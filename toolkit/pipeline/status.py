@@ -109,9 +109,9 @@ def _manifest(out: Path) -> dict[str, Any]:
 def _stage(out: Path, name: str) -> StageStatus:
     stamp, left = read_stamp(out, name), unfinished_work(out, name)
     if left is not None:
-        remarks = [f"{len(left.files)} files written so far"] if left.files else []
+        remarks = [f"{len(left.files)} file{'s' * (len(left.files) > 1)} written so far"] if left.files else []
         members = sum(file.startswith(MEMBER) and file.endswith(".pt") for file in left.files)
-        remarks += [f"{members} members trained"] if members else []
+        remarks += [f"{members} member{'s' * (members > 1)} trained"] if members else []
         remarks += ["the former result is still in place"] if stamp is not None else []
         return StageStatus(name, "in work", left.seconds, key=left.key, files=len(left.files), remarks=tuple(remarks))
     if stamp is None:

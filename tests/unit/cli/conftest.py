@@ -80,7 +80,7 @@ class CommandLine:
         (context.work / "report.html").write_text("<html></html>")
 
     def graph(self) -> tuple[Stage, ...]:
-        return tuple(Stage(s.name, self._fake(s.name), needs=s.needs, disk_bytes=lambda size: size) for s in GRAPH)
+        return tuple(Stage(s.name, self._fake(s.name), needs=s.needs, resumable=s.resumable, disk_bytes=lambda size: size) for s in GRAPH)
 
     def _fake(self, name: str) -> Callable[[StageContext], None]:
         def run(context: StageContext) -> None:
