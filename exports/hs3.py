@@ -2,7 +2,9 @@
 
 The HEP Statistics Serialization Standard (version 0.2) describes HistFactory models in one JSON document that RooFit and other programs
 read. Morphing modifiers have no place in it: export the plain pyhf form of a workspace (`Workspace.to_pyhf`), in which each process has a
-free normfactor; unbinned channels with density ratios cannot be written at all. Not written yet: `lumi` and `staterror`.
+free normfactor; unbinned channels with density ratios cannot be written at all. HS3 has no modifier for the luminosity: it is written as a
+normfactor whose Gaussian constraint is a distribution of its own, as RooFit does. The errors of a `staterror` stand beside the
+contents of the samples; readers take their sum in quadrature over the plain sum of the contents, as pyhf does.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from toolkit.artifacts.atomic import write_json
 from toolkit.errors import SchemaError
 
 VERSION = "0.2"
-_WRITTEN = ("normfactor", "normsys", "histosys", "shapesys", "shapefactor")
+_WRITTEN = ("normfactor", "normsys", "histosys", "shapesys", "shapefactor", "staterror", "lumi")
+_BY_BIN = ("shapesys", "shapefactor", "staterror")
 _GAUSSIAN = {"normsys": (0.0, -5.0, 5.0), "histosys": (0.0, -5.0, 5.0)}
 
 
@@ -30,7 +33,8 @@ def hs3_document(workspace: Mapping[str, Any], *, measurement: str | None = None
         The HS3 document: one `histfactory_dist` per channel, its data, a likelihood, the domain and starting point of the parameters.
 
     Raises:
-        SchemaError: Unbinned channels, a modifier that HS3 does not know, or no such measurement.
+        SchemaError: Unbinned channels, a modifier that HS3 does not know, a luminosity without its uncertainty, a staterror that is
+            not its channel's only one, or no such measurement.
     """
     if "unbinned_channels" in workspace:
         raise SchemaError("HS3 export", got="unbinned channels", expected="binned channels only", remedy="export a histogram fit")
@@ -40,17 +44,25 @@ def hs3_document(workspace: Mapping[str, Any], *, measurement: str | None = None
     config = chosen[0]["config"]
     counts = {o["name"]: o["data"] for o in workspace["observations"]}
     names = [c["name"] for c in workspace["channels"]]
+    _check_staterrors(workspace)
+    constraints = _luminosity(workspace, config)
     ranges = _ranges(workspace, config)
+    for c in constraints:
+        observed = float(_parameter(config, c["mean"])["auxdata"][0])
+        ranges[c["x"]] = (observed, observed, observed, True)
+    likelihood = {"name": "likelihood", "distributions": names, "data": [f"observed_{n}" for n in names]}
+    if constraints:
+        likelihood["aux_distributions"] = [c["name"] for c in constraints]
     return {
         "metadata": {"hs3_version": VERSION},
-        "distributions": [_distribution(c) for c in workspace["channels"]],
+        "distributions": [*(_distribution(c) for c in workspace["channels"]), *constraints],
         "data": [{"type": "binned", "name": f"observed_{n}", "axes": [_axis(n, len(counts[n]))], "contents": counts[n]} for n in names],
-        "likelihoods": [{"name": "likelihood", "distributions": names, "data": [f"observed_{n}" for n in names]}],
+        "likelihoods": [likelihood],
         "domains": [
             {
                 "name": "default_domain",
                 "type": "product_domain",
-                "axes": [{"name": n, "min": low, "max": high} for n, (_, low, high, _) in ranges.items()],
+                "axes": [{"name": n, "min": low, "max": high} for n, (_, low, high, _) in ranges.items() if low < high],
             }
         ],
         "parameter_points": [
@@ -81,7 +93,9 @@ def _distribution(channel: Mapping[str, Any]) -> dict[str, Any]:
     samples = []
     for sample in channel["samples"]:
         modifiers = [_modifier(m, channel["name"], len(sample["data"])) for m in sample["modifiers"]]
-        samples.append({"name": sample["name"], "data": {"contents": list(sample["data"])}, "modifiers": modifiers})
+        errors = [list(m["data"]) for m in sample["modifiers"] if m["type"] == "staterror"]
+        data = {"contents": list(sample["data"]), **({"errors": errors[0]} if errors else {})}
+        samples.append({"name": sample["name"], "data": data, "modifiers": modifiers})
     n_bins = len(channel["samples"][0]["data"])
     return {"type": "histfactory_dist", "name": channel["name"], "axes": [_axis(channel["name"], n_bins)], "samples": samples}
 
@@ -93,10 +107,10 @@ def _modifier(modifier: Mapping[str, Any], channel: str, n_bins: int) -> dict[st
             f"modifier {name!r} of channel {channel!r}",
             got=kind,
             expected=f"one of {list(_WRITTEN)}",
-            remedy="export Workspace.to_pyhf(), which turns morphing into free normfactors; leave lumi and staterror out",
+            remedy="export Workspace.to_pyhf(), which turns morphing into free normfactors",
         )
-    if kind == "normfactor":
-        return {"type": kind, "name": name, "parameter": name}
+    if kind in ("normfactor", "lumi"):
+        return {"type": "normfactor", "name": name, "parameter": name}
     if kind == "normsys":
         return {"type": kind, "name": name, "parameter": name, "constraint": "Gauss", "data": {**data, "interpolation": "code4"}}
     if kind == "histosys":
@@ -105,7 +119,59 @@ def _modifier(modifier: Mapping[str, Any], channel: str, n_bins: int) -> dict[st
     parameters = [f"{name}[{b}]" for b in range(n_bins)]
     if kind == "shapefactor":
         return {"type": kind, "name": name, "parameters": parameters}
+    if kind == "staterror":
+        return {"type": kind, "name": name, "parameters": parameters, "constraint": "Gauss"}
     return {"type": kind, "name": name, "parameters": parameters, "constraint": "Poisson", "data": {"vals": list(data)}}
+
+
+def _modifiers(channel: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [m for s in channel["samples"] for m in s["modifiers"] if m["type"] == kind]
+
+
+def _check_staterrors(workspace: Mapping[str, Any]) -> None:
+    """Refuse what HS3 cannot tell apart: it has one set of errors per sample, and a channel's staterror parameters are its own."""
+    owner: dict[str, str] = {}
+    for channel in workspace["channels"]:
+        names = {m["name"] for m in _modifiers(channel, "staterror")}
+        if len(names) > 1 or any(n in owner for n in names):
+            raise SchemaError(
+                f"staterror of channel {channel['name']!r}",
+                got=f"{sorted(names)}; other channels have {sorted(owner)}",
+                expected="one name per channel, of this channel alone",
+                remedy="give every channel a staterror of its own",
+            )
+        owner.update(dict.fromkeys(names, channel["name"]))
+
+
+def _without_error(workspace: Mapping[str, Any]) -> list[str]:
+    """Name the staterror parameters of bins without errors, which pyhf holds at 1."""
+    found = []
+    for channel in workspace["channels"]:
+        errors = _modifiers(channel, "staterror")
+        found += [f"{errors[0]['name']}[{b}]" for b, own in enumerate(zip(*(m["data"] for m in errors), strict=True)) if not any(own)]
+    return found
+
+
+def _luminosity(workspace: Mapping[str, Any], config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the constraint of every lumi parameter as a Gaussian of its nominal value."""
+    names = dict.fromkeys(m["name"] for c in workspace["channels"] for m in _modifiers(c, "lumi"))
+    return [
+        {
+            "type": "gaussian_dist",
+            "name": f"constraint_{name}",
+            "x": f"nominal_{name}",
+            "mean": name,
+            "sigma": float(_parameter(config, name)["sigmas"][0]),
+        }
+        for name in names
+    ]
+
+
+def _parameter(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    for p in config["parameters"]:
+        if p["name"] == name and "auxdata" in p and "sigmas" in p:
+            return dict(p)
+    raise SchemaError(f"parameter {name!r} of the measurement", got="no auxdata and sigmas", expected="both, as pyhf wants them for lumi")
 
 
 def _ranges(workspace: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, tuple[float, float, float, bool]]:
@@ -115,8 +181,10 @@ def _ranges(workspace: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str
         for sample in channel["samples"]:
             for m in sample["modifiers"]:
                 value, low, high = _GAUSSIAN.get(m["type"], (1.0, 0.0, 10.0))
-                bins = range(len(sample["data"])) if m["type"] in ("shapesys", "shapefactor") else [None]
+                bins = range(len(sample["data"])) if m["type"] in _BY_BIN else [None]
                 found.update({m["name"] if b is None else f"{m['name']}[{b}]": (value, low, high, False) for b in bins})
+    for name in _without_error(workspace):
+        found[name] = (1.0, 0.0, 10.0, True)
     for p in config["parameters"]:
         if p["name"] in found:
             value, low, high, _ = found[p["name"]]

@@ -65,3 +65,44 @@ def test_what_hs3_cannot_hold_is_refused() -> None:
     channel = {"name": "c", "samples": [{"name": "s", "data": [1.0], "modifiers": [morphing]}]}
     with pytest.raises(SchemaError, match="free normfactors"):
         hs3_document({**WORKSPACE, "channels": [channel], "observations": [{"name": "c", "data": [1.0]}]})
+
+
+def with_errors() -> dict[str, Any]:
+    """Luminosity and statistical errors; the second bin has none."""
+    document: dict[str, Any] = json.loads(json.dumps(WORKSPACE))
+    for sample, errors in zip(document["channels"][0]["samples"], ([1.0, 0.0], [4.0, 0.0]), strict=True):
+        sample["modifiers"] += [{"name": "stat", "type": "staterror", "data": errors}, {"name": "lumi", "type": "lumi", "data": None}]
+    lumi = {"name": "lumi", "auxdata": [1.0], "sigmas": [0.02], "inits": [1.0], "bounds": [[0.9, 1.1]]}
+    document["measurements"][0]["config"]["parameters"].append(lumi)
+    return document
+
+
+def test_luminosity_and_statistical_errors() -> None:
+    document = hs3_document(with_errors())
+    channel, constraint = document["distributions"]
+    assert constraint == {"type": "gaussian_dist", "name": "constraint_lumi", "x": "nominal_lumi", "mean": "lumi", "sigma": 0.02}
+    assert document["likelihoods"][0]["aux_distributions"] == ["constraint_lumi"]
+    assert [s["data"]["errors"] for s in channel["samples"]] == [[1.0, 0.0], [4.0, 0.0]]
+    modifiers = {m["name"]: m for m in channel["samples"][0]["modifiers"]}
+    assert modifiers["lumi"] == {"type": "normfactor", "name": "lumi", "parameter": "lumi"}
+    assert modifiers["stat"] == {"type": "staterror", "name": "stat", "parameters": ["stat[0]", "stat[1]"], "constraint": "Gauss"}
+    points = {p["name"]: (p["value"], p["const"]) for p in document["parameter_points"][0]["parameters"]}
+    assert (points["stat[0]"], points["stat[1]"]) == ((1.0, False), (1.0, True))
+    assert (points["nominal_lumi"], points["lumi"]) == ((1.0, True), (1.0, False))
+    assert {"name": "lumi", "min": 0.9, "max": 1.1} in document["domains"][0]["axes"]
+
+
+def test_errors_that_hs3_cannot_tell_apart_are_refused() -> None:
+    document = with_errors()
+    document["channels"][0]["samples"][1]["modifiers"].append({"name": "stat_b", "type": "staterror", "data": [1.0, 1.0]})
+    with pytest.raises(SchemaError, match="one name per channel"):
+        hs3_document(document)
+    shared = with_errors()
+    shared["channels"].append({**shared["channels"][0], "name": "cr"})
+    shared["observations"].append({"name": "cr", "data": [53.0, 71.0]})
+    with pytest.raises(SchemaError, match="staterror of channel 'cr'"):
+        hs3_document(shared)
+    bare = with_errors()
+    bare["measurements"][0]["config"]["parameters"].pop()
+    with pytest.raises(SchemaError, match="no auxdata and sigmas"):
+        hs3_document(bare)
