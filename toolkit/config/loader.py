@@ -50,10 +50,7 @@ def parse_config(raw: Any, *, folder: Path, data: str | Path | None = None, sour
         config = Config.model_validate(raw)
     except ValidationError as error:
         raise SchemaError(f"{source}\n{_explain(error)}", remedy="correct the keys above; docs/config.md lists them all") from error
-    samples = tuple(
-        s.model_copy(update={"files": tuple(_resolve(f, folder, data, f"samples.{s.name}.files") for f in s.files)}) for s in config.samples
-    )
-    return config.model_copy(update={"samples": samples, **_resolved_files(config, folder, data)})
+    return config.model_copy(update=_resolved_files(config, folder, data))
 
 
 def _resolved_files(config: Config, folder: Path, data: str | Path | None) -> dict[str, Any]:

@@ -1,0 +1,172 @@
+"""What a wrong config says: the key, what is wrong with it, what would be right."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toolkit.config import Config, load_config, parse_config
+from toolkit.errors import InputFileError, SchemaError
+
+NAMES = ["ggF_S", "ggF_B", "ggF_SBI"]
+VALID: dict[str, Any] = {
+    "luminosity_ifb": 140.0,
+    "samples": [
+        *({"name": name, "files": [f"{name}.root"], "k_factor": 1.8, "benchmarks": list(NAMES)} for name in NAMES),
+        {"name": "qqZZ", "files": ["{data}/qqZZ_*.root"]},
+    ],
+}
+MASS = {"observable": "m4l", "edges": [220, 400, 1000]}
+MEMBERS = {"kind": "members", "vector": "LHEPdfWeight", "first": 0, "last": 4, "combine": "hessian"}
+BINS = {"pt": [0, 50], "abs_eta": [0, 1, 2.5], "size": [[0.01, 0.02]]}
+
+
+def _changed(path: str, value: Any) -> dict[str, Any]:
+    """Return the valid document with one entry changed, for example `samples.0.name`."""
+    document = copy.deepcopy(VALID)
+    place: Any = document
+    *parents, last = path.split(".")
+    for key in parents:
+        place = place[int(key)] if key.isdigit() else place.setdefault(key, {})
+    if last.isdigit():
+        place[int(last)] = value
+    else:
+        place[last] = value
+    return document
+
+
+def _said(document: Any) -> str:
+    with pytest.raises(SchemaError) as error:
+        parse_config(document, folder=Path("/analysis"), data="/ntuples")
+    return str(error.value)
+
+
+def test_the_valid_document_is_valid() -> None:
+    config = parse_config(VALID, folder=Path("/analysis"), data="/ntuples")
+    assert config.sample("ggF_S").files == ("/analysis/ggF_S.root",)
+    assert config.sample("qqZZ").files == ("/ntuples/qqZZ_*.root",)
+    assert config.processes == ("ggF_S", "ggF_SBI", "ggF_B", "qqZZ")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("parameter.range", [6.0, 0.0], "parameter: range [6.0, 0.0] is empty; give (low, high) with low < high"),
+        ("parameter.range", [-1.0, 6.0], "range starts at -1.0; mu = c^2 multiplies a squared amplitude, so the lower end must be >= 0"),
+        ("parameter.range", [2.0, 6.0], "range [2.0, 6.0] excludes the Asimov truth 1.0; widen the range or move the truth"),
+        ("samples.3.name", "ggF_S", "sample names repeat: ['ggF_S', 'ggF_B', 'ggF_SBI', 'ggF_S']"),
+        ("samples.0.benchmarks", ["ggF_S"], "sample ggF_S: benchmarks ['ggF_S'] lack ['ggF_B', 'ggF_SBI'], which the morphing needs"),
+        ("samples.0.benchmarks", ["ggF_S", "ggF_S"], "samples.0: benchmark names repeat: ['ggF_S', 'ggF_S']"),
+        ("samples.0.name", "signal", "is none of its own benchmarks ['ggF_S', 'ggF_B', 'ggF_SBI']; name it after the one it was generated"),
+        ("samples.0.k_factor", 1.0, "k_factor differs between interfering samples"),
+        ("samples.0.kind", "data", "data have no benchmark weights: remove `benchmarks`, or `kind: data`"),
+        ("samples.3.layout", {"kind": "flat"}, "a flat ntuple has no cross-section: give xsec_pb as a number, or set `kind: data`"),
+        ("samples.3.layout", {"kind": "flat", "fields": {"px": "a"}}, "fields ['px'] are unknown; the keys are ['pt', 'eta'"),
+        ("samples.3.layout", {"kind": "nanoaod", "electron": None, "muon": None}, "electron and muon are both null"),
+        ("samples.3.layout", {"kind": "mapping"}, "give `leptons`, or `electrons` and `muons`"),
+        ("samples.3.layout", {"kind": "mapping", "leptons": {"pt": "a", "px": "b"}}, "give pt, eta, phi or px, py, pz, got ['pt', 'px']"),
+        ("histograms.mass", MASS | {"edges": [400, 220]}, "edges must increase, got [400.0, 220.0]"),
+        ("histograms.rate", MASS, "histograms ['rate']: the names rate, score and nsbi belong to methods that always run"),
+        ("report.importance_groups", {"all": []}, "importance_groups ['all'] name no feature; list some or leave the group out"),
+        ("report.importance_groups", {"jets": ["m_jj"]}, "importance_groups {'jets': ['m_jj']} are not among ratios.features"),
+        ("ratios.features", ["m4l", "m4l"], "features repeat: ['m4l', 'm4l']"),
+        ("likelihood.closure_mu", [9.0], "closure_mu [9.0] lie outside parameter.range [0.0, 6.0]"),
+        ("likelihood.toys.methods", [], "methods [] must name one or more different methods"),
+        (
+            "likelihood.toys.methods",
+            ["mass"],
+            "likelihood.toys.methods ['mass'] do not run; the methods are ['m4l', 'nsbi', 'rate', 'score']",
+        ),
+        ("likelihood.toys.coverage_at", [7.0], "likelihood.toys.coverage_at [7.0] lie outside parameter.range [0.0, 6.0]"),
+        ("selection.m4l", [300.0, 200.0], "m4l: [300.0, 200.0] is empty; give (low, high) with low < high"),
+        (
+            "selection.electron",
+            {"pt_min": 7, "abs_eta_max": 2.5, "abs_eta_gap": [1.52, 1.37]},
+            "abs_eta_gap: [1.52, 1.37] is empty; give (low, high) with low < high",
+        ),
+        ("systematics.objects.scale", {"object": "jet", "kind": "scale"}, "exactly one of size, bins and file must be given, got none"),
+        ("systematics.objects.scale", {"object": "jet", "kind": "scale", "size": 0.1, "bins": BINS}, "got ['size', 'bins']"),
+        ("systematics.objects.s", {"object": "jet", "kind": "scale", "bins": BINS | {"pt": [50, 0]}}, "pt: edges must increase"),
+        ("systematics.objects.s", {"object": "jet", "kind": "scale", "bins": BINS | {"size": [[0.1]]}}, "1 rows (pt bins) of 2 numbers"),
+        ("systematics.objects.s", {"object": "jet", "kind": "scale", "bins": BINS | {"size": [[0.1, 2]]}}, "at least 0 and below 1"),
+        (
+            "systematics.objects.s",
+            {"object": "jet", "kind": "resolution", "file": {"path": "a", "correction": "b", "inputs": ["pt"], "meaning": "factor"}},
+            "a resolution needs `meaning: size`: the width of the Gaussian, not a factor",
+        ),
+        ("systematics.objects.s", {"object": "jet", "kind": "scale", "size": 0.1, "samples": ["VBF"]}, "systematics.s: no samples ['VBF']"),
+        ("systematics.weights.pdf", MEMBERS | {"last": -1}, "should be greater than or equal to 0 (got -1)"),
+        ("systematics.weights.pdf", MEMBERS | {"first": 5}, "0 members from first 5 to last 4; hessian needs at least 1"),
+        ("systematics.weights.pdf", MEMBERS | {"combine": "hessian_pairs"}, "hessian_pairs needs an even number of members, got 5"),
+        ("regions", {"SR": "m4l >"}, "regions.SR"),
+        ("luminosity_if", 140.0, "luminosity_if: unknown key; did you mean 'luminosity_ifb'?"),
+        ("wizardry", 1, "wizardry: unknown key\n"),
+        ("luminosity_ifb", "much", "luminosity_ifb: Input should be a valid number, unable to parse string as a number (got 'much')"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_key(path: str, value: Any, message: str) -> None:
+    said = _said(_changed(path, value))
+    assert message in said
+    assert said.endswith("remedy:   correct the keys above; docs/config.md lists them all")
+
+
+def test_two_variations_of_one_name_are_refused() -> None:
+    document = _changed("systematics.weights.jet", MEMBERS)
+    document["systematics"]["objects"] = {"jet": {"object": "jet", "kind": "scale", "size": 0.01}}
+    assert "variations ['jet_down', 'jet_up'] occur twice; give every systematic a name of its own" in _said(document)
+
+
+def test_a_document_that_is_no_mapping_is_refused() -> None:
+    assert (
+        _said([1, 2]) == "config\n  got:      list\n  expected: a mapping of config keys\n  remedy:   start from examples/offshell4l.yaml"
+    )
+
+
+def test_a_data_folder_that_is_needed_is_asked_for() -> None:
+    with pytest.raises(SchemaError, match=r"samples\.qqZZ\.files") as error:
+        parse_config(VALID, folder=Path("/analysis"))
+    assert error.value.got == "{data}/qqZZ_*.root"
+    assert error.value.remedy == "pass --data FOLDER"
+
+
+def test_paths_of_all_sections_are_resolved_beside_the_config(tmp_path: Path) -> None:
+    document = _changed("systematics.objects.scale", {"object": "jet", "kind": "scale", "file": {"path": "c.json", "correction": "x"}})
+    document["systematics"]["objects"]["scale"]["file"]["inputs"] = ["pt"]
+    document["scores"] = {"d": {"model": "{data}/d.onnx", "numerator": {"S": 1.0}, "denominator": {"B": 1.0}}}
+    document["modules"] = ["mine.py"]
+    config = parse_config(document, folder=tmp_path, data="/ntuples")
+    assert config.external_files == {
+        "systematics.objects.scale.file": str(tmp_path / "c.json"),
+        "scores.d.model": "/ntuples/d.onnx",
+        "modules[0]": str(tmp_path / "mine.py"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        (None, InputFileError, "a readable YAML file"),
+        (b"\xff\xfe\x00", InputFileError, "a readable YAML file"),
+        (b"samples: [", SchemaError, "valid YAML"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, error: type[Exception], message: str) -> None:
+    path = tmp_path / "analysis.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(error, match=message) as found:
+        load_config(path)
+    assert str(path) in str(found.value)
+
+
+def test_a_config_without_interference_is_no_measurement() -> None:
+    lone = Config.model_validate({"luminosity_ifb": 1.0, "samples": [{"name": "qqZZ", "files": ["x"]}]})
+    with pytest.raises(SchemaError, match="no sample lists benchmarks"):
+        lone.require_interference()
+    separate = Config.model_validate(_changed("samples.0.benchmarks", []))
+    with pytest.raises(SchemaError, match="sample ggF_S") as error:
+        separate.require_interference()
+    assert error.value.got == "no `benchmarks`, but the name of an interfering process"
