@@ -16,7 +16,7 @@ from toolkit.config.report import ReportConfig
 from toolkit.config.samples import SampleConfig
 from toolkit.config.selection import SelectionConfig
 from toolkit.config.systematics import Name, SystematicsConfig
-from toolkit.config.toys import ToysConfig
+from toolkit.config.toys import GoodnessConfig, ToysConfig
 from toolkit.errors import SchemaError
 
 M4L_EDGES = (220.0, 240.0, 260.0, 280.0, 300.0, 330.0, 360.0, 400.0, 450.0, 500.0, 600.0, 700.0, 850.0, 1000.0, 1300.0, 2001.0)
@@ -84,6 +84,7 @@ class LikelihoodConfig(Section):
     seed: int = Field(default=7, ge=0)
     """Seed of the resampling."""
     toys: ToysConfig = ToysConfig()
+    goodness: GoodnessConfig = GoodnessConfig()
 
 
 class Config(Section):

@@ -10,6 +10,15 @@ from pydantic import Field, model_validator
 from toolkit.config.base import Section
 
 
+class GoodnessConfig(Section):
+    """Goodness of every fit: docs/intervals.md."""
+
+    toys: int = Field(default=0, ge=0)
+    """Toys per method, drawn at its best fit and fitted like the data; 0 leaves the asymptotic p-values alone."""
+    seed: int = Field(default=21, ge=0)
+    """Seed of these toys."""
+
+
 class ToysConfig(Section):
     """Toys behind the intervals when `parameter.interval` is `neyman`; see docs/intervals.md."""
 

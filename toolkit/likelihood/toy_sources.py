@@ -203,7 +203,7 @@ class BinnedToys:
 
     def sample(self, theta: Mapping[str, float], generator: np.random.Generator) -> tuple[FloatArray, dict[str, float]]:
         """Draw counts, (n_bins,), and auxiliary measurements by parameter."""
-        counts = generator.poisson(self._expected(theta)).astype(np.float64)
+        counts = generator.poisson(self.expected(theta)).astype(np.float64)
         return counts, sample_auxiliary(self.likelihood.constraints, theta, generator)
 
     def likelihood_of(self, data: tuple[FloatArray, dict[str, float]]) -> Likelihood:
@@ -225,7 +225,12 @@ class BinnedToys:
         """Return a hash of templates and model."""
         return _fingerprint("bins", self.likelihood, *(_binned_parts(one) for one in (self.likelihood, self.truth or self.likelihood)))
 
-    def _expected(self, theta: Mapping[str, float]) -> FloatArray:
+    def expected(self, theta: Mapping[str, float]) -> FloatArray:
+        """Return the expected counts of the truth, (n_bins,), >= 0.
+
+        Raises:
+            PhysicsDomainError: A negative one.
+        """
         base = self.truth or self.likelihood
         point = base.point(theta)[None, :]
         if isinstance(base, PyhfLikelihood):

@@ -215,6 +215,18 @@ def fit_toy(likelihood: Likelihood, *, poi: str, truth: float, guide: Guide | No
     return (fit.parameters[poi], max(conditional.twice_nll - fit.twice_nll, 0.0), float(at_boundary), float(converged))
 
 
+def best_point(likelihood: Likelihood, *, poi: str, truth: float, guide: Guide | None = None) -> FloatArray:
+    """Find the best fit of all parameters of a toy, (n_parameters,); arguments as for `fit_toy`."""
+    free = free_parameter(likelihood)
+    if free is not None and free.name == poi:
+        return likelihood.point({poi: fit_on_grid(likelihood).value})
+    if guide is not None:
+        found = fit_profiled(likelihood, guide, poi=poi, test=truth)
+        if found.converged:
+            return found.parameters
+    return likelihood.point(likelihood.fit().parameters)
+
+
 def _missing(request: ToyRequest, store: ToyFile, *, seed: int, poi: str) -> list[ToyTask]:
     finished = store.finished(request.theta)
     indices = [i for i in range(request.toys) if i not in finished]

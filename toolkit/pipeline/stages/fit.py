@@ -32,8 +32,9 @@ from toolkit.likelihood import (
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.channels import binned_document, normalisation_columns, parameters_of, unbinned_channel, unbinned_likelihood
 from toolkit.pipeline.stages.comparison import write_comparison
-from toolkit.pipeline.stages.constructions import write_intervals
+from toolkit.pipeline.stages.constructions import Experiment, write_intervals
 from toolkit.pipeline.stages.datasets import read_simulation
+from toolkit.pipeline.stages.goodness import write_goodness
 from toolkit.pipeline.stages.layout import ASIMOV, FIT, MODEL, NORMALISATION, OUT_OF_BAG, WORKSPACE
 from toolkit.pipeline.stages.methods import BinnedMethod, Method, Model, UnbinnedMethod, histogram_method, rate_method, score_method
 from toolkit.pipeline.stages.nuisances import LUMINOSITY, SIMULATION, Systematics, read_systematics
@@ -56,6 +57,8 @@ def run(context: StageContext) -> None:
     full = partial(full_likelihood, systematics=systematics, methods=methods, model=model)
     weights = truth_weights(test, model, model.truth)
     write_comparison(context, methods, results, weights=weights, systematics=systematics, full=full)
+    experiment = Experiment(config, test, ratio, full if systematics else None)
+    write_goodness(context, methods, results, experiment=experiment, weights=weights)
     write_intervals(context, methods, test=test, ratio=ratio, full=full if systematics else None)
 
 

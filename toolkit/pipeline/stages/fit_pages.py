@@ -10,11 +10,12 @@ from typing import Any
 
 from toolkit.config import Config
 from toolkit.errors import InputFileError
-from toolkit.pipeline.stages.layout import COMPARISON, INTERVALS
+from toolkit.pipeline.stages.layout import COMPARISON, GOODNESS, INTERVALS
 from toolkit.plots import PlotStyle
 from toolkit.report import Page, PageFigure
 from toolkit.report.comparison_pages import comparison_jobs, comparison_section
 from toolkit.report.figures import PlotJob
+from toolkit.report.goodness_pages import goodness_jobs, goodness_section
 from toolkit.report.interval_pages import ToyIntervals, interval_jobs, with_intervals
 
 HEAD = ("Result", "Intervals from toys", "Systematic uncertainties", "Comparison of the methods")
@@ -28,11 +29,13 @@ class FitPages:
     Attributes:
         truth: Parameter of interest in the Asimov set.
         comparison: `workspace/comparison.json`.
+        goodness: `workspace/goodness.json`.
         intervals: `workspace/intervals.json`, if intervals were made from toys.
     """
 
     truth: float
     comparison: Mapping[str, Any]
+    goodness: Mapping[str, Any]
     intervals: Mapping[str, Any] | None
 
     @classmethod
@@ -43,11 +46,12 @@ class FitPages:
             InputFileError: A file is missing or damaged.
         """
         intervals = read_json(out / INTERVALS) if config.parameter.interval == "neyman" else None
-        return cls(config.parameter.asimov, read_json(out / COMPARISON), intervals)
+        return cls(config.parameter.asimov, read_json(out / COMPARISON), read_json(out / GOODNESS), intervals)
 
     def jobs(self, *, style: PlotStyle) -> Iterator[PlotJob]:
         """List the plots."""
         yield from comparison_jobs(self.comparison, truth=self.truth, style=style)
+        yield from goodness_jobs(self.goodness, style=style)
         if self.intervals is not None:
             yield from interval_jobs(ToyIntervals.from_json(self.intervals), style=style)
 
@@ -55,11 +59,12 @@ class FitPages:
         """Add the sections to the page."""
         if self.intervals is not None:
             page = with_intervals(page, ToyIntervals.from_json(self.intervals), figures["intervals"])
-        return page.with_section(comparison_section(self.comparison, figures["comparison"]), after=HEAD)
+        page = page.with_section(comparison_section(self.comparison, figures["comparison"]), after=HEAD)
+        return page.with_section(goodness_section(self.goodness, figures.get("goodness", ())), after=HEAD)
 
     def extras(self) -> dict[str, Any]:
         """Return the entries of results.json."""
-        found = {"comparison": self.comparison}
+        found = {"comparison": self.comparison, "goodness_of_fit": self.goodness}
         return found if self.intervals is None else {**found, "intervals": self.intervals}
 
 

@@ -1,0 +1,236 @@
+"""Goodness of fit with toys: the saturated model for bins; for events, bins of chosen quantities and the mean log density.
+
+What to use when: `PyhfLikelihood.goodness_of_fit` for the asymptotic p-value of a binned fit; `compare_with_toys` for p-values from
+toys, and for unbinned fits. The value of an unbinned likelihood at its maximum alone is a weak test: it does not see densities that are
+wrong where the data do not change their mean logarithm. So the fitted density is also compared with the data in bins of a score and of
+observables.
+
+References:
+    Baker, Cousins, Nucl. Instrum. Meth. 221 (1984) 437; Heinrich, Pitfalls of goodness-of-fit from likelihood, physics/0310167.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import xlogy
+from scipy.stats import chi2
+
+from toolkit.artifacts.hashing import stage_key
+from toolkit.artifacts.toys import Row, ToyFile, point_key
+from toolkit.errors import PhysicsDomainError
+from toolkit.likelihood.constraints import replace_observed
+from toolkit.likelihood.toy_sources import BinnedToys, UnbinnedToys
+from toolkit.likelihood.toy_workers import Workers, run_here
+from toolkit.likelihood.toys import BLOCK, ToyTask, best_point, guide_of, toy_generator
+from toolkit.typing import FloatArray, IntArray, Progress, silent_progress
+
+SATURATED, LOG_DENSITY = "saturated model", "mean log density"
+
+
+class Measured(Protocol):
+    """An experiment whose data are compared with a fit."""
+
+    @property
+    def toys(self) -> BinnedToys | UnbinnedToys:
+        """The experiment."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the test statistics."""
+        ...
+
+    def statistics(self, data: Any, point: FloatArray) -> Row:
+        """Compare drawn data with the model at a parameter point (n_parameters,): larger is worse."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class GoodnessTest:
+    """One test of a fit.
+
+    Attributes:
+        name: What is compared: "saturated model", "mean log density", or the quantity whose bins are compared.
+        statistic: Value in the data; larger is worse.
+        degrees: Degrees of freedom of the asymptotic distribution, bins less unconstrained parameters; None where there is none.
+        toys: Values in toys drawn at the best fit, (n_toys,), may be empty.
+    """
+
+    name: str
+    statistic: float
+    degrees: int | None
+    toys: FloatArray
+
+    @property
+    def p_asymptotic(self) -> float:
+        """Chi-square probability of a worse fit; NaN without degrees of freedom."""
+        return float(chi2.sf(self.statistic, self.degrees)) if self.degrees else math.nan
+
+    @property
+    def p_toys(self) -> float:
+        """Fraction of toys that fit worse, the data counted among them, so that it is never zero; NaN without toys."""
+        worse = int(np.sum(self.toys >= self.statistic))
+        return (worse + 1.0) / (len(self.toys) + 1.0) if len(self.toys) else math.nan
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form; NaN becomes null."""
+        ps = {name: value if math.isfinite(value := getattr(self, name)) else None for name in ("p_asymptotic", "p_toys")}
+        return {"name": self.name, "statistic": self.statistic, "degrees": self.degrees, **ps, "toys": self.toys.tolist()}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> GoodnessTest:
+        """Read what `to_json` wrote."""
+        return cls(document["name"], document["statistic"], document["degrees"], np.asarray(document["toys"], dtype=np.float64))
+
+
+@dataclass(frozen=True, eq=False)
+class BinnedFit:
+    """A binned fit against the model that expects in every bin what was observed; constraints count with their pulls.
+
+    Args:
+        toys: The experiment.
+    """
+
+    toys: BinnedToys
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the test statistics."""
+        return (SATURATED,)
+
+    def statistics(self, data: tuple[FloatArray, dict[str, float]], point: FloatArray) -> Row:
+        """Compare counts and auxiliary measurements with the model at a point."""
+        base = self.toys.likelihood
+        theta = dict(zip(base.parameter_names, point.tolist(), strict=True))
+        drawn = replace_observed(base.constraints, data[1])
+        penalty = sum(c.twice_nll(theta[c.parameter]) - c.lowest for c in drawn)
+        return (poisson_distance(data[0], self.toys.expected(theta)) + penalty,)
+
+
+@dataclass(frozen=True, eq=False)
+class UnbinnedFit:
+    """An unbinned fit against the data in bins of several quantities, and in the mean of its log density.
+
+    Args:
+        toys: The experiment, drawn from the fitted densities.
+        reference: Weights under which its events follow the reference density, (n_events,), >= 0.
+        bins: Bin of each simulated event in each quantity, (n_events,) by name; each starts at 0.
+    """
+
+    toys: UnbinnedToys
+    reference: FloatArray
+    bins: Mapping[str, IntArray]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the test statistics."""
+        return (LOG_DENSITY, *self.bins)
+
+    def statistics(self, data: tuple[IntArray, dict[str, float]], point: FloatArray) -> Row:
+        """Compare drawn events with the model at a point."""
+        return self.compare(np.bincount(data[0], minlength=len(self.toys.expected)).astype(np.float64), point)
+
+    def compare(self, weights: FloatArray, point: FloatArray) -> Row:
+        """Compare events of these weights, (n_events,), with the model at a point (n_parameters,)."""
+        theta = dict(zip(self.toys.likelihood.parameter_names, point.tolist(), strict=True))
+        expected, present = self.toys.weights(theta), self.reference > 0.0
+        density = (expected[present] / expected.sum()) / (self.reference[present] / self.reference.sum())
+        found = [-2.0 * float(weights[present] @ np.log(density)) / float(weights[present].sum())]
+        for index in self.bins.values():
+            n_bins = int(index.max()) + 1
+            counts, prediction = (np.bincount(index, weights=w, minlength=n_bins) for w in (weights, expected))
+            found.append(poisson_distance(counts, prediction))
+        return tuple(found)
+
+
+def poisson_distance(counts: ArrayLike, expected: ArrayLike) -> float:
+    """Compute twice the log ratio of the Poisson probabilities between expecting what was observed and what is expected.
+
+    Args:
+        counts: Observed, (n_bins,), >= 0.
+        expected: Expected, (n_bins,), > 0 where something was observed.
+
+    Returns:
+        The sum over the bins, >= 0; about chi-square distributed for large counts.
+
+    Raises:
+        PhysicsDomainError: Events in a bin where none are expected.
+
+    Examples:
+        >>> poisson_distance([12.0, 0.0], [12.0, 0.5]), round(poisson_distance([120.0], [100.0]), 3)
+        (1.0, 3.757)
+    """
+    n, e = np.asarray(counts, dtype=np.float64), np.asarray(expected, dtype=np.float64)
+    bad = (n > 0.0) & ~(e > 0.0)
+    if bad.any():
+        what = f"expected events in bin {int(np.argmax(bad))}"
+        raise PhysicsDomainError(what, got=float(e[bad][0]), expected=f"> 0 for {n[bad][0]:g} observed", remedy="merge bins")
+    ratio = np.divide(n, e, out=np.ones_like(n), where=n > 0.0)
+    return max(2.0 * float(np.sum(e - n + xlogy(n, ratio))), 0.0)
+
+
+def compare_with_toys(
+    measured: Measured,
+    observed: Row,
+    theta: Mapping[str, float],
+    *,
+    poi: str,
+    degrees: Sequence[int | None],
+    toys: int,
+    seed: int,
+    workers: Workers = run_here,
+    file: str | Path | None = None,
+    progress: Progress = silent_progress,
+) -> tuple[GoodnessTest, ...]:
+    """Compare test statistics of the data with toys drawn at their best fit, each of which is fitted like the data.
+
+    Args:
+        measured: The experiment and its test statistics.
+        observed: Their values in the data.
+        theta: Best fit of the data, all parameters.
+        poi: Parameter of interest, in which several minima are looked for.
+        degrees: Degrees of freedom of each, if it has an asymptotic distribution.
+        toys: Number of toys; 0 for the asymptotic values alone.
+        seed: Seed of the toys.
+        workers: Where they run.
+        file: Keeps finished toys.
+        progress: Told how many toys are done.
+
+    Returns:
+        One result per test statistic.
+    """
+    campaign = stage_key({"goodness": 1, "source": measured.toys.fingerprint(), "names": measured.names, "seed": seed, "poi": poi})
+    store = ToyFile(None if file is None or not toys else Path(file), campaign)
+    missing = [i for i in range(toys) if i not in store.finished(theta)]
+    blocks = [tuple(missing[k : k + BLOCK]) for k in range(0, len(missing), BLOCK)]
+    tasks = [ToyTask(theta=point_key(theta), indices=block, seed=seed, poi=poi) for block in blocks]
+    done = 0
+    for _, rows in workers(measured, tasks, run_task):
+        store.add(theta, rows)
+        done += len(rows)
+        progress("toys of the goodness of fit", done, len(missing))
+    finished = store.finished(theta)
+    values = np.array([finished[i] for i in range(toys)]).reshape(toys, len(observed))
+    return tuple(GoodnessTest(*row) for row in zip(measured.names, observed, degrees, values.T, strict=True))
+
+
+def run_task(measured: Measured, task: ToyTask) -> dict[int, Row]:
+    """Run a block of toys: index -> test statistics at the toy's own best fit."""
+    theta = dict(task.theta)
+    source: Any = measured.toys
+    guide = guide_of(source, theta, poi=task.poi, seed=task.seed)
+    rows = {}
+    for index in task.indices:
+        data = source.sample(theta, toy_generator(task.seed, theta, index))
+        likelihood = source.likelihood_of(data)
+        point = best_point(likelihood, poi=task.poi, truth=theta[task.poi], guide=guide)
+        ordered = source.likelihood.point(dict(zip(likelihood.parameter_names, point.tolist(), strict=True)))
+        rows[index] = measured.statistics(data, ordered)
+    return rows
