@@ -12,18 +12,24 @@ from sphinx.util.docstrings import prepare_docstring
 
 LINK_BY_FILE = re.compile(r"\[(?:docs/)?([\w/]+\.md)\]\(((?:\.\./|\./)*[\w/]+\.md)\)")
 LITERAL = re.compile(r"(^[ ]*>>>(?:[^\n]|\n(?![ ]*(?:\n|$)))*|``.+?``|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
+NAME = re.compile(r"(<mi>(?:ln|log|exp)</mi>)(?!<mo)")
 STAR = re.compile(r"(?<!\w)\*(?=\w)")
 
 
+def mathml(formula: str, display: str) -> str:
+    """Write a formula as MathML, which browsers draw themselves, with the space that TeX puts after a function's name."""
+    return NAME.sub(r'\1<mspace width="0.17em"/>', convert(formula, display=display))
+
+
 def write_inline(translator: Any, node: nodes.math) -> None:
-    """Write a formula inside a line as MathML, which browsers draw themselves."""
-    translator.body.append(convert(node.astext()))
+    """Write a formula inside a line."""
+    translator.body.append(mathml(node.astext(), "inline"))
     raise nodes.SkipNode
 
 
 def write_block(translator: Any, node: nodes.math_block) -> None:
     """Write a formula on its own line."""
-    translator.body.append(f'<div class="formula">{convert(node.astext(), display="block")}</div>\n')
+    translator.body.append(f'<div class="formula">{mathml(node.astext(), "block")}</div>\n')
     raise nodes.SkipNode
 
 

@@ -67,6 +67,15 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(target), f"{name(page)} links to {link}; sections: {sorted(anchors(target))}"
 
 
+def test_every_page_is_in_the_navigation() -> None:
+    listed = {"index"}
+    for index, folder in ((DOCS / "index.md", ""), (DOCS / "api" / "index.md", "api/")):
+        for tree in re.findall(r"^```{toctree}\n(.*?)^```", text_of(index), re.DOTALL | re.MULTILINE):
+            listed |= {folder + line for line in tree.splitlines() if line and not line.startswith(":")}
+    pages = {str(p.relative_to(DOCS).with_suffix("")) for p in (*DOCS.rglob("*.md"), *DOCS.rglob("*.ipynb"))}
+    assert pages == listed, f"in docs/index.md, but no page: {sorted(listed - pages)}; not in docs/index.md: {sorted(pages - listed)}"
+
+
 def calls(page: Path) -> Iterator[list[str]]:
     """Every call of h4l in the shell snippets of a page."""
     for block in blocks(page, "bash"):

@@ -82,5 +82,5 @@ def test_the_source_distribution_can_be_tested_and_built(sources: set[str]) -> N
     wanted = {*PACKAGES, "tests", "docs", "benchmarks", "examples", "constraints.txt", "pyproject.toml"}
     wanted |= {"CHANGELOG.md", "LICENSE", "README.md"}
     assert wanted <= tops
-    assert tops - wanted <= {".ci", ".gitignore", ".pre-commit-config.yaml", "CITATION.cff", "PKG-INFO"}
+    assert tops - wanted <= {".ci", ".gitignore", ".pre-commit-config.yaml", "CITATION.cff", "CONTRIBUTING.md", "PKG-INFO"}
     assert [name for name in sources if "__pycache__" in name or name.endswith((".pyc", ".log"))] == []
