@@ -21,6 +21,7 @@ from toolkit.artifacts.atomic import write_json
 from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
 from toolkit.expressions.arithmetic import Expression
 from toolkit.likelihood.base import Likelihood
+from toolkit.likelihood.combination import combine_documents
 from toolkit.likelihood.combined import CombinedLikelihood
 from toolkit.likelihood.constraint_term import ConstraintTerm
 from toolkit.likelihood.constraints import Constraint
@@ -91,6 +92,47 @@ class Workspace:
             what = f"workspace {path}"
             raise SchemaError(what, got=str(error), expected="valid JSON", remedy="write it with Workspace.save") from error
         return cls(document=document, folder=path.resolve().parent)
+
+    @classmethod
+    def combine(
+        cls,
+        parts: Mapping[str, Workspace],
+        *,
+        rename: Mapping[str, Mapping[str, str]] | None = None,
+        express: Mapping[str, str] | None = None,
+        parameters: Sequence[Parameter] = (),
+        poi: str | None = None,
+        measurement: str = "combination",
+        folder: Path | None = None,
+    ) -> Workspace:
+        """Combine the channels of several workspaces, of data that do not overlap.
+
+        Args:
+            parts: The workspaces by a label of your choice; of each the first measurement counts.
+            rename: By label, new names of parameters and channels. Parameters of one name are correlated, all others are not.
+            express: Expressions in the place of free parameters, after renaming: {"mu_off": "mu_on * gamma"}.
+            parameters: Definitions that win over those of the parts, and those of parameters that are new in `express`.
+            poi: Parameter of interest; that of the first part if not given.
+            measurement: Name of the measurement.
+            folder: Where the combination will be saved, for its file names; the folder of the first part if not given.
+
+        Returns:
+            The combination. Constraints of one parameter are counted once.
+
+        Raises:
+            SchemaError: Channels of one name, contradictory constraints or definitions, an expression for a constrained parameter.
+        """
+        target = next(iter(parts.values())).folder if folder is None and parts else Path(folder or ".")
+        document = combine_documents(
+            {label: (part.document, part.folder) for label, part in parts.items()},
+            folder=target,
+            rename=rename or {},
+            express=express or {},
+            parameters=parameters,
+            poi=poi,
+            measurement=measurement,
+        )
+        return cls(document=document, folder=target)
 
     def save(self, path: str | Path) -> None:
         """Write the document in one step; file names in it must be relative to the folder of `path`."""
