@@ -192,7 +192,7 @@ class _Engine:
 
     def _leave_work(self, stage: Stage, work: Path, *, key: str, seconds: float, error: BaseException) -> None:
         """Keep what a resumable stage has finished, unless the config must change or there is nothing."""
-        useful = not isinstance(error, _WRONG_CONFIG) and any(path.is_file() for path in work.rglob("*"))
+        useful = not isinstance(error, _WRONG_CONFIG) and any(path.is_file() and path.name != WORK_FILE for path in work.parent.rglob("*"))
         if stage.resumable and useful:
             try:
                 write_json(work.parent / WORK_FILE, {"key": key, "seconds": seconds})

@@ -41,6 +41,8 @@ class Provenance:
         versions: Library -> version.
         seeds: Name -> seed.
         config_hash: Hash of the configuration.
+        selection: What is demanded of the events, in words: rows of two cells.
+        inputs: Sample, file, size and hash of every input file.
         notes: Further sentences, for example on the split of the events.
     """
 
@@ -50,6 +52,8 @@ class Provenance:
     versions: Mapping[str, str] = field(default_factory=dict)
     seeds: Mapping[str, int] = field(default_factory=dict)
     config_hash: str = ""
+    selection: tuple[tuple[str, str], ...] = ()
+    inputs: tuple[tuple[str, ...], ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -179,6 +183,7 @@ def _yields(results: Results, suite: Suite | None, figures: Figures) -> PageSect
 
 def _samples(provenance: Provenance, figures: Figures) -> PageSection:
     tables = [PageTable("Samples", provenance.sample_columns, provenance.samples)] if provenance.samples else []
+    tables += [PageTable("Selection", ("object", "requirement"), provenance.selection)] if provenance.selection else []
     tables += [cutflow_page_table(provenance.cutflow)] if provenance.cutflow else []
     return PageSection("Samples and selection", text=provenance.notes, tables=tuple(tables), figures=figures.get("selection", ()))
 
@@ -192,6 +197,9 @@ def _origin(results: Results, provenance: Provenance) -> PageSection:
         facts["hash of the configuration"] = provenance.config_hash
     if facts:
         tables.append(two_column_table("Reproduction", facts, columns=("what", "value")))
+    if provenance.inputs:
+        note = "First 16 digits of the SHA-256 of the content; manifest.json holds all digits, and those of every file that was written."
+        tables.append(PageTable("Input files", ("sample", "file", "size", "SHA-256"), provenance.inputs, note=note))
     if provenance.versions:
         tables.append(two_column_table("Versions", provenance.versions, columns=("library", "version")))
     return PageSection("Provenance", tables=tuple(tables))

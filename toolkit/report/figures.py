@@ -71,7 +71,7 @@ def draw_all(
     for done, job in enumerate(jobs, start=1):
         saved = SavedPlot.at(folder, job.name)
         tasks.files(f"plot {job.name}", saved.files, lambda job=job: save_figure(job.draw(), folder, job.name))  # type: ignore[misc]
-        drawn.setdefault(job.part, []).append(PageFigure(saved.png.read_bytes(), job.caption, wide=job.wide))
+        drawn.setdefault(job.part, []).append(PageFigure(saved.png.read_bytes(), job.caption, wide=job.wide, name=job.name))
         progress("plots", done, len(jobs))
     return {part: tuple(figures) for part, figures in drawn.items()}
 

@@ -34,11 +34,12 @@ class PageTable:
 
 @dataclass(frozen=True)
 class PageFigure:
-    """A picture as PNG bytes, with a caption; `wide` pictures take the whole width."""
+    """A picture as PNG bytes, with a caption; `wide` pictures take the whole width, `name` is that of its files in `plots/`."""
 
     png: bytes = field(repr=False)
     caption: str
     wide: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True)

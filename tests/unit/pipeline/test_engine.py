@@ -288,3 +288,20 @@ def test_finished_work_outlives_errors_that_another_config_would_not_mend(fake: 
         fake.run()
     fake.run()
     assert found == [False, True]
+
+
+def test_records_of_tasks_outlive_a_lost_worker_before_the_first_file(fake: Fake) -> None:
+    calls: list[int] = []
+
+    def fail(context: StageContext) -> None:
+        context.tasks.result("closure", lambda: calls.append(1) or {"x": 1})  # type: ignore[func-returns-value]
+        for path in context.work.rglob("*.txt"):
+            path.unlink()
+        raise WorkerLostError("a worker process died", got="signal 9", expected="workers that live", remedy="run again")
+
+    fake.hooks["b"] = fail
+    with pytest.raises(WorkerLostError):
+        fake.run()
+    fake.hooks["b"] = lambda context: context.tasks.result("closure", lambda: calls.append(1) or {"x": 1})  # type: ignore[func-returns-value]
+    fake.run()
+    assert calls == [1]

@@ -223,3 +223,19 @@ def test_drawn_pictures_reach_the_page(results, suite, tmp_path):
     document = Document(render_page(page_of(results, suite, figures)))
     stored = {(tmp_path / "plots" / f"{n}.png").read_bytes() for n in ("scans", "yields")}
     assert {base64.b64decode(i["src"].partition(",")[2]) for i in document.images} == stored
+
+
+def test_figures_and_tables_are_numbered_through(results, suite):
+    figures = {part: (PageFigure(PNG, f"in {part}", name=part),) for part in ("results", "closure", "yields")}
+    text = render_page(page_of(results, suite, figures))
+    for number, part in enumerate(figures, start=1):
+        assert f"<b>Figure {number}.</b> in {part} <code>plots/{part}</code>" in text
+    count = text.count("<table>")
+    assert [f"<caption>Table {n}" in text for n in range(1, count + 2)] == [True] * count + [False]
+
+
+def test_selection_and_input_files_are_on_the_page(results, suite):
+    origin = replace(PROVENANCE, selection=(("muons", "pT ≥ 5 GeV"),), inputs=(("ggF_S", "ggF_S_0.root", "4.3 MB", "ad0f9cca434370ec"),))
+    document = Document(render_page(build_page(results, judge(results), suite, {}, title="t", provenance=origin)))
+    assert ["muons", "pT ≥ 5 GeV"] in document.rows
+    assert ["ggF_S", "ggF_S_0.root", "4.3 MB", "ad0f9cca434370ec"] in document.rows

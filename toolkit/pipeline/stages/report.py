@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from toolkit.pipeline.stages.datasets import read_simulation
 from toolkit.pipeline.stages.fit_pages import FitPages, read_json
 from toolkit.pipeline.stages.layout import CUTFLOW, FIT, MODEL, PARITY, PLOTS, REPORT, RESULTS, TRAINING
 from toolkit.pipeline.stages.methods import Model
-from toolkit.pipeline.stages.provenance import config_hash, library_versions, seeds
+from toolkit.pipeline.stages.origin import describe_provenance, input_rows
 from toolkit.pipeline.stages.review import ensemble_under_review, read_stored, review_settings
 from toolkit.plots import PlotStyle, plot_cutflow, png_bytes
 from toolkit.report import PageFigure, Provenance, build_page, judge, write_page, write_results
@@ -49,7 +48,7 @@ def run(context: StageContext) -> None:
     fitted = FitPages.read(context.out, config)
     jobs = (*jobs, *review_jobs(reviewed, style=style), *systematics_jobs(results, style=style), *fitted.jobs(style=style))
     figures = draw_all(jobs, folder=context.work / PLOTS, progress=context.progress, tasks=context.tasks)
-    provenance = describe_provenance(config, test, read_json(context.out / CUTFLOW)["samples"])
+    provenance = describe_provenance(config, test, read_json(context.out / CUTFLOW)["samples"], inputs=input_rows(context.out))
     figures["selection"] = (cutflow_picture(provenance, style),)
     timed = with_timing(results, context)
     page = build_page(
@@ -78,7 +77,7 @@ def plot_style(config: Config) -> PlotStyle:
 def cutflow_picture(provenance: Provenance, style: PlotStyle) -> PageFigure:
     """Draw the cut flow for the page; the files of this plot are those of the processing stage."""
     text = "Expected events after each cut, and the fraction of simulated events that is left."
-    return PageFigure(png_bytes(plot_cutflow(provenance.cutflow, style=style)), text)
+    return PageFigure(png_bytes(plot_cutflow(provenance.cutflow, style=style)), text, name="cutflow")
 
 
 def estimate_under_test(config: Config, pool: SimulatedEvents, test: SimulatedEvents, ratio: OnnxRatio) -> EstimateUnderTest:
@@ -153,26 +152,3 @@ def training_warnings(document: Mapping[str, Any]) -> tuple[str, ...]:
 def with_timing(results: Results, context: StageContext) -> Results:
     """Add the seconds of all stages, of this one as far as it got."""
     return replace(results, timing_s={**context.timing_s, "report": context.elapsed_s()})
-
-
-def describe_provenance(config: Config, test: SimulatedEvents, cutflow: Mapping[str, Any]) -> Provenance:
-    """Describe samples, split, seeds and versions for the page."""
-    splits = config.ratios.splits
-    note = (
-        f"{len(test)} test events ({splits.test:.0%} of all, by a hash of the event number): data of every fit, closure and "
-        "diagnostic on this page. Networks, calibration, templates and yields come from the other events."
-    )
-    return Provenance(
-        samples=tuple(_sample_row(config, name) for name in (sample.name for sample in config.samples)),
-        sample_columns=("sample", "files", "k-factor", "benchmarks"),
-        cutflow=cutflow,
-        versions=library_versions(),
-        seeds=seeds(config),
-        config_hash=config_hash(config),
-        notes=(note,),
-    )
-
-
-def _sample_row(config: Config, name: str) -> tuple[str, ...]:
-    sample = config.sample(name)
-    return (name, ", ".join(Path(file).name for file in sample.files), f"{sample.k_factor:g}", ", ".join(sample.benchmarks) or "none")

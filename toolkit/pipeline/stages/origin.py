@@ -1,0 +1,74 @@
+"""From what a report was made, for its page: samples, selection, input files, split of the events, seeds, versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from toolkit.config import Config
+from toolkit.pipeline.stages.provenance import config_hash, library_versions, seeds
+from toolkit.pipeline.stamps import read_stamp
+from toolkit.report import Provenance
+from toolkit.weights import SimulatedEvents
+
+
+def describe_provenance(
+    config: Config, test: SimulatedEvents, cutflow: Mapping[str, Any], *, inputs: tuple[tuple[str, ...], ...] = ()
+) -> Provenance:
+    """Describe samples, selection, input files, split, seeds and versions for the page."""
+    splits = config.ratios.splits
+    note = (
+        f"{len(test)} test events ({splits.test:.0%} of all, by a hash of the event number): data of every fit, closure and "
+        "diagnostic on this page. Networks, calibration, templates and yields come from the other events."
+    )
+    return Provenance(
+        samples=tuple(_sample_row(config, name) for name in (sample.name for sample in config.samples)),
+        selection=selection_rows(config),
+        inputs=inputs,
+        sample_columns=("sample", "files", "k-factor", "benchmarks"),
+        cutflow=cutflow,
+        versions=library_versions(),
+        seeds=seeds(config),
+        config_hash=config_hash(config),
+        notes=(note,),
+    )
+
+
+def input_rows(out: Path) -> tuple[tuple[str, ...], ...]:
+    """Return sample, file, size and SHA-256 of every input file, as the processing stage has found them."""
+    stamp = read_stamp(out, "process")
+    inputs = {} if stamp is None else stamp.parts.get("inputs", {})
+    return tuple(
+        (sample, file["name"], f"{file['size'] / 1e6:.1f} MB", file["sha256"][:16]) for sample, files in inputs.items() for file in files
+    )
+
+
+def selection_rows(config: Config) -> tuple[tuple[str, str], ...]:
+    """Return every requirement of the selection in words."""
+    chosen = config.selection
+    rows = [
+        (name, f"pT ≥ {part.pt_min:g} GeV, |η| ≤ {part.abs_eta_max:g}{_without(part.abs_eta_gap)}")
+        for name, part in (("electrons", chosen.electron), ("muons", chosen.muon))
+    ]
+    rows.append(
+        ("jets", f"pT ≥ {chosen.jet.pt_min:g} GeV, |η| ≤ {chosen.jet.abs_eta_max:g}, ΔR to leptons ≥ {chosen.jet.lepton_delta_r:g}")
+    )
+    if chosen.total_charge is not None:
+        rows.append(("sum of charges", str(chosen.total_charge)))
+    rows.append(("leptons", f"{'exactly' if chosen.n_leptons_exact else 'at least'} four, in {', '.join(chosen.channels)}"))
+    if chosen.leading_pt_min:
+        rows.append(("leading leptons", "pT ≥ " + ", ".join(f"{value:g}" for value in chosen.leading_pt_min) + " GeV"))
+    rows += [
+        (name, f"{low:g} to {high:g} GeV") for name, (low, high) in (("m_z1", chosen.m_z1), ("m_z2", chosen.m_z2), ("m4l", chosen.m4l))
+    ]
+    return tuple(rows)
+
+
+def _without(gap: tuple[float, float] | None) -> str:
+    return "" if gap is None else f", without {gap[0]:g} to {gap[1]:g}"
+
+
+def _sample_row(config: Config, name: str) -> tuple[str, ...]:
+    sample = config.sample(name)
+    return (name, ", ".join(Path(file).name for file in sample.files), f"{sample.k_factor:g}", ", ".join(sample.benchmarks) or "none")
