@@ -59,6 +59,7 @@ def dask_executor(*, scheduler: str | None = None, workers: int = 1, timeout_s: 
     Raises:
         MissingExtraError: dask is not installed.
         InputFileError: The scheduler does not answer.
+        WorkerLostError: A worker of the local cluster died while it started.
     """
     try:
         from distributed import Client, LocalCluster  # noqa: PLC0415  # optional
@@ -67,7 +68,10 @@ def dask_executor(*, scheduler: str | None = None, workers: int = 1, timeout_s: 
             "executor dask", got=str(error), expected="dask and distributed", remedy="pip install 'h4l-toolkit[dask]'"
         ) from error
     with contextlib.ExitStack() as stack:
-        address: Any = scheduler or stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None))
+        try:
+            address: Any = scheduler or stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None))
+        except (RuntimeError, OSError) as error:
+            raise worker_lost(f"local dask cluster does not start: {error}") from error
         try:
             client = stack.enter_context(Client(address, timeout=timeout_s))
         except (OSError, ValueError) as error:

@@ -267,7 +267,13 @@ def _client(executor: Any, workers: int) -> Iterator[Any]:
     with contextlib.ExitStack() as stack:
         address: Any = executor
         if executor == "dask":
-            address = stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None))
+            try:
+                address = stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None))
+            except (RuntimeError, OSError) as error:
+                what = "a worker process died while the dask cluster started"
+                raise WorkerLostError(
+                    what, got=str(error), expected="workers that start", remedy="run again, finished members are kept; take fewer workers"
+                ) from error
         try:
             client = stack.enter_context(Client(address, timeout=CONNECT_S))
         except (OSError, ValueError) as error:
