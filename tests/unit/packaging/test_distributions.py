@@ -80,7 +80,7 @@ def test_metadata_says_what_the_readme_says(wheel: zipfile.ZipFile) -> None:
 def test_the_source_distribution_can_be_tested_and_built(sources: set[str]) -> None:
     tops = {name.split("/")[0] for name in sources} - {""}
     wanted = {*PACKAGES, "tests", "docs", "benchmarks", "examples", "constraints.txt", "pyproject.toml"}
-    wanted |= {"CHANGELOG.md", "LICENSE", "README.md"}
+    wanted |= {"CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "README.md"}
     assert wanted <= tops
     assert tops - wanted <= {".ci", ".gitignore", ".pre-commit-config.yaml", "CITATION.cff", "CONTRIBUTING.md", "PKG-INFO"}
     assert [name for name in sources if "__pycache__" in name or name.endswith((".pyc", ".log"))] == []
