@@ -43,7 +43,7 @@ def wanted_observables(config: Config) -> tuple[str, ...]:
     """
     tables = [name for name in config.observables if name not in GROUPS]
     features = [source_of(name, config.fills) for name in (*config.ratios.features, *config.fills)]
-    named = [*tables, *features, *(h.observable for h in config.histograms.values()), *config.columns]
+    named = [*tables, *features, *(o for h in config.histograms.values() for o in h.observables), *config.columns]
     named += region_observables(config)
     return tuple(dict.fromkeys(named))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
@@ -18,6 +19,7 @@ from toolkit.config.selection import SelectionConfig
 from toolkit.config.systematics import Name, SystematicsConfig
 from toolkit.config.toys import GoodnessConfig, ToysConfig
 from toolkit.errors import SchemaError
+from toolkit.typing import FloatArray
 
 M4L_EDGES = (220.0, 240.0, 260.0, 280.0, 300.0, 330.0, 360.0, 400.0, 450.0, 500.0, 600.0, 700.0, 850.0, 1000.0, 1300.0, 2001.0)
 
@@ -120,6 +122,12 @@ class Config(Section):
     """Histogram fits beside the unbinned one, by name of the method."""
     score_histogram: ScoreHistogramConfig = ScoreHistogramConfig()
     report: ReportConfig = ReportConfig()
+
+    @property
+    def histograms_of_one(self) -> dict[str, tuple[str, FloatArray]]:
+        """Observable and edges of the histograms of one observable, by name of the method."""
+        chosen = {name: h for name, h in self.histograms.items() if len(h.observables) == 1}
+        return {name: (h.observables[0], np.array(h.axes[0], dtype=np.float64)) for name, h in chosen.items()}
 
     @property
     def backgrounds(self) -> tuple[str, ...]:

@@ -4,26 +4,58 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
 
+Edges = tuple[float, ...]
+
 
 class HistogramConfig(Section):
-    """A binned baseline on one observable; `edges` in the unit of the observable, the last bin closed by the selection."""
+    """A binned baseline on one observable, or on two; `edges` in the unit of the observable, the last bin closed by the selection."""
 
-    observable: str
-    """Name of an observable of the event tables."""
-    edges: tuple[float, ...] = Field(min_length=2)
-    """Bin edges, increasing."""
+    observable: str | tuple[str, str]
+    """Name of an observable of the event tables, or of two, whose bins are unrolled in the fit: `[m4l, cos_theta_star]`."""
+    edges: Edges | tuple[Edges, Edges] = Field(min_length=2)
+    """Bin edges, increasing; two lists of edges for two observables."""
+    least_expected: float | None = Field(default=None, gt=0)
+    """Only for two observables: bins that expect fewer events somewhere in the range of the parameter are merged with a neighbour, which
+    the report states. `null` merges nothing and refuses bins whose expectation is not positive."""
 
-    @field_validator("edges")
-    @classmethod
-    def _increasing(cls, edges: tuple[float, ...]) -> tuple[float, ...]:
-        if any(b <= a for a, b in pairwise(edges)):
-            msg = f"edges must increase, got {list(edges)}"
+    @property
+    def observables(self) -> tuple[str, ...]:
+        """The observables, one or two."""
+        return (self.observable,) if isinstance(self.observable, str) else self.observable
+
+    @property
+    def axes(self) -> tuple[Edges, ...]:
+        """The edges of each observable."""
+        return tuple(e if isinstance(e, tuple) else () for e in self.edges) if self._nested else (self._flat,)
+
+    @property
+    def _nested(self) -> bool:
+        return any(isinstance(e, tuple) for e in self.edges)
+
+    @property
+    def _flat(self) -> Edges:
+        return tuple(e for e in self.edges if not isinstance(e, tuple))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> HistogramConfig:
+        if self._nested != (len(self.observables) == 2):
+            msg = f"edges of {list(self.observables)}: one list of edges per observable, got {self.edges}"
             raise ValueError(msg)
-        return edges
+        if self.least_expected is not None and len(self.observables) == 1:
+            msg = "least_expected is for histograms of two observables; choose the edges of one observable by hand"
+            raise ValueError(msg)
+        if len(set(self.observables)) < len(self.observables):
+            msg = f"the two observables are the same: {list(self.observables)}"
+            raise ValueError(msg)
+        for edges in self.axes:
+            if len(edges) < 2 or any(b <= a for a, b in pairwise(edges)):
+                msg = f"edges must increase, got {list(edges)}"
+                raise ValueError(msg)
+        return self
 
 
 class ScoreHistogramConfig(Section):

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from toolkit.likelihood.planes import Plane
 from toolkit.likelihood.results import Interval
 from toolkit.plots import PlotStyle
 from toolkit.plots.comparison import plot_comparison
-from toolkit.report.figures import PlotJob
+from toolkit.plots.plane import plot_plane
+from toolkit.report.figures import PlotJob, slug
 from toolkit.report.page import PageFigure, PageSection, PageTable
 from toolkit.report.wording import interval_lines, method_name, number, parameter_name
 
@@ -26,9 +28,15 @@ def comparison_jobs(document: Mapping[str, Any], *, truth: float, style: PlotSty
     """List the plot; its part is "comparison"."""
     rows = document["rows"]
     text = "Expected 68 % and 95 % intervals of every method. The dashed line is the truth of the Asimov set."
-    yield PlotJob(
-        "comparison", "comparison", text, partial(plot_comparison, rows, poi=document["poi"], truth=truth, style=style), wide=True
-    )
+    draw = partial(plot_comparison, rows, poi=document["poi"], truth=truth, style=style)
+    yield PlotJob("comparison", "comparison", text, draw, wide=True)
+    for name, part in document["planes"].items():
+        plane, values = Plane.from_json(part), (part["values"][0], part["values"][1])
+        poi = parameter_name(document["poi"])
+        text = f"{method_name(name)}: expected events in the bins of the fit at {poi} = {values[0]:g}; change to {poi} = {values[1]:g} "
+        text += f"over the counting error. {plane.groups.size - plane.n_bins} of {plane.groups.size} cells are merged with a neighbour."
+        shown = partial(plot_plane, plane, *part["expected"], poi=document["poi"], values=values, style=style)
+        yield PlotJob("comparison", f"plane_{slug(name)}", text, shown, wide=True)
 
 
 def comparison_section(document: Mapping[str, Any], figures: tuple[PageFigure, ...]) -> PageSection:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from toolkit.errors import PhysicsDomainError
 from toolkit.likelihood import UnbinnedLikelihood
-from toolkit.pipeline.stages.methods import BinnedMethod, Method, Model, UnbinnedMethod, histogram_method, rate_method, score_method
+from toolkit.likelihood.planes import Plane
+from toolkit.pipeline.stages.methods import (
+    BinnedMethod,
+    Method,
+    Model,
+    UnbinnedMethod,
+    histogram_method,
+    plane_method,
+    rate_method,
+    score_method,
+)
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
 
@@ -132,3 +145,40 @@ def test_templates_come_from_the_pool_and_data_from_the_test_events(
     weights = weights_at(test_events, 1.7)
     data, _ = np.histogram(test_events.observables["x"], bins=edges, weights=weights)
     np.testing.assert_allclose(method.likelihood(weights).data, data, rtol=1e-12)
+
+
+def with_second(events: SimulatedEvents, seed: int) -> SimulatedEvents:
+    """Add an observable that knows nothing of the processes."""
+    y = np.random.default_rng(seed).uniform(size=len(events))
+    return replace(events, observables={**events.observables, "y": y})
+
+
+def test_a_second_observable_without_information_changes_nothing(pool: SimulatedEvents, test_events: SimulatedEvents) -> None:
+    """Two observables in one bin of the second are the histogram of the first, in pyhf's document too; more bins see no more."""
+    edges = tuple(np.linspace(0.0, 1.0, 6))
+    one, two = with_second(pool, 5), with_second(test_events, 6)
+    line = histogram_method("x", MODEL, pool=one, test=two, values=(one.observables["x"], two.observables["x"]), edges=edges)
+    weights = weights_at(two, 1.7)
+    for columns, exact in (((0.0, 1.0), True), ((0.0, 0.3, 0.6, 1.0), False)):
+        method = plane_method("xy", MODEL, Plane.of(("x", "y"), (edges, columns)), pool=one, test=two, least=None)
+        assert method.observable is None
+        assert len(method.templates.values[0]) == 5 * (len(columns) - 1)
+        np.testing.assert_allclose(method.fill(one), method.templates.values, rtol=1e-12)
+        fits = [m.likelihood(weights).fit().parameters["mu"] for m in (line, method)]
+        assert fits[1] == pytest.approx(fits[0], abs=1e-6 if exact else 0.05)
+        samples = method.likelihood(weights).to_pyhf()["channels"][0]["samples"]
+        np.testing.assert_allclose([s["data"] for s in samples], method.templates.values)
+
+
+def test_poor_bins_of_two_observables_are_merged_or_refused(pool: SimulatedEvents, test_events: SimulatedEvents) -> None:
+    one, two = with_second(pool, 5), with_second(test_events, 6)
+    fine = Plane.of(("x", "y"), ((0.0, 1e-5, 0.5, 1.0), (0.0, 1e-4, 1.0)))
+    with pytest.raises(PhysicsDomainError, match="least_expected"):
+        plane_method("xy", MODEL, fine, pool=one, test=two, least=None)
+    method = plane_method("xy", MODEL, fine, pool=one, test=two, least=1.0)
+    assert method.plane is not None
+    assert method.plane.n_bins < 6
+    assert method.likelihood(weights_at(two, 1.0)).bins == method.plane.labels
+    root = np.sqrt(np.linspace(0.0, 6.0, 13))
+    totals = np.stack([root**2 - root, root, 1.0 - root, np.ones(13)], axis=1) @ method.templates.values
+    assert totals.min() >= 1.0 - 1e-9

@@ -30,7 +30,7 @@ ROWS = [
     row("m4l", "shape", "statistical", [[0.2, 2.2]], 2.0),
     row("nsbi", "shape", "statistical", [[0.4, 1.65]], 1.25),
 ]
-DOCUMENT = {"schema": 1, "poi": "mu", "rows": ROWS}
+DOCUMENT = {"schema": 1, "poi": "mu", "rows": ROWS, "planes": {}}
 
 
 def test_tables_compare_like_with_like():

@@ -8,8 +8,9 @@ import numpy as np
 
 from toolkit.artifacts.atomic import write_json
 from toolkit.errors import SchemaError
-from toolkit.likelihood import BinnedLikelihood, Likelihood, MethodResult, Results, UnbinnedLikelihood, Workspace, measure
+from toolkit.likelihood import BinnedLikelihood, Coefficients, Likelihood, MethodResult, Results, UnbinnedLikelihood, Workspace, measure
 from toolkit.likelihood.free_normalisation import without_rate, workspace_without_rate
+from toolkit.likelihood.planes import Plane
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.channels import binned_document
 from toolkit.pipeline.stages.constructions import Full
@@ -54,7 +55,8 @@ def write_comparison(
             document = context.tasks.result(f"{method.name}: shape alone, {kind}", shape)
             rows.append(_row(method.name, "shape", kind, MethodResult.from_json(document, method=method.name)))
         context.progress("fits without the rate", len(rows), 4 * len(methods))
-    write_json(context.work / COMPARISON, {"schema": 1, "poi": model.parameter, "rows": rows})
+    planes = {m.name: _plane(m, m.plane) for m in methods if isinstance(m, BinnedMethod) and m.plane is not None}
+    write_json(context.work / COMPARISON, {"schema": 1, "poi": model.parameter, "rows": rows, "planes": planes})
 
 
 def shape_likelihood(method: Method, weights: FloatArray, systematics: Systematics, *, full: Full) -> Likelihood:
@@ -76,6 +78,14 @@ def shape_likelihood(method: Method, weights: FloatArray, systematics: Systemati
         what = f"method {method.name!r}"
         raise SchemaError(what, got=type(likelihood).__name__, expected="a binned or unbinned likelihood")
     return without_rate(likelihood)
+
+
+def _plane(method: BinnedMethod, plane: Plane) -> JsonObject:
+    """Describe a histogram of two observables: its bins, and what they expect at the truth and without signal (or at the other end)."""
+    model = method.model
+    values = (model.truth, model.range[0] if model.truth > model.range[0] else model.range[1])
+    coefficients = Coefficients.parse(model.coefficients, (model.parameter,)).values(np.array(values)[:, None])
+    return {**plane.to_json(), "values": list(values), "expected": (coefficients @ method.templates.values).tolist()}
 
 
 def _counts(method: Method) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.artifacts.tasks import FinishedTasks
-from toolkit.config import Config
+from toolkit.config import Config, HistogramConfig
 from toolkit.errors import ArtifactMismatchError, SchemaError
 from toolkit.likelihood import (
     ClosurePoint,
@@ -29,6 +29,7 @@ from toolkit.likelihood import (
     pulls,
     write_observation,
 )
+from toolkit.likelihood.planes import Plane
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.channels import binned_document, normalisation_columns, parameters_of, unbinned_channel, unbinned_likelihood
 from toolkit.pipeline.stages.comparison import write_comparison
@@ -36,7 +37,16 @@ from toolkit.pipeline.stages.constructions import Experiment, write_intervals
 from toolkit.pipeline.stages.datasets import read_simulation
 from toolkit.pipeline.stages.goodness import write_goodness
 from toolkit.pipeline.stages.layout import ASIMOV, FIT, MODEL, NORMALISATION, OUT_OF_BAG, WORKSPACE
-from toolkit.pipeline.stages.methods import BinnedMethod, Method, Model, UnbinnedMethod, histogram_method, rate_method, score_method
+from toolkit.pipeline.stages.methods import (
+    BinnedMethod,
+    Method,
+    Model,
+    UnbinnedMethod,
+    histogram_method,
+    plane_method,
+    rate_method,
+    score_method,
+)
 from toolkit.pipeline.stages.nuisances import LUMINOSITY, SIMULATION, Systematics, read_systematics
 from toolkit.typing import FloatArray, JsonObject, Progress
 from toolkit.weights import SimulatedEvents
@@ -113,19 +123,7 @@ def build_methods(
         )
         for values, events in ((log_ratios, test), (out_of_bag, pool))
     ]
-    histograms = [
-        histogram_method(
-            name,
-            model,
-            pool=pool,
-            test=test,
-            values=(pool.observables[section.observable], test.observables[section.observable]),
-            edges=section.edges,
-            observe=partial(observed, section.observable),
-            observable=section.observable,
-        )
-        for name, section in config.histograms.items()
-    ]
+    histograms = [configured_histogram(name, section, model, pool=pool, test=test) for name, section in config.histograms.items()]
     signal = config.processes.index(config.morphing.signal)
     score = score_method(
         model,
@@ -137,6 +135,27 @@ def build_methods(
         evaluate=lambda events: ratio(ratio.columns(events.observables)),
     )
     return (rate_method(model, pool=pool, test=test), *histograms, score, UnbinnedMethod("nsbi", *unbinned))
+
+
+def configured_histogram(
+    name: str, section: HistogramConfig, model: Model, *, pool: SimulatedEvents, test: SimulatedEvents
+) -> BinnedMethod:
+    """Build the histogram fit of one entry of `histograms`, of one observable or of two."""
+    if len(section.observables) == 2:
+        one, two = section.observables
+        plane = Plane.of((one, two), (section.axes[0], section.axes[1]))
+        return plane_method(name, model, plane, pool=pool, test=test, least=section.least_expected)
+    [observable], [edges] = section.observables, section.axes
+    return histogram_method(
+        name,
+        model,
+        pool=pool,
+        test=test,
+        values=(pool.observables[observable], test.observables[observable]),
+        edges=edges,
+        observe=partial(observed, observable),
+        observable=observable,
+    )
 
 
 def observed(name: str, events: SimulatedEvents) -> FloatArray:

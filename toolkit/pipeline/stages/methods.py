@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 
 from toolkit.config import Config
-from toolkit.errors import SchemaError
+from toolkit.errors import PhysicsDomainError, SchemaError
 from toolkit.likelihood import (
     BinnedLikelihood,
     Bootstrap,
+    Coefficients,
     Likelihood,
     Templates,
     UnbinnedLikelihood,
@@ -22,6 +24,7 @@ from toolkit.likelihood import (
     fill_templates,
     quantile_edges,
 )
+from toolkit.likelihood.planes import Plane, poor_bins
 from toolkit.likelihood.templates import Outside
 from toolkit.typing import FloatArray, IntArray
 from toolkit.weights import SimulatedEvents
@@ -125,7 +128,8 @@ class BinnedMethod:
         index: Bin of each test event, (n_test,).
         pool_index: Bin of each pool event, (n_pool,).
         observe: Gives the histogrammed quantity of any events, for the templates of systematic variations.
-        observable: Name of the histogrammed observable; None for a score or a count.
+        observable: Name of the histogrammed observable; None for a score, a count or two observables.
+        plane: The bins of a histogram of two observables.
     """
 
     name: str
@@ -135,6 +139,7 @@ class BinnedMethod:
     pool_index: IntArray
     observe: Observe | None = None
     observable: str | None = None
+    plane: Plane | None = None
 
     def fill(self, events: SimulatedEvents) -> FloatArray:
         """Fill the templates from other events, (n_processes, n_bins); events beyond the edges count in the outer bins.
@@ -160,7 +165,7 @@ class BinnedMethod:
             bounds=self.model.bounds,
             processes=self.model.processes,
             channel=self.name,
-            bins=self.templates.labels,
+            bins=self.templates.labels if self.plane is None else self.plane.labels,
         )
 
     def bootstrap(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
@@ -214,6 +219,50 @@ def histogram_method(
     templates = fill_templates(values[0], pool.weights, edges, processes=model.processes, outside=outside)
     index, pool_index = (bin_index(values[k], edges, outside=outside) for k in (1, 0))
     return BinnedMethod(name, model, templates, index, pool_index, observe, observable)
+
+
+def plane_method(
+    name: str, model: Model, plane: Plane, *, pool: SimulatedEvents, test: SimulatedEvents, least: float | None
+) -> BinnedMethod:
+    """Build a histogram fit of two observables, unrolled.
+
+    Args:
+        name: Name in the results.
+        model: The parameter of interest and the coefficients.
+        plane: The bins.
+        pool: Events that fill the templates.
+        test: Events that fill the data.
+        least: Expected events below which bins are merged with a neighbour; None merges nothing.
+
+    Returns:
+        The method.
+
+    Raises:
+        PhysicsDomainError: Events outside the edges or without an observable; bins that expect nothing somewhere in the range.
+    """
+    grid = np.linspace(*model.range, 61)[:, None]
+    coefficients = Coefficients.parse(model.coefficients, (model.parameter,)).values(grid)
+
+    def index(events: SimulatedEvents, outside: Outside, bins: Plane) -> FloatArray:
+        first, second = (events.observables[o] for o in bins.observables)
+        return bins.index(first, second, outside=outside).astype(np.float64)
+
+    def edges(bins: Plane) -> FloatArray:
+        return np.arange(bins.n_bins + 1, dtype=np.float64) - 0.5
+
+    if least is not None:
+        filled = fill_templates(index(pool, "raise", plane), pool.weights, edges(plane), processes=model.processes)
+        plane = plane.merged(filled.values, coefficients, least=least)
+    pair = (index(pool, "raise", plane), index(test, "raise", plane))
+    observe = partial(index, outside="clip", bins=plane)
+    method = histogram_method(name, model, pool=pool, test=test, values=pair, edges=edges(plane), observe=observe)
+    poor = poor_bins(method.templates.values, coefficients, plane.labels)
+    if poor:
+        what = f"histogram {name}"
+        got = f"{len(poor)} of {plane.n_bins} bins expect no events or fewer than none, such as {poor[0]}"
+        remedy = f"take coarser edges, or let bins be merged: histograms.{name}.least_expected"
+        raise PhysicsDomainError(what, got=got, expected=f"more than 0 for every {model.parameter} in {list(model.range)}", remedy=remedy)
+    return replace(method, plane=plane)
 
 
 def score_method(

@@ -101,7 +101,7 @@ def estimate_under_test(config: Config, pool: SimulatedEvents, test: SimulatedEv
         truth=model.truth,
         range=model.range,
         hypotheses=shown_hypotheses(model),
-        edges={section.observable: np.array(section.edges) for section in config.histograms.values()},
+        edges=dict(config.histograms_of_one.values()),
         regions=region_masks(config, test),
     )
 

@@ -81,7 +81,7 @@ def ensemble_under_review(
         model=ratio,
         x=x,
         score=lambda log_ratios: signal_score(log_ratios, pool.yields, signal=signal),
-        histograms={name: (section.observable, np.array(section.edges)) for name, section in config.histograms.items()},
+        histograms=config.histograms_of_one,
         score_bins=config.score_histogram.bins,
     )
 
