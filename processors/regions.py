@@ -128,11 +128,6 @@ class Regions:
                     remedy="correct the names, or add them to `observables` of the config",
                 )
 
-    @property
-    def score_names(self) -> tuple[str, ...]:
-        """Names of the scores."""
-        return tuple(s.name for s in self.scores)
-
     def evaluate(self, observables: Mapping[str, FloatArray]) -> tuple[dict[str, FloatArray], dict[str, BoolArray]]:
         """Compute scores and regions of selected events.
 

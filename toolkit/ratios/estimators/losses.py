@@ -14,7 +14,7 @@ so that an event without weight under theta, or with a negative one, enters like
 from __future__ import annotations
 
 import torch
-from torch.nn.functional import cross_entropy, log_softmax, softplus
+from torch.nn.functional import log_softmax, softplus
 
 LARGEST_LOGIT = 12.0
 """Squared errors of ratios see the logit clipped here (r between 6e-6 and 2e5): their exponentials would overflow."""
@@ -77,11 +77,6 @@ def process_loss(logits: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         Loss of every event, shape (n,).
     """
     return -(weights * log_softmax(logits, dim=1)).sum(dim=1)
-
-
-def label_loss(logits: torch.Tensor, label: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Compute the weighted cross-entropy of labelled events, shape (n,)."""
-    return weight * cross_entropy(logits, label, reduction="none")
 
 
 def _clipped(logit: torch.Tensor) -> torch.Tensor:
