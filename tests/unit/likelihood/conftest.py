@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from toolkit.likelihood import UnbinnedLikelihood, morphing_expressions
 
-for _name in ("systematics_toy", "systematics_workspace", "pyhf_models"):
+for _name in ("systematics_toy", "systematics_workspace", "pyhf_models", "pyhf_documentation"):
     _spec = importlib.util.spec_from_file_location(_name, Path(__file__).with_name(f"{_name}.py"))
     assert _spec is not None
     assert _spec.loader is not None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyhf
 
+from toolkit.likelihood import Likelihood
 from toolkit.likelihood.histfactory import quiet_schema
 
 MU: dict[str, Any] = {"name": "mu", "type": "normfactor", "data": None}
@@ -98,3 +100,10 @@ def model(name: str, **options: Any) -> pyhf.Model:
         if any(m["type"] == "lumi" for c in CHANNELS[name] for s in c["samples"] for m in s["modifiers"]):
             spec["parameters"] = PARAMETERS
         return pyhf.Model(spec, poi_name="mu", **options)
+
+
+def random_points(likelihood: Likelihood, rng: np.random.Generator, n: int) -> np.ndarray:
+    inits = np.array([p.init for p in likelihood.parameters])
+    low, high = (np.array([getattr(p, end) for p in likelihood.parameters]) for end in ("low", "high"))
+    points = inits + rng.normal(0.0, 1.0, (n, len(inits))) * np.where(low < 0.0, 1.0, 0.2)
+    return np.clip(points, np.maximum(low, np.where(low < 0.0, -4.0, 0.05)), high)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyhf
 import pytest
-from pyhf_models import NAMES, model
+from pyhf_models import NAMES, model, random_points
 
 from toolkit.likelihood import Parameter, PyhfLikelihood
 from toolkit.likelihood.histfactory_kernel import compile_model
@@ -18,13 +18,6 @@ def data_of(built: pyhf.Model, rng: np.random.Generator) -> np.ndarray:
     start = np.array(built.config.suggested_init())
     counts = rng.poisson(built.expected_actualdata(start)).astype(float)
     return np.concatenate([counts, np.array(built.config.auxdata) * rng.uniform(0.95, 1.05, built.config.nauxdata)])
-
-
-def random_points(likelihood: PyhfLikelihood, rng: np.random.Generator, n: int) -> np.ndarray:
-    inits = np.array([p.init for p in likelihood.parameters])
-    low, high = (np.array([getattr(p, end) for p in likelihood.parameters]) for end in ("low", "high"))
-    points = inits + rng.normal(0.0, 1.0, (n, len(inits))) * np.where(low < 0.0, 1.0, 0.2)
-    return np.clip(points, np.maximum(low, np.where(low < 0.0, -4.0, 0.05)), high)
 
 
 @pytest.mark.parametrize("name", NAMES)
