@@ -156,7 +156,7 @@ def impacts(
         for sign in (1.0, -1.0):
             moved = min(max(fit.parameters[name] + sign * fit.errors[name], p.low), p.high)
             start = likelihood.point({**fit.parameters, name: moved})
-            refit = minimise(likelihood, fixed={name: moved}, starts=[start], errors=False)
+            refit = minimise(likelihood, fixed={name: moved}, starts=[start], errors=False, near=fit)
             shifts.append(refit.parameters[poi] - fit.parameters[poi])
         found.append(Impact(name, *shifts))
     return tuple(sorted(found, key=lambda i: -i.size if math.isfinite(i.size) else math.inf))
@@ -227,7 +227,7 @@ def minos(
         (0.3547, 0.4213)
     """
     _check_names(likelihood, [name, *(fixed or {})])
-    best = minimise(likelihood, fixed=fixed, starts=[likelihood.point({**fit.parameters, **(fixed or {})})])
+    best = minimise(likelihood, fixed=fixed, starts=[likelihood.point({**fit.parameters, **(fixed or {})})], near=fit)
     space = FreeCoordinates.of(likelihood, fixed or {})
     k = space.names.index(name)
     value = best.parameters[name]
@@ -269,11 +269,12 @@ def _by_minuit(space: FreeCoordinates, best: FitResult, k: int, threshold: float
 def _by_roots(likelihood: Likelihood, best: FitResult, name: str, *, edge: float, threshold: float, fixed: Mapping[str, float]) -> float:
     """Find the crossing of the profile by bisection between the best fit and an edge; the edge if there is none."""
     value = best.parameters[name]
-    state = {"start": likelihood.point(best.parameters)}
+    state = {"last": best}
 
     def rise(x: float) -> float:
-        local = minimise(likelihood, fixed={**fixed, name: x}, starts=[state["start"]], errors=False)
-        state["start"] = likelihood.point(local.parameters)
+        start = likelihood.point({**state["last"].parameters, name: x})
+        local = minimise(likelihood, fixed={**fixed, name: x}, starts=[start], errors=False, near=state["last"])
+        state["last"] = local
         return local.twice_nll - best.twice_nll - threshold
 
     if value == edge:
