@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,7 +108,7 @@ def test_the_error_of_the_slope_is_what_samples_scatter_by() -> None:
     for seed in range(60):
         pairs = gaussian_pairs(1_500, shift, 100 + seed)
         logs = [np.sin(2.0 * side["x"]) for side in (pairs.nominal, pairs.varied)]
-        weights = {"nominal_weights": pairs.nominal_weights[:, 0], "varied_weights": pairs.varied_weights[:, 0]}
+        weights: dict[str, Any] = {"nominal_weights": pairs.nominal_weights[:, 0], "varied_weights": pairs.varied_weights[:, 0]}
         found = calibrate_pairs(*logs, **weights)
         slopes.append(found.slope)
         errors.append(found.error)
@@ -118,9 +119,10 @@ def test_noise_has_no_slope() -> None:
     pairs = gaussian_pairs(20_000, 0.01, 9)
     rng = np.random.default_rng(10)
     noise = rng.normal(size=20_000) * 0.01  # the same for both rows of a pair: nothing separates them
-    weights = {"nominal_weights": pairs.nominal_weights[:, 0], "varied_weights": pairs.varied_weights[:, 0]}
+    weights: dict[str, Any] = {"nominal_weights": pairs.nominal_weights[:, 0], "varied_weights": pairs.varied_weights[:, 0]}
     assert calibrate_pairs(noise, noise, **weights).separation < 1e-10
     apart = calibrate_pairs(noise, rng.normal(size=20_000) * 0.01, **weights)
     assert abs(apart.significance) < 3.0
     constant = calibrate_pairs(np.full(20_000, 0.3), np.full(20_000, 0.3), **weights)
-    assert (constant.slope, constant.separation, constant.offset) == (0.0, 0.0, pytest.approx(-0.3))
+    assert (constant.slope, constant.separation) == (0.0, 0.0)
+    assert constant.offset == pytest.approx(-0.3)
