@@ -6,6 +6,7 @@ small p-value says that the network is not exact, `visible` says whether anybody
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -47,6 +48,17 @@ class VariationClosure:
     after: ChiSquare
     visible_before: float
     visible_after: float
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> VariationClosure:
+        """Read the JSON object that `VariationDiagnostics.to_json` writes; null is NaN."""
+        arrays = {name: np.array(document[name], dtype=np.float64) for name in ("edges", "nominal", "varied", "reweighted")}
+        tests = {
+            name: ChiSquare(**{key: math.nan if value is None else value for key, value in document[name].items()})
+            for name in ("before", "after")
+        }
+        numbers = {name: float(document[name]) for name in ("visible_before", "visible_after")}
+        return cls(document["observable"], **arrays, **tests, **numbers)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,13 +10,15 @@ from typing import Any
 
 from toolkit.config import Config
 from toolkit.errors import InputFileError
-from toolkit.pipeline.stages.layout import COMPARISON, GOODNESS, INTERVALS
+from toolkit.pipeline.stages.layout import COMPARISON, GOODNESS, INTERVALS, VARIATIONS_REPORT
+from toolkit.pipeline.stages.learned import learned_directions
 from toolkit.plots import PlotStyle
 from toolkit.report import Page, PageFigure
 from toolkit.report.comparison_pages import comparison_jobs, comparison_section
 from toolkit.report.figures import PlotJob
 from toolkit.report.goodness_pages import goodness_jobs, goodness_section
 from toolkit.report.interval_pages import ToyIntervals, interval_jobs, with_intervals
+from toolkit.report.ratio_systematics import decisions_document, variation_jobs, variations_section
 
 HEAD = ("Result", "Intervals from toys", "Systematic uncertainties", "Comparison of the methods")
 """The parts of a page behind which these parts come."""
@@ -31,12 +33,14 @@ class FitPages:
         comparison: `workspace/comparison.json`.
         goodness: `workspace/goodness.json`.
         intervals: `workspace/intervals.json`, if intervals were made from toys.
+        variations: `variations` of `models/systematics.json`; empty if networks learned none.
     """
 
     truth: float
     comparison: Mapping[str, Any]
     goodness: Mapping[str, Any]
     intervals: Mapping[str, Any] | None
+    variations: Mapping[str, Any]
 
     @classmethod
     def read(cls, out: Path, config: Config) -> FitPages:
@@ -46,7 +50,8 @@ class FitPages:
             InputFileError: A file is missing or damaged.
         """
         intervals = read_json(out / INTERVALS) if config.parameter.interval == "neyman" else None
-        return cls(config.parameter.asimov, read_json(out / COMPARISON), read_json(out / GOODNESS), intervals)
+        learned = read_json(out / VARIATIONS_REPORT)["variations"] if learned_directions(config) else {}
+        return cls(config.parameter.asimov, read_json(out / COMPARISON), read_json(out / GOODNESS), intervals, learned)
 
     def jobs(self, *, style: PlotStyle) -> Iterator[PlotJob]:
         """List the plots."""
@@ -54,17 +59,23 @@ class FitPages:
         yield from goodness_jobs(self.goodness, style=style)
         if self.intervals is not None:
             yield from interval_jobs(ToyIntervals.from_json(self.intervals), style=style)
+        yield from variation_jobs(self.variations, style=style)
 
     def on(self, page: Page, figures: Mapping[str, tuple[PageFigure, ...]]) -> Page:
         """Add the sections to the page."""
         if self.intervals is not None:
             page = with_intervals(page, ToyIntervals.from_json(self.intervals), figures["intervals"])
         page = page.with_section(comparison_section(self.comparison, figures["comparison"]), after=HEAD)
-        return page.with_section(goodness_section(self.goodness, figures.get("goodness", ())), after=HEAD)
+        page = page.with_section(goodness_section(self.goodness, figures.get("goodness", ())), after=HEAD)
+        if self.variations:
+            page = page.with_section(variations_section(self.variations, figures.get("variations", ())), after=HEAD)
+        return page
 
     def extras(self) -> dict[str, Any]:
         """Return the entries of results.json."""
-        found = {"comparison": self.comparison, "goodness_of_fit": self.goodness}
+        found: dict[str, Any] = {"comparison": self.comparison, "goodness_of_fit": self.goodness}
+        if self.variations:
+            found["learned_variations"] = decisions_document(self.variations)
         return found if self.intervals is None else {**found, "intervals": self.intervals}
 
 
