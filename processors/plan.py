@@ -11,7 +11,7 @@ from processors.inputs import FileInput, SampleInputs
 from processors.observables import written_observables
 from processors.systematics import object_variations
 from toolkit import __version__
-from toolkit.artifacts.events import NOMINAL, SCHEMA, chunk_path, read_info
+from toolkit.artifacts.events import NOMINAL, SCHEMA, check_whole, chunk_path, read_info
 from toolkit.artifacts.hashing import code_hash, file_sha256, stage_key
 from toolkit.config import Config
 from toolkit.errors import SchemaError, ToolkitError
@@ -52,10 +52,14 @@ class Chunk:
         return tuple(chunk_path(self.sample, self.file_index, self.start, variation=v) for v in (NOMINAL, *self.variations))
 
     def is_done(self, events_folder: Path) -> bool:
-        """Return whether complete event tables with this key exist."""
+        """Return whether complete, undamaged event tables with this key exist."""
         paths = [events_folder / path for path in self.relative_paths]
         try:
-            return all(path.is_file() and read_info(path).key == self.key for path in paths)
+            if not all(path.is_file() and read_info(path).key == self.key for path in paths):
+                return False
+            for path in paths:
+                check_whole(path)
+            return True
         except ToolkitError:
             return False
 

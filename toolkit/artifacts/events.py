@@ -6,6 +6,7 @@ ratios in the nominal tables. `read_events` reads either by the name of the vari
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,6 +28,9 @@ CHANNELS = ("4e", "4mu", "2e2mu")
 IDENTITY = ("event", "run", "luminosityBlock", "file_index", "entry", "channel")
 _TYPES = {"event": np.uint64, "run": np.uint32, "luminosityBlock": np.uint32, "file_index": np.int32, "entry": np.int64, "channel": np.int8}
 _KEY = b"h4l"
+_DIGEST = b"h4l_digest"
+"""Hash of the value of `_KEY`; the columns have checksums of their own, page by page."""
+_UNREADABLE = (OSError, pa.ArrowException, UnicodeDecodeError)
 NOMINAL = "nominal"
 """Name of what is not varied."""
 
@@ -178,7 +182,8 @@ def write_chunk(
         columns[f"ratio_{name}"] = pa.array(np.asarray((ratios or {})[name], dtype=np.float64))
     for name in info.regions:
         columns[f"region_{name}"] = pa.array(np.asarray((regions or {})[name], dtype=bool))
-    table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(asdict(info), allow_nan=False)})
+    about = json.dumps(asdict(info), allow_nan=False)
+    table = pa.table(columns).replace_schema_metadata({_KEY: about, _DIGEST: _digest(about.encode())})
     path = Path(folder) / info.relative_path
     make_folder(path.parent)
     floats = [name for name, column in columns.items() if pa.types.is_floating(column.type)]
@@ -190,6 +195,7 @@ def write_chunk(
             use_byte_stream_split=floats,
             use_dictionary=["run", "luminosityBlock", "file_index", "channel"],
             write_statistics=list(IDENTITY),
+            write_page_checksum=True,
         )
     return path
 
@@ -205,16 +211,17 @@ def read_info(path: str | Path) -> ChunkInfo:
     """Read what a chunk file says about itself.
 
     Raises:
-        InputFileError: The file is missing, truncated or not parquet.
+        InputFileError: The file is missing, damaged or not parquet.
         SchemaError: It is parquet, but not an event table of this version.
     """
     try:
         metadata = pq.read_schema(path).metadata or {}
-    except (OSError, pa.ArrowException) as error:
-        raise InputFileError(
-            f"event table {path}", got=str(error), expected="a complete parquet file", remedy="run the processing stage again"
-        ) from error
-    document = json.loads(metadata.get(_KEY, b"{}"))
+    except _UNREADABLE as error:
+        raise _damaged(path, str(error)) from error
+    about = metadata.get(_KEY, b"{}")
+    if metadata.get(_DIGEST, _digest(about)) != _digest(about):
+        raise _damaged(path, "metadata that changed after they were written")
+    document = json.loads(about)
     if document.get("schema") != SCHEMA:
         raise SchemaError(
             f"event table {path}",
@@ -368,11 +375,29 @@ def _read_columns(path: Path, info: ChunkInfo, columns: Sequence[str] | None, *,
                 expected=f"some of {_observables(schema.names, info)}",
                 remedy="add the observable to `observables` in the config and process again",
             )
-        return pq.read_table(path, columns=[*IDENTITY, *other, *names], use_threads=False)
-    except (OSError, pa.ArrowException) as error:
-        raise InputFileError(
-            f"event table {path}", got=str(error), expected="a complete parquet file", remedy="run the processing stage again"
-        ) from error
+        return pq.read_table(path, columns=[*IDENTITY, *other, *names], use_threads=False, page_checksum_verification=True)
+    except _UNREADABLE as error:
+        raise _damaged(path, str(error)) from error
+
+
+def check_whole(path: str | Path) -> None:
+    """Read a whole event table and compare the checksums of its pages.
+
+    Raises:
+        InputFileError: It is missing, cut off, or its content changed after it was written.
+    """
+    try:
+        pq.read_table(path, use_threads=False, page_checksum_verification=True)
+    except _UNREADABLE as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _damaged(path: str | Path, got: str) -> InputFileError:
+    return InputFileError(f"event table {path}", got=got, expected="a complete parquet file", remedy="run the processing stage again")
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).hexdigest().encode()
 
 
 def observable_names(columns: Sequence[str], benchmarks: Sequence[str]) -> list[str]:

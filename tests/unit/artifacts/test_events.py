@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from toolkit.artifacts import ChunkInfo, EventTable, chunk_table, read_events, read_info, write_chunk, write_index
+from toolkit.artifacts.events import check_whole
 from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
 
 
@@ -106,6 +107,29 @@ def test_a_truncated_chunk_is_an_error(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InputFileError, match=r"(?s)0001_0000000000\.parquet.*complete parquet file"):
         read_events(folder, "sample")
+
+
+def test_a_byte_that_turned_anywhere_is_noticed_or_changes_nothing(folder: Path) -> None:
+    path = folder / "sample" / "0001_0000000000.parquet"
+    content, info, table, refused = path.read_bytes(), read_info(path), chunk_table(path), 0
+    for position in range(0, len(content), 11):
+        damaged = bytearray(content)
+        damaged[position] ^= 0xFF
+        path.write_bytes(bytes(damaged))
+        try:
+            found = read_info(path)
+            check_whole(path)
+            read = chunk_table(path)
+        except (InputFileError, SchemaError):
+            refused += 1
+            continue
+        assert found == info
+        assert set(read.observables) == set(table.observables)
+        for name, values in table.observables.items():
+            np.testing.assert_array_equal(read.observables[name], values)
+        for name in ("event_id", "weight", "benchmark_weights"):
+            np.testing.assert_array_equal(getattr(read, name), getattr(table, name))
+    assert refused > 0.6 * len(content) / 11
 
 
 def test_a_chunk_of_another_run_is_an_error(folder: Path) -> None:
