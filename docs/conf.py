@@ -20,12 +20,14 @@ nb_execution_mode = "off"  # the tests execute the notebooks; the site shows the
 html_math_renderer = "mathml"
 
 default_role = "code"
+autodoc_preserve_defaults = True
 autodoc_member_order = "alphabetical"
 autodoc_typehints_format = "short"
 autodoc_default_options = {"exclude-members": "set"}  # a setter of all properties, which matplotlib writes into every class
 autodoc_type_aliases = {"ArrayLike": "ArrayLike", "FloatArray": "FloatArray", "IntArray": "IntArray"}
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+napoleon_attr_annotations = False  # the signature has the types
 
 html_theme = "furo"
 html_title = f"h4l-toolkit {version}"

@@ -13,6 +13,7 @@ from sphinx.util.docstrings import prepare_docstring
 LINK_BY_FILE = re.compile(r"\[(?:docs/)?([\w/]+\.md)\]\(((?:\.\./|\./)*[\w/]+\.md)\)")
 LITERAL = re.compile(r"(^[ ]*>>>(?:[^\n]|\n(?![ ]*(?:\n|$)))*|``.+?``|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 NAME = re.compile(r"(<mi>(?:ln|log|exp)</mi>)(?!<mo)")
+ARRAY = re.compile(r"ndarray\[tuple\[Any, \.\.\.\], dtype\[([\w.\[\]]+?)\]\]")
 STAR = re.compile(r"(?<!\w)\*(?=\w)")
 
 
@@ -45,6 +46,12 @@ def as_plain_text(_app: Any, _what: str, _name: str, _obj: Any, _options: Any, l
     lines[:] = "".join(parts).split("\n")
 
 
+def shorten_arrays(*event: Any) -> tuple[str | None, str | None]:
+    """Write the type of an array as users do."""
+    signature, returned = event[-2:]
+    return tuple(None if text is None else ARRAY.sub(r"NDArray[\1]", text) for text in (signature, returned))
+
+
 def as_property(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:  # noqa: PLR0917  # Sphinx calls it
     """Read the docstring of a property like that of a function: napoleon takes the words before the first colon for a type."""
     if what == "property":
@@ -58,5 +65,6 @@ def setup(app: Any) -> dict[str, bool]:
     app.add_html_math_renderer("mathml", (write_inline, None), (write_block, None))
     app.connect("source-read", name_links)
     app.connect("autodoc-process-docstring", as_plain_text, priority=400)
+    app.connect("autodoc-process-signature", shorten_arrays)
     app.connect("autodoc-process-docstring", as_property, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -87,6 +87,37 @@ def test_nsbi_closes(results: dict[str, Any], mu: float) -> None:
     assert distance < 0.3
 
 
+TUTORIAL = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
+
+
+def _rows(begin: str, end: str) -> dict[str, list[str]]:
+    """Cells of a table of the tutorial, by their first cell."""
+    table = TUTORIAL.read_text(encoding="utf-8").split(begin)[1].split(end)[0]
+    cells = [[c.strip(" `") for c in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("|")]
+    return {row[0]: row[1:] for row in cells[2:]}
+
+
+def test_the_tutorial_says_what_the_demo_gives(out: Path, results: dict[str, Any]) -> None:
+    """Counts and histogram fits to the last digit shown; what comes from networks differs a little from processor to processor."""
+    cutflow = json.loads((out / "cutflow.json").read_text(encoding="utf-8"))["samples"]
+    for sample, (_, expected, events) in _rows("in 140/fb:", "Add the first two").items():
+        last = list(cutflow[sample].values())[-1]
+        assert (f"{last['sumw']:.1f}", f"{last['events']:,}") == (expected, events)
+    for method, (best, *intervals, t0) in _rows("<!-- results:begin -->", "<!-- results:end -->").items():
+        found, close = results["methods"][method], 0.0051 if method in {"rate", "m4l"} else 0.3
+        assert found["mu_hat"] == pytest.approx(float(best), abs=close)
+        assert found["twice_nll_at_0"] == pytest.approx(float(t0), abs=close)
+        for level, interval in zip(("interval_68", "interval_95"), intervals, strict=True):
+            assert np.ravel(found[level]).tolist() == pytest.approx(json.loads(interval), abs=close)
+    truths = {(p["method"], p["mu"]): p for p in results["closure"]}
+    for method, cells in _rows("<!-- closure:begin -->", "<!-- closure:end -->").items():
+        for mu, cell in zip((0.3, 1.0, 1.7), cells, strict=True):
+            best, error = map(float, cell.split(" ± "))
+            close = 0.0051 if method in {"rate", "m4l"} else 0.3
+            assert truths[method, mu]["mu_hat"] == pytest.approx(best, abs=close)
+            assert truths[method, mu]["standard_error"] == pytest.approx(error, abs=max(close, 0.3 * error))
+
+
 def test_nsbi_claims_no_more_than_its_ratios_certify(results: dict[str, Any]) -> None:
     """A bound from true weights that no bias of the networks can raise: closure alone does not see an inflated t(0)."""
     certified = results["review"]["certified_information"]

@@ -23,7 +23,7 @@ class ScoreConfig(Section):
     """A score from an ONNX file: ln of a sum of densities over another, each density with its coefficient."""
 
     model: str
-    """ONNX file, relative to the config file; `{data}` is the folder given with --data. docs/onnx.md describes the form."""
+    """ONNX file, relative to the config file; `{data}` is the folder given with `--data`. docs/onnx.md describes the form."""
     numerator: dict[str, float] = Field(min_length=1)
     """Coefficients (> 0) of the densities above the line, by name of the output; the reference of the file may be named too."""
     denominator: dict[str, float] = Field(min_length=1)

@@ -18,7 +18,7 @@ class SampleConfig(Section):
     kind: Literal["simulation", "data"] = "simulation"
     """`data` are recorded events: every weight is 1, and neither cross-section nor luminosity scales them."""
     files: tuple[str, ...] = Field(min_length=1)
-    """Paths or globs, relative to the config file; `{data}` is the folder given with --data."""
+    """Paths or globs, relative to the config file; `{data}` is the folder given with `--data`."""
     tree: str = "Events"
     """Name of the event tree; CSV and LHE files have none."""
     layout: Annotated[NanoLayout | FlatLayout | MappingLayout | AtlasLayout | LheLayout, Field(discriminator="kind")] = NanoLayout()

@@ -42,7 +42,7 @@ class CorrectionFile(Section):
     """A correction of a correctionlib JSON file."""
 
     path: str
-    """The file (.json or .json.gz), relative to the config file; `{data}` is the folder given with --data."""
+    """The file (.json or .json.gz), relative to the config file; `{data}` is the folder given with `--data`."""
     correction: str
     """Name of the correction in the file."""
     inputs: tuple[str | float, ...] = Field(min_length=1)
