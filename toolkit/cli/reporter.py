@@ -40,7 +40,10 @@ class RichReporter:
             self._console.print(f"[bold][{number}/{of}] {name}[/bold]", highlight=False)
 
     def stage_ended(self, outcome: StageOutcome) -> None:
-        """Announce what became of a stage."""
+        """Announce what became of a stage; a step that needed less than it expected is over, too."""
+        if self._bars is not None:
+            for task in self._bars.tasks:
+                self._bars.update(task.id, completed=task.total)
         self.close()
         if self._quiet:
             return

@@ -83,8 +83,11 @@ def train_mixture(
     trained = train_ensemble(task, plan, folder=folder, executor=executor, workers=workers, progress=progress)
     members = [network for network in trained.networks if isinstance(network, MixtureNetwork)]
     ensemble = MixtureEnsemble(feature_map, members, identity_calibration(mixture)).double().eval()
+    progress("calibration", 0.0, 2.0)
     raw = out_of_bag_heads(ensemble, x, torch.from_numpy(fold), n_folds=n_folds)
+    progress("calibration", 1.0, 2.0)
     ensemble.calibration = fit_calibration(raw, targets, mixture=mixture, mu=config.calibration_mu)
+    progress("calibration", 2.0, 2.0)
     with torch.no_grad():
         calibrated = mixture.log_ratios(ensemble.calibration(raw)).numpy()
         before = mixture.log_ratios(raw).numpy()

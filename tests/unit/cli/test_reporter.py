@@ -89,3 +89,12 @@ def test_outcomes(*, quiet: bool) -> None:
     reporter.stage_ended(StageOutcome("fit", "ran", 3.21))
     reporter.stage_ended(StageOutcome("fit", "unchanged", 3.21))
     assert stream.getvalue() == ("" if quiet else "  fit: done in 3.2 s\n  fit: unchanged, skipped\n")
+
+
+def test_bars_are_full_when_their_stage_has_ended() -> None:
+    stream = io.StringIO()
+    reporter = RichReporter(Console(file=stream, force_terminal=True, width=100))
+    reporter.progress("fits without the rate", 4, 9)
+    reporter.stage_ended(StageOutcome("fit", "ran", 1.0))
+    assert "100%" in stream.getvalue().splitlines()[-2]
+    assert stream.getvalue().endswith("  fit: done in 1.0 s\n")

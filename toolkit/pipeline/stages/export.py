@@ -23,6 +23,8 @@ from toolkit.weights import SimulatedEvents
 from toolkit.weights.missing import flag_name, source_of
 
 ESTIMATOR = "mixture"
+STEPS = 4
+"""Steps of the stage that its progress counts."""
 
 
 def run(context: StageContext) -> None:
@@ -30,6 +32,7 @@ def run(context: StageContext) -> None:
     config = context.config
     pool, test = read_simulation(context)
     trained = load_trained(context, pool)
+    context.progress("export | ONNX file", 1, STEPS)
     features = describe_features(pool, config, trained.features)
     export = write_onnx(
         trained.ensemble,
@@ -44,9 +47,12 @@ def run(context: StageContext) -> None:
         config_hash=training_hash(config),
         training_data_hash=data_hash(pool),
     )
+    context.progress("export | inspection", 2, STEPS)
     write_json(context.work / PARITY, {"schema": 1, "sample": "all test events", **asdict(export.parity)})
     write_inspection(context.work / INSPECTION, trained, config=config, pool=pool, test=test)
+    context.progress("export | variations", 3, STEPS)
     export_variations(context, features=features, config_hash=training_hash(config))
+    context.progress("export", STEPS, STEPS)
 
 
 def load_trained(context: StageContext, pool: SimulatedEvents) -> TrainedMixture:
