@@ -77,6 +77,9 @@ class LikelihoodConfig(Section):
 
     scan_points: int = Field(default=121, ge=11)
     """Points of the likelihood scan over the range; intervals are refined between them."""
+    ratio_uncertainty: bool = False
+    """Whether the density ratios of the unbinned channel are uncertain themselves: one nuisance parameter per process moves its log ratio
+    by the standard deviation over the ensemble, which stands for the finite training sample. Part of `systematics`."""
     shape_only: bool = True
     """Whether every method is also fitted with a free normalisation of all processes, for the comparison with and without the rate."""
     closure_mu: tuple[float, ...] = (0.3, 1.0, 1.7)
@@ -222,7 +225,7 @@ class Config(Section):
 
     @property
     def nuisance_names(self) -> dict[str, tuple[str, ...]]:
-        """Nuisance parameters of the fit by where they come from: luminosity, normalisation, objects, weights."""
+        """Nuisance parameters of the fit by where they come from: luminosity, normalisation, objects, weights, networks."""
         settings = self.likelihood
         if not settings.systematics:
             return {}
@@ -231,12 +234,19 @@ class Config(Section):
             "normalisation": tuple(settings.normalisations),
             "objects": tuple(self.systematics.objects),
             "weights": tuple(self.systematics.weights),
+            "networks": self.ratio_nuisances,
         }
         return {group: names for group, names in found.items() if names}
 
+    @property
+    def ratio_nuisances(self) -> tuple[str, ...]:
+        """Nuisance parameters of the density ratios, one per process; none unless the config asks for them."""
+        return tuple(f"network_{name}" for name in self.processes) if self.likelihood.ratio_uncertainty else ()
+
     def _check_nuisances(self) -> None:
         settings = self.likelihood
-        names = ["lumi", self.parameter.name, *settings.normalisations, *self.systematics.objects, *self.systematics.weights]
+        varied = (*settings.normalisations, *self.systematics.objects, *self.systematics.weights, *self.ratio_nuisances)
+        names = ["lumi", self.parameter.name, *varied]
         repeated = sorted({n for n in names if names.count(n) > 1})
         if repeated:
             msg = f"nuisance parameters {repeated} occur twice among likelihood.normalisations, systematics, lumi and {self.parameter.name}"

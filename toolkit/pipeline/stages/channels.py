@@ -214,6 +214,9 @@ def _variation(name: str, shape: BinnedMethod, pair: tuple[FloatArray, FloatArra
 
 
 def _learned_variation(name: str, learned: LearnedVariations, process: str) -> dict[str, Any]:
+    if "spread" in learned.files[name]:
+        sigma = {"model": f"../{learned.files[name]['spread'].as_posix()}", "output": process, "spread": True}
+        return {"type": "ratio_uncertainty", "name": name, "data": {"sigma": sigma}}
     sources = {d: {"model": f"../{file.as_posix()}", "output": process} for d, file in learned.files[name].items()}
     return {"type": "shapesys_ratio", "name": name, "data": {"up": sources["up"], "down": sources.get("down")}}
 

@@ -16,11 +16,12 @@ from processors.variations import combine
 from toolkit.artifacts.events import variations_of
 from toolkit.config import Config, WeightMembers
 from toolkit.errors import SchemaError
-from toolkit.likelihood import Constraint, Parameter
+from toolkit.likelihood import Constraint, OnnxRatio, Parameter
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.datasets import read_simulation
-from toolkit.pipeline.stages.layout import EVENTS
+from toolkit.pipeline.stages.layout import EVENTS, MODEL
 from toolkit.pipeline.stages.learned import LearnedVariations, learned_directions, read_learned
+from toolkit.pipeline.stages.ratio_spread import add_spread
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
 
@@ -62,6 +63,7 @@ class Systematics:
         ratios: By method and nuisance parameter, what a variation of the ntuples does to the templates.
         groups: Nuisance parameters by group.
         learned: Variations whose per-event ratios in the unbinned channel come from networks; None for none.
+        networks: Nuisance parameters of the density ratios themselves.
         template_statistics: Whether the templates of histogram fits carry their statistical errors.
     """
 
@@ -70,13 +72,14 @@ class Systematics:
     ratios: Mapping[str, Mapping[str, Ratios]] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     learned: LearnedVariations | None = None
+    networks: tuple[str, ...] = ()
     template_statistics: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
         """Nuisance parameters with a unit Gaussian."""
         varied = next(iter(self.ratios.values()), {})
-        return (*self.norms, *varied)
+        return (*self.norms, *varied, *self.networks)
 
     def __bool__(self) -> bool:
         return bool(self.luminosity or self.names or self.template_statistics)
@@ -128,14 +131,18 @@ def read_systematics(context: StageContext, fills: Mapping[str, Fill], *, pool: 
         ratios=found,
         groups=dict(config.likelihood.groups) or groups,
         learned=_read_learned(context, pool),
+        networks=config.ratio_nuisances,
         template_statistics=config.likelihood.template_statistics,
     )
 
 
 def _read_learned(context: StageContext, pool: SimulatedEvents) -> LearnedVariations | None:
-    if not learned_directions(context.config):
-        return None
-    return read_learned(context.out, context.config, pool=pool, test=read_simulation(context)[1])
+    config, learned, test = context.config, None, read_simulation(context)[1]
+    if learned_directions(config):
+        learned = read_learned(context.out, config, pool=pool, test=test)
+    if not config.ratio_nuisances:
+        return learned
+    return add_spread(learned, config, OnnxRatio(context.out / MODEL), pool=pool, test=test)
 
 
 def normalisations(config: Config) -> dict[str, tuple[FloatArray, FloatArray]]:
