@@ -104,12 +104,6 @@ def inspect_inputs(config: Config) -> tuple[SampleInputs, ...]:
         ArtifactMismatchError: The files of a sample state different cross-sections or weights, or are copies of each other.
         PhysicsDomainError: A cross-section or a sum of weights is not positive and finite, a weight is not finite, or the
             momenta are in another unit than the config says.
-
-    Examples:
-        >>> from toolkit.config import load_config
-        >>> from toolkit.example import demo_config
-        >>> {sample.config.name: len(sample.files) for sample in inspect_inputs(load_config(demo_config()))}
-        {'ggF_S': 2, 'ggF_SBI': 2, 'ggF_B': 2, 'qqZZ': 2}
     """
     for key, path in config.external_files.items():
         if not Path(path).is_file():

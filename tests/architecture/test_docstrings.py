@@ -41,12 +41,14 @@ _SHOWN_TOGETHER = "the example of read_events calls it"
 _NEEDS_TRAINING = "needs trained networks: docs/estimators.md and docs/training.md show it"
 NO_EXAMPLE = {
     "processors.FourLeptonProcessor": "needs a runner: docs/ecosystem.md shows it",
+    "processors.inspect_inputs": "opens ntuples: docs/ntuples.md shows it",
     "processors.run": "writes a folder of files: docs/ntuples.md shows it",
     "toolkit.artifacts.chunk_table": "the example of write_chunk calls it",
     "toolkit.artifacts.read_info": "what write_chunk was given",
     "toolkit.artifacts.variations_of": _SHOWN_TOGETHER,
     "toolkit.artifacts.write_index": _SHOWN_TOGETHER,
     "toolkit.diagnostics.diagnose": "runs all diagnostics, of which each shows its number",
+    "toolkit.likelihood.OnnxRatio": "needs a file: the example of exports.write_onnx evaluates one",
     "toolkit.ratios.MixtureEnsemble": _NEEDS_TRAINING,
     "toolkit.ratios.TargetedCalibration": _NEEDS_TRAINING,
     "toolkit.ratios.fit_calibration": _NEEDS_TRAINING,

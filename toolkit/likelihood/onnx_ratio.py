@@ -52,19 +52,6 @@ class OnnxRatio:
         Columns are in the units of `units` (GeV, radians). The network computes in single precision: results agree
         with the training framework to 1e-4 or better (the file is refused on writing otherwise) and depend on the
         batch size at the level of 1e-6. Nothing is clipped; rows outside the training range are extrapolated.
-
-    Examples:
-        >>> import tempfile
-        >>> import torch
-        >>> from exports import Feature, write_onnx
-        >>> network = torch.nn.Linear(1, 1, bias=False)
-        >>> _ = torch.nn.init.constant_(network.weight, 2.0)
-        >>> path = Path(tempfile.mkdtemp()) / "ratio.onnx"
-        >>> named = {"features": [Feature("x", "", low=-1.0, high=1.0)], "numerators": ["S"], "reference": "B", "estimator": "exact"}
-        >>> _ = write_onnx(network, path, reference_rows=[[0.5]], **named)
-        >>> ratio = OnnxRatio(path, threads=1)
-        >>> ratio.features, ratio([[0.25], [-1.0]]).tolist(), ratio.outside_training_range([[0.5], [1.5]])[:, 0].tolist()
-        (('x',), [[0.5], [-2.0]], [False, True])
     """
 
     def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
