@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import resource
 import subprocess
@@ -203,3 +204,33 @@ def test_a_second_run_does_nothing(out: Path) -> None:
     assert done.stderr.count("unchanged, skipped") == len(STAGE_NAMES)
     after = {path: path.stat().st_mtime_ns for path in before if path.name != "manifest.json"}
     assert after == {path: time for path, time in before.items() if path.name != "manifest.json"}
+
+
+def test_every_plot_is_three_files_and_has_its_place_in_the_report(out: Path) -> None:
+    names = {path.stem for path in (out / "plots").iterdir()}
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert len(names) > 20
+    for name in names:
+        for ending, start in (("pdf", b"%PDF-"), ("png", b"\x89PNG"), ("json", b"{")):
+            assert (out / "plots" / f"{name}.{ending}").read_bytes().startswith(start), (name, ending)
+        assert f"<code>plots/{name}</code>" in page
+    assert page.count("<b>Figure ") == len(names)
+
+
+def test_the_report_in_a_browser(out: Path, tmp_path: Path) -> None:
+    path = Path(__file__).parents[1] / "browser" / "chromium.py"
+    spec = importlib.util.spec_from_file_location("h4l_demo_chromium", path)
+    assert spec is not None
+    assert spec.loader is not None
+    chromium = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = chromium
+    spec.loader.exec_module(chromium)
+    if chromium.BROWSER is None:
+        pytest.skip(chromium.NO_BROWSER)
+    for width in (1280, 400):
+        seen = chromium.look(out / "report.html", tmp_path / str(width), width=width)
+        assert (seen.console, seen.requests) == ([], [])
+        assert (seen.width, seen.content) == (width, width)
+        assert len(seen.images) > 20
+        assert all(decoded and pixels > 300 for decoded, pixels, *_ in seen.images)
+        assert all(found for _, found, *_ in seen.links)
