@@ -43,11 +43,13 @@ class Group:
         name: Name of the sample.
         files: In the order of their names.
         benchmarks: Meaning of its weight vector; None if it has none or the events do not tell.
+        undecided: Its meaning where samples of several processes interfere: one config measures one of them.
     """
 
     name: str
     files: tuple[Ntuple, ...]
     benchmarks: Benchmarks | None = None
+    undecided: Benchmarks | None = None
 
     @property
     def first(self) -> Ntuple:
@@ -123,13 +125,18 @@ def group_samples(ntuples: Sequence[Ntuple]) -> tuple[Group, ...]:
     for length in lengths:
         vectors = {g.name: g.first.vector for g in groups if g.first.vector is not None and g.first.vector.shape[1] == length}
         meaning |= dict.fromkeys(vectors, name_benchmarks(vectors))
-    if len({m for m in meaning.values() if m is not None}) > 1:
-        return tuple(groups)
-    return tuple(sorted((replace(group, benchmarks=meaning.get(group.name)) for group in groups), key=_position))
+    several = len({m for m in meaning.values() if m is not None}) > 1
+    known = [_with_meaning(group, meaning.get(group.name), undecided=several) for group in groups]
+    return tuple(sorted(known, key=_position))
+
+
+def _with_meaning(group: Group, meaning: Benchmarks | None, *, undecided: bool) -> Group:
+    return replace(group, undecided=meaning) if undecided else replace(group, benchmarks=meaning)
 
 
 def _position(group: Group) -> tuple[bool, int, str]:
-    return group.data, group.benchmarks.names.index(group.name) if group.benchmarks else LONGEST, group.name
+    meaning = group.benchmarks or group.undecided
+    return group.data, meaning.names.index(group.name) if meaning else LONGEST, group.name
 
 
 def _by_key(ntuples: Sequence[Ntuple], namer: Callable[[Path], str]) -> Iterator[Group]:

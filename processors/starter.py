@@ -92,7 +92,9 @@ def _blanks(groups: Sequence[Group]) -> Iterator[Blank]:
             yield Blank(
                 f"{key}.gen_sumw", "sum", "unit of the weights", "sum of generator weights before any skim; `sum` adds those in the files"
             )
-        if group.first.vector is not None and group.benchmarks is None:
+        if group.undecided is not None:
+            yield Blank(f"{key}.benchmarks", "none", "", "see the comment there: one config measures one of the interfering processes")
+        elif group.first.vector is not None and group.benchmarks is None:
             yield Blank(f"{key}.benchmarks", "none", "", "names of the entries of the benchmark weights, if the sample interferes")
     if any(not g.data for g in groups):
         yield Blank("samples.*.k_factor", "1.0", "", "best known over generated cross-section; one value for all samples that interfere")
@@ -108,9 +110,7 @@ def _head(target: Path, blanks: Sequence[Blank], *, measures: bool) -> str:
         "# Units: GeV, radians, pb for cross-sections, 1/fb for luminosity. docs/config.md lists every key.",
     ]
     if not measures:
-        lines += [
-            "# No sample has benchmark weights with a known meaning, so there is no interference to measure: only `h4l process` runs.",
-        ]
+        lines += ["# No sample lists benchmark weights, so there is no interference to measure: only `h4l process` runs."]
     if blanks:
         lines += ["#", "# No file states the following; check them:"]
         lines += [f"#   {b.key} = {b.now}{f' [{b.unit}]' if b.unit else ''}: {b.meaning}" for b in blanks]
@@ -162,6 +162,13 @@ def _benchmark_comments(group: Group) -> Iterator[str]:
     entry = own_entry(vector)
     if group.benchmarks is not None:
         yield f"benchmarks: the {vector.shape[1]} entries of {name}, in their order ({group.benchmarks.how})."
+        return
+    if group.undecided is not None:
+        found = group.undecided
+        roles = {"signal": found.signal, "interfering": found.interfering, "background": found.background}
+        yield f"The entries of {name} are known, but samples of another process interfere as well. To measure this one, add"
+        yield f"  benchmarks: {_flow(list(found.names))}"
+        yield f"to each of its samples, and `morphing: {_flow({'basis': 'ggF', **roles})}` at the top; the others count as backgrounds."
         return
     own = f" Entry {entry} is 1 in every event: the process that was generated." if entry is not None else ""
     yield f"{name} has {vector.shape[1]} entries whose meaning the events do not tell.{own}"

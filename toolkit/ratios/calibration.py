@@ -27,6 +27,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from toolkit.errors import FitError
 from toolkit.ratios.structure import Mixture
 from toolkit.ratios.targets import Targets
 
@@ -140,7 +141,15 @@ def _standardise(centre: torch.Tensor, scale: torch.Tensor, directions: torch.Te
 
 def _solve(hessian: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
     ridge = RIDGE * hessian.diagonal().mean() * torch.eye(len(hessian), dtype=hessian.dtype)
-    solution: torch.Tensor = torch.linalg.solve(hessian + ridge, gradient)
+    solution: torch.Tensor
+    solution, singular = torch.linalg.solve_ex(hessian + ridge, gradient)
+    if bool(singular):
+        raise FitError(
+            "calibration of the networks",
+            got="outputs that hardly depend on the event: its equations have no solution",
+            expected="networks that learned something",
+            remedy="train longer (ratios.epochs, ratios.composition_epochs), or with more events",
+        )
     return solution
 
 

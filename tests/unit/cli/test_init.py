@@ -79,6 +79,24 @@ def test_unknown_entries_are_explained_not_guessed(h4l: CommandLine, nano: Calla
     assert h4l("validate", "config.yaml").code == 0
 
 
+def test_two_interfering_processes_are_left_to_the_user(h4l: CommandLine, nano: Callable[..., Path], ntuples: ModuleType) -> None:
+    for seed, (name, own) in enumerate((("ggF_S", 0), ("ggF_B", 1), ("ggF_SBI", 2)), start=1):
+        nano(f"{name}.root", seed=seed, own=own)
+    rng = np.random.default_rng(9)
+    a, b, phase = rng.uniform(0.3, 2.0, 20), rng.uniform(0.3, 2.0, 20), rng.uniform(-0.5, 0.5, 20)
+    points = [a**2 + mu * b**2 + 2 * np.sqrt(mu) * a * b * phase for mu in (0, 1, 10)]
+    weights = np.stack([b**2, *points], axis=1) / points[1][:, None]
+    events = ntuples.make_events(20, seed=9)
+    ntuples.write_nano(h4l.folder / "EW_SBI.root", events, LHEReweightingWeight=ak.from_regular(weights.astype(np.float32)))
+    done = h4l("init", "ggF_S.root", "ggF_B.root", "ggF_SBI.root", "EW_SBI.root")
+    assert done.code == 0, done.stderr
+    text = Path("config.yaml").read_text()
+    assert "benchmarks: [EW_S, EW_B, EW_SBI, EW_SBI10]" in text
+    assert "benchmarks: [ggF_S, ggF_B, ggF_SBI]" in text
+    assert not any(sample.benchmarks for sample in load_config("config.yaml").samples)
+    assert h4l("validate", "config.yaml").code == 0
+
+
 def test_a_config_is_not_replaced_unless_asked(h4l: CommandLine, nano: Callable[..., Path]) -> None:
     nano("a.root", seed=1, own=None)
     Path("config.yaml").write_text("mine: true\n")

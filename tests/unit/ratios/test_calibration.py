@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pytest
 import torch
 
+from toolkit.errors import FitError
 from toolkit.ratios import Mixture, fit_calibration
 from toolkit.ratios.targets import describe_mixture, make_targets
 
@@ -112,3 +114,10 @@ def test_two_backgrounds_are_calibrated_together(pool, exact):
     heads = torch.cat([heads[:, :1] + 0.3, heads[:, :1] - 0.2, heads[:, 1:]], dim=1)
     calibration = fit_calibration(heads, targets, mixture=mixture, mu=MU)
     assert moments(heads, calibration(heads), targets, calibration).max() < 1e-6
+
+
+def test_networks_that_learned_nothing_are_refused_with_a_remedy(pool):
+    mixture = describe_mixture(pool, **NAMES)
+    saturated = torch.full((len(pool), 3), 800.0, dtype=torch.float64)
+    with pytest.raises(FitError, match=r"train longer"):
+        fit_calibration(saturated, make_targets(pool, mixture), mixture=mixture, mu=MU)
