@@ -41,7 +41,7 @@ def plot_comparison(
         for row in rows:
             color = method_look(row["method"], methods.index(row["method"]))[0]
             middle = len(places) - 1 - places.index((row["method"], row["information"]))
-            y = middle + (_HEIGHTS[row["uncertainties"]] - 0.12) if both else 0.0
+            y = middle + (_HEIGHTS[row["uncertainties"]] - 0.12 if both else 0.0)
             filled = row["uncertainties"] == "systematic" or not both
             for low, high in row["interval_95"]:
                 ax.plot([low, high], [y, y], color=color, linewidth=1.2, solid_capstyle="butt", marker="|", markersize=6)

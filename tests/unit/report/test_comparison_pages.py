@@ -53,6 +53,18 @@ def test_bars_are_the_intervals():
     assert png_bytes(figure)[:4] == b"\x89PNG"
 
 
+def test_every_bar_is_in_its_row_without_systematics_too():
+    for rows in (ROWS, [r for r in ROWS if r["uncertainties"] == "statistical"]):
+        (ax,) = plot_comparison(rows).axes
+        labels = {round(y): t.get_text() for y, t in zip(ax.get_yticks(), ax.get_yticklabels(), strict=True)}
+        for patch in ax.patches:
+            piece = [round(patch.get_x(), 6), round(patch.get_x() + patch.get_width(), 6)]
+            (row,) = (r for r in rows if piece in r["interval_68"])
+            label = labels[round(patch.get_y() + patch.get_height() / 2)]
+            assert label.startswith({"rate": "total", "m4l": "$m", "nsbi": "NSBI"}[row["method"]])
+            assert ("shape only" in label) == (row["information"] == "shape")
+
+
 def test_the_plot_is_listed():
     (job,) = comparison_jobs(DOCUMENT, truth=1.0, style=PlotStyle())
     assert (job.part, job.name) == ("comparison", "comparison")
