@@ -33,8 +33,10 @@ SHRINKING = 0.1
 NEARLY_DONE = 1e-6
 """Squared length of a step from which on rounding errors may show."""
 ROUNDING = 1e-9
-PARABOLA = 0.05
-"""A point is inside the parabola of a minimum up to this height, if its value is the predicted one to within a half."""
+PARABOLA = 0.02
+"""A point is inside the parabola of a minimum up to this height, if value and gradient are those of the parabola."""
+FLATNESS = 0.1
+"""How much value and gradient may differ from the parabola's, relative; shallow valleys have minima that are close to each other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +57,20 @@ class Descent:
     hessian: FloatArray | None = None
     active: NDArray[np.bool_] | None = None
 
-    def attracts(self, at: FloatArray, value: float) -> bool:
-        """Whether a point (n_free,) with a value lies inside the parabola around this minimum."""
+    def attracts(self, at: FloatArray, value: float, gradient: FloatArray) -> bool:
+        """Whether a point (n_free,) with a value and a gradient lies inside the parabola around this minimum."""
         if self.hessian is None:
             return False
         away = at - self.at
-        height = 0.5 * float(away @ self.hessian @ away)
-        return 0.0 <= height < PARABOLA and abs(value - self.value - height) <= 0.5 * height + EQUAL
+        slope = self.hessian @ away
+        height = 0.5 * float(away @ slope)
+        if not 0.0 <= height < PARABOLA or abs(value - self.value - height) > FLATNESS * height + EQUAL:
+            return False
+        try:
+            wrong = np.linalg.solve(np.linalg.cholesky(self.hessian), gradient - slope)
+        except np.linalg.LinAlgError:
+            return False
+        return float(wrong @ wrong) <= FLATNESS**2 * 2.0 * height + EQUAL
 
 
 def descend(
@@ -143,7 +152,7 @@ class _Walk:
         if self.end is None and not self.active.any():
             self.end = self._here(0.0)
         if self.end is None:
-            self.end = next((m for m in known if m.attracts(self.at, self.value)), None)
+            self.end = next((m for m in known if m.attracts(self.at, self.value, self.gradient)), None)
         return self.end is not None
 
     def look(self) -> bool:

@@ -19,7 +19,7 @@ from toolkit.likelihood.minimise import minimise
 from toolkit.likelihood.results import FitResult
 from toolkit.typing import FloatArray
 
-SAME = 0.1
+SAME = 0.05
 """Squared distance, in units of the covariance, up to which a start leads to the solution that is known."""
 
 
