@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from systematics_toy import asimov, channel
 
 from toolkit.errors import PhysicsDomainError, SchemaError
 from toolkit.likelihood import BinnedLikelihood, Likelihood, Parameter, UnbinnedLikelihood, measure, minimise, morphing_expressions
@@ -190,3 +191,17 @@ def test_a_dip_that_only_the_scan_finds_becomes_the_best_fit() -> None:
     assert result.mu_hat == pytest.approx(4.05, abs=1e-3)
     assert result.scan.twice_delta_nll.min() >= 0.0
     assert all(p.low > 4.0 for p in result.interval_68)
+
+
+def test_two_shallow_minima_close_to_each_other_are_both_found() -> None:
+    """A data set of few events whose minima differ by 0.08, one standard deviation apart: the lower one must not be lost."""
+    rng = np.random.default_rng(2)
+    for k in range(22):  # the twenty-second of a series of random data sets
+        toy = channel(300, seed=2000 + k)
+        mu = rng.choice([0.0, 0.05, 0.3, 1, 2, 4.5])
+        weights = rng.poisson(asimov(toy.x, mu) * rng.uniform(0.3, 1.5)).astype(float)
+        observed = {"scale": rng.normal(), "slope": rng.normal(), "lumi": 1.0 + 0.02 * rng.normal()}
+    fit = toy.likelihood(weights=weights).with_auxiliary(observed).fit()
+    assert [m.parameters["mu"] for m in fit.minima] == pytest.approx([0.08921, 0.33950], abs=1e-4)
+    assert fit.minima[1].twice_nll - fit.minima[0].twice_nll == pytest.approx(0.07899, abs=1e-4)
+    assert "another minimum at mu = 0.3395" in fit.advice
