@@ -190,6 +190,9 @@ class VariationRatioConfig(Section):
     """Scale every output by the slope that events which did not train ask for; an output that learned noise goes to nothing."""
     seed: int = Field(default=101, ge=0)
     """Seed of the first member of every variation."""
+    interpolation: Literal["log_quadratic", "code4"] = "log_quadratic"
+    """Between the variations of an event, whatever `shape`: `log_quadratic` inside one standard deviation and linear outside (fast), or
+    HistFactory's polynomial `code4` per event (ten times slower). Yields always follow code4."""
     prune: PruneConfig = PruneConfig()
 
 

@@ -47,14 +47,14 @@ def _process_part(config: Config) -> JsonObject:
 
 def _train_part(config: Config) -> JsonObject:
     """Return what the networks depend on; with learned variations their settings too, but not what the export decides by."""
-    return {**_part("samples", "morphing", "ratios")(config), **_learned_part(config, without=("prune",))}
+    return {**_part("samples", "morphing", "ratios")(config), **_learned_part(config, without=("prune", "interpolation"))}
 
 
 def _export_part(config: Config) -> JsonObject:
-    return {**_part("morphing", "ratios")(config), **_learned_part(config)}
+    return {**_part("morphing", "ratios")(config), **_learned_part(config, without=("interpolation",))}
 
 
-def _learned_part(config: Config, *, without: tuple[str, ...] = ()) -> JsonObject:
+def _learned_part(config: Config, *, without: tuple[str, ...]) -> JsonObject:
     if config.systematics.ratios.shape != "networks" or not config.likelihood.systematics:
         return {}
     section = portable_config(config)["systematics"]

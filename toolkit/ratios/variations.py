@@ -152,7 +152,11 @@ class VariationTask:
 
     def key(self, member: Member) -> str:
         """Hash events, weights, settings and seed."""
-        settings = [FORMAT, self.config.model_dump(mode="json", exclude={"prune", "shape", "calibrate"}), *self._settings(member)]
+        settings = [
+            FORMAT,
+            self.config.model_dump(mode="json", exclude={"prune", "shape", "calibrate", "interpolation"}),
+            *self._settings(member),
+        ]
         digests = [tensor_bytes(t) for t in (self.scale, *self._part(member))]
         return digest_of(json.dumps(settings, sort_keys=True).encode(), *digests).hex()
 
@@ -204,7 +208,7 @@ class VariationTask:
 
 def variation_key(pairs: EventPairs, *, config: VariationRatioConfig, common: RatioConfig) -> str:
     """Hash everything that decides a trained variation: events, weights, features, settings; 32 hexadecimal digits."""
-    own = config.model_dump(mode="json", exclude={"prune", "shape"})
+    own = config.model_dump(mode="json", exclude={"prune", "shape", "interpolation"})
     shared = common.model_dump(mode="json", include={"features", "fold_beam_axis", "splits", "validation_fraction", "patience", "threads"})
     digest = hashlib.blake2b(json.dumps([FORMAT, own, shared, pairs.processes], sort_keys=True).encode(), digest_size=16)
     matrices = [feature_matrix(side, common.features) for side in (pairs.nominal, pairs.varied)]

@@ -169,8 +169,9 @@ def test_decisions_are_obeyed(methods: Any, learned: LearnedVariations) -> None:
     }
 
 
-def test_the_written_workspace_is_the_likelihood_in_memory(methods: Any, learned: LearnedVariations, out: Path) -> None:
-    test, systematics = simulate(2), systematics_of(learned)
+@pytest.mark.parametrize("code", ["log_quadratic", "code4"])
+def test_the_written_workspace_is_the_likelihood_in_memory(methods: Any, learned: LearnedVariations, out: Path, code: Any) -> None:
+    test, systematics = simulate(2), replace(systematics_of(learned), interpolation=code)
     weights = test.weights @ np.array([0.0, 1.0, 0.0, 1.0])
     ratio: Any = Exact()
     channel = unbinned_channel(MODEL, learned.pool_events.yields, ratio, systematics, rate=methods[0], shape=methods[1])

@@ -21,6 +21,7 @@ from toolkit.likelihood import (
     statistical_modifiers,
 )
 from toolkit.likelihood.histfactory import normfactor_name
+from toolkit.likelihood.interpolation import ShapeCode
 from toolkit.likelihood.rates import NormSys
 from toolkit.likelihood.workspace_schema import Normalisation
 from toolkit.pipeline.stages.layout import ASIMOV, MODEL, NORMALISATION
@@ -111,7 +112,11 @@ def unbinned_likelihood(
     varied = {model.parameter, LUMINOSITY, *(s.parameter for s in norms), *(name for own in logs for name in own)}
     if learned is not None:
         varied |= set(learned.processes)
-    shapes, reference = _learned_shapes(logs, shape, learned) if learned is not None and learned.processes else _binned_shapes(logs, shape)
+    code = systematics.interpolation
+    if learned is not None and learned.processes:
+        shapes, reference = _learned_shapes(logs, shape, learned, code)
+    else:
+        shapes, reference = _binned_shapes(logs, shape, code)
     return method.likelihood(weights).with_systematics(
         parameters=[p for p in parameters if p.name in varied],
         coefficients=with_luminosity(model.coefficients, systematics),
@@ -122,23 +127,23 @@ def unbinned_likelihood(
     )
 
 
-def _binned_shapes(logs: Sequence[LogPairs], shape: BinnedMethod | None) -> tuple[Shapes | None, ShapeReference | None]:
+def _binned_shapes(logs: Sequence[LogPairs], shape: BinnedMethod | None, code: ShapeCode) -> tuple[Shapes | None, ShapeReference | None]:
     """Take the variations in the bins of a histogram, normalised on its templates."""
     if shape is None or not any(logs):
         return None, None
-    shapes = Shapes.of(_in_bins(logs, shape.index), n_events=len(shape.index))
-    return shapes, ShapeReference(shape.templates.values.T, Shapes.of(logs, n_events=shape.templates.values.shape[1]))
+    shapes = Shapes.of(_in_bins(logs, shape.index), n_events=len(shape.index), code=code)
+    return shapes, ShapeReference(shape.templates.values.T, Shapes.of(logs, n_events=shape.templates.values.shape[1], code=code))
 
 
 def _learned_shapes(
-    logs: Sequence[LogPairs], shape: BinnedMethod | None, learned: LearnedVariations
+    logs: Sequence[LogPairs], shape: BinnedMethod | None, learned: LearnedVariations, code: ShapeCode
 ) -> tuple[Shapes | None, ShapeReference | None]:
     """Take the learned variations of every event, and those in bins of the others, normalised on the pool events."""
     sides = []
     for own, index in ((learned.test, None if shape is None else shape.index), (learned.pool, None if shape is None else shape.pool_index)):
         binned = [{} for _ in own] if index is None else _in_bins(logs, index)
         n_events = len(next(pair[0] for variations in own for pair in variations.values()))
-        sides.append(Shapes.of([{**first, **second} for first, second in zip(binned, own, strict=True)], n_events=n_events))
+        sides.append(Shapes.of([{**first, **second} for first, second in zip(binned, own, strict=True)], n_events=n_events, code=code))
     return sides[0], ShapeReference(learned.pool_events.weights, sides[1])
 
 
@@ -204,6 +209,7 @@ def unbinned_channel(
         samples=tuple(UnbinnedSample.model_validate(sample) for sample in samples),
         observation=Observation(file=ASIMOV.name),
         normalisation=normalisation,
+        interpolation=systematics.interpolation,
     )
 
 

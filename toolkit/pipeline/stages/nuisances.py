@@ -17,6 +17,7 @@ from toolkit.artifacts.events import variations_of
 from toolkit.config import Config, WeightMembers
 from toolkit.errors import SchemaError
 from toolkit.likelihood import Constraint, OnnxRatio, Parameter
+from toolkit.likelihood.interpolation import ShapeCode
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.datasets import read_simulation
 from toolkit.pipeline.stages.layout import EVENTS, MODEL
@@ -64,6 +65,7 @@ class Systematics:
         groups: Nuisance parameters by group.
         learned: Variations whose per-event ratios in the unbinned channel come from networks; None for none.
         networks: Nuisance parameters of the density ratios themselves.
+        interpolation: Of the per-event ratios in the unbinned channel.
         template_statistics: Whether the templates of histogram fits carry their statistical errors.
     """
 
@@ -73,6 +75,7 @@ class Systematics:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     learned: LearnedVariations | None = None
     networks: tuple[str, ...] = ()
+    interpolation: ShapeCode = "log_quadratic"
     template_statistics: bool = False
 
     @property
@@ -132,12 +135,16 @@ def read_systematics(context: StageContext, fills: Mapping[str, Fill], *, pool: 
         groups=dict(config.likelihood.groups) or groups,
         learned=_read_learned(context, pool),
         networks=config.ratio_nuisances,
+        interpolation=config.systematics.ratios.interpolation,
         template_statistics=config.likelihood.template_statistics,
     )
 
 
 def _read_learned(context: StageContext, pool: SimulatedEvents) -> LearnedVariations | None:
-    config, learned, test = context.config, None, read_simulation(context)[1]
+    config, learned = context.config, None
+    if not (learned_directions(config) or config.ratio_nuisances):
+        return None
+    _, test = read_simulation(context)
     if learned_directions(config):
         learned = read_learned(context.out, config, pool=pool, test=test)
     if not config.ratio_nuisances:
