@@ -1,0 +1,151 @@
+"""The process of one disturbed run: everything is imported, nothing has run yet; a fault strikes in the chosen stage."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import toolkit.pipeline.stages.export
+import toolkit.pipeline.stages.fit
+import toolkit.pipeline.stages.process
+import toolkit.pipeline.stages.report
+import toolkit.pipeline.stages.train  # noqa: F401
+from toolkit.cli import main
+from toolkit.pipeline import GRAPH
+from toolkit.pipeline.code import module_digests
+from toolkit.plots import save
+
+for _stage in GRAPH:  # every run would hash the sources, and inherits the hashes instead
+    module_digests(_stage.modules)
+
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000d49444154789c63f8ffff3f0300060002fe0adfd5c20000000049454e44ae426082"
+)
+
+
+def run_disturbed(order: dict[str, Any]) -> NoReturn:
+    """Run one order in a process of its own, and write how it ended."""
+    log = Path(order["log"])
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _redirect(log)
+        _prepare(order)
+        try:
+            main(order["arguments"])
+        except SystemExit as end:
+            _leave(int(end.code or 0))
+        _leave(0)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _, status = os.waitpid(child, 0)
+    log.with_suffix(".status").write_text(str(os.waitstatus_to_exitcode(status)))
+    os._exit(0)
+
+
+def _leave(code: int) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _redirect(log: Path) -> None:
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    null = os.open(os.devnull, os.O_RDONLY)
+    for old, new in ((null, 0), (handle, 1), (handle, 2)):
+        os.dup2(old, new)
+
+
+def _prepare(order: dict[str, Any]) -> None:
+    if not order["pictures"]:
+        save.png_bytes = lambda _figure, **_options: PIXEL
+        save.pdf_bytes = lambda _figure: b"%PDF-1.4\n"
+    fault = order["fault"]
+    if fault is None:
+        return
+    stage = importlib.import_module(f"toolkit.pipeline.stages.{fault['stage']}")
+    run = stage.run
+
+    def disturbed(context: Any) -> None:
+        FAULTS[fault["kind"]](fault)
+        run(context)
+
+    stage.run = disturbed  # type: ignore[attr-defined]
+
+
+def _later(fault: dict[str, Any], strike: Callable[[], bool]) -> None:
+    """Strike after the given time, and again until it has met something."""
+
+    def wait() -> None:
+        time.sleep(fault["after_s"])
+        while not strike():
+            time.sleep(0.01)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _kill(fault: dict[str, Any]) -> None:
+    def strike() -> bool:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return True
+
+    _later(fault, strike)
+
+
+def _kill_worker(fault: dict[str, Any]) -> None:
+    def strike() -> bool:
+        workers = multiprocessing.active_children()
+        for worker in workers[:1]:
+            os.kill(worker.pid or 0, signal.SIGKILL)
+        return bool(workers)
+
+    _later(fault, strike)
+
+
+def _failing_writes(code: int) -> Callable[[dict[str, Any]], None]:
+    def arm(fault: dict[str, Any]) -> None:
+        flush, count = os.fsync, iter(range(1 << 30))
+
+        def fsync(handle: int) -> None:
+            if next(count) >= fault["write"]:
+                raise OSError(code, os.strerror(code))
+            flush(handle)
+
+        os.fsync = fsync
+
+    return arm
+
+
+def _kill_in_write(fault: dict[str, Any]) -> None:
+    flush, count = os.fsync, iter(range(1 << 30))
+
+    def fsync(handle: int) -> None:
+        if next(count) >= fault["write"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        flush(handle)
+
+    os.fsync = fsync
+
+
+def _clock_back(_fault: dict[str, Any]) -> None:
+    began, calls = time.time(), iter(range(1 << 30))
+    time.time = lambda: began - 3600.0 * next(calls)
+
+
+FAULTS: dict[str, Callable[[dict[str, Any]], None]] = {
+    "kill": _kill,
+    "kill_in_write": _kill_in_write,
+    "kill_worker": _kill_worker,
+    "full": _failing_writes(errno.ENOSPC),
+    "read_only": _failing_writes(errno.EROFS),
+    "clock": _clock_back,
+}
