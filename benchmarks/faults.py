@@ -74,7 +74,7 @@ def kill_at_random(config: Path, out: Path, *, kills: int, work_s: float, rng: r
         process = start(config, out)
         while not (out / ".stages" / "lock").exists() and process.poll() is None:
             time.sleep(0.02)
-        deadline = time.monotonic() + rng.uniform(0, 2 * work_s / kills)
+        deadline = time.monotonic() + rng.uniform(0, work_s / kills)
         while time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.02)
         process.kill()

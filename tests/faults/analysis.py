@@ -265,8 +265,9 @@ def lengthen(path: Path) -> None:
 
 def main(orders: TextIO) -> None:
     """Read orders, one JSON object a line, and fork a process for each."""
-    from disturbed import run_disturbed  # beside this script
+    from disturbed import run_disturbed, warm_up  # beside this script
 
+    warm_up()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in orders:
         if os.fork() == 0:

@@ -24,13 +24,16 @@ from toolkit.pipeline import GRAPH
 from toolkit.pipeline.code import module_digests
 from toolkit.plots import save
 
-for _stage in GRAPH:  # every run would hash the sources, and inherits the hashes instead
-    module_digests(_stage.modules)
-
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
     "1f15c4890000000d49444154789c63f8ffff3f0300060002fe0adfd5c20000000049454e44ae426082"
 )
+
+
+def warm_up() -> None:
+    """Hash the sources once: the forked runs inherit the hashes."""
+    for stage in GRAPH:
+        module_digests(stage.modules)
 
 
 def run_disturbed(order: dict[str, Any]) -> NoReturn:
