@@ -1,0 +1,171 @@
+"""All systematic uncertainties of an analysis in one report: scales of leptons and jets, luminosity, theory, the networks themselves.
+
+The first events of the example ntuples, trained as briefly as can be: what is tested is that every number is there and fits the others.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+import yaml
+
+from toolkit.cli import main
+from toolkit.example import example_folder
+
+pytestmark = pytest.mark.slow
+
+EVENTS = {"ggF_SBI": 1000, "qqZZ": 1000}
+THREE = ["ggF_S", "ggF_B", "ggF_SBI"]
+NUISANCES = {"lumi", "gg_theory", "qq_theory", "electron_scale", "jet_scale"}
+CONFIG: dict[str, Any] = {
+    "name": "one report",
+    "luminosity_ifb": 140.0,
+    "samples": [
+        {"name": "ggF_SBI", "files": ["ggF_SBI.root"], "k_factor": 1.8, "benchmarks": THREE},
+        {"name": "qqZZ", "files": ["qqZZ.root"], "k_factor": 1.3},
+    ],
+    "observables": ["m4l", "n_jets"],
+    "systematics": {
+        "objects": {
+            "electron_scale": {"object": "electron", "kind": "scale", "size": 0.02},
+            "jet_scale": {"object": "jet", "kind": "scale", "size": 0.1},
+        }
+    },
+    "ratios": {
+        "features": ["m4l", "cos_theta_star"],
+        "hidden": [16, 16],
+        "epochs": 2,
+        "composition_epochs": 2,
+        "batch_size": 64,
+        "calibration_mu": [1.0],
+    },
+    "histograms": {
+        "m4l": {"observable": "m4l", "edges": [220, 260, 320, 450, 2001]},
+        "plane": {
+            "observable": ["m4l", "n_jets"],
+            "edges": [[220, 260, 320, 2001], [-0.5, 0.5, 20.5]],
+            "least_expected": 2.0,
+        },
+    },
+    "likelihood": {
+        "luminosity_uncertainty": 0.02,
+        "normalisations": {
+            "gg_theory": {"processes": THREE, "up": 1.1},
+            "qq_theory": {"processes": ["qqZZ"], "up": 1.05},
+        },
+        "ratio_uncertainty": True,
+        "closure_mu": [1.0],
+        "bootstrap_replicas": 20,
+        "scan_points": 11,
+        "goodness": {"toys": 1},
+    },
+    "score_histogram": {"bins": 4},
+    "report": {"importance_events": 0},
+}
+
+
+def write_ntuples(folder: Path) -> None:
+    """Write the first events of the example ntuples, with their share of the sum of weights."""
+    for sample, entries in EVENTS.items():
+        with uproot.open(example_folder() / f"{sample}_0.root") as source:
+            tree = source["Events"]
+            share, events = entries / tree.num_entries, tree.arrays(entry_stop=entries)
+            runs = source["Runs"].arrays(library="np")
+        groups: dict[str, dict[str, Any]] = {}
+        columns: dict[str, Any] = {}
+        for name in [f for f in events.fields if not f.startswith("n")]:
+            group, _, part = name.partition("_")
+            if part:
+                groups.setdefault(group, {})[part] = events[name]
+            else:
+                columns[name] = ak.to_numpy(events[name]) if events[name].ndim == 1 else events[name]
+        columns |= {name: ak.zip(parts) for name, parts in groups.items()}
+        scaled = {name: values if name == "xsec_fb" else values * share for name, values in runs.items()}
+        with uproot.recreate(folder / f"{sample}.root") as target:
+            kinds = {name: v.type.content if isinstance(v, ak.Array) else v.dtype for name, v in columns.items()}
+            target.mktree("Events", kinds).extend(columns)
+            target.mktree("Runs", {name: v.dtype for name, v in scaled.items()}).extend(scaled)
+
+
+def run(folder: Path, command: str, **likelihood: Any) -> None:
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump({**CONFIG, "likelihood": {**CONFIG["likelihood"], **likelihood}}))
+    with pytest.raises(SystemExit) as ended:
+        main([command, str(path), "--out", str(folder / "out")])
+    assert ended.value.code == 0
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("one_report")
+    write_ntuples(folder)
+    run(folder, "run")
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def results(out: Path) -> dict[str, Any]:
+    return json.loads((out / "results.json").read_text())  # type: ignore[no-any-return]
+
+
+def test_every_source_is_on_the_page(out: Path, results: dict[str, Any]) -> None:
+    page = (out / "report.html").read_text()
+    titles = ("Systematic uncertainties", "Comparison of the methods", "Goodness of fit", "With and without systematic uncertainties")
+    for text in (*titles, "Uncertainty of μ and its sources", *NUISANCES - {"lumi"}):
+        assert text in page or text in NUISANCES, text
+    for name in ("impacts_m4l", "impacts_nsbi", "correlation_m4l", "correlation_nsbi", "comparison", "plane_plane", "goodness_nsbi"):
+        assert (out / "plots" / f"{name}.png").is_file(), name
+    drawn = json.loads((out / "plots" / "impacts_m4l.json").read_text())
+    assert {i["parameter"] for i in drawn["impacts"]} >= NUISANCES - {"jet_scale"}
+    assert {p["parameter"] for p in drawn["pulls"]} >= NUISANCES - {"jet_scale"}
+    assert "jet_scale" in {i["parameter"] for i in results["methods"]["plane"]["uncertainties"]["impacts"]}
+    networks = {p["parameter"] for p in results["methods"]["nsbi"]["uncertainties"]["pulls"]}
+    assert {"network_ggF_S", "network_ggF_SBI", "network_ggF_B", "network_qqZZ"} <= networks
+
+
+def test_the_table_of_uncertainties_adds_up(results: dict[str, Any]) -> None:
+    """Total and statistical come from fits, the systematic part is what is between them; a group is never more than all of them."""
+    for name, method in results["methods"].items():
+        table = {row["group"]: row["up"] for row in method["uncertainties"]["breakdown"]}
+        assert {"total", "statistical", "systematic", "luminosity", "normalisation"} <= set(table), name
+        if table["total"] is None or table["statistical"] is None or table["total"] < table["statistical"]:
+            continue
+        assert table["total"] == pytest.approx(np.hypot(table["statistical"], table["systematic"]), rel=1e-6)
+
+
+def test_the_comparison_holds_every_variant(results: dict[str, Any]) -> None:
+    rows = {(r["method"], r["information"], r["uncertainties"]): r for r in results["comparison"]["rows"]}
+    kinds = [(i, u) for i in ("rate and shape", "shape") for u in ("statistical", "systematic")]
+    methods = set(results["methods"])
+    assert set(rows) == {(m, *k) for m in methods for k in kinds if m != "rate" or k[0] == "rate and shape"}
+    for (method, information, uncertainties), row in rows.items():
+        if information == "rate and shape":
+            found = results["methods"][method]
+            found = found if uncertainties == "systematic" else found["statistical_only"]
+            assert row["interval_68"] == found["interval_68"]
+        assert row["length_95"] >= row["length_68"] > 0.0
+
+
+def test_every_fit_is_tested(results: dict[str, Any]) -> None:
+    tests = results["goodness_of_fit"]["methods"]
+    assert set(tests) == set(results["methods"])
+    assert [t["name"] for t in tests["nsbi"]] == ["mean log density", "m4l", "plane", "score"]
+    for own in tests.values():
+        assert all(len(t["toys"]) == 1 and 0.5 <= t["p_toys"] <= 1.0 for t in own)
+
+
+def test_without_systematics_the_statistical_result_is_left(out: Path, results: dict[str, Any]) -> None:
+    run(out.parent, "fit", systematics=False, goodness={"toys": 0}, shape_only=False)
+    alone = json.loads((out / "workspace" / "fit.json").read_text())
+    for name, method in alone["methods"].items():
+        before = results["methods"][name]["statistical_only"]
+        assert "uncertainties" not in method
+        assert method["mu_hat"] == pytest.approx(before["mu_hat"], abs=1e-9)
+        np.testing.assert_allclose(method["scan"]["twice_delta_nll"], before["scan"]["twice_delta_nll"], atol=1e-9)
+        assert method["interval_68"] == before["interval_68"]
