@@ -1,6 +1,6 @@
 """Coverage of profiled Neyman intervals for a counting experiment with a measured background, against closed forms.
 
-    python -m benchmarks.counting [--toys 1000] [--check-toys 1000] [--points 9] [--background 400] [--error 0.05]
+    python -m benchmarks.counting [--toys 1000] [--check-toys 1000] [--points 13] [--background 400] [--error 0.05]
 
 Aim: the intervals cover the truths within two binomial standard deviations, whatever the true background is. A count n is Poisson
 distributed around 40 mu + B b; an auxiliary measurement of b = 1 is normally distributed with the relative error. For mu >= 0 the
@@ -50,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--toys", type=int, default=1000, help="per grid point")
     parser.add_argument("--check-toys", type=int, default=1000, help="per truth")
-    parser.add_argument("--points", type=int, default=9)
+    parser.add_argument("--points", type=int, default=13)
     parser.add_argument("--background", type=float, default=400.0)
     parser.add_argument("--error", type=float, default=0.05)
     parser.add_argument("--seed", type=int, default=20)
@@ -61,17 +61,10 @@ def main() -> None:
     bands = construct_bands(source, points, poi="mu", toys=options.toys, seed=options.seed)
     checks = check_coverage(source, bands, TRUTHS, toys=options.check_toys, seed=options.seed + 1)
     names = [f"mu = {t['mu']:g}, b = {t['b']:g}, {level} %" for t in TRUTHS for level in bands.curves]
-    rows = [
-        [
-            name,
-            f"{c.coverage:.4f}",
-            f"{c.binomial_error:.4f}",
-            f"{c.deviations:+.2f}",
-            f"{c.construction_error:.4f}",
-            f"{c.asymptotic_coverage:.4f}",
-        ]
-        for name, c in zip(names, checks, strict=True)
-    ]
+    rows = []
+    for name, c in zip(names, checks, strict=True):
+        numbers = (c.coverage, c.binomial_error, c.deviations, c.construction_error, c.asymptotic_coverage)
+        rows.append([name, *(f"{number:.4f}" for number in numbers)])
     print_table(["truth, level", "Neyman", "binomial error", "deviations", "error of construction", "asymptotic"], rows)
     total = options.toys * options.points + options.check_toys * len(TRUTHS)
     cpu = time.process_time() - cpu

@@ -327,3 +327,31 @@ def test_profiled_nuisances_have_their_closed_form():
     np.testing.assert_allclose(toys.t, expected, atol=1e-6)
     assert 0 < toys.at_boundary.sum() < 15
     assert toys.converged.all()
+
+
+@pytest.fixture(scope="module")
+def measured_background() -> tuple[CombinedToys, NeymanBands]:
+    """40 mu signal events on 400, which an auxiliary measurement knows to 5 %: two uncertainties of 20 events."""
+    b = Parameter("b", init=1.0, low=0.7, high=1.3)
+    count = BinnedLikelihood(
+        templates=[[40.0], [400.0]],
+        data=[440.0],
+        coefficients=("mu", "b"),
+        parameters=("mu", "b"),
+        bounds={"mu": (0.0, 4.0), "b": (0.7, 1.3)},
+    )
+    combined = CombinedLikelihood([count, ConstraintTerm([Constraint("b", observed=1.0, scale=0.05)], [b])], poi="mu")
+    source = CombinedToys((BinnedToys(count), None), combined)
+    return source, construct_bands(source, grid_points(combined, points=5), poi="mu", toys=100, seed=5)
+
+
+@pytest.mark.parametrize("mu", [1.0, 3.0])
+def test_a_measured_background_has_its_coverage(measured_background: tuple[CombinedToys, NeymanBands], mu: float) -> None:
+    """Independent toys, and the closed form for many events: mu is measured with sqrt(420 + 20^2) / 40, from 0 on."""
+    source, bands = measured_background
+    [narrow, _] = check_coverage(source, bands, [{"mu": mu, "b": 1.0}], toys=150, seed=6)
+    error = np.hypot(narrow.binomial_error, narrow.construction_error)
+    assert abs(narrow.coverage - narrow.level) < 2.0 * error
+    width = np.sqrt(400.0 + 40.0 * mu + 20.0**2) / 40.0
+    curve = bands.curves["68"]
+    assert float(curve(mu)) == pytest.approx(gaussian_critical_value(mu / width, LEVEL_68), abs=3.0 * float(curve.error(mu)))

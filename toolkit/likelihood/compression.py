@@ -190,7 +190,7 @@ class _Monomials:
     def __call__(self, logs: Logs) -> FloatArray:
         """Evaluate them as they stand in the expansion of an exponential, (n_events, 1 + n_monomials)."""
         combined = (np.asarray(logs, dtype=np.float64) - self.mean) @ self.axes
-        terms = {(): np.ones(len(logs))}
+        terms: dict[tuple[int, ...], FloatArray] = {(): np.ones(len(logs))}
         for powers in self.powers:
             terms[powers] = terms[powers[:-1]] * combined[:, powers[-1]] / powers.count(powers[-1])
         return np.stack(list(terms.values()), axis=1)
@@ -211,8 +211,8 @@ def leading_powers(spreads: ArrayLike, *, most: int) -> list[tuple[int, ...]]:
         >>> leading_powers([0.5, 0.1], most=4)
         [(0,), (0, 0), (1,), (0, 1)]
     """
-    s = np.asarray(spreads, dtype=np.float64).tolist()
-    waiting = [(-size, (k,)) for k, size in enumerate(s)]
+    s: list[float] = np.asarray(spreads, dtype=np.float64).tolist()
+    waiting: list[tuple[float, tuple[int, ...]]] = [(-size, (k,)) for k, size in enumerate(s)]
     found: list[tuple[int, ...]] = []
     while waiting and len(found) < most:
         size, powers = heapq.heappop(waiting)

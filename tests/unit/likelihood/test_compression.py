@@ -19,6 +19,7 @@ from toolkit.likelihood.compression import (
     quickly_normalised,
 )
 from toolkit.likelihood.toy_factory import toys_of
+from toolkit.likelihood.toy_sources import UnbinnedToys
 from toolkit.likelihood.toys import fit_toy, guide_of, toy_generator
 
 N = 12_000
@@ -123,6 +124,9 @@ def test_likelihoods_differ_by_less_than_the_tolerance(likelihood: UnbinnedLikel
 def test_toys_are_fitted_as_with_the_whole_sample(likelihood: UnbinnedLikelihood) -> None:
     """Best fit and t of single toys, drawn from and normalised on the same events."""
     source = toys_of(likelihood, asimov=THETA, seed=4)
+    assert isinstance(source, UnbinnedToys)
+    assert source.likelihood.shapes is not None
+    assert source.likelihood.reference is not None
     exact = source.likelihood.with_normalisation(ShapeReference(source.expected, source.likelihood.shapes))
     assert len(source.likelihood.reference.weights) < N / 10
     guide = guide_of(source, THETA, poi="mu", seed=1)
@@ -136,7 +140,10 @@ def test_toys_are_fitted_as_with_the_whole_sample(likelihood: UnbinnedLikelihood
 def test_the_drawn_density_is_the_fitted_one(likelihood: UnbinnedLikelihood) -> None:
     """Sum over the events of drawn weights: every process has its yield in the fit as well, at any nuisance parameters."""
     source = toys_of(likelihood, asimov=THETA, seed=4)
+    assert isinstance(source, UnbinnedToys)
     model, theta = source.likelihood, {**THETA, "mu": 1.7, "scale": 1.8, "slope": -1.3}
+    assert model.shapes is not None
+    assert model.reference is not None
     at = model.shapes.at(np.array([theta[n] for n in model.shapes.names]))
     norms = model.reference.norms(np.array([theta[n] for n in model.shapes.names])).log
     fitted = np.stack([source.expected[:, j] * np.exp(at.log_factor(j, slice(None)) - norms[j]) for j in range(4)], axis=1)
