@@ -355,3 +355,20 @@ def test_a_measured_background_has_its_coverage(measured_background: tuple[Combi
     width = np.sqrt(400.0 + 40.0 * mu + 20.0**2) / 40.0
     curve = bands.curves["68"]
     assert float(curve(mu)) == pytest.approx(gaussian_critical_value(mu / width, LEVEL_68), abs=3.0 * float(curve.error(mu)))
+
+
+def test_toys_of_a_measured_background_have_their_closed_form(measured_background: tuple[CombinedToys, NeymanBands]) -> None:
+    """The background profiled at a given mu is the root of a quadratic; the best fit is exact, or has mu = 0."""
+    source, theta = measured_background[0], {"mu": 0.5, "b": 1.03}
+
+    def profiled(n: float, a: float, signal: float) -> float:
+        linear, variance = signal - 400.0 * a + 400.0**2 * 0.05**2, 0.05**2
+        b = (-linear + np.sqrt(linear**2 + 1600.0 * (a * signal + variance * 400.0 * (n - signal)))) / 800.0
+        return float(2.0 * (signal + 400.0 * b - n * np.log(signal + 400.0 * b)) + (b - a) ** 2 / variance)
+
+    toys = run_toys(source, [ToyRequest(theta, 15)], poi="mu", seed=7)[0]
+    for index in range(15):
+        (counts, _), auxiliary = source.sample(theta, toy_generator(7, theta, index))
+        n, a = float(counts[0][0]), auxiliary["b"]
+        best = 2.0 * (n - n * np.log(n)) if n >= 400.0 * a else profiled(n, a, 0.0)
+        assert toys.t[index] == pytest.approx(profiled(n, a, 20.0) - best, abs=1e-7)
