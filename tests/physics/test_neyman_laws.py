@@ -327,3 +327,48 @@ def test_profiled_nuisances_have_their_closed_form():
     np.testing.assert_allclose(toys.t, expected, atol=1e-6)
     assert 0 < toys.at_boundary.sum() < 15
     assert toys.converged.all()
+
+
+@pytest.fixture(scope="module")
+def measured_background() -> tuple[CombinedToys, NeymanBands]:
+    """40 mu signal events on 400, which an auxiliary measurement knows to 5 %: two uncertainties of 20 events."""
+    b = Parameter("b", init=1.0, low=0.7, high=1.3)
+    count = BinnedLikelihood(
+        templates=[[40.0], [400.0]],
+        data=[440.0],
+        coefficients=("mu", "b"),
+        parameters=("mu", "b"),
+        bounds={"mu": (0.0, 4.0), "b": (0.7, 1.3)},
+    )
+    combined = CombinedLikelihood([count, ConstraintTerm([Constraint("b", observed=1.0, scale=0.05)], [b])], poi="mu")
+    source = CombinedToys((BinnedToys(count), None), combined)
+    return source, construct_bands(source, grid_points(combined, points=5), poi="mu", toys=100, seed=5)
+
+
+@pytest.mark.parametrize("mu", [1.0, 3.0])
+def test_a_measured_background_has_its_coverage(measured_background: tuple[CombinedToys, NeymanBands], mu: float) -> None:
+    """Independent toys, and the closed form for many events: mu is measured with sqrt(420 + 20^2) / 40, from 0 on."""
+    source, bands = measured_background
+    [narrow, _] = check_coverage(source, bands, [{"mu": mu, "b": 1.0}], toys=150, seed=6)
+    error = np.hypot(narrow.binomial_error, narrow.construction_error)
+    assert abs(narrow.coverage - narrow.level) < 2.0 * error
+    width = np.sqrt(400.0 + 40.0 * mu + 20.0**2) / 40.0
+    curve = bands.curves["68"]
+    assert float(curve(mu)) == pytest.approx(gaussian_critical_value(mu / width, LEVEL_68), abs=3.0 * float(curve.error(mu)))
+
+
+def test_toys_of_a_measured_background_have_their_closed_form(measured_background: tuple[CombinedToys, NeymanBands]) -> None:
+    """The background profiled at a given mu is the root of a quadratic; the best fit is exact, or has mu = 0."""
+    source, theta = measured_background[0], {"mu": 0.5, "b": 1.03}
+
+    def profiled(n: float, a: float, signal: float) -> float:
+        linear, variance = signal - 400.0 * a + 400.0**2 * 0.05**2, 0.05**2
+        b = (-linear + np.sqrt(linear**2 + 1600.0 * (a * signal + variance * 400.0 * (n - signal)))) / 800.0
+        return float(2.0 * (signal + 400.0 * b - n * np.log(signal + 400.0 * b)) + (b - a) ** 2 / variance)
+
+    toys = run_toys(source, [ToyRequest(theta, 15)], poi="mu", seed=7)[0]
+    for index in range(15):
+        (counts, _), auxiliary = source.sample(theta, toy_generator(7, theta, index))
+        n, a = float(counts[0][0]), auxiliary["b"]
+        best = 2.0 * (n - n * np.log(n)) if n >= 400.0 * a else profiled(n, a, 0.0)
+        assert toys.t[index] == pytest.approx(profiled(n, a, 20.0) - best, abs=1e-7)

@@ -11,6 +11,7 @@ from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.binned import BinnedLikelihood
 from toolkit.likelihood.coefficients import describe_point
 from toolkit.likelihood.combined import CombinedLikelihood
+from toolkit.likelihood.compression import quickly_normalised
 from toolkit.likelihood.constraint_term import ConstraintTerm
 from toolkit.likelihood.pyhf_model import PyhfLikelihood
 from toolkit.likelihood.toy_sources import BinnedToys, CombinedToys, Negative, UnbinnedToys, rescaled
@@ -18,7 +19,7 @@ from toolkit.likelihood.toys import ToySource
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
 
 
-def toys_of(likelihood: Likelihood, *, asimov: Mapping[str, float], negative: Negative = "error") -> ToySource:
+def toys_of(likelihood: Likelihood, *, asimov: Mapping[str, float], negative: Negative = "error", seed: int = 0) -> ToySource:
     """Make the experiment that a likelihood describes.
 
     Unbinned channels draw from the events of their Asimov set: an event of weight w stands for w r(theta) / r(asimov) events at
@@ -28,26 +29,30 @@ def toys_of(likelihood: Likelihood, *, asimov: Mapping[str, float], negative: Ne
         likelihood: Unbinned, binned, a pyhf model, or a combination of them with constraints.
         asimov: Parameter point of the Asimov set of the unbinned channels.
         negative: What to do with events of negative expected weight.
+        seed: Of the subsample on which the toys' fits normalise per-event variations.
 
     Returns:
-        The experiment; each process has its nominal yield in the toys and in their fit.
+        The experiment; each process has its nominal yield in the toys and in their fit, and per-event variations are normalised
+        on the events that are drawn from.
 
     Raises:
         SchemaError: A likelihood of another kind, or a point that leaves a parameter of an unbinned channel out.
         PhysicsDomainError: Events without weights, or a density that is not positive at the Asimov point.
     """
     if isinstance(likelihood, UnbinnedLikelihood):
-        return _unbinned(likelihood, asimov, negative)
+        return _unbinned(likelihood, asimov, negative, seed)
     if isinstance(likelihood, BinnedLikelihood | PyhfLikelihood):
         return BinnedToys(likelihood)
     if isinstance(likelihood, CombinedLikelihood):
-        sources = [None if isinstance(t, ConstraintTerm) else toys_of(t, asimov=asimov, negative=negative) for t in likelihood.terms]
+        sources = [
+            None if isinstance(t, ConstraintTerm) else toys_of(t, asimov=asimov, negative=negative, seed=seed) for t in likelihood.terms
+        ]
         return CombinedToys(tuple(sources), likelihood)
     what = "toys of a likelihood"
     raise SchemaError(what, got=type(likelihood).__name__, expected="unbinned, binned, pyhf or combined", remedy="write a ToySource for it")
 
 
-def _unbinned(likelihood: UnbinnedLikelihood, asimov: Mapping[str, float], negative: Negative) -> UnbinnedToys:
+def _unbinned(likelihood: UnbinnedLikelihood, asimov: Mapping[str, float], negative: Negative, seed: int) -> UnbinnedToys:
     names = likelihood.parameter_names
     missing = [name for name in names if name not in asimov]
     if missing:
@@ -70,4 +75,5 @@ def _unbinned(likelihood: UnbinnedLikelihood, asimov: Mapping[str, float], negat
         what = "Asimov set behind the toys"
         raise PhysicsDomainError(what, got=f"sums of the processes {sums.tolist()}", expected="> 0", remedy="take more events")
     mean = np.where(used, sums / np.where(used, likelihood.yields, 1.0), 1.0)
-    return UnbinnedToys(rescaled(likelihood, np.log(mean)), expected / mean, negative=negative)
+    expected = expected / mean
+    return UnbinnedToys(quickly_normalised(rescaled(likelihood, np.log(mean)), seed=seed, expected=expected), expected, negative=negative)

@@ -293,6 +293,12 @@ class UnbinnedLikelihood(Likelihood):
             _constraints=check_distinct(constraints, tuple(parameters)),
         )
 
+    def with_normalisation(self, reference: ShapeReference) -> UnbinnedLikelihood:
+        """Return the likelihood with its variations, if there are any, normalised on another sample."""
+        if self.shapes is not None:
+            check_variations(self.shapes, reference, like=self.densities.shape, names=self.parameter_names)
+        return self._with(reference=reference)
+
     def with_threads(self, threads: int | None) -> UnbinnedLikelihood:
         """Return the same likelihood evaluated by another number of threads."""
         return self._with(threads=threads)

@@ -14,6 +14,7 @@ from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.config import Config
 from toolkit.errors import SchemaError
 from toolkit.likelihood import BinnedLikelihood, Likelihood, OnnxRatio, PyhfLikelihood, UnbinnedLikelihood, asimov_weights
+from toolkit.likelihood.compression import quickly_normalised
 from toolkit.likelihood.coverage import check_coverage
 from toolkit.likelihood.neyman import construct_bands, grid_points, neyman_intervals
 from toolkit.likelihood.toy_sources import BinnedToys, UnbinnedToys, model_weights, rescaled
@@ -159,11 +160,12 @@ def toy_source(experiment: Experiment, method: Method) -> ToySource:
         what = f"toys of the method {method.name!r}"
         raise SchemaError(what, got=type(likelihood).__name__, expected="the likelihood of a binned or an unbinned method")
     if settings.draw == "simulation":
-        return UnbinnedToys(likelihood, test.weights, negative=settings.negative)
+        return UnbinnedToys(quickly_normalised(likelihood, seed=settings.seed), test.weights, negative=settings.negative)
     ratio = experiment.ratio
     reference = reference_weights(test, ratio.metadata.reference_mixture)
     expected, log_mean = model_weights(ratio(ratio.columns(test.observables)), reference, method.base.yields)
-    return UnbinnedToys(rescaled(likelihood, log_mean), expected, negative=settings.negative)
+    drawn = quickly_normalised(rescaled(likelihood, log_mean), seed=settings.seed, expected=expected)
+    return UnbinnedToys(drawn, expected, negative=settings.negative)
 
 
 def reference_weights(test: SimulatedEvents, mixture: Mapping[str, float]) -> FloatArray:
