@@ -10,8 +10,18 @@ from rich.table import Table
 from rich.text import Text
 
 from toolkit.diagnostics.closure import ClosureVerdict, closure_verdicts
-from toolkit.likelihood.results import MethodResult, Results
-from toolkit.report.wording import closure_text, interval_lines, notes, number, parameter_name, t0_text, verdict_text
+from toolkit.likelihood.results import MethodResult, ObservedResults, Results
+from toolkit.report.wording import (
+    closure_text,
+    interval_lines,
+    notes,
+    number,
+    observed_cells,
+    observed_columns,
+    parameter_name,
+    t0_text,
+    verdict_text,
+)
 
 WIDE = 132
 """Columns of a terminal from which measurement and closure fit into one table."""
@@ -43,6 +53,8 @@ class Comparison:
             yield methods_table(self.results, verdicts=verdicts, closure=False)
             if self.results.closure:
                 yield closure_table(self.results, verdicts=verdicts)
+        if self.results.observed is not None:
+            yield observed_table(self.results, self.results.observed)
         for line in self.note_lines(verdicts):
             yield Text(line, style="bold" if line.startswith("!") else "")
 
@@ -87,6 +99,18 @@ def closure_table(results: Results, *, verdicts: Sequence[ClosureVerdict] | None
     truths = _add_closure_columns(table, results)
     for name in results.methods:
         table.add_row(name, *_closed(by_method.get(name), truths), style=_colour(by_method.get(name)))
+    return table
+
+
+def observed_table(results: Results, observed: ObservedResults) -> Table:
+    """Lay out best fit, intervals and t(0) of every method in the recorded events, and what was expected."""
+    poi, truth = parameter_name(results.poi), results.asimov[results.poi]
+    expected = number(observed.expected, digits=1)
+    table = _table(f"{poi} observed, {observed.n_events} recorded events ({expected} expected at {poi} = {truth:g})")
+    for header in observed_columns(results.poi)[1:]:
+        table.add_column(header, justify="right")
+    for name, result in observed.methods.items():
+        table.add_row(name, *observed_cells(result, results.methods[name]))
     return table
 
 
