@@ -24,9 +24,8 @@ from toolkit.pipeline.stages.review import ensemble_under_review, read_stored, r
 from toolkit.plots import PlotStyle, plot_cutflow, png_bytes
 from toolkit.report import PageFigure, Provenance, build_page, judge, write_page, write_results
 from toolkit.report.figures import draw_all, plot_jobs
-from toolkit.report.observed_pages import observed_jobs
 from toolkit.report.review_figures import review_jobs
-from toolkit.report.systematics_figures import systematics_jobs
+from toolkit.report.systematics_figures import observed_jobs, systematics_jobs
 from toolkit.typing import BoolArray, FloatArray
 from toolkit.weights import SimulatedEvents
 
