@@ -82,7 +82,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "observed" not in blinded
     assert not list((folder / "out").rglob("*observed*"))
     run(folder, "fit", samples=samples, observed=True)
-    assert {**fitted(folder / "out"), "observed": None} == {**blinded, "observed": None}
+    assert {**fitted(folder / "out"), "observed": None} == {**blinded, "observed": None}, "the expected results are what they were"
     return folder
 
 

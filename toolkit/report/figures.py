@@ -116,6 +116,7 @@ def _result_jobs(results: Results, verdicts: Sequence[ClosureVerdict], style: Pl
     observed: list[MethodResult] = []
     if results.observed is not None:
         observed = list(results.observed.methods.values())
+        style = style.for_data()
         text += f" Solid: observed, {results.observed.n_events} recorded events; dashed: expected, the Asimov set."
     methods = list(results.methods.values())
     yield PlotJob("results", "scans", text, lambda: plot_scans(methods, observed=observed, verdicts=verdicts, style=style))

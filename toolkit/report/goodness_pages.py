@@ -36,10 +36,11 @@ def goodness_jobs(document: Mapping[str, Any], *, style: PlotStyle) -> Iterator[
         return
     text = "toys drawn at the best fit and fitted like the data; p is the fraction of them that fits worse."
     for label, own in _datasets(document).items():
+        shown = style.for_data() if label else style
         for name, tests in goodness_tests({"methods": own}).items():
             file, caption = f"{label}goodness_{slug(name)}", f"{method_name(name)}: {text}"
             caption = f"Recorded events. {caption}" if label else caption
-            yield PlotJob("goodness", file, caption, partial(plot_goodness, tests, style=style), wide=len(tests) > 1)
+            yield PlotJob("goodness", file, caption, partial(plot_goodness, tests, style=shown), wide=len(tests) > 1)
 
 
 def _datasets(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

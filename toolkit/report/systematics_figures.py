@@ -34,5 +34,5 @@ def observed_jobs(results: Results, *, style: PlotStyle) -> Iterator[PlotJob]:
     """List pulls, impacts and correlations of the fits to the recorded events; their part is "observed"."""
     if results.observed is None:
         return
-    for job in systematics_jobs(replace(results, methods=results.observed.methods), style=style):
+    for job in systematics_jobs(replace(results, methods=results.observed.methods), style=style.for_data()):
         yield replace(job, part="observed", name=f"observed_{job.name}", caption=f"Recorded events. {job.caption}")

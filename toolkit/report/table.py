@@ -11,17 +11,7 @@ from rich.text import Text
 
 from toolkit.diagnostics.closure import ClosureVerdict, closure_verdicts
 from toolkit.likelihood.results import MethodResult, ObservedResults, Results
-from toolkit.report.wording import (
-    closure_text,
-    interval_lines,
-    notes,
-    number,
-    observed_cells,
-    observed_columns,
-    parameter_name,
-    t0_text,
-    verdict_text,
-)
+from toolkit.report.wording import closure_text, interval_lines, notes, number, parameter_name, t0_text, verdict_text
 
 WIDE = 132
 """Columns of a terminal from which measurement and closure fit into one table."""
@@ -103,14 +93,15 @@ def closure_table(results: Results, *, verdicts: Sequence[ClosureVerdict] | None
 
 
 def observed_table(results: Results, observed: ObservedResults) -> Table:
-    """Lay out best fit, intervals and t(0) of every method in the recorded events, and what was expected."""
+    """Lay out best fit, intervals and t(0) of every method in the recorded events, and below each what was expected."""
     poi, truth = parameter_name(results.poi), results.asimov[results.poi]
     expected = number(observed.expected, digits=1)
     table = _table(f"{poi} observed, {observed.n_events} recorded events ({expected} expected at {poi} = {truth:g})")
-    for header in observed_columns(results.poi)[1:]:
-        table.add_column(header, justify="right")
+    for header in ("best fit", "68 %", "95 %", f"t({poi}=0)"):
+        table.add_column(header, justify="right", no_wrap=True)
     for name, result in observed.methods.items():
-        table.add_row(name, *observed_cells(result, results.methods[name]))
+        table.add_row(name, *_measured(result, None))
+        table.add_row("  expected", *_measured(results.methods[name], None), style="dim")
     return table
 
 

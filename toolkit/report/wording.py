@@ -127,24 +127,6 @@ def t0_text(result: MethodResult, verdict: ClosureVerdict | None) -> str:
     return f"{text} ({verdict.t0_shift}{'' if verdict.status == 'biased' else '?'})"
 
 
-def observed_columns(poi: str) -> tuple[str, ...]:
-    """Return the headers of a table of observed beside expected results, that of the method first.
-
-    Examples:
-        >>> observed_columns("mu")[:5]
-        ('method', 'best fit μ', '68 %', '95 %', 't(μ = 0)')
-    """
-    name = parameter_name(poi)
-    columns = (f"best fit {name}", "68 %", "95 %", f"t({name} = 0)")
-    return ("method", *columns, *(f"expected {column}" for column in columns[1:]))
-
-
-def observed_cells(observed: MethodResult, expected: MethodResult) -> tuple[str, ...]:
-    """Write the cells under `observed_columns`, without the method."""
-    intervals, wanted = (["\n".join(interval_lines(i)) for i in (r.interval_68, r.interval_95)] for r in (observed, expected))
-    return (number(observed.mu_hat), *intervals, number(observed.twice_nll_at_0), *wanted, number(expected.twice_nll_at_0))
-
-
 def verdict_text(verdict: ClosureVerdict | None) -> str:
     """Write the verdict in one or two words."""
     return "-" if verdict is None else _VERDICTS[verdict.status]

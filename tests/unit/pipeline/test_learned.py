@@ -248,3 +248,15 @@ def test_normalisation_holds_what_the_sources_need(methods: Any, learned: Learne
     none_kept = replace(learned, files={}, processes={}, data=tuple({} for _ in PROCESSES), pool=tuple({} for _ in PROCESSES))
     assert len(normalisation_columns(methods[1], systematics_of(none_kept), features=("x", "y"))["x"]) == 8
     assert likelihood_of(methods, systematics_of(none_kept), pool.weights[:, 3]).parameter_names == ("mu", "tilt")
+
+
+def test_other_events_as_data_have_their_own_variations(learned: LearnedVariations) -> None:
+    """The kept networks are the exact tilts, so that the logarithms are known; those of the pool stay."""
+    recorded = simulate(3)
+    found = systematics_of(learned).for_events(recorded).learned
+    assert found is not None
+    y = recorded.observables["y"]
+    np.testing.assert_allclose(found.data[2]["tilt"][0], SLOPE * y - 0.5 * SLOPE**2, atol=1e-6)
+    np.testing.assert_allclose(found.data[2]["tilt"][1], -SLOPE * y - 0.5 * SLOPE**2, atol=1e-6)
+    assert found.pool is learned.pool
+    assert found.pool_events is learned.pool_events
