@@ -156,9 +156,13 @@ class _Walk:
         return self.end is not None
 
     def look(self) -> bool:
-        """Find the next step; second derivatives are evaluated again if the steps do not shrink with the old ones. False if that fails."""
+        """Find the next step; second derivatives are evaluated again if the steps do not shrink with the old ones. False if that fails.
+
+        Those that were evaluated here stay: a second time they would lead nowhere else.
+        """
+        if self.fresh:
+            return True
         if self.hessian is not None:
-            self.fresh = False
             self._solve(self.hessian)
             if self.convex and (self.before <= NEARLY_DONE or self.length <= SHRINKING * self.before):
                 return True
@@ -181,6 +185,7 @@ class _Walk:
         before, slopes = self.at, self.gradient
         self.at, self.value = moved
         self.n_steps += 1
+        self.fresh = False
         if last:
             self.end = self._here(expected)
             return True
