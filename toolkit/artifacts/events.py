@@ -115,6 +115,8 @@ class EventTable:
         entry: Entry of the event in its ntuple, (n,) int64; with `file_index` it identifies the event in every variation.
         regions: Which events lie in each region, (n,) bool.
         variation: Which variation this is.
+        run: Run numbers, (n,) uint32; with `luminosity_block` and `event_id` they identify a recorded event in all samples.
+        luminosity_block: Luminosity blocks, (n,) uint32.
     """
 
     sample: str
@@ -128,6 +130,8 @@ class EventTable:
     entry: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     regions: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     variation: str = NOMINAL
+    run: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, dtype=np.uint32))
+    luminosity_block: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, dtype=np.uint32))
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -437,6 +441,8 @@ def _to_event_table(sample: str, table: Any, info: ChunkInfo, *, variation: str)
         entry=column["entry"],
         regions={name: column[f"region_{name}"] for name in info.regions},
         variation=variation,
+        run=column["run"],
+        luminosity_block=column["luminosityBlock"],
     )
 
 

@@ -15,7 +15,7 @@ from toolkit.pipeline.stamps import read_stamp
 from toolkit.typing import JsonObject
 
 if TYPE_CHECKING:
-    from toolkit.likelihood.results import Results
+    from toolkit.likelihood.results import MethodResult, Results
 
 FILES = {
     "report": "report.html",
@@ -89,8 +89,14 @@ def _headlines(results: Results) -> JsonObject:
     from toolkit.report import judge
 
     closures = {verdict.method: verdict.status for verdict in judge(results)}
-    methods = {}
-    for name, result in results.methods.items():
-        intervals = {f"interval_{level}": [[i.low, i.high] for i in getattr(result, f"interval_{level}")] for level in (68, 95)}
-        methods[name] = {"best_fit": result.mu_hat, "twice_nll_at_0": result.twice_nll_at_0, **intervals, "closure": closures.get(name)}
-    return {"poi": results.poi, "asimov": dict(results.asimov), "luminosity_ifb": results.luminosity_ifb, "methods": methods}
+    methods = {name: {**_headline(result), "closure": closures.get(name)} for name, result in results.methods.items()}
+    document = {"poi": results.poi, "asimov": dict(results.asimov), "luminosity_ifb": results.luminosity_ifb, "methods": methods}
+    if results.observed is None:
+        return document
+    observed = {name: _headline(result) for name, result in results.observed.methods.items()}
+    return {**document, "observed": {"n_events": results.observed.n_events, "methods": observed}}
+
+
+def _headline(result: MethodResult) -> JsonObject:
+    intervals = {f"interval_{level}": [[i.low, i.high] for i in getattr(result, f"interval_{level}")] for level in (68, 95)}
+    return {"best_fit": result.mu_hat, "twice_nll_at_0": result.twice_nll_at_0, **intervals}

@@ -66,6 +66,9 @@ class LikelihoodConfig(Section):
 
     systematics: bool = True
     """Whether the variations of `systematics`, the luminosity and the normalisations enter the fit as nuisance parameters."""
+    observed: bool = False
+    """Whether the recorded events, all samples of `kind: data`, are fitted as well (docs/observed.md). Until then the fit does not read
+    them."""
     luminosity_uncertainty: float = Field(default=0.0, ge=0, lt=0.5)
     """Relative uncertainty of the luminosity; 0 leaves it out."""
     normalisations: dict[Name, NormalisationUncertainty] = Field(default={})
@@ -141,6 +144,11 @@ class Config(Section):
     def simulated(self) -> tuple[SampleConfig, ...]:
         """Samples that are not data, in the order of the config."""
         return tuple(s for s in self.samples if s.kind == "simulation")
+
+    @property
+    def recorded(self) -> tuple[SampleConfig, ...]:
+        """Samples of data, in the order of the config."""
+        return tuple(s for s in self.samples if s.kind == "data")
 
     @property
     def processes(self) -> tuple[str, ...]:
@@ -220,6 +228,8 @@ class Config(Section):
         if outside:
             msg = f"closure_mu {outside} lie outside parameter.range [{low}, {high}]"
             raise ValueError(msg)
+        if self.likelihood.observed:
+            self._check_observed()
         self.likelihood.toys.check({"rate", "score", "nsbi", *self.histograms}, allowed=self.parameter.range)
         return self
 
@@ -242,6 +252,15 @@ class Config(Section):
     def ratio_nuisances(self) -> tuple[str, ...]:
         """Nuisance parameters of the density ratios, one per process; none unless the config asks for them."""
         return tuple(f"network_{name}" for name in self.processes) if self.likelihood.ratio_uncertainty else ()
+
+    def _check_observed(self) -> None:
+        if not self.recorded:
+            msg = "likelihood.observed: there are no recorded events to fit; add a sample of `kind: data`, or remove `observed`"
+            raise ValueError(msg)
+        clash = sorted({f"{name}_observed" for name in ("rate", "score", "nsbi", *self.histograms)} & set(self.histograms))
+        if clash:
+            msg = f"histograms {clash}: these are names of the workspaces of the recorded events; choose others"
+            raise ValueError(msg)
 
     def _check_nuisances(self) -> None:
         settings = self.likelihood

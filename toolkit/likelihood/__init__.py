@@ -19,7 +19,17 @@ from toolkit.likelihood.parameterisations import SignalStrengths, parameterisati
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.pyhf_model import PyhfLikelihood
 from toolkit.likelihood.rates import NormSys
-from toolkit.likelihood.results import ClosurePoint, FitResult, GoodnessOfFit, Interval, MethodResult, Minimum, Results, Scan
+from toolkit.likelihood.results import (
+    ClosurePoint,
+    FitResult,
+    GoodnessOfFit,
+    Interval,
+    MethodResult,
+    Minimum,
+    ObservedResults,
+    Results,
+    Scan,
+)
 from toolkit.likelihood.shaped import ShapeReference
 from toolkit.likelihood.shapes import Shapes
 from toolkit.likelihood.statistical import relative_errors, statistical_modifiers
@@ -55,6 +65,7 @@ __all__ = [
     "NormFactor",
     "NormSys",
     "Observation",
+    "ObservedResults",
     "OnnxRatio",
     "Parameter",
     "Pull",

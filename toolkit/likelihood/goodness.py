@@ -12,7 +12,7 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +26,7 @@ from toolkit.artifacts.hashing import stage_key
 from toolkit.artifacts.toys import Row, ToyFile, point_key
 from toolkit.errors import PhysicsDomainError
 from toolkit.likelihood.constraints import replace_observed
+from toolkit.likelihood.shapes import Shapes
 from toolkit.likelihood.toy_sources import BinnedToys, UnbinnedToys
 from toolkit.likelihood.toy_workers import Workers, run_here
 from toolkit.likelihood.toys import BLOCK, ToyTask, best_point, guide_of, toy_generator
@@ -139,15 +140,37 @@ class UnbinnedFit:
 
     def compare(self, weights: FloatArray, point: FloatArray) -> Row:
         """Compare events of these weights, (n_events,), with the model at a point (n_parameters,)."""
-        theta = dict(zip(self.toys.likelihood.parameter_names, point.tolist(), strict=True))
-        expected, present = self.toys.weights(theta), self.reference > 0.0
+        expected, present = self.toys.weights(self._theta(point)), self.reference > 0.0
         density = (expected[present] / expected.sum()) / (self.reference[present] / self.reference.sum())
-        found = [-2.0 * float(weights[present] @ np.log(density)) / float(weights[present].sum())]
-        for index in self.bins.values():
-            n_bins = int(index.max()) + 1
-            counts, prediction = (np.bincount(index, weights=w, minlength=n_bins) for w in (weights, expected))
-            found.append(poisson_distance(counts, prediction))
-        return tuple(found)
+        mean = -2.0 * float(weights[present] @ np.log(density)) / float(weights[present].sum())
+        return (mean, *self._distances(expected, {name: (index, weights) for name, index in self.bins.items()}))
+
+    def compare_recorded(
+        self, expected: FloatArray, bins: Mapping[str, IntArray], point: FloatArray, *, shapes: Shapes | None = None
+    ) -> Row:
+        """Compare events that are not among the simulated ones, each of which counts 1, with the model at a point (n_parameters,).
+
+        Args:
+            expected: nu_j p_j / p_ref of these events, normalised like those of the simulation, (n, n_processes).
+            bins: Bin of each event in each quantity, (n,) by name.
+            point: All parameters, (n_parameters,).
+            shapes: Per-event variations of these events.
+        """
+        theta = self._theta(point)
+        mean = -2.0 * float(np.mean(np.log(self.toys.density(expected, shapes, theta))))
+        counted = {name: (bins[name], np.ones(len(expected))) for name in self.bins}
+        return (mean, *self._distances(self.toys.weights(theta), counted))
+
+    def _theta(self, point: FloatArray) -> dict[str, float]:
+        return dict(zip(self.toys.likelihood.parameter_names, point.tolist(), strict=True))
+
+    def _distances(self, expected: FloatArray, data: Mapping[str, tuple[IntArray, FloatArray]]) -> Iterator[float]:
+        """Compare the bins of data, of each quantity bin and weight of each event, with the expected simulated events."""
+        for name, (own, weights) in data.items():
+            index = self.bins[name]
+            n_bins = int(max(index.max(), own.max(initial=0))) + 1
+            counts, prediction = (np.bincount(i, weights=w, minlength=n_bins) for i, w in ((own, weights), (index, expected)))
+            yield poisson_distance(counts, prediction)
 
 
 def poisson_distance(counts: ArrayLike, expected: ArrayLike) -> float:

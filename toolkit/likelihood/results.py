@@ -297,6 +297,42 @@ class ClosurePoint:
 
 
 @dataclass(frozen=True)
+class ObservedResults:
+    """What the recorded events say.
+
+    Attributes:
+        counts: Number of recorded events by sample.
+        expected: Number of events that the model expects at the Asimov truth.
+        methods: One entry per method.
+
+    Examples:
+        >>> ObservedResults({"early": 60, "late": 61}, 118.3, {}).n_events
+        121
+    """
+
+    counts: Mapping[str, int]
+    expected: float
+    methods: dict[str, MethodResult]
+
+    @property
+    def n_events(self) -> int:
+        """Number of recorded events."""
+        return sum(self.counts.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object `observed` of results.json."""
+        methods = {name: m.to_json() for name, m in self.methods.items()}
+        return {"n_events": self.n_events, "counts": dict(self.counts), "expected_events": self.expected, "methods": methods}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> ObservedResults:
+        """Read what `to_json` wrote."""
+        d = _mapping(document, "observed", ("counts", "expected_events", "methods"))
+        methods = {name: MethodResult.from_json(m, method=name) for name, m in d["methods"].items()}
+        return cls(dict(d["counts"]), float(d["expected_events"]), methods)
+
+
+@dataclass(frozen=True)
 class Results:
     """The content of results.json.
 
@@ -308,6 +344,7 @@ class Results:
         methods: One entry per method.
         closure: Closure tests.
         timing_s: Seconds per stage.
+        observed: What the recorded events say; None while they are blinded.
     """
 
     poi: str
@@ -317,6 +354,7 @@ class Results:
     methods: dict[str, MethodResult]
     closure: tuple[ClosurePoint, ...] = ()
     timing_s: dict[str, float] = field(default_factory=dict)
+    observed: ObservedResults | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the document."""
@@ -329,6 +367,7 @@ class Results:
             "methods": {name: m.to_json() for name, m in self.methods.items()},
             "closure": [c.to_json() for c in self.closure],
             "timing_s": dict(self.timing_s),
+            **({"observed": self.observed.to_json()} if self.observed is not None else {}),
         }
 
     @classmethod
@@ -350,6 +389,7 @@ class Results:
             methods={name: MethodResult.from_json(m, method=name) for name, m in d["methods"].items()},
             closure=tuple(ClosurePoint.from_json(c) for c in d["closure"]),
             timing_s=dict(d["timing_s"]),
+            observed=ObservedResults.from_json(d["observed"]) if d.get("observed") else None,
         )
 
 

@@ -23,6 +23,7 @@ from toolkit.likelihood.combined import CombinedLikelihood
 from toolkit.likelihood.constraints import Constraint
 from toolkit.likelihood.pyhf_model import PyhfLikelihood
 from toolkit.likelihood.rows import RowLikelihood
+from toolkit.likelihood.shapes import Shapes
 from toolkit.likelihood.toys import ToySource
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
 from toolkit.typing import FloatArray, IntArray
@@ -120,6 +121,35 @@ class UnbinnedToys:
             w = np.maximum(w, 0.0)
             w *= total / w.sum()
         return w
+
+    def density(self, expected: FloatArray, shapes: Shapes | None, theta: Mapping[str, float]) -> FloatArray:
+        """Evaluate the total density at events that toys are not drawn from, such as recorded ones.
+
+        Args:
+            expected: nu_j p_j / p_ref of these events, normalised like those of the simulation, (n, n_processes).
+            shapes: Their per-event variations, with the parameters of those of the likelihood; None for none.
+            theta: All parameters.
+
+        Returns:
+            p(x | theta) / p_ref(x), (n,), each variation normalised on the simulated events.
+
+        Raises:
+            PhysicsDomainError: A density that is not positive.
+        """
+        base = self.likelihood
+        point = base.point(theta)
+        columns = [base.parameter_names.index(name) for name in base.coefficients.parameters]
+        factors, varied = base.coefficients.values(point[None, columns])[0], np.array(expected, dtype=np.float64)
+        if shapes is not None and base.shapes is not None:
+            own, at = (s.at(point[[base.parameter_names.index(name) for name in s.names]]) for s in (shapes, base.shapes))
+            for j in own.varied:
+                mean = np.average(np.exp(at.log_factor(j, slice(None))), weights=self.expected[:, j])
+                varied[:, j] *= np.exp(own.log_factor(j, slice(None))) / mean
+        density = varied @ factors / float(self.expected.sum(axis=0) @ factors)
+        if density.min(initial=np.inf) <= 0.0:
+            what = f"density of recorded event {int(np.argmin(density))} at {describe_point(base.parameter_names, point)}"
+            raise PhysicsDomainError(what, got=float(density.min()), expected="> 0", remedy="recalibrate the ratios")
+        return np.asarray(density)
 
     def _varied(self, point: FloatArray) -> FloatArray:
         """Multiply each process by its per-event variation, which leaves its total as it is: rates belong to the factors."""

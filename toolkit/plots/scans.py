@@ -19,6 +19,7 @@ LEVELS = ((1.0, "68% CL"), (3.841458820694124, "95% CL"))
 def plot_scans(
     results: Sequence[MethodResult],
     *,
+    observed: Sequence[MethodResult] = (),
     verdicts: Sequence[ClosureVerdict] = (),
     y_max: float | None = None,
     style: PlotStyle = PLAIN,
@@ -27,6 +28,7 @@ def plot_scans(
 
     Args:
         results: One result per method, in the order of the legend.
+        observed: The same of the recorded events: then these are solid lines, and the expected results dashed ones.
         verdicts: Closure verdicts; a method that is flagged says so in the legend.
         y_max: Highest value shown, below the legend; chosen from the curves when None.
         style: Look and header.
@@ -36,20 +38,29 @@ def plot_scans(
     """
     flagged = {v.method: v for v in verdicts if v.flagged}
     keys = ("mu_hat", "twice_nll_at_0", "interval_68", "interval_95", "scan")
-    documents = {r.method: r.to_json() for r in results}
+    sets = {"methods": results, **({"observed": observed} if observed else {})}
     numbers = {
-        "methods": {name: {key: d[key] for key in keys} for name, d in documents.items()},
+        **{name: {r.method: {key: d[key] for key in keys} for r in own for d in [r.to_json()]} for name, own in sets.items()},
         "levels": [level for level, _ in LEVELS],
         "flagged": {name: v.message for name, v in flagged.items()},
     }
     with new_figure(style, numbers=numbers) as (figure, (ax,)):
-        top = y_max if y_max is not None else _top(results)
+        top = y_max if y_max is not None else _top([*results, *observed])
+        seen = {r.method: r.scan for r in observed}
         for i, result in enumerate(results):
             warning = {"untested": " (closure not tested)", "imprecise": " (closure imprecise)", "biased": " (closure fails)"}
             text = method_label(result.method) + (warning[flagged[result.method].status] if result.method in flagged else "")
             x, y = result.scan.values, result.scan.twice_delta_nll
             color, dashes, _ = method_look(result.method, i)
-            ax.plot(x, y, color=color, linestyle=dashes, linewidth=2.2, label=text)
+            if result.method in seen:
+                own = seen[result.method]
+                ax.plot(own.values, own.twice_delta_nll, color=color, linestyle="-", linewidth=2.2, label=text)
+                ax.plot(x, y, color=color, linestyle="--", linewidth=1.4)
+            else:
+                ax.plot(x, y, color=color, linestyle=dashes, linewidth=2.2, label=text)
+        if observed:
+            ax.plot([], [], color="black", linestyle="-", linewidth=2.2, label="observed")
+            ax.plot([], [], color="black", linestyle="--", linewidth=1.4, label="expected")
         for level, name in LEVELS:
             ax.axhline(level, color=GREY, linewidth=0.9, linestyle="-", zorder=0)
             place: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "textcoords": "offset points", "ha": "right"}
@@ -57,7 +68,7 @@ def plot_scans(
         symbol = parameter_symbol(results[0].scan.parameter) if results else ""
         ax.set_xlabel(symbol)
         ax.set_ylabel(r"$-2\,\Delta\ln L$")
-        ax.set_ylim(0, top / (1 - band_height(len(results))))
+        ax.set_ylim(0, top / (1 - band_height(len(results) + 2 * bool(observed))))
         if results:
             ax.set_xlim(min(r.scan.values[0] for r in results), max(r.scan.values[-1] for r in results))
             legend_band(ax)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -90,6 +90,8 @@ _FRAME = (0.012, 0.012, 0.976, 0.976)
 _LEFT_ALONE = ("backend", "interactive", "toolbar", "webagg", "tk.", "docstring", "savefig.directory")
 """Settings of the session, not of the look."""
 
+SIMULATION = "Simulation"
+
 
 @dataclass(frozen=True)
 class PlotStyle:
@@ -104,10 +106,20 @@ class PlotStyle:
     """
 
     experiment: Experiment = "plain"
-    status: str = "Simulation"
-    note: str = "Simulation"
+    status: str = SIMULATION
+    note: str = SIMULATION
     luminosity_ifb: float | None = None
     energy_tev: float | None = 13.0
+
+    def for_data(self) -> PlotStyle:
+        """Return the style of a plot with recorded events: the header does not call them a simulation.
+
+        Examples:
+            >>> PlotStyle().for_data().note, PlotStyle(note="Internal").for_data().note
+            ('', 'Internal')
+        """
+        status, note = ("" if text == SIMULATION else text for text in (self.status, self.note))
+        return replace(self, status=status, note=note)
 
     def rc(self) -> dict[str, Any]:
         """Return the matplotlib settings of this style."""

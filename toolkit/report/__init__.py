@@ -8,7 +8,7 @@ from toolkit.report.cutflow import CutflowTables
 from toolkit.report.html import render_page, write_page
 from toolkit.report.page import Page, PageFigure, PageSection, PageTable
 from toolkit.report.results import read_results, results_document, write_results
-from toolkit.report.table import Comparison, closure_table, judge, methods_table
+from toolkit.report.table import Comparison, closure_table, judge, methods_table, observed_table
 
 __all__ = [
     "Comparison",
@@ -22,6 +22,7 @@ __all__ = [
     "closure_table",
     "judge",
     "methods_table",
+    "observed_table",
     "read_results",
     "render_page",
     "results_document",

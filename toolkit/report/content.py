@@ -11,6 +11,7 @@ from toolkit.diagnostics.review import Review
 from toolkit.diagnostics.suite import Suite
 from toolkit.likelihood.results import Results
 from toolkit.report import prose
+from toolkit.report.observed_tables import observed_section
 from toolkit.report.page import Page, PageFigure, PageSection, PageTable
 from toolkit.report.page_tables import (
     closure_page_table,
@@ -87,9 +88,10 @@ def build_page(
     poi, truth = parameter_name(results.poi), results.asimov[results.poi]
     systematics = systematics_section(results, figures.get("systematics", ()))
     uncertainties = "statistical uncertainties only" if systematics is None else "statistical and systematic uncertainties"
+    recorded = "" if results.observed is None else f"{results.observed.n_events} recorded events, "
     sections = [
         _summary(results, verdicts, figures),
-        *([systematics] if systematics is not None else []),
+        *(section for section in (observed_section(results, figures.get("observed", ())), systematics) if section is not None),
         _closure(results, verdicts, figures),
         _samples(provenance, figures),
         PageSection("Observables", figures=figures.get("observables", ())),
@@ -102,7 +104,7 @@ def build_page(
     shown = tuple(s for s in sections if s.tables or s.figures or s.text or s.warnings)
     return Page(
         title=title,
-        subtitle=f"{results.luminosity_ifb:g}/fb, Asimov set at {poi} = {truth:g}, {uncertainties}",
+        subtitle=f"{results.luminosity_ifb:g}/fb, {recorded}Asimov set at {poi} = {truth:g}, {uncertainties}",
         sections=shown,
         footer=f"Made with h4l-toolkit {provenance.versions['h4l-toolkit']}" if "h4l-toolkit" in provenance.versions else "",
     )

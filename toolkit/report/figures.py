@@ -11,7 +11,7 @@ from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.diagnostics.closure import ClosureVerdict
 from toolkit.diagnostics.suite import Suite
 from toolkit.diagnostics.training import TrainingCurve
-from toolkit.likelihood.results import Results
+from toolkit.likelihood.results import MethodResult, Results
 from toolkit.plots import (
     PlotStyle,
     SavedPlot,
@@ -113,8 +113,13 @@ def _result_jobs(results: Results, verdicts: Sequence[ClosureVerdict], style: Pl
     poi = parameter_name(results.poi)
     truth = results.asimov[results.poi]
     text = f"Scans of every method, Asimov set of test events at {poi} = {truth:g}. Lines: thresholds of the 68 % and 95 % intervals."
+    observed: list[MethodResult] = []
+    if results.observed is not None:
+        observed = list(results.observed.methods.values())
+        style = style.for_data()
+        text += f" Solid: observed, {results.observed.n_events} recorded events; dashed: expected, the Asimov set."
     methods = list(results.methods.values())
-    yield PlotJob("results", "scans", text, lambda: plot_scans(methods, verdicts=verdicts, style=style))
+    yield PlotJob("results", "scans", text, lambda: plot_scans(methods, observed=observed, verdicts=verdicts, style=style))
     if results.closure:
         text = "Best fit against truth on Asimov sets of test events. Bars: standard error of the finite simulation."
         yield PlotJob("closure", "closure", text, lambda: plot_closure(verdicts, parameter=results.poi, style=style))

@@ -34,13 +34,28 @@ def goodness_jobs(document: Mapping[str, Any], *, style: PlotStyle) -> Iterator[
     """List the plots, one per method if there are toys; their part is "goodness"."""
     if not document["toys"]:
         return
-    for name, tests in goodness_tests(document).items():
-        text = f"{method_name(name)}: toys drawn at the best fit and fitted like the data; p is the fraction of them that fits worse."
-        yield PlotJob("goodness", f"goodness_{slug(name)}", text, partial(plot_goodness, tests, style=style), wide=len(tests) > 1)
+    text = "toys drawn at the best fit and fitted like the data; p is the fraction of them that fits worse."
+    for label, own in _datasets(document).items():
+        shown = style.for_data() if label else style
+        for name, tests in goodness_tests({"methods": own}).items():
+            file, caption = f"{label}goodness_{slug(name)}", f"{method_name(name)}: {text}"
+            caption = f"Recorded events. {caption}" if label else caption
+            yield PlotJob("goodness", file, caption, partial(plot_goodness, tests, style=shown), wide=len(tests) > 1)
+
+
+def _datasets(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the tests of the Asimov set, and of the recorded events if they are there, by the beginning of file names."""
+    return {"": document["methods"], **({"observed_": document["observed"]} if "observed" in document else {})}
 
 
 def goodness_section(document: Mapping[str, Any], figures: tuple[PageFigure, ...]) -> PageSection:
-    """Build the section."""
+    """Build the section: a table of the Asimov set, and one of the recorded events if they are there."""
+    titles = {"": "Asimov set" if "observed" in document else "", "observed_": "Recorded events"}
+    tables = tuple(_table({**document, "methods": own}, title=titles[label]) for label, own in _datasets(document).items())
+    return PageSection(TITLE, text=(TEXT,), tables=tables, figures=figures)
+
+
+def _table(document: Mapping[str, Any], *, title: str) -> PageTable:
     rows: list[tuple[str, ...]] = []
     flagged: set[int] = set()
     for name, tests in goodness_tests(document).items():
@@ -54,4 +69,4 @@ def goodness_section(document: Mapping[str, Any], figures: tuple[PageFigure, ...
     toys = document["toys"]
     columns = ("fit and test", "statistic", "degrees of freedom", "p, asymptotic", f"p, {toys} toys" if toys else "p, no toys")
     note = "" if toys else "`likelihood.goodness.toys` in the config sets the number of toys."
-    return PageSection(TITLE, text=(TEXT,), tables=(PageTable("", columns, tuple(rows), frozenset(flagged), note),), figures=figures)
+    return PageTable(title, columns, tuple(rows), frozenset(flagged), note)

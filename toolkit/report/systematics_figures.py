@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from toolkit.likelihood.results import Results
@@ -27,3 +28,11 @@ def systematics_jobs(results: Results, *, style: PlotStyle) -> Iterator[PlotJob]
             text = f"{method_name(name)}: correlations of the fitted parameters."
             draw = partial(plot_correlation, fit.free, fit.correlation, poi=results.poi, style=style)
             yield PlotJob("systematics", f"correlation_{slug(name)}", text, draw)
+
+
+def observed_jobs(results: Results, *, style: PlotStyle) -> Iterator[PlotJob]:
+    """List pulls, impacts and correlations of the fits to the recorded events; their part is "observed"."""
+    if results.observed is None:
+        return
+    for job in systematics_jobs(replace(results, methods=results.observed.methods), style=style.for_data()):
+        yield replace(job, part="observed", name=f"observed_{job.name}", caption=f"Recorded events. {job.caption}")

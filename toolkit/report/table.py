@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from toolkit.diagnostics.closure import ClosureVerdict, closure_verdicts
-from toolkit.likelihood.results import MethodResult, Results
+from toolkit.likelihood.results import MethodResult, ObservedResults, Results
 from toolkit.report.wording import closure_text, interval_lines, notes, number, parameter_name, t0_text, verdict_text
 
 WIDE = 132
@@ -43,6 +43,8 @@ class Comparison:
             yield methods_table(self.results, verdicts=verdicts, closure=False)
             if self.results.closure:
                 yield closure_table(self.results, verdicts=verdicts)
+        if self.results.observed is not None:
+            yield observed_table(self.results, self.results.observed)
         for line in self.note_lines(verdicts):
             yield Text(line, style="bold" if line.startswith("!") else "")
 
@@ -87,6 +89,19 @@ def closure_table(results: Results, *, verdicts: Sequence[ClosureVerdict] | None
     truths = _add_closure_columns(table, results)
     for name in results.methods:
         table.add_row(name, *_closed(by_method.get(name), truths), style=_colour(by_method.get(name)))
+    return table
+
+
+def observed_table(results: Results, observed: ObservedResults) -> Table:
+    """Lay out best fit, intervals and t(0) of every method in the recorded events, and below each what was expected."""
+    poi, truth = parameter_name(results.poi), results.asimov[results.poi]
+    expected = number(observed.expected, digits=1)
+    table = _table(f"{poi} observed, {observed.n_events} recorded events ({expected} expected at {poi} = {truth:g})")
+    for header in ("best fit", "68 %", "95 %", f"t({poi}=0)"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for name, result in observed.methods.items():
+        table.add_row(name, *_measured(result, None))
+        table.add_row("  expected", *_measured(results.methods[name], None), style="dim")
     return table
 
 

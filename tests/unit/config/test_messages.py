@@ -79,6 +79,7 @@ def test_the_valid_document_is_valid() -> None:
         ("report.importance_groups", {"jets": ["m_jj"]}, "importance_groups {'jets': ['m_jj']} are not among ratios.features"),
         ("ratios.features", ["m4l", "m4l"], "features repeat: ['m4l', 'm4l']"),
         ("likelihood.closure_mu", [9.0], "closure_mu [9.0] lie outside parameter.range [0.0, 6.0]"),
+        ("likelihood.observed", True, "likelihood.observed: there are no recorded events to fit; add a sample of `kind: data`"),
         ("likelihood.toys.methods", [], "methods [] must name one or more different methods"),
         (
             "likelihood.toys.methods",
@@ -175,3 +176,10 @@ def test_a_config_without_interference_is_no_measurement() -> None:
     with pytest.raises(SchemaError, match="sample ggF_S") as error:
         separate.require_interference()
     assert error.value.got == "no `benchmarks`, but the name of an interfering process"
+
+
+def test_workspaces_of_recorded_events_keep_their_names() -> None:
+    document = _changed("histograms", {"mass": MASS, "mass_observed": MASS})
+    document["samples"].append({"name": "data", "kind": "data", "files": ["data.root"]})
+    parse_config(document, folder=Path("/analysis"), data="/ntuples")
+    assert "histograms ['mass_observed']: these are names of the workspaces" in _said(document | {"likelihood": {"observed": True}})

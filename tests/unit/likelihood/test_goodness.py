@@ -10,7 +10,7 @@ import pytest
 from scipy.special import gammaln
 
 from toolkit.errors import PhysicsDomainError
-from toolkit.likelihood import BinnedLikelihood, PyhfLikelihood
+from toolkit.likelihood import BinnedLikelihood, Constraint, Parameter, PyhfLikelihood, Shapes
 from toolkit.likelihood.goodness import LOG_DENSITY, BinnedFit, GoodnessTest, UnbinnedFit, compare_with_toys, poisson_distance
 from toolkit.likelihood.histfactory import quiet_schema
 from toolkit.likelihood.toy_sources import BinnedToys, UnbinnedToys
@@ -107,3 +107,29 @@ def test_a_stopped_comparison_goes_on(tmp_path):
     compare_with_toys(measured, (4.0,), {"mu": 1.0}, toys=20, file=tmp_path / "toys", **options)
     rest = compare_with_toys(measured, (4.0,), {"mu": 1.0}, toys=70, file=tmp_path / "toys", **options)[0]
     np.testing.assert_array_equal(here.toys, rest.toys)
+
+
+@pytest.mark.parametrize("varied", [False, True])
+def test_recorded_events_are_compared_like_simulated_ones(make_toy, varied):
+    """Recorded events that are copies of simulated ones: the way over their own densities and bins gives the same numbers."""
+    small, rng = make_toy(2000, 4), np.random.default_rng(6)
+    likelihood, point = small.likelihood(1.0), np.array([0.8])
+    tilt = 0.3 * small.x
+    shapes = Shapes.of([{"tilt": (tilt, -tilt)}, {}, {}, {"tilt": (0.5 * tilt, -0.2 * tilt)}], n_events=2000)
+    if varied:
+        parameters = (*likelihood.parameters, Parameter("tilt", init=0.0, low=-5.0, high=5.0))
+        likelihood = likelihood.with_systematics(
+            parameters=parameters, shapes=shapes, reference="normalised", constraints=[Constraint("tilt")]
+        )
+        point = np.array([0.8, 0.7])
+    bins = {"x": np.minimum((small.x * 6).astype(int), 5)}
+    reference = np.full(2000, 1.0)
+    measured = UnbinnedFit(UnbinnedToys(likelihood, small.weights), reference, bins)
+    rows = rng.integers(0, 2000, size=500)
+    fast = measured.compare(np.bincount(rows, minlength=2000).astype(np.float64), point)
+    own = small.weights[rows] * 2000  # expected events over the share of the reference
+    chosen = shapes.select(rows) if varied else None
+    slow = measured.compare_recorded(own, {"x": bins["x"][rows]}, point, shapes=chosen)
+    np.testing.assert_allclose(slow, fast, rtol=1e-12)
+    with pytest.raises(PhysicsDomainError, match="density of recorded event"):
+        measured.compare_recorded(-own, {"x": bins["x"][rows]}, point, shapes=chosen)

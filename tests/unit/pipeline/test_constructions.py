@@ -18,7 +18,7 @@ from toolkit.likelihood.toy_sources import BinnedToys, UnbinnedToys
 from toolkit.likelihood.toys import toy_generator
 from toolkit.pipeline.stage import ExecutorOptions, StageContext
 from toolkit.pipeline.stages.constructions import Experiment, reference_weights, toy_source, toy_workers, write_intervals
-from toolkit.pipeline.stages.fit import full_likelihood
+from toolkit.pipeline.stages.data import full_likelihood
 from toolkit.pipeline.stages.layout import INTERVALS, TOYS
 from toolkit.pipeline.stages.methods import Model, UnbinnedMethod, histogram_method, rate_method
 from toolkit.pipeline.stages.nuisances import Ratios, Systematics

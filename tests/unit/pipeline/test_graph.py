@@ -13,6 +13,7 @@ from toolkit.pipeline import GRAPH, STAGE_NAMES
 from toolkit.pipeline.code import module_closure
 from toolkit.pipeline.graph import input_files
 
+DATA = {"name": "data", "kind": "data", "files": ["data.root"]}
 SAMPLE = {"name": "ggF_S", "files": ["a.root"], "benchmarks": ["ggF_S", "ggF_B", "ggF_SBI"]}
 
 
@@ -37,12 +38,25 @@ def _stale(before: Config, after: Config) -> list[str]:
         ({"ratios": {"splits": {"salt": "other"}}}, "train"),
         ({"parameter": {"range": [0.0, 5.0]}}, "fit"),
         ({"likelihood": {"closure_mu": [0.5]}}, "fit"),
+        ({"samples": [SAMPLE, DATA | {"files": ["other.root"]}]}, "process"),
         ({"score_histogram": {"bins": 10}}, "fit"),
         ({"name": "another"}, "report"),
     ],
 )
 def test_a_change_makes_its_first_stage_stale(tmp_path: Path, change: dict[str, Any], first: str) -> None:
     assert _stale(_config(tmp_path), _config(tmp_path, **change))[0] == first
+
+
+def test_unblinding_makes_the_fit_stale_and_nothing_before_it(tmp_path: Path) -> None:
+    before, after = (_config(tmp_path, samples=[SAMPLE, DATA], likelihood={"observed": seen}) for seen in (False, True))
+    assert _stale(before, after) == ["fit", "report"]
+
+
+def test_recorded_files_are_inputs_and_the_fit_depends_on_them(tmp_path: Path) -> None:
+    for name in ("a.root", "data.root"):
+        (tmp_path / name).write_bytes(b"root")
+    assert input_files(_config(tmp_path, samples=[SAMPLE, DATA]))["data"] == [tmp_path / "data.root"]
+    assert "process" in next(stage for stage in GRAPH if stage.name == "fit").needs
 
 
 def test_a_moved_analysis_is_the_same(tmp_path: Path) -> None:

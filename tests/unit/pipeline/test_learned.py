@@ -152,8 +152,8 @@ def test_a_shape_that_the_histogram_does_not_see_is_seen(methods: Any, learned: 
 def test_decisions_are_obeyed(methods: Any, learned: LearnedVariations) -> None:
     assert learned.names == ("tilt", "smear", "qcd", "pileup")
     assert learned.processes == {"tilt": ("ggF_B", "qqZZ"), "smear": ("qqZZ",)}
-    assert [tuple(own) for own in learned.test] == [(), (), ("tilt",), ("tilt", "smear")]
-    up, down = learned.test[3]["smear"]
+    assert [tuple(own) for own in learned.data] == [(), (), ("tilt",), ("tilt", "smear")]
+    up, down = learned.data[3]["smear"]
     np.testing.assert_array_equal(down, -up)
     ratio: Any = Exact()
     channel = unbinned_channel(MODEL, YIELDS, ratio, systematics_of(learned), rate=methods[0], shape=methods[1])
@@ -245,6 +245,18 @@ def test_normalisation_holds_what_the_sources_need(methods: Any, learned: Learne
     columns = normalisation_columns(methods[1], systematics_of(learned), features=("x", "y"))
     assert set(columns) == {"x", "y", *(f"weight_{p}" for p in PROCESSES)}
     np.testing.assert_array_equal(columns["weight_qqZZ"], pool.weights[:, 3])
-    none_kept = replace(learned, files={}, processes={}, test=tuple({} for _ in PROCESSES), pool=tuple({} for _ in PROCESSES))
+    none_kept = replace(learned, files={}, processes={}, data=tuple({} for _ in PROCESSES), pool=tuple({} for _ in PROCESSES))
     assert len(normalisation_columns(methods[1], systematics_of(none_kept), features=("x", "y"))["x"]) == 8
     assert likelihood_of(methods, systematics_of(none_kept), pool.weights[:, 3]).parameter_names == ("mu", "tilt")
+
+
+def test_other_events_as_data_have_their_own_variations(learned: LearnedVariations) -> None:
+    """The kept networks are the exact tilts, so that the logarithms are known; those of the pool stay."""
+    recorded = simulate(3)
+    found = systematics_of(learned).for_events(recorded).learned
+    assert found is not None
+    y = recorded.observables["y"]
+    np.testing.assert_allclose(found.data[2]["tilt"][0], SLOPE * y - 0.5 * SLOPE**2, atol=1e-6)
+    np.testing.assert_allclose(found.data[2]["tilt"][1], -SLOPE * y - 0.5 * SLOPE**2, atol=1e-6)
+    assert found.pool is learned.pool
+    assert found.pool_events is learned.pool_events

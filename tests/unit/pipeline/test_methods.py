@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from toolkit.errors import PhysicsDomainError
+from toolkit.errors import PhysicsDomainError, SchemaError
 from toolkit.likelihood import UnbinnedLikelihood
 from toolkit.likelihood.planes import Plane
+from toolkit.pipeline.stages.datasets import Events, RecordedEvents
 from toolkit.pipeline.stages.methods import (
     BinnedMethod,
     Method,
@@ -182,3 +183,71 @@ def test_poor_bins_of_two_observables_are_merged_or_refused(pool: SimulatedEvent
     root = np.sqrt(np.linspace(0.0, 6.0, 13))
     totals = np.stack([root**2 - root, root, 1.0 - root, np.ones(13)], axis=1) @ method.templates.values
     assert totals.min() >= 1.0 - 1e-9
+
+
+def recorded(x: FloatArray, **others: FloatArray) -> RecordedEvents:
+    return RecordedEvents(np.arange(len(x), dtype=np.uint64), {"x": x, **others}, {"data": len(x)})
+
+
+@pytest.fixture(scope="module")
+def data(test_events: SimulatedEvents) -> RecordedEvents:
+    """About 5000 events drawn at mu = 2: 22 times the luminosity."""
+    weights = 22.0 * weights_at(test_events, 2.0)
+    rng = np.random.default_rng(9)
+    return recorded(rng.choice(test_events.observables["x"], size=rng.poisson(weights.sum()), p=weights / weights.sum()))
+
+
+def test_recorded_events_of_a_known_truth(pool: SimulatedEvents, test_events: SimulatedEvents, data: RecordedEvents) -> None:
+    """Histogram, plane, score and density of the same x, with exact densities: the truth within the errors, and the counts themselves."""
+    n = 22.0
+    pool, test_events = pool.scaled(n), test_events.scaled(n)
+
+    def logs(events: Events) -> FloatArray:
+        return np.log(densities(events.observables["x"]))
+
+    x, edges = (pool.observables["x"], test_events.observables["x"]), np.linspace(0.0, 1.0, 11)
+    exact = UnbinnedLikelihood(
+        log_ratios=logs(test_events),
+        weights=np.ones(len(test_events)),
+        yields=n * YIELDS,
+        coefficients=COEFFICIENTS,
+        parameters=("mu",),
+        bounds=MODEL.bounds,
+    )
+    chosen: list[Method] = [
+        histogram_method("x", MODEL, pool=pool, test=test_events, values=x, edges=edges, observe=lambda e: e.observables["x"]),
+        score_method(MODEL, pool=pool, test=test_events, log_ratios=(logs(pool), logs(test_events)), bins=10, signal=0, evaluate=logs),
+        UnbinnedMethod("nsbi", exact, exact, logs),
+    ]
+    for method in chosen:
+        own = method.for_events(data)
+        likelihood = own.likelihood(np.ones(len(data)))
+        fit = likelihood.fit()
+        assert abs(fit.parameters["mu"] - 2.0) < 3.0 * fit.errors["mu"] < 2.0
+        if isinstance(own, BinnedMethod):
+            assert own.templates is method.templates  # type: ignore[attr-defined]
+            assert likelihood.data.sum() == len(data)  # type: ignore[attr-defined]
+
+
+def test_recorded_events_beyond_the_edges_are_treated_as_simulated_ones(pool: SimulatedEvents, test_events: SimulatedEvents) -> None:
+    """An error where it is one for simulation; a score counts in its outer bins."""
+    x, edges = (pool.observables["x"], test_events.observables["x"]), np.linspace(0.0, 1.0, 11)
+    method = histogram_method("x", MODEL, pool=pool, test=test_events, values=x, edges=edges, observe=lambda e: e.observables["x"])
+    assert method.for_events(recorded(np.array([0.05, 1.0]))).index.tolist() == [0, 9]
+    for beyond in (1.2, np.nan):
+        with pytest.raises(PhysicsDomainError, match="1 of 2 events"):
+            method.for_events(recorded(np.array([0.5, beyond])))
+    score = replace(method, outside="clip")
+    assert score.for_events(recorded(np.array([-3.0, 1.2]))).index.tolist() == [0, 9]
+    plane = Plane.of(("x", "y"), (edges, np.array([0.0, 1.0, 2.0])))
+    flat = replace(method, plane=plane)
+    assert flat.for_events(recorded(np.array([0.05, 0.15]), y=np.array([0.5, 1.5]))).index.tolist() == [0, 3]
+    with pytest.raises(PhysicsDomainError, match="1 of 2 events"):
+        flat.for_events(recorded(np.array([0.05, 0.15]), y=np.array([0.5, 2.5])))
+
+
+def test_methods_that_cannot_look_at_other_events_say_so(pool: SimulatedEvents, test_events: SimulatedEvents, data: RecordedEvents) -> None:
+    x = (pool.observables["x"], test_events.observables["x"])
+    blind = histogram_method("x", MODEL, pool=pool, test=test_events, values=x, edges=np.linspace(0.0, 1.0, 11))
+    with pytest.raises(SchemaError, match="bins of x"):
+        blind.for_events(data)

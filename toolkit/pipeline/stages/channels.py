@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,14 +25,13 @@ from toolkit.likelihood.interpolation import ShapeCode
 from toolkit.likelihood.rates import NormSys
 from toolkit.likelihood.workspace_schema import Normalisation
 from toolkit.pipeline.stages.layout import ASIMOV, MODEL, NORMALISATION
-from toolkit.pipeline.stages.learned import LearnedVariations, LogPair
+from toolkit.pipeline.stages.learned import LearnedVariations, LogPair, LogPairs
 from toolkit.pipeline.stages.methods import BinnedMethod, Model, UnbinnedMethod
 from toolkit.pipeline.stages.nuisances import LUMINOSITY, SIMULATION, Systematics
 from toolkit.typing import FloatArray, IntArray
 
 NOTHING = 1e-12
 """A factor this near to 1 is no variation."""
-LogPairs = Mapping[str, LogPair]
 
 
 def with_luminosity(texts: Sequence[str], systematics: Systematics) -> tuple[str, ...]:
@@ -140,7 +139,7 @@ def _learned_shapes(
 ) -> tuple[Shapes | None, ShapeReference | None]:
     """Take the learned variations of every event, and those in bins of the others, normalised on the pool events."""
     sides = []
-    for own, index in ((learned.test, None if shape is None else shape.index), (learned.pool, None if shape is None else shape.pool_index)):
+    for own, index in ((learned.data, None if shape is None else shape.index), (learned.pool, None if shape is None else shape.pool_index)):
         binned = [{} for _ in own] if index is None else _in_bins(logs, index)
         n_events = len(next(pair[0] for variations in own for pair in variations.values()))
         sides.append(Shapes.of([{**first, **second} for first, second in zip(binned, own, strict=True)], n_events=n_events, code=code))
@@ -183,7 +182,14 @@ def _shape_logs(systematics: Systematics, shape: BinnedMethod | None) -> list[di
 
 
 def unbinned_channel(
-    model: Model, yields: FloatArray, ratio: OnnxRatio, systematics: Systematics, *, rate: BinnedMethod, shape: BinnedMethod | None
+    model: Model,
+    yields: FloatArray,
+    ratio: OnnxRatio,
+    systematics: Systematics,
+    *,
+    rate: BinnedMethod,
+    shape: BinnedMethod | None,
+    observation: Observation = Observation(file=ASIMOV.name),  # noqa: B008  # frozen
 ) -> UnbinnedChannel:
     """Describe the unbinned channel; file names are relative to `workspace/`."""
     norms, logs, learned = _unbinned_norms(systematics, rate), _shape_logs(systematics, shape), systematics.learned
@@ -207,7 +213,7 @@ def unbinned_channel(
         reference=ratio.reference,
         model=f"../{MODEL.as_posix()}",
         samples=tuple(UnbinnedSample.model_validate(sample) for sample in samples),
-        observation=Observation(file=ASIMOV.name),
+        observation=observation,
         normalisation=normalisation,
         interpolation=systematics.interpolation,
     )

@@ -1,19 +1,99 @@
-"""The simulated events as the stages after processing read them: a pool to learn from, and test events that nothing has seen."""
+"""Events as the stages after processing read them: a pool to learn from, test events that nothing has seen, and the recorded ones."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from toolkit.artifacts.events import NOMINAL, read_events, variations_of
+from toolkit.artifacts.events import NOMINAL, EventTable, read_events, variations_of
+from toolkit.errors import ArtifactMismatchError, SchemaError
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.layout import EVENTS
-from toolkit.typing import IntArray
+from toolkit.typing import FloatArray, IntArray
 from toolkit.weights import SimulatedEvents, combine_samples, hash_uniform, hold_out
 from toolkit.weights.configured import to_densities
 from toolkit.weights.missing import fill_missing
 from toolkit.weights.pairs import EventPairs, pair_events
+
+
+class Events(Protocol):
+    """What a method looks at, of simulated and of recorded events alike."""
+
+    @property
+    def event_id(self) -> NDArray[np.uint64]:
+        """Event numbers, (n,)."""
+        ...
+
+    @property
+    def observables(self) -> Mapping[str, FloatArray]:
+        """Observables, each (n,), NaN where missing."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedEvents:
+    """Recorded events that passed the selection; each counts 1.
+
+    Attributes:
+        event_id: Event numbers, (n,) uint64.
+        observables: Each (n,), NaN where missing.
+        counts: Number of events by sample.
+    """
+
+    event_id: NDArray[np.uint64]
+    observables: Mapping[str, FloatArray]
+    counts: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.event_id)
+
+
+def read_recorded(context: StageContext) -> RecordedEvents:
+    """Read the event tables of all samples of data, one after the other, with the filled columns of the config.
+
+    Raises:
+        SchemaError: The config has no sample of data.
+        ArtifactMismatchError: An event is in two samples.
+    """
+    config = context.config
+    if not config.recorded:
+        what = "samples"
+        raise SchemaError(what, got="simulation only", expected="a sample of `kind: data`", remedy="add one to the config")
+    tables = [read_events(context.out / EVENTS, sample.name) for sample in config.recorded]
+    _check_distinct(tables)
+    common = [name for name in tables[0].observables if all(name in t.observables for t in tables)]
+    observables = {name: np.concatenate([t.observables[name] for t in tables]) for name in common}
+    return RecordedEvents(
+        event_id=np.concatenate([t.event_id for t in tables]),
+        observables=fill_missing(observables, config.fills),
+        counts={t.sample: len(t) for t in tables},
+    )
+
+
+def _check_distinct(tables: Sequence[EventTable]) -> None:
+    """Refuse an event that two samples hold, such as those of two triggers; processing looks inside each sample."""
+    columns = [np.concatenate([getattr(t, name) for t in tables]) for name in ("run", "luminosity_block", "event_id")]
+    order = np.lexsort(columns[::-1])
+    repeated = np.flatnonzero(np.logical_and.reduce([c[order][1:] == c[order][:-1] for c in columns]))
+    if not len(repeated):
+        return
+    owner = np.repeat(np.arange(len(tables)), [len(t) for t in tables])
+    pair = order[repeated[0] : repeated[0] + 2]
+    run, block, event = (int(c[pair[0]]) for c in columns)
+    raise ArtifactMismatchError(
+        f"recorded event {event} of run {run}, luminosity block {block}",
+        got=f"in the samples {[tables[k].sample for k in sorted(owner[pair])]} ({len(repeated)} repetitions in all)",
+        expected="every (run, luminosityBlock, event) once",
+        remedy="remove the repeated events, or keep one of the samples",
+    )
 
 
 def read_simulation(context: StageContext, *, variation: str = NOMINAL) -> tuple[SimulatedEvents, SimulatedEvents]:

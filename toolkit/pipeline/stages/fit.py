@@ -1,4 +1,7 @@
-"""Stage `fit`: the signal strength by every method on the same test events, with closure; workspaces to fit it elsewhere."""
+"""Stage `fit`: the signal strength by every method on the same test events, with closure; workspaces to fit it elsewhere.
+
+If the config asks for it, the recorded events are fitted like the test events; otherwise nothing here reads them.
+"""
 
 from __future__ import annotations
 
@@ -12,31 +15,36 @@ import numpy as np
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config, HistogramConfig
-from toolkit.errors import ArtifactMismatchError, SchemaError
+from toolkit.errors import ArtifactMismatchError
 from toolkit.likelihood import (
     ClosurePoint,
     Likelihood,
     MethodResult,
+    ObservedResults,
     OnnxRatio,
     Results,
     UnbinnedLikelihood,
     Workspace,
     asimov_weights,
     breakdown,
+    coefficient_values,
     impacts,
     make_document,
     measure,
     pulls,
     write_observation,
 )
+from toolkit.likelihood.observation import WEIGHT
 from toolkit.likelihood.planes import Plane
+from toolkit.likelihood.workspace_schema import Observation
 from toolkit.pipeline.stage import StageContext
-from toolkit.pipeline.stages.channels import binned_document, normalisation_columns, parameters_of, unbinned_channel, unbinned_likelihood
+from toolkit.pipeline.stages.channels import binned_document, normalisation_columns, parameters_of, unbinned_channel
 from toolkit.pipeline.stages.comparison import write_comparison
 from toolkit.pipeline.stages.constructions import Experiment, write_intervals
-from toolkit.pipeline.stages.datasets import read_simulation
+from toolkit.pipeline.stages.data import FitData, yields_and_shape
+from toolkit.pipeline.stages.datasets import Events, RecordedEvents, read_recorded, read_simulation
 from toolkit.pipeline.stages.goodness import write_goodness
-from toolkit.pipeline.stages.layout import ASIMOV, FIT, MODEL, NORMALISATION, OUT_OF_BAG, WORKSPACE
+from toolkit.pipeline.stages.layout import ASIMOV, FIT, MODEL, NORMALISATION, OBSERVED, OUT_OF_BAG, WORKSPACE
 from toolkit.pipeline.stages.methods import (
     BinnedMethod,
     Method,
@@ -59,17 +67,25 @@ def run(context: StageContext) -> None:
     ratio = open_ratio(context.out / MODEL, config)
     methods = build_methods(config, pool=pool, test=test, ratio=ratio, out_of_bag=read_out_of_bag(context.out / OUT_OF_BAG, pool))
     systematics = read_systematics(context, {m.name: m.fill for m in methods if isinstance(m, BinnedMethod)}, pool=pool)
-    results = measure_all(config, methods, systematics, pool=pool, test=test, progress=context.progress, tasks=context.tasks)
+    model = Model.of(config)
+    asimov = FitData(test, truth_weights(test, model, model.truth), methods, systematics, model)
+    datasets = (asimov, *read_observed(context, asimov))
+    results = measure_all(config, datasets, pool=pool, test=test, progress=context.progress, tasks=context.tasks)
     make_folder(context.work / WORKSPACE)
     write_json(context.work / FIT, results.to_json())
-    model = Model.of(config)
-    write_workspaces(context.work, methods, systematics, model=model, pool=pool, test=test, ratio=ratio)
-    full = partial(full_likelihood, systematics=systematics, methods=methods, model=model)
-    weights = truth_weights(test, model, model.truth)
-    write_comparison(context, methods, results, weights=weights, systematics=systematics, full=full)
-    experiment = Experiment(config, test, ratio, full if systematics else None)
-    write_goodness(context, methods, results, experiment=experiment, weights=weights)
-    write_intervals(context, methods, test=test, ratio=ratio, full=full if systematics else None)
+    for data in datasets:
+        write_workspaces(context.work, data, yields=pool.yields, ratio=ratio)
+    full = asimov.full if systematics else None
+    write_comparison(context, methods, results, weights=asimov.weights, systematics=systematics, full=asimov.full)
+    write_goodness(context, datasets, results, experiment=Experiment(config, test, ratio, full))
+    write_intervals(context, methods, test=test, ratio=ratio, full=full)
+
+
+def read_observed(context: StageContext, asimov: FitData) -> tuple[FitData, ...]:
+    """Return the recorded events as data, if the config asks for them; nothing is read if it does not."""
+    if not context.config.likelihood.observed:
+        return ()
+    return (asimov.for_events(read_recorded(context), label="observed"),)
 
 
 def open_ratio(path: Path, config: Config) -> OnnxRatio:
@@ -110,8 +126,12 @@ def build_methods(
     Templates and yields come from the pool; the test events are used only as the Asimov data.
     """
     model = Model.of(config)
-    log_ratios = ratio(ratio.columns(test.observables))
-    unbinned = [
+
+    def evaluate(events: Events) -> FloatArray:
+        return ratio(ratio.columns(events.observables))
+
+    log_ratios = evaluate(test)
+    of_test, of_pool = (
         UnbinnedLikelihood(
             log_ratios=values,
             weights=np.ones(len(events)),
@@ -122,7 +142,7 @@ def build_methods(
             event_ids=events.event_id,
         )
         for values, events in ((log_ratios, test), (out_of_bag, pool))
-    ]
+    )
     histograms = [configured_histogram(name, section, model, pool=pool, test=test) for name, section in config.histograms.items()]
     signal = config.processes.index(config.morphing.signal)
     score = score_method(
@@ -132,9 +152,9 @@ def build_methods(
         log_ratios=(out_of_bag, log_ratios),
         bins=config.score_histogram.bins,
         signal=signal,
-        evaluate=lambda events: ratio(ratio.columns(events.observables)),
+        evaluate=evaluate,
     )
-    return (rate_method(model, pool=pool, test=test), *histograms, score, UnbinnedMethod("nsbi", *unbinned))
+    return (rate_method(model, pool=pool, test=test), *histograms, score, UnbinnedMethod("nsbi", of_test, of_pool, evaluate))
 
 
 def configured_histogram(
@@ -153,77 +173,81 @@ def configured_histogram(
         test=test,
         values=(pool.observables[observable], test.observables[observable]),
         edges=edges,
-        observe=partial(observed, observable),
+        observe=partial(column, observable),
         observable=observable,
     )
 
 
-def observed(name: str, events: SimulatedEvents) -> FloatArray:
+def column(name: str, events: Events) -> FloatArray:
     """Return an observable of events, (n,)."""
     return events.observables[name]
 
 
 def measure_all(
     config: Config,
-    methods: Sequence[Method],
-    systematics: Systematics,
+    datasets: Sequence[FitData],
     *,
     pool: SimulatedEvents,
     test: SimulatedEvents,
     progress: Progress,
     tasks: FinishedTasks,
 ) -> Results:
-    """Measure the parameter of interest by every method, and test the closure at every truth of the config.
+    """Measure the parameter of interest by every method on all data, the Asimov set first, and test the closure at every truth.
 
     The standard error of a closure point is that of the finite simulation, test events and pool events in quadrature. Closure
     tests are without systematic uncertainties. Every method and every closure point is a task of its own, kept in `tasks`.
     """
-    model, settings = Model.of(config), config.likelihood
+    model, settings, methods = Model.of(config), config.likelihood, datasets[0].methods
     values = np.linspace(*model.range, settings.scan_points)
-    nominal = truth_weights(test, model, model.truth)
-    measured, closure = {}, []
-    steps = len(methods) * (1 + len(settings.closure_mu))
+    measured: list[dict[str, MethodResult]] = [{} for _ in datasets]
+    closure, done = [], 0
+    steps = len(methods) * (len(datasets) + len(settings.closure_mu))
     for k, method in enumerate(methods):
-        measured[method.name] = measure_method(method, nominal, systematics, methods=methods, model=model, values=values, tasks=tasks)
-        progress("fits", k * (1 + len(settings.closure_mu)) + 1, steps)
-        for i, mu in enumerate(settings.closure_mu):
+        for data, found in zip(datasets, measured, strict=True):
+            found[method.name] = measure_method(data, data.methods[k], values=values, tasks=tasks)
+            progress("fits", done := done + 1, steps)
+        for mu in settings.closure_mu:
             point = partial(close, method, pool, test, model, mu=mu, replicas=settings.bootstrap_replicas, seed=settings.seed)
             closure.append(ClosurePoint.from_json(tasks.result(f"{method.name}: closure at {mu!r}", lambda p=point: p().to_json())))  # type: ignore[misc]
-            progress("fits", k * (1 + len(settings.closure_mu)) + 2 + i, steps)
+            progress("fits", done := done + 1, steps)
     return Results(
         poi=model.parameter,
         asimov={model.parameter: model.truth},
         luminosity_ifb=config.luminosity_ifb,
         yields=dict(zip(pool.processes, pool.yields.tolist(), strict=True)),
-        methods=measured,
+        methods=measured[0],
         closure=tuple(closure),
+        observed=observed_results(datasets, measured, yields=pool.yields),
     )
 
 
-def measure_method(
-    method: Method,
-    weights: FloatArray,
-    systematics: Systematics,
-    *,
-    methods: Sequence[Method],
-    model: Model,
-    values: FloatArray,
-    tasks: FinishedTasks,
-) -> MethodResult:
-    """Measure by one method, without and with systematic uncertainties: two tasks."""
+def observed_results(
+    datasets: Sequence[FitData], measured: Sequence[dict[str, MethodResult]], *, yields: FloatArray
+) -> ObservedResults | None:
+    """Return what the recorded events say, if they are among the data."""
+    for data, found in zip(datasets, measured, strict=True):
+        if isinstance(data.events, RecordedEvents):
+            truth = {data.model.parameter: data.model.truth}
+            expected = float(coefficient_values(data.model.coefficients, truth) @ yields)
+            return ObservedResults(data.events.counts, expected, found)
+    return None
+
+
+def measure_method(data: FitData, method: Method, *, values: FloatArray, tasks: FinishedTasks) -> MethodResult:
+    """Measure by one method of the data, without and with systematic uncertainties: two tasks."""
+    truth, name = data.model.truth, data.named(method.name)
 
     def without() -> JsonObject:
-        return measure(method.likelihood(weights), method=method.name, values=values, truth=model.truth).to_json()
+        return measure(method.likelihood(data.weights), method=method.name, values=values, truth=truth).to_json()
 
-    plain = MethodResult.from_json(tasks.result(f"{method.name}: statistical", without), method=method.name)
-    if not systematics:
+    plain = MethodResult.from_json(tasks.result(f"{name}: statistical", without), method=method.name)
+    if not data.systematics:
         return plain
 
     def full() -> JsonObject:
-        likelihood = full_likelihood(method, weights, systematics, methods=methods, model=model)
-        return measure_with(likelihood, plain, systematics, values=values, truth=model.truth).to_json()
+        return measure_with(data.full(method), plain, data.systematics, values=values, truth=truth).to_json()
 
-    return MethodResult.from_json(tasks.result(f"{method.name}: with systematics", full), method=method.name)
+    return MethodResult.from_json(tasks.result(f"{name}: with systematics", full), method=method.name)
 
 
 def close(
@@ -249,38 +273,30 @@ def truth_weights(events: SimulatedEvents, model: Model, truth: float) -> FloatA
     return asimov_weights(events.weights, coefficients=model.coefficients, parameters={model.parameter: truth}, bounds=model.bounds)
 
 
-def write_workspaces(
-    folder: Path,
-    methods: Sequence[Method],
-    systematics: Systematics,
-    *,
-    model: Model,
-    pool: SimulatedEvents,
-    test: SimulatedEvents,
-    ratio: OnnxRatio,
-) -> None:
-    """Write `nsbi.json`, `<histogram>.json` (with the parameter of interest), `<histogram>.pyhf.json` (plain pyhf) and the Asimov set.
+def write_workspaces(folder: Path, data: FitData, *, yields: FloatArray, ratio: OnnxRatio) -> None:
+    """Write `nsbi.json`, `<histogram>.json` (with the parameter of interest), `<histogram>.pyhf.json` (plain pyhf) and the events.
+
+    Those of recorded events are called `nsbi_observed.json` and so on.
 
     Args:
         folder: The folder that holds `workspace/`.
-        methods: All methods.
-        systematics: All systematic uncertainties.
-        model: The parameter of interest and the coefficients.
-        pool: Events behind the yields.
-        test: Events of the Asimov set.
+        data: The events, and all methods.
+        yields: Expected events of each process, (n_processes,).
         ratio: The exported networks.
     """
-    weights = truth_weights(test, model, model.truth)
-    rate, shape = yields_and_shape(methods)
+    model, systematics, recorded = data.model, data.systematics, isinstance(data.events, RecordedEvents)
+    rate, shape = yields_and_shape(data.methods)
     columns = dict.fromkeys([*ratio.features, *([str(shape.observable)] if systematics and shape is not None else [])])
-    write_observation(folder / ASIMOV, {name: test.observables[name] for name in columns}, weights=weights)
-    for method in methods:
+    file = OBSERVED if recorded else ASIMOV
+    write_observation(folder / file, {name: data.events.observables[name] for name in columns}, weights=None if recorded else data.weights)
+    for method in data.methods:
         if isinstance(method, BinnedMethod):
-            workspace = Workspace(binned_document(method, weights, systematics))
-            workspace.save(folder / WORKSPACE / f"{method.name}.json")
-            plain = workspace.to_pyhf() if systematics else method.likelihood(weights).to_pyhf()
-            write_json(folder / WORKSPACE / f"{method.name}.pyhf.json", plain)
-    channel = unbinned_channel(model, pool.yields, ratio, systematics, rate=rate, shape=shape)
+            workspace, name = Workspace(binned_document(method, data.weights, systematics)), data.named(method.name)
+            workspace.save(folder / WORKSPACE / f"{name}.json")
+            plain = workspace.to_pyhf() if systematics else method.likelihood(data.weights).to_pyhf()
+            write_json(folder / WORKSPACE / f"{name}.pyhf.json", plain)
+    observation = Observation(file=file.name, weight=None if recorded else WEIGHT)
+    channel = unbinned_channel(model, yields, ratio, systematics, rate=rate, shape=shape, observation=observation)
     if channel.normalisation is not None:
         write_observation(folder / NORMALISATION, normalisation_columns(shape, systematics, features=ratio.features))
     used = {model.parameter, *channel.kinds}
@@ -289,26 +305,7 @@ def write_workspaces(
         unbinned=[channel],
         constraints=[c for c in systematics.constraints if c.parameter == LUMINOSITY],
     )
-    Workspace(document).save(folder / WORKSPACE / "nsbi.json")
-
-
-def yields_and_shape(methods: Sequence[Method]) -> tuple[BinnedMethod, BinnedMethod | None]:
-    """Return the counting method, and the first histogram of an observable: what the unbinned channel takes its systematics from."""
-    binned = [m for m in methods if isinstance(m, BinnedMethod)]
-    rate = next(m for m in binned if m.name == "rate")
-    return rate, next((m for m in binned if m.observable is not None), None)
-
-
-def full_likelihood(
-    method: Method, weights: FloatArray, systematics: Systematics, *, methods: Sequence[Method], model: Model
-) -> Likelihood:
-    """Build the likelihood of a method with all systematic uncertainties."""
-    if isinstance(method, UnbinnedMethod):
-        rate, shape = yields_and_shape(methods)
-        return unbinned_likelihood(method, weights, systematics, model=model, rate=rate, shape=shape)
-    if isinstance(method, BinnedMethod):
-        return Workspace(binned_document(method, weights, systematics)).likelihood()
-    raise SchemaError("method", got=type(method).__name__, expected="BinnedMethod or UnbinnedMethod")
+    Workspace(document).save(folder / WORKSPACE / f"{data.named('nsbi')}.json")
 
 
 def measure_with(full: Likelihood, plain: MethodResult, systematics: Systematics, *, values: FloatArray, truth: float) -> MethodResult:

@@ -20,7 +20,7 @@ from toolkit.report.goodness_pages import goodness_jobs, goodness_section
 from toolkit.report.interval_pages import ToyIntervals, interval_jobs, with_intervals
 from toolkit.report.ratio_systematics import decisions_document, variation_jobs, variations_section
 
-HEAD = ("Result", "Intervals from toys", "Systematic uncertainties", "Comparison of the methods")
+HEAD = ("Result", "Observed", "Intervals from toys", "Systematic uncertainties", "Comparison of the methods")
 """The parts of a page behind which these parts come."""
 
 

@@ -18,6 +18,7 @@ INSPECTION = MODELS / "inspection.npz"
 WORKSPACE = Path("workspace")
 FIT = WORKSPACE / "fit.json"
 ASIMOV = WORKSPACE / "asimov.parquet"
+OBSERVED = WORKSPACE / "observed.parquet"
 NORMALISATION = WORKSPACE / "normalisation.parquet"
 INTERVALS = WORKSPACE / "intervals.json"
 TOYS = WORKSPACE / "toys"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from toolkit.config import Config, WeightColumns, WeightMembers
 from toolkit.errors import InputFileError
 from toolkit.likelihood import OnnxRatio
+from toolkit.pipeline.stages.datasets import Events
 from toolkit.pipeline.stages.layout import VARIATIONS, VARIATIONS_REPORT
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
@@ -18,6 +20,8 @@ KEPT = "kept"
 CHANGED_NOTHING = "changes nothing"
 LogPair = tuple[FloatArray, FloatArray]
 """ln(varied/nominal density) up and down, (n_events,) each."""
+LogPairs = Mapping[str, LogPair]
+"""By nuisance parameter."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +33,9 @@ class LearnedVariations:
         files: By systematic with a kept shape, the ONNX file of each direction, relative to the output folder.
         processes: By systematic with a kept shape, the processes whose shape it changes.
         dropped_yields: By systematic, the processes whose yield it leaves alone.
-        test: Per process and systematic, the logarithms of the test events.
-        pool: The same of the pool events, on which the variations are normalised.
+        evaluate: Gives, per process and systematic, the logarithms of any events.
+        data: Those of the events that are fitted: of the test events, or of recorded ones.
+        pool: Those of the pool events, on which the variations are normalised.
         pool_events: These events.
     """
 
@@ -38,9 +43,14 @@ class LearnedVariations:
     files: Mapping[str, Mapping[str, Path]]
     processes: Mapping[str, tuple[str, ...]]
     dropped_yields: Mapping[str, tuple[str, ...]]
-    test: tuple[Mapping[str, LogPair], ...]
-    pool: tuple[Mapping[str, LogPair], ...]
+    evaluate: Callable[[Events], tuple[LogPairs, ...]]
+    data: tuple[LogPairs, ...]
+    pool: tuple[LogPairs, ...]
     pool_events: SimulatedEvents
+
+    def for_events(self, events: Events) -> LearnedVariations:
+        """Return the variations with other events as data."""
+        return replace(self, data=self.evaluate(events))
 
 
 def learned_directions(config: Config) -> tuple[tuple[str, str], ...]:
@@ -97,14 +107,15 @@ def read_learned(out: Path, config: Config, *, pool: SimulatedEvents, test: Simu
     files = {n: {d: variation_file(n, d) for name, d in wanted if name == n} for n in names}
     processes = {n: tuple(p for p in config.processes if decisions[n][p]["shape"] == KEPT) for n in names}
     kept = {n: own for n, own in processes.items() if own}
-    logs = [_evaluate(out, {n: files[n] for n in kept}, kept, config.processes, events) for events in (test, pool)]
+    evaluate = partial(_evaluate, out, {n: files[n] for n in kept}, kept, config.processes)
     return LearnedVariations(
         names=names,
         files={n: files[n] for n in kept},
         processes=kept,
         dropped_yields={n: tuple(p for p in config.processes if decisions[n][p]["yield"] != KEPT) for n in names},
-        test=logs[0],
-        pool=logs[1],
+        evaluate=evaluate,
+        data=evaluate(test),
+        pool=evaluate(pool),
         pool_events=pool,
     )
 
@@ -127,8 +138,8 @@ def _evaluate(
     files: Mapping[str, Mapping[str, Path]],
     processes: Mapping[str, tuple[str, ...]],
     order: tuple[str, ...],
-    events: SimulatedEvents,
-) -> tuple[dict[str, LogPair], ...]:
+    events: Events,
+) -> tuple[LogPairs, ...]:
     found: tuple[dict[str, LogPair], ...] = tuple({} for _ in order)
     for name, own in files.items():
         ratios = {direction: OnnxRatio(out / file) for direction, file in own.items()}

@@ -1,4 +1,8 @@
-"""The methods of the fit as pairs of a likelihood for any Asimov weights and its bootstrap, unbinned and binned alike."""
+"""The methods of the fit as pairs of a likelihood for any Asimov weights and its bootstrap, unbinned and binned alike.
+
+A method holds what it takes of its data: the bin or the densities of every event. `for_events` takes the same of other events, such as
+the recorded ones; templates, yields and networks stay as they are, and so does everything that is built from a method.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +30,13 @@ from toolkit.likelihood import (
 )
 from toolkit.likelihood.planes import Plane, poor_bins
 from toolkit.likelihood.templates import Outside
+from toolkit.pipeline.stages.datasets import Events
 from toolkit.typing import FloatArray, IntArray
 from toolkit.weights import SimulatedEvents
 from toolkit.weights.configured import density_coefficients
 
-Observe = Callable[[SimulatedEvents], FloatArray]
-"""Computes one quantity, or one row, for each of any simulated events."""
+Observe = Callable[[Events], FloatArray]
+"""Computes one quantity, or one row, for each of any events."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,10 @@ class Method(Protocol):
         """Name in the results."""
         ...
 
+    def for_events(self, events: Events) -> Method:
+        """Return the method with other events as data, whose weights the likelihood then takes."""
+        ...
+
     def likelihood(self, weights: FloatArray) -> Likelihood:
         """Build the likelihood of the test events with these weights, (n_test,)."""
         ...
@@ -98,11 +107,31 @@ class UnbinnedMethod:
         name: Name in the results.
         base: The likelihood of the test events, whatever its weights.
         pool: The same of the pool events, with ratios from networks that did not train on them.
+        evaluate: Gives the log ratios of any events, (n, n_processes).
     """
 
     name: str
     base: UnbinnedLikelihood
     pool: UnbinnedLikelihood
+    evaluate: Observe | None = None
+
+    def for_events(self, events: Events) -> UnbinnedMethod:
+        """Return the method with other events as data.
+
+        Raises:
+            SchemaError: The method does not know the densities of other events.
+        """
+        if self.evaluate is None:
+            raise SchemaError(f"densities of {self.name}", got="no way to evaluate events", expected="`evaluate`")
+        base = UnbinnedLikelihood(
+            log_ratios=self.evaluate(events),
+            weights=np.ones(len(events)),
+            yields=self.base.yields,
+            coefficients=self.base.coefficients.coefficients.texts,
+            parameters=self.base.parameters,
+            event_ids=events.event_id,
+        )
+        return replace(self, base=base)
 
     def likelihood(self, weights: FloatArray) -> UnbinnedLikelihood:
         """Build the likelihood of the test events with these weights, (n_test,)."""
@@ -127,9 +156,10 @@ class BinnedMethod:
         templates: Expected events per process and bin, from the pool.
         index: Bin of each test event, (n_test,).
         pool_index: Bin of each pool event, (n_pool,).
-        observe: Gives the histogrammed quantity of any events, for the templates of systematic variations.
+        observe: Gives the histogrammed quantity of any events, for the templates of systematic variations and for recorded events.
         observable: Name of the histogrammed observable; None for a score, a count or two observables.
         plane: The bins of a histogram of two observables.
+        outside: What happens to data beyond the edges.
     """
 
     name: str
@@ -140,6 +170,19 @@ class BinnedMethod:
     observe: Observe | None = None
     observable: str | None = None
     plane: Plane | None = None
+    outside: Outside = "raise"
+
+    def for_events(self, events: Events) -> BinnedMethod:
+        """Return the method with other events as data; events beyond the edges are treated as the simulated ones are.
+
+        Raises:
+            SchemaError: The method does not know how to observe events.
+            PhysicsDomainError: Events beyond the edges where that is an error, or without the observable.
+        """
+        if self.plane is not None:
+            first, second = (events.observables[name] for name in self.plane.observables)
+            return replace(self, index=self.plane.index(first, second, outside=self.outside))
+        return replace(self, index=bin_index(self._observed(events), self.templates.edges, outside=self.outside))
 
     def fill(self, events: SimulatedEvents) -> FloatArray:
         """Fill the templates from other events, (n_processes, n_bins); events beyond the edges count in the outer bins.
@@ -147,10 +190,13 @@ class BinnedMethod:
         Raises:
             SchemaError: The method does not know how to observe events.
         """
+        values = self._observed(events)
+        return fill_templates(values, events.weights, self.templates.edges, processes=self.model.processes, outside="clip").values
+
+    def _observed(self, events: Events) -> FloatArray:
         if self.observe is None:
-            raise SchemaError(f"templates of {self.name}", got="no way to observe events", expected="`observe`")
-        filled = fill_templates(self.observe(events), events.weights, self.templates.edges, processes=self.model.processes, outside="clip")
-        return filled.values
+            raise SchemaError(f"bins of {self.name}", got="no way to observe events", expected="`observe`")
+        return self.observe(events)
 
     def likelihood(self, weights: FloatArray) -> BinnedLikelihood:
         """Build the likelihood of the test events with these weights, (n_test,)."""
@@ -218,7 +264,7 @@ def histogram_method(
     outside: Outside = "clip" if clip else "raise"
     templates = fill_templates(values[0], pool.weights, edges, processes=model.processes, outside=outside)
     index, pool_index = (bin_index(values[k], edges, outside=outside) for k in (1, 0))
-    return BinnedMethod(name, model, templates, index, pool_index, observe, observable)
+    return BinnedMethod(name, model, templates, index, pool_index, observe, observable, outside=outside)
 
 
 def plane_method(
@@ -243,7 +289,7 @@ def plane_method(
     grid = np.linspace(*model.range, 61)[:, None]
     coefficients = Coefficients.parse(model.coefficients, (model.parameter,)).values(grid)
 
-    def index(events: SimulatedEvents, outside: Outside, bins: Plane) -> FloatArray:
+    def index(events: Events, outside: Outside, bins: Plane) -> FloatArray:
         first, second = (events.observables[o] for o in bins.observables)
         return bins.index(first, second, outside=outside).astype(np.float64)
 

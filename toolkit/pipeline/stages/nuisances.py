@@ -8,7 +8,7 @@ histogram's observable, which carries the part of a change of shape that this ob
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from toolkit.errors import SchemaError
 from toolkit.likelihood import Constraint, OnnxRatio, Parameter
 from toolkit.likelihood.interpolation import ShapeCode
 from toolkit.pipeline.stage import StageContext
-from toolkit.pipeline.stages.datasets import read_simulation
+from toolkit.pipeline.stages.datasets import Events, read_simulation
 from toolkit.pipeline.stages.layout import EVENTS, MODEL
 from toolkit.pipeline.stages.learned import LearnedVariations, learned_directions, read_learned
 from toolkit.pipeline.stages.ratio_spread import add_spread
@@ -83,6 +83,10 @@ class Systematics:
         """Nuisance parameters with a unit Gaussian."""
         varied = next(iter(self.ratios.values()), {})
         return (*self.norms, *varied, *self.networks)
+
+    def for_events(self, events: Events) -> Systematics:
+        """Return the same uncertainties for other events as data: the networks that know each event's variations look at these."""
+        return self if self.learned is None else replace(self, learned=self.learned.for_events(events))
 
     def __bool__(self) -> bool:
         return bool(self.luminosity or self.names or self.template_statistics)

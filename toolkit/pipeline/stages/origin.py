@@ -19,7 +19,7 @@ def describe_provenance(
     """Describe samples, selection, input files, split, seeds and versions for the page."""
     splits = config.ratios.splits
     note = (
-        f"{len(test)} test events ({splits.test:.0%} of all, by a hash of the event number): data of every fit, closure and "
+        f"{len(test)} test events ({splits.test:.0%} of all, by a hash of the event number): data of every expected fit, closure and "
         "diagnostic on this page. Networks, calibration, templates and yields come from the other events."
     )
     return Provenance(

@@ -7,11 +7,14 @@ which the mean averages out, is counted in full; the estimate is on the safe sid
 
 from __future__ import annotations
 
+from functools import partial
+
 from toolkit.config import Config
 from toolkit.errors import SchemaError
 from toolkit.likelihood import OnnxRatio
+from toolkit.pipeline.stages.datasets import Events
 from toolkit.pipeline.stages.layout import MODEL
-from toolkit.pipeline.stages.learned import LearnedVariations, LogPair
+from toolkit.pipeline.stages.learned import LearnedVariations, LogPairs
 from toolkit.weights import SimulatedEvents
 
 
@@ -37,18 +40,21 @@ def add_spread(
         what = "likelihood.ratio_uncertainty"
         raise SchemaError(what, got="a single network", expected="an ensemble", remedy="train again, or leave ratio_uncertainty out")
     names = config.ratio_nuisances
-    sides: list[tuple[dict[str, LogPair], ...]] = []
-    for events, own in ((test, learned.test if learned else ()), (pool, learned.pool if learned else ())):
-        spread = ratio.spread(ratio.columns(events.observables))
-        before = own or ({},) * len(config.processes)
-        added = [{name: (spread[:, j], -spread[:, j])} for j, name in enumerate(names)]
-        sides.append(tuple({**one, **two} for one, two in zip(before, added, strict=True)))
+    evaluate = partial(_evaluate, learned, ratio, names)
     return LearnedVariations(
         names=learned.names if learned else (),
         files={**(learned.files if learned else {}), **{name: {"spread": MODEL} for name in names}},
         processes={**(learned.processes if learned else {}), **{n: (p,) for n, p in zip(names, config.processes, strict=True)}},
         dropped_yields=learned.dropped_yields if learned else {},
-        test=sides[0],
-        pool=sides[1],
+        evaluate=evaluate,
+        data=evaluate(test),
+        pool=evaluate(pool),
         pool_events=pool,
     )
+
+
+def _evaluate(learned: LearnedVariations | None, ratio: OnnxRatio, names: tuple[str, ...], events: Events) -> tuple[LogPairs, ...]:
+    """Return the learned variations of events, with the spread of the process beside them."""
+    spread = ratio.spread(ratio.columns(events.observables))
+    before = learned.evaluate(events) if learned else ({},) * len(names)
+    return tuple({**own, name: (spread[:, j], -spread[:, j])} for j, (own, name) in enumerate(zip(before, names, strict=True)))

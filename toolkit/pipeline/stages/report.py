@@ -25,7 +25,7 @@ from toolkit.plots import PlotStyle, plot_cutflow, png_bytes
 from toolkit.report import PageFigure, Provenance, build_page, judge, write_page, write_results
 from toolkit.report.figures import draw_all, plot_jobs
 from toolkit.report.review_figures import review_jobs
-from toolkit.report.systematics_figures import systematics_jobs
+from toolkit.report.systematics_figures import observed_jobs, systematics_jobs
 from toolkit.typing import BoolArray, FloatArray
 from toolkit.weights import SimulatedEvents
 
@@ -46,7 +46,13 @@ def run(context: StageContext) -> None:
     style = plot_style(config)
     jobs = plot_jobs(suite, results, verdicts, training, style=style, details=config.report.details)
     fitted = FitPages.read(context.out, config)
-    jobs = (*jobs, *review_jobs(reviewed, style=style), *systematics_jobs(results, style=style), *fitted.jobs(style=style))
+    jobs = (
+        *jobs,
+        *review_jobs(reviewed, style=style),
+        *systematics_jobs(results, style=style),
+        *observed_jobs(results, style=style),
+        *fitted.jobs(style=style),
+    )
     figures = draw_all(jobs, folder=context.work / PLOTS, progress=context.progress, tasks=context.tasks)
     provenance = describe_provenance(config, test, read_json(context.out / CUTFLOW)["samples"], inputs=input_rows(context.out))
     figures["selection"] = (cutflow_picture(provenance, style),)

@@ -1,0 +1,45 @@
+"""The part of the report on the recorded events: what was observed beside what was expected."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from toolkit.likelihood.results import MethodResult, Results
+from toolkit.report.page import PageFigure, PageSection, PageTable
+from toolkit.report.systematics_tables import breakdown_page_table, uncertainty_documents
+from toolkit.report.wording import interval_lines, method_name, number, parameter_name
+
+TITLE = "Observed"
+TEXT = (
+    "Every method fits the recorded events, with the templates, yields, networks and uncertainties that the Asimov set was fitted with. "
+    "Expected: the same method on the Asimov set."
+)
+
+
+def observed_section(results: Results, figures: tuple[PageFigure, ...]) -> PageSection | None:
+    """Build the section; None while the recorded events are blinded."""
+    observed = results.observed
+    if observed is None:
+        return None
+    poi, truth = parameter_name(results.poi), results.asimov[results.poi]
+    counted = f"{observed.n_events} recorded events; {number(observed.expected, digits=1)} expected at {poi} = {truth:g}."
+    by_sample = ", ".join(f"{name}: {n}" for name, n in observed.counts.items())
+    rows = tuple((method_name(name), *_cells(result, results.methods[name])) for name, result in observed.methods.items())
+    tables = [PageTable("", _columns(results.poi), rows, note="A star marks the edge of the allowed range.")]
+    documents = uncertainty_documents(replace(results, methods=observed.methods))
+    if documents:
+        tables.append(breakdown_page_table(documents, poi=results.poi))
+    return PageSection(TITLE, text=(TEXT, f"{counted} By sample: {by_sample}."), tables=tuple(tables), figures=figures)
+
+
+def _columns(poi: str) -> tuple[str, ...]:
+    """Return the headers of a table of observed beside expected results, that of the method first."""
+    name = parameter_name(poi)
+    columns = (f"best fit {name}", "68 %", "95 %", f"t({name} = 0)")
+    return ("method", *columns, *(f"expected {column}" for column in columns[1:]))
+
+
+def _cells(observed: MethodResult, expected: MethodResult) -> tuple[str, ...]:
+    """Write the cells under `_columns`, without the method."""
+    intervals, wanted = (["\n".join(interval_lines(i)) for i in (r.interval_68, r.interval_95)] for r in (observed, expected))
+    return (number(observed.mu_hat), *intervals, number(observed.twice_nll_at_0), *wanted, number(expected.twice_nll_at_0))
