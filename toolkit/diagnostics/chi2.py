@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,17 @@ class ChiSquare:
     def to_json(self) -> dict[str, Any]:
         """Return the numbers as a JSON object; an undefined p-value is null."""
         return {"chi2": jsonable(self.chi2), "ndf": self.ndf, "p_value": jsonable(self.p_value)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> ChiSquare:
+        """Read what `to_json` wrote.
+
+        Examples:
+            >>> ChiSquare.from_json({"chi2": 0.0, "ndf": 0, "p_value": None})
+            ChiSquare(chi2=0.0, ndf=0, p_value=nan)
+        """
+        chi2, p_value = (math.nan if document[name] is None else float(document[name]) for name in ("chi2", "p_value"))
+        return cls(chi2, int(document["ndf"]), p_value)
 
 
 def chi_square(difference: FloatArray, covariance: FloatArray, *, tolerance: float = 1e-9) -> ChiSquare:

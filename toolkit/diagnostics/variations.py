@@ -6,7 +6,6 @@ small p-value says that the network is not exact, `visible` says whether anybody
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -52,13 +51,20 @@ class VariationClosure:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> VariationClosure:
         """Read the JSON object that `VariationDiagnostics.to_json` writes; null is NaN."""
-        arrays = {name: np.array(document[name], dtype=np.float64) for name in ("edges", "nominal", "varied", "reweighted")}
-        tests = {
-            name: ChiSquare(**{key: math.nan if value is None else value for key, value in document[name].items()})
-            for name in ("before", "after")
-        }
-        numbers = {name: float(document[name]) for name in ("visible_before", "visible_after")}
-        return cls(document["observable"], **arrays, **tests, **numbers)
+        edges, nominal, varied, reweighted = (
+            np.array(document[name], dtype=np.float64) for name in ("edges", "nominal", "varied", "reweighted")
+        )
+        return cls(
+            observable=document["observable"],
+            edges=edges,
+            nominal=nominal,
+            varied=varied,
+            reweighted=reweighted,
+            before=ChiSquare.from_json(document["before"]),
+            after=ChiSquare.from_json(document["after"]),
+            visible_before=float(document["visible_before"]),
+            visible_after=float(document["visible_after"]),
+        )
 
 
 @dataclass(frozen=True, eq=False)
