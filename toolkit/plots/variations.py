@@ -41,15 +41,16 @@ def plot_variation(
         grid = figure.subplots(rows, COLUMNS, squeeze=False)
         for k, ax in enumerate(grid.flat):
             if k < len(observables):
-                _panel(ax, {direction: own[k] for direction, own in closures.items()}, legend=k == 0)
+                _panel(ax, {direction: own[k] for direction, own in closures.items()})
             else:
                 ax.set_axis_off()
+        figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", fontsize="small", ncols=2 * len(COLORS))
         figure.supylabel(f"shape / nominal, {process_label(process)}, {systematic}", fontsize="medium")
         add_header(grid[0, 0], style, right=grid[0, -1])
     return figure
 
 
-def _panel(ax: Axes, closures: Mapping[str, VariationClosure], *, legend: bool) -> None:
+def _panel(ax: Axes, closures: Mapping[str, VariationClosure]) -> None:
     reach = 1e-3
     for color, (direction, closure) in zip(COLORS, closures.items(), strict=False):
         centres = (closure.edges[1:] + closure.edges[:-1]) / 2
@@ -60,13 +61,11 @@ def _panel(ax: Axes, closures: Mapping[str, VariationClosure], *, legend: bool) 
     any_closure = next(iter(closures.values()))
     ax.axhline(1, color=BLACK, linewidth=0.9, zorder=0)
     ax.set_xlim(any_closure.edges[0], any_closure.edges[-1])
-    ax.set_ylim(1 - 1.3 * reach, 1 + (2.4 if legend else 1.3) * reach)
+    ax.set_ylim(1 - 1.3 * reach, 1 + 1.3 * reach)
     ax.minorticks_off()
     ax.locator_params(nbins=5)
     ax.ticklabel_format(axis="y", useOffset=False)
     ax.set_xlabel(observable_label(any_closure.observable))
-    if legend:
-        ax.legend(loc="upper center", fontsize="x-small", ncols=2)
 
 
 def _ratio(side: FloatArray, nominal: FloatArray) -> FloatArray:
