@@ -11,7 +11,6 @@ finished before a kill must still be the same file at the end. Exit code 1 if no
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import random
 import shutil
@@ -24,28 +23,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from benchmarks.measure import print_table
+from tests.faults import analysis
 
 H4L = Path(sys.executable).with_name("h4l")
 NOT_RESULTS = (".stages", "manifest.json")
-
-
-def load_analysis() -> ModuleType:
-    """Import the small analysis of the tests."""
-    path = Path(__file__).parents[1] / "tests" / "faults" / "analysis.py"
-    spec = importlib.util.spec_from_file_location("h4l_fault_analysis", path)
-    if spec is None or spec.loader is None:
-        msg = f"no module {path}"
-        raise ImportError(msg)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def start(config: Path, out: Path) -> subprocess.Popen[bytes]:
@@ -54,7 +40,7 @@ def start(config: Path, out: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen([H4L, "run", config, "--out", out], stdout=log, stderr=log)
 
 
-def kill_at_random(config: Path, out: Path, *, kills: int, work_s: float, rng: random.Random, analysis: ModuleType) -> dict[str, Any]:
+def kill_at_random(config: Path, out: Path, *, kills: int, work_s: float, rng: random.Random) -> dict[str, Any]:
     """Kill a run again and again, then let it end.
 
     Args:
@@ -63,7 +49,6 @@ def kill_at_random(config: Path, out: Path, *, kills: int, work_s: float, rng: r
         kills: Kills at most; a run that ends before its kill ends the series.
         work_s: Seconds of work of an undisturbed run; the kills spread over them.
         rng: Draws the moments.
-        analysis: The small analysis.
 
     Returns:
         Stages that were hit, finished tasks that were lost, exit code of the last run.
@@ -88,7 +73,7 @@ def kill_at_random(config: Path, out: Path, *, kills: int, work_s: float, rng: r
     return {"hit": hit, "lost": lost | analysis.lost_tasks(known, out), "kept": len(known), "code": code}
 
 
-def damage_at_random(campaign: Any, folder: Path, *, number: int, rng: random.Random, analysis: ModuleType) -> list[tuple[str, str, str]]:
+def damage_at_random(campaign: Any, folder: Path, *, number: int, rng: random.Random) -> list[tuple[str, str, str]]:
     """Damage one file of a copy of the finished run at a time; return what, how, and what became of it."""
     ways: dict[str, Callable[[Path], Any]] = {
         "cut": analysis.cut,
@@ -121,20 +106,20 @@ def main() -> None:
     parser.add_argument("--folds", type=int, choices=(4, 6), default=6)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    rng, analysis = random.Random(options.seed), load_analysis()
+    rng = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with analysis.campaign(folder, splits={"folds": options.folds}) as campaign:
             if start(campaign.config, folder / "real").wait() != 0:
                 sys.exit((folder / "real.log").read_text(errors="replace"))
             work = sum(replace(campaign, undisturbed=folder / "real").seconds.values())
-            killed = kill_at_random(campaign.config, folder / "killed", kills=options.kills, work_s=work, rng=rng, analysis=analysis)
+            killed = kill_at_random(campaign.config, folder / "killed", kills=options.kills, work_s=work, rng=rng)
             same = killed["code"] == 0 and analysis.results_of(folder / "killed") == analysis.results_of(folder / "real")
             networks = 3 * len(list((folder / "real" / "models" / "members").glob("member_*.pt")))
             hit = dict(Counter(killed["hit"]))
             print(f"{networks} networks, {work:.0f} s of work undisturbed; killed {len(killed['hit'])} times, in {hit}")
             print(f"results.json {'the same' if same else 'DIFFERS'}; {len(killed['lost'])} of {killed['kept']} finished tasks done again")
-            rows = damage_at_random(campaign, folder, number=options.damages, rng=rng, analysis=analysis)
+            rows = damage_at_random(campaign, folder, number=options.damages, rng=rng)
     if rows:
         print_table(("file", "damage", "after the next run"), rows)
     wrong = [row for row in rows if row[2].startswith("WRONG")]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
+from tests.browser import chromium
 from toolkit.likelihood.results import ClosurePoint, Interval, MethodResult, Results, Scan
 from toolkit.plots import plot_closure, plot_scans, png_bytes
 from toolkit.report import PageFigure, Provenance, build_page, judge, write_page
@@ -18,18 +16,6 @@ from toolkit.report import PageFigure, Provenance, build_page, judge, write_page
 METHODS = ("rate", "m4l", "score", "nsbi")
 
 
-def _module() -> ModuleType:
-    name = "h4l_test_chromium"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("chromium.py"))
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-chromium = _module()
 pytestmark = pytest.mark.skipif(chromium.BROWSER is None, reason=chromium.NO_BROWSER)
 
 

@@ -18,8 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-import awkward as ak
-import uproot
 import yaml
 
 EVENTS = {"ggF_SBI": 900, "qqZZ": 900}
@@ -46,32 +44,6 @@ SMALL = {
 }
 KEPT = ("events/*/*.parquet", "models/members/member_*.pt", "plots/*.png")
 """Finished tasks that a later run must take as they are."""
-
-
-def write_ntuples(folder: Path, *, files: int = 2) -> None:
-    """Write the first events of the example ntuples, with their share of the sum of weights."""
-    from toolkit.example import example_folder  # not before the server's clock of imports
-
-    for sample, entries in EVENTS.items():
-        for index in range(files):
-            with uproot.open(example_folder() / f"{sample}_{index}.root") as source:
-                tree = source["Events"]
-                share, events = entries / tree.num_entries, tree.arrays(entry_stop=entries)
-                runs = source["Runs"].arrays(library="np")
-            groups: dict[str, dict[str, Any]] = {}
-            columns: dict[str, Any] = {}
-            for name in [f for f in events.fields if not f.startswith("n")]:
-                group, _, part = name.partition("_")
-                if part:
-                    groups.setdefault(group, {})[part] = events[name]
-                else:
-                    columns[name] = ak.to_numpy(events[name]) if events[name].ndim == 1 else events[name]
-            columns |= {name: ak.zip(parts) for name, parts in groups.items()}
-            scaled = {name: values if name == "xsec_fb" else values * share for name, values in runs.items()}
-            with uproot.recreate(folder / f"{sample}_{index}.root") as target:
-                kinds = {name: v.type.content if isinstance(v, ak.Array) else v.dtype for name, v in columns.items()}
-                target.mktree("Events", kinds).extend(columns)
-                target.mktree("Runs", {name: v.dtype for name, v in scaled.items()}).extend(scaled)
 
 
 def write_config(folder: Path, **ratios: Any) -> Path:
@@ -230,7 +202,9 @@ class Campaign:
 @contextmanager
 def campaign(folder: Path, *, pictures: bool = False, **ratios: Any) -> Iterator[Campaign]:
     """Make an analysis in a folder and run it once without a fault."""
-    write_ntuples(folder)
+    from tests.example_slice import write_first_events  # not for the server, a script that has no such package
+
+    write_first_events(folder, EVENTS, files=2)
     config = write_config(folder, **ratios)
     with serve(folder) as server:
         code, message = server.run("run", config, "--out", folder / "undisturbed", pictures=pictures)

@@ -5,39 +5,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import random
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.faults import analysis
 from toolkit.pipeline import STAGE_NAMES
 
 pytestmark = pytest.mark.slow
 SKIPPED = "unchanged, skipped"
-
-
-def _module() -> ModuleType:
-    name = "h4l_fault_analysis"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("analysis.py"))
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-analysis = _module()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import resource
 import subprocess
@@ -16,6 +15,7 @@ import pyhf
 import pytest
 from scipy.special import xlogy
 
+from tests.browser import chromium
 from toolkit.likelihood import OnnxRatio, Workspace
 from toolkit.likelihood.histfactory import quiet_schema
 from toolkit.pipeline import STAGE_NAMES
@@ -218,13 +218,6 @@ def test_every_plot_is_three_files_and_has_its_place_in_the_report(out: Path) ->
 
 
 def test_the_report_in_a_browser(out: Path, tmp_path: Path) -> None:
-    path = Path(__file__).parents[1] / "browser" / "chromium.py"
-    spec = importlib.util.spec_from_file_location("h4l_demo_chromium", path)
-    assert spec is not None
-    assert spec.loader is not None
-    chromium = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = chromium
-    spec.loader.exec_module(chromium)
     if chromium.BROWSER is None:
         pytest.skip(chromium.NO_BROWSER)
     for width in (1280, 400):

@@ -13,7 +13,8 @@ import pytest
 import uproot
 import yaml
 
-from tests.integration.small_analysis import CONFIG, write_ntuples
+from tests.example_slice import write_first_events
+from tests.integration.small_analysis import CONFIG, EVENTS
 from toolkit.artifacts.events import read_events
 from toolkit.cli import main
 from toolkit.config import load_config
@@ -52,7 +53,7 @@ def write_data(folder: Path) -> None:
         table = read_events(folder / "simulation" / "events", name)
         entry = dict(zip(table.event_id.tolist(), table.entry.tolist(), strict=True))
         rows = [entry[i] for i in test.event_id[drawn[test.sample_index[drawn] == k]].tolist()]
-        with uproot.open(folder / f"{name}.root") as source:
+        with uproot.open(folder / f"{name}_0.root") as source:
             events = source["Events"].arrays(filter_name=["Electron_*", "Muon_*", "Jet_*"])
         parts.append(events[rows])
     events = ak.concatenate(parts)
@@ -74,7 +75,7 @@ def factors(mu: float) -> FloatArray:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs: one that is blinded, in which nothing says anything of the data, and then the fit of the data."""
     folder: Path = tmp_path_factory.mktemp("observed")
-    write_ntuples(folder)
+    write_first_events(folder, EVENTS)
     write_data(folder)
     samples = [*CONFIG["samples"], *DATA]
     run(folder, "process", "train", "export", "fit", samples=samples)

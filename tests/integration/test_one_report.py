@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.integration.small_analysis import CONFIG, write_ntuples
+from tests.example_slice import write_first_events
+from tests.integration.small_analysis import CONFIG, EVENTS
 from toolkit.cli import main
 
 pytestmark = pytest.mark.slow
@@ -32,7 +33,7 @@ def run(folder: Path, command: str, **likelihood: Any) -> None:
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("one_report")
-    write_ntuples(folder)
+    write_first_events(folder, EVENTS)
     run(folder, "run")
     return folder / "out"
 
