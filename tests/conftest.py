@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from tests import ntuples as ntuple_module
+
 
 @pytest.fixture(scope="session")
 def ntuples() -> ModuleType:
     """The module that makes small four-lepton events and writes them as ntuples."""
-    name = "h4l_test_ntuples"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("ntuples.py"))
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
+    return ntuple_module
 
 
 @pytest.fixture(scope="session")

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.architecture import docstrings as rules
 from toolkit.pipeline.code import OWN_PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
-_spec = importlib.util.spec_from_file_location("h4l_docstrings", Path(__file__).with_name("docstrings.py"))
-assert _spec is not None
-assert _spec.loader is not None
-rules = importlib.util.module_from_spec(_spec)
-sys.modules["h4l_docstrings"] = rules
-_spec.loader.exec_module(rules)
 
 TREES = {
     ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): ast.parse(file.read_text(encoding="utf-8"))

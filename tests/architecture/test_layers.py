@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.architecture import layers
 from toolkit.pipeline.code import OWN_PACKAGES, imported_names
 
 ROOT = Path(__file__).resolve().parents[2]
-_spec = importlib.util.spec_from_file_location("h4l_layers", Path(__file__).with_name("layers.py"))
-assert _spec is not None
-assert _spec.loader is not None
-layers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(layers)
 
 
 def _modules() -> dict[str, Path]:

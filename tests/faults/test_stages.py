@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import os
 import shutil
 import signal
@@ -12,28 +11,18 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import typer
 
+from tests.faults import stages
 from toolkit.cli.failures import explained
 from toolkit.pipeline import STAGE_NAMES
 from toolkit.pipeline.stamps import stamp_path
 
 SCRIPT = Path(__file__).with_name("stages.py")
 Refused = Callable[[Callable[[], Any]], str]
-
-
-@pytest.fixture(scope="module")
-def stages() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fault_stages", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -43,11 +32,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def expected(stages: ModuleType, folder: Path) -> dict[str, str]:
-    return _undisturbed(stages, folder)
+def expected(folder: Path) -> dict[str, str]:
+    return _undisturbed(folder)
 
 
-def _undisturbed(stages: ModuleType, folder: Path) -> dict[str, str]:
+def _undisturbed(folder: Path) -> dict[str, str]:
     """Return what an undisturbed run leaves."""
     other = folder / "undisturbed"
     other.mkdir()
@@ -65,7 +54,7 @@ def _visible(folder: Path) -> set[str]:
     return {p.as_posix() for p in paths if p.parts[0] != ".stages"}
 
 
-def _ran(stages: ModuleType, folder: Path, **keys: Any) -> list[str]:
+def _ran(folder: Path, **keys: Any) -> list[str]:
     return [outcome.stage for outcome in stages.run_stages(folder, **keys) if outcome.status == "ran"]
 
 
@@ -89,7 +78,7 @@ def _tasks(folder: Path) -> list[str]:
     return (folder / "tasks.log").read_text().splitlines()
 
 
-def test_killed_in_every_stage_in_turn_nothing_finished_is_lost(stages: ModuleType, folder: Path, expected: dict[str, str]) -> None:
+def test_killed_in_every_stage_in_turn_nothing_finished_is_lost(folder: Path, expected: dict[str, str]) -> None:
     for victim in STAGE_NAMES:
         died = subprocess.run([sys.executable, SCRIPT, folder, victim], capture_output=True, check=False)
         assert died.returncode == -signal.SIGKILL, died.stderr.decode()
@@ -105,7 +94,7 @@ def test_killed_in_every_stage_in_turn_nothing_finished_is_lost(stages: ModuleTy
 
 @pytest.mark.parametrize("victim", STAGE_NAMES)
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_in_a_stage(code: int, victim: str, stages: ModuleType, folder: Path, refused: Refused) -> None:
+def test_a_full_disk_in_a_stage(code: int, victim: str, folder: Path, refused: Refused) -> None:
     def fill(stage: str, task: int) -> None:
         if (stage, task) == (victim, 1):
             raise OSError(code, os.strerror(code), f"{stage}.json")
@@ -114,8 +103,8 @@ def test_a_full_disk_in_a_stage(code: int, victim: str, stages: ModuleType, fold
     assert "free disk space and run the same command again: finished stages are kept" in message
     first = STAGE_NAMES.index(victim)
     assert {name.partition("/")[0] for name in _visible(folder)} == set(STAGE_NAMES[:first])
-    assert _ran(stages, folder) == list(STAGE_NAMES[first:])
-    assert _results(folder) == _undisturbed(stages, folder)
+    assert _ran(folder) == list(STAGE_NAMES[first:])
+    assert _results(folder) == _undisturbed(folder)
     if victim in stages.RESUMABLE:
         assert len(_tasks(folder)) == len(set(_tasks(folder)))
 
@@ -136,37 +125,33 @@ def _flip(path: Path) -> None:
 
 @pytest.mark.parametrize("victim", STAGE_NAMES)
 @pytest.mark.parametrize("damage", [_cut, _empty, _flip, Path.unlink])
-def test_a_damaged_result_is_made_again(
-    damage: Callable[[Path], Any], victim: str, stages: ModuleType, folder: Path, expected: dict[str, str]
-) -> None:
+def test_a_damaged_result_is_made_again(damage: Callable[[Path], Any], victim: str, folder: Path, expected: dict[str, str]) -> None:
     stages.run_stages(folder)
     time.sleep(0.01)  # a new time of change
     damage(folder / "out" / stages.target(victim))
-    assert _ran(stages, folder) == list(STAGE_NAMES[STAGE_NAMES.index(victim) :])
+    assert _ran(folder) == list(STAGE_NAMES[STAGE_NAMES.index(victim) :])
     assert _results(folder) == expected
 
 
 @pytest.mark.parametrize("damage", [_cut, _empty, _flip, Path.unlink])
-def test_a_damaged_stamp_is_no_stamp(damage: Callable[[Path], Any], stages: ModuleType, folder: Path, expected: dict[str, str]) -> None:
+def test_a_damaged_stamp_is_no_stamp(damage: Callable[[Path], Any], folder: Path, expected: dict[str, str]) -> None:
     stages.run_stages(folder)
     damage(stamp_path(folder / "out", "export"))
-    assert _ran(stages, folder)[:1] == ["export"]
+    assert _ran(folder)[:1] == ["export"]
     assert _results(folder) == expected
 
 
 @pytest.mark.parametrize("shift_s", [-10 * 365 * 86400, 10 * 365 * 86400])
-def test_a_clock_that_jumps_changes_nothing(shift_s: int, stages: ModuleType, folder: Path, expected: dict[str, str]) -> None:
+def test_a_clock_that_jumps_changes_nothing(shift_s: int, folder: Path, expected: dict[str, str]) -> None:
     stages.run_stages(folder)
     for path in folder.rglob("*"):
         at = path.stat().st_mtime + shift_s
         os.utime(path, (at, at))
-    assert _ran(stages, folder) == []
+    assert _ran(folder) == []
     assert _results(folder) == expected
 
 
-def test_a_clock_that_goes_backwards_during_the_run(
-    stages: ModuleType, folder: Path, expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_clock_that_goes_backwards_during_the_run(folder: Path, expected: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     began, calls = time.time(), iter(range(10**9))
     monkeypatch.setattr(time, "time", lambda: began - 3600.0 * next(calls))
     outcomes = stages.run_stages(folder)
@@ -175,38 +160,36 @@ def test_a_clock_that_goes_backwards_during_the_run(
 
 
 @pytest.mark.parametrize("victim", STAGE_NAMES)
-def test_a_changed_config_after_a_failure_uses_nothing_of_the_old_one(
-    victim: str, stages: ModuleType, folder: Path, expected: dict[str, str]
-) -> None:
+def test_a_changed_config_after_a_failure_uses_nothing_of_the_old_one(victim: str, folder: Path, expected: dict[str, str]) -> None:
     def fail(stage: str, task: int) -> None:
         if (stage, task) == (victim, 2):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         stages.run_stages(folder, hook=fail)
-    assert _ran(stages, folder, seed=2) == list(STAGE_NAMES)
+    assert _ran(folder, seed=2) == list(STAGE_NAMES)
     assert all('"seed": 1' not in text for text in _results(folder).values())
-    assert _ran(stages, folder, seed=1) == list(STAGE_NAMES)
+    assert _ran(folder, seed=1) == list(STAGE_NAMES)
     assert _results(folder) == expected
 
 
-def test_a_removed_input(stages: ModuleType, folder: Path, expected: dict[str, str], refused: Refused) -> None:
+def test_a_removed_input(folder: Path, expected: dict[str, str], refused: Refused) -> None:
     stages.run_stages(folder)
     shutil.move(folder / "input.json", folder / "elsewhere.json")
     assert "input.json" in refused(lambda: stages.run_stages(folder))
     assert _results(folder) == expected
     shutil.move(folder / "elsewhere.json", folder / "input.json")
-    assert _ran(stages, folder) == []
+    assert _ran(folder) == []
 
 
-def test_a_changed_input(stages: ModuleType, folder: Path, expected: dict[str, str]) -> None:
+def test_a_changed_input(folder: Path, expected: dict[str, str]) -> None:
     stages.run_stages(folder)
     (folder / "input.json").write_text("[1, 2, 4]\n")
-    assert _ran(stages, folder) == list(STAGE_NAMES)
+    assert _ran(folder) == list(STAGE_NAMES)
     assert _results(folder) != expected
 
 
-def test_two_runs_at_once(stages: ModuleType, folder: Path, expected: dict[str, str], refused: Refused) -> None:
+def test_two_runs_at_once(folder: Path, expected: dict[str, str], refused: Refused) -> None:
     messages = []
 
     def second(stage: str, task: int) -> None:
@@ -220,9 +203,7 @@ def test_two_runs_at_once(stages: ModuleType, folder: Path, expected: dict[str, 
 
 
 @pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
-def test_a_folder_that_becomes_read_only(
-    code: int, stages: ModuleType, folder: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_becomes_read_only(code: int, folder: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_handle: int) -> None:
         raise OSError(code, os.strerror(code))
 
@@ -232,5 +213,5 @@ def test_a_folder_that_becomes_read_only(
 
     assert os.strerror(code) in refused(lambda: stages.run_stages(folder, hook=lock))
     monkeypatch.undo()
-    assert _ran(stages, folder) == ["fit", "report"]
-    assert _results(folder) == _undisturbed(stages, folder)
+    assert _ran(folder) == ["fit", "report"]
+    assert _results(folder) == _undisturbed(folder)

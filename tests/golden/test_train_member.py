@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.unit.ratios.toy import toy
 from toolkit.config import RatioConfig
 from toolkit.ratios.features import FeatureMap, feature_matrix
 from toolkit.ratios.targets import describe_mixture, make_targets
 from toolkit.ratios.training import train_member
 
 HERE = Path(__file__).parent
-_spec = importlib.util.spec_from_file_location("golden_toy", HERE.parent / "unit" / "ratios" / "toy.py")
-toy = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(toy)
 
 CONFIG = RatioConfig(
     features=("x", "y"), hidden=(16, 16), epochs=6, composition_epochs=8, batch_size=256, learning_rate=2e-2, patience=3, seed=3
@@ -26,7 +23,7 @@ CONFIG = RatioConfig(
 
 def test_members_are_as_in_the_reference_file():
     reference = json.loads((HERE / "train_member.json").read_text())
-    pool = toy.toy(3000, seed=1)
+    pool = toy(3000, seed=1)
     x = torch.from_numpy(feature_matrix(pool.observables, ("x", "y")))
     mixture = describe_mixture(pool, signal="S", interfering="SBI", background="B")
     inputs = FeatureMap.fitted(("x", "y"), x, fold=True)(x).float()

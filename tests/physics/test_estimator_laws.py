@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib.util
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.physics import gaussian_laws as laws
 from toolkit.errors import SchemaError
 from toolkit.ratios.architectures import MLP
 from toolkit.ratios.estimators import (
@@ -30,11 +28,6 @@ from toolkit.ratios.estimators import (
 )
 from toolkit.ratios.schedules import TrainingSettings
 from toolkit.weights import Hypotheses, Morphing, SimulatedEvents
-
-_spec = importlib.util.spec_from_file_location("gaussian_laws", Path(__file__).with_name("gaussian_laws.py"))
-laws = importlib.util.module_from_spec(_spec)
-sys.modules["gaussian_laws"] = laws
-_spec.loader.exec_module(laws)
 
 TRAINING = TrainingSettings(epochs=8, batch_size=512, learning_rate=1e-2, patience=100, seed=2)
 QUICK = {"architecture": MLP((24, 24), activation="tanh"), "training": TRAINING}

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyhf
 import pytest
 
+from tests.unit.likelihood import pyhf_models as models
+from tests.unit.likelihood import systematics_toy as toy
 from toolkit.likelihood import CombinedLikelihood, Constraint, ConstraintTerm, PyhfLikelihood, ShapeReference, Shapes
 from toolkit.likelihood.histfactory import quiet_schema
 from toolkit.likelihood.interpolation import factor, log_quadratic
-
-UNIT = Path(__file__).resolve().parents[1] / "unit" / "likelihood"
-for _name in ("systematics_toy", "pyhf_models"):
-    _spec = importlib.util.spec_from_file_location(_name, UNIT / f"{_name}.py")
-    assert _spec is not None
-    assert _spec.loader is not None
-    sys.modules[_name] = importlib.util.module_from_spec(_spec)
-    _spec.loader.exec_module(sys.modules[_name])
-toy, models = sys.modules["systematics_toy"], sys.modules["pyhf_models"]
 
 BINS = 6
 EDGES = np.linspace(0.0, 1.0, BINS + 1)

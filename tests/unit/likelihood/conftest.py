@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from toolkit.likelihood import UnbinnedLikelihood, morphing_expressions
-
-for _name in ("systematics_toy", "systematics_workspace", "pyhf_models", "pyhf_documentation"):
-    _spec = importlib.util.spec_from_file_location(_name, Path(__file__).with_name(f"{_name}.py"))
-    assert _spec is not None
-    assert _spec.loader is not None
-    sys.modules[_name] = importlib.util.module_from_spec(_spec)
-    _spec.loader.exec_module(sys.modules[_name])
 
 COEFFICIENTS = morphing_expressions(n_backgrounds=1)
 

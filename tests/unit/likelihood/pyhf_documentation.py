@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyhf_models import LUMI, MU, binwise, histosys, normsys, sample
+from tests.unit.likelihood.pyhf_models import LUMI, MU, binwise, histosys, normsys, sample
 
 WIDE = {"name": "mu", "inits": [1.0], "bounds": [[0.0, 10.0]]}
 LUMINOSITY = {"name": "lumi", "auxdata": [1.0], "sigmas": [0.1], "inits": [1.0], "bounds": [[0.0, 10.0]]}

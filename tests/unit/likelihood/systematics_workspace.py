@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from systematics_toy import COEFFICIENTS, PARAMETERS, SYSTEMATICS, YIELDS, Channel, asimov, log_ratios, shapes
 
+from tests.unit.likelihood.systematics_toy import COEFFICIENTS, PARAMETERS, SYSTEMATICS, YIELDS, Channel, asimov, log_ratios, shapes
 from toolkit.likelihood import write_observation
 
 NAMES = ("S", "SBI", "B", "q")

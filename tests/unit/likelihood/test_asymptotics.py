@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyhf
 import pytest
-from pyhf_models import model
 
+from tests.unit.likelihood.pyhf_models import model
 from toolkit.errors import FitError, SchemaError
 from toolkit.likelihood import PyhfLikelihood, cls, upper_limit
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from systematics_toy import asimov, channel
 
+from tests.unit.likelihood.systematics_toy import asimov, channel
 from toolkit.errors import PhysicsDomainError
 from toolkit.likelihood import UnbinnedLikelihood
 from toolkit.likelihood.chunks import FEW_CHUNKS, LEAST_ROWS, blocks, granted_threads, map_chunks

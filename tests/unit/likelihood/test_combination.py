@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pyhf
 import pytest
-from systematics_toy import channel
-from systematics_workspace import AnalyticRatio, control_region, document, write_files
 
+from tests.unit.likelihood.systematics_toy import channel
+from tests.unit.likelihood.systematics_workspace import AnalyticRatio, control_region, document, write_files
 from toolkit.errors import SchemaError
 from toolkit.likelihood import Parameter, Workspace, make_document, morphing_expressions, parameterisation
 from toolkit.likelihood.constraints import Constraint

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pyhf
 import pytest
-from pyhf_models import NAMES, model, random_points
 
+from tests.unit.likelihood.pyhf_models import NAMES, model, random_points
 from toolkit.likelihood import Parameter, PyhfLikelihood
 from toolkit.likelihood.histfactory_kernel import compile_model
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from systematics_toy import asimov, channel
 
+from tests.unit.likelihood.systematics_toy import asimov, channel
 from toolkit.errors import PhysicsDomainError, SchemaError
 from toolkit.likelihood import BinnedLikelihood, Likelihood, Parameter, UnbinnedLikelihood, measure, minimise, morphing_expressions
 

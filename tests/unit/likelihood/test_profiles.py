@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pyhf_models import model
-from systematics_toy import asimov, channel
 
+from tests.unit.likelihood.pyhf_models import model
+from tests.unit.likelihood.systematics_toy import asimov, channel
 from toolkit.likelihood import FitResult, Likelihood, Parameter, PyhfLikelihood, UnbinnedLikelihood, minimise
 from toolkit.likelihood.profiles import Profile
 

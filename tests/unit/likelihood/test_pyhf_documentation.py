@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pyhf
 import pytest
-from pyhf_documentation import DOCUMENTS
-from pyhf_models import random_points
 
+from tests.unit.likelihood.pyhf_documentation import DOCUMENTS
+from tests.unit.likelihood.pyhf_models import random_points
 from toolkit.likelihood import Likelihood, PyhfLikelihood, Workspace, cls, upper_limit
 from toolkit.likelihood.histfactory import quiet_schema
 

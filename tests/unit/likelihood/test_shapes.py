@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from systematics_toy import COEFFICIENTS, CONSTRAINTS, PARAMETERS, SYSTEMATICS, YIELDS, channel, log_ratios, shapes
 
+from tests.unit.likelihood.systematics_toy import COEFFICIENTS, CONSTRAINTS, PARAMETERS, SYSTEMATICS, YIELDS, channel, log_ratios, shapes
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 from toolkit.expressions.arithmetic import Expression
 from toolkit.likelihood import Constraint, NormSys, ShapeReference, Shapes, UnbinnedLikelihood

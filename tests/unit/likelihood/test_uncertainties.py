@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from pyhf_models import model
-from systematics_toy import asimov, channel
 
+from tests.unit.likelihood.pyhf_models import model
+from tests.unit.likelihood.systematics_toy import asimov, channel
 from toolkit.errors import SchemaError
 from toolkit.likelihood import Constraint, FitResult, PyhfLikelihood, UnbinnedLikelihood, breakdown, impacts, minos, pulls
 from toolkit.likelihood.intervals import find_intervals

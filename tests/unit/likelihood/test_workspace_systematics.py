@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pyhf
 import pytest
-from systematics_toy import PARAMETERS, asimov, channel, log_ratios, shapes
-from systematics_workspace import AT, NAMES, OTHER, AnalyticRatio, control_region, document, write_files
 
+from tests.unit.likelihood.systematics_toy import PARAMETERS, asimov, channel, log_ratios, shapes
+from tests.unit.likelihood.systematics_workspace import AT, NAMES, OTHER, AnalyticRatio, control_region, document, write_files
 from toolkit.errors import ArtifactMismatchError, InputFileError, PhysicsDomainError, SchemaError
 from toolkit.likelihood import CombinedLikelihood, PyhfLikelihood, UnbinnedLikelihood, Workspace, write_observation
 from toolkit.likelihood.histfactory import quiet_schema

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 
+from tests.unit.ratios.toy import exact_log_ratios, toy
 from toolkit.config import MorphingConfig, RatioConfig
 from toolkit.ratios import train_mixture
-
-_spec = importlib.util.spec_from_file_location("ratio_toy", Path(__file__).with_name("toy.py"))
-ratio_toy = importlib.util.module_from_spec(_spec)
-sys.modules["ratio_toy"] = ratio_toy
-_spec.loader.exec_module(ratio_toy)
 
 MORPHING = MorphingConfig(signal="S", interfering="SBI", background="B")
 CONFIG = RatioConfig(
@@ -24,12 +16,12 @@ CONFIG = RatioConfig(
 
 @pytest.fixture(scope="session")
 def pool():
-    return ratio_toy.toy(20_000, seed=1)
+    return toy(20_000, seed=1)
 
 
 @pytest.fixture(scope="session")
 def fresh():
-    return ratio_toy.toy(20_000, seed=2)
+    return toy(20_000, seed=2)
 
 
 @pytest.fixture(scope="session")
@@ -39,4 +31,4 @@ def trained(pool, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def exact():
-    return ratio_toy.exact_log_ratios
+    return exact_log_ratios

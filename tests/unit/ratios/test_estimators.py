@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import math
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +12,7 @@ import torch
 
 import toolkit.ratios.trainer as trainer_module
 from exports import write_onnx
+from tests.physics import gaussian_laws as laws
 from toolkit.errors import FitError, MissingExtraError, PhysicsDomainError, SchemaError, ShapeError
 from toolkit.likelihood import OnnxRatio
 from toolkit.ratios.architectures import MLP
@@ -36,11 +35,6 @@ from toolkit.ratios.estimators.theta import Terms, balance_scales
 from toolkit.ratios.estimators.trees import TreeSum, read_trees
 from toolkit.ratios.schedules import TrainingSettings
 from toolkit.weights import Hypotheses, Morphing, SimulatedEvents, basis, smeft
-
-_spec = importlib.util.spec_from_file_location("gaussian_laws", Path(__file__).parents[2] / "physics" / "gaussian_laws.py")
-laws = importlib.util.module_from_spec(_spec)
-sys.modules["gaussian_laws"] = laws
-_spec.loader.exec_module(laws)
 
 QUICK = {"architecture": MLP((6,)), "training": TrainingSettings(epochs=2, batch_size=256, learning_rate=1e-2, seed=4)}
 FEATURES = ("x", "y")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from ratio_toy import toy
 
 import toolkit.ratios.mixture as mixture_module
+from tests.unit.ratios.toy import toy
 from toolkit.config import MorphingConfig, RatioConfig
 from toolkit.errors import FitError, SchemaError
 from toolkit.ratios import feature_matrix, member_folds, train_mixture

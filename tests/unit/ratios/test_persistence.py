@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from ratio_toy import toy
 
+from tests.unit.ratios.toy import toy
 from toolkit.config import MorphingConfig, RatioConfig
 from toolkit.errors import ArtifactMismatchError
 from toolkit.ratios import feature_matrix, load_mixture, mixture_key, train_mixture

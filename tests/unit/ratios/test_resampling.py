@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from ratio_toy import exact_log_ratios, toy
 
+from tests.unit.ratios.toy import exact_log_ratios, toy
 from toolkit.config import MorphingConfig, RatioConfig
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 from toolkit.ratios import feature_matrix, train_mixture

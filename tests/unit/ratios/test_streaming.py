@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from ratio_toy import toy
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from tests.unit.ratios.toy import toy
 from toolkit.config import RatioConfig
 from toolkit.errors import FitError, InputFileError, SchemaError
 from toolkit.ratios.features import FeatureMap, feature_matrix

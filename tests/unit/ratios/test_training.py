@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from ratio_toy import toy
 
+from tests.unit.ratios.toy import toy
 from toolkit.config import RatioConfig
 from toolkit.errors import FitError
 from toolkit.ratios.features import FeatureMap, feature_matrix
