@@ -11,6 +11,7 @@ from processors.inputs import FileInput, SampleInputs
 from processors.observables import written_observables
 from processors.systematics import object_variations
 from toolkit import __version__
+from toolkit.artifacts.atomic import link_or_copy, make_folder
 from toolkit.artifacts.events import NOMINAL, SCHEMA, check_whole, chunk_path, read_info
 from toolkit.artifacts.hashing import code_hash, file_sha256, stage_key
 from toolkit.config import Config
@@ -62,6 +63,14 @@ class Chunk:
             return True
         except ToolkitError:
             return False
+
+    def taken_over(self, folders: Sequence[Path], events_folder: Path) -> bool:
+        """Take the event tables from the first of several folders that holds them complete and with this key; return whether one did."""
+        source = next((folder for folder in folders if self.is_done(folder)), None)
+        if source is not None:
+            for path in self.relative_paths:
+                link_or_copy(source / path, make_folder((events_folder / path).parent) / Path(path).name)
+        return source is not None
 
 
 def plan_chunks(config: Config, inputs: Sequence[SampleInputs], *, chunksize: int) -> list[Chunk]:
@@ -122,12 +131,13 @@ def sample_keys(config: Config, inputs: Sequence[SampleInputs]) -> dict[str, str
 
 
 def variation_section(config: Config) -> JsonObject:
-    """Return the config of systematics, scores and regions with the content of the files that they name, not their paths.
+    """Return the config of variations, scores and regions with the content of the files that they name, not their paths.
 
     Raises:
         InputFileError: A file cannot be read.
     """
     document = config.model_dump(mode="json", include={"systematics", "scores", "regions"})
+    del document["systematics"]["ratios"]
     for shift in document["systematics"]["objects"].values():
         if shift["file"] is not None:
             del shift["file"]["path"]

@@ -79,6 +79,7 @@ def run(
     workers: int = 1,
     chunksize: int = CHUNKSIZE,
     progress: Progress = silent_progress,
+    former: Sequence[Path] = (),
 ) -> ProcessingResult:
     """Process all samples of an analysis.
 
@@ -89,6 +90,7 @@ def run(
         workers: Worker processes of ``futures``.
         chunksize: Target number of ntuple entries per chunk; the results do not depend on it.
         progress: Called with the label ``process``, entries done and entries in all.
+        former: Output folders of earlier runs, from which chunks that are still right are taken over.
 
     Returns:
         Counts and yields.
@@ -97,7 +99,7 @@ def run(
         ToolkitError: An input or the output folder is wrong; see `inspect_inputs` and `FourLeptonProcessor.process`.
 
     Notes:
-        Chunks that an earlier run wrote with the same key (config, code, file) are reused. ``events/index.json`` is
+        Chunks that an earlier run wrote with the same key (config of the sample, code, file) are reused. ``events/index.json`` is
         removed first and written last: tables without it are incomplete, and `read_events` refuses them.
     """
     began = time.perf_counter()
@@ -106,7 +108,7 @@ def run(
     events_folder = make_folder(out / "events")
     (events_folder / "index.json").unlink(missing_ok=True)
     chunks = plan_chunks(config, inputs, chunksize=chunksize)
-    done = [chunk for chunk in chunks if chunk.is_done(events_folder)]
+    done = [chunk for chunk in chunks if chunk.is_done(events_folder) or chunk.taken_over([f / "events" for f in former], events_folder)]
     finished = {chunk.relative_path for chunk in done}
     todo = [chunk for chunk in chunks if chunk.relative_path not in finished]
     instance = FourLeptonProcessor(config, inputs=inputs, events_folder=events_folder)

@@ -141,6 +141,23 @@ def test_a_changed_config_uses_nothing_of_an_interrupted_run(campaign: Any, tmp_
     campaign.completes(tmp_path / "out", keeps=False)
 
 
+def test_a_changed_config_takes_over_the_tasks_that_are_still_true(campaign: Any, finished: Path) -> None:
+    """Another sample leaves the tables and networks of the others true; everything after them is made again."""
+    document = yaml.safe_load(campaign.config.read_text())
+    document["samples"].append({"name": "data", "kind": "data", "files": ["ggF_SBI_0.root"]})
+    more = campaign.config.with_name("more.yaml")
+    more.write_text(yaml.safe_dump(document))
+    networks_and_tables = {name: found for name, found in analysis.finished_tasks(finished).items() if not name.startswith("plots/")}
+    assert {name.partition("/")[0] for name in networks_and_tables} == {"events", "models"}
+    campaign.refused(finished, config=more, fault=analysis.Fault("train", "full", write=2))
+    code, message = campaign.run(finished, config=more)
+    assert code == 0, message
+    assert {n: found for n, found in analysis.finished_tasks(finished).items() if n in networks_and_tables} == networks_and_tables
+    code, message = campaign.run(finished.with_name("fresh"), config=more)
+    assert code == 0, message
+    assert analysis.results_of(finished) == analysis.results_of(finished.with_name("fresh"))
+
+
 def test_a_clock_that_goes_backwards(campaign: Any, tmp_path: Path) -> None:
     code, message = campaign.run(tmp_path / "out", fault=analysis.Fault("process", "clock"))
     assert code == 0, message

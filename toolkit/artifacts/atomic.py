@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,31 @@ def atomic_path(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """Give a file a second name, or copy it where the file system has no hard links; an existing `target` is replaced.
+
+    Args:
+        source: The file; it must not be written to later, only replaced.
+        target: Its other name; the folder must exist.
+
+    Raises:
+        InputFileError: The disk is full, or the folder cannot be written.
+
+    Examples:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_text(folder / "a.txt", "done")
+        >>> link_or_copy(folder / "a.txt", folder / "b.txt")
+        >>> (folder / "b.txt").read_text()
+        'done'
+    """
+    with atomic_path(target, durable=False) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copy2(source, temporary)
 
 
 def write_bytes(path: str | Path, data: bytes, *, durable: bool = True) -> None:

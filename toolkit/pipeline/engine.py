@@ -20,6 +20,7 @@ from toolkit.config import Config
 from toolkit.errors import InputFileError, PhysicsDomainError, SchemaError, ShapeError, ToolkitError
 from toolkit.pipeline.decision import Decision, Ingredients, check_needed, decide, ingredients
 from toolkit.pipeline.fingerprints import Fingerprints
+from toolkit.pipeline.former import forget, former_tasks, set_aside
 from toolkit.pipeline.lock import folder_lock
 from toolkit.pipeline.manifest import write_manifest
 from toolkit.pipeline.plan import Plan
@@ -148,7 +149,7 @@ class _Engine:
         if moved is not None:
             shutil.rmtree(folder, ignore_errors=True)
             return moved
-        work, spent = self._prepare_work(stage, key=decision.key, fresh=fresh)
+        work, spent = self._prepare_work(stage, decision, fresh=fresh)
         context = StageContext(
             config=self.config,
             out=self.out,
@@ -158,6 +159,7 @@ class _Engine:
             progress=self.reporter.progress,
             timing_s=dict(timing),
             spent_s=spent,
+            former=self._former(stage, decision),
         )
         try:
             stage.run(context)
@@ -170,32 +172,58 @@ class _Engine:
                 modules=decision.modules,
                 finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             )
-            retract(self.out, [*reversed(self.plan.after(stage.name)), stage.name])
+            self._retract_after(stage)
+            retract(self.out, [stage.name])
             publish(work, self.out, stamp)
         except BaseException as error:
-            self._leave_work(stage, work, key=decision.key, seconds=context.elapsed_s(), error=error)
+            self._leave_work(stage, work, decision, seconds=context.elapsed_s(), error=error)
             if is_disk_full(error) and not isinstance(error, ToolkitError):
                 raise _disk_full(self.out, error) from error
             raise
         shutil.rmtree(work.parent, ignore_errors=True)
+        forget(stage, out=self.out)
         return stamp
 
-    def _prepare_work(self, stage: Stage, *, key: str, fresh: bool) -> tuple[Path, float]:
+    def _prepare_work(self, stage: Stage, decision: Decision, *, fresh: bool) -> tuple[Path, float]:
         folder = work_folder(self.out, stage.name)
+        if fresh:
+            forget(stage, out=self.out)
         left = None if fresh or not stage.resumable else unfinished_work(self.out, stage.name)
-        spent = left.seconds if left is not None and left.key == key else 0.0
-        if left is None or left.key != key:
+        spent = left.seconds if left is not None and left.key == decision.key else 0.0
+        if left is None or left.key != decision.key:
+            if left is not None:
+                set_aside(stage, folder / "files", left.files, out=self.out, code=left.code)
             shutil.rmtree(folder, ignore_errors=True)
         make_folder(folder / "files")
-        write_json(folder / WORK_FILE, {"key": key, "seconds": spent})
+        self._note_work(folder, decision, seconds=spent)
         return folder / "files", spent
 
-    def _leave_work(self, stage: Stage, work: Path, *, key: str, seconds: float, error: BaseException) -> None:
+    def _note_work(self, folder: Path, decision: Decision, *, seconds: float) -> None:
+        write_json(folder / WORK_FILE, {"key": decision.key, "code": decision.parts["code"], "seconds": seconds})
+
+    def _former(self, stage: Stage, decision: Decision) -> tuple[Path, ...]:
+        """Return where finished tasks of former results of this code are: in place still, or set aside."""
+        if stage.name in self.plan.forced or not stage.tasks:
+            return ()
+        code = decision.parts["code"]
+        in_place = (self.out,) if decision.stamp is not None and decision.stamp.parts.get("code") == code else ()
+        return (*in_place, *former_tasks(stage, out=self.out, code=code))
+
+    def _retract_after(self, stage: Stage) -> None:
+        """Clear the results that this stage makes untrue; their tasks stay at hand, unless the user wants them done again."""
+        after = self.plan.after(stage.name)
+        for later in (s for s in reversed(self.plan.graph) if s.name in after):
+            stamp = read_stamp(self.out, later.name)
+            if stamp is not None and later.name not in self.plan.forced:
+                set_aside(later, self.out, stamp.outputs, out=self.out, code=str(stamp.parts.get("code", "")))
+            retract(self.out, [later.name])
+
+    def _leave_work(self, stage: Stage, work: Path, decision: Decision, *, seconds: float, error: BaseException) -> None:
         """Keep what a resumable stage has finished, unless the config must change or there is nothing."""
         useful = not isinstance(error, _WRONG_CONFIG) and any(path.is_file() and path.name != WORK_FILE for path in work.parent.rglob("*"))
         if stage.resumable and useful:
             try:
-                write_json(work.parent / WORK_FILE, {"key": key, "seconds": seconds})
+                self._note_work(work.parent, decision, seconds=seconds)
             except InputFileError:
                 return
         else:

@@ -83,6 +83,7 @@ GRAPH: tuple[Stage, ...] = (
         resumable=True,
         disk_bytes=lambda size: 20_000_000 + size,
         writes=("events/", "histograms/", "cutflow.json", "plots/"),
+        tasks=("events/*/*.parquet",),
     ),
     Stage(
         name="train",
@@ -92,6 +93,7 @@ GRAPH: tuple[Stage, ...] = (
         config_part=_train_part,
         resumable=True,
         writes=("models/",),
+        tasks=("models/members/member_*.pt", "models/systematics/*/member_*.pt"),
     ),
     Stage(
         name="export",

@@ -46,6 +46,8 @@ class StageContext:
         timing_s: Seconds that each earlier stage took.
         started: Monotonic clock at the start of the stage.
         spent_s: Seconds that interrupted runs of the same key already took.
+        former: Folders laid out like `work` with finished tasks of former results, made by the same code; a task whose own key
+            still holds may be taken over.
     """
 
     config: Config
@@ -57,6 +59,7 @@ class StageContext:
     timing_s: Mapping[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     spent_s: float = 0.0
+    former: tuple[Path, ...] = ()
 
     @property
     def tasks(self) -> FinishedTasks:
@@ -88,6 +91,7 @@ class Stage:
         resumable: Keep `work` after an interruption, for the next run of the same key.
         disk_bytes: Estimate of the space that the result takes, given the inputs' sizes summed.
         writes: Files and folders (with a slash) of the result, for a run that is only rehearsed.
+        tasks: Patterns of files of the result that a later run may take over, each with a key of its own inside.
     """
 
     name: str
@@ -99,3 +103,4 @@ class Stage:
     resumable: bool = False
     disk_bytes: Callable[[int], int] = lambda size: 50_000_000
     writes: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()

@@ -18,11 +18,13 @@ class UnfinishedWork:
     Args:
         key: Hash of what it is made from.
         seconds: Time that interrupted runs took; the present one does not count yet.
+        code: Digest of the code that wrote it.
         files: Files below its folder, finished or not, as paths relative to the output folder that they will move to.
     """
 
     key: str
     seconds: float
+    code: str
     files: tuple[str, ...]
 
 
@@ -36,8 +38,8 @@ def unfinished_work(out: Path, stage: str) -> UnfinishedWork | None:
     folder = work_folder(out, stage)
     try:
         document = json.loads((folder / WORK_FILE).read_text(encoding="utf-8"))
-        key, seconds = str(document["key"]), float(document["seconds"])
+        key, seconds, code = str(document["key"]), float(document["seconds"]), str(document["code"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     below = folder / "files"
-    return UnfinishedWork(key, seconds, tuple(sorted(p.relative_to(below).as_posix() for p in below.rglob("*") if p.is_file())))
+    return UnfinishedWork(key, seconds, code, tuple(sorted(p.relative_to(below).as_posix() for p in below.rglob("*") if p.is_file())))

@@ -14,7 +14,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from toolkit.artifacts.atomic import link_or_copy
 from toolkit.config import RatioConfig
+from toolkit.ratios.plan import Member, MemberTask
 from toolkit.ratios.structure import Mixture
 from toolkit.ratios.targets import Targets
 from toolkit.ratios.training_history import TrainingHistory
@@ -42,6 +44,23 @@ def save_member(path: Path, network: nn.Module, history: Sequence[TrainingHistor
 def has_member(path: Path, *, key: str) -> bool:
     """Whether there is a finished member with this key: neither missing, damaged nor of other events."""
     return read_state(path, key=key) is not None
+
+
+def take_over(task: MemberTask, members: Sequence[Member], *, folder: Path, former: Sequence[Path]) -> None:
+    """Take finished members over from the folders of earlier trainings, where events, settings and seed are the same.
+
+    Args:
+        task: Says what each member depends on.
+        members: Those that are wanted; one that is finished in `folder` stays.
+        folder: Where they shall be.
+        former: Where they may be.
+    """
+    for member in members if former else ():
+        key = task.key(member)
+        if not has_member(folder / member.file, key=key):
+            found = next((f for f in former if has_member(f / member.file, key=key)), None)
+            if found is not None:
+                link_or_copy(found / member.file, folder / member.file)
 
 
 def load_member(path: Path, network: nn.Module, *, key: str) -> tuple[TrainingHistory, ...] | None:

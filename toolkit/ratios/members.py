@@ -20,7 +20,7 @@ from torch import nn
 
 from toolkit.artifacts.atomic import make_folder
 from toolkit.errors import SchemaError
-from toolkit.ratios.checkpoints import load_member
+from toolkit.ratios.checkpoints import load_member, take_over
 from toolkit.ratios.plan import Member, MemberTask, Subsets, plan_members
 from toolkit.ratios.training_history import TrainingHistory
 from toolkit.ratios.workers import execute
@@ -56,6 +56,7 @@ def train_ensemble(
     executor: Any = "sequential",
     workers: int | None = None,
     progress: Progress = silent_progress,
+    former: Sequence[Path] = (),
 ) -> TrainedMembers:
     """Train all members, or read those that are finished.
 
@@ -69,6 +70,7 @@ def train_ensemble(
             scheduler; or a dask client.
         workers: Processes of `processes` and of a cluster started here; None takes the number of cores.
         progress: Called after every epoch with the members finished so far, fractions included, and the latest loss.
+        former: Folders of earlier trainings by the same code; members of the same events and settings are taken over from them.
 
     Returns:
         The members, the same to the last bit whatever the executor.
@@ -84,6 +86,7 @@ def train_ensemble(
     """
     plan = plan_members(members, subsets=subsets, seed=seed) if isinstance(members, int) else tuple(members)
     folder = make_folder(folder)
+    take_over(task, plan, folder=folder, former=former)
     execute(task, plan, folder=folder, executor=executor, workers=workers, progress=progress)
     networks, history = [], []
     for member in plan:

@@ -6,7 +6,7 @@ density at any parameter value is a combination of a few densities, each learned
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ def train_mixture(
     progress: Progress = silent_progress,
     executor: Any = "sequential",
     workers: int | None = None,
+    former: Sequence[Path] = (),
 ) -> TrainedMixture:
     """Train all members, or read the finished ones, and calibrate the ensemble out of bag.
 
@@ -58,6 +59,7 @@ def train_mixture(
         executor: Where the members train: `sequential` here, `processes` on this machine, `dask`, the address of a dask scheduler or a
             dask client. The result is the same.
         workers: Number of processes; None takes the number of cores.
+        former: Folders of earlier trainings by the same code; members of the same events and settings are taken over from them.
 
     Returns:
         The calibrated ensemble.
@@ -80,7 +82,7 @@ def train_mixture(
     feature_map = FeatureMap.fitted(config.features, x, fold=config.fold_beam_axis)
     task = MixtureTask(feature_map(x).float(), targets, fold, mixture, config)
     plan = plan_members(seed=config.seed, n_folds=n_folds)
-    trained = train_ensemble(task, plan, folder=folder, executor=executor, workers=workers, progress=progress)
+    trained = train_ensemble(task, plan, folder=folder, executor=executor, workers=workers, progress=progress, former=former)
     members = [network for network in trained.networks if isinstance(network, MixtureNetwork)]
     ensemble = MixtureEnsemble(feature_map, members, identity_calibration(mixture)).double().eval()
     progress("calibration", 0.0, 2.0)

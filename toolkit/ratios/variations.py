@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,7 @@ def train_variation(
     progress: Progress = silent_progress,
     executor: Any = "sequential",
     workers: int | None = None,
+    former: Sequence[Path] = (),
 ) -> TrainedVariation | None:
     """Train the networks of one variation, or read the finished ones, and calibrate them out of bag.
 
@@ -90,6 +92,7 @@ def train_variation(
         progress: Called after every epoch.
         executor: Where the members train; see `members.train_ensemble`.
         workers: Number of processes; None takes the number of cores.
+        former: Folders of earlier trainings by the same code; members of the same events and settings are taken over from them.
 
     Returns:
         The variation; None if it changes neither a feature nor a weight of any event.
@@ -109,7 +112,7 @@ def train_variation(
     fold = assign_fold(pairs.event_id, n_folds=common.splits.folds, salt=common.splits.salt).astype(np.int64)
     task = VariationTask((z0, z1, *weights), fold, output_scale(z0, z1, *weights), config, common)
     plan = plan_members(seed=config.seed, n_folds=common.splits.folds)
-    trained = train_ensemble(task, plan, folder=make_folder(folder), executor=executor, workers=workers, progress=progress)
+    trained = train_ensemble(task, plan, folder=make_folder(folder), executor=executor, workers=workers, progress=progress, former=former)
     raw = [_out_of_bag(trained.networks, z, fold, n_folds=common.splits.folds) for z in (z0, z1)]
     calibrations = tuple(
         calibrate_pairs(

@@ -22,6 +22,7 @@ class Fake:
     calls: list[str] = field(default_factory=list)
     hooks: dict[str, Hook] = field(default_factory=dict)
     resumable: bool = True
+    tasks: tuple[str, ...] = ()
 
     @property
     def out(self) -> Path:
@@ -29,7 +30,7 @@ class Fake:
 
     @property
     def graph(self) -> tuple[Stage, ...]:
-        tiny = {"resumable": self.resumable, "disk_bytes": lambda size: size}
+        tiny = {"resumable": self.resumable, "disk_bytes": lambda size: size, "tasks": self.tasks}
         return (
             Stage("a", self._copy("a", None), config_part=lambda c: {"lumi": c.luminosity_ifb}, inputs=self._inputs, **tiny),
             Stage("b", self._copy("b", "a"), needs=("a",), config_part=lambda c: {"seed": c.ratios.seed}, **tiny),

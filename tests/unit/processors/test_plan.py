@@ -10,6 +10,7 @@ import pytest
 
 from processors.inputs import inspect_inputs
 from processors.plan import entry_ranges, plan_chunks
+from processors.runner import run
 from toolkit.errors import SchemaError
 
 
@@ -42,6 +43,35 @@ def test_each_chunk_has_its_own_key_and_the_keys_repeat(folder: Path, ntuples: M
     keys = _keys(folder, ntuples)
     assert len(set(keys)) == 3
     assert keys == _keys(folder, ntuples)
+
+
+def test_learning_the_variations_changes_no_key(folder: Path, ntuples: ModuleType) -> None:
+    assert _keys(folder, ntuples) == _keys(folder, ntuples, systematics={"ratios": {"shape": "networks"}})
+
+
+def _tables(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Time of change and content of every event table below a folder."""
+    paths = sorted((folder / "events").glob("*/*.parquet"))
+    return {path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
+
+
+def test_chunks_of_a_former_run_are_taken_over_where_they_are_still_right(folder: Path, ntuples: ModuleType) -> None:
+    ntuples.write_nano(folder / "b.root", ntuples.make_events(20, seed=2, first=100))
+    signal, more = ntuples.signal_sample("a.root"), {"name": "qqZZ", "files": ["b.root"], "xsec_pb": 1.0}
+    first = run(ntuples.make_config(folder, [signal]), folder / "first", chunksize=10)
+    before = _tables(folder / "first")
+    assert len(before) == first.chunks == 3
+    broken = folder / "first" / list(before)[1]
+    broken.write_bytes(broken.read_bytes()[:-1])
+    both = ntuples.make_config(folder, [signal, more])
+    second = run(both, folder / "second", chunksize=10, former=[folder / "nothing", folder / "first"])
+    assert (second.chunks, second.reused) == (5, 2)
+    after = _tables(folder / "second")
+    assert {name for name in before if after[name] == before[name]} == set(before) - {list(before)[1]}
+    fresh = run(both, folder / "fresh", chunksize=10)
+    assert second.yields == pytest.approx(fresh.yields, rel=1e-12)
+    assert second.selected == fresh.selected
+    assert {n: c for n, (_, c) in after.items()} == {n: c for n, (_, c) in _tables(folder / "fresh").items()}
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,19 @@ def test_finished_members_are_not_trained_again(sequential, tmp_path, monkeypatc
     assert_same(again, sequential)
 
 
+def test_members_of_a_former_training_are_taken_over_by_their_key(sequential, tmp_path, monkeypatch):
+    former, other, folder = tmp_path / "former", tmp_path / "other", tmp_path / "now"
+    train_ensemble(Task(), 3, subsets="fraction", folder=former)
+    train_ensemble(Task(), 3, subsets="fraction", seed=7, folder=other)
+    (former / "member_02.pt").write_bytes(b"damaged")
+    trained, original = [], Task.train
+    monkeypatch.setattr(Task, "train", lambda self, member, **options: trained.append(member.index) or original(self, member, **options))
+    again = train_ensemble(Task(), 3, subsets="fraction", folder=folder, former=[other, tmp_path / "nothing", former])
+    assert trained == [2]
+    assert_same(again, sequential)
+    assert (folder / "member_00.pt").read_bytes() == (former / "member_00.pt").read_bytes()
+
+
 def test_mean_and_spread(sequential):
     x = torch.randn(50, 3, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():

@@ -15,7 +15,9 @@ from toolkit.pipeline.stages.layout import PLOTS
 def run(context: StageContext) -> None:
     """Process all samples into `events/`, `histograms/`, `cutflow.json` and its plot; finished chunks are reused."""
     with open_executor(context.executor) as (executor, workers):
-        result = run_processors(context.config, context.work, executor=executor, workers=workers, progress=context.progress)
+        result = run_processors(
+            context.config, context.work, executor=executor, workers=workers, progress=context.progress, former=context.former
+        )
     from toolkit.plots import PlotStyle, plot_cutflow, save_figure
 
     figure = plot_cutflow(result.cutflow, style=PlotStyle(luminosity_ifb=context.config.luminosity_ifb))

@@ -25,6 +25,7 @@ def run(context: StageContext) -> None:
         progress=context.progress,
         executor=executor_of(context.executor),
         workers=context.executor.workers,
+        former=[folder / MEMBERS for folder in context.former],
     )
     write_json(context.work / TRAINING, describe_training(trained))
     np.savez(

@@ -41,6 +41,7 @@ def train_variations(context: StageContext, *, executor: str) -> None:
             progress=_named(context.progress, f"{name} {direction}"),
             executor=executor,
             workers=context.executor.workers,
+            former=[former / VARIATIONS / f"{name}_{direction}" for former in context.former],
         )
 
 

@@ -1,0 +1,68 @@
+"""Finished tasks of results that are no longer true: the next run of a stage takes over those whose own key still holds.
+
+Tasks (event tables of a part of a file, trained networks) carry a key of their own, narrower than that of their stage: a sample that is
+added leaves the tables of the others true, a variation that is learned leaves the networks of the densities true. Before the result of
+a stage goes, its tasks move to `DIR/.stages/former/<stage>/`; they are deleted when the stage has ended.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from toolkit.artifacts.atomic import make_folder, write_json
+from toolkit.pipeline.stage import Stage
+from toolkit.pipeline.stamps import FOLDER
+
+CODE_FILE = "code.json"
+
+
+def set_aside(stage: Stage, source: Path, names: Iterable[str], *, out: Path, code: str) -> None:
+    """Move the tasks among the files of a stage to where its next run looks for them.
+
+    Args:
+        stage: The stage.
+        source: Folder of the files.
+        names: Their paths below it.
+        out: The output folder.
+        code: Digest of the code that made them, empty if unknown; tasks of other code are not kept.
+    """
+    tasks = [name for name in names if any(PurePosixPath(name).match(pattern) for pattern in stage.tasks)]
+    if not tasks or not code:
+        return
+    folder = _folder(out, stage)
+    if _code(folder) != code:
+        shutil.rmtree(folder, ignore_errors=True)
+        write_json(make_folder(folder) / CODE_FILE, {"code": code})
+    for name in tasks:
+        if (source / name).is_file():
+            target = folder / "files" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (source / name).replace(target)
+
+
+def former_tasks(stage: Stage, *, out: Path, code: str) -> tuple[Path, ...]:
+    """Return the folder of tasks that this code made and that were set aside, if there is one."""
+    folder = _folder(out, stage)
+    return (folder / "files",) if code and _code(folder) == code else ()
+
+
+def forget(stage: Stage, *, out: Path) -> None:
+    """Delete what was set aside for a stage."""
+    shutil.rmtree(_folder(out, stage), ignore_errors=True)
+    parent = _folder(out, stage).parent
+    if parent.is_dir() and not any(parent.iterdir()):
+        parent.rmdir()
+
+
+def _folder(out: Path, stage: Stage) -> Path:
+    return out / FOLDER / "former" / stage.name
+
+
+def _code(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / CODE_FILE).read_text(encoding="utf-8"))["code"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
