@@ -16,6 +16,7 @@ from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.pipeline.stage import Stage
 from toolkit.pipeline.stamps import FOLDER
 
+NAME = "former"
 CODE_FILE = "code.json"
 
 
@@ -49,6 +50,11 @@ def former_tasks(stage: Stage, *, out: Path, code: str) -> tuple[Path, ...]:
     return (folder / "files",) if code and _code(folder) == code else ()
 
 
+def count_former_tasks(out: Path, stage: str) -> int:
+    """Return how many tasks are set aside for a stage."""
+    return sum(path.is_file() for path in (out / FOLDER / NAME / stage / "files").rglob("*"))
+
+
 def forget(stage: Stage, *, out: Path) -> None:
     """Delete what was set aside for a stage."""
     shutil.rmtree(_folder(out, stage), ignore_errors=True)
@@ -58,7 +64,7 @@ def forget(stage: Stage, *, out: Path) -> None:
 
 
 def _folder(out: Path, stage: Stage) -> Path:
-    return out / FOLDER / "former" / stage.name
+    return out / FOLDER / NAME / stage.name
 
 
 def _code(folder: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from toolkit.errors import InputFileError
+from toolkit.pipeline.former import count_former_tasks
 from toolkit.pipeline.lock import LockState, lock_state
 from toolkit.pipeline.manifest import NAME
 from toolkit.pipeline.reasons import counted
@@ -115,7 +116,9 @@ def _stage(out: Path, name: str) -> StageStatus:
         remarks += ["the former result is still in place"] if stamp is not None else []
         return StageStatus(name, "in work", left.seconds, key=left.key, files=len(left.files), remarks=tuple(remarks))
     if stamp is None:
-        return StageStatus(name, "missing")
+        former = count_former_tasks(out, name)
+        kept = (f"{former} file{'s' * (former > 1)} of a former result kept for the next run",) if former else ()
+        return StageStatus(name, "missing", remarks=kept)
     wrong = damaged_outputs(out, stamp) if stamp.status == "done" else ["a run died while it moved the files into place"]
     return StageStatus(
         stage=name,

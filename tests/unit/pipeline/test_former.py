@@ -9,6 +9,7 @@ import pytest
 from tests.unit.pipeline.conftest import Fake
 from toolkit.pipeline import StageContext
 from toolkit.pipeline.stamps import read_stamp, write_stamp
+from toolkit.pipeline.status import read_status
 
 
 @pytest.fixture
@@ -48,6 +49,8 @@ def test_an_interruption_after_an_earlier_stage_keeps_them(fake: Fake, seen: dic
     with pytest.raises(KeyboardInterrupt):
         fake.run(luminosity_ifb=300.0)
     assert seen == {"a": ["7a"]}
+    status = {stage.stage: stage.remarks for stage in read_status(fake.out, "abc").stages}
+    assert status["c"] == ("1 file of a former result kept for the next run",)
     fake.hooks["b"] = look
     fake.run(luminosity_ifb=300.0)
     assert (seen["b"], seen["c"]) == (["7ab"], ["7abc"])
