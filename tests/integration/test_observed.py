@@ -29,7 +29,7 @@ DATA = [{"name": name, "kind": "data", "files": [f"{name}.root"]} for name in ("
 
 
 def run(folder: Path, *commands: str, out: str = "out", observed: bool = False, **changes: Any) -> None:
-    fewer = {"normalisations": {}, "goodness": {"toys": 0}, "shape_only": False, "observed": observed}
+    fewer = {"normalisations": {}, "goodness": {"toys": 0}, "shape_only": observed, "observed": observed}
     objects = {"electron_scale": CONFIG["systematics"]["objects"]["electron_scale"]}
     document = {**CONFIG, "luminosity_ifb": LUMINOSITY, "systematics": {"objects": objects}, **changes}
     path = folder / f"{out}.yaml"
@@ -132,6 +132,25 @@ def test_a_binned_fit_is_the_poisson_likelihood_of_the_counts(case: SimpleNamesp
     np.testing.assert_allclose(scan, direct - direct.min() + scan[np.argmin(direct)], rtol=0.0, atol=1e-9)
 
 
+def test_the_shape_alone_is_the_conditional_likelihood_of_the_counts(case: SimpleNamespace) -> None:
+    """Multinomial: with a free rate only the shares of the bins are left."""
+    edges = CONFIG["histograms"]["m4l"]["edges"]
+    counts = np.histogram(case.data["m4l"], bins=edges)[0]
+    templates = np.array([np.histogram(case.pool.observables["m4l"], bins=edges, weights=w)[0] for w in case.pool.weights.T])
+
+    def direct(mu: float) -> float:
+        expected = factors(mu) @ templates
+        return float(-2.0 * np.log(expected / expected.sum()) @ counts)
+
+    grid = np.linspace(0.0, 6.0, 6001)
+    values = np.array([direct(mu) for mu in grid])
+    compared = json.loads((case.out / "workspace" / "comparison.json").read_text())["observed"]
+    kind = ("m4l", "shape", "statistical")
+    (row,) = (r for r in compared if (r["method"], r["information"], r["uncertainties"]) == kind)
+    assert row["twice_nll_at_0"] == pytest.approx(values[0] - values.min(), abs=1e-4)
+    assert direct(row["best_fit"]) == pytest.approx(values.min(), abs=1e-4)
+
+
 @pytest.mark.parametrize("method", ["rate", "m4l", "plane", "score", "nsbi"])
 def test_the_workspace_is_the_fit_with_systematics(case: SimpleNamespace, method: str) -> None:
     """Read back from files: events, networks, the spread of the ensemble at every event, normalisation, constraints."""
@@ -150,5 +169,10 @@ def test_every_method_is_there_beside_the_expected(case: SimpleNamespace) -> Non
     tests = json.loads((case.out / "workspace" / "goodness.json").read_text())
     named = [{name: [t["name"] for t in own] for name, own in tests[key].items()} for key in ("methods", "observed")]
     assert named[0] == named[1]
+    compared = json.loads((case.out / "workspace" / "comparison.json").read_text())
+    assert compared["poi"] == "mu"
+    kinds = [[(row["method"], row["information"], row["uncertainties"]) for row in compared[key]] for key in ("rows", "observed")]
+    assert kinds[0] == kinds[1]
+    assert ("nsbi", "shape", "systematic") in kinds[1]
     plain = json.loads((case.out / "workspace" / "m4l_observed.pyhf.json").read_text())
     assert sum(plain["observations"][0]["data"]) == observed["n_events"]

@@ -17,7 +17,7 @@ from toolkit.report.wording import interval_lines, method_name, number, paramete
 
 TITLE = "Comparison of the methods"
 TEXT = (
-    "Every method measures the same Asimov set. Rate and shape: the fit as it is. Shape: all processes times one free normalisation, so "
+    "Every method measures the same events. Rate and shape: the fit as it is. Shape: all processes times one free normalisation, so "
     "that the total number of events says nothing; a counting experiment then says nothing at all. The length is that of all pieces of "
     "an interval together; its ratio to the unbinned method is what a method loses."
 )
@@ -30,6 +30,10 @@ def comparison_jobs(document: Mapping[str, Any], *, truth: float, style: PlotSty
     text = "Expected 68 % and 95 % intervals of every method. The dashed line is the truth of the Asimov set."
     draw = partial(plot_comparison, rows, poi=document["poi"], truth=truth, style=style)
     yield PlotJob("comparison", "comparison", text, draw, wide=True)
+    if "observed" in document:
+        text = "Observed 68 % and 95 % intervals of every method."
+        observed = partial(plot_comparison, document["observed"], poi=document["poi"], style=style)
+        yield PlotJob("comparison", "comparison_observed", text, observed, wide=True)
     for name, part in document["planes"].items():
         plane, values = Plane.from_json(part), (part["values"][0], part["values"][1])
         poi = parameter_name(document["poi"])
@@ -41,12 +45,18 @@ def comparison_jobs(document: Mapping[str, Any], *, truth: float, style: PlotSty
 
 def comparison_section(document: Mapping[str, Any], figures: tuple[PageFigure, ...]) -> PageSection:
     """Build the section from `workspace/comparison.json`."""
-    kinds = list(dict.fromkeys(row["uncertainties"] for row in document["rows"]))
-    tables = tuple(_table(document["rows"], poi=document["poi"], uncertainties=kind) for kind in kinds)
+    named = {"Asimov set": document["rows"]}
+    if "observed" in document:
+        named = {"Recorded events": document["observed"], **named}
+    tables = tuple(
+        _table(rows, poi=document["poi"], uncertainties=kind, data=data)
+        for data, rows in named.items()
+        for kind in dict.fromkeys(row["uncertainties"] for row in rows)
+    )
     return PageSection(TITLE, text=(TEXT,), tables=tables, figures=figures)
 
 
-def _table(rows: Sequence[Row], *, poi: str, uncertainties: str) -> PageTable:
+def _table(rows: Sequence[Row], *, poi: str, uncertainties: str, data: str) -> PageTable:
     chosen = [row for row in rows if row["uncertainties"] == uncertainties]
     best = {row["information"]: row for row in chosen if row["method"] == "nsbi"}
     cells = []
@@ -61,9 +71,9 @@ def _table(rows: Sequence[Row], *, poi: str, uncertainties: str) -> PageTable:
                 *(_relative(row, best.get(row["information"]), key) for key in ("length_68", "length_95")),
             )
         )
-    name = {"statistical": "Statistical uncertainties only", "systematic": "Statistical and systematic uncertainties"}
+    name = {"statistical": "statistical uncertainties only", "systematic": "statistical and systematic uncertainties"}[uncertainties]
     columns = ("method, information", f"t({parameter_name(poi)} = 0)", "68 %", "95 %", "length 68 %", "of NSBI, 68 %", "of NSBI, 95 %")
-    return PageTable(name.get(uncertainties, uncertainties), columns, tuple(cells), note="A star marks the edge of the allowed range.")
+    return PageTable(f"{data}, {name}", columns, tuple(cells), note="A star marks the edge of the allowed range.")
 
 
 def _pieces(row: Row, level: str) -> list[Interval]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -38,34 +38,45 @@ class ToyIntervals:
         coverage: Checks by method; may be empty.
         draw: What the toys were drawn from.
         nuisances: "profiled", "fixed" at their nominal values, or "none".
+        observed: Intervals of the recorded events by method; empty while they are blinded.
     """
 
     results: dict[str, NeymanResult]
     coverage: dict[str, tuple[CoverageCheck, ...]]
     draw: str
     nuisances: str = "none"
+    observed: dict[str, NeymanResult] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ToyIntervals:
         """Read what the fit wrote."""
         parts = document["methods"]
         coverage = {name: tuple(CoverageCheck.from_json(c) for c in part["coverage"]) for name, part in parts.items()}
-        return cls({name: NeymanResult.from_json(part) for name, part in parts.items()}, coverage, document["draw"], document["nuisances"])
+        results, observed = (
+            {name: NeymanResult.from_json(part) for name, part in found.items()} for found in (parts, document.get("observed", {}))
+        )
+        return cls(results, coverage, document["draw"], document["nuisances"], observed)
 
 
 def interval_jobs(intervals: ToyIntervals, *, style: PlotStyle) -> Iterator[PlotJob]:
     """List the plots; their part is "intervals"."""
     for name, result in intervals.results.items():
-        poi = parameter_name(result.bands.parameter)
-        text = (
-            f"{method_name(name)}: critical values of t({poi}) from {result.bands.toys} toys per point, smoothed, against the chi-square "
-            f"values (dashed), and t of the Asimov set. An interval is where t lies below."
-        )
-        yield PlotJob("intervals", f"critical_values_{slug(name)}", text, partial(plot_critical_values, result, style=style))
+        yield _critical_values(name, result, data="the Asimov set", end="", style=style)
+        if name in intervals.observed:
+            yield _critical_values(name, intervals.observed[name], data="the recorded events", end="_observed", style=style)
         curves = coverage_curves(intervals.coverage[name], parameter=result.bands.parameter)
         if curves:
             text = f"{method_name(name)}: fraction of independent toys whose interval holds the truth."
             yield PlotJob("intervals", f"coverage_{slug(name)}", text, partial(plot_coverage, curves, style=style))
+
+
+def _critical_values(name: str, result: NeymanResult, *, data: str, end: str, style: PlotStyle) -> PlotJob:
+    poi = parameter_name(result.bands.parameter)
+    text = (
+        f"{method_name(name)}: critical values of t({poi}) from {result.bands.toys} toys per point, smoothed, against the chi-square "
+        f"values (dashed), and t of {data}. An interval is where t lies below."
+    )
+    return PlotJob("intervals", f"critical_values_{slug(name)}{end}", text, partial(plot_critical_values, result, style=style))
 
 
 def coverage_curves(checks: Sequence[CoverageCheck], *, parameter: str) -> tuple[CoverageCurve, ...]:
@@ -81,7 +92,9 @@ def coverage_curves(checks: Sequence[CoverageCheck], *, parameter: str) -> tuple
 
 def with_intervals(page: Page, intervals: ToyIntervals, figures: Sequence[PageFigure]) -> Page:
     """Add the section after the first one of a page."""
-    tables = [_intervals_table(intervals)]
+    tables = [_intervals_table(intervals.results, "Intervals of the Asimov set")]
+    if intervals.observed:
+        tables.insert(0, _intervals_table(intervals.observed, "Intervals of the recorded events"))
     if any(intervals.coverage.values()):
         tables.append(_coverage_table(intervals))
     drawn = "Toys are drawn from " + ("the fitted densities" if intervals.draw == "model" else "the simulated test events")
@@ -89,17 +102,17 @@ def with_intervals(page: Page, intervals: ToyIntervals, figures: Sequence[PageFi
     return replace(page, sections=(*page.sections[:1], section, *page.sections[1:]))
 
 
-def _intervals_table(intervals: ToyIntervals) -> PageTable:
+def _intervals_table(results: Mapping[str, NeymanResult], title: str) -> PageTable:
     rows = [
         (
             f"{method_name(name)}, {level} %",
             "\n".join(_with_errors(piece) for piece in pieces),
             "\n".join(interval_lines(result.asymptotic[level])),
         )
-        for name, result in intervals.results.items()
+        for name, result in results.items()
         for level, pieces in result.intervals.items()
     ]
-    return PageTable("Intervals of the Asimov set", ("method, level", "from toys", "asymptotic"), tuple(rows))
+    return PageTable(title, ("method, level", "from toys", "asymptotic"), tuple(rows))
 
 
 def _with_errors(piece: NeymanInterval) -> str:

@@ -14,11 +14,13 @@ import pytest
 from toolkit.config import Config
 from toolkit.errors import SchemaError
 from toolkit.likelihood import BinnedLikelihood, PyhfLikelihood, UnbinnedLikelihood
+from toolkit.likelihood.neyman import construct_bands
 from toolkit.likelihood.toy_sources import BinnedToys, UnbinnedToys
 from toolkit.likelihood.toys import toy_generator
 from toolkit.pipeline.stage import ExecutorOptions, StageContext
+from toolkit.pipeline.stages import constructions
 from toolkit.pipeline.stages.constructions import Experiment, reference_weights, toy_source, toy_workers, write_intervals
-from toolkit.pipeline.stages.data import full_likelihood
+from toolkit.pipeline.stages.data import FitData, full_likelihood
 from toolkit.pipeline.stages.layout import INTERVALS, TOYS
 from toolkit.pipeline.stages.methods import Model, UnbinnedMethod, histogram_method, rate_method
 from toolkit.pipeline.stages.nuisances import Ratios, Systematics
@@ -128,6 +130,54 @@ def test_the_stage_writes_intervals_that_the_report_reads(tmp_path, methods, tes
     before = (tmp_path / INTERVALS).read_bytes()
     write_intervals(context(tmp_path, settings), methods, test=test_events, ratio=Ratio())
     assert (tmp_path / INTERVALS).read_bytes() == before
+
+
+@pytest.fixture(scope="module")
+def recorded(methods, test_events):
+    """Whole numbers of events, drawn at mu = 0.4."""
+    weights = densities(test_events.observables["x"]) * YIELDS / 3000 @ [0.4 - 0.4**0.5, 0.4**0.5, 1.0 - 0.4**0.5, 1.0]
+    counts = np.random.default_rng(8).poisson(weights).astype(float)
+    return FitData(test_events, counts, methods, Systematics(), Model.of(config()), label="observed")
+
+
+def test_recorded_events_are_accepted_where_t_lies_below_the_same_critical_values(tmp_path, methods, test_events, recorded):
+    settings = short(methods=["nsbi", "x"])
+    write_intervals(context(tmp_path, settings), methods, test=test_events, ratio=Ratio(), recorded=[recorded])
+    read = ToyIntervals.from_json(json.loads((tmp_path / INTERVALS).read_text()))
+    assert not list((tmp_path / TOYS).glob("*observed*"))
+    mu = np.linspace(0.0, 4.0, 401)
+    for method in methods[:2]:
+        result = read.observed[method.name]
+        curve = result.bands.curves["68"]
+        np.testing.assert_array_equal(curve.values, read.results[method.name].bands.curves["68"].values)
+        likelihood = method.likelihood(recorded.weights)
+        scan = np.array([likelihood.twice_nll([m]) for m in mu])
+        inside = scan - scan.min() < curve(mu)
+        pieces = np.any([(mu >= i.low) & (mu <= i.high) for i in result.intervals["68"]], axis=0)
+        assert np.count_nonzero(pieces != inside) <= 2 * len(result.intervals["68"])
+        assert 0 < pieces.sum() < len(mu)
+
+
+def test_recorded_events_have_toys_at_their_own_nuisance_parameters(tmp_path, methods, test_events, full, recorded):
+    background = (np.array([1.0, 1.0, 1.0, 1.1]), np.array([1.0, 1.0, 1.0, 0.9]))
+    data = replace(recorded, weights=1.2 * recorded.weights, systematics=Systematics(luminosity=0.02, norms={"qq": background}))
+    drawn = []
+
+    def noted(source, points, **options):
+        drawn.append(points)
+        return construct_bands(source, points, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(constructions, "construct_bands", noted)
+        settings = short(methods=["rate"])
+        write_intervals(context(tmp_path, settings), methods, test=test_events, ratio=Ratio(), full=full, recorded=[data])
+    assert (tmp_path / TOYS / "rate_observed.jsonl").is_file()
+    likelihood = data.full(methods[2])
+    for point in drawn[1]:
+        assert point == pytest.approx(likelihood.fit(fixed={"mu": point["mu"]}).parameters, abs=1e-4)
+    assert all(one["qq"] != other["qq"] for one, other in zip(*drawn, strict=True))
+    read = ToyIntervals.from_json(json.loads((tmp_path / INTERVALS).read_text()))
+    assert read.observed["rate"].best_fit == pytest.approx(likelihood.fit().parameters["mu"], abs=1e-3)
 
 
 def test_nothing_is_written_unless_asked_for(tmp_path, methods, test_events):

@@ -65,6 +65,20 @@ def test_every_bar_is_in_its_row_without_systematics_too():
             assert ("shape only" in label) == (row["information"] == "shape")
 
 
+def test_observed_results_come_before_the_expected_ones():
+    observed = [row("nsbi", "rate and shape", "statistical", [[0.7, 1.1]], 0.4)]
+    section = comparison_section({**DOCUMENT, "observed": observed}, ())
+    assert [table.title for table in section.tables] == [
+        "Recorded events, statistical uncertainties only",
+        "Asimov set, statistical uncertainties only",
+        "Asimov set, statistical and systematic uncertainties",
+    ]
+    assert section.tables[0].rows[0][2] == "[0.70, 1.10]"
+    _, plot = comparison_jobs({**DOCUMENT, "observed": observed}, truth=1.0, style=PlotStyle())
+    assert plot.name == "comparison_observed"
+    assert (plot.draw().numbers["truth"], plot.draw().numbers["rows"]) == (None, observed)
+
+
 def test_the_plot_is_listed():
     (job,) = comparison_jobs(DOCUMENT, truth=1.0, style=PlotStyle())
     assert (job.part, job.name) == ("comparison", "comparison")

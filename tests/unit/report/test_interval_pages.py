@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,18 @@ def test_plots_are_listed_with_captions(intervals):
     assert "300 toys per point" in jobs[0].caption
     numbers = jobs[1].draw().numbers["curves"]
     assert [(c["name"], c["covered"]) for c in numbers] == [("Neyman", [690, 600]), ("asymptotic", [640, 660])]
+
+
+def test_observed_intervals_have_a_table_and_a_plot_of_their_own(intervals):
+    piece = NeymanInterval(0.4, 0.6, False, 0.021, 0.03)
+    observed = replace(intervals.results["nsbi"], intervals={"68": (piece,)})
+    both = replace(intervals, observed={"nsbi": observed})
+    page = with_intervals(Page("t", "s", (PageSection("Result"),)), both, ())
+    assert [table.title for table in page.sections[1].tables[:2]] == ["Intervals of the recorded events", "Intervals of the Asimov set"]
+    assert page.sections[1].tables[0].rows[0][1] == "[0.400 ± 0.021, 0.600 ± 0.030]"
+    jobs = list(interval_jobs(both, style=PlotStyle()))
+    assert [job.name for job in jobs] == ["critical_values_nsbi", "critical_values_nsbi_observed", "coverage_nsbi"]
+    assert "the recorded events" in jobs[1].caption
 
 
 def test_no_check_no_plot(intervals):

@@ -13,67 +13,70 @@ from toolkit.likelihood.free_normalisation import without_rate, workspace_withou
 from toolkit.likelihood.planes import Plane
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.channels import binned_document
-from toolkit.pipeline.stages.constructions import Full
+from toolkit.pipeline.stages.data import FitData
 from toolkit.pipeline.stages.layout import COMPARISON
-from toolkit.pipeline.stages.methods import BinnedMethod, Method, Model
-from toolkit.pipeline.stages.nuisances import Systematics
-from toolkit.typing import FloatArray, JsonObject
+from toolkit.pipeline.stages.methods import BinnedMethod, Method
+from toolkit.typing import JsonObject
 
 SCAN_POINTS = 41
 """Points of a scan without rate, at most; ends of intervals are refined between them."""
 
 
-def write_comparison(
-    context: StageContext, methods: Sequence[Method], results: Results, *, weights: FloatArray, systematics: Systematics, full: Full
-) -> None:
+def write_comparison(context: StageContext, datasets: Sequence[FitData], results: Results) -> None:
     """Write what every method says of the parameter of interest in up to four variants.
 
     Args:
         context: The stage; its config may leave the fits without rate out.
-        methods: All methods.
-        results: Their results with the rate.
-        weights: Weights of the Asimov set, (n_test,).
-        systematics: All systematic uncertainties.
-        full: Gives the likelihoods with nuisance parameters.
+        datasets: The Asimov set, and the recorded events if they are fitted.
+        results: The results of all methods with the rate.
     """
-    config, rows = context.config, []
-    model = Model.of(config)
+    asimov = datasets[0]
+    measured = [results.methods, *([results.observed.methods] if results.observed is not None else [])]
+    rows: list[list[JsonObject]] = [[] for _ in datasets]
+    done, steps = 0, len(datasets) * len(asimov.methods)
+    for k, (data, found) in enumerate(zip(datasets, measured, strict=True)):
+        for method in data.methods:
+            rows[k] += _rows(context, data, method, found[method.name])
+            context.progress("fits without the rate", done := done + 1, steps)
+    planes = {m.name: _plane(m, m.plane) for m in asimov.methods if isinstance(m, BinnedMethod) and m.plane is not None}
+    document = {"schema": 1, "poi": asimov.model.parameter, "rows": rows[0], "planes": planes}
+    write_json(context.work / COMPARISON, {**document, "observed": rows[1]} if rows[1:] else document)
+
+
+def _rows(context: StageContext, data: FitData, method: Method, result: MethodResult) -> list[JsonObject]:
+    """Summarise the fits of one method to the data, with the rate and without."""
+    config, model = context.config, data.model
     values = np.linspace(*model.range, min(config.likelihood.scan_points, SCAN_POINTS))
-    for method in methods:
-        result = results.methods[method.name]
-        plain = result if result.statistical_only is None else result.statistical_only
-        found = {"statistical": plain} if result.statistical_only is None else {"statistical": plain, "systematic": result}
-        rows += [_row(method.name, "rate and shape", kind, one) for kind, one in found.items()]
-        if not config.likelihood.shape_only or _counts(method):
-            continue
-        for kind in found:
+    plain = result if result.statistical_only is None else result.statistical_only
+    found = {"statistical": plain} if result.statistical_only is None else {"statistical": plain, "systematic": result}
+    rows = [_row(method.name, "rate and shape", kind, one) for kind, one in found.items()]
+    if not config.likelihood.shape_only or _counts(method):
+        return rows
+    for kind in found:
 
-            def shape(method: Method = method, kind: str = kind) -> JsonObject:
-                likelihood = shape_likelihood(method, weights, systematics if kind == "systematic" else Systematics(), full=full)
-                return measure(likelihood, method=method.name, values=values, truth=model.truth).to_json()
+        def shape(kind: str = kind) -> JsonObject:
+            likelihood = shape_likelihood(data, method, systematics=kind == "systematic")
+            return measure(likelihood, method=method.name, values=values, truth=model.truth).to_json()
 
-            document = context.tasks.result(f"{method.name}: shape alone, {kind}", shape)
-            rows.append(_row(method.name, "shape", kind, MethodResult.from_json(document, method=method.name)))
-        context.progress("fits without the rate", len(rows), 4 * len(methods))
-    planes = {m.name: _plane(m, m.plane) for m in methods if isinstance(m, BinnedMethod) and m.plane is not None}
-    write_json(context.work / COMPARISON, {"schema": 1, "poi": model.parameter, "rows": rows, "planes": planes})
+        document = context.tasks.result(f"{data.named(method.name)}: shape alone, {kind}", shape)
+        rows.append(_row(method.name, "shape", kind, MethodResult.from_json(document, method=method.name)))
+    return rows
 
 
-def shape_likelihood(method: Method, weights: FloatArray, systematics: Systematics, *, full: Full) -> Likelihood:
+def shape_likelihood(data: FitData, method: Method, *, systematics: bool) -> Likelihood:
     """Build the likelihood of a method whose total rate is free.
 
     Args:
-        method: The method.
-        weights: Weights of the test events, (n_test,).
-        systematics: Systematic uncertainties; empty for none.
-        full: Gives the likelihoods with nuisance parameters.
+        data: The events, and all methods.
+        method: One of them.
+        systematics: With the systematic uncertainties.
 
     Raises:
         SchemaError: Neither a binned nor an unbinned method.
     """
     if systematics and isinstance(method, BinnedMethod):
-        return workspace_without_rate(Workspace(binned_document(method, weights, systematics))).likelihood()
-    likelihood = full(method, weights) if systematics else method.likelihood(weights)
+        return workspace_without_rate(Workspace(binned_document(method, data.weights, data.systematics))).likelihood()
+    likelihood = data.full(method) if systematics else method.likelihood(data.weights)
     if not isinstance(likelihood, BinnedLikelihood | UnbinnedLikelihood):
         what = f"method {method.name!r}"
         raise SchemaError(what, got=type(likelihood).__name__, expected="a binned or unbinned likelihood")

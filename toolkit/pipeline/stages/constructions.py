@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,12 @@ from toolkit.errors import SchemaError
 from toolkit.likelihood import BinnedLikelihood, Likelihood, OnnxRatio, PyhfLikelihood, UnbinnedLikelihood, asimov_weights
 from toolkit.likelihood.compression import quickly_normalised
 from toolkit.likelihood.coverage import check_coverage
-from toolkit.likelihood.neyman import construct_bands, grid_points, neyman_intervals
+from toolkit.likelihood.neyman import NeymanBands, construct_bands, grid_points, neyman_intervals
 from toolkit.likelihood.toy_sources import BinnedToys, UnbinnedToys, model_weights, rescaled
 from toolkit.likelihood.toy_workers import Workers, dask_workers, local_processes, run_here
 from toolkit.likelihood.toys import ToySource
 from toolkit.pipeline.stage import ExecutorOptions, StageContext
+from toolkit.pipeline.stages.data import FitData
 from toolkit.pipeline.stages.layout import INTERVALS, TOYS
 from toolkit.pipeline.stages.methods import BinnedMethod, Method, Model, UnbinnedMethod
 from toolkit.typing import FloatArray, JsonObject
@@ -50,7 +52,12 @@ class Experiment:
         """Build the likelihood that is fitted, of the test events with these weights, (n_test,)."""
         return method.likelihood(weights) if self.full is None else self.full(method, weights)
 
-    def observed(self, method: Method) -> Likelihood:
+    def of_recorded(self, data: FitData, name: str) -> Likelihood:
+        """Build the likelihood of recorded events for the method of a name, with nuisance parameters where toys have them."""
+        method = next(m for m in data.methods if m.name == name)
+        return method.likelihood(data.weights) if self.full is None else data.full(method)
+
+    def of_asimov(self, method: Method) -> Likelihood:
         """Build the likelihood of the Asimov set."""
         model = Model.of(self.config)
         truth = {model.parameter: model.truth}
@@ -59,9 +66,18 @@ class Experiment:
 
 
 def write_intervals(
-    context: StageContext, methods: Sequence[Method], *, test: SimulatedEvents, ratio: OnnxRatio, full: Full | None = None
+    context: StageContext,
+    methods: Sequence[Method],
+    *,
+    test: SimulatedEvents,
+    ratio: OnnxRatio,
+    full: Full | None = None,
+    recorded: Sequence[FitData] = (),
 ) -> None:
     """Write `workspace/intervals.json` if the config asks for it; finished toys are kept in `workspace/toys/`.
+
+    The construction of the recorded events is that of the Asimov set where there are no nuisance parameters. Where there are, it is one of
+    its own: at every value of the parameter of interest the toys have the nuisance parameters that fit the recorded events best.
 
     Args:
         context: The stage.
@@ -69,6 +85,7 @@ def write_intervals(
         test: The simulated test events.
         ratio: The exported networks.
         full: Gives the likelihoods with nuisance parameters, if there are any.
+        recorded: The recorded events, if they are fitted.
 
     Raises:
         SchemaError: The config names a method that there is not.
@@ -83,10 +100,21 @@ def write_intervals(
         raise SchemaError(what, got=unknown, expected=f"methods among {sorted(named)}", remedy="correct the names in the config")
     folder = make_folder(context.work / TOYS)
     experiment = Experiment(config, test, ratio, full if settings.nuisances == "profiled" else None)
+    parts: dict[str, JsonObject] = {}
+    observed: dict[str, JsonObject] = {}
     with toy_workers(context.executor) as workers:
-        parts = {name: _construct(context, experiment, named[name], workers=workers, folder=folder) for name in settings.methods}
+        for name in settings.methods:
+            construction = Construction(context, experiment, named[name], workers, folder)
+            bands = construction.bands(construction.asimov, file=f"{name}.jsonl")
+            parts[name] = {**construction.result(bands, construction.asimov), "coverage": construction.coverage(bands)}
+            for data in recorded:
+                likelihood = experiment.of_recorded(data, name)
+                if experiment.full is not None:
+                    bands = construction.bands(likelihood, file=f"{data.named(name)}.jsonl")
+                observed[name] = construction.result(bands, likelihood)
     nuisances = "none" if full is None else settings.nuisances
-    write_json(context.work / INTERVALS, {"schema": 1, "draw": settings.draw, "nuisances": nuisances, "methods": parts})
+    document = {"schema": 1, "draw": settings.draw, "nuisances": nuisances, "methods": parts}
+    write_json(context.work / INTERVALS, {**document, "observed": observed} if recorded else document)
 
 
 @contextlib.contextmanager
@@ -103,36 +131,71 @@ def toy_workers(options: ExecutorOptions) -> Iterator[Workers]:
         yield run_here
 
 
-def _construct(context: StageContext, experiment: Experiment, method: Method, *, workers: Workers, folder: Path) -> JsonObject:
-    config, settings = context.config, context.config.likelihood.toys
-    model, poi = Model.of(config), config.parameter.name
-    observed, source = experiment.observed(method), toy_source(experiment, method)
-    points = grid_points(observed, points=settings.grid_points, poi=poi)
-    bands = construct_bands(
-        source,
-        points,
-        poi=poi,
-        toys=settings.per_point,
-        seed=settings.seed,
-        low=model.range[0],
-        root=poi in observed.diverging,
-        workers=workers,
-        file=folder / f"{method.name}.jsonl",
-        progress=context.progress,
-    )
-    result = neyman_intervals(bands, observed, values=np.linspace(*model.range, config.likelihood.scan_points))
-    truths = [observed.fit(fixed={poi: mu}).parameters for mu in settings.coverage_at]
-    checks = check_coverage(
-        source,
-        bands,
-        truths,
-        toys=settings.coverage_toys,
-        seed=settings.seed + 1,
-        workers=workers,
-        file=folder / f"{method.name}_coverage.jsonl",
-        progress=context.progress,
-    )
-    return {**result.to_json(), "coverage": [check.to_json() for check in checks]}
+@dataclass(frozen=True, eq=False)
+class Construction:
+    """Neyman constructions for one method.
+
+    Attributes:
+        context: The stage.
+        experiment: Events, networks and likelihoods.
+        method: The method.
+        workers: Where toys run.
+        folder: Where finished toys are kept.
+    """
+
+    context: StageContext
+    experiment: Experiment
+    method: Method
+    workers: Workers
+    folder: Path
+
+    @cached_property
+    def asimov(self) -> Likelihood:
+        """The likelihood of the Asimov set."""
+        return self.experiment.of_asimov(self.method)
+
+    @cached_property
+    def source(self) -> ToySource:
+        """What toys are drawn from."""
+        return toy_source(self.experiment, self.method)
+
+    def bands(self, likelihood: Likelihood, *, file: str) -> NeymanBands:
+        """Find the acceptance regions; nuisance parameters have the values that fit the data of a likelihood best."""
+        config, settings = self.context.config, self.context.config.likelihood.toys
+        poi = config.parameter.name
+        return construct_bands(
+            self.source,
+            grid_points(likelihood, points=settings.grid_points, poi=poi),
+            poi=poi,
+            toys=settings.per_point,
+            seed=settings.seed,
+            low=Model.of(config).range[0],
+            root=poi in likelihood.diverging,
+            workers=self.workers,
+            file=self.folder / file,
+            progress=self.context.progress,
+        )
+
+    def result(self, bands: NeymanBands, likelihood: Likelihood) -> JsonObject:
+        """Find the intervals of the data of a likelihood."""
+        config = self.context.config
+        values = np.linspace(*Model.of(config).range, config.likelihood.scan_points)
+        return neyman_intervals(bands, likelihood, values=values).to_json()
+
+    def coverage(self, bands: NeymanBands) -> list[JsonObject]:
+        """Check the coverage on toys of their own, at the truths that the config names."""
+        settings, poi = self.context.config.likelihood.toys, self.context.config.parameter.name
+        checks = check_coverage(
+            self.source,
+            bands,
+            [self.asimov.fit(fixed={poi: mu}).parameters for mu in settings.coverage_at],
+            toys=settings.coverage_toys,
+            seed=settings.seed + 1,
+            workers=self.workers,
+            file=self.folder / f"{self.method.name}_coverage.jsonl",
+            progress=self.context.progress,
+        )
+        return [check.to_json() for check in checks]
 
 
 def toy_source(experiment: Experiment, method: Method) -> ToySource:

@@ -76,9 +76,9 @@ def run(context: StageContext) -> None:
     for data in datasets:
         write_workspaces(context.work, data, yields=pool.yields, ratio=ratio)
     full = asimov.full if systematics else None
-    write_comparison(context, methods, results, weights=asimov.weights, systematics=systematics, full=asimov.full)
+    write_comparison(context, datasets, results)
     write_goodness(context, datasets, results, experiment=Experiment(config, test, ratio, full))
-    write_intervals(context, methods, test=test, ratio=ratio, full=full)
+    write_intervals(context, methods, test=test, ratio=ratio, full=full, recorded=datasets[1:])
 
 
 def read_observed(context: StageContext, asimov: FitData) -> tuple[FitData, ...]:
