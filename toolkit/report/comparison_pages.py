@@ -32,8 +32,8 @@ def comparison_jobs(document: Mapping[str, Any], *, truth: float, style: PlotSty
     yield PlotJob("comparison", "comparison", text, draw, wide=True)
     if "observed" in document:
         text = "Observed 68 % and 95 % intervals of every method."
-        observed = partial(plot_comparison, document["observed"], poi=document["poi"], style=style)
-        yield PlotJob("comparison", "comparison_observed", text, observed, wide=True)
+        observed = partial(plot_comparison, document["observed"], poi=document["poi"], style=style.for_data())
+        yield PlotJob("comparison", "observed_comparison", text, observed, wide=True)
     for name, part in document["planes"].items():
         plane, values = Plane.from_json(part), (part["values"][0], part["values"][1])
         poi = parameter_name(document["poi"])

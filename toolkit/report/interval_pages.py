@@ -61,22 +61,23 @@ class ToyIntervals:
 def interval_jobs(intervals: ToyIntervals, *, style: PlotStyle) -> Iterator[PlotJob]:
     """List the plots; their part is "intervals"."""
     for name, result in intervals.results.items():
-        yield _critical_values(name, result, data="the Asimov set", end="", style=style)
+        yield _critical_values(name, result, data="the Asimov set", style=style)
         if name in intervals.observed:
-            yield _critical_values(name, intervals.observed[name], data="the recorded events", end="_observed", style=style)
+            job = _critical_values(name, intervals.observed[name], data="the recorded events", style=style.for_data())
+            yield replace(job, name=f"observed_{job.name}")
         curves = coverage_curves(intervals.coverage[name], parameter=result.bands.parameter)
         if curves:
             text = f"{method_name(name)}: fraction of independent toys whose interval holds the truth."
             yield PlotJob("intervals", f"coverage_{slug(name)}", text, partial(plot_coverage, curves, style=style))
 
 
-def _critical_values(name: str, result: NeymanResult, *, data: str, end: str, style: PlotStyle) -> PlotJob:
+def _critical_values(name: str, result: NeymanResult, *, data: str, style: PlotStyle) -> PlotJob:
     poi = parameter_name(result.bands.parameter)
     text = (
         f"{method_name(name)}: critical values of t({poi}) from {result.bands.toys} toys per point, smoothed, against the chi-square "
         f"values (dashed), and t of {data}. An interval is where t lies below."
     )
-    return PlotJob("intervals", f"critical_values_{slug(name)}{end}", text, partial(plot_critical_values, result, style=style))
+    return PlotJob("intervals", f"critical_values_{slug(name)}", text, partial(plot_critical_values, result, style=style))
 
 
 def coverage_curves(checks: Sequence[CoverageCheck], *, parameter: str) -> tuple[CoverageCurve, ...]:

@@ -75,7 +75,7 @@ def test_observed_results_come_before_the_expected_ones():
     ]
     assert section.tables[0].rows[0][2] == "[0.70, 1.10]"
     _, plot = comparison_jobs({**DOCUMENT, "observed": observed}, truth=1.0, style=PlotStyle())
-    assert plot.name == "comparison_observed"
+    assert plot.name == "observed_comparison"
     assert (plot.draw().numbers["truth"], plot.draw().numbers["rows"]) == (None, observed)
 
 

@@ -53,7 +53,7 @@ def test_observed_intervals_have_a_table_and_a_plot_of_their_own(intervals):
     assert [table.title for table in page.sections[1].tables[:2]] == ["Intervals of the recorded events", "Intervals of the Asimov set"]
     assert page.sections[1].tables[0].rows[0][1] == "[0.400 ± 0.021, 0.600 ± 0.030]"
     jobs = list(interval_jobs(both, style=PlotStyle()))
-    assert [job.name for job in jobs] == ["critical_values_nsbi", "critical_values_nsbi_observed", "coverage_nsbi"]
+    assert [job.name for job in jobs] == ["critical_values_nsbi", "observed_critical_values_nsbi", "coverage_nsbi"]
     assert "the recorded events" in jobs[1].caption
 
 
