@@ -12,11 +12,18 @@ MORPHING = MorphingConfig(signal="S", interfering="SBI", background="B")
 CONFIG = RatioConfig(
     features=("x", "y"), hidden=(32, 32), epochs=12, composition_epochs=25, batch_size=256, learning_rate=1e-2, patience=25, seed=3
 )
+QUICK = RatioConfig(features=("x", "y"), hidden=(8,), epochs=2, composition_epochs=2, batch_size=256, seed=3)
 
 
 @pytest.fixture(scope="session")
 def pool():
     return toy(20_000, seed=1)
+
+
+@pytest.fixture(scope="session")
+def small_pool():
+    """Enough events for laws that hold whatever was learned."""
+    return toy(4000, seed=1)
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +34,12 @@ def fresh():
 @pytest.fixture(scope="session")
 def trained(pool, tmp_path_factory):
     return train_mixture(pool, config=CONFIG, morphing=MORPHING, folder=tmp_path_factory.mktemp("members"))
+
+
+@pytest.fixture(scope="session")
+def quickly_trained(small_pool, tmp_path_factory):
+    """An ensemble that has learned little."""
+    return train_mixture(small_pool, config=QUICK, morphing=MORPHING, folder=tmp_path_factory.mktemp("quick"))
 
 
 @pytest.fixture(scope="session")

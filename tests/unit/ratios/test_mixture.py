@@ -7,15 +7,12 @@ import pytest
 import torch
 
 import toolkit.ratios.mixture as mixture_module
+from tests.unit.ratios.conftest import MORPHING, QUICK
 from tests.unit.ratios.toy import toy
-from toolkit.config import MorphingConfig, RatioConfig
 from toolkit.errors import FitError, SchemaError
 from toolkit.ratios import feature_matrix, member_folds, train_mixture
 from toolkit.ratios.ensemble import out_of_bag_heads
 from toolkit.weights import assign_fold
-
-MORPHING = MorphingConfig(signal="S", interfering="SBI", background="B")
-QUICK = RatioConfig(features=("x", "y"), hidden=(8,), epochs=2, composition_epochs=2, batch_size=256, seed=3)
 
 
 def test_log_ratios_approach_the_exact_ones(trained, fresh, exact):
@@ -60,18 +57,18 @@ def test_out_of_bag_heads_use_only_members_that_did_not_train_on_the_event(train
         torch.testing.assert_close(got[i], heads[unseen, i].mean(dim=0))
 
 
-def test_same_seed_same_networks_another_seed_others(pool, tmp_path):
-    x = feature_matrix(pool.observables, ("x", "y"))[:100]
+def test_same_seed_same_networks_another_seed_others(small_pool, tmp_path):
+    x = feature_matrix(small_pool.observables, ("x", "y"))[:100]
     runs = [
-        train_mixture(pool, config=config, morphing=MORPHING, folder=tmp_path / str(i)).log_ratio(x)
+        train_mixture(small_pool, config=config, morphing=MORPHING, folder=tmp_path / str(i)).log_ratio(x)
         for i, config in enumerate((QUICK, QUICK, QUICK.model_copy(update={"seed": 4})))
     ]
     np.testing.assert_array_equal(runs[0], runs[1])
     assert np.max(np.abs(runs[0] - runs[2])) > 1e-3
 
 
-def test_training_resumes_after_a_stop(pool, tmp_path, monkeypatch):
-    complete = train_mixture(pool, config=QUICK, morphing=MORPHING, folder=tmp_path / "a")
+def test_training_resumes_after_a_stop(small_pool, tmp_path, monkeypatch):
+    complete = train_mixture(small_pool, config=QUICK, morphing=MORPHING, folder=tmp_path / "a")
     done = []
     original = mixture_module.train_member
 
@@ -83,32 +80,32 @@ def test_training_resumes_after_a_stop(pool, tmp_path, monkeypatch):
 
     monkeypatch.setattr(mixture_module, "train_member", stop_after_two)
     with pytest.raises(KeyboardInterrupt):
-        train_mixture(pool, config=QUICK, morphing=MORPHING, folder=tmp_path / "b")
+        train_mixture(small_pool, config=QUICK, morphing=MORPHING, folder=tmp_path / "b")
     (tmp_path / "b" / "member_01.pt").write_bytes(b"truncated")
     trained = []
     monkeypatch.setattr(mixture_module, "train_member", lambda *a, **k: trained.append(k["seed"]) or original(*a, **k))
-    resumed = train_mixture(pool, config=QUICK, morphing=MORPHING, folder=tmp_path / "b")
+    resumed = train_mixture(small_pool, config=QUICK, morphing=MORPHING, folder=tmp_path / "b")
     assert len(trained) == 5
     assert done[0] not in trained
     np.testing.assert_array_equal(resumed.out_of_bag, complete.out_of_bag)
 
 
-def test_other_events_or_settings_train_again(pool, tmp_path, monkeypatch):
-    train_mixture(pool, config=QUICK, morphing=MORPHING, folder=tmp_path)
+def test_other_events_or_settings_train_again(small_pool, tmp_path, monkeypatch):
+    train_mixture(small_pool, config=QUICK, morphing=MORPHING, folder=tmp_path)
     count = []
     original = mixture_module.train_member
     monkeypatch.setattr(mixture_module, "train_member", lambda *a, **k: count.append(1) or original(*a, **k))
-    train_mixture(pool, config=QUICK, morphing=MORPHING, folder=tmp_path)
+    train_mixture(small_pool, config=QUICK, morphing=MORPHING, folder=tmp_path)
     assert not count
-    train_mixture(pool, config=QUICK.model_copy(update={"epochs": 3}), morphing=MORPHING, folder=tmp_path)
+    train_mixture(small_pool, config=QUICK.model_copy(update={"epochs": 3}), morphing=MORPHING, folder=tmp_path)
     assert len(count) == 6
-    train_mixture(toy(20_000, seed=9), config=QUICK, morphing=MORPHING, folder=tmp_path)
+    train_mixture(toy(4000, seed=9), config=QUICK, morphing=MORPHING, folder=tmp_path)
     assert len(count) == 12
 
 
-def test_early_stopping_keeps_the_best_epoch(pool, tmp_path):
+def test_early_stopping_keeps_the_best_epoch(small_pool, tmp_path):
     config = QUICK.model_copy(update={"epochs": 40, "composition_epochs": 40, "patience": 2, "learning_rate": 0.1})
-    trained = train_mixture(pool, config=config, morphing=MORPHING, folder=tmp_path)
+    trained = train_mixture(small_pool, config=config, morphing=MORPHING, folder=tmp_path)
     networks = [history for member in trained.history for history in member]
     assert {h.network for h in networks} == {"classes", "composition"}
     for history in networks:
@@ -117,9 +114,9 @@ def test_early_stopping_keeps_the_best_epoch(pool, tmp_path):
     assert any(len(h.train) < 40 for h in networks)
 
 
-def test_progress_reaches_its_total_and_never_falls(pool, tmp_path):
+def test_progress_reaches_its_total_and_never_falls(small_pool, tmp_path):
     calls = []
-    train_mixture(pool, config=QUICK, morphing=MORPHING, folder=tmp_path, progress=lambda *c: calls.append(c))
+    train_mixture(small_pool, config=QUICK, morphing=MORPHING, folder=tmp_path, progress=lambda *c: calls.append(c))
     for label, total in (("training", 6.0), ("calibration", 2.0)):
         done = [c for c in calls if c[0].startswith(label)]
         assert [c[1] for c in done] == sorted(c[1] for c in done)
@@ -131,7 +128,7 @@ def test_too_few_events_are_refused(tmp_path):
         train_mixture(toy(300, seed=1), config=QUICK, morphing=MORPHING, folder=tmp_path)
 
 
-def test_unknown_feature_is_refused(pool, tmp_path):
+def test_unknown_feature_is_refused(small_pool, tmp_path):
     config = QUICK.model_copy(update={"features": ("x", "m4l")})
     with pytest.raises(SchemaError, match="m4l"):
-        train_mixture(pool, config=config, morphing=MORPHING, folder=tmp_path)
+        train_mixture(small_pool, config=config, morphing=MORPHING, folder=tmp_path)
