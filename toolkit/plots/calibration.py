@@ -35,8 +35,7 @@ def plot_calibration(curve: CalibrationCurve, *, style: PlotStyle = PLAIN) -> St
         top.plot([0, 1], [0, 1], color=GREY, linewidth=1.0, linestyle="--", zorder=0)
         low.axhline(0, color=GREY, linewidth=1.0, linestyle="--", zorder=0)
         top.set_xlim(low_edge, high_edge)
-        margin = 0.06 * (high_edge - low_edge)
-        top.set_ylim(low_edge - margin, high_edge + margin)
+        top.set_ylim(*fraction_limits((low_edge, high_edge), curve, headroom=0.06))
         top.set_ylabel("true fraction")
         low.set_ylabel("true $-$ predicted")
         low.set_xlabel("predicted fraction $s$")
@@ -54,6 +53,20 @@ def _range(curve: CalibrationCurve) -> tuple[float, float]:
         return 0.0, 1.0
     pad = max(0.12 * (x.max() - x.min()), 1e-3)
     return float(x.min() - pad), float(x.max() + pad)
+
+
+def fraction_limits(ends: tuple[float, float], *curves: CalibrationCurve, headroom: float) -> tuple[float, float]:
+    """Return limits of true fractions: the predicted range and every used point with its error, within [0, 1], and room around them.
+
+    Args:
+        ends: Range of the predictions.
+        *curves: The curves that are drawn.
+        headroom: Room above, in units of the range; 0.06 of it is left below.
+    """
+    fraction, error = (np.concatenate([getattr(c, name)[c.used] for c in curves]) for name in ("fraction", "fraction_error"))
+    reach = np.clip(np.concatenate([fraction - error, fraction + error]), 0.0, 1.0)
+    low, high = float(np.nanmin(reach, initial=ends[0])), float(np.nanmax(reach, initial=ends[1]))
+    return low - 0.06 * (high - low), high + headroom * (high - low)
 
 
 def _symmetric(ax: Axes, curve: CalibrationCurve) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.diagnostics.calibration import CalibrationCurve
+from toolkit.plots.calibration import fraction_limits
 from toolkit.plots.names import p_value_text, process_label
 from toolkit.plots.style import BLUE, GREY, PLAIN, VERMILION, PlotStyle, StyledFigure, new_figure
 
@@ -35,9 +36,8 @@ def plot_calibration_change(before: CalibrationCurve, after: CalibrationCurve, *
         top.plot([0, 1], [0, 1], color=GREY, linewidth=1.0, linestyle="--", zorder=0)
         low.axhline(0, color=GREY, linewidth=1.0, linestyle="--", zorder=0)
         start, end = _range(before, after)
-        span = end - start
         top.set_xlim(start, end)
-        top.set_ylim(start - 0.05 * span, end + 0.45 * span)
+        top.set_ylim(*fraction_limits((start, end), before, after, headroom=0.45))
         top.legend(
             loc="upper left", title=f"{process_label(after.numerator)}\nagainst {process_label(after.denominator)}", alignment="left"
         )

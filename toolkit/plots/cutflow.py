@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from toolkit.plots.names import process_label
-from toolkit.plots.style import CYCLE, DASHES, MARKERS, PLAIN, PlotStyle, StyledFigure, new_figure
+from toolkit.plots.style import CYCLE, DASHES, MARKERS, PLAIN, PlotStyle, StyledFigure, log_limits, new_figure
 
 Sums = Mapping[str, Mapping[str, float]]
 
@@ -34,8 +34,9 @@ def plot_cutflow(samples: Mapping[str, Sums], *, style: PlotStyle = PLAIN) -> St
             bottom.plot([cuts.index(cut) for cut in flow], [sums["events"] / first for sums in flow.values()], **look)
         top.set_yscale("log")
         top.set_ylabel("expected events")
+        drawn = [sums["sumw"] for flow in samples.values() for sums in flow.values() if sums["sumw"] > 0] or [1.0]
+        top.set_ylim(*log_limits(min(drawn), max(drawn), headroom=0.08 + 0.09 * -(-len(samples) // 2)))
         top.legend(loc="upper right", ncols=2)
-        top.margins(y=0.25)
         bottom.set_ylabel("fraction left\n(unweighted)")
         bottom.set_ylim(0, 1.08)
         bottom.set_xticks(range(len(cuts)), cuts, rotation=25, ha="right", rotation_mode="anchor")

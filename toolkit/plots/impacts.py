@@ -55,6 +55,7 @@ def plot_impacts(
         left.set_xlim(-1.12 * reach, 1.12 * reach)
         far = float(np.nanmax(np.abs(np.concatenate([x - error, x + error])), initial=1.3))
         right.set_xlim(-1.15 * max(far, 1.6), 1.15 * max(far, 1.6))
+        left.locator_params(axis="x", nbins=6)
         left.set_yticks(place[: len(shown)], [i.parameter for i in shown])
         left.set_ylim(-0.6, rows - 0.4)
         left.set_xlabel(rf"shift of $\hat{{{symbol}}}$ (filled: up, open: down)", loc="center")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,9 +36,7 @@ def plot_importance(results: Sequence[Importance], *, style: PlotStyle = PLAIN) 
             ax.barh(place, loss, height=0.62, color=CYCLE[i % len(CYCLE)] if len(results) > 1 else BLUE, alpha=0.75)
             ax.errorbar(loss, place, xerr=error, linestyle="none", color="black", capsize=2.5, elinewidth=1.2)
             ax.axvline(0, color=GREY, linewidth=0.9)
-            ax.set_xlabel(
-                f"loss of {result.metric}\n(all features: {result.baseline:.3g} $\\pm$ {result.baseline_error:.2g})", loc="center"
-            )
+            ax.set_xlabel(f"loss of {result.metric}\n(all features: {_with_error(result.baseline, result.baseline_error)})", loc="center")
             ax.locator_params(axis="x", nbins=5)
             ax.tick_params(axis="y", which="both", length=0)
             low, high = float(np.min(loss - error, initial=0.0)), float(np.max(loss + error, initial=0.0))
@@ -47,6 +46,12 @@ def plot_importance(results: Sequence[Importance], *, style: PlotStyle = PLAIN) 
             axes[0].set_ylim(-0.6, order.size - 0.4)
         add_header(axes[0], style, right=axes[-1])
     return figure
+
+
+def _with_error(value: float, error: float) -> str:
+    """Write both with the decimals that two digits of the error need."""
+    digits = max(0, 1 - math.floor(math.log10(error))) if math.isfinite(error) and error > 0 else 3
+    return f"{value:.{digits}f} $\\pm$ {error:.{digits}f}"
 
 
 def _label(result: Importance, k: int) -> str:

@@ -15,11 +15,12 @@ CURVE_POINTS = 241
 _COLORS = (BLUE, VERMILION, GREEN, PURPLE)
 
 
-def plot_critical_values(result: NeymanResult, *, style: PlotStyle = PLAIN) -> StyledFigure:
+def plot_critical_values(result: NeymanResult, *, data: str = "the data", style: PlotStyle = PLAIN) -> StyledFigure:
     """Draw where t of the data lies below the critical values.
 
     Args:
         result: The construction and the intervals of the data.
+        data: What t was measured on, for the legend.
         style: Look and header.
 
     Returns:
@@ -42,7 +43,7 @@ def plot_critical_values(result: NeymanResult, *, style: PlotStyle = PLAIN) -> S
             ax.errorbar(curve.points, curve.values, yerr=curve.errors, color=color, fmt="o", markersize=3.5, linewidth=1.0)
             ax.axhline(line, color=color, linestyle="--", linewidth=1.1, label=rf"{name}% CL, $\chi^2$")
             top = max(top, float(values.max()), line)
-        ax.plot(scan.values, scan.twice_delta_nll, color=BLACK, linewidth=1.6, label=f"$t$({symbol}) of the data")
+        ax.plot(scan.values, scan.twice_delta_nll, color=BLACK, linewidth=1.6, label=f"$t$({symbol}) of {data}")
         ax.set_xlabel(symbol)
         ax.set_ylabel(rf"$t$({symbol}) $= -2\,\Delta\ln L$")
         ax.set_xlim(low, high)

@@ -81,7 +81,7 @@ def plot_reweighting_overview(closures: Sequence[ReweightingClosure], *, style: 
             _panel(ax, closure)
         for ax in grid.flat[len(closures) :]:
             ax.set_axis_off()
-        figure.supylabel(f"reweighted / true, {process_label(name)}", fontsize="medium")
+        figure.supylabel(f"reweighted / true{', ' if rows > 1 else chr(10)}{process_label(name)}", fontsize="medium")
         add_header(grid[0, 0], style, right=grid[0, -1])
         note: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "xytext": (0, 4)}
         grid[0, columns // 2].annotate(r"$\star$ not trained on", (0.5, 1), ha="center", **note)
@@ -95,12 +95,24 @@ def _panel(ax: Axes, closure: ReweightingClosure) -> None:
     ax.axhline(1, color=BLACK, linewidth=0.9, zorder=0)
     ax.set_xlim(closure.edges[0], closure.edges[-1])
     ax.set_ylim(1 - limit, 1 + 1.6 * limit)
+    _arrows(ax, ratio, closure.edges, frame=(1 - limit, 1 + 1.6 * limit))
     ax.minorticks_off()
     ax.locator_params(nbins=5)
     ax.set_xlabel(observable_label(closure.observable) + ("" if closure.trained_on else r" $\star$"))
     text = f"$\\chi^2$/ndf = {closure.test.chi2:.1f}/{closure.test.ndf}, {p_value_text(closure.test.p_value)}"
     color = VERMILION if closure.test.p_value < 0.01 else BLACK
     ax.text(0.03, 0.95, text, transform=ax.transAxes, va="top", fontsize="small", color=color)
+
+
+def _arrows(ax: Axes, ratio: FloatArray, edges: FloatArray, *, frame: tuple[float, float]) -> None:
+    """Point at the bins whose ratio lies outside the frame, from its edge."""
+    low, high = frame
+    room = 0.04 * (high - low)
+    centres = (edges[1:] + edges[:-1]) / 2
+    for outside, place, marker in ((ratio > high, high - room, "^"), (ratio < low, low + room, "v")):
+        if np.any(outside):
+            where = centres[outside]
+            ax.plot(where, np.full(where.size, place), linestyle="none", marker=marker, color=VERMILION, markersize=5)
 
 
 def points(ax: Axes, content: Any, error: Any, edges: Any, *, label: str | None = None, markersize: float = 4.5) -> None:

@@ -85,7 +85,7 @@ def _stack(ax: Axes, spectrum: Spectrum, divisor: Any) -> None:
     fills = [FILLS[i % len(FILLS)] for i in range(len(names))] + [ORANGE]
     look: dict[str, Any] = {"stack": True, "histtype": "fill", "alpha": 0.75, "yerr": False, "flow": "none"}
     mplhep.histplot(contents, spectrum.edges, ax=ax, color=fills, label=texts, **look)
-    step(ax, spectrum.total[base] / divisor, spectrum.edges, color=BLACK, linewidth=1.2)
+    step(ax, spectrum.total[base] / divisor, spectrum.edges, color=BLACK, linewidth=1.2, label=f"total, {both}")
     thin = iter(((GREEN, "-"), (PURPLE, "-."), (BLUE, ":"), (VERMILION, ":")))
     for name in spectrum.processes:
         if name not in spectrum.backgrounds and not np.allclose(at[name], contents[-1]):

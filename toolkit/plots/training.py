@@ -46,9 +46,11 @@ def plot_training(curves: Sequence[TrainingCurve], *, style: PlotStyle = PLAIN) 
 
 
 def _range(curves: Sequence[TrainingCurve]) -> tuple[float, float]:
-    """Frame that shows the approach to the minimum: up to the 90 % quantile of all losses, room for the legend above."""
+    """Frame that shows the approach to the minimum: 92 % of all losses and every loss of the second half, room for the legend above."""
     values = np.concatenate([np.array([*c.train_loss, *c.validation_loss]) for c in curves]) if curves else np.array([0.0, 1.0])
     values = values[np.isfinite(values)]
     low, high = (float(values.min()), float(np.quantile(values, 0.92))) if values.size else (0.0, 1.0)
+    late = [loss for c in curves for losses in (c.train_loss, c.validation_loss) for loss in losses[len(losses) // 2 :]]
+    high = max([high, *(loss for loss in late if np.isfinite(loss))])
     span = (high - low) or abs(low) or 1.0
-    return low - 0.06 * span, high + 0.35 * span
+    return low - 0.06 * span, high + 0.5 * span

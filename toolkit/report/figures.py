@@ -114,12 +114,13 @@ def _result_jobs(results: Results, verdicts: Sequence[ClosureVerdict], style: Pl
     truth = results.asimov[results.poi]
     text = f"Scans of every method, Asimov set of test events at {poi} = {truth:g}. Lines: thresholds of the 68 % and 95 % intervals."
     observed: list[MethodResult] = []
+    scans_style = style
     if results.observed is not None:
         observed = list(results.observed.methods.values())
-        style = style.for_data()
+        scans_style = style.for_data()
         text += f" Solid: observed, {results.observed.n_events} recorded events; dashed: expected, the Asimov set."
     methods = list(results.methods.values())
-    yield PlotJob("results", "scans", text, lambda: plot_scans(methods, observed=observed, verdicts=verdicts, style=style))
+    yield PlotJob("results", "scans", text, lambda: plot_scans(methods, observed=observed, verdicts=verdicts, style=scans_style))
     if results.closure:
         text = "Best fit against truth on Asimov sets of test events. Bars: standard error of the finite simulation."
         yield PlotJob("closure", "closure", text, lambda: plot_closure(verdicts, parameter=results.poi, style=style))

@@ -12,6 +12,7 @@ from toolkit.likelihood.coverage import CoverageCheck
 from toolkit.likelihood.neyman import NeymanInterval, NeymanResult
 from toolkit.plots import PlotStyle, plot_coverage, plot_critical_values
 from toolkit.report.figures import PlotJob, slug
+from toolkit.report.observed_tables import TITLE as OBSERVED
 from toolkit.report.page import Page, PageFigure, PageSection, PageTable
 from toolkit.report.wording import interval_lines, method_name, number, parameter_name, with_error
 
@@ -77,7 +78,7 @@ def _critical_values(name: str, result: NeymanResult, *, data: str, style: PlotS
         f"{method_name(name)}: critical values of t({poi}) from {result.bands.toys} toys per point, smoothed, against the chi-square "
         f"values (dashed), and t of {data}. An interval is where t lies below."
     )
-    return PlotJob("intervals", f"critical_values_{slug(name)}", text, partial(plot_critical_values, result, style=style))
+    return PlotJob("intervals", f"critical_values_{slug(name)}", text, partial(plot_critical_values, result, data=data, style=style))
 
 
 def coverage_curves(checks: Sequence[CoverageCheck], *, parameter: str) -> tuple[CoverageCurve, ...]:
@@ -85,14 +86,14 @@ def coverage_curves(checks: Sequence[CoverageCheck], *, parameter: str) -> tuple
     curves = []
     for name in dict.fromkeys(check.name for check in checks):
         own = [check for check in checks if check.name == name]
-        for kind, covered in (("Neyman", [c.covered for c in own]), ("asymptotic", [c.asymptotic_covered for c in own])):
+        for kind, covered in (("from toys", [c.covered for c in own]), ("asymptotic", [c.asymptotic_covered for c in own])):
             truths, trials = [c.truth for c in own], [c.toys for c in own]
             curves.append(coverage_curve(truths, covered=covered, trials=trials, level=own[0].level, name=kind, parameter=parameter))
     return tuple(curves)
 
 
 def with_intervals(page: Page, intervals: ToyIntervals, figures: Sequence[PageFigure]) -> Page:
-    """Add the section after the first one of a page."""
+    """Add the section after the results, those of the recorded events included."""
     tables = [_intervals_table(intervals.results, "Intervals of the Asimov set")]
     if intervals.observed:
         tables.insert(0, _intervals_table(intervals.observed, "Intervals of the recorded events"))
@@ -100,7 +101,7 @@ def with_intervals(page: Page, intervals: ToyIntervals, figures: Sequence[PageFi
         tables.append(_coverage_table(intervals))
     drawn = "Toys are drawn from " + ("the fitted densities" if intervals.draw == "model" else "the simulated test events")
     section = PageSection(TITLE, text=(TEXT, f"{drawn}, {NUISANCES[intervals.nuisances]}"), tables=tuple(tables), figures=tuple(figures))
-    return replace(page, sections=(*page.sections[:1], section, *page.sections[1:]))
+    return page.with_section(section, after=(page.sections[0].title, OBSERVED))
 
 
 def _intervals_table(results: Mapping[str, NeymanResult], title: str) -> PageTable:

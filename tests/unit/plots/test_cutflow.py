@@ -21,4 +21,6 @@ def test_the_plot_shows_weighted_sums_and_unweighted_fractions() -> None:
     np.testing.assert_allclose([line.get_ydata() for line in bottom.get_lines()], [[1.0, 0.4], [1.0, 0.0]])
     assert [t.get_text() for t in bottom.get_xticklabels()] == ["all", "m4l"]
     assert figure.numbers["samples"] == FLOWS
+    span = np.log(top.get_ylim())
+    assert (np.log(900.0) - span[0]) / (span[1] - span[0]) < 0.85, "the legend has room above the curves"
     assert png_bytes(figure)[:4] == b"\x89PNG"

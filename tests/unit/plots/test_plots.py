@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from toolkit.diagnostics import TrainingCurve
 from toolkit.errors import SchemaError
 from toolkit.plots import (
     PlotStyle,
@@ -185,6 +186,20 @@ def test_training(training_curves):
     kept = lines[2]
     assert kept.get_xdata()[0] == training_curves[0].best_epoch + 1
     assert kept.get_ydata()[0] == training_curves[0].validation_loss[training_curves[0].best_epoch]
+
+
+def test_no_curve_runs_under_the_legend_of_the_training():
+    flat = [TrainingCurve(str(m), "classes", (0.7 + m, 0.69 + m), (0.71 + m, 0.7 + m), 1) for m in range(3)]
+    low, high = plot_training(flat).axes[0].get_ylim()
+    assert (2.71 - low) / (high - low) < 0.75
+
+
+def test_ratios_beyond_the_frame_have_an_arrow(closures):
+    far = replace(closures[0], reweighted=np.where(np.arange(closures[0].target.size) == 2, 4.0, 1.0) * closures[0].target)
+    ax = plot_reweighting_overview([far]).axes[0]
+    arrows = [line for line in ax.get_lines() if line.get_marker() == "^"]
+    assert [line.get_xdata().tolist() for line in arrows] == [[(far.edges[2] + far.edges[3]) / 2]]
+    assert ax.get_ylim()[0] < arrows[0].get_ydata()[0] < ax.get_ylim()[1] < 4.0
 
 
 @pytest.fixture

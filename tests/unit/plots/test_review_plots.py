@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
@@ -20,6 +21,7 @@ from toolkit.diagnostics import (
 )
 from toolkit.plots import (
     PlotStyle,
+    plot_calibration,
     plot_calibration_change,
     plot_coverage,
     plot_importance,
@@ -114,6 +116,15 @@ def test_calibration_change(change):
     assert top.get_xlim()[0] >= 0
 
 
+def test_a_bad_calibration_stays_in_the_frame(events):
+    simulated, log_ratios = events
+    flat = calibration_curve(simulated, 0.05 * log_ratios, numerator="ggF_S", denominator="qqZZ", bins=8)
+    for top in (plot_calibration(flat).axes[0], plot_calibration_change(flat, flat).axes[0]):
+        low, high = top.get_ylim()
+        assert low < flat.fraction[flat.used].min() < flat.predicted[flat.used].min(), "true fractions reach beyond the predicted ones"
+        assert high > flat.fraction[flat.used].max() > flat.predicted[flat.used].max()
+
+
 def test_overlay(samples):
     figure = plot_overlay(samples)
     top, low = figure.axes
@@ -140,6 +151,8 @@ def test_importance(importances):
     assert any("4" in text for text in labels), "single features have their symbol"
     assert figure.numbers["metrics"][0]["metric"] == "t(0)"
     assert "loss of t(0)" in figure.axes[0].get_xlabel()
+    known = replace(importances[0], baseline=0.89834, baseline_error=0.0024)
+    assert r"0.8983 $\pm$ 0.0024" in plot_importance([known]).axes[0].get_xlabel(), "decimals are those of the error"
 
 
 def test_spread(spread):
@@ -173,6 +186,12 @@ def test_coverage(coverages):
         np.testing.assert_allclose(ends, np.stack([curve.low, curve.high], axis=1))
     flat = {line.get_ydata()[0] for line in figure.axes[0].get_lines() if len(set(line.get_ydata())) == 1}
     assert {0.68, 0.95} <= flat
+
+
+def test_coverage_at_one_truth():
+    curves = [coverage_curve([1.0], covered=[k], trials=100, level=0.68, name=name) for name, k in (("from toys", 68), ("asymptotic", 80))]
+    ax = plot_coverage(curves).axes[0]
+    assert (ax.get_xlim(), ax.get_xticks().tolist()) == ((0.5, 1.5), [1.0])
 
 
 @pytest.fixture

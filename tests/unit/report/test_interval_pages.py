@@ -42,7 +42,7 @@ def test_plots_are_listed_with_captions(intervals):
     assert [(job.part, job.name) for job in jobs] == [("intervals", "critical_values_nsbi"), ("intervals", "coverage_nsbi")]
     assert "300 toys per point" in jobs[0].caption
     numbers = jobs[1].draw().numbers["curves"]
-    assert [(c["name"], c["covered"]) for c in numbers] == [("Neyman", [690, 600]), ("asymptotic", [640, 660])]
+    assert [(c["name"], c["covered"]) for c in numbers] == [("from toys", [690, 600]), ("asymptotic", [640, 660])]
 
 
 def test_observed_intervals_have_a_table_and_a_plot_of_their_own(intervals):
@@ -55,6 +55,10 @@ def test_observed_intervals_have_a_table_and_a_plot_of_their_own(intervals):
     jobs = list(interval_jobs(both, style=PlotStyle()))
     assert [job.name for job in jobs] == ["critical_values_nsbi", "observed_critical_values_nsbi", "coverage_nsbi"]
     assert "the recorded events" in jobs[1].caption
+    for job, data in zip(jobs, ("the Asimov set", "the recorded events"), strict=False):
+        assert job.draw().axes[0].get_legend().get_texts()[-1].get_text().endswith(f"of {data}")
+    page = with_intervals(Page("t", "s", (PageSection("Result"), PageSection("Observed"), PageSection("Closure"))), both, ())
+    assert [s.title for s in page.sections] == ["Result", "Observed", TITLE, "Closure"]
 
 
 def test_no_check_no_plot(intervals):

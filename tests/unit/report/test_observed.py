@@ -11,6 +11,7 @@ from rich.console import Console
 from toolkit.likelihood.results import ObservedResults, Results
 from toolkit.plots import PlotStyle, plot_scans
 from toolkit.report import Comparison, Provenance, build_page, judge
+from toolkit.report.figures import _result_jobs
 from toolkit.report.goodness_pages import goodness_section
 from toolkit.report.observed_tables import TITLE, observed_section
 from toolkit.report.systematics_figures import observed_jobs
@@ -67,6 +68,13 @@ def test_observed_scans_are_solid_and_expected_ones_dashed(unblinded):
     texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert texts[-2:] == ["observed", "expected"]
     assert "observed" not in plot_scans(methods).numbers
+
+
+def test_only_the_plot_with_recorded_events_is_no_simulation(unblinded):
+    jobs = {job.name: job for job in _result_jobs(unblinded, judge(unblinded), PlotStyle())}
+    shown = {name: [text.get_text() for text in jobs[name].draw().axes[0].texts] for name in ("scans", "closure")}
+    assert "Simulation" not in shown["scans"]
+    assert "Simulation" in shown["closure"]
 
 
 def test_tests_of_the_data_have_their_own_table():
