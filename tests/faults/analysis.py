@@ -22,7 +22,7 @@ import yaml
 
 EVENTS = {"ggF_SBI": 900, "qqZZ": 900}
 BENCHMARKS = ["ggF_S", "ggF_B", "ggF_SBI"]
-SMALL = {
+SMALL: dict[str, Any] = {
     "name": "small",
     "luminosity_ifb": 140.0,
     "samples": [
@@ -42,14 +42,14 @@ SMALL = {
     "score_histogram": {"bins": 4},
     "report": {"importance_events": 0},
 }
-KEPT = ("events/*/*.parquet", "models/members/member_*.pt", "plots/*.png")
+KEPT = ("events/*/*.parquet", "models/members/member_*.pt", "models/systematics/*/member_*.pt", "plots/*.png")
 """Finished tasks that a later run must take as they are."""
 
 
-def write_config(folder: Path, **ratios: Any) -> Path:
-    """Write the config beside the ntuples; `ratios` changes that section."""
+def write_config(folder: Path, **sections: dict[str, Any]) -> Path:
+    """Write the config beside the ntuples; `sections` has keys of sections that are added or changed."""
     path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump({**SMALL, "ratios": {**SMALL["ratios"], **ratios}}))  # type: ignore[dict-item]
+    path.write_text(yaml.safe_dump({**SMALL, **{name: {**SMALL.get(name, {}), **keys} for name, keys in sections.items()}}))
     return path
 
 
@@ -200,12 +200,12 @@ class Campaign:
 
 
 @contextmanager
-def campaign(folder: Path, *, pictures: bool = False, **ratios: Any) -> Iterator[Campaign]:
-    """Make an analysis in a folder and run it once without a fault."""
+def campaign(folder: Path, *, pictures: bool = False, **sections: dict[str, Any]) -> Iterator[Campaign]:
+    """Make an analysis in a folder, with `sections` of the config changed, and run it once without a fault."""
     from tests.example_slice import write_first_events  # not for the server, a script that has no such package
 
     write_first_events(folder, EVENTS, files=2)
-    config = write_config(folder, **ratios)
+    config = write_config(folder, **sections)
     with serve(folder) as server:
         code, message = server.run("run", config, "--out", folder / "undisturbed", pictures=pictures)
         if code != 0:
