@@ -36,7 +36,8 @@ def plot_cutflow(samples: Mapping[str, Sums], *, style: PlotStyle = PLAIN) -> St
         top.set_ylabel("expected events")
         drawn = [sums["sumw"] for flow in samples.values() for sums in flow.values() if sums["sumw"] > 0] or [1.0]
         top.set_ylim(*log_limits(min(drawn), max(drawn), headroom=0.08 + 0.09 * -(-len(samples) // 2)))
-        top.legend(loc="upper right", ncols=2)
+        if samples:
+            top.legend(loc="upper right", ncols=2)
         bottom.set_ylabel("fraction left\n(unweighted)")
         bottom.set_ylim(0, 1.08)
         bottom.set_xticks(range(len(cuts)), cuts, rotation=25, ha="right", rotation_mode="anchor")

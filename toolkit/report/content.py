@@ -19,6 +19,7 @@ from toolkit.report.page_tables import (
     methods_page_table,
     normalisation_page_table,
     processes_page_table,
+    recorded_cutflow_page_table,
     reweighting_page_table,
     timing_page_table,
     two_column_table,
@@ -26,7 +27,7 @@ from toolkit.report.page_tables import (
 from toolkit.report.review_tables import importance_page_table, merits_page_table, normalisations_page_table
 from toolkit.report.systematics_tables import systematics_section
 from toolkit.report.weight_tables import negative_page_table
-from toolkit.report.wording import method_name, notes, number, parameter_name
+from toolkit.report.wording import method_name, methods_text, notes, number, parameter_name
 
 Figures = Mapping[str, tuple[PageFigure, ...]]
 
@@ -38,7 +39,8 @@ class Provenance:
     Attributes:
         samples: Rows of the table of samples, under `sample_columns`.
         sample_columns: Its headers.
-        cutflow: Sample -> cut -> {"events", "sumw", "sumw2"}, in the order of the cuts.
+        cutflow: Simulated sample -> cut -> {"events", "sumw", "sumw2"}, in the order of the cuts.
+        recorded_cutflow: The same of the samples of recorded events; empty while they are blinded.
         versions: Library -> version.
         seeds: Name -> seed.
         config_hash: Hash of the configuration.
@@ -50,6 +52,7 @@ class Provenance:
     samples: tuple[tuple[str, ...], ...] = ()
     sample_columns: tuple[str, ...] = ()
     cutflow: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    recorded_cutflow: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     seeds: Mapping[str, int] = field(default_factory=dict)
     config_hash: str = ""
@@ -115,7 +118,7 @@ def _summary(results: Results, verdicts: Sequence[ClosureVerdict], figures: Figu
     return PageSection(
         title="Result",
         warnings=flagged,
-        text=(prose.RESULT, *_headline(results, verdicts)),
+        text=(prose.RESULT, methods_text(tuple(results.methods)), *_headline(results, verdicts)),
         tables=(methods_page_table(results, verdicts),),
         figures=figures.get("results", ()),
     )
@@ -184,9 +187,10 @@ def _yields(results: Results, suite: Suite | None, figures: Figures) -> PageSect
 
 
 def _samples(provenance: Provenance, figures: Figures) -> PageSection:
-    tables = [PageTable("Samples", provenance.sample_columns, provenance.samples)] if provenance.samples else []
-    tables += [PageTable("Selection", ("object", "requirement"), provenance.selection)] if provenance.selection else []
+    tables = [PageTable("Samples", provenance.sample_columns, provenance.samples, words=True)] if provenance.samples else []
+    tables += [PageTable("Selection", ("object", "requirement"), provenance.selection, words=True)] if provenance.selection else []
     tables += [cutflow_page_table(provenance.cutflow)] if provenance.cutflow else []
+    tables += [recorded_cutflow_page_table(provenance.recorded_cutflow)] if provenance.recorded_cutflow else []
     return PageSection("Samples and selection", text=provenance.notes, tables=tuple(tables), figures=figures.get("selection", ()))
 
 

@@ -50,7 +50,7 @@ def _datasets(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 def goodness_section(document: Mapping[str, Any], figures: tuple[PageFigure, ...]) -> PageSection:
     """Build the section: a table of the Asimov set, and one of the recorded events if they are there."""
-    titles = {"": "Asimov set" if "observed" in document else "", "observed_": "Recorded events"}
+    titles = {"": "Asimov set", "observed_": "Recorded events"}
     tables = tuple(_table({**document, "methods": own}, title=titles[label]) for label, own in _datasets(document).items())
     return PageSection(TITLE, text=(TEXT,), tables=tables, figures=figures)
 
@@ -67,6 +67,8 @@ def _table(document: Mapping[str, Any], *, title: str) -> PageTable:
                 flagged.add(len(rows))
             rows.append((f"{method_name(name)}: {what}", number(test.statistic), degrees, *map(probability, ps)))
     toys = document["toys"]
-    columns = ("fit and test", "statistic", "degrees of freedom", "p, asymptotic", f"p, {toys} toys" if toys else "p, no toys")
-    note = "" if toys else "`likelihood.goodness.toys` in the config sets the number of toys."
-    return PageTable(title, columns, tuple(rows), frozenset(flagged), note)
+    columns = ("fit and test", "statistic", "degrees of freedom", "p, asymptotic", f"p, {toys} toys")
+    if toys:
+        return PageTable(title, columns, tuple(rows), frozenset(flagged))
+    note = "p-values from toys, and with them those of the mean log density, come with likelihood.goodness.toys in the config."
+    return PageTable(title, columns[:-1], tuple(row[:-1] for row in rows), frozenset(flagged), note)

@@ -25,7 +25,7 @@ def observed_section(results: Results, figures: tuple[PageFigure, ...]) -> PageS
     counted = f"{observed.n_events} recorded events; {number(observed.expected, digits=1)} expected at {poi} = {truth:g}."
     by_sample = ", ".join(f"{name}: {n}" for name, n in observed.counts.items())
     rows = tuple((method_name(name), *_cells(result, results.methods[name])) for name, result in observed.methods.items())
-    tables = [PageTable("", _columns(results.poi), rows, note="A star marks the edge of the allowed range.")]
+    tables = [PageTable("Observed and expected results", _columns(results.poi), rows, note="A star marks the edge of the allowed range.")]
     documents = uncertainty_documents(replace(results, methods=observed.methods))
     if documents:
         tables.append(breakdown_page_table(documents, poi=results.poi))

@@ -18,6 +18,7 @@ class PageTable:
         rows: Cells, one tuple per row; a line break in a cell is kept.
         flagged: Numbers of the rows that are marked as a warning.
         note: A sentence below the table.
+        words: Set all columns left, as words are.
     """
 
     title: str
@@ -25,6 +26,7 @@ class PageTable:
     rows: tuple[tuple[str, ...], ...]
     flagged: frozenset[int] = frozenset()
     note: str = ""
+    words: bool = False
 
     def __post_init__(self) -> None:
         for row in self.rows:

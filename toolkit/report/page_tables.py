@@ -14,6 +14,7 @@ from toolkit.report import prose
 from toolkit.report.page import PageTable
 from toolkit.report.wording import (
     closure_text,
+    flag_notes,
     interval_lines,
     method_name,
     notes,
@@ -44,8 +45,9 @@ def methods_page_table(results: Results, verdicts: Sequence[ClosureVerdict]) -> 
         if verdict is not None and verdict.flagged:
             flagged.add(i)
     remarks = [line for line in notes(verdicts, list(results.methods.values())) if line.startswith("*")]
+    remarks += flag_notes([cell for row in rows for cell in row[-2:]])
     return PageTable(
-        title="",
+        title=f"Expected results: Asimov set at {poi} = {results.asimov[results.poi]:g}",
         columns=("method", f"best fit {poi}", "68 %", "95 %", f"t({poi} = 0)", "closure"),
         rows=tuple(rows),
         flagged=frozenset(flagged),
@@ -66,7 +68,7 @@ def closure_page_table(results: Results, verdicts: Sequence[ClosureVerdict]) -> 
             flagged.add(i)
     poi = parameter_name(results.poi)
     return PageTable(
-        title="",
+        title=f"Best fit {poi} on Asimov sets of test events",
         columns=("method", *(f"true {poi} = {mu:g}" for mu in truths), "verdict"),
         rows=tuple(rows),
         flagged=frozenset(flagged),
@@ -151,7 +153,19 @@ def cutflow_page_table(cutflow: Mapping[str, Mapping[str, Mapping[str, Any]]]) -
             entry = cutflow[sample].get(cut)
             cells.append("-" if entry is None else f"{significant(float(entry['sumw']))} ({significant(float(entry['events']), digits=3)})")
         rows.append((cut, *cells))
-    return PageTable("Cut flow: expected events (simulated events)", ("after", *samples), tuple(rows))
+    return PageTable("Cut flow: expected events (simulated events)", ("after", *samples), tuple(rows), note=prose.CUTFLOW)
+
+
+def recorded_cutflow_page_table(cutflow: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> PageTable:
+    """Recorded events of every sample after each cut.
+
+    Examples:
+        >>> recorded_cutflow_page_table({"data": {"all": {"events": 12, "sumw": 12.0, "sumw2": 12.0}}}).rows
+        (('all', '12'),)
+    """
+    cuts = tuple(dict.fromkeys(cut for flow in cutflow.values() for cut in flow))
+    rows = tuple((cut, *(f"{flow[cut]['events']:.0f}" if cut in flow else "-" for flow in cutflow.values())) for cut in cuts)
+    return PageTable("Cut flow: recorded events", ("after", *cutflow), rows)
 
 
 def timing_page_table(timing_s: Mapping[str, float]) -> PageTable:

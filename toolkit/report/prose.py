@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 RESULT = (
-    "Every method fits the same Asimov set of simulated test events. The larger t(0), the better a method excludes zero; "
-    "the number means something only if the method also closes."
+    "Every method fits the same Asimov set: simulated test events that count as many events as are expected, without fluctuations. "
+    "The larger t(0), the better a method excludes zero; the number means something only if the method also closes, which is to fit "
+    "the value that the events were simulated with."
 )
 CLOSURE = (
     "Each method is fitted to Asimov sets of test events at several true values. Networks, templates and yields come from "
-    "other events. A method fails where it is off by more than 2 standard errors of the finite simulation, or by more than 0.3."
+    "other events. A method fails where it is off by more than 2 standard errors of the finite simulation. Where it is off by more than "
+    "0.3, but within 2 standard errors, the test is too imprecise: the bias would matter, and the simulated events are too few to tell."
 )
 CLOSURE_ERRORS = (
     "The standard errors are those of the finite simulation: the test events and the events behind networks, templates and "
@@ -46,6 +48,10 @@ REWEIGHTING = (
     "of their difference are summed event by event. The p-values of different observables and targets are correlated for "
     "the same reason, and of many p-values the smallest is small by chance. Errors are those of the test events; the "
     "networks are taken as they are."
+)
+CUTFLOW = (
+    "Every sample by itself, with all of its events. Interfering processes take their expected events from all interfering samples, so "
+    "that the last row differs from the expected events of the fit by the error of the simulation."
 )
 YIELDS = (
     "The fit takes its yields from the events that are not test events. Errors are those of the simulation. Interfering "

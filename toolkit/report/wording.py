@@ -9,6 +9,19 @@ from toolkit.diagnostics.closure import ClosureCheck, ClosureVerdict
 from toolkit.likelihood.results import Interval, MethodResult
 
 _NAMES = {"rate": "total rate", "m4l": "m4l histogram", "score": "score histogram", "nsbi": "NSBI, unbinned"}
+_METHODS = {
+    "rate": "the number of events alone",
+    "m4l": "its bins",
+    "score": "bins of the score that the networks give S against B and the backgrounds",
+    "nsbi": "neural simulation-based inference, an extended likelihood of the single events, whose density ratios are networks",
+}
+_FLAGS = {
+    "inflated": "inflated, deflated: at the truth of the Asimov set the best fit is off upwards or downwards, and t with it.",
+    "?": "?: off by less than 2 standard errors of the simulation, so that chance may have done it.",
+    "unsure": "unsure: the closure is too imprecise or fails at another truth.",
+    "too imprecise": "too imprecise: off by more than 0.3, but within 2 standard errors; more simulated events would tell.",
+    "FAILS": "FAILS: off by more than 2 standard errors of the simulation.",
+}
 _GREEK = {"mu": "μ", "kappa": "κ", "theta": "θ", "lambda": "λ"}
 _VERDICTS = {"closes": "closes", "biased": "FAILS", "imprecise": "too imprecise", "trivial": "same events", "untested": "not tested"}
 
@@ -21,6 +34,30 @@ def method_name(name: str) -> str:
         ('NSBI, unbinned', 'bdt')
     """
     return _NAMES.get(name, name)
+
+
+def methods_text(names: Sequence[str]) -> str:
+    """Say what each method fits; histograms of the user stand for themselves.
+
+    Examples:
+        >>> methods_text(["rate", "plane"])
+        'Total rate: the number of events alone. Plane: its bins.'
+    """
+    parts = (f"{method_name(name)}: {_METHODS.get(name, _METHODS['m4l'])}" for name in names)
+    return ". ".join(part[:1].upper() + part[1:] for part in parts) + "."
+
+
+def flag_notes(cells: Sequence[str]) -> list[str]:
+    """Explain the words with which `t0_text` and `verdict_text` flag a method, those that occur.
+
+    Examples:
+        >>> flag_notes(["0.54", "closes"])
+        []
+        >>> [line.partition(":")[0] for line in flag_notes(["0.70 (deflated?)", "too imprecise"])]
+        ['inflated, deflated', '?', 'too imprecise']
+    """
+    text = " ".join(cells).replace("deflated", "inflated")
+    return [note for word, note in _FLAGS.items() if word in text]
 
 
 def parameter_name(name: str) -> str:

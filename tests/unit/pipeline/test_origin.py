@@ -5,14 +5,24 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pytest
+
 from toolkit.config import parse_config
-from toolkit.pipeline.stages.origin import input_rows, selection_rows
+from toolkit.pipeline.stages.origin import describe_provenance, input_rows, selection_rows
 from toolkit.pipeline.stamps import Stamp, stamp_path, write_stamp
+from toolkit.weights import SimulatedEvents
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SAMPLE = {"name": "ggF_SBI", "files": ["a.root"], "benchmarks": ["ggF_S", "ggF_B", "ggF_SBI"]}
+
+
+@pytest.fixture
+def simulated() -> SimulatedEvents:
+    observables, weights = {"m4l": np.array([300.0, 400.0])}, np.ones((2, 1))
+    return SimulatedEvents(("qqZZ",), np.arange(2, dtype=np.uint64), np.zeros(2, dtype=np.int64), ("qqZZ",), observables, weights)
 
 
 def test_every_requirement_of_the_selection(tmp_path: Path) -> None:
@@ -27,6 +37,17 @@ def test_every_requirement_of_the_selection(tmp_path: Path) -> None:
     assert rows["leading leptons"] == "pT ≥ 20, 15, 10 GeV"
     assert rows["sum of charges"] == "0"
     assert rows["m4l"] == "180 to 2000 GeV"
+
+
+def test_recorded_events_are_counted_apart_and_only_unblinded(tmp_path: Path, simulated: SimulatedEvents) -> None:
+    data = {"name": "late", "kind": "data", "files": ["late.root"]}
+    document = {"luminosity_ifb": 1.0, "samples": [SAMPLE, data]}
+    cutflow = {name: {"all": {"events": 7, "sumw": 7.0, "sumw2": 7.0}} for name in ("ggF_SBI", "late")}
+    blind = describe_provenance(parse_config(document, folder=tmp_path), simulated, cutflow)
+    assert (list(blind.cutflow), list(blind.recorded_cutflow)) == (["ggF_SBI"], [])
+    assert blind.samples[1] == ("late", "late.root", "-", "recorded events")
+    opened = parse_config({**document, "likelihood": {"observed": True}}, folder=tmp_path)
+    assert list(describe_provenance(opened, simulated, cutflow).recorded_cutflow) == ["late"]
 
 
 def test_input_files_are_those_of_the_processing_stage(tmp_path: Path) -> None:

@@ -108,6 +108,22 @@ def test_every_method_with_its_numbers(results, suite):
     assert m4l[2] == "[0.00, 0.20]*\n[0.70, 2.30]"
 
 
+def test_flags_are_explained_where_they_stand(results, suite):
+    table = page_of(results, suite).sections[0].tables[0]
+    assert "inflated, deflated:" in table.note
+    assert "FAILS:" in table.note
+    assert "too imprecise:" not in table.note, "only the words that occur"
+    assert page_of(results, suite).sections[0].text[1].startswith("Total rate: the number of events alone. M4l histogram: its bins. ")
+
+
+def test_recorded_events_have_a_cut_flow_of_their_own(results, suite):
+    recorded = {"late": {"all": {"events": 12, "sumw": 12.0, "sumw2": 12.0}}}
+    page = build_page(results, judge(results), suite, {}, title="t", provenance=replace(PROVENANCE, recorded_cutflow=recorded))
+    tables = {table.title: table for section in page.sections for table in section.tables}
+    assert tables["Cut flow: recorded events"].rows == (("all", "12"),)
+    assert "late" not in tables["Cut flow: expected events (simulated events)"].columns
+
+
 def test_flags_stand_above_the_table(results, suite):
     text = render_page(page_of(results, suite))
     warning = text.index('class="warning">NSBI, unbinned: t(0) is inflated: fits mu = 1.40 ± 0.10 where 1 is true')

@@ -16,18 +16,21 @@ from toolkit.weights import SimulatedEvents
 def describe_provenance(
     config: Config, test: SimulatedEvents, cutflow: Mapping[str, Any], *, inputs: tuple[tuple[str, ...], ...] = ()
 ) -> Provenance:
-    """Describe samples, selection, input files, split, seeds and versions for the page."""
+    """Describe samples, selection, input files, split, seeds and versions for the page; blinded events are not counted."""
     splits = config.ratios.splits
     note = (
-        f"{len(test)} test events ({splits.test:.0%} of all, by a hash of the event number): data of every expected fit, closure and "
-        "diagnostic on this page. Networks, calibration, templates and yields come from the other events."
+        f"{len(test)} simulated test events ({splits.test:.0%} of all, by a hash of the event number): data of every expected fit, closure "
+        "and diagnostic on this page. Networks, calibration, templates and yields come from the other events."
     )
+    simulated = {sample.name for sample in config.simulated}
+    counted = {sample.name for sample in config.recorded} if config.likelihood.observed else set()
     return Provenance(
         samples=tuple(_sample_row(config, name) for name in (sample.name for sample in config.samples)),
         selection=selection_rows(config),
         inputs=inputs,
         sample_columns=("sample", "files", "k-factor", "benchmarks"),
-        cutflow=cutflow,
+        cutflow={name: flow for name, flow in cutflow.items() if name in simulated},
+        recorded_cutflow={name: flow for name, flow in cutflow.items() if name in counted},
         versions=library_versions(),
         seeds=seeds(config),
         config_hash=config_hash(config),
@@ -71,4 +74,7 @@ def _without(gap: tuple[float, float] | None) -> str:
 
 def _sample_row(config: Config, name: str) -> tuple[str, ...]:
     sample = config.sample(name)
-    return (name, ", ".join(Path(file).name for file in sample.files), f"{sample.k_factor:g}", ", ".join(sample.benchmarks) or "none")
+    files = ", ".join(Path(file).name for file in sample.files)
+    if sample.kind == "data":
+        return (name, files, "-", "recorded events")
+    return (name, files, f"{sample.k_factor:g}", ", ".join(sample.benchmarks) or "none")

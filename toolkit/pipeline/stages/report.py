@@ -82,7 +82,7 @@ def plot_style(config: Config) -> PlotStyle:
 
 def cutflow_picture(provenance: Provenance, style: PlotStyle) -> PageFigure:
     """Draw the cut flow for the page; the files of this plot are those of the processing stage."""
-    text = "Expected events after each cut, and the fraction of simulated events that is left."
+    text = "Expected events of each sample after each cut, and the fraction of its simulated events that is left."
     return PageFigure(png_bytes(plot_cutflow(provenance.cutflow, style=style)), text, name="cutflow")
 
 
