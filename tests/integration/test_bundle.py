@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,36 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 import yaml
-from onnx import helper, numpy_helper
 
+from tests.integration.small_release import by_hand, h4l, write_run
 from toolkit.artifacts.archive import extract_archive, write_archive
-from toolkit.artifacts.atomic import write_json
-from toolkit.artifacts.onnx_metadata import Feature, OnnxMetadata
-from toolkit.cli import main
 from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
 from toolkit.likelihood import (
-    BinnedLikelihood,
-    Observation,
     OnnxRatio,
-    Parameter,
-    Results,
-    UnbinnedChannel,
-    UnbinnedSample,
-    Workspace,
-    make_document,
-    measure,
-    write_observation,
 )
 from toolkit.pipeline.bundle import write_bundle
 from toolkit.pipeline.reuse import Bundle, Substitution, differences
 
-COEFFICIENTS = ("mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)")
-NAMES = ("S", "SBI", "B")
-YIELDS = np.array([20.0, 110.0, 100.0])
-MU = Parameter("mu", init=1.0, low=0.0, high=4.0)
 BLOCKED = """
 import sys
 
@@ -57,61 +40,11 @@ main(sys.argv[1:])
 """
 
 
-def write_model(path: Path) -> None:
-    """ln p_j / p_ref of exponential shapes in x on 0 ... infinity: S falls slowly, B fast, SBI is their sum."""
-    slopes, offsets = np.array([[0.5, 0.0, 0.0]], dtype=np.float32), np.array([-0.7, 0.05, 0.0], dtype=np.float32)
-    metadata = OnnxMetadata((Feature("x", "GeV", 0.0, 10.0),), NAMES, "B", "mixture")
-    entry = helper.make_tensor_value_info("observables", onnx.TensorProto.FLOAT, ["batch", 1])
-    output = helper.make_tensor_value_info("log_ratio", onnx.TensorProto.FLOAT, ["batch", 3])
-    nodes = [helper.make_node("MatMul", ["observables", "slopes"], ["y"]), helper.make_node("Add", ["y", "offsets"], ["log_ratio"])]
-    constants = [numpy_helper.from_array(slopes, "slopes"), numpy_helper.from_array(offsets, "offsets")]
-    graph = helper.make_graph(nodes, "g", [entry], [output], initializer=constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-    helper.set_model_props(model, {"h4l": metadata.to_json()})
-    path.write_bytes(model.SerializeToString())
-    write_json(path.with_name("mixture.reference.json"), {"schema": 1})
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run with a counting and an unbinned method."""
+    """A finished run."""
     out = tmp_path_factory.mktemp("run")
-    (out / "models").mkdir()
-    (out / "workspace").mkdir()
-    write_model(out / "models" / "mixture.onnx")
-    generator = np.random.default_rng(3)
-    x = generator.exponential(1.0, 400)
-    write_observation(out / "workspace" / "asimov.parquet", {"x": x}, weights=np.full(400, 0.28))
-    binned = BinnedLikelihood(
-        templates=np.array([[5.0, 15.0], [88.0, 22.0], [85.0, 15.0]]),
-        data=np.array([88.0, 22.0]),
-        coefficients=COEFFICIENTS,
-        parameters=("mu",),
-        bounds={"mu": (0.0, 4.0)},
-        processes=NAMES,
-        channel="m4l",
-    )
-    samples = [
-        {"name": n, "yield": float(y), "output": n, "modifiers": [{"type": "morphing", "data": {"coefficient": c}}]}
-        for n, y, c in zip(NAMES, YIELDS, COEFFICIENTS, strict=True)
-    ]
-    channel = UnbinnedChannel(
-        name="nsbi",
-        observables=("x",),
-        reference="B",
-        model="../models/mixture.onnx",
-        samples=tuple(UnbinnedSample.model_validate(s) for s in samples),
-        observation=Observation(file="asimov.parquet"),
-    )
-    Workspace(make_document(parameters=[MU], binned=[binned])).save(out / "workspace" / "m4l.json")
-    Workspace(make_document(parameters=[MU], unbinned=[channel])).save(out / "workspace" / "nsbi.json")
-    write_json(out / "workspace" / "m4l.pyhf.json", binned.to_pyhf())
-    values = np.linspace(0.0, 4.0, 21)
-    found = {n: measure(Workspace.load(out / "workspace" / f"{n}.json").likelihood(), method=n, values=values) for n in ("m4l", "nsbi")}
-    results = Results("mu", {"mu": 1.0}, 140.0, dict(zip(NAMES, YIELDS.tolist(), strict=True)), found)
-    write_json(out / "results.json", results.to_json())
-    config = {"name": "tiny", "histograms": {"m4l": {"observable": "m4l", "edges": [200.0, 300.0, 1000.0]}}}
-    write_json(out / "manifest.json", {"schema": 1, "config": config, "config_hash": "c0ffee", "versions": {}})
+    write_run(out)
     return out
 
 
@@ -127,17 +60,13 @@ def opened(bundle: Path, tmp_path: Path) -> Bundle:
     return Bundle.open(bundle, tmp_path / "opened")
 
 
-def h4l(*words: object) -> int:
-    with pytest.raises(SystemExit) as stop:
-        main([str(word) for word in words])
-    return int(stop.value.code or 0)
-
-
 def test_content(bundle: Path, run: Path, tmp_path: Path) -> None:
     index = extract_archive(bundle, tmp_path)
     names = {entry["path"] for entry in index["files"]}
     assert names >= {"LICENSE", "README.txt", "results.json", "manifest.json", "models/mixture.onnx", "models/mixture.reference.json"}
-    assert names >= {"workspace/m4l.json", "workspace/m4l.pyhf.json", "workspace/nsbi.json", "workspace/asimov.parquet"}
+    packed = {"workspace/m4l.json", "workspace/m4l.pyhf.json", "workspace/nsbi.json", "workspace/asimov.parquet"}
+    assert {name for name in names if name.startswith("workspace/")} == packed
+    assert index["methods"]["m4l"] == {"workspace": "workspace/m4l.json", "unbinned": False}
     assert (index["title"], index["poi"], index["luminosity_ifb"], index["config_hash"]) == ("tiny", "mu", 140.0, "c0ffee")
     assert index["models"] == ["models/mixture.onnx"]
     assert "Redistribution" in (tmp_path / "LICENSE").read_text()
@@ -163,7 +92,7 @@ def test_hepdata_tables(bundle: Path, run: Path, tmp_path: Path) -> None:
     templates = yaml.safe_load((tmp_path / "tables" / "templates_m4l.yaml").read_text())
     assert templates["independent_variables"][0]["values"] == [{"low": 200.0, "high": 300.0}, {"low": 300.0, "high": 1000.0}]
     columns = {column["header"]["name"]: [v["value"] for v in column["values"]] for column in templates["dependent_variables"]}
-    assert columns == {"S": [5.0, 15.0], "SBI": [88.0, 22.0], "B": [85.0, 15.0], "observation": [88.0, 22.0]}
+    assert columns == {"S": [5.0, 15.0], "SBI": [88.0, 22.0], "B": [85.0, 15.0], "Asimov set": [88.0, 22.0]}
 
 
 def test_reproduces_in_a_process_without_torch(bundle: Path, tmp_path: Path) -> None:
@@ -178,8 +107,6 @@ def test_reproduces_in_a_process_without_torch(bundle: Path, tmp_path: Path) -> 
 
 
 def test_other_results_are_noticed(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import shutil
-
     changed = tmp_path / "run"
     shutil.copytree(run, changed)
     document = json.loads((changed / "results.json").read_text())
@@ -196,13 +123,10 @@ def test_other_hypotheses(opened: Bundle, bundle: Path, capsys: pytest.CaptureFi
     assert h4l("reuse", bundle, "--json", "--method", "nsbi", "--at", "mu=0.4", "--at", f"mu={scan.values[12]}") == 0
     answers = json.loads(capsys.readouterr().out)["answers"]
     assert answers[1]["twice_delta_nll"]["nsbi"] == pytest.approx(scan.twice_delta_nll[12], abs=1e-8)
-    # By hand: the events under the densities of the network.
-    x, w = np.random.default_rng(3).exponential(1.0, 400), 0.28
-    logs = np.stack([0.5 * x - 0.7, np.full(400, 0.05), np.zeros(400)], axis=1)
+    x = np.random.default_rng(3).exponential(1.0, 400)
 
     def twice_nll(mu: float) -> float:
-        f = np.array([mu - np.sqrt(mu), np.sqrt(mu), 1 - np.sqrt(mu)]) * YIELDS
-        return float(2 * (f.sum() - w * np.log(np.exp(logs) @ f).sum()))
+        return by_hand(x, mu, weight=0.28)
 
     best = min(twice_nll(mu) for mu in np.linspace(0.0, 4.0, 4001))
     assert answers[0]["twice_delta_nll"]["nsbi"] == pytest.approx(twice_nll(0.4) - best, abs=1e-5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -116,6 +116,10 @@ def reuse(
     archive: Archive,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Keep the unpacked bundle and reuse.json here.")] = None,
     method: Annotated[list[str] | None, typer.Option("--method", metavar="NAME", help="Only this method; may be repeated.")] = None,
+    only: Annotated[
+        Literal["expected", "observed"] | None,
+        typer.Option("--only", help="Only the Asimov set, or only the recorded events; default: both.", show_default=False),
+    ] = None,
     at: Annotated[list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Answer -2 ln L at this hypothesis.")] = None,
     where: Annotated[
         list[str] | None, typer.Option("--where", metavar="NAME=EXPR", help="Replace a parameter by an expression in others.")
@@ -137,6 +141,7 @@ def reuse(
             bundle=archive,
             out=out,
             methods=method or (),
+            only=only,
             at=at or (),
             where=where or (),
             coefficients=coefficient or (),

@@ -17,7 +17,7 @@ from toolkit.likelihood import OnnxRatio, Results, Workspace
 from toolkit.likelihood.observation import read_observation
 from toolkit.pipeline.manifest import NAME as MANIFEST
 from toolkit.pipeline.reuse import files_of
-from toolkit.pipeline.stages.layout import FIT, RESULTS, WORKSPACE
+from toolkit.pipeline.stages.layout import OBSERVED, RESULTS, WORKSPACE
 from toolkit.report.hepdata import hepdata_tables
 
 EXAMPLE_EVENTS = 200
@@ -27,6 +27,9 @@ LICENCE_NAME = "BSD-3-Clause"
 
 def write_bundle(run: str | Path, path: str | Path, *, licence: Path | None = None, title: str | None = None) -> dict[str, Any]:
     """Write the release bundle of a finished run.
+
+    The likelihoods of the recorded events are packed beside the expected ones if results.json has observed results; otherwise nothing
+    that depends on the recorded events is, whatever lies in the folder.
 
     Args:
         run: Output folder of `h4l run`, with results.json.
@@ -42,26 +45,18 @@ def write_bundle(run: str | Path, path: str | Path, *, licence: Path | None = No
         ArtifactMismatchError: A workspace refers to a file outside the run.
     """
     out = Path(run)
-    results = Results.from_json(_json(out / RESULTS))
-    manifest = _json(out / MANIFEST)
-    names = [name for name in results.methods if (out / WORKSPACE / f"{name}.json").is_file()]
-    workspaces = {name: Workspace.load(out / WORKSPACE / f"{name}.json") for name in names}
-    files = {RESULTS.as_posix(): (out / RESULTS).read_bytes(), MANIFEST: (out / MANIFEST).read_bytes()}
-    for file in sorted((out / WORKSPACE).iterdir()):
-        if file.is_file() and file.name != FIT.name:
-            files[(WORKSPACE / file.name).as_posix()] = file.read_bytes()
-    channels = [(w.folder, w.document.get("unbinned_channels", [])) for w in workspaces.values()]
-    named = {_inside(out, folder / file) for folder, part in channels for file in files_of(part)}
-    models = sorted(name for name in named if name.endswith(".onnx"))
-    references = {Path(model).with_name(f"{Path(model).stem}.reference.json").as_posix() for model in models}
-    for needed in sorted((named | references) - set(files)):
-        files[needed] = _bytes(out / needed)
+    document, manifest = _json(out / RESULTS), _json(out / MANIFEST)
+    results = Results.from_json(document)
+    workspaces = {n: Workspace.load(out / _workspace(n)) for n in results.methods if (out / _workspace(n)).is_file()}
+    recorded = results.observed.methods if results.observed is not None else {}
+    observed = {n: _recorded(out / _workspace(n, observed=True)) for n in workspaces if n in recorded}
+    files = {name: _bytes(out / name) for name in (RESULTS.as_posix(), MANIFEST, *_needed(out, workspaces, observed))}
     files |= _examples(workspaces)
     config = manifest.get("config", {})
     name = title or str(config.get("name", out.name))
     edges = {key: section["edges"] for key, section in config.get("histograms", {}).items() if "edges" in section}
-    documents = {key: w.document for key, w in workspaces.items() if not w.unbinned_channels}
-    tables = hepdata_tables(results, binned=documents, edges=edges, title=name)
+    binned, counted = ({n: w.document for n, w in found.items() if not w.unbinned_channels} for found in (workspaces, observed))
+    tables = hepdata_tables(results, binned=binned, edges=edges, title=name, observed=counted, intervals=document.get("intervals"))
     files |= {f"tables/{file}": text.encode() for file, text in tables.items()}
     files[LICENCE] = _licence() if licence is None else _bytes(licence)
     description = {
@@ -71,19 +66,41 @@ def write_bundle(run: str | Path, path: str | Path, *, licence: Path | None = No
         "poi": results.poi,
         "asimov": results.asimov,
         "luminosity_ifb": results.luminosity_ifb,
-        "methods": {key: _method(key, w) for key, w in workspaces.items()},
-        "models": models,
+        "methods": {n: _method(n, w, observed=n in observed) for n, w in workspaces.items()},
+        "models": sorted(file for file in files if file.endswith(".onnx")),
         "tables": [f"tables/{file}" for file in tables],
         "config_hash": manifest.get("config_hash", ""),
         "versions": manifest.get("versions", {}),
         "use": "h4l reuse BUNDLE",
     }
-    files["README.txt"] = _readme(description).encode()
+    files["README.txt"] = _readme(description, observed=bool(observed)).encode()
     return write_archive(path, files, description=description)
 
 
-def _method(name: str, workspace: Workspace) -> dict[str, Any]:
-    return {"workspace": (WORKSPACE / f"{name}.json").as_posix(), "unbinned": bool(workspace.unbinned_channels)}
+def _workspace(name: str, *, observed: bool = False, plain: bool = False) -> str:
+    """Return the file of the likelihood of a method, relative to the run; `plain` is what pyhf reads alone."""
+    return (WORKSPACE / f"{name}{f'_{OBSERVED.stem}' * observed}{'.pyhf' * plain}.json").as_posix()
+
+
+def _recorded(path: Path) -> Workspace:
+    """Open the likelihood of the recorded events that results.json speaks of."""
+    _bytes(path)
+    return Workspace.load(path)
+
+
+def _method(name: str, workspace: Workspace, *, observed: bool) -> dict[str, Any]:
+    entry = {"workspace": _workspace(name), "unbinned": bool(workspace.unbinned_channels)}
+    return {**entry, "observed": _workspace(name, observed=True)} if observed else entry
+
+
+def _needed(out: Path, workspaces: Mapping[str, Workspace], observed: Mapping[str, Workspace]) -> list[str]:
+    """List the files of the likelihoods: workspaces, their form for pyhf, and what they name, networks with their reference rows."""
+    own = [(name, flag) for found, flag in ((workspaces, False), (observed, True)) for name in found]
+    plain = {file for name, flag in own if (out / (file := _workspace(name, observed=flag, plain=True))).is_file()}
+    opened = (*workspaces.values(), *observed.values())
+    named = {_inside(out, w.folder / file) for w in opened for file in files_of(w.document.get("unbinned_channels", []))}
+    references = {Path(file).with_name(f"{Path(file).stem}.reference.json").as_posix() for file in named if file.endswith(".onnx")}
+    return sorted({*(_workspace(name, observed=flag) for name, flag in own), *plain, *named, *references})
 
 
 def _examples(workspaces: Mapping[str, Workspace]) -> dict[str, bytes]:
@@ -145,15 +162,17 @@ def _licence() -> bytes:
     return f"SPDX-License-Identifier: {LICENCE_NAME}\n".encode()
 
 
-def _readme(description: Mapping[str, Any]) -> str:
+def _readme(description: Mapping[str, Any], *, observed: bool) -> str:
+    data = "*_observed.json are those of the recorded events" if observed else "the recorded events are not in this bundle"
     return f"""{description["title"]}: release bundle of h4l-toolkit {description["toolkit_version"]}
 
 bundle.json    description, every file with its SHA-256
 results.json   published results: best fit, intervals and scan of every method
-workspace/     one likelihood per method; *.pyhf.json is read by pyhf alone; the observation as parquet
+workspace/     one likelihood per method; {data};
+               *.pyhf.json is read by pyhf alone; events as parquet
 models/        ratio networks as ONNX, with reference rows to check other programs against
-examples/      events with their log ratios
-tables/        scans and templates as HEPData takes them
+examples/      simulated events with their log ratios
+tables/        scans, templates and nuisance parameters as HEPData takes them
 
     pip install h4l-toolkit
     h4l reuse THIS.tar.gz

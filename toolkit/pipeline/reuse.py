@@ -49,6 +49,9 @@ NOTHING = Substitution({}, {}, {})
 class Bundle:
     """An unpacked bundle.
 
+    Every method has a likelihood of the Asimov set, the expected one. A bundle of a run that was not blinded also has one of the recorded
+    events, which `observed=True` asks for.
+
     Args:
         folder: Where it was unpacked.
         index: bundle.json.
@@ -70,9 +73,11 @@ class Bundle:
         root = Path(folder)
         try:
             published = Results.from_json(json.loads((root / "results.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             what = f"results.json of {archive}"
-            raise SchemaError(what, got=str(error), expected="the results of a run", remedy="write the bundle again") from error
+            got = f"{error.what}: {error.got}" if isinstance(error, SchemaError) else f"{type(error).__name__}: {error}"
+            raise SchemaError(what, got=got, expected="the results of a run", remedy="write the bundle again") from error
+        _check_methods(index, published, root)
         return cls(root, index, published)
 
     @property
@@ -80,43 +85,58 @@ class Bundle:
         """Methods with a workspace."""
         return tuple(self.index["methods"])
 
-    def workspace(self, method: str, *, change: Substitution = NOTHING) -> Workspace:
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """Methods with a workspace of the recorded events; none if these were blinded."""
+        return tuple(name for name, entry in self.index["methods"].items() if "observed" in entry)
+
+    def results(self, *, observed: bool = False) -> Mapping[str, MethodResult]:
+        """Return the published results by method; none of recorded events that were blinded."""
+        if not observed:
+            return self.published.methods
+        return {} if self.published.observed is None else self.published.observed.methods
+
+    def workspace(self, method: str, *, observed: bool = False, change: Substitution = NOTHING) -> Workspace:
         """Open the workspace of a method, in another parameterisation if asked for.
 
         Raises:
-            SchemaError: No such method, or the new parameterisation is incomplete.
+            SchemaError: No such method, no recorded events, or the new parameterisation is incomplete.
             ArtifactMismatchError: The workspace refers to files outside the bundle.
         """
-        if method not in self.methods:
+        if observed and not self.observed:
+            what, expected = "recorded events", "a bundle of a run with likelihood.observed: true"
+            raise SchemaError(what, got="none in this bundle", expected=expected, remedy="ask for the expected results")
+        known = self.observed if observed else self.methods
+        if method not in known:
             what = "method"
-            raise SchemaError(what, got=method, expected=f"one of {list(self.methods)}", remedy="choose one that the bundle has")
-        loaded = Workspace.load(self.folder / self.index["methods"][method]["workspace"])
+            raise SchemaError(what, got=method, expected=f"one of {list(known)}", remedy="choose one that the bundle has")
+        loaded = Workspace.load(self.folder / self.index["methods"][method]["observed" if observed else "workspace"])
         for name in files_of(loaded.document.get("unbinned_channels", [])):
-            if not (loaded.folder / name).resolve().is_relative_to(self.folder.resolve()):
+            if not _holds(self.folder, loaded.folder / name):
                 what = f"workspace of {method}"
                 raise ArtifactMismatchError(what, got=name, expected="files inside the bundle", remedy="do not use this bundle")
         return Workspace(substitute(loaded.document, change), loaded.folder) if change else loaded
 
-    def likelihood(self, method: str, *, change: Substitution = NOTHING) -> Likelihood:
+    def likelihood(self, method: str, *, observed: bool = False, change: Substitution = NOTHING) -> Likelihood:
         """Build the likelihood of a method."""
-        return self.workspace(method, change=change).likelihood()
+        return self.workspace(method, observed=observed, change=change).likelihood()
 
-    def measure(self, method: str, *, change: Substitution = NOTHING, points: int = 121) -> MethodResult:
+    def measure(self, method: str, *, observed: bool = False, change: Substitution = NOTHING, points: int = 121) -> MethodResult:
         """Fit and scan again: at the published points, or over the range of the new parameter of interest."""
-        likelihood = self.likelihood(method, change=change)
+        likelihood = self.likelihood(method, observed=observed, change=change)
         if not change:
-            values: FloatArray = self.published.methods[method].scan.values
+            values: FloatArray = self.results(observed=observed)[method].scan.values
             return measure(likelihood, method=method, values=values, truth=self.published.asimov.get(likelihood.poi))
         parameter = likelihood.parameters[likelihood.parameter_names.index(likelihood.poi)]
         return measure(likelihood, method=method, values=np.linspace(parameter.low, parameter.high, points))
 
-    def at(self, method: str, point: Mapping[str, float], *, change: Substitution = NOTHING) -> float:
+    def at(self, method: str, point: Mapping[str, float], *, observed: bool = False, change: Substitution = NOTHING) -> float:
         """Compute -2 ln L(point) / L(best fit); parameters that the point does not name are profiled if only one is named.
 
         Raises:
             SchemaError: The point names an unknown parameter, or some but not all of several.
         """
-        likelihood = self.likelihood(method, change=change)
+        likelihood = self.likelihood(method, observed=observed, change=change)
         names = likelihood.parameter_names
         unknown = sorted(set(point) - set(names))
         if unknown or (len(point) > 1 and set(point) != set(names)):
@@ -168,17 +188,43 @@ def substitute(document: Mapping[str, Any], change: Substitution) -> dict[str, A
 def differences(found: MethodResult, published: MethodResult) -> dict[str, float]:
     """Compare a result with the published one: largest absolute differences of best fit, t(0), interval ends and scan.
 
-    Intervals with another number of pieces differ by infinity.
+    Intervals with another number of pieces, and a t(0) that only one of them has, differ by infinity.
     """
     out = {"mu_hat": abs(found.mu_hat - published.mu_hat)}
-    if found.twice_nll_at_0 is not None and published.twice_nll_at_0 is not None:
-        out["twice_nll_at_0"] = abs(found.twice_nll_at_0 - published.twice_nll_at_0)
+    at_zero = [t for t in (found.twice_nll_at_0, published.twice_nll_at_0) if t is not None]
+    if at_zero:
+        out["twice_nll_at_0"] = abs(at_zero[0] - at_zero[1]) if len(at_zero) == 2 else float("inf")
     for name in ("interval_68", "interval_95"):
         mine, theirs = getattr(found, name), getattr(published, name)
         pairs = [(a.low - b.low, a.high - b.high) for a, b in zip(mine, theirs, strict=False)]
         out[name] = float(np.max(np.abs(pairs), initial=0.0)) if len(mine) == len(theirs) else float("inf")
     out["scan"] = float(np.max(np.abs(found.scan.twice_delta_nll - published.scan.twice_delta_nll)))
     return out
+
+
+def _check_methods(index: Mapping[str, Any], published: Results, folder: Path) -> None:
+    """Refuse an index without methods, with methods that have no published results, or with workspaces that are not in the bundle."""
+    recorded = {} if published.observed is None else published.observed.methods
+    what, remedy = "bundle.json", "write the bundle again, or do not use it"
+    try:
+        named = [("expected", name, entry["workspace"], published.methods) for name, entry in index["methods"].items()]
+        named += [("observed", name, entry["observed"], recorded) for name, entry in index["methods"].items() if "observed" in entry]
+        there = [_holds(folder, folder / file) for _, _, file, _ in named]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SchemaError(what, got=f"{type(error).__name__}: {error}", expected="workspaces by method", remedy=remedy) from error
+    if not named:
+        raise SchemaError(what, got="no methods", expected="at least one", remedy=remedy)
+    for (data, name, file, results), found in zip(named, there, strict=True):
+        if name not in results:
+            got, expected = f"{data} workspace of {name}", f"{data} results of {name} in results.json, too"
+            raise ArtifactMismatchError(what, got=got, expected=expected, remedy=remedy)
+        if not found:
+            raise ArtifactMismatchError(what, got=f"{data} workspace of {name}: {file}", expected="files inside the bundle", remedy=remedy)
+
+
+def _holds(folder: Path, path: Path) -> bool:
+    """Return whether a path is that of a file below a folder."""
+    return path.resolve().is_relative_to(folder.resolve()) and path.is_file()
 
 
 def files_of(part: Any) -> Iterator[str]:
