@@ -116,12 +116,16 @@ def expand_files(sample: SampleConfig) -> list[Path]:
     """Return the files that the sample's patterns match, sorted by name within each pattern, each file once.
 
     Raises:
-        InputFileError: A pattern matches nothing.
+        InputFileError: A pattern matches nothing, or a folder.
     """
     found: dict[Path, None] = {}
     for pattern in sample.files:
         matches = _matches(pattern)
         if not matches:
+            if Path(pattern).is_dir():
+                raise InputFileError(
+                    f"files of sample {sample.name}", got=f"the folder {pattern}", expected="files", remedy=f"give {pattern}/*.root"
+                )
             folder = Path(pattern).parent
             names = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
             raise InputFileError(

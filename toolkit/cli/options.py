@@ -44,9 +44,15 @@ From = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Run the stage even if it is done and unchanged.")]
 Executor = Annotated[ExecutorName, typer.Option("--executor", help="Where ntuples are processed and networks trained.")]
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, metavar="N", help="Worker processes; default: one per core.", show_default=False)
+    int | None,
+    typer.Option("--workers", min=1, metavar="N", help="Worker processes of futures and dask; default: one per core.", show_default=False),
 ]
-Scheduler = Annotated[str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Address of a dask scheduler.", show_default=False)]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler", metavar="ADDRESS", help="Address of a dask scheduler; default: a cluster on this machine.", show_default=False
+    ),
+]
 Data = Annotated[
     Path | None,
     typer.Option(

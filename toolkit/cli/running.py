@@ -10,7 +10,7 @@ from toolkit.cli.rehearsal import preview_document, preview_text
 from toolkit.cli.screen import Screen
 from toolkit.cli.summary import results_document, results_text, stage_table
 from toolkit.config import Config, load_config
-from toolkit.errors import SchemaError
+from toolkit.errors import InputFileError, SchemaError
 from toolkit.pipeline import GRAPH, ExecutorOptions, Plan, StageOutcome, preview_pipeline, run_pipeline
 from toolkit.typing import JsonObject
 
@@ -62,6 +62,7 @@ def run_analysis(config_file: Path, request: Request) -> None:
                 expected=f"{request.only}, the one stage that this command runs",
                 remedy=f"h4l run {config_file} --from {request.first}",
             )
+        _check_executor(request.executor)
         plan = Plan(GRAPH, force_from=request.first, only=request.only)
         config = styled(load_config(config_file, data=request.data), request.style)
         if request.only != "process":
@@ -70,10 +71,23 @@ def run_analysis(config_file: Path, request: Request) -> None:
             config.require_interference()
             configured_morphing(config.morphing, parameter=config.parameter.name)
         out = request.out or Path("out") / config.name
+        if out.exists() and not out.is_dir():
+            raise InputFileError(f"output folder {out}", got="a file of that name", expected="a folder", remedy="choose another with --out")
         if request.dry_run:
             _rehearse(config, out, plan, screen)
         else:
             _run(config, out, plan, request)
+
+
+def _check_executor(options: ExecutorOptions) -> None:
+    """Refuse options that the executor would not look at."""
+    if options.scheduler is not None and options.name != "dask":
+        raise SchemaError(
+            "--scheduler", got=f"--executor {options.name}", expected="--executor dask", remedy="add --executor dask, or leave it out"
+        )
+    if (options.workers or 1) > 1 and options.name == "iterative":
+        got = f"{options.workers} with --executor iterative, which works in this process alone"
+        raise SchemaError("--workers", got=got, expected="--executor futures or dask", remedy="add --executor futures")
 
 
 def styled(config: Config, style: Literal["plain", "ATLAS", "CMS"] | None) -> Config:

@@ -6,11 +6,11 @@ import difflib
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from toolkit.config.analysis import Config
-from toolkit.errors import InputFileError, SchemaError
+from toolkit.config.document import read_document
+from toolkit.errors import SchemaError
 
 _SHOWN = (str, int, float, type(None))
 """What a message repeats. Not lists: references to references can make one that no memory holds."""
@@ -28,28 +28,22 @@ def load_config(path: str | Path, *, data: str | Path | None = None) -> Config:
 
     Raises:
         InputFileError: The file cannot be read.
-        SchemaError: The file is not YAML, or a key or value is wrong.
+        SchemaError: The file is not YAML, a key stands twice, or a key or value is wrong.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputFileError(f"config {path}", got=str(error), expected="a readable YAML file", remedy="check the path") from error
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SchemaError(f"config {path}", got=str(error), expected="valid YAML", remedy="fix the line named above") from error
+    raw = read_document(path)
     return parse_config(raw, folder=path.resolve().parent, data=data, source=str(path))
 
 
 def parse_config(raw: Any, *, folder: Path, data: str | Path | None = None, source: str = "config") -> Config:
     """Validate a parsed YAML document; see `load_config`."""
     if not isinstance(raw, dict):
-        raise SchemaError(source, got=type(raw).__name__, expected="a mapping of config keys", remedy="start from examples/offshell4l.yaml")
+        got = "nothing: the file is empty" if raw is None else f"a {type(raw).__name__}"
+        raise SchemaError(source, got=got, expected="a mapping of config keys", remedy="start from examples/offshell4l.yaml")
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
-        raise SchemaError(f"{source}\n{_explain(error)}", remedy="correct the keys above; docs/config.md lists them all") from error
+        raise SchemaError(f"{source}\n{_explain(error, raw)}", remedy="correct the keys above; docs/config.md lists them all") from error
     return config.model_copy(update=_resolved_files(config, folder, data))
 
 
@@ -80,19 +74,50 @@ def _resolve(pattern: str, folder: Path, data: str | Path | None, key: str) -> s
     return str(folder / pattern)
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, raw: Any) -> str:
     lines = []
     for item in error.errors():
-        location = ".".join(str(p) for p in item["loc"]) or "(top level)"
+        place = _place(item["loc"], raw)
         if item["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(str(item["loc"][-1]), _known_keys(Config, set()), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            lines.append(f"  {location}: unknown key{hint}")
+            lines.append(f"  {place}unknown key{_hint(str(item['loc'][-1]))}")
         else:
             got = item.get("input")
             shown = f" (got {got!r})" if isinstance(got, _SHOWN) and len(repr(got)) < 80 else ""
-            lines.append(f"  {location}: {item['msg'].removeprefix('Value error, ')}{shown}")
+            lines.append(f"  {place}{_complaint(item)}{shown}")
     return "\n".join(lines)
+
+
+def _place(location: tuple[int | str, ...], raw: Any) -> str:
+    """Write where a value stands; entries of a list that have a name are called by it. Nothing for the document itself."""
+    parts: list[str] = []
+    here: Any = raw
+    for step in location:
+        part = str(step)
+        if isinstance(step, int) and isinstance(here, (list, tuple)) and 0 <= step < len(here):
+            here = here[step]
+            name = here.get("name") if isinstance(here, dict) else None
+            part = name if isinstance(name, str) and 0 < len(name) < 40 else part
+        elif isinstance(here, dict) and step in here:
+            here = here[step]
+        parts.append(part)
+    return ".".join(parts) + ": " if parts else ""
+
+
+def _hint(key: str) -> str:
+    known = _known_keys(Config, set())
+    if key in known:
+        return " here; it belongs to another section or kind"
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _complaint(item: Any) -> str:
+    """Write one complaint of pydantic in the words of a config."""
+    kind, least = item["type"], item.get("ctx", {}).get("min_length")
+    if kind == "too_short" and least is not None:
+        return f"at least {least} {'entry is' if least == 1 else 'entries are'} needed"
+    words = {"missing": "missing", "tuple_type": "a list is expected, for example [a, b]", "dict_type": "a mapping of keys is expected"}
+    return words.get(kind) or item["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
 
 
 def _known_keys(model: type[BaseModel], seen: set[str]) -> set[str]:

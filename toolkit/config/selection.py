@@ -9,6 +9,10 @@ from pydantic import Field, model_validator
 from toolkit.config.base import Section
 
 Window = tuple[float, float]
+LARGEST_GEV = 14_000.0
+"""Largest mass at which a window may begin: the energy of the collisions."""
+LARGEST_PT_GEV = 2_000.0
+"""Largest threshold of a transverse momentum; 5 GeV in MeV are more."""
 Channel = Literal["4e", "4mu", "2e2mu"]
 
 
@@ -66,6 +70,14 @@ class SelectionConfig(Section):
             low, high = getattr(self, name)
             if not low < high:
                 msg = f"{name}: [{low}, {high}] is empty; give (low, high) with low < high"
+                raise ValueError(msg)
+            if low > LARGEST_GEV:
+                msg = f"{name}: [{low:g}, {high:g}] lies above {LARGEST_GEV:g} GeV; masses are in GeV, not in MeV"
+                raise ValueError(msg)
+        thresholds = {f"{name}.pt_min": getattr(self, name).pt_min for name in ("electron", "muon", "jet")}
+        for name, threshold in {**thresholds, "leading_pt_min": max(self.leading_pt_min, default=0.0)}.items():
+            if threshold > LARGEST_PT_GEV:
+                msg = f"{name}: {threshold:g} is above {LARGEST_PT_GEV:g} GeV; momenta are in GeV, not in MeV"
                 raise ValueError(msg)
         for flavour in (self.electron, self.muon):
             if flavour.abs_eta_gap is not None and not flavour.abs_eta_gap[0] < flavour.abs_eta_gap[1]:

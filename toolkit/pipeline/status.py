@@ -84,7 +84,7 @@ def read_status(out: Path, stages: Sequence[str]) -> RunStatus:
     if not (out / FOLDER).is_dir():
         raise InputFileError(
             f"output folder {out}",
-            got="a folder without .stages" if out.is_dir() else "no such folder",
+            got="a folder without .stages" if out.is_dir() else "a file" if out.exists() else "no such folder",
             expected="the --out folder of a run",
             remedy="give that folder; without --out it is out/<name of the config>",
         )

@@ -62,8 +62,12 @@ def fraction_limits(ends: tuple[float, float], *curves: CalibrationCurve, headro
         ends: Range of the predictions.
         *curves: The curves that are drawn.
         headroom: Room above, in units of the range; 0.06 of it is left below.
+
+    Examples:
+        >>> [round(limit, 3) for limit in fraction_limits((0.2, 0.7), headroom=0.4)]
+        [0.17, 0.9]
     """
-    fraction, error = (np.concatenate([getattr(c, name)[c.used] for c in curves]) for name in ("fraction", "fraction_error"))
+    fraction, error = (np.concatenate([[], *(getattr(c, name)[c.used] for c in curves)]) for name in ("fraction", "fraction_error"))
     reach = np.clip(np.concatenate([fraction - error, fraction + error]), 0.0, 1.0)
     low, high = float(np.nanmin(reach, initial=ends[0])), float(np.nanmax(reach, initial=ends[1]))
     return low - 0.06 * (high - low), high + headroom * (high - low)

@@ -82,6 +82,10 @@ def test_executor_options_reach_the_stages(h4l: CommandLine) -> None:
         (["fit", "{config}", "--from", "train"], ["--from", "h4l run"]),
         (["run", "{config}", "--executor", "spark"], ["spark", "futures"]),
         (["run", "{config}", "--workers", "0"], ["--workers"]),
+        (["run", "{config}", "--workers", "4"], ["--workers", "got:      4 with --executor iterative", "add --executor futures"]),
+        (["run", "{config}", "--scheduler", "tcp://a:1"], ["--scheduler", "expected: --executor dask"]),
+        (["run", "{config}", "--out", "{config}", "--dry-run"], ["output folder", "a file of that name", "another with --out"]),
+        (["status", "{config}"], ["output folder", "got:      a file\n"]),
         (["run", "{config}", "--colour", "red"], ["--colour"]),
         (["run"], ["CONFIG"]),
         (["ruin"], ["ruin"]),
@@ -173,7 +177,7 @@ def test_output_folder_that_is_a_file(h4l: CommandLine) -> None:
     Path("taken").write_text("mine")
     done = h4l("run", h4l.config(), "--out", "taken")
     assert done.code == 2
-    assert "cannot write" in done.stderr
+    assert "a file of that name" in done.stderr
     assert Path("taken").read_text() == "mine"
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from toolkit.config import Config, load_config, parse_config
+from toolkit.config.document import read_document
 from toolkit.errors import InputFileError, SchemaError
 
 NAMES = ["ggF_S", "ggF_B", "ggF_SBI"]
@@ -59,7 +61,7 @@ def test_the_valid_document_is_valid() -> None:
         ("parameter.range", [2.0, 6.0], "range [2.0, 6.0] excludes the Asimov truth 1.0; widen the range or move the truth"),
         ("samples.3.name", "ggF_S", "sample names repeat: ['ggF_S', 'ggF_B', 'ggF_SBI', 'ggF_S']"),
         ("samples.0.benchmarks", ["ggF_S"], "sample ggF_S: benchmarks ['ggF_S'] lack ['ggF_B', 'ggF_SBI'], which the morphing needs"),
-        ("samples.0.benchmarks", ["ggF_S", "ggF_S"], "samples.0: benchmark names repeat: ['ggF_S', 'ggF_S']"),
+        ("samples.0.benchmarks", ["ggF_S", "ggF_S"], "samples.ggF_S: benchmark names repeat: ['ggF_S', 'ggF_S']"),
         ("samples.0.name", "signal", "is none of its own benchmarks ['ggF_S', 'ggF_B', 'ggF_SBI']; name it after the one it was generated"),
         ("samples.0.k_factor", 1.0, "k_factor differs between interfering samples"),
         ("samples.0.kind", "data", "data have no benchmark weights: remove `benchmarks`, or `kind: data`"),
@@ -110,7 +112,15 @@ def test_the_valid_document_is_valid() -> None:
         ("regions", {"SR": "m4l >"}, "regions.SR"),
         ("luminosity_if", 140.0, "luminosity_if: unknown key; did you mean 'luminosity_ifb'?"),
         ("wizardry", 1, "wizardry: unknown key\n"),
-        ("luminosity_ifb", "much", "luminosity_ifb: Input should be a valid number, unable to parse string as a number (got 'much')"),
+        ("samples.3.layout", {"kind": "nanoaod", "tree": "t"}, "qqZZ.layout.nanoaod.tree: unknown key here; it belongs to another section"),
+        ("samples.3.k_factor", "high", "samples.qqZZ.k_factor: should be a valid number"),
+        ("samples.3.files", "a.root", "samples.qqZZ.files: a list is expected, for example [a, b] (got 'a.root')"),
+        ("samples.3.files", [], "samples.qqZZ.files: at least 1 entry is needed"),
+        ("samples.3", {"files": ["a.root"]}, "samples.3.name: missing"),
+        ("selection.m4l", [220000, 2000000], "m4l: [220000, 2e+06] lies above 14000 GeV; masses are in GeV, not in MeV"),
+        ("selection.electron", {"pt_min": 7000, "abs_eta_max": 2.47}, "electron.pt_min: 7000 is above 2000 GeV; momenta are in GeV"),
+        ("selection.leading_pt_min", [20000, 15000, 10000], "leading_pt_min: 20000 is above 2000 GeV"),
+        ("luminosity_ifb", "much", "luminosity_ifb: should be a valid number, unable to parse string as a number (got 'much')"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_key(path: str, value: Any, message: str) -> None:
@@ -127,7 +137,7 @@ def test_two_variations_of_one_name_are_refused() -> None:
 
 def test_a_document_that_is_no_mapping_is_refused() -> None:
     assert (
-        _said([1, 2]) == "config\n  got:      list\n  expected: a mapping of config keys\n  remedy:   start from examples/offshell4l.yaml"
+        _said([1, 2]) == "config\n  got:      a list\n  expected: a mapping of config keys\n  remedy:   start from examples/offshell4l.yaml"
     )
 
 
@@ -155,8 +165,12 @@ def test_paths_of_all_sections_are_resolved_beside_the_config(tmp_path: Path) ->
     ("content", "error", "message"),
     [
         (None, InputFileError, "a readable YAML file"),
-        (b"\xff\xfe\x00", InputFileError, "a readable YAML file"),
+        (b"\xff\xfe\x00", InputFileError, "a YAML file in UTF-8"),
         (b"samples: [", SchemaError, "valid YAML"),
+        (b"samples:\n\t- name: a\n", SchemaError, r"line 2, column 1\)(.|\n)*indent with spaces, not with tabs"),
+        (b"", SchemaError, "nothing: the file is empty"),
+        (b"name: a\nfit:\n  x: 1\nname: b\n", SchemaError, "the key 'name' twice in one section, in lines 1 and 4"),
+        (b"a:\n  x: 1\nb: {x: 1, y: {x: 2, x: 3}}\n", SchemaError, "the key 'x' twice in one section, in lines 3 and 3"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, error: type[Exception], message: str) -> None:
@@ -166,6 +180,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
     with pytest.raises(error, match=message) as found:
         load_config(path)
     assert str(path) in str(found.value)
+
+
+def test_anchors_and_merged_sections_are_no_repetition(tmp_path: Path) -> None:
+    path = tmp_path / "analysis.yaml"
+    path.write_text("a: &a {x: 1}\nb: &b {<<: *a, x: 2}\nc: {<<: [*a, *b], y: 3}\nd: [*a, *a]\n", encoding="utf-8")
+    assert read_document(path) == yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def test_a_config_without_interference_is_no_measurement() -> None:

@@ -67,6 +67,7 @@ def test_a_flat_ntuple_sums_its_weights_on_request(tmp_path: Path, ntuples: Modu
 def test_missing_file(good: Path, ntuples: ModuleType) -> None:
     _refused(good.parent, ntuples, ntuples.signal_sample("goood.root"), InputFileError, r"sample ggF_SBI", r"goood\.root", "'good.root'")
     _refused(good.parent, ntuples, ntuples.signal_sample("elsewhere/*.root"), InputFileError, "no folder", r"--data")
+    _refused(good.parent, ntuples, ntuples.signal_sample("."), InputFileError, "got:      the folder", r"\*\.root")
 
 
 def test_not_a_root_file(tmp_path: Path, ntuples: ModuleType) -> None:
