@@ -152,7 +152,7 @@ def _transform(features: tuple[str, ...], x: torch.Tensor, *, fold: bool, harmon
         kind = transform_of(name)
         if kind == "angle" and not harmonics:
             if side is not None and name == "phi_1":
-                value = torch.where(side < 0, value - torch.pi * torch.sign(value), value)
+                value = torch.where(side < 0, torch.where(value < 0, value + torch.pi, value - torch.pi), value)
             columns.append(value)
         elif kind == "angle":
             first = [torch.sin(value), torch.cos(value)]

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from exports import Feature, write_onnx
 from toolkit.errors import PhysicsDomainError, SchemaError
 from toolkit.kinematics import compute_observables
+from toolkit.likelihood import OnnxRatio
 from toolkit.ratios import FeatureMap, feature_matrix
 
 NAMES = ("m4l", "m_z1", "m_z2", "cos_theta_star", "cos_theta_1", "cos_theta_2", "phi", "phi_1", "pt4l", "y4l")
@@ -86,3 +88,16 @@ def test_angles_as_they_are_follow_the_fold():
     torch.testing.assert_close(mapped(rotated), mapped(x))
     raw = FeatureMap.fitted(features, x, fold=False, harmonics=False)
     torch.testing.assert_close(raw(x) * raw.std + raw.mean, x)
+
+
+def test_plain_angles_are_exported(tmp_path):
+    """At zero as well, where an angle has no sign."""
+    generator = torch.Generator().manual_seed(9)
+    x = (torch.rand(300, 2, generator=generator, dtype=torch.float64) * 2 - 1) * torch.tensor([1.0, torch.pi], dtype=torch.float64)
+    x[:20, 1] = 0.0
+    names = ("cos_theta_star", "phi_1")
+    mapped = FeatureMap.fitted(names, x, fold=True, harmonics=False)
+    described = [Feature("cos_theta_star", "", -1.0, 1.0), Feature("phi_1", "rad", -3.15, 3.15)]
+    labels = {"numerators": ("a", "b"), "reference": "r", "estimator": "e"}
+    write_onnx(mapped, tmp_path / "m.onnx", features=described, reference_rows=x.numpy(), **labels)
+    np.testing.assert_allclose(OnnxRatio(tmp_path / "m.onnx")(x.numpy()), mapped(x).numpy(), atol=1e-4)
