@@ -64,7 +64,7 @@ def merits_page_table(review: Review, *, parameter: str, truth: float) -> PageTa
         "B = V + B2. Z = S/√(S+B); iZ = (S+SVI-V)/(2√(SVI+B2)); Z', iZ': the same from the Poisson likelihood (Asimov); N_s/√N_b above "
         f"the cut that keeps {EFFICIENCY:.0%} of S; AUC: S against B, signed weights. Bins add in quadrature, which few events per bin "
         f"inflate. {information}: -2 Δ ln L between {poi} = {truth:g} and {poi} = {review.alternative:g} of a histogram of the score; for "
-        "the unbinned ratios a lower bound that no bias of the networks can raise.",
+        "the unbinned ratios the certified information, a lower bound that no bias of the networks can raise.",
     )
 
 
