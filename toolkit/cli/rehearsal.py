@@ -56,7 +56,8 @@ def _why(stage: StagePreview) -> str:
     if stage.action == "skip":
         return "unchanged"
     kept = [f"keeps {count(stage.kept_files, 'file')} of the interrupted run"] if stage.action == "resume" else []
-    return "\n".join((*counted(stage.reasons), *kept)).replace("[", "\\[")
+    former = [f"takes over what is still true of {count(stage.former_tasks, 'file')}"] if stage.former_tasks else []
+    return "\n".join((*counted(stage.reasons), *kept, *former)).replace("[", "\\[")
 
 
 def _writes(stage: StagePreview) -> str:

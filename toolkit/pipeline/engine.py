@@ -159,7 +159,7 @@ class _Engine:
             progress=self.reporter.progress,
             timing_s=dict(timing),
             spent_s=spent,
-            former=self._former(stage, decision),
+            former=() if fresh else former_tasks(stage, out=self.out, stamp=decision.stamp, code=decision.parts["code"]),
         )
         try:
             stage.run(context)
@@ -200,14 +200,6 @@ class _Engine:
 
     def _note_work(self, folder: Path, decision: Decision, *, seconds: float) -> None:
         write_json(folder / WORK_FILE, {"key": decision.key, "code": decision.parts["code"], "seconds": seconds})
-
-    def _former(self, stage: Stage, decision: Decision) -> tuple[Path, ...]:
-        """Return where finished tasks of former results of this code are: in place still, or set aside."""
-        if stage.name in self.plan.forced or not stage.tasks:
-            return ()
-        code = decision.parts["code"]
-        in_place = (self.out,) if decision.stamp is not None and decision.stamp.parts.get("code") == code else ()
-        return (*in_place, *former_tasks(stage, out=self.out, code=code))
 
     def _retract_after(self, stage: Stage) -> None:
         """Clear the results that this stage makes untrue; their tasks stay at hand, unless the user wants them done again."""

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.pipeline.stage import Stage
-from toolkit.pipeline.stamps import FOLDER
+from toolkit.pipeline.stamps import FOLDER, Stamp
 
 NAME = "former"
 CODE_FILE = "code.json"
@@ -44,10 +44,25 @@ def set_aside(stage: Stage, source: Path, names: Iterable[str], *, out: Path, co
             (source / name).replace(target)
 
 
-def former_tasks(stage: Stage, *, out: Path, code: str) -> tuple[Path, ...]:
-    """Return the folder of tasks that this code made and that were set aside, if there is one."""
+def former_tasks(stage: Stage, *, out: Path, stamp: Stamp | None, code: str) -> tuple[Path, ...]:
+    """Return the folders, laid out like `out`, where tasks are that this code made.
+
+    Args:
+        stage: The stage.
+        out: The output folder, whose tasks count if the former result is in place.
+        stamp: Stamp of the former result, if it is.
+        code: Digest of the code of the stage.
+    """
+    if not stage.tasks:
+        return ()
     folder = _folder(out, stage)
-    return (folder / "files",) if code and _code(folder) == code else ()
+    in_place = (out,) if stamp is not None and stamp.parts.get("code") == code else ()
+    return (*in_place, *((folder / "files",) if _code(folder) == code else ()))
+
+
+def count_tasks(stage: Stage, folders: Iterable[Path]) -> int:
+    """Count the tasks in such folders."""
+    return sum(path.is_file() for folder in folders for pattern in stage.tasks for path in folder.glob(pattern))
 
 
 def count_former_tasks(out: Path, stage: str) -> int:

@@ -10,6 +10,7 @@ from typing import Literal
 from toolkit.config import Config
 from toolkit.pipeline.decision import Decision, check_needed, decide, ingredients
 from toolkit.pipeline.fingerprints import Fingerprints
+from toolkit.pipeline.former import count_tasks, former_tasks
 from toolkit.pipeline.lock import LockState, lock_state
 from toolkit.pipeline.plan import Plan
 from toolkit.pipeline.space import expected_bytes, free_bytes
@@ -33,6 +34,7 @@ class StagePreview:
         disk_bytes: Space that the result takes: that of the former result, or else an estimate; 0 if it would be skipped.
         seconds: Time that the former result took to make; None where there is none.
         kept_files: Files of an interrupted run that it would go on from.
+        former_tasks: Event tables or networks of former results of the same code, of which it takes over those that are still true.
     """
 
     stage: str
@@ -44,6 +46,7 @@ class StagePreview:
     disk_bytes: int
     seconds: float | None
     kept_files: int
+    former_tasks: int
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ def _preview(stage: Stage, decision: Decision, config: Config, out: Path, *, res
     kept = len(left.files) if left is not None and left.key == decision.key else 0
     files = [path for paths in stage.inputs(config).values() for path in paths]
     former = sum(entry.size for entry in stamp.outputs.values()) if stamp is not None else 0
+    at_hand = former_tasks(stage, out=out, stamp=stamp, code=decision.parts["code"]) if resumable else ()
     action: Literal["run", "resume", "skip"] = "skip"
     if decision.reasons:
         action = "resume" if kept else "run"
@@ -118,6 +122,7 @@ def _preview(stage: Stage, decision: Decision, config: Config, out: Path, *, res
         disk_bytes=0 if action == "skip" else former or expected_bytes(stage, config),
         seconds=None if stamp is None else stamp.seconds,
         kept_files=kept,
+        former_tasks=0 if action == "skip" else count_tasks(stage, at_hand),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.pipeline.conftest import Fake
-from toolkit.pipeline import StageContext
+from toolkit.pipeline import Plan, StageContext, preview_pipeline
 from toolkit.pipeline.stamps import read_stamp, write_stamp
 from toolkit.pipeline.status import read_status
 
@@ -30,6 +30,11 @@ def seen(fake: Fake) -> dict[str, list[str]]:
 
 
 def test_a_changed_config_leaves_the_former_tasks_at_hand(fake: Fake, seen: dict[str, list[str]]) -> None:
+    changed = fake.config(ratios={"seed": 2})
+    preview = preview_pipeline(changed, out=fake.out, plan=Plan(fake.graph))
+    assert [stage.former_tasks for stage in preview.stages] == [0, 1, 1]
+    again = preview_pipeline(changed, out=fake.out, plan=Plan(fake.graph, force_from="b"))
+    assert [stage.former_tasks for stage in again.stages] == [0, 0, 0]
     fake.run(ratios={"seed": 2})
     assert seen == {"b": ["7ab"], "c": ["7abc"]}  # in place still, and set aside when b was published
     assert not (fake.out / ".stages" / "former").exists()
