@@ -48,6 +48,25 @@ class Spectrum:
         return {name: jsonable(getattr(self, name)) for name in names + more}
 
 
+def count_recorded(values: FloatArray, *, edges: FloatArray) -> FloatArray:
+    """Count recorded events in the bins of a spectrum.
+
+    Args:
+        values: (n,) values of the observable; events without one (NaN) are not counted.
+        edges: (k + 1,) edges.
+
+    Returns:
+        (k,) numbers of events; the first and last bin include underflow and overflow, as those of a `Spectrum` do.
+
+    Examples:
+        >>> count_recorded(np.array([250.0, 300.0, 5000.0, np.nan]), edges=np.array([220.0, 400.0, 1000.0]))
+        array([2., 1.])
+    """
+    grid = np.asarray(edges, dtype=np.float64)
+    index = bin_index(np.asarray(values, dtype=np.float64), grid)
+    return bin_sums(index, grid.size - 1, np.ones((index.size, 1)))[:, 0]
+
+
 def spectrum(
     events: SimulatedEvents,
     *,

@@ -7,11 +7,13 @@ from typing import Any
 import mplhep
 import numpy as np
 from matplotlib.axes import Axes
+from scipy.stats import chi2, norm
 
 from toolkit.diagnostics.observables import Spectrum
 from toolkit.diagnostics.serialise import jsonable
 from toolkit.plots.names import events_label, hypothesis_label, observable_label, process_label
 from toolkit.plots.style import BLACK, BLUE, GREEN, ORANGE, PLAIN, PURPLE, SKY, VERMILION, PlotStyle, StyledFigure, log_limits, new_figure
+from toolkit.typing import FloatArray
 
 FILLS = (SKY, "#c9c9c9", "#b7dfd1", "#ecd0e1", "#f3e9a8")
 """Light fills of the backgrounds, in their order."""
@@ -19,20 +21,24 @@ HYPOTHESES = ((BLUE, "--"), (BLACK, "-"), (VERMILION, "-"), (GREEN, "-."), (PURP
 """Colour and line of the values of the parameter, in their order."""
 
 
-def plot_spectrum(spectrum: Spectrum, *, log_y: bool | None = None, style: PlotStyle = PLAIN) -> StyledFigure:
+def plot_spectrum(
+    spectrum: Spectrum, *, recorded: FloatArray | None = None, log_y: bool | None = None, style: PlotStyle = PLAIN
+) -> StyledFigure:
     """Draw the stacked prediction, other hypotheses as lines, and their ratio below.
 
     Args:
         spectrum: Expected events. The stack holds the backgrounds and, on top, the interfering part at the
             denominator of the ratio; each interfering process alone is a thin line.
+        recorded: (k,) recorded events in the same bins, drawn as points with their central 68.3 % Poisson intervals; None draws none.
         log_y: Logarithmic axis; None chooses it when the total spans more than a factor of 30.
         style: Look and header.
 
     Returns:
-        The figure. Its numbers are `spectrum.to_json()` and `divided_by`, the bin widths if contents are shown per unit.
+        The figure. Its numbers are `spectrum.to_json()` and `divided_by`, the bin widths if contents are shown per unit, and `recorded`
+        where there are recorded events.
     """
     label, divisor = events_label(spectrum.observable, np.diff(spectrum.edges))
-    numbers = {**spectrum.to_json(), "divided_by": jsonable(divisor)}
+    numbers = {**spectrum.to_json(), "divided_by": jsonable(divisor), **({} if recorded is None else {"recorded": jsonable(recorded)})}
     base = spectrum.denominator
     with new_figure(style, numbers=numbers, size=(6.4, 6.2), panels=(3.0, 1.2)) as (figure, (top, low)):
         _stack(top, spectrum, divisor)
@@ -55,12 +61,48 @@ def plot_spectrum(spectrum: Spectrum, *, log_y: bool | None = None, style: PlotS
             top.set_ylim(*log_limits(lowest, float(np.max(drawn)), headroom=0.3))
         else:
             top.set_ylim(0, 1.5 * max(float(np.nanmax(spectrum.total / divisor, initial=0.0)), 1e-12))
+        if recorded is not None:
+            _recorded(top, recorded, divisor, spectrum.edges, label="recorded")
+            top.set_ylim(top=max(top.get_ylim()[1], (3.0 if log else 1.5) * float(np.max(recorded / divisor, initial=0.0))))
         top.legend(loc="upper right", ncols=2, fontsize="small")
         low.set_ylabel(f"ratio to {hypothesis_label(spectrum.parameter, spectrum.values[base])}")
         low.set_xlabel(observable_label(spectrum.observable))
         low.set_xlim(spectrum.edges[0], spectrum.edges[-1])
         _ratio_range(low, spectrum)
+        if recorded is not None:
+            _recorded(low, recorded, spectrum.total[base], spectrum.edges)
+            _widen(low, recorded, spectrum.total[base])
     return figure
+
+
+def poisson_interval(counts: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the central 68.3 % intervals of Poisson means (Garwood), (k,) lower and (k,) upper ends.
+
+    Examples:
+        >>> low, high = poisson_interval(np.array([0.0, 4.0]))
+        >>> low.round(2), high.round(2)
+        (array([0.  , 2.09]), array([1.84, 7.16]))
+    """
+    tail = float(norm.sf(1.0))
+    low = np.where(counts > 0, chi2.ppf(tail, 2 * np.maximum(counts, 1)) / 2, 0.0)
+    return low, np.asarray(chi2.isf(tail, 2 * (counts + 1)) / 2)
+
+
+def _recorded(ax: Axes, counts: FloatArray, divisor: FloatArray, edges: FloatArray, *, label: str | None = None) -> None:
+    """Draw recorded events as points; an empty bin has a point at zero and an upper bar."""
+    low, high = poisson_interval(counts)
+    scale = np.where(divisor > 0, divisor, np.nan)
+    look: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 4, "color": BLACK, "elinewidth": 1.2, "label": label}
+    ax.errorbar((edges[1:] + edges[:-1]) / 2, counts / scale, yerr=np.stack([counts - low, high - counts]) / scale, **look)
+
+
+def _widen(ax: Axes, counts: FloatArray, expected: FloatArray) -> None:
+    """Let the ratios of recorded events into the frame, up to 3."""
+    known = expected > 0
+    ends = np.stack(poisson_interval(counts))[:, known] / expected[known]
+    low, high = ax.get_ylim()
+    low, high = min(low, 0.95 * float(np.min(ends, initial=1.0))), max(high, 1.05 * float(np.max(ends, initial=1.0)))
+    ax.set_ylim(max(low, 0.0), min(high, 3.0))
 
 
 def step(ax: Axes, content: Any, edges: Any, **look: Any) -> None:

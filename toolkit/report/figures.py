@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.diagnostics.closure import ClosureVerdict
+from toolkit.diagnostics.observables import count_recorded
 from toolkit.diagnostics.suite import Suite
 from toolkit.diagnostics.training import TrainingCurve
 from toolkit.likelihood.results import MethodResult, Results
@@ -32,7 +33,7 @@ from toolkit.plots.effective_size import SizeCurve
 from toolkit.report import prose
 from toolkit.report.page import PageFigure
 from toolkit.report.wording import parameter_name
-from toolkit.typing import Progress, silent_progress
+from toolkit.typing import FloatArray, Progress, silent_progress
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def plot_jobs(
     *,
     style: PlotStyle,
     details: bool = False,
+    recorded: Mapping[str, FloatArray] | None = None,
 ) -> tuple[PlotJob, ...]:
     """List every plot of the report.
 
@@ -94,6 +96,7 @@ def plot_jobs(
         training: Training curves; may be empty.
         style: Look and header.
         details: Also one full plot per observable of the reweighting closure of the first target.
+        recorded: Observables of the recorded events, each (n_events,); None while they are blinded.
 
     Returns:
         The plots, in the order of the page; parts are "results", "closure", "calibration", "reweighting",
@@ -103,7 +106,7 @@ def plot_jobs(
         *_result_jobs(results, verdicts, style),
         *_calibration_jobs(suite, style),
         *_reweighting_jobs(suite, style, details),
-        *_observable_jobs(suite, style),
+        *_observable_jobs(suite, style, recorded or {}),
         *_yield_jobs(suite, style),
         *_training_jobs(training, style),
     )
@@ -158,11 +161,16 @@ def _reweighting_jobs(suite: Suite, style: PlotStyle, details: bool) -> Iterator
         )
 
 
-def _observable_jobs(suite: Suite, style: PlotStyle) -> Iterator[PlotJob]:
+def _observable_jobs(suite: Suite, style: PlotStyle, recorded: Mapping[str, FloatArray]) -> Iterator[PlotJob]:
     for one in suite.spectra:
         poi = parameter_name(one.parameter)
         text = f"{one.observable}: expected events of each process, and of the total at several {poi}. {prose.BEYOND}"
-        yield PlotJob("observables", f"observable_{slug(one.observable)}", text, lambda one=one: plot_spectrum(one, style=style))  # type: ignore[misc]
+        draw = partial(plot_spectrum, one, style=style)
+        if one.observable in recorded:
+            text += f" {prose.RECORDED}"
+            counts = count_recorded(recorded[one.observable], edges=one.edges)
+            draw = partial(plot_spectrum, one, recorded=counts, style=style.for_data())
+        yield PlotJob("observables", f"observable_{slug(one.observable)}", text, draw)
 
 
 def _yield_jobs(suite: Suite, style: PlotStyle) -> Iterator[PlotJob]:

@@ -228,6 +228,18 @@ def test_plot_jobs_cover_everything(results, suite):
     assert shown["calibration_ggF_S_qqZZ"]["denominator"] == "qqZZ"
 
 
+def test_recorded_events_are_drawn_where_they_are_given(results, suite):
+    jobs = plot_jobs(suite, results, judge(results), [], style=PlotStyle(), recorded={"m4l": np.array([250.0, 300.0, np.nan, 9000.0])})
+    found = {job.name: job for job in jobs if job.part == "observables"}
+    figure = found["observable_m4l"].draw()
+    assert sum(figure.numbers["recorded"]) == 3
+    assert "recorded events" in found["observable_m4l"].caption
+    assert "Simulation" not in [text.get_text() for text in figure.axes[0].texts]
+    other = found["observable_phi"]
+    assert "recorded" not in other.caption
+    assert "recorded" not in other.draw().numbers
+
+
 def test_drawn_pictures_reach_the_page(results, suite, tmp_path):
     jobs = [j for j in plot_jobs(suite, results, judge(results), [], style=PlotStyle()) if j.name in ("scans", "yields")]
     steps = []

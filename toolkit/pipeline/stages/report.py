@@ -15,7 +15,7 @@ from toolkit.diagnostics.training import TrainingCurve
 from toolkit.expressions import Condition
 from toolkit.likelihood import Coefficients, OnnxRatio, Results
 from toolkit.pipeline.stage import StageContext
-from toolkit.pipeline.stages.datasets import read_simulation
+from toolkit.pipeline.stages.datasets import read_recorded, read_simulation
 from toolkit.pipeline.stages.fit_pages import FitPages, read_json
 from toolkit.pipeline.stages.layout import CUTFLOW, FIT, MODEL, PARITY, PLOTS, REPORT, RESULTS, TRAINING
 from toolkit.pipeline.stages.methods import Model
@@ -44,7 +44,8 @@ def run(context: StageContext) -> None:
     trained = read_json(context.out / TRAINING)
     training = training_curves(trained)
     style = plot_style(config)
-    jobs = plot_jobs(suite, results, verdicts, training, style=style, details=config.report.details)
+    recorded = read_recorded(context).observables if config.likelihood.observed else None
+    jobs = plot_jobs(suite, results, verdicts, training, style=style, details=config.report.details, recorded=recorded)
     fitted = FitPages.read(context.out, config)
     jobs = (
         *jobs,
