@@ -16,13 +16,14 @@ Hook = Callable[[StageContext], None]
 
 @dataclass
 class Fake:
-    """Three stages a -> b -> c that copy a number; `calls` lists those that ran, `hooks` lets a test interfere."""
+    """Three stages a -> b -> c that copy a number; `calls` lists those that ran, `hooks` lets a test interfere,
+    `tasks` names those whose number is a task."""
 
     folder: Path
     calls: list[str] = field(default_factory=list)
     hooks: dict[str, Hook] = field(default_factory=dict)
     resumable: bool = True
-    tasks: tuple[str, ...] = ()
+    tasks: str = ""
 
     @property
     def out(self) -> Path:
@@ -30,12 +31,22 @@ class Fake:
 
     @property
     def graph(self) -> tuple[Stage, ...]:
-        tiny = {"resumable": self.resumable, "disk_bytes": lambda size: size, "tasks": self.tasks}
+        tiny = {"resumable": self.resumable, "disk_bytes": lambda size: size}
         return (
-            Stage("a", self._copy("a", None), config_part=lambda c: {"lumi": c.luminosity_ifb}, inputs=self._inputs, **tiny),
-            Stage("b", self._copy("b", "a"), needs=("a",), config_part=lambda c: {"seed": c.ratios.seed}, **tiny),
-            Stage("c", self._copy("c", "b"), needs=("b",), config_part=lambda c: {"name": c.name}, **tiny),
+            Stage(
+                "a",
+                self._copy("a", None),
+                config_part=lambda c: {"lumi": c.luminosity_ifb},
+                inputs=self._inputs,
+                tasks=self.tasks_of("a"),
+                **tiny,
+            ),
+            Stage("b", self._copy("b", "a"), needs=("a",), config_part=lambda c: {"seed": c.ratios.seed}, tasks=self.tasks_of("b"), **tiny),
+            Stage("c", self._copy("c", "b"), needs=("b",), config_part=lambda c: {"name": c.name}, tasks=self.tasks_of("c"), **tiny),
         )
+
+    def tasks_of(self, stage: str) -> tuple[str, ...]:
+        return (f"{stage}/number.txt",) if stage in self.tasks else ()
 
     def config(self, **changes: object) -> Config:
         sample = {"name": "ggF_S", "files": ["input.txt"], "benchmarks": ["ggF_S", "ggF_B", "ggF_SBI"]}
