@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,8 +17,10 @@ Hook = Callable[[StageContext], None]
 
 @dataclass
 class Fake:
-    """Three stages a -> b -> c that copy a number; `calls` lists those that ran, `hooks` lets a test interfere,
-    `tasks` names those whose number is a task."""
+    """Three stages a -> b -> c that copy a number.
+
+    `calls` lists those that ran, `hooks` lets a test interfere, `tasks` names those whose number is a task.
+    """
 
     folder: Path
     calls: list[str] = field(default_factory=list)
@@ -31,22 +34,16 @@ class Fake:
 
     @property
     def graph(self) -> tuple[Stage, ...]:
-        tiny = {"resumable": self.resumable, "disk_bytes": lambda size: size}
         return (
-            Stage(
-                "a",
-                self._copy("a", None),
-                config_part=lambda c: {"lumi": c.luminosity_ifb},
-                inputs=self._inputs,
-                tasks=self.tasks_of("a"),
-                **tiny,
-            ),
-            Stage("b", self._copy("b", "a"), needs=("a",), config_part=lambda c: {"seed": c.ratios.seed}, tasks=self.tasks_of("b"), **tiny),
-            Stage("c", self._copy("c", "b"), needs=("b",), config_part=lambda c: {"name": c.name}, tasks=self.tasks_of("c"), **tiny),
+            self._stage("a", lambda c: {"lumi": c.luminosity_ifb}, inputs=self._inputs),
+            self._stage("b", lambda c: {"seed": c.ratios.seed}, after="a"),
+            self._stage("c", lambda c: {"name": c.name}, after="b"),
         )
 
-    def tasks_of(self, stage: str) -> tuple[str, ...]:
-        return (f"{stage}/number.txt",) if stage in self.tasks else ()
+    def _stage(self, name: str, config_part: Callable[[Config], dict[str, object]], *, after: str | None = None, **keys: Any) -> Stage:
+        needs, tasks = (after,) if after else (), (f"{name}/number.txt",) if name in self.tasks else ()
+        common = {"config_part": config_part, "resumable": self.resumable, "disk_bytes": lambda size: size}
+        return Stage(name, self._copy(name, after), needs=needs, tasks=tasks, **common, **keys)
 
     def config(self, **changes: object) -> Config:
         sample = {"name": "ggF_S", "files": ["input.txt"], "benchmarks": ["ggF_S", "ggF_B", "ggF_SBI"]}
