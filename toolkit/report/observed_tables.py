@@ -14,6 +14,7 @@ TEXT = (
     "Every method fits the recorded events, with the templates, yields, networks and uncertainties that the Asimov set was fitted with. "
     "Expected: the same method on the Asimov set."
 )
+FURTHER = "Impacts and pulls of the data are those that the part on systematic uncertainties explains."
 
 
 def observed_section(results: Results, figures: tuple[PageFigure, ...]) -> PageSection | None:
@@ -29,7 +30,8 @@ def observed_section(results: Results, figures: tuple[PageFigure, ...]) -> PageS
     documents = uncertainty_documents(replace(results, methods=observed.methods))
     if documents:
         tables.append(breakdown_page_table(documents, poi=results.poi))
-    return PageSection(TITLE, text=(TEXT, f"{counted} By sample: {by_sample}."), tables=tuple(tables), figures=figures)
+    text = (TEXT, f"{counted} By sample: {by_sample}.", *((FURTHER,) if documents else ()))
+    return PageSection(TITLE, text=text, tables=tuple(tables), figures=figures)
 
 
 def _columns(poi: str) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ TITLE = "Systematic uncertainties"
 TEXT = (
     "Impact: shift of the best fit when a nuisance parameter moves by its fitted error and all others are fitted again. Pull: fitted value "
     "in units of its constraint; its bar is the fitted error in the same units, and shorter than one where the data know more than the "
-    "constraint. On an Asimov set pulls are zero up to the finite simulation."
+    "constraint. On an Asimov set pulls are zero up to the finite simulation. A best fit at the edge of its range cannot move outwards, "
+    "and often not at all: impacts of zero are then no sign of small uncertainties."
 )
 
 

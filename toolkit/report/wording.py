@@ -11,9 +11,8 @@ from toolkit.likelihood.results import Interval, MethodResult
 _NAMES = {"rate": "total rate", "m4l": "m4l histogram", "score": "score histogram", "nsbi": "NSBI, unbinned"}
 _METHODS = {
     "rate": "the number of events alone",
-    "m4l": "its bins",
-    "score": "bins of the score that the networks give S against B and the backgrounds",
-    "nsbi": "neural simulation-based inference, an extended likelihood of the single events, whose density ratios are networks",
+    "score": "the bins of the score that the networks give S against B and the backgrounds",
+    "nsbi": "the single events, by an extended likelihood whose density ratios are networks (neural simulation-based inference)",
 }
 _FLAGS = {
     "inflated": "inflated, deflated: at the truth of the Asimov set the best fit is off upwards or downwards, and t with it.",
@@ -41,10 +40,9 @@ def methods_text(names: Sequence[str]) -> str:
 
     Examples:
         >>> methods_text(["rate", "plane"])
-        'Total rate: the number of events alone. Plane: its bins.'
+        'What is fitted: total rate, the number of events alone; plane, its bins.'
     """
-    parts = (f"{method_name(name)}: {_METHODS.get(name, _METHODS['m4l'])}" for name in names)
-    return ". ".join(part[:1].upper() + part[1:] for part in parts) + "."
+    return "What is fitted: " + "; ".join(f"{method_name(name)}, {_METHODS.get(name, 'its bins')}" for name in names) + "."
 
 
 def flag_notes(cells: Sequence[str]) -> list[str]:

@@ -113,7 +113,7 @@ def test_flags_are_explained_where_they_stand(results, suite):
     assert "inflated, deflated:" in table.note
     assert "FAILS:" in table.note
     assert "too imprecise:" not in table.note, "only the words that occur"
-    assert page_of(results, suite).sections[0].text[1].startswith("Total rate: the number of events alone. M4l histogram: its bins. ")
+    assert page_of(results, suite).sections[0].text[1].startswith("What is fitted: total rate, the number of events alone; m4l histogram, its bins;")
 
 
 def test_recorded_events_have_a_cut_flow_of_their_own(results, suite):
