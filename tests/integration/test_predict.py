@@ -144,6 +144,29 @@ def test_from_a_config(tmp_path: Path) -> None:
     assert selected.sum() == content["ggF_S"]["selected"] > 1000
 
 
+def test_a_config_may_need_a_data_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, model, config = demo_config().with_name("ggF_S_1.root"), write_model(tmp_path / "model.onnx"), tmp_path / "analysis.yaml"
+    config.write_text(demo_config().read_text().replace('files: ["', 'files: ["{data}/'))
+    words = (
+        "predict",
+        model,
+        source,
+        "--out",
+        tmp_path / "out.root",
+        "--tree",
+        "Events",
+        "--config",
+        config,
+        "--sample",
+        "ggF_S",
+        "--quiet",
+    )
+    h4l(*words, "--quiet", expect=2)
+    assert "pass --data FOLDER" in capsys.readouterr().err
+    h4l(*words, "--quiet", "--data", source.parent)
+    assert np.isfinite(np.asarray(read(tmp_path / "out.root", "Events")["log_ratio_S"])).sum() > 1000
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

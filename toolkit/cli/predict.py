@@ -30,6 +30,7 @@ class PredictRequest:
         sample: Its sample.
         drop: Branches that are not copied.
         prefix: Of the new branches.
+        data: Folder that replaces `{data}` in the config.
         screen: How much is shown, and in which form.
     """
 
@@ -43,6 +44,7 @@ class PredictRequest:
     sample: str | None
     drop: Sequence[str]
     prefix: str
+    data: Path | None
     screen: Screen
 
 
@@ -71,7 +73,7 @@ def _predict(request: PredictRequest, reporter: RichReporter) -> Prediction:
         if request.sample is None or request.columns:
             expected = "--sample SAMPLE, whose dialect the file has, and no --column"
             raise SchemaError("--config", got=f"--sample {request.sample}, --column {list(request.columns)}", expected=expected)
-        compute = observables_of(load_config(request.config), request.sample, ratio)
+        compute = observables_of(load_config(request.config, data=request.data), request.sample, ratio)
     numbers = {name: _number(name, text) for name, text in pairs("--set", request.fixed).items()}
     done = add_log_ratios(
         ratio,

@@ -11,7 +11,7 @@ from toolkit.cli.bundle import ReuseRequest
 from toolkit.cli.bundle import bundle as run_bundle
 from toolkit.cli.bundle import reuse as run_reuse
 from toolkit.cli.completion import ARCHIVES, CONFIGS, MODELS, files, folders
-from toolkit.cli.options import AsJson, Debug, NtupleFile, Quiet
+from toolkit.cli.options import AsJson, Data, Debug, NtupleFile, Quiet
 from toolkit.cli.predict import PredictRequest
 from toolkit.cli.predict import predict as run_predict
 from toolkit.cli.screen import Screen
@@ -53,6 +53,7 @@ def predict(
     sample: Sample = None,
     drop: Drop = None,
     prefix: Prefix = "log_ratio",
+    data: Data = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -70,6 +71,7 @@ def predict(
             sample=sample,
             drop=drop or (),
             prefix=prefix,
+            data=data,
             screen=Screen(quiet, debug, as_json),
         )
     )

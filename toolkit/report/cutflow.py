@@ -47,12 +47,12 @@ class CutflowTables:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the cut flow, then regions and variations if there are any."""
         luminosity = self.document["luminosity_ifb"]
-        title = f"expected events at {luminosity:g}/fb (simulated events)"
+        title = f"expected events at {luminosity:g}/fb (entries); recorded ones count 1 each"
         for part in split_columns(self.document["samples"], width=options.max_width):
             yield sums_table("cut", part, title=title)
         if "regions" in self.document:
             for part in split_columns(self.document["regions"], width=options.max_width):
-                yield sums_table("region", part, title="expected events per region (simulated events)")
+                yield sums_table("region", part, title="expected events per region (entries)")
         if "variations" in self.document:
             yield variations_table(self.document)
 
