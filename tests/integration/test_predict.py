@@ -178,6 +178,7 @@ def test_a_config_may_need_a_data_folder(tmp_path: Path, capsys: pytest.CaptureF
         (("--column", "m4l"), "NAME=VALUE"),
         (("--set", "m4l=x"), "a number"),
         (("--config", "none.yaml"), "--sample"),
+        (("--config", str(demo_config()), "--sample", "qqzz"), "one of ['ggF_S', 'ggF_SBI', 'ggF_B', 'qqZZ']"),
         (("--column", "m4l=mass4l", "--out", "in.root"), "another file"),
     ],
 )

@@ -163,8 +163,16 @@ class Config(Section):
         return {**shifts, **{f"scores.{n}.model": s.model for n, s in self.scores.items()}, **modules}
 
     def sample(self, name: str) -> SampleConfig:
-        """Return the sample called `name`."""
-        return next(s for s in self.samples if s.name == name)
+        """Return the sample called `name`.
+
+        Raises:
+            SchemaError: There is none.
+        """
+        found = next((s for s in self.samples if s.name == name), None)
+        if found is None:
+            names = [s.name for s in self.samples]
+            raise SchemaError(f"sample {name!r}", got="no such sample in the config", expected=f"one of {names}", remedy="correct the name")
+        return found
 
     def require_interference(self) -> None:
         """Check that the config describes a measurement, not only ntuples to process.
