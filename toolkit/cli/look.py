@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from toolkit.cli.doubts import doubts
 from toolkit.cli.screen import Screen
 from toolkit.cli.wording import count, size
 from toolkit.config import Config, load_config
@@ -111,8 +112,11 @@ def validate_config(config_file: Path, *, data: Path | None, screen: Screen) -> 
     with screen.explained():
         config = load_config(config_file, data=data)
         samples, observables = check_config(config)
-        text = f"{count(len(observables), 'observable')}, {count(len(config.ratios.features), 'feature')}. {config_file} is valid."
-        screen.result(validation_document(config, samples, observables), samples_table(config, samples), text)
+        found = doubts(config, samples)
+        text = f"{count(len(observables), 'observable')}, {count(len(config.ratios.features), 'feature')}. {config_file} is valid"
+        text += f", but look at {'this' if len(found) == 1 else 'these'} again:" if found else "."
+        document = {**validation_document(config, samples, observables), "doubts": found}
+        screen.result(document, samples_table(config, samples), text, *(f"  {sentence}" for sentence in found))
 
 
 def check_config(config: Config) -> tuple[tuple[SampleInputs, ...], Sequence[str]]:
