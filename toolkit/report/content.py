@@ -45,6 +45,7 @@ class Provenance:
         seeds: Name -> seed.
         config_hash: Hash of the configuration.
         selection: What is demanded of the events, in words: rows of two cells.
+        networks: How the networks were trained, in words: rows of two cells.
         inputs: Sample, file, size and hash of every input file.
         notes: Further sentences, for example on the split of the events.
     """
@@ -57,6 +58,7 @@ class Provenance:
     seeds: Mapping[str, int] = field(default_factory=dict)
     config_hash: str = ""
     selection: tuple[tuple[str, str], ...] = ()
+    networks: tuple[tuple[str, str], ...] = ()
     inputs: tuple[tuple[str, ...], ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -99,7 +101,7 @@ def build_page(
         _samples(provenance, figures),
         PageSection("Observables", figures=figures.get("observables", ())),
         _yields(results, suite, figures),
-        _training(review, figures, training_warnings),
+        _training(review, figures, training_warnings, provenance),
         *(_diagnostic_sections(suite, review, figures) if suite is not None else ()),
         *(_worth(results, review, figures) if review is not None else ()),
         _origin(results, provenance),
@@ -143,10 +145,11 @@ def _closure(results: Results, verdicts: Sequence[ClosureVerdict], figures: Figu
     return PageSection("Closure", text=text, tables=(closure_page_table(results, verdicts),), figures=figures.get("closure", ()))
 
 
-def _training(review: Review | None, figures: Figures, warnings: Sequence[str]) -> PageSection:
+def _training(review: Review | None, figures: Figures, warnings: Sequence[str], provenance: Provenance) -> PageSection:
     shown = (*figures.get("training", ()), *figures.get("overlay", ()), *figures.get("spread", ()))
     text = (prose.TRAINING, prose.OVERLAY, prose.SPREAD) if review is not None else ()
-    return PageSection("Training", text=text if shown else (), warnings=tuple(warnings), figures=shown)
+    tables = (PageTable("Networks", ("what", "value"), provenance.networks, words=True),) if provenance.networks else ()
+    return PageSection("Training", text=text if shown else (), tables=tables, warnings=tuple(warnings), figures=shown)
 
 
 def _diagnostic_sections(suite: Suite, review: Review | None, figures: Figures) -> tuple[PageSection, ...]:

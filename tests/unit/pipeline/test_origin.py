@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from toolkit.config import parse_config
-from toolkit.pipeline.stages.origin import describe_provenance, input_rows, selection_rows
+from toolkit.pipeline.stages.origin import describe_provenance, input_rows, network_rows, selection_rows
 from toolkit.pipeline.stamps import Stamp, stamp_path, write_stamp
 from toolkit.weights import SimulatedEvents
 
@@ -37,6 +37,15 @@ def test_every_requirement_of_the_selection(tmp_path: Path) -> None:
     assert rows["leading leptons"] == "pT ≥ 20, 15, 10 GeV"
     assert rows["sum of charges"] == "0"
     assert rows["m4l"] == "180 to 2000 GeV"
+
+
+def test_networks_are_described(tmp_path: Path) -> None:
+    ratios = {"features": ["m4l", "phi"], "hidden": [32, 16], "splits": {"folds": 6}, "epochs": 3}
+    rows = dict(network_rows(parse_config({"luminosity_ifb": 1.0, "samples": [SAMPLE], "ratios": ratios}, folder=tmp_path)))
+    assert rows["observables"] == "m4l, phi"
+    assert rows["ensemble"] == "20 members, each trained on 3 of 6 folds of the pool"
+    assert rows["hidden layers"] == "32 x 16 nodes"
+    assert rows["epochs, at most"].startswith("3 (classes), ")
 
 
 def test_recorded_events_are_counted_apart_and_only_unblinded(tmp_path: Path, simulated: SimulatedEvents) -> None:

@@ -208,7 +208,9 @@ def test_selections_without_sense_are_refused(changes: dict[str, Any], message: 
 
 def test_no_event_at_all_gives_empty_results(ntuples: ModuleType) -> None:
     record = _record(ntuples, ntuples.make_events(20, seed=15))
-    nothing = SelectionConfig.model_validate({"electron": {"pt_min": 1999.0, "abs_eta_max": 1}, "muon": {"pt_min": 1999.0, "abs_eta_max": 1}})
+    nothing = SelectionConfig.model_validate(
+        {"electron": {"pt_min": 1999.0, "abs_eta_max": 1}, "muon": {"pt_min": 1999.0, "abs_eta_max": 1}}
+    )
     result = select(record, np.ones(20), nothing, observables=("m4l", "n_jets"))
     assert result.index.shape == (0,)
     assert result.observables["m4l"].shape == (0,)

@@ -113,7 +113,8 @@ def test_flags_are_explained_where_they_stand(results, suite):
     assert "inflated, deflated:" in table.note
     assert "FAILS:" in table.note
     assert "too imprecise:" not in table.note, "only the words that occur"
-    assert page_of(results, suite).sections[0].text[1].startswith("What is fitted: total rate, the number of events alone; m4l histogram, its bins;")
+    fitted = page_of(results, suite).sections[0].text[1]
+    assert fitted.startswith("What is fitted: total rate, the number of events alone; m4l histogram, its bins;")
 
 
 def test_recorded_events_have_a_cut_flow_of_their_own(results, suite):
@@ -263,7 +264,9 @@ def test_figures_and_tables_are_numbered_through(results, suite):
 
 
 def test_selection_and_input_files_are_on_the_page(results, suite):
-    origin = replace(PROVENANCE, selection=(("muons", "pT ≥ 5 GeV"),), inputs=(("ggF_S", "ggF_S_0.root", "4.3 MB", "ad0f9cca434370ec"),))
+    inputs = (("ggF_S", "ggF_S_0.root", "4.3 MB", "ad0f9cca434370ec"),)
+    origin = replace(PROVENANCE, selection=(("muons", "pT ≥ 5 GeV"),), networks=(("hidden layers", "64 nodes"),), inputs=inputs)
     document = Document(render_page(build_page(results, judge(results), suite, {}, title="t", provenance=origin)))
     assert ["muons", "pT ≥ 5 GeV"] in document.rows
+    assert ["hidden layers", "64 nodes"] in document.rows
     assert ["ggF_S", "ggF_S_0.root", "4.3 MB", "ad0f9cca434370ec"] in document.rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ def describe_provenance(
     return Provenance(
         samples=tuple(_sample_row(config, name) for name in (sample.name for sample in config.samples)),
         selection=selection_rows(config),
+        networks=network_rows(config),
         inputs=inputs,
         sample_columns=("sample", "files", "k-factor", "benchmarks"),
         cutflow={name: flow for name, flow in cutflow.items() if name in simulated},
@@ -66,6 +68,26 @@ def selection_rows(config: Config) -> tuple[tuple[str, str], ...]:
         (name, f"{low:g} to {high:g} GeV") for name, (low, high) in (("m_z1", chosen.m_z1), ("m_z2", chosen.m_z2), ("m4l", chosen.m4l))
     ]
     return tuple(rows)
+
+
+def network_rows(config: Config) -> tuple[tuple[str, str], ...]:
+    """Return in words what the networks read, how many there are, and how they were trained."""
+    ratios = config.ratios
+    members = math.comb(ratios.splits.folds, ratios.splits.folds // 2)
+    layers = " x ".join(str(width) for width in ratios.hidden)
+    schedule = ratios.schedule.replace("_", " ")
+    return (
+        ("observables", ", ".join(ratios.features)),
+        ("ensemble", f"{members} members, each trained on {ratios.splits.folds // 2} of {ratios.splits.folds} folds of the pool"),
+        (
+            "networks of a member",
+            "classes: interfering processes against each background; composition: S, interference and B among the former",
+        ),
+        ("hidden layers", f"{layers} nodes"),
+        ("epochs, at most", f"{ratios.epochs} (classes), {ratios.composition_epochs} (composition)"),
+        ("optimiser", f"{ratios.optimiser}, {schedule}, learning rate {ratios.learning_rate:g}, batches of {ratios.batch_size}"),
+        ("validation", f"{ratios.validation_fraction:.0%} of the training events"),
+    )
 
 
 def _without(gap: tuple[float, float] | None) -> str:
