@@ -25,7 +25,7 @@ from toolkit.report.page_tables import (
     two_column_table,
 )
 from toolkit.report.review_tables import importance_page_table, merits_page_table, normalisations_page_table
-from toolkit.report.systematics_tables import systematics_section
+from toolkit.report.systematics_tables import systematics_section, uncertainty_documents
 from toolkit.report.weight_tables import negative_page_table
 from toolkit.report.wording import method_name, methods_text, notes, number, parameter_name
 
@@ -141,7 +141,8 @@ def _closure(results: Results, verdicts: Sequence[ClosureVerdict], figures: Figu
     if not results.closure:
         return PageSection("Closure", warnings=(prose.CLOSURE_MISSING,))
     remarks = tuple(line for line in notes(verdicts, (), full_names=True) if not line.startswith("!"))
-    text = (prose.CLOSURE, prose.CLOSURE_ERRORS, *remarks)
+    apart = (prose.CLOSURE_STATISTICAL,) if uncertainty_documents(results) else ()
+    text = (prose.CLOSURE, prose.CLOSURE_ERRORS, *apart, *remarks)
     return PageSection("Closure", text=text, tables=(closure_page_table(results, verdicts),), figures=figures.get("closure", ()))
 
 

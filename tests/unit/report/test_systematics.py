@@ -66,6 +66,8 @@ def test_place_on_the_page(with_systematics, results):
     assert "statistical uncertainties only" not in page.subtitle
     without = build_page(results, judge(results), None, figures, title="t", provenance=Provenance())
     assert "Systematic uncertainties" not in [section.title for section in without.sections]
+    closures = [next(section.text for section in one.sections if section.title == "Closure") for one in (page, without)]
+    assert ["without systematic uncertainties" in " ".join(text) for text in closures] == [True, False]
     assert without.subtitle.endswith("statistical uncertainties only")
     assert systematics_section(results, ()) is None
     assert list(systematics_jobs(results, style=PlotStyle())) == []
