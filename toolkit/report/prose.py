@@ -16,7 +16,7 @@ CLOSURE_ERRORS = (
     "The standard errors are those of the finite simulation: the test events and the events behind networks, templates and "
     "yields, in quadrature."
 )
-CLOSURE_STATISTICAL = "These fits are without systematic uncertainties: at the truth of the Asimov set they may differ from the results above."
+CLOSURE_STATISTICAL = "These fits are without systematic uncertainties: where the truth is the same they may differ from the results above."
 CLOSURE_MISSING = "Closure was not tested: any of the numbers above may be biased."
 CALIBRATION = (
     "In bins of the predicted fraction s, the weighted true fraction. The p-value tests the whole curve against the "
