@@ -29,8 +29,7 @@ def test_commands_reference_is_current(script: ModuleType) -> None:
 def test_options_arguments_and_defaults_are_shown(script: ModuleType) -> None:
     lines = script.reference().splitlines()
     section = lines[lines.index("## h4l run") : lines.index("## h4l status")]
-    assert (
-        "| `--executor` | `iterative` or `futures` or `dask` | `iterative` | Where ntuples are processed and networks trained. |" in section
-    )
+    assert "| `--workers` | `N` |  | Worker processes of futures and dask; default: one per core. |" in section
+    assert any(line.startswith("| `--executor` | `iterative` or `futures` or `dask` |  | Where ntuples are processed") for line in section)
     assert "| `CONFIG` |  | required | YAML file of the analysis. |" in section
     assert not any(line.startswith("| `--json`") for line in section)

@@ -34,12 +34,11 @@ from toolkit.cli.options import (
     Style,
     Workers,
 )
-from toolkit.cli.running import Request, run_analysis, run_demo
+from toolkit.cli.running import Request, executor_options, run_analysis, run_demo
 from toolkit.cli.screen import Screen
 from toolkit.cli.sharing import bundle, cpp, predict, reuse
 from toolkit.cli.status import show_status
 from toolkit.errors import SchemaError
-from toolkit.pipeline.stage import ExecutorOptions
 
 STAGE_HELP = {
     "process": "Select events of the ntuples, write event tables and histograms.",
@@ -79,7 +78,7 @@ def demo(
     out: DemoOut = Path("h4l-demo"),
     first: From = None,
     dry_run: DryRun = False,
-    executor: Executor = "iterative",
+    executor: Executor = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
     style: Style = None,
@@ -88,7 +87,7 @@ def demo(
     debug: Debug = False,
 ) -> None:
     """Run the whole chain on the example ntuples that come with the package."""
-    options, screen = ExecutorOptions(executor, workers, scheduler), Screen(quiet, debug, as_json)
+    options, screen = executor_options(executor, workers, scheduler), Screen(quiet, debug, as_json)
     run_demo(Request(out=out, executor=options, screen=screen, first=first, style=style, dry_run=dry_run))
 
 
@@ -126,7 +125,7 @@ def run(
     out: Out = None,
     first: From = None,
     dry_run: DryRun = False,
-    executor: Executor = "iterative",
+    executor: Executor = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
     data: Data = None,
@@ -136,7 +135,7 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Run all stages, resuming what is done and unchanged."""
-    options, screen = ExecutorOptions(executor, workers, scheduler), Screen(quiet, debug, as_json)
+    options, screen = executor_options(executor, workers, scheduler), Screen(quiet, debug, as_json)
     run_analysis(config, Request(out=out, executor=options, screen=screen, data=data, first=first, style=style, dry_run=dry_run))
 
 
@@ -158,7 +157,7 @@ def _stage_command(stage: str) -> Callable[..., None]:
         first: From = None,
         force: Force = False,
         dry_run: DryRun = False,
-        executor: Executor = "iterative",
+        executor: Executor = None,
         workers: Workers = None,
         scheduler: Scheduler = None,
         data: Data = None,
@@ -167,7 +166,7 @@ def _stage_command(stage: str) -> Callable[..., None]:
         quiet: Quiet = False,
         debug: Debug = False,
     ) -> None:
-        options, screen = ExecutorOptions(executor, workers, scheduler), Screen(quiet, debug, as_json)
+        options, screen = executor_options(executor, workers, scheduler), Screen(quiet, debug, as_json)
         begin = first or (stage if force else None)
         request = Request(out=out, executor=options, screen=screen, data=data, first=begin, only=stage, style=style, dry_run=dry_run)
         run_analysis(config, request)
@@ -182,7 +181,7 @@ def export(
     force: Force = False,
     members: Annotated[bool, typer.Option("--members", help="Write each network of the ensemble as a file of its own, too.")] = False,
     dry_run: DryRun = False,
-    executor: Executor = "iterative",
+    executor: Executor = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
     data: Data = None,
@@ -192,7 +191,7 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write the networks as ONNX."""
-    options, screen = ExecutorOptions(executor, workers, scheduler), Screen(quiet, debug, as_json)
+    options, screen = executor_options(executor, workers, scheduler), Screen(quiet, debug, as_json)
     begin = first or ("export" if force else None)
     request = Request(out=out, executor=options, screen=screen, data=data, first=begin, only="export", style=style, dry_run=dry_run)
     run_analysis(config, replace(request, members=members))

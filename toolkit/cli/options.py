@@ -42,7 +42,14 @@ From = Annotated[
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Run the stage even if it is done and unchanged.")]
-Executor = Annotated[ExecutorName, typer.Option("--executor", help="Where ntuples are processed and networks trained.")]
+Executor = Annotated[
+    ExecutorName | None,
+    typer.Option(
+        "--executor",
+        help="Where ntuples are processed and networks trained; default: iterative, with several workers futures, with a scheduler dask.",
+        show_default=False,
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option("--workers", min=1, metavar="N", help="Worker processes of futures and dask; default: one per core.", show_default=False),

@@ -12,6 +12,7 @@ from toolkit.cli.summary import results_document, results_text, stage_table
 from toolkit.config import Config, load_config
 from toolkit.errors import InputFileError, SchemaError
 from toolkit.pipeline import GRAPH, ExecutorOptions, Plan, StageOutcome, preview_pipeline, run_pipeline
+from toolkit.pipeline.stage import ExecutorName
 from toolkit.typing import JsonObject
 
 RESUME_HINT = "Finished stages are kept: run the same command again to go on."
@@ -77,6 +78,20 @@ def run_analysis(config_file: Path, request: Request) -> None:
             _rehearse(config, out, plan, screen)
         else:
             _run(config, out, plan, request)
+
+
+def executor_options(name: ExecutorName | None, workers: int | None, scheduler: str | None) -> ExecutorOptions:
+    """Return where work is done; without a name, what the other options are for.
+
+    Examples:
+        >>> [executor_options(None, *given).name for given in ((None, None), (1, None), (4, None), (4, "tcp://10.0.0.1:8786"))]
+        ['iterative', 'iterative', 'futures', 'dask']
+    """
+    if name is not None:
+        return ExecutorOptions(name, workers, scheduler)
+    if scheduler is not None:
+        return ExecutorOptions("dask", workers, scheduler)
+    return ExecutorOptions("futures" if (workers or 1) > 1 else "iterative", workers)
 
 
 def _check_executor(options: ExecutorOptions) -> None:

@@ -72,7 +72,15 @@ def _table(rows: Sequence[Row], *, poi: str, uncertainties: str, data: str) -> P
             )
         )
     name = {"statistical": "statistical uncertainties only", "systematic": "statistical and systematic uncertainties"}[uncertainties]
-    columns = ("method, information", f"t({parameter_name(poi)} = 0)", "68 %", "95 %", "length 68 %", "of NSBI, 68 %", "of NSBI, 95 %")
+    columns = (
+        "method, information",
+        f"t({parameter_name(poi)} = 0)",
+        "68 %",
+        "95 %",
+        "length 68 %",
+        "length / NSBI, 68 %",
+        "length / NSBI, 95 %",
+    )
     return PageTable(f"{data}, {name}", columns, tuple(cells), note="A star marks the edge of the allowed range.")
 
 

@@ -74,6 +74,11 @@ def test_executor_options_reach_the_stages(h4l: CommandLine) -> None:
     assert (h4l.contexts[0].executor.name, h4l.contexts[0].executor.workers) == ("futures", 3)
 
 
+def test_several_workers_need_no_name_of_an_executor(h4l: CommandLine) -> None:
+    h4l("process", h4l.config(), "--workers", "3")
+    assert (h4l.contexts[0].executor.name, h4l.contexts[0].executor.workers) == ("futures", 3)
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -82,8 +87,11 @@ def test_executor_options_reach_the_stages(h4l: CommandLine) -> None:
         (["fit", "{config}", "--from", "train"], ["--from", "h4l run"]),
         (["run", "{config}", "--executor", "spark"], ["spark", "futures"]),
         (["run", "{config}", "--workers", "0"], ["--workers"]),
-        (["run", "{config}", "--workers", "4"], ["--workers", "got:      4 with --executor iterative", "add --executor futures"]),
-        (["run", "{config}", "--scheduler", "tcp://a:1"], ["--scheduler", "expected: --executor dask"]),
+        (
+            ["run", "{config}", "--executor", "iterative", "--workers", "4"],
+            ["--workers", "got:      4 with --executor iterative", "expected: --executor futures or dask"],
+        ),
+        (["run", "{config}", "--executor", "futures", "--scheduler", "tcp://a:1"], ["--scheduler", "expected: --executor dask"]),
         (["run", "{config}", "--out", "{config}", "--dry-run"], ["output folder", "a file of that name", "another with --out"]),
         (["status", "{config}"], ["output folder", "got:      a file\n"]),
         (["run", "{config}", "--colour", "red"], ["--colour"]),
