@@ -23,7 +23,8 @@ def plot_closure(verdicts: Sequence[ClosureVerdict], *, parameter: str = "mu", s
 
     Returns:
         The figure; its numbers hold every point with standard error and pull. Points of one truth are moved apart
-        sideways to be readable; a point that fails is hollow. Error bars are one standard error.
+        sideways to be readable; a point that is off by more than the grey band or two standard errors is hollow. Error bars are
+        one standard error.
     """
     symbol = parameter_symbol(parameter)
     inner = symbol.strip("$")
@@ -63,5 +64,5 @@ def plot_closure(verdicts: Sequence[ClosureVerdict], *, parameter: str = "mu", s
             bottom, highest = top.get_ylim()
             top.set_ylim(bottom, bottom + (highest - bottom) / (1 - band_height(len(verdicts), titled=True)))
             top.yaxis.set_major_locator(MaxNLocator(nbins=6, prune="lower"))
-            legend_band(top, title=f"hollow: fails    grey: $\\pm${MAX_DEVIATION:g}")
+            legend_band(top, title=f"hollow: off    grey: $\\pm${MAX_DEVIATION:g}")
     return figure

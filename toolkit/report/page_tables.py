@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from toolkit.diagnostics.closure import ClosureVerdict
+from toolkit.diagnostics.closure import MAX_DEVIATION, MAX_PULL, ClosureVerdict
 from toolkit.diagnostics.normalisation import Normalisation
 from toolkit.diagnostics.processes import ProcessSummary
 from toolkit.diagnostics.suite import Suite
@@ -72,7 +72,8 @@ def closure_page_table(results: Results, verdicts: Sequence[ClosureVerdict]) -> 
         columns=("method", *(f"true {poi} = {mu:g}" for mu in truths), "verdict"),
         rows=tuple(rows),
         flagged=frozenset(flagged),
-        note="best fit ± standard error (distance from the truth in standard errors); ! marks a point that fails",
+        note=f"best fit ± standard error (distance from the truth in standard errors); ! is off by more than {MAX_DEVIATION:g} or "
+        f"{MAX_PULL:g} standard errors",
     )
 
 
