@@ -11,7 +11,7 @@ from processors.inputs import FileInput, SampleInputs
 from processors.observables import written_observables
 from processors.systematics import object_variations
 from toolkit import __version__
-from toolkit.artifacts.atomic import link_or_copy, make_folder
+from toolkit.artifacts.atomic import link_or_copy
 from toolkit.artifacts.events import NOMINAL, SCHEMA, check_whole, chunk_path, read_info
 from toolkit.artifacts.hashing import code_hash, file_sha256, stage_key
 from toolkit.config import Config
@@ -64,12 +64,13 @@ class Chunk:
         except ToolkitError:
             return False
 
-    def taken_over(self, folders: Sequence[Path], events_folder: Path) -> bool:
+    def take_over(self, folders: Sequence[Path], events_folder: Path) -> bool:
         """Take the event tables from the first of several folders that holds them complete and with this key; return whether one did."""
         source = next((folder for folder in folders if self.is_done(folder)), None)
         if source is not None:
             for path in self.relative_paths:
-                link_or_copy(source / path, make_folder((events_folder / path).parent) / Path(path).name)
+                (events_folder / path).parent.mkdir(parents=True, exist_ok=True)
+                link_or_copy(source / path, events_folder / path)
         return source is not None
 
 

@@ -108,7 +108,8 @@ def run(
     events_folder = make_folder(out / "events")
     (events_folder / "index.json").unlink(missing_ok=True)
     chunks = plan_chunks(config, inputs, chunksize=chunksize)
-    done = [chunk for chunk in chunks if chunk.is_done(events_folder) or chunk.taken_over([f / "events" for f in former], events_folder)]
+    elsewhere = [folder / "events" for folder in former]
+    done = [chunk for chunk in chunks if chunk.is_done(events_folder) or chunk.take_over(elsewhere, events_folder)]
     finished = {chunk.relative_path for chunk in done}
     todo = [chunk for chunk in chunks if chunk.relative_path not in finished]
     instance = FourLeptonProcessor(config, inputs=inputs, events_folder=events_folder)

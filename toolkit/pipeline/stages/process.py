@@ -20,9 +20,9 @@ def run(context: StageContext) -> None:
         )
     from toolkit.plots import PlotStyle, plot_cutflow, save_figure
 
-    simulated = {sample.name for sample in context.config.simulated}
-    shown = {name: flow for name, flow in result.cutflow.items() if name in simulated}
-    figure = plot_cutflow(shown, style=PlotStyle(luminosity_ifb=context.config.luminosity_ifb))
+    style = PlotStyle(luminosity_ifb=context.config.luminosity_ifb)
+    simulated = {sample.name: result.cutflow[sample.name] for sample in context.config.simulated}
+    figure = plot_cutflow(simulated, style=style) if simulated else plot_cutflow(result.cutflow, style=style.for_data())
     save_figure(figure, context.work / PLOTS, "cutflow")
 
 
