@@ -93,6 +93,7 @@ def convert(network: NamedOutputs, example: torch.Tensor, *, metadata: OnnxMetad
         model = _trace(single, rows, names)
     stabilise(model)
     _make_anonymous(model)
+    _name_nodes(model.graph)
     model.ir_version = IR_VERSION
     model.producer_name, model.producer_version = "h4l-toolkit", metadata.toolkit_version
     onnx.helper.set_model_props(model, {METADATA_KEY: metadata.to_json()})
@@ -154,6 +155,12 @@ def _make_anonymous(model: onnx.ModelProto) -> None:
     for item in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
         item.ClearField("metadata_props")
         item.ClearField("doc_string")
+
+
+def _name_nodes(graph: onnx.GraphProto) -> None:
+    """Name every node by operator and place: onnxruntime 1.18 to 1.21 refuse files with two nodes of one name, the empty one included."""
+    for i, node in enumerate(graph.node):
+        node.name = f"{node.op_type}_{i}"
 
 
 def _check_portable(model: onnx.ModelProto) -> None:

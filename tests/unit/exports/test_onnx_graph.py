@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import logsigmoid
 
+from exports.flat_values import NotFlatError
 from exports.onnx_graph import PORTABLE_OPERATORS, NamedOutputs, convert, operators
 from toolkit.artifacts.onnx_metadata import Feature, OnnxMetadata
 from toolkit.errors import SchemaError, ShapeError
@@ -133,6 +134,24 @@ def test_exporter_is_quiet_and_restores_the_loggers(capfd: pytest.CaptureFixture
     assert (captured.out, captured.err) == ("", "")
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
     assert logger.level == before
+
+
+def _not_flat(*arguments: object, **options: object) -> onnx.ModelProto:
+    what = "taken as not flat"
+    raise NotFlatError(what)
+
+
+@pytest.mark.parametrize("traced", [False, True], ids=["written directly", "through torch's exporter"])
+def test_every_node_has_a_name_of_its_own(traced: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def several(x: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(x) + torch.log(torch.sigmoid(x)) + x.clamp(-1.0, 1.0) + torch.logsumexp(x, dim=1, keepdim=True)
+
+    if traced:
+        monkeypatch.setattr("exports.onnx_graph.flat_model", _not_flat)
+    names = [node.name for node in convert(network(several), ROWS, metadata=METADATA).graph.node]
+    assert len(names) > 10
+    assert all(names)
+    assert len(set(names)) == len(names)
 
 
 def test_operators_of_the_list_exist_in_this_opset() -> None:
