@@ -62,9 +62,11 @@ def _unbinned(likelihood: UnbinnedLikelihood, asimov: Mapping[str, float], negat
     factors = likelihood.coefficients.values(point[None, :])[0]
     varied = likelihood.densities * factors
     if likelihood.shapes is not None:
-        at = likelihood.shapes.at(point[[names.index(name) for name in likelihood.shapes.names]])
+        alphas = point[[names.index(name) for name in likelihood.shapes.names]]
+        at, reference = likelihood.shapes.at(alphas), likelihood.reference
+        log_norm = np.zeros(varied.shape[1]) if reference is None else reference.norms(alphas, threads=likelihood.threads).log
         for j in range(varied.shape[1]):
-            varied[:, j] *= np.exp(at.log_factor(j, slice(None)))
+            varied[:, j] *= np.exp(at.log_factor(j, slice(None)) - log_norm[j])
     total = varied.sum(axis=1)
     if not len(total) or not total.min() > 0.0:
         what = f"density of the Asimov set at {describe_point(names, point)}"

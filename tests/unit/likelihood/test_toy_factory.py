@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from toolkit.errors import PhysicsDomainError, SchemaError
-from toolkit.likelihood import BinnedLikelihood, CombinedLikelihood, Constraint, ConstraintTerm, Likelihood, Parameter
+from toolkit.likelihood import (
+    BinnedLikelihood,
+    CombinedLikelihood,
+    Constraint,
+    ConstraintTerm,
+    Likelihood,
+    Parameter,
+    ShapeReference,
+    Shapes,
+    UnbinnedLikelihood,
+)
 from toolkit.likelihood.toy_factory import toys_of
 from toolkit.likelihood.toy_sources import BinnedToys, CombinedToys, UnbinnedToys
 from toolkit.likelihood.toys import ToyRequest, run_toys
@@ -57,3 +67,33 @@ def test_what_cannot_be_drawn_is_refused(make_toy):
     with pytest.raises(SchemaError, match="ToySource"):
         toys_of(Other([Constraint("b")], [Parameter("b", init=0.0, low=-5.0, high=5.0)]), asimov={})
     assert issubclass(Other, Likelihood)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, -1.5])
+def test_an_asimov_set_away_from_the_nominal_point_stands_for_the_same_experiment(alpha):
+    """The density of a varied process is q g / mean(g): a variation whose mean is not 1 must not tilt the others (14 % without)."""
+    n = 400
+    x = (np.arange(n) + 0.5) / n
+    events = np.stack([60.0 * x**2, 30.0 + 20.0 * x, np.full(n, 100.0)], axis=1) / n
+    moved = [{}, {}, {"alpha": (0.4 + 0.5 * x, -0.3 - 0.4 * x)}]
+    shapes = Shapes.of(moved, n_events=n)
+
+    def truth(mu, a):
+        up, down = moved[2]["alpha"]
+        g = np.exp(0.5 * (up - down) * a + 0.5 * (up + down) * (a * a if abs(a) < 1.0 else 2.0 * abs(a) - 1.0))
+        return mu * events[:, 0] + events[:, 1] + events[:, 2] * g / g.mean()
+
+    likelihood = UnbinnedLikelihood(
+        log_ratios=np.log(events * n / events.sum(axis=0)),
+        weights=truth(1.0, alpha),
+        yields=events.sum(axis=0),
+        coefficients=("mu", "1", "1"),
+        parameters=[Parameter("mu", init=1.0, low=0.0, high=9.0), Parameter("alpha", init=0.0, low=-5.0, high=5.0)],
+        shapes=shapes,
+        reference=ShapeReference(events, shapes),
+        constraints=(Constraint("alpha"),),
+    )
+    source = toys_of(likelihood, asimov={"mu": 1.0, "alpha": alpha})
+    assert isinstance(source, UnbinnedToys)
+    for mu, a in ((1.0, alpha), (4.0, 0.7), (0.0, -0.5)):
+        np.testing.assert_allclose(source.weights({"mu": mu, "alpha": a}), truth(mu, a), rtol=1e-9)
