@@ -31,16 +31,21 @@ class ToolkitError(Exception):
         self.remedy = remedy
         lines = [what]
         if got is not None:
-            lines.append(f"  got:      {got}")
+            lines.append(f"  got:      {_indented(got)}")
         if expected is not None:
-            lines.append(f"  expected: {expected}")
+            lines.append(f"  expected: {_indented(expected)}")
         if remedy is not None:
-            lines.append(f"  remedy:   {remedy}")
+            lines.append(f"  remedy:   {_indented(remedy)}")
         super().__init__("\n".join(lines))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle with the keyword arguments, so that errors survive worker processes."""
         return (_rebuild, (type(self), self.what, self.got, self.expected, self.remedy))
+
+
+def _indented(part: object) -> str:
+    """Write a part of a message; none of its lines can pass for another part."""
+    return str(part).replace("\n", "\n            ")
 
 
 def _rebuild(cls: type[ToolkitError], what: str, got: object, expected: object, remedy: str | None) -> ToolkitError:

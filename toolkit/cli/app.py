@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import rich_utils
 
 from toolkit import __version__
 from toolkit.cli.completion import NTUPLES, files, folders
@@ -38,7 +39,9 @@ from toolkit.cli.running import Request, executor_options, run_analysis, run_dem
 from toolkit.cli.screen import Screen
 from toolkit.cli.sharing import bundle, cpp, predict, reuse
 from toolkit.cli.status import show_status
-from toolkit.errors import SchemaError
+from toolkit.cli.streams import lasting_streams
+from toolkit.errors import InputFileError, SchemaError
+from toolkit.text import visible
 
 STAGE_HELP = {
     "process": "Select events of the ntuples, write event tables and histograms.",
@@ -223,21 +226,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: Always, with 0 for success, 2 for wrong input, 130 for an interruption, 1 for a defect.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
-    if "--json" not in words:
-        app(args=words, prog_name="h4l")
-    sys.exit(_with_json_errors(words))
+    with lasting_streams() as results:
+        code = _run(words)
+        results.flush()
+        if results.lost is not None:
+            sys.stderr.write(
+                f"error: the results cannot be shown\n  got:      {results.lost.strerror}\n  remedy:   write them to another place\n"
+            )
+            code = code or WRONG_INPUT
+    sys.exit(code)
 
 
-def _with_json_errors(words: list[str]) -> int:
-    """Run a command whose wrong options, too, are told as a JSON document."""
+def _run(words: list[str]) -> int:
+    """Run a command and return its exit code; a wrong option is told like every other wrong input."""
     try:
         code: Any = app(args=words, prog_name="h4l", standalone_mode=False)
     except Exception as error:
-        explanation = getattr(error, "format_message", None)
-        if explanation is None:
+        if not hasattr(error, "format_message"):
             raise
-        told = SchemaError(explanation(), got=" ".join(("h4l", *words)), remedy="h4l COMMAND --help lists the options")
-        sys.stderr.write(f"error: {told}\n")
-        sys.stdout.write(json.dumps(error_document(told)) + "\n")
-        return WRONG_INPUT
+        return _wrong_option(error, words)
     return code if isinstance(code, int) else 0
+
+
+def _wrong_option(error: Any, words: list[str]) -> int:
+    """Say which option is wrong, for a program as a JSON document."""
+    error.message = visible(error.message)
+    if "--json" not in words:
+        rich_utils.rich_format_error(error)
+        return WRONG_INPUT
+    told = SchemaError(error.format_message(), got=" ".join(("h4l", *words)), remedy="h4l COMMAND --help lists the options")
+    sys.stderr.write("error: " + visible(str(told), keep="\n") + "\n")
+    sys.stdout.write(json.dumps(error_document(told)) + "\n")
+    return WRONG_INPUT

@@ -155,8 +155,7 @@ def _results_table(
             largest = f"{max(compared[data][name].values()):.2g}" if name in compared[data] else "-"
             at_zero = "-" if result.twice_nll_at_0 is None else f"{result.twice_nll_at_0:.4f}"
             pieces = [" ".join(f"[{i.low:.4f}, {i.high:.4f}]" for i in group) for group in (result.interval_68, result.interval_95)]
-            shown = (piece.replace("[", "\\[") for piece in pieces)
-            table.add_row(name, *_label(data, found), f"{result.mu_hat:.4f}", *shown, at_zero, largest)
+            table.add_row(name, *_label(data, found), f"{result.mu_hat:.4f}", *pieces, at_zero, largest)
         table.add_section()
     return table
 

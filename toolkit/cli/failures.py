@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import typer
 
 from toolkit.errors import InputFileError, ToolkitError
+from toolkit.text import visible
 from toolkit.typing import JsonObject
 
 WRONG_INPUT = 2
@@ -84,6 +85,5 @@ def _exit(error: ToolkitError, code: int, *, as_json: bool) -> typer.Exit:
 
 
 def _tell(message: str, *, debug: bool) -> None:
-    if debug:
-        traceback.print_exc(file=sys.stderr)
-    sys.stderr.write(message + "\n")
+    text = f"{traceback.format_exc()}{message}\n" if debug else f"{message}\n"
+    sys.stderr.write(visible(text, keep="\n"))

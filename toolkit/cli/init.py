@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import yaml
 from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from toolkit.artifacts.atomic import atomic_path
 from toolkit.cli.look import check_config, samples_table, validation_document
@@ -110,7 +111,8 @@ def _text(request: InitRequest, starter: Starter, check: _Check) -> Iterator[Ren
     if starter.blanks:
         yield _blank_table(starter)
     if check.complaint is not None:
-        yield f"{request.out} is written, but `h4l validate` says:\n{check.complaint}"
+        yield f"{request.out} is written, but `h4l validate` says:"
+        yield Text(str(check.complaint))
         return
     command = "run" if starter.measures else "process"
     yield f"{request.out} is written and valid. Next: h4l {command} {request.out}"

@@ -73,8 +73,8 @@ def _report_text(report: FileReport) -> Iterator[RenderableType]:
         yield _first_events(report.findings)
     yield from (_branch_table(tree) for tree in report.trees)
     yield from (f"{name}: {value:g}" for name, value in report.normalisation.items())
-    yield "\nconfig to start from (`h4l init` writes a complete one, for several files):\n"
-    yield report.snippet
+    yield Text("\nconfig to start from (`h4l init` writes a complete one, for several files):\n")
+    yield Text(report.snippet)
 
 
 def _momentum_unit(findings: Findings) -> str:
@@ -97,7 +97,7 @@ def _branch_table(tree: TreeReport) -> Table:
         lengths = tree.weight_lengths.get(name)
         remark = f"weight vector of length {' or '.join(str(n) for n in lengths)}" if lengths else ""
         remark += f": {' '.join(tree.weight_names[name])}" if name in tree.weight_names else ""
-        table.add_row(name, Text(kind), remark + (", all zero" if name in tree.zero_weights else ""))
+        table.add_row(name, kind, remark + (", all zero" if name in tree.zero_weights else ""))
     return table
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 
 from toolkit.cli.wording import count, duration, owner_text, size
@@ -52,16 +52,16 @@ def preview_text(preview: RunPreview) -> Iterator[RenderableType]:
     yield f"{count(len(busy), 'stage')} would run ({', '.join(busy)}): {disk}. Nothing was written."
 
 
-def _why(stage: StagePreview) -> str:
+def _why(stage: StagePreview) -> RenderableType:
     if stage.action == "skip":
         return "unchanged"
     kept = [f"keeps {count(stage.kept_files, 'file')} of the interrupted run"] if stage.action == "resume" else []
     former = [f"takes over what is still true of {count(stage.former_tasks, 'file')}"] if stage.former_tasks else []
-    return "\n".join((*counted(stage.reasons), *kept, *former)).replace("[", "\\[")
+    return Group(*counted(stage.reasons), *kept, *former)
 
 
-def _writes(stage: StagePreview) -> str:
-    return "-" if stage.action == "skip" else "\n".join(stage.writes)
+def _writes(stage: StagePreview) -> RenderableType:
+    return "-" if stage.action == "skip" else Group(*stage.writes)
 
 
 def _inputs(stages: Sequence[StagePreview]) -> Iterator[str]:

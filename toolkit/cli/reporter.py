@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from toolkit.cli.console import PlainConsole
 from toolkit.cli.wording import duration
 from toolkit.pipeline import StageOutcome
+from toolkit.text import visible
 from toolkit.typing import DETAIL
 
 LINE_INTERVAL_S = 15.0
@@ -25,7 +26,7 @@ class RichReporter:
         quiet: Draw nothing.
     """
 
-    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+    def __init__(self, console: PlainConsole, *, quiet: bool = False) -> None:
         self._console = console
         self._quiet = quiet
         self._bars: Progress | None = None
@@ -37,7 +38,7 @@ class RichReporter:
         """Announce a stage that runs now."""
         self.close()
         if not self._quiet:
-            self._console.print(f"[bold][{number}/{of}] {name}[/bold]", highlight=False)
+            self._console.print(f"[{number}/{of}] {name}", style="bold")
 
     def stage_ended(self, outcome: StageOutcome) -> None:
         """Announce what became of a stage; a step that needed less than it expected is over, too."""
@@ -48,13 +49,13 @@ class RichReporter:
         if self._quiet:
             return
         done = f"done in {duration(outcome.seconds)}" if outcome.status == "ran" else "unchanged, skipped"
-        self._console.print(f"  {outcome.stage}: {done}", highlight=False)
+        self._console.print(f"  {outcome.stage}: {done}")
 
     def progress(self, label: str, done: float, total: float) -> None:
         """Show how far a long step is; see `toolkit.typing.Progress`."""
         if self._quiet:
             return
-        label, _, detail = label.partition(DETAIL)
+        label, _, detail = visible(label).partition(DETAIL)
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._draw(label, done, total, detail)
         else:
@@ -71,13 +72,13 @@ class RichReporter:
     def _draw(self, label: str, done: float, total: float, detail: str) -> None:
         if self._bars is None:
             columns = (
-                TextColumn("  {task.description}"),
+                TextColumn("  {task.description}", markup=False),
                 BarColumn(),
                 TaskProgressColumn(),
                 TimeElapsedColumn(),
                 TextColumn("left"),
                 TimeRemainingColumn(),
-                TextColumn("{task.fields[detail]}"),
+                TextColumn("{task.fields[detail]}", markup=False),
             )
             self._bars = Progress(*columns, console=self._console)
             self._bars.start()
@@ -93,4 +94,4 @@ class RichReporter:
         self._last_line = now
         left = duration((now - began) * (total - done) / (done - at_first))
         beside = f" ({detail})" if detail else ""
-        self._console.print(f"  {label}: {100 * done / total:.0f} %, about {left} left{beside}", highlight=False)
+        self._console.print(f"  {label}: {100 * done / total:.0f} %, about {left} left{beside}")

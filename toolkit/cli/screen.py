@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass, is_dataclass
 from os import PathLike, fspath
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
-from toolkit.cli.console import message_console, output_console
+from toolkit.cli.console import PlainConsole, message_console, output_console
 from toolkit.cli.failures import explained
 from toolkit.cli.reporter import RichReporter
 from toolkit.typing import JsonObject
@@ -64,11 +65,11 @@ class Screen:
         self.show(*parts)
 
 
-def show_on(console: Console, *parts: RenderableType) -> None:
+def show_on(console: PlainConsole, *parts: RenderableType) -> None:
     """Print on a console: text without markup and cutting, tables never narrower than their numbers need."""
     for part in parts:
-        if isinstance(part, str):
-            console.print(part, soft_wrap=True, highlight=False, markup=False)
+        if isinstance(part, str | Text):
+            console.print(part, soft_wrap=True)
             continue
         if isinstance(part, Table):
             needed = Measurement.get(console, console.options, part).minimum

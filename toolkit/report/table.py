@@ -124,16 +124,16 @@ def _add_closure_columns(table: Table, results: Results) -> list[float]:
     return truths
 
 
-def _measured(result: MethodResult, verdict: ClosureVerdict | None) -> list[str]:
-    intervals = ["\n".join(interval_lines(i)) for i in (result.interval_68, result.interval_95)]
+def _measured(result: MethodResult, verdict: ClosureVerdict | None) -> list[str | Text]:
+    intervals = [Text("\n".join(interval_lines(i))) for i in (result.interval_68, result.interval_95)]
     return [number(result.mu_hat), *intervals, t0_text(result, verdict)]
 
 
-def _closed(verdict: ClosureVerdict | None, truths: Sequence[float]) -> list[str]:
+def _closed(verdict: ClosureVerdict | None, truths: Sequence[float]) -> list[str | Text]:
     if not truths:
         return []
     checks = {c.mu: c for c in verdict.checks} if verdict else {}
-    return [*(closure_text(checks.get(mu)).replace(" (", "\n(") for mu in truths), verdict_text(verdict)]
+    return [*(Text(closure_text(checks.get(mu)).replace(" (", "\n(")) for mu in truths), verdict_text(verdict)]
 
 
 def _colour(verdict: ClosureVerdict | None) -> str | None:
