@@ -230,9 +230,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = _run(words)
         results.flush()
         if results.lost is not None:
-            sys.stderr.write(
-                f"error: the results cannot be shown\n  got:      {results.lost.strerror}\n  remedy:   write them to another place\n"
-            )
+            told = InputFileError("the results cannot be shown", got=results.lost.strerror, remedy="write them to another place")
+            sys.stderr.write(f"error: {told}\n")
             code = code or WRONG_INPUT
     sys.exit(code)
 
