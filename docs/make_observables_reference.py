@@ -5,9 +5,10 @@ The tests check that the file is current. The text around the table is written b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from toolkit.kinematics import OBSERVABLES
+from toolkit.kinematics import OBSERVABLES, Observable
 
 TARGET = Path(__file__).with_name("observables.md")
 HEAD = r"""# Observables
@@ -42,7 +43,7 @@ matrix-element discriminant) are known; any other name brings its own unit, labe
 columns:
   met: {branch: met_et, scale: 0.001}       # from MeV
   d_me: {branch: D_bkg_kin, missing: -999}  # -999 stands for a missing value
-  bdt: {branch: BDT_score, range: [-1, 1]}
+  bdt: {branch: BDT_score, range: [-1, 1], beam_swap: even}
 ```
 
 ## Adding one
@@ -52,7 +53,7 @@ table. The function gets momenta as components (4, n) and quantities that severa
 `needs="jets"` leaves it out where there are none.
 
 ```python
-@observable("pt_z1", unit="GeV", label=r"$p_\mathrm{T}^{Z_1}$", range=(0.0, 500.0))
+@observable("pt_z1", unit="GeV", label=r"$p_\mathrm{T}^{Z_1}$", range=(0.0, 500.0), beam_swap="even")
 def _pt_z1(event: FourLeptonEvent) -> FloatArray:
     return transverse_momentum(event.z1)
 ```
@@ -71,7 +72,7 @@ observables: [standard, vbf, m_z1_over_m_z2]
 from toolkit.kinematics import FourLeptonEvent, observable
 
 
-@observable("m_z1_over_m_z2", unit="", label=r"$m_{Z_1} / m_{Z_2}$", range=(0.0, 3.0))
+@observable("m_z1_over_m_z2", unit="", label=r"$m_{Z_1} / m_{Z_2}$", range=(0.0, 3.0), beam_swap="even")
 def m_z1_over_m_z2(event: FourLeptonEvent):
     _, m_z1, m_z2 = event.masses
     return m_z1 / m_z2
@@ -79,6 +80,23 @@ def m_z1_over_m_z2(event: FourLeptonEvent):
 
 Observables of your own belong to the group `user`. A name that is taken, a file that is missing and a line that fails
 are refused with a message that names them.
+
+## Exchange of the beams
+
+Two identical beams look the same from both sides. With `ratios.fold_beam_axis` (the default) every event is turned by pi about
+a transverse axis where that makes `cos_theta_star` positive, inside the networks and inside the ONNX file. So every feature
+must say what it becomes in the turned event, `beam_swap`:
+
+| `beam_swap` | the observable becomes | for example |
+|---|---|---|
+| `"even"` | the same | masses, transverse momenta |
+| `"odd"` | the opposite | rapidities, differences of azimuths |
+| `"half_turn"` | an angle plus or minus pi | `phi_1` |
+| `{"NAME": factor, ...}` | a sum of observables; they must be features, too | `q2_v1` and `q2_v2` change places |
+
+A feature that does not say it is refused, and `h4l validate` tries what your module declares on events. Columns say `even` or
+`odd` under `columns`. The fill of a missing value must stay as it is: 0 for an odd observable. Without `cos_theta_star` among
+the features, the first odd one decides which events are turned.
 """
 GROUPS = {
     "standard": "what the event tables hold by default",
@@ -89,17 +107,25 @@ GROUPS = {
 }
 
 
+def _swap(entry: Observable) -> str:
+    """Say in words what an observable becomes when the beams are exchanged."""
+    if not isinstance(entry.beam_swap, Mapping):
+        return {"even": "even", "odd": "odd", "half_turn": "plus pi", None: "-"}[entry.beam_swap]
+    return " ".join(f"{'-' if factor < 0 else '+' if k else ''}{name}" for k, (name, factor) in enumerate(entry.beam_swap.items()))
+
+
 def reference() -> str:
     """Return the content of docs/observables.md."""
     parts = [HEAD]
     for group, meaning in GROUPS.items():
-        parts.append(f"\n## Group `{group}`: {meaning}\n\n| name | unit | needs | plot range | definition |\n|---|---|---|---|---|")
+        head = "| name | unit | needs | plot range | beams exchanged | definition |\n|---|---|---|---|---|---|"
+        parts.append(f"\n## Group `{group}`: {meaning}\n\n{head}")
         for entry in OBSERVABLES.values():
             if entry.group == group:
                 definition = " ".join((entry.function.__doc__ or "").split()).replace("|", "\\|")
                 low, high = entry.range
                 needs = {"leptons": "four leptons", "jets": "jets", "column": "a column"}[entry.needs]
-                parts.append(f"| `{entry.name}` | {entry.unit} | {needs} | {low:.4g} to {high:.4g} | {definition} |")
+                parts.append(f"| `{entry.name}` | {entry.unit} | {needs} | {low:.4g} to {high:.4g} | {_swap(entry)} | {definition} |")
     return "\n".join(parts) + "\n"
 
 

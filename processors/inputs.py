@@ -14,6 +14,7 @@ from processors.normalisation import read_normalisation
 from processors.observables import written_observables
 from processors.rootfile import nearest
 from processors.sanity import check_probe
+from processors.symmetry import check_symmetry
 from processors.variations import weight_branches
 from toolkit import units
 from toolkit.config import Config, MappingLayout, SampleConfig
@@ -99,7 +100,7 @@ def inspect_inputs(config: Config) -> tuple[SampleInputs, ...]:
 
     Raises:
         InputFileError: No file matches, a file cannot be read, or it is truncated.
-        SchemaError: A tree or a branch is missing (the nearest name is given).
+        SchemaError: A tree or a branch is missing (the nearest name is given), or the features cannot be folded.
         ShapeError: A weight vector does not have one entry per benchmark, or a branch does not hold what its layout says.
         ArtifactMismatchError: The files of a sample state different cross-sections or weights, or are copies of each other.
         PhysicsDomainError: A cross-section or a sum of weights is not positive and finite, a weight is not finite, or the
@@ -109,6 +110,7 @@ def inspect_inputs(config: Config) -> tuple[SampleInputs, ...]:
         if not Path(path).is_file():
             raise InputFileError(f"{key}", got=f"no file {path}", expected="an existing file", remedy="check the path")
     written_observables(config)
+    check_symmetry(config)
     return tuple(_inspect_sample(config, sample) for sample in config.samples)
 
 

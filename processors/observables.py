@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -32,7 +33,7 @@ def known_observables(config: Config) -> Mapping[str, Observable]:
         InputFileError: A module of the config cannot be read.
     """
     load_modules(config.modules)
-    own = {name: _described(name, column) for name, column in config.columns.items() if name not in OBSERVABLES}
+    own = {name: _described(name, column) for name, column in config.columns.items()}
     return {**OBSERVABLES, **own}
 
 
@@ -128,6 +129,9 @@ def _in_groups(entry: Observable, groups: list[str]) -> bool:
 
 
 def _described(name: str, column: ColumnConfig) -> Observable:
+    if name in OBSERVABLES:
+        known = OBSERVABLES[name]
+        return known if column.beam_swap is None else replace(known, beam_swap=column.beam_swap)
     if column.range is None:
         raise SchemaError(
             f"column {name!r} of the config",
@@ -135,7 +139,16 @@ def _described(name: str, column: ColumnConfig) -> Observable:
             expected=f"a plot range, or one of the known columns {[n for n, o in OBSERVABLES.items() if o.needs == 'column']}",
             remedy=f"add `range: [low, high]` to `columns.{name}`",
         )
-    return Observable(name, column.unit, column.label or name, _absent, needs="column", range=column.range, group="columns")
+    return Observable(
+        name,
+        column.unit,
+        column.label or name,
+        _absent,
+        needs="column",
+        range=column.range,
+        group="columns",
+        beam_swap=column.beam_swap,
+    )
 
 
 def _absent(event: FourLeptonEvent) -> FloatArray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from toolkit.config.base import Section
@@ -26,3 +28,6 @@ class ColumnConfig(Section):
     """Axis label in TeX; empty takes the name."""
     range: Window | None = None
     """Plot range."""
+    beam_swap: Literal["even", "odd"] | None = None
+    """What the number becomes when the beams are exchanged: the same or the opposite. Needed of a feature with `ratios.fold_beam_axis`,
+    except for `met` and `d_me`."""

@@ -33,7 +33,8 @@ class RatioConfig(Section):
     )
     """Observables that the networks read; every selected event must have them."""
     fold_beam_axis: bool = True
-    """Use that two identical beams look the same from both sides; turn off for asymmetric beams or acceptance."""
+    """Use that two identical beams look the same from both sides; every feature must say what it becomes when they are exchanged
+    (docs/observables.md). Turn off for asymmetric beams or acceptance."""
     splits: SplitConfig = SplitConfig()
     calibration_mu: tuple[float, ...] = Field(default=(0.0, 0.3, 1.0, 2.0), min_length=1)
     """Values of the parameter of interest whose scores span the calibration: it removes the bias along these directions."""

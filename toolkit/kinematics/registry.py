@@ -2,7 +2,7 @@ r"""The registry of observables: a name, a unit, a label and a function of one e
 
 To add an observable, write three lines in `observables.py` (or in a module of your own):
 
-    @observable("pt_z1", unit="GeV", label=r"$p_\mathrm{T}^{Z_1}$", range=(0.0, 500.0))
+    @observable("pt_z1", unit="GeV", label=r"$p_\mathrm{T}^{Z_1}$", range=(0.0, 500.0), beam_swap="even")
     def _pt_z1(event: FourLeptonEvent) -> FloatArray:
         return transverse_momentum(event.z1)
 """
@@ -19,6 +19,7 @@ import numpy as np
 
 from toolkit.errors import SchemaError
 from toolkit.kinematics.angles import Recoil, decay_angle_kernel
+from toolkit.kinematics.beam_swap import BeamSwap
 from toolkit.kinematics.fourvectors import descending_four, mass_of, pseudorapidity, transverse_momentum
 from toolkit.kinematics.vbf import massless_jets, vbf_kernel
 from toolkit.typing import FloatArray
@@ -120,6 +121,8 @@ class Observable:
         needs: `leptons`, `jets` when it cannot be computed without jets, or `column` when only the ntuple can give it.
         range: Sensible plot range: a hint, not a cut.
         group: `standard` for what the event tables hold by default; a config can name a group instead of its members.
+        beam_swap: What it becomes when the beams are exchanged, see `toolkit.kinematics.beam_swap`; None does not say, and then it is no
+            feature of networks that use this symmetry.
 
     Examples:
         >>> Observable("pt_l1", "GeV", "leading lepton pT", lambda event: event.lepton_pts[0], "leptons", (0.0, 500.0)).axis_label
@@ -133,6 +136,7 @@ class Observable:
     needs: Needs
     range: tuple[float, float]
     group: Group = "user"
+    beam_swap: BeamSwap | None = None
 
     @property
     def axis_label(self) -> str:
@@ -146,7 +150,14 @@ OBSERVABLES: Mapping[str, Observable] = MappingProxyType(_REGISTERED)
 
 
 def observable(
-    name: str, *, unit: str, label: str, range: tuple[float, float], needs: Needs = "leptons", group: Group = "user"
+    name: str,
+    *,
+    unit: str,
+    label: str,
+    range: tuple[float, float],
+    needs: Needs = "leptons",
+    group: Group = "user",
+    beam_swap: BeamSwap | None = None,
 ) -> Callable[[Function], Function]:
     """Register the decorated function as an observable; the arguments are those of `Observable`.
 
@@ -154,7 +165,7 @@ def observable(
         SchemaError: The name is taken.
 
     Examples:
-        >>> @observable("ht4l_of_example", unit="GeV", label="HT", range=(0.0, 500.0))
+        >>> @observable("ht4l_of_example", unit="GeV", label="HT", range=(0.0, 500.0), beam_swap="even")
         ... def _ht4l(event: FourLeptonEvent) -> FloatArray:
         ...     return sum(event.lepton_pts)
         >>> OBSERVABLES["ht4l_of_example"].unit, OBSERVABLES["ht4l_of_example"].group
@@ -165,7 +176,7 @@ def observable(
     def register(function: Function) -> Function:
         if name in _REGISTERED:
             raise SchemaError(what=f"observable {name!r}", got="a second registration", expected="a new name")
-        _REGISTERED[name] = Observable(name, unit, label, function, needs, range, group)
+        _REGISTERED[name] = Observable(name, unit, label, function, needs, range, group, beam_swap)
         return function
 
     return register

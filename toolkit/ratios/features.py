@@ -3,9 +3,10 @@
 Heavy-tailed masses and momenta enter as logarithms, angles as sines and cosines of the first two harmonics (the
 cut at +-pi disappears), everything else as it is; then all inputs are standardised and clipped at `CLIP` standard deviations.
 
-Two identical beams look the same from both sides: a rotation by pi about a transverse axis maps cos_theta_star, y4l -> -cos_theta_star,
--y4l and phi_1 -> phi_1 +- pi and leaves the other observables. With `fold` every event is rotated to cos_theta_star >= 0, so
-that the networks need not learn this symmetry and cannot break it.
+Two identical beams look the same from both sides: a rotation by pi about a transverse axis changes the sign of cos_theta_star and of all
+rapidities, moves phi_1 by pi, and so on; every observable of the registry says what it becomes (`toolkit.kinematics.beam_swap`). With
+`fold` every event is rotated to cos_theta_star >= 0 (without it: to the positive side of the first feature that changes sign), so that
+the networks need not learn this symmetry and cannot break it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from toolkit.errors import PhysicsDomainError, SchemaError
+from toolkit.kinematics import OBSERVABLES
+from toolkit.kinematics.beam_swap import BeamSwap
+from toolkit.weights.beam_swap import feature_swaps, pivot_of
+from toolkit.weights.missing import filled_name
 
 Transform = Literal["log", "log1p", "angle", "linear"]
 
@@ -27,8 +32,6 @@ CLIP = 6.0
 PT_SCALE = 20.0
 """GeV; log(1 + pt / PT_SCALE) is linear well below and logarithmic well above."""
 _ANGLES = frozenset({"phi", "phi_1", "delta_phi_jj", "vbf_phi", "vbf_phi_1"})
-_ODD = frozenset({"cos_theta_star", "y4l"})
-"""Observables that change sign under the rotation by pi about a transverse axis."""
 _MASSES = frozenset({"m4l", "m_jj", "m4lj", "m_4l"})
 
 
@@ -91,6 +94,7 @@ class FeatureMap(nn.Module):
     Args:
         features: Names of the columns of the input.
         fold: Whether events are rotated to cos_theta_star >= 0.
+        swaps: With `fold`, what observables become when the beams are exchanged, by name; None knows those of the registry.
         mean: Means of the transformed columns, shape (n_inputs,).
         std: Standard deviations, shape (n_inputs,).
         harmonics: Angles enter as sines and cosines of two harmonics; otherwise as they are, which leaves fewer inputs to overfit
@@ -106,27 +110,48 @@ class FeatureMap(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, features: Sequence[str], *, fold: bool, mean: torch.Tensor, std: torch.Tensor, harmonics: bool = True) -> None:
+    def __init__(
+        self,
+        features: Sequence[str],
+        *,
+        fold: bool,
+        mean: torch.Tensor,
+        std: torch.Tensor,
+        harmonics: bool = True,
+        swaps: Mapping[str, BeamSwap | None] | None = None,
+    ) -> None:
         super().__init__()
         self.harmonics = harmonics
         self.features = tuple(features)
         self.fold = fold
+        self.swaps = feature_swaps(self.features, declared=swaps) if fold else {}
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
 
     @classmethod
-    def fitted(cls, features: Sequence[str], x: torch.Tensor, *, fold: bool, harmonics: bool = True) -> FeatureMap:
+    def fitted(
+        cls,
+        features: Sequence[str],
+        x: torch.Tensor,
+        *,
+        fold: bool,
+        harmonics: bool = True,
+        swaps: Mapping[str, BeamSwap | None] | None = None,
+    ) -> FeatureMap:
         """Build the map whose output has mean 0 and variance 1 on `x`, shape (n, n_features).
 
         Raises:
             PhysicsDomainError: A feature is constant.
+            SchemaError: With `fold`, nobody says what a feature becomes when the beams are exchanged.
         """
         flat = [name for i, name in enumerate(features) if bool((x[:, i] == x[0, i]).all())]
         if flat:
             remedy = "remove it from ratios.features: it carries no information"
             raise PhysicsDomainError(f"feature {flat[0]}", got=f"{float(x[0, features.index(flat[0])])} in every event", remedy=remedy)
-        raw = _transform(tuple(features), x.double(), fold=fold, harmonics=harmonics)
-        return cls(features, fold=fold, mean=raw.mean(dim=0), std=raw.std(dim=0).clamp_min(1e-12), harmonics=harmonics)
+        known = feature_swaps(features, declared=swaps) if fold else {}
+        raw = _transform(tuple(features), x.double(), swaps=known, harmonics=harmonics)
+        mean, std = raw.mean(dim=0), raw.std(dim=0).clamp_min(1e-12)
+        return cls(features, fold=fold, mean=mean, std=std, harmonics=harmonics, swaps=known)
 
     @property
     def n_inputs(self) -> int:
@@ -135,29 +160,30 @@ class FeatureMap(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map observables, shape (n, n_features), to network inputs, shape (n, n_inputs)."""
-        scaled = (_transform(self.features, x, fold=self.fold, harmonics=self.harmonics) - self.mean) / self.std
+        scaled = (_transform(self.features, x, swaps=self.swaps, harmonics=self.harmonics) - self.mean) / self.std
         return scaled.clamp(-CLIP, CLIP)
 
 
-def _transform(features: tuple[str, ...], x: torch.Tensor, *, fold: bool, harmonics: bool = True) -> torch.Tensor:
+def _transform(features: tuple[str, ...], x: torch.Tensor, *, swaps: Mapping[str, BeamSwap], harmonics: bool) -> torch.Tensor:
     columns: list[torch.Tensor] = []
-    side = None
-    if fold and "cos_theta_star" in features:
-        i = features.index("cos_theta_star")
+    pivot, side = pivot_of(swaps), None
+    if pivot is not None:
+        i = features.index(pivot)
         side = torch.where(x[:, i : i + 1] < 0, -1.0, 1.0).to(x.dtype)
     for i, name in enumerate(features):
-        value = x[:, i : i + 1]
-        if side is not None and name in _ODD:
+        value, kind = x[:, i : i + 1], transform_of(name)
+        swap = "even" if side is None else swaps[name]
+        if side is not None and swap == "odd":
             value = value * side
-        kind = transform_of(name)
-        if kind == "angle" and not harmonics:
-            if side is not None and name == "phi_1":
-                value = torch.where(side < 0, torch.where(value < 0, value + torch.pi, value - torch.pi), value)
-            columns.append(value)
-        elif kind == "angle":
+        elif side is not None and isinstance(swap, Mapping):
+            image = _weighted_sum(x, {features.index(other): c for other, c in swap.items()})
+            value = torch.where(side < 0, _wrapped(image) if _is_angle(name) else image, value)
+        elif side is not None and swap == "half_turn" and not (kind == "angle" and harmonics):
+            value = torch.where(side < 0, torch.where(value < 0, value + torch.pi, value - torch.pi), value)
+        if kind == "angle" and harmonics:
             first = [torch.sin(value), torch.cos(value)]
-            if side is not None and name == "phi_1":
-                first = [harmonic * side for harmonic in first]
+            if side is not None and swap == "half_turn":
+                first = [harmonic * side for harmonic in first]  # sin and cos of an angle plus pi; twice the angle does not notice
             columns += [*first, torch.sin(2.0 * value), torch.cos(2.0 * value)]
         elif kind == "log":
             columns.append(torch.log(value))
@@ -166,3 +192,23 @@ def _transform(features: tuple[str, ...], x: torch.Tensor, *, fold: bool, harmon
         else:
             columns.append(value)
     return torch.cat(columns, dim=1)
+
+
+def _weighted_sum(x: torch.Tensor, factors: Mapping[int, int]) -> torch.Tensor:
+    """Add columns with their factors, (n, 1)."""
+    total: torch.Tensor | None = None
+    for i, c in factors.items():
+        term = float(c) * x[:, i : i + 1]
+        total = term if total is None else total + term
+    return torch.zeros_like(x[:, :1]) if total is None else total
+
+
+def _is_angle(name: str) -> bool:
+    source = name.removesuffix(filled_name(""))
+    return source in _ANGLES or (source in OBSERVABLES and OBSERVABLES[source].unit == "rad")
+
+
+def _wrapped(angle: torch.Tensor) -> torch.Tensor:
+    """Take a sum or difference of two angles to [-pi, pi]."""
+    down = torch.where(angle > torch.pi, angle - 2.0 * torch.pi, angle)
+    return torch.where(down < -torch.pi, down + 2.0 * torch.pi, down)

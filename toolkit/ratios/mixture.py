@@ -6,7 +6,7 @@ density at any parameter value is a combination of a few densities, each learned
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from toolkit.artifacts.atomic import make_folder
 from toolkit.config import MorphingConfig, RatioConfig
 from toolkit.errors import PhysicsDomainError
+from toolkit.kinematics.beam_swap import BeamSwap
 from toolkit.ratios.calibration import fit_calibration, identity_calibration
 from toolkit.ratios.checkpoints import member_key
 from toolkit.ratios.ensemble import MixtureEnsemble, out_of_bag_heads
@@ -46,6 +47,7 @@ def train_mixture(
     executor: Any = "sequential",
     workers: int | None = None,
     former: Sequence[Path] = (),
+    swaps: Mapping[str, BeamSwap | None] | None = None,
 ) -> TrainedMixture:
     """Train all members, or read the finished ones, and calibrate the ensemble out of bag.
 
@@ -60,6 +62,7 @@ def train_mixture(
             dask client. The result is the same.
         workers: Number of processes; None takes the number of cores.
         former: Folders of earlier trainings by the same code; members of the same events and settings are taken over from them.
+        swaps: What observables become when the beams are exchanged, for features that the registry does not know; see `FeatureMap`.
 
     Returns:
         The calibrated ensemble.
@@ -79,7 +82,7 @@ def train_mixture(
     targets = make_targets(positive_backgrounds(pool, mixture, config=config, progress=progress), mixture)
     n_folds = config.splits.folds
     fold = assign_fold(pool.event_id, n_folds=n_folds, salt=config.splits.salt).astype(np.int64)
-    feature_map = FeatureMap.fitted(config.features, x, fold=config.fold_beam_axis)
+    feature_map = FeatureMap.fitted(config.features, x, fold=config.fold_beam_axis, swaps=swaps)
     task = MixtureTask(feature_map(x).float(), targets, fold, mixture, config)
     plan = plan_members(seed=config.seed, n_folds=n_folds)
     trained = train_ensemble(task, plan, folder=folder, executor=executor, workers=workers, progress=progress, former=former)
@@ -95,7 +98,7 @@ def train_mixture(
         before = mixture.log_ratios(raw).numpy()
     _require_finite(calibrated, mixture.processes)
     result = TrainedMixture(ensemble, trained.history, calibrated, before)
-    key = mixture_key(pool, config=config, morphing=morphing)
+    key = mixture_key(pool, config=config, morphing=morphing, swaps=feature_map.swaps)
     save_mixture(result, folder, key=key, hidden=config.hidden, members={member.file: task.key(member) for member in plan})
     return result
 

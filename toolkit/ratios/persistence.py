@@ -14,6 +14,7 @@ import torch
 
 from toolkit.config import MorphingConfig, RatioConfig
 from toolkit.errors import ArtifactMismatchError
+from toolkit.kinematics.beam_swap import BeamSwap
 from toolkit.ratios.calibration import TargetedCalibration
 from toolkit.ratios.checkpoints import load_member
 from toolkit.ratios.ensemble import MixtureEnsemble
@@ -24,15 +25,19 @@ from toolkit.ratios.trained_mixture import TrainedMixture
 from toolkit.ratios.training_history import TrainingHistory
 from toolkit.ratios.training_state import read_state, write_state
 from toolkit.weights import SimulatedEvents
+from toolkit.weights.beam_swap import feature_swaps
 
 FILE = "mixture.pt"
-FORMAT = 2
+FORMAT = 3
 """Part of the key: raise it when the content of the file changes."""
 
 
-def mixture_key(pool: SimulatedEvents, *, config: RatioConfig, morphing: MorphingConfig) -> str:
-    """Hash everything that decides a trained mixture: events, weights, features, settings; 32 hexadecimal digits."""
+def mixture_key(
+    pool: SimulatedEvents, *, config: RatioConfig, morphing: MorphingConfig, swaps: Mapping[str, BeamSwap | None] | None = None
+) -> str:
+    """Hash everything that decides a trained mixture: events, weights, features and their symmetry, settings; 32 hexadecimal digits."""
     settings = [FORMAT, config.model_dump(mode="json", exclude={"device"}), morphing.model_dump(mode="json"), pool.processes]
+    settings += [feature_swaps(config.features, declared=swaps) if config.fold_beam_axis else {}]
     digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
     for values in (pool.event_id, pool.weights, feature_matrix(pool.observables, config.features)):
         digest.update(np.ascontiguousarray(values).tobytes())
@@ -56,6 +61,7 @@ def save_mixture(trained: TrainedMixture, folder: Path, *, key: str, hidden: Seq
         "hidden": list(hidden),
         "features": list(ensemble.feature_map.features),
         "fold": ensemble.feature_map.fold,
+        "swaps": ensemble.feature_map.swaps,
         "feature_map": ensemble.feature_map.state_dict(),
         "mixture": asdict(ensemble.mixture),
         "mu": list(ensemble.calibration.mu),
@@ -93,7 +99,7 @@ def load_mixture(folder: Path, *, key: str | None = None) -> TrainedMixture:
             raise _unusable(folder, name, member_key)
         members.append(network)
         history.append(losses)
-    feature_map = FeatureMap(state["features"], fold=state["fold"], **state["feature_map"])
+    feature_map = FeatureMap(state["features"], fold=state["fold"], swaps=state["swaps"], **state["feature_map"])
     calibration = TargetedCalibration(mixture, mu=tuple(state["mu"]))
     calibration.load_state_dict(state["calibration"])
     ensemble = MixtureEnsemble(feature_map, members, calibration).double().eval()

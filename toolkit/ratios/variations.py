@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from torch import nn
 from toolkit.artifacts.atomic import make_folder
 from toolkit.config import RatioConfig, VariationRatioConfig
 from toolkit.errors import ArtifactMismatchError, FitError
+from toolkit.kinematics.beam_swap import BeamSwap
 from toolkit.ratios.checkpoints import load_member
 from toolkit.ratios.ensemble import member_folds
 from toolkit.ratios.features import FeatureMap, feature_matrix
@@ -34,11 +35,12 @@ from toolkit.ratios.training_state import digest_of, read_state, tensor_bytes, w
 from toolkit.ratios.variation_network import VariationEnsemble, VariationNetwork, output_scale, pair_loss
 from toolkit.typing import FloatArray, Progress, silent_progress
 from toolkit.weights import assign_fold
+from toolkit.weights.beam_swap import feature_swaps
 from toolkit.weights.pair_calibration import PairCalibration, calibrate_pairs
 from toolkit.weights.pairs import EventPairs
 
 FILE = "variation.pt"
-FORMAT = 1
+FORMAT = 2
 """Part of the keys: raise it when the content of the files changes."""
 NETWORK = "variation"
 
@@ -81,6 +83,7 @@ def train_variation(
     executor: Any = "sequential",
     workers: int | None = None,
     former: Sequence[Path] = (),
+    swaps: Mapping[str, BeamSwap | None] | None = None,
 ) -> TrainedVariation | None:
     """Train the networks of one variation, or read the finished ones, and calibrate them out of bag.
 
@@ -93,6 +96,7 @@ def train_variation(
         executor: Where the members train; see `members.train_ensemble`.
         workers: Number of processes; None takes the number of cores.
         former: Folders of earlier trainings by the same code; members of the same events and settings are taken over from them.
+        swaps: What observables become when the beams are exchanged, for features that the registry does not know; see `FeatureMap`.
 
     Returns:
         The variation; None if it changes neither a feature nor a weight of any event.
@@ -106,7 +110,7 @@ def train_variation(
         return None
     processes = tuple(name for name, is_changed in zip(pairs.processes, chosen, strict=True) if is_changed)
     x0, x1 = (torch.from_numpy(feature_matrix(side, common.features)) for side in (pairs.nominal, pairs.varied))
-    feature_map = FeatureMap.fitted(common.features, x0, fold=common.fold_beam_axis)
+    feature_map = FeatureMap.fitted(common.features, x0, fold=common.fold_beam_axis, swaps=swaps)
     weights = [_mean_one(w[:, chosen], processes) for w in (pairs.nominal_weights, pairs.varied_weights)]
     z0, z1 = feature_map(x0).float(), feature_map(x1).float()
     fold = assign_fold(pairs.event_id, n_folds=common.splits.folds, salt=common.splits.salt).astype(np.int64)
@@ -127,7 +131,8 @@ def train_variation(
     offsets = torch.tensor([c.offset for c in calibrations], dtype=torch.float64)
     ensemble = VariationEnsemble(feature_map, trained.networks, slope=slopes, offset=offsets).double().eval()
     result = TrainedVariation(ensemble, processes, calibrations, trained.history)
-    _save(result, folder, key=variation_key(pairs, config=config, common=common), members={m.file: task.key(m) for m in plan}, task=task)
+    key = variation_key(pairs, config=config, common=common, swaps=swaps)
+    _save(result, folder, key=key, members={m.file: task.key(m) for m in plan}, task=task)
     return result
 
 
@@ -209,11 +214,14 @@ class VariationTask:
         return (z0, w0, w1) if torch.equal(z0, z1) else (z0, z1, w0, w1)
 
 
-def variation_key(pairs: EventPairs, *, config: VariationRatioConfig, common: RatioConfig) -> str:
-    """Hash everything that decides a trained variation: events, weights, features, settings; 32 hexadecimal digits."""
+def variation_key(
+    pairs: EventPairs, *, config: VariationRatioConfig, common: RatioConfig, swaps: Mapping[str, BeamSwap | None] | None = None
+) -> str:
+    """Hash everything that decides a trained variation: events, weights, features and their symmetry, settings; 32 hexadecimal digits."""
     own = config.model_dump(mode="json", exclude={"prune", "shape", "interpolation"})
     shared = common.model_dump(mode="json", include={"features", "fold_beam_axis", "splits", "validation_fraction", "patience", "threads"})
-    digest = hashlib.blake2b(json.dumps([FORMAT, own, shared, pairs.processes], sort_keys=True).encode(), digest_size=16)
+    symmetry = feature_swaps(common.features, declared=swaps) if common.fold_beam_axis else {}
+    digest = hashlib.blake2b(json.dumps([FORMAT, own, shared, symmetry, pairs.processes], sort_keys=True).encode(), digest_size=16)
     matrices = [feature_matrix(side, common.features) for side in (pairs.nominal, pairs.varied)]
     for values in (pairs.event_id, pairs.nominal_weights, pairs.varied_weights, *matrices):
         digest.update(np.ascontiguousarray(values).tobytes())
@@ -241,7 +249,7 @@ def load_variation(folder: Path, *, key: str | None = None) -> TrainedVariation:
             raise _unusable(folder, name)
         networks.append(network)
         history.append(losses)
-    feature_map = FeatureMap(state["features"], fold=state["fold"], **state["feature_map"])
+    feature_map = FeatureMap(state["features"], fold=state["fold"], swaps=state["swaps"], **state["feature_map"])
     calibrations = tuple(PairCalibration(**c) for c in state["calibrations"])
     ensemble = VariationEnsemble(feature_map, networks, slope=state["slope"], offset=state["offset"]).double().eval()
     return TrainedVariation(ensemble, tuple(state["processes"]), calibrations, tuple(history))
@@ -268,6 +276,7 @@ def _save(result: TrainedVariation, folder: Path, *, key: str, members: dict[str
         "scale": task.scale,
         "features": list(feature_map.features),
         "fold": feature_map.fold,
+        "swaps": feature_map.swaps,
         "feature_map": feature_map.state_dict(),
         "processes": list(result.processes),
         "calibrations": [asdict(c) for c in result.calibrations],

@@ -10,9 +10,17 @@ from toolkit.ratios import train_mixture
 
 MORPHING = MorphingConfig(signal="S", interfering="SBI", background="B")
 CONFIG = RatioConfig(
-    features=("x", "y"), hidden=(32, 32), epochs=12, composition_epochs=25, batch_size=256, learning_rate=1e-2, patience=25, seed=3
+    features=("x", "y"),
+    fold_beam_axis=False,
+    hidden=(32, 32),
+    epochs=12,
+    composition_epochs=25,
+    batch_size=256,
+    learning_rate=1e-2,
+    patience=25,
+    seed=3,
 )
-QUICK = RatioConfig(features=("x", "y"), hidden=(8,), epochs=2, composition_epochs=2, batch_size=256, seed=3)
+QUICK = RatioConfig(features=("x", "y"), fold_beam_axis=False, hidden=(8,), epochs=2, composition_epochs=2, batch_size=256, seed=3)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import torch
 
 from exports import Feature, write_onnx
 from toolkit.errors import PhysicsDomainError, SchemaError
-from toolkit.kinematics import compute_observables
+from toolkit.kinematics import OBSERVABLES, LeadingJets, compute_observables
 from toolkit.likelihood import OnnxRatio
 from toolkit.ratios import FeatureMap, feature_matrix
 
@@ -101,3 +101,78 @@ def test_plain_angles_are_exported(tmp_path):
     labels = {"numerators": ("a", "b"), "reference": "r", "estimator": "e"}
     write_onnx(mapped, tmp_path / "m.onnx", features=described, reference_rows=x.numpy(), **labels)
     np.testing.assert_allclose(OnnxRatio(tmp_path / "m.onnx")(x.numpy()), mapped(x).numpy(), atol=1e-4)
+
+
+SIGNED = (
+    "m4l", "cos_theta_star", "y4l", "phi_1", "eta_z1_lep1", "eta_z2_lep2", "eta_j1", "eta_j2", "delta_phi_jj", "pt_j1",
+    "vbf_cos_theta_star", "vbf_cos_theta_1", "vbf_cos_theta_2", "vbf_phi", "vbf_phi_1", "q2_v1", "q2_v2",
+)  # fmt: skip
+
+
+def observe_with_jets(leptons, jets, names):
+    values = compute_observables(*leptons, jets=LeadingJets(np.full(len(jets[0]), 2.0), *jets), names=names)
+    return torch.from_numpy(feature_matrix(values, names))
+
+
+@pytest.fixture(scope="module")
+def turned():
+    """All features that the exchange of the beams moves, of events and of the same events turned by pi about the x axis."""
+    leptons, jets = momenta(4_000, seed=4), momenta(4_000, seed=5)[:2]
+    turn = np.array([1.0, -1.0, -1.0, 1.0])
+
+    def at(names):
+        return (
+            observe_with_jets(leptons, jets, names),
+            observe_with_jets([p * turn for p in leptons], [p * turn for p in jets], names),
+        )
+
+    return at
+
+
+@pytest.mark.parametrize("harmonics", [True, False])
+@pytest.mark.parametrize("names", [SIGNED, tuple(n for n in SIGNED if n != "cos_theta_star")])
+def test_every_feature_is_folded(names, harmonics, turned):
+    """Whichever feature tells the sides apart; nothing is left that the network could tell them apart by."""
+    x, rotated = turned(names)
+    folded = FeatureMap.fitted(names, x, fold=True, harmonics=harmonics)
+    torch.testing.assert_close(folded(rotated), folded(x), atol=1e-5, rtol=0)
+
+
+def test_all_observables_of_the_registry_can_be_folded_together(turned):
+    names = tuple(name for name, entry in OBSERVABLES.items() if entry.needs != "column" and name != "n_jets")
+    x, rotated = turned(names)
+    folded = FeatureMap.fitted(names, x, fold=True)
+    torch.testing.assert_close(folded(rotated), folded(x), atol=1e-5, rtol=0)
+
+
+def test_the_exported_file_folds_every_feature(tmp_path, turned):
+    x, rotated = turned(SIGNED)
+    folded = FeatureMap.fitted(SIGNED, x, fold=True)
+    described = [Feature(n, OBSERVABLES[n].unit, float(v.min()), float(v.max())) for n, v in zip(SIGNED, x.T, strict=True)]
+    labels = {"numerators": tuple(f"p{k}" for k in range(folded.n_inputs)), "reference": "r", "estimator": "e"}
+    write_onnx(folded, tmp_path / "m.onnx", features=described, reference_rows=x.numpy(), **labels)
+    ratio = OnnxRatio(tmp_path / "m.onnx")
+    np.testing.assert_allclose(ratio(rotated.numpy()), ratio(x.numpy()), atol=2e-4)
+    np.testing.assert_allclose(ratio(x.numpy()), folded(x).numpy(), atol=2e-4)
+
+
+def test_feature_that_does_not_say_what_it_becomes_is_refused():
+    x = torch.rand(50, 2, dtype=torch.float64)
+    with pytest.raises(SchemaError, match=r"feature bdt[\s\S]*beam_swap"):
+        FeatureMap.fitted(("m4l", "bdt"), x, fold=True)
+    FeatureMap.fitted(("m4l", "bdt"), x, fold=True, swaps={"bdt": "even"})
+
+
+def test_feature_that_changes_places_with_another_needs_it():
+    x = torch.rand(50, 2, dtype=torch.float64)
+    with pytest.raises(SchemaError, match=r"feature q2_v1[\s\S]*q2_v2 among the features"):
+        FeatureMap.fitted(("m4l", "q2_v1"), x, fold=True)
+
+
+def test_declared_column_is_folded_and_kept_with_the_map():
+    x = torch.tensor([[0.5, 1.0], [-0.2, 3.0], [0.7, -2.0]], dtype=torch.float64)
+    names = ("cos_theta_star", "side")
+    folded = FeatureMap.fitted(names, x, fold=True, swaps={"side": "odd"})
+    torch.testing.assert_close(folded(-x), folded(x))
+    again = FeatureMap(names, fold=True, mean=folded.mean, std=folded.std, swaps=folded.swaps)
+    torch.testing.assert_close(again(x), folded(x))

@@ -14,7 +14,7 @@ from toolkit.errors import ArtifactMismatchError
 from toolkit.ratios import feature_matrix, load_mixture, mixture_key, train_mixture
 
 MORPHING = MorphingConfig(signal="S", interfering="SBI", background="B")
-CONFIG = RatioConfig(features=("x", "y"), hidden=(8,), epochs=2, composition_epochs=2, batch_size=256, seed=3)
+CONFIG = RatioConfig(features=("x", "y"), fold_beam_axis=False, hidden=(8,), epochs=2, composition_epochs=2, batch_size=256, seed=3)
 
 
 @pytest.fixture(scope="module")

@@ -146,7 +146,16 @@ def test_the_mixture_learns_from_a_background_with_negative_weights(tmp_path):
     signed = replace(pool, weights=np.column_stack([pool.weights[:, :3], b / share * signs]))
     assert 0.08 < np.mean(signed.weights[8000:, 3] < 0) < 0.2
     morphing = MorphingConfig(signal="S", interfering="SBI", background="B")
-    config = RatioConfig(features=("x", "y"), hidden=(24,), epochs=6, composition_epochs=6, batch_size=512, learning_rate=1e-2, seed=3)
+    config = RatioConfig(
+        features=("x", "y"),
+        fold_beam_axis=False,
+        hidden=(24,),
+        epochs=6,
+        composition_epochs=6,
+        batch_size=512,
+        learning_rate=1e-2,
+        seed=3,
+    )
     with pytest.raises(PhysicsDomainError, match="negative_weights: resample"):
         train_mixture(signed, config=config, morphing=morphing, folder=tmp_path / "refused")
     resampling = config.model_copy(update={"negative_weights": "resample"})

@@ -204,11 +204,18 @@ def test_members_stream_above_the_limit_of_the_config_with_the_same_loss(tmp_pat
     pool = toy(4000, seed=1)
     x = torch.from_numpy(feature_matrix(pool.observables, ("x", "y")))
     mixture = describe_mixture(pool, signal="S", interfering="SBI", background="B")
-    inputs = FeatureMap.fitted(("x", "y"), x, fold=True)(x).float()
+    inputs = FeatureMap.fitted(("x", "y"), x, fold=False)(x).float()
     histories = []
     for limit in (4000.0, 0.0):
         config = RatioConfig(
-            features=("x", "y"), hidden=(16,), epochs=5, composition_epochs=5, batch_size=200, learning_rate=2e-2, stream_above_mb=limit
+            features=("x", "y"),
+            fold_beam_axis=False,
+            hidden=(16,),
+            epochs=5,
+            composition_epochs=5,
+            batch_size=200,
+            learning_rate=2e-2,
+            stream_above_mb=limit,
         )
         checkpoint = tmp_path / f"member_{limit}.pt"
         member, history = train_member(inputs, make_targets(pool, mixture), mixture=mixture, config=config, seed=2, checkpoint=checkpoint)

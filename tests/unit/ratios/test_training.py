@@ -14,7 +14,9 @@ from toolkit.ratios.features import FeatureMap, feature_matrix
 from toolkit.ratios.targets import describe_mixture, make_targets
 from toolkit.ratios.training import train_member
 
-CONFIG = RatioConfig(features=("x", "y"), hidden=(8,), epochs=3, composition_epochs=3, batch_size=200, learning_rate=2e-2)
+CONFIG = RatioConfig(
+    features=("x", "y"), fold_beam_axis=False, hidden=(8,), epochs=3, composition_epochs=3, batch_size=200, learning_rate=2e-2
+)
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,7 @@ def prepared():
     pool = toy(1500, seed=1)
     x = torch.from_numpy(feature_matrix(pool.observables, ("x", "y")))
     mixture = describe_mixture(pool, signal="S", interfering="SBI", background="B")
-    return FeatureMap.fitted(("x", "y"), x, fold=True)(x).float(), make_targets(pool, mixture), mixture
+    return FeatureMap.fitted(("x", "y"), x, fold=False)(x).float(), make_targets(pool, mixture), mixture
 
 
 def train(prepared, **options):

@@ -19,7 +19,7 @@ from toolkit.typing import FloatArray
 from toolkit.weights.pairs import EventPairs
 
 FEATURES = ("u", "v", "noise")
-COMMON = RatioConfig(features=FEATURES)
+COMMON = RatioConfig(features=FEATURES, fold_beam_axis=False)
 QUICK = VariationRatioConfig(hidden=(16,), epochs=8, batch_size=512)
 SHIFT, STRETCH = 0.03, 1.02
 YIELDS = np.array([400.0, 1600.0])

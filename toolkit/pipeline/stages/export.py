@@ -8,6 +8,7 @@ from dataclasses import asdict
 import numpy as np
 
 from exports import Feature, write_onnx
+from processors.symmetry import declared_swaps
 from toolkit.artifacts.atomic import write_json
 from toolkit.artifacts.hashing import stage_key
 from toolkit.config import Config
@@ -62,7 +63,8 @@ def load_trained(context: StageContext, pool: SimulatedEvents) -> TrainedMixture
         ArtifactMismatchError: It is incomplete, damaged, or not of these events and this config.
     """
     config = context.config
-    return load_mixture(context.out / MEMBERS, key=mixture_key(pool, config=config.ratios, morphing=config.morphing))
+    key = mixture_key(pool, config=config.ratios, morphing=config.morphing, swaps=declared_swaps(config))
+    return load_mixture(context.out / MEMBERS, key=key)
 
 
 def data_hash(events: SimulatedEvents) -> str:

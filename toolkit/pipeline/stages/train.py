@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import numpy as np
 
+from processors.symmetry import declared_swaps
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.pipeline.stage import ExecutorOptions, StageContext
 from toolkit.pipeline.stages.datasets import read_simulation
@@ -26,6 +27,7 @@ def run(context: StageContext) -> None:
         executor=executor_of(context.executor),
         workers=context.executor.workers,
         former=[folder / MEMBERS for folder in context.former],
+        swaps=declared_swaps(context.config),
     )
     write_json(context.work / TRAINING, describe_training(trained))
     np.savez(

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from exports import Feature, write_onnx
+from processors.symmetry import declared_swaps
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.config import Config, PruneConfig
 from toolkit.diagnostics.edges import observable_edges
@@ -42,6 +43,7 @@ def train_variations(context: StageContext, *, executor: str) -> None:
             executor=executor,
             workers=context.executor.workers,
             former=[former / VARIATIONS / f"{name}_{direction}" for former in context.former],
+            swaps=declared_swaps(config),
         )
 
 
@@ -123,7 +125,7 @@ def _export_one(
     entries: dict[str, JsonObject] = {p: {"yield_ratio": float(r)} for p, r in zip(pool.processes, pool.yield_ratios, strict=True)}
     if not pool.affected(config.ratios.features).any():
         return entries
-    key = variation_key(pool, config=config.systematics.ratios, common=config.ratios)
+    key = variation_key(pool, config=config.systematics.ratios, common=config.ratios, swaps=declared_swaps(config))
     trained = load_variation(context.out / VARIATIONS / f"{name}_{direction}", key=key)
     rows = [feature_matrix(side, trained.features) for side in (test.nominal, test.varied)]
     write_onnx(
