@@ -18,6 +18,7 @@ from exports.parity import TOLERANCE, Outputs, Parity, measure_parity, onnx_outp
 from exports.reference import choose_reference_rows, reference_document
 from toolkit import __version__
 from toolkit.artifacts.atomic import atomic_path, make_folder
+from toolkit.artifacts.checksums import checked_path
 from toolkit.artifacts.onnx_metadata import OUTPUT_NAME, SPREAD_NAME, Feature, OnnxMetadata
 from toolkit.errors import ArtifactMismatchError, PhysicsDomainError, ShapeError
 from toolkit.likelihood.onnx_ratio import OnnxRatio
@@ -66,7 +67,8 @@ def write_onnx(
         model: Module whose ``forward(x)`` takes the columns in physical units (batch, n_columns) and returns
             ln p_numerator / p_reference (batch, n_numerators), for an ensemble followed by its spread. Standardisation is
             part of the module. It is not changed; weights may be float32 or float64.
-        path: The ONNX file; ``<name>.reference.json`` is written beside it. Both appear complete or not at all.
+        path: The ONNX file; ``<name>.reference.json`` and the checksum
+            ``<name>.onnx.sha256`` are written beside it. Each appears complete or not at all.
         features: The columns of the observables, in order.
         numerators: Names of the log ratios, in order.
         reference: Name of the reference density.
@@ -131,7 +133,7 @@ def write_onnx(
         raise ShapeError(msg, expected=expected, remedy="set ensemble_size to the number of networks inside the module")
     graph = convert(network, torch.from_numpy(rows), metadata=metadata)
     content = graph.SerializeToString(deterministic=True)
-    with atomic_path(target) as temporary, atomic_path(reference_path) as temporary_reference:
+    with checked_path(target) as temporary, atomic_path(reference_path) as temporary_reference:
         temporary.write_bytes(content)
         ratio = OnnxRatio(temporary)
         parity = _verify(network, ratio, rows, exact=exact, target=target, tolerance=tolerance)

@@ -19,7 +19,7 @@ from processors.modules import load_modules
 from processors.observables import read_columns, written_observables
 from processors.plan import chunk_key, sample_keys
 from processors.regions import Regions
-from processors.rootfile import reading
+from processors.rootfile import decoding
 from processors.sanity import check_momenta
 from processors.selection import Cutflow, select, sum_weights
 from processors.systematics import object_variations
@@ -90,7 +90,7 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
             chunk: ``dataset``, ``filename``, ``entrystart`` and ``entrystop``, as coffea's metadata have them.
         """
         sample = self._sample(chunk["dataset"])
-        with reading(chunk["filename"], chunk["entrystart"], chunk["entrystop"]):
+        with decoding(chunk["filename"], f"a branch of entries {chunk['entrystart']} to {chunk['entrystop']}"):
             vectors = [name for name in weight_branches(self.config, sample.config) if has(events, name)]
             record = reader_for(sample.config).read(events, sample.config, weight_vectors=vectors)
             record = replace(record, columns=record.columns | read_columns(events, self.config.columns))

@@ -116,15 +116,15 @@ def inspect_file(path: str | Path) -> FileReport:
 
 def _root_trees(path: Path) -> tuple[tuple[TreeReport, ...], dict[str, float]]:
     with open_root(path) as directory:
-        trees = tuple(_tree_report(RootEvents(path, directory, name), name) for name in sorted(tree_names(directory)))
+        trees = tuple(_tree_report(RootEvents(path, directory, name), name) for name in sorted(tree_names(directory, path)))
         if not trees:
             raise SchemaError(
                 f"input file {path}",
-                got=f"objects {sorted(directory.keys(cycle=False))}",
+                got="objects of other kinds",
                 expected="a TTree or RNTuple with events",
                 remedy="give the ntuple, not a file of histograms",
             )
-        return trees, _normalisation(directory, trees)
+        return trees, _normalisation(path, directory, trees)
 
 
 def _text_columns(path: Path) -> tuple[tuple[TreeReport, ...], dict[str, float]]:
@@ -140,8 +140,11 @@ def _tree_report(events: EventFile, name: str) -> TreeReport:
         own = events.weight_names(branch) if is_list(kind) and not branch.startswith("particle_") else ()
         if not ((is_list(kind) and "weight" in branch.lower()) or own):
             continue
-        values = events.arrays([branch], 0, min(PROBE, events.entries))[branch]
-        if values.ndim != 2:
+        try:
+            values = events.arrays([branch], 0, min(PROBE, events.entries))[branch]
+        except SchemaError:
+            continue  # a C++ type that nobody takes for a weight
+        if values.ndim != 2 or not holds_numbers(values):
             continue
         lengths[branch] = tuple(int(n) for n in np.unique(np.asarray(ak.num(values, axis=1))))
         names[branch] = own
@@ -150,20 +153,38 @@ def _tree_report(events: EventFile, name: str) -> TreeReport:
     return TreeReport(name, events.entries, types, lengths, frozenset(zero), {k: v for k, v in names.items() if v})
 
 
+def holds_numbers(values: ak.Array) -> bool:
+    """Return whether an array holds numbers, or lists of numbers, and no texts or records.
+
+    Examples:
+        >>> holds_numbers(ak.Array([[1.0, 2.0], []])), holds_numbers(ak.Array([["muR"], []]))
+        (True, False)
+    """
+    kind = values.type.content
+    while hasattr(kind, "content"):
+        if kind.parameters.get("__array__") in {"string", "bytestring"}:
+            return False
+        kind = kind.content
+    return isinstance(kind, ak.types.NumpyType)
+
+
 def _rank(tree: TreeReport) -> tuple[bool, int, int]:
     """Sort key: trees that fit a layout first, then the nearest to NanoAOD, then the largest."""
     return detect_layout(tree.branches) is None, len(missing_nanoaod(tree.branches)), -tree.entries
 
 
-def _normalisation(directory: Any, trees: tuple[TreeReport, ...]) -> dict[str, float]:
+def _normalisation(path: Path, directory: Any, trees: tuple[TreeReport, ...]) -> dict[str, float]:
     layout = NanoLayout()
     runs = next((t for t in trees if t.name == layout.runs_tree), None)
     if runs is None:
         return {}
+    events = RootEvents(path, directory, runs.name)
     found = {}
     for name in ("genEventCount", layout.gen_sumw):
-        if name in runs.branches:
-            found[name] = float(np.sum(directory[runs.name][name].array(library="np")))
-    if layout.xsec_fb in runs.branches and runs.entries:
-        found[layout.xsec_fb] = float(directory[runs.name][layout.xsec_fb].array(library="np")[0])
+        values = events.constants(runs.name, name) if name in runs.branches else None
+        if values is not None:
+            found[name] = float(np.sum(values))
+    values = events.constants(runs.name, layout.xsec_fb) if layout.xsec_fb in runs.branches and runs.entries else None
+    if values is not None:
+        found[layout.xsec_fb] = float(values[0])
     return found

@@ -17,7 +17,7 @@ import uproot
 
 from processors.dialects import numbered, reader_for
 from processors.observables import read_columns
-from processors.rootfile import open_root, reading
+from processors.rootfile import decoding, open_root
 from processors.selection import select
 from toolkit.artifacts.atomic import atomic_path
 from toolkit.config import Config
@@ -95,15 +95,16 @@ def add_log_ratios(
     new = [f"{prefix}_{n}" for n in ratio.numerators] + ([f"{prefix}_spread_{n}" for n in ratio.numerators] if ratio.has_spread else [])
     with open_root(source) as directory:
         name = _choose_tree(directory, tree, source)
-        events = directory[name]
-        layout = _layout(events, drop, new, source)
+        with decoding(source, f"tree {name!r}"):
+            events = directory[name]
+            layout = _layout(events, drop, new, source)
         reader = compute or _from_branches(ratio, events, columns or {}, fixed or {}, source)
         evaluated = extrapolated = 0
         with atomic_path(target) as temporary, uproot.recreate(temporary) as out:
             written: Any = None
             for start in range(0, max(events.num_entries, 1), chunk):
                 stop = min(start + chunk, events.num_entries)
-                with reading(str(source), start, stop):
+                with decoding(source, f"a branch of entries {start} to {stop}"):
                     arrays = events.arrays(layout.read, entry_start=start, entry_stop=stop) if layout.read else ak.Array([])
                 results, good, outside = _evaluate(ratio, {**reader(arrays, start), **(fixed or {})}, stop - start)
                 evaluated, extrapolated = evaluated + good, extrapolated + outside
@@ -160,7 +161,8 @@ def _evaluate(ratio: OnnxRatio, observables: Mapping[str, Any], n: int) -> tuple
 
 
 def _choose_tree(directory: Any, tree: str | None, source: Path) -> str:
-    trees: list[str] = sorted({str(key).partition(";")[0] for key, kind in directory.classnames().items() if kind == "TTree"})
+    with decoding(source, "the list of objects"):
+        trees: list[str] = sorted({str(key).partition(";")[0] for key, kind in directory.classnames().items() if kind == "TTree"})
     if tree is None and len(trees) == 1:
         return trees[0]
     if tree not in trees:
@@ -184,7 +186,8 @@ def _from_branches(ratio: OnnxRatio, events: Any, columns: Mapping[str, str], fi
         stop = start + len(arrays)
         out = {}
         for name, branch in used.items():
-            values = np.asarray(events[branch].array(entry_start=start, entry_stop=stop, library="np"))
+            with decoding(source, f"branch {branch!r}"):
+                values = np.asarray(events[branch].array(entry_start=start, entry_stop=stop, library="np"))
             if values.dtype.kind not in "iufb" or values.ndim != 1:
                 msg = f"branch {branch} of {source}"
                 raise SchemaError(
@@ -266,7 +269,7 @@ def check_copy(prediction: Prediction) -> None:
     Raises:
         ArtifactMismatchError: The new tree has another length, or values are missing.
     """
-    with open_root(prediction.path) as directory:
+    with open_root(prediction.path) as directory, decoding(prediction.path, f"tree {prediction.tree!r}"):
         found = int(directory[prediction.tree].num_entries)
         absent = [name for name in prediction.branches if name not in directory[prediction.tree]]
     if found != prediction.entries or absent:

@@ -42,41 +42,58 @@ def open_root(path: Path) -> Iterator[Any]:
             expected="a ROOT file with a TTree or RNTuple",
             remedy="give the ntuple itself; an interrupted download often leaves a text page or an empty file",
         )
-    try:
+    with decoding(path, "the file"):
         directory = uproot.open(path)
-        end = int(directory.file.fEND)
-        keys = directory.keys()
-    except Exception as error:
-        raise _truncated(path, f"{type(error).__name__}: {_first_line(error)}") from error
     with directory:
-        if end > path.stat().st_size or not keys:
-            raise _truncated(path, f"{path.stat().st_size} bytes on disk, {end} in the file header, {len(keys)} objects")
+        with decoding(path, "the list of objects"):
+            end, objects = int(directory.file.fEND), len(directory.keys())
+        if end > path.stat().st_size or not objects:
+            raise _damaged(path, "the file", f"{path.stat().st_size} bytes on disk, {end} in the file header, {objects} objects")
         yield directory
 
 
-def _truncated(path: Path, got: str) -> InputFileError:
-    return InputFileError(
-        f"input file {path}",
-        got=f"truncated or damaged ROOT file ({got})",
-        expected="a complete ROOT file",
-        remedy="copy or produce the file again; a file still being written cannot be read",
-    )
-
-
 @contextlib.contextmanager
-def reading(path: str, start: int, stop: int) -> Iterator[None]:
-    """Turn whatever the libraries raise while they decode a damaged file into one `InputFileError`."""
+def decoding(path: str | Path, what: str) -> Iterator[None]:
+    """Turn whatever uproot and awkward raise while they decode a file into a message: every access to them stands in this block.
+
+    Args:
+        path: The file.
+        what: What is read from it, a phrase for the message: ``"tree 'Events'"``.
+
+    Raises:
+        InputFileError: The file is damaged, or memory does not suffice for what it announces.
+        SchemaError: It holds a C++ type that cannot be read.
+    """
     try:
         yield
-    except (ToolkitError, MemoryError, ImportError):
+    except (ToolkitError, ImportError):
         raise
-    except Exception as error:
-        raise InputFileError(
-            f"entries {start} to {stop} of {path}",
-            got=f"{type(error).__name__}: {_first_line(error)}",
-            expected="branches that can be read and decoded",
-            remedy="copy or produce the file again; `h4l inspect` shows which branches it holds",
+    except _UNREADABLE_TYPE as error:
+        raise SchemaError(
+            f"{what} of {path}",
+            got=f"a type that cannot be read ({type(error).__name__}: {_first_line(error)})",
+            expected="numbers, or lists of numbers",
+            remedy="leave the branch out, or write it as numbers",
         ) from error
+    except Exception as error:
+        raise _damaged(path, what, f"{type(error).__name__}: {_first_line(error)}") from error
+
+
+_UNREADABLE_TYPE = (
+    NotImplementedError,
+    uproot.interpretation.identify.UnknownInterpretation,
+    uproot.interpretation.objects.CannotBeAwkward,
+    uproot.interpretation.objects.CannotBeStrided,
+)
+
+
+def _damaged(path: str | Path, what: str, got: str) -> InputFileError:
+    return InputFileError(
+        f"input file {path}",
+        got=f"truncated or damaged file: {what} cannot be read ({got})",
+        expected="a complete ROOT file" if Path(path).suffix == ".root" else "a complete file",
+        remedy="copy or produce the file again and compare sizes; a file still being written cannot be read",
+    )
 
 
 class RootEvents:
@@ -91,40 +108,55 @@ class RootEvents:
     def __init__(self, path: Path, directory: Any, name: str) -> None:
         self.path = path
         self.directory = directory
+        self.name = name
         self.tree = get_tree(directory, name, path, option="tree")
 
-    @property
+    @cached_property
     def entries(self) -> int:
         """Number of events."""
-        return int(self.tree.num_entries)
+        with self._decoding():
+            entries = int(self.tree.num_entries)
+        if entries < 0:
+            raise _damaged(self.path, f"tree {self.name!r}", f"{entries} entries")
+        return entries
 
     @cached_property
     def _keys(self) -> dict[str, str]:
-        return {key.replace(".", "_"): key for key in self.tree.keys()}  # noqa: SIM118
+        with self._decoding():
+            return {key.replace(".", "_"): key for key in self.tree.keys()}  # noqa: SIM118
 
     @cached_property
     def types(self) -> Mapping[str, str]:
         """Type of each branch by its name in TTree spelling."""
-        return {name: str(self.tree[key].typename) for name, key in self._keys.items()}
+        with self._decoding():
+            return {name: str(self.tree[key].typename) for name, key in self._keys.items()}
 
     @property
     def uuid(self) -> bytes:
         """Identity that ROOT gave the file when it was written, 16 bytes."""
-        return bytes(self.directory.file.uuid.bytes)
+        with decoding(self.path, "the file header"):
+            return bytes(self.directory.file.uuid.bytes)
 
     def arrays(self, names: Sequence[str], start: int, stop: int) -> ak.Array:
         """Read branches of a range of entries.
 
         Raises:
             InputFileError: They cannot be decoded.
+            SchemaError: One is of a type that cannot be read.
         """
-        with reading(str(self.path), start, stop):
-            columns = {name: self.tree[self._keys[name]].array(entry_start=start, entry_stop=stop) for name in names}
+        columns = {}
+        for name in names:
+            with self._decoding(f"branch {name!r}, entries {start} to {stop}"):
+                columns[name] = self.tree[self._keys[name]].array(entry_start=start, entry_stop=stop)
+                if len(columns[name]) != stop - start:
+                    raise _damaged(self.path, f"branch {name!r} of tree {self.name!r}", f"{len(columns[name])} of {stop - start} entries")
+        with self._decoding():
             return ak.zip(columns, depth_limit=1)
 
     def weight_names(self, column: str) -> tuple[str, ...]:
         """Return the description of a weight branch, where whoever wrote the file gave it one: a title that is not its leaf."""
-        title = str(getattr(self.tree[self._keys[column]], "title", "") or "")
+        with self._decoding(f"branch {column!r}"):
+            title = str(getattr(self.tree[self._keys[column]], "title", "") or "")
         leaf = re.fullmatch(rf"{re.escape(column)}(\[\w*\])*(/\w)?", title)
         return () if not title or leaf else (title,)
 
@@ -135,7 +167,11 @@ class RootEvents:
             SchemaError: The file has no such tree.
         """
         other = get_tree(self.directory, tree, self.path, option="layout.runs_tree")
-        return np.asarray(other[column].array(library="np"), dtype=np.float64) if column in other.keys() else None  # noqa: SIM118
+        with decoding(self.path, f"branch {column!r} of tree {tree!r}"):
+            return np.asarray(other[column].array(library="np"), dtype=np.float64) if column in other.keys() else None  # noqa: SIM118
+
+    def _decoding(self, what: str = "") -> contextlib.AbstractContextManager[None]:
+        return decoding(self.path, f"{what} of tree {self.name!r}" if what else f"tree {self.name!r}")
 
 
 @contextlib.contextmanager
@@ -159,7 +195,7 @@ def get_tree(directory: Any, name: str, path: Path, *, option: str) -> Any:
     Raises:
         SchemaError: There is none of that name; the nearest is given, or the config option that names it.
     """
-    trees = tree_names(directory)
+    trees = tree_names(directory, path)
     if name not in trees:
         raise SchemaError(
             f"tree {name!r} in {path}",
@@ -167,12 +203,14 @@ def get_tree(directory: Any, name: str, path: Path, *, option: str) -> Any:
             expected=f"a TTree or RNTuple called {name!r}",
             remedy=nearest(name, trees) or f"set `{option}` of the sample to the name of its tree",
         )
-    return directory[name]
+    with decoding(path, f"tree {name!r}"):
+        return directory[name]
 
 
-def tree_names(directory: Any) -> list[str]:
+def tree_names(directory: Any, path: Path) -> list[str]:
     """Return the names of the TTrees and RNTuples in a ROOT file."""
-    classes = directory.classnames(recursive=True, cycle=False)
+    with decoding(path, "the list of objects"):
+        classes = directory.classnames(recursive=True, cycle=False)
     return [name for name, kind in classes.items() if kind in {"TTree", "TNtuple", "TNtupleD", "TChain"} or "RNTuple" in kind]
 
 

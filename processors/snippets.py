@@ -17,7 +17,7 @@ from processors.eventfile import EventFile
 from processors.sanity import SCALES, LeptonCensus, read_range, take_census
 from processors.selection import select
 from toolkit.config import FlatLayout, LheLayout, MappingLayout, NanoLayout, RatioConfig, SampleConfig, SelectionConfig
-from toolkit.errors import ToolkitError
+from toolkit.errors import InputFileError, ToolkitError
 from toolkit.kinematics import OBSERVABLES
 
 PROBE = 5000
@@ -60,6 +60,9 @@ def look(events: EventFile, tree: str, layout: Layout) -> Findings | None:
 
     Returns:
         What they say; None if they cannot be read with this layout.
+
+    Raises:
+        InputFileError: The file is damaged.
     """
     try:
         n = min(PROBE, events.entries)
@@ -69,6 +72,8 @@ def look(events: EventFile, tree: str, layout: Layout) -> Findings | None:
         if unit is not None:
             layout = layout.model_copy(update={"momentum_unit": unit})
             record = read_range(events, _sample(tree, layout, data=data), 0, n)
+    except InputFileError:
+        raise
     except ToolkitError:
         return None
     selections = (SelectionConfig(), SelectionConfig.model_validate(OPEN_SELECTION))

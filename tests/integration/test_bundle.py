@@ -65,7 +65,9 @@ def test_content(bundle: Path, run: Path, tmp_path: Path) -> None:
     names = {entry["path"] for entry in index["files"]}
     assert names >= {"LICENSE", "README.txt", "results.json", "manifest.json", "models/mixture.onnx", "models/mixture.reference.json"}
     packed = {"workspace/m4l.json", "workspace/m4l.pyhf.json", "workspace/nsbi.json", "workspace/asimov.parquet"}
-    assert {name for name in names if name.startswith("workspace/")} == packed
+    found = {name for name in names if name.startswith("workspace/")}
+    assert {name for name in found if not name.endswith(".sha256")} == packed
+    assert found >= {"workspace/nsbi.json.sha256", "workspace/asimov.parquet.sha256"}
     assert index["methods"]["m4l"] == {"workspace": "workspace/m4l.json", "unbinned": False}
     assert (index["title"], index["poi"], index["luminosity_ifb"], index["config_hash"]) == ("tiny", "mu", 140.0, "c0ffee")
     assert index["models"] == ["models/mixture.onnx"]
@@ -248,6 +250,7 @@ def test_workspace_that_reads_elsewhere_is_refused(bundle: Path, tmp_path: Path)
     files = {p.relative_to(tmp_path / "in").as_posix(): p.read_bytes() for p in (tmp_path / "in").rglob("*") if p.is_file()}
     index = json.loads(files.pop("bundle.json"))
     files["workspace/nsbi.json"] = files["workspace/nsbi.json"].replace(b'"asimov.parquet"', b'"../../asimov.parquet"')
+    del files["workspace/nsbi.json.sha256"]  # whoever forges a workspace forges its checksum, too
     write_archive(tmp_path / "reads.tar.gz", files, description={k: v for k, v in index.items() if k not in {"schema", "format", "files"}})
     opened = Bundle.open(tmp_path / "reads.tar.gz", tmp_path / "out")
     with pytest.raises(ArtifactMismatchError, match="inside the bundle"):

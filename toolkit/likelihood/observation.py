@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
 
-from toolkit.artifacts.atomic import atomic_path
-from toolkit.errors import InputFileError, SchemaError, ShapeError
+from toolkit.artifacts.checksums import checked_path, read_checked
+from toolkit.errors import InputFileError, SchemaError, ShapeError, ToolkitError
 from toolkit.typing import FloatArray
 
 WEIGHT = "weight"
@@ -22,7 +22,7 @@ def write_observation(path: str | Path, observables: Mapping[str, ArrayLike], *,
     """Write the events of an observation.
 
     Args:
-        path: Parquet file; its folder must exist.
+        path: Parquet file; its folder must exist. A checksum is written beside it.
         observables: Columns by name, each (n_events,), in GeV and radians.
         weights: Expected events per row of an Asimov set, (n_events,); left out for data, whose events count 1.
 
@@ -44,7 +44,7 @@ def write_observation(path: str | Path, observables: Mapping[str, ArrayLike], *,
     if len(shapes) != 1 or len(next(iter(shapes))) != 1:
         what = "columns of the observation"
         raise ShapeError(what, got={name: c.shape for name, c in columns.items()}, expected="(n_events,) each")
-    with atomic_path(path) as temporary:
+    with checked_path(path) as temporary:
         pq.write_table(pa.table(columns), temporary)
 
 
@@ -62,7 +62,8 @@ def read_observation(
         Observables, each (n_events,) with NaN where missing, and weights, (n_events,).
 
     Raises:
-        InputFileError: The file is missing, or not parquet.
+        InputFileError: The file is missing, damaged, or not parquet.
+        ArtifactMismatchError: The content differs from the checksum beside it.
         SchemaError: A column is missing or not numeric.
 
     Examples:
@@ -74,28 +75,30 @@ def read_observation(
         (array([250., 600.]), array([0.5, 0.2]))
     """
     wanted = list(dict.fromkeys([*observables, *([weight] if weight is not None else [])]))
-    try:
-        with pq.ParquetFile(path) as file:
-            present = file.schema_arrow.names
-            for name in wanted:
-                if name not in present:
-                    near = difflib.get_close_matches(name, present, n=1)
-                    what = f"observation {path}"
-                    raise SchemaError(
-                        what,
-                        got=f"no column {name!r}",
-                        expected=f"columns {wanted}",
-                        remedy=f"did you mean {near[0]!r}?" if near else f"the file has {present}",
-                    )
-            table = file.read(columns=wanted)
-    except (OSError, pa.ArrowException) as error:
-        what = f"observation {path}"
-        raise InputFileError(
-            what, got=str(error), expected="a parquet file with one row per event", remedy="check the path in the workspace"
-        ) from error
+    table = _read_table(path, wanted)
     columns = {name: _numbers(table, name, path) for name in wanted}
     weights = columns.pop(weight) if weight is not None else np.ones(len(table))
     return columns, weights
+
+
+def _read_table(path: str | Path, wanted: Sequence[str]) -> pa.Table:
+    what = f"observation {path}"
+    try:
+        content, _ = read_checked(path)
+        with pq.ParquetFile(pa.BufferReader(content)) as file:
+            present = file.schema_arrow.names
+            missing = [name for name in wanted if name not in present]
+            if missing:
+                near = difflib.get_close_matches(missing[0], present, n=1)
+                remedy = f"did you mean {near[0]!r}?" if near else f"the file has {present}"
+                raise SchemaError(what, got=f"no column {missing[0]!r}", expected=f"columns {list(wanted)}", remedy=remedy)
+            return file.read(columns=list(wanted))
+    except ToolkitError:
+        raise
+    except (OSError, pa.ArrowException, ValueError, MemoryError) as error:
+        raise InputFileError(
+            what, got=str(error), expected="a parquet file with one row per event", remedy="check the path in the workspace"
+        ) from error
 
 
 def _numbers(table: pa.Table, name: str, path: str | Path) -> FloatArray:

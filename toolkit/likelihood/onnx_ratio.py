@@ -18,8 +18,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
+from toolkit.artifacts.checksums import read_checked
 from toolkit.artifacts.onnx_metadata import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, SPREAD_NAME, OnnxMetadata
-from toolkit.errors import ArtifactMismatchError, InputFileError, PhysicsDomainError, SchemaError, ShapeError
+from toolkit.errors import ArtifactMismatchError, InputFileError, PhysicsDomainError, SchemaError, ShapeError, ToolkitError
+from toolkit.likelihood.reference_rows import ReferenceCheck, check_reference
 from toolkit.typing import BoolArray, FloatArray
 
 BATCH_ROWS = 10_000
@@ -42,10 +44,12 @@ class OnnxRatio:
         units: Units of all columns, in order.
         numerators: Names of the output columns.
         reference: Name of the reference density.
+        has_checksum: Whether the file was compared with a checksum beside it (``<name>.onnx.sha256``); one from elsewhere may have none.
 
     Raises:
         InputFileError: No such file, not an ONNX file, or a truncated one.
-        ArtifactMismatchError: An ONNX file of another form: no ``h4l`` metadata, other inputs or outputs, fixed batch size.
+        ArtifactMismatchError: The content differs from the checksum beside it, or it is an ONNX file of another form: no ``h4l``
+            metadata, other inputs or outputs, fixed batch size.
         SchemaError: The ``h4l`` metadata is there but not as described in docs/onnx.md.
 
     Notes:
@@ -60,7 +64,8 @@ class OnnxRatio:
         if self._threads < 1:
             msg = "OnnxRatio: threads"
             raise SchemaError(msg, got=threads, expected="a positive integer, or None", remedy="leave it out to use every available CPU")
-        self._session = _open_session(self.path, self._threads)
+        content, self.has_checksum = _read_content(self.path)
+        self._session = _open_session(self.path, content, self._threads)
         self.metadata = _read_metadata(self._session, self.path)
         _check_signature(self._session, self.metadata, self.path)
         self.features = tuple(feature.name for feature in self.metadata.features)
@@ -134,6 +139,20 @@ class OnnxRatio:
             got = lengths or "single numbers only"
             raise ShapeError(msg, got=got, expected="arrays (n,) of one length", remedy="pass arrays of one event table")
         return np.stack(np.broadcast_arrays(*arrays.values()), axis=1)
+
+    def check_reference(self) -> ReferenceCheck:
+        """Evaluate the reference rows beside the file and compare with the training framework.
+
+        Returns:
+            The largest differences, all below the tolerance that the file was written with.
+
+        Raises:
+            InputFileError: There are no reference rows beside the file (``<name>.reference.json``), or they cannot be read.
+            ArtifactMismatchError: The model computes something else, or the rows are those of another model.
+            SchemaError: The rows are not of the form of docs/onnx.md.
+        """
+        outputs = {OUTPUT_NAME: self.__call__, **({SPREAD_NAME: self.spread} if self.has_spread else {})}
+        return check_reference(self.path, outputs, columns=self.metadata.columns, numerators=self.numerators)
 
     def outside_training_range(self, x: ArrayLike) -> BoolArray:
         """Find the entries for which the network extrapolates.
@@ -215,13 +234,18 @@ def _available_cpus() -> int:
     return os.cpu_count() or 1
 
 
-def _open_session(path: Path, threads: int) -> Any:
+def _read_content(path: Path) -> tuple[bytes, bool]:
     try:
-        content = path.read_bytes()
+        return read_checked(path)
     except OSError as error:
+        if isinstance(error, ToolkitError):
+            raise
         msg = f"cannot read the ONNX file {path}"
         got = f"{type(error).__name__}: {error.strerror or error}"
         raise InputFileError(msg, got=got, expected="an ONNX file", remedy="check the path, or export the networks") from error
+
+
+def _open_session(path: Path, content: bytes, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

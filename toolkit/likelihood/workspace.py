@@ -10,15 +10,15 @@ import copy
 import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pyhf
 
-from toolkit.artifacts.atomic import write_json
-from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
+from toolkit.artifacts.checksums import read_checked, write_checked_json
+from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError, ToolkitError
 from toolkit.expressions.arithmetic import Expression
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.combination import combine_documents
@@ -49,6 +49,7 @@ class Workspace:
     Attributes:
         document: The JSON document.
         folder: Folder of the file.
+        has_checksum: Whether the file was compared with a checksum beside it.
 
     Examples:
         A document that holds only what pyhf knows is a pyhf workspace:
@@ -62,6 +63,7 @@ class Workspace:
 
     document: dict[str, Any]
     folder: Path = Path()
+    has_checksum: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_keys(self.document)
@@ -80,18 +82,21 @@ class Workspace:
 
         Raises:
             InputFileError: The file cannot be read.
+            ArtifactMismatchError: The content differs from the checksum beside it.
             SchemaError: It is not JSON, or not a workspace.
         """
         path = Path(path)
+        what = f"workspace {path}"
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            content, has_checksum = read_checked(path)
+            document = json.loads(content.decode("utf-8"))
+        except ToolkitError:
+            raise
         except (OSError, UnicodeDecodeError) as error:
-            what = f"workspace {path}"
             raise InputFileError(what, got=str(error), expected="a readable JSON file", remedy="check the path") from error
-        except (json.JSONDecodeError, RecursionError) as error:
-            what = f"workspace {path}"
+        except (ValueError, RecursionError) as error:  # ValueError: not JSON, or an integer of more digits than Python reads
             raise SchemaError(what, got=str(error), expected="valid JSON", remedy="write it with Workspace.save") from error
-        return cls(document=document, folder=path.resolve().parent)
+        return cls(document=document, folder=path.resolve().parent, has_checksum=has_checksum)
 
     @classmethod
     def combine(
@@ -135,8 +140,8 @@ class Workspace:
         return cls(document=document, folder=target)
 
     def save(self, path: str | Path) -> None:
-        """Write the document in one step; file names in it must be relative to the folder of `path`."""
-        write_json(path, self.document)
+        """Write the document in one step, its checksum beside it; file names in it must be relative to the folder of `path`."""
+        write_checked_json(path, self.document)
 
     @property
     def is_pyhf(self) -> bool:

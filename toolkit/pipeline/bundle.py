@@ -12,6 +12,7 @@ from typing import Any
 
 from toolkit import __version__
 from toolkit.artifacts.archive import write_archive
+from toolkit.artifacts.checksums import checksum_path
 from toolkit.errors import ArtifactMismatchError, InputFileError
 from toolkit.likelihood import OnnxRatio, Results, Workspace
 from toolkit.likelihood.observation import read_observation
@@ -94,13 +95,14 @@ def _method(name: str, workspace: Workspace, *, observed: bool) -> dict[str, Any
 
 
 def _needed(out: Path, workspaces: Mapping[str, Workspace], observed: Mapping[str, Workspace]) -> list[str]:
-    """List the files of the likelihoods: workspaces, their form for pyhf, and what they name, networks with their reference rows."""
+    """List the files of the likelihoods: workspaces, their form for pyhf, and what they name, reference rows, checksums."""
     own = [(name, flag) for found, flag in ((workspaces, False), (observed, True)) for name in found]
     plain = {file for name, flag in own if (out / (file := _workspace(name, observed=flag, plain=True))).is_file()}
     opened = (*workspaces.values(), *observed.values())
     named = {_inside(out, w.folder / file) for w in opened for file in files_of(w.document.get("unbinned_channels", []))}
     references = {Path(file).with_name(f"{Path(file).stem}.reference.json").as_posix() for file in named if file.endswith(".onnx")}
-    return sorted({*(_workspace(name, observed=flag) for name, flag in own), *plain, *named, *references})
+    files = {*(_workspace(name, observed=flag) for name, flag in own), *plain, *named, *references}
+    return sorted(files | {file for name in files if (out / (file := checksum_path(name).as_posix())).is_file()})
 
 
 def _examples(workspaces: Mapping[str, Workspace]) -> dict[str, bytes]:

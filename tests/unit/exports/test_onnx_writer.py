@@ -110,7 +110,7 @@ def test_reference_file_names_the_model(written: tuple[nn.Module, OnnxExport], r
     digest = hashlib.sha256(export.path.read_bytes()).hexdigest()
     assert export.reference_path.name == "ratio.reference.json"
     assert (reference["model"], reference["model_sha256"], export.sha256) == ("ratio.onnx", digest, digest)
-    assert sorted(path.name for path in export.path.parent.iterdir()) == ["ratio.onnx", "ratio.reference.json"]
+    assert sorted(path.name for path in export.path.parent.iterdir()) == ["ratio.onnx", "ratio.onnx.sha256", "ratio.reference.json"]
 
 
 def test_file_keeps_no_trace_of_the_source(written: tuple[nn.Module, OnnxExport]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.artifacts.atomic import make_folder, write_json
+from toolkit.artifacts.checksums import write_checked_json
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config, HistogramConfig
 from toolkit.errors import ArtifactMismatchError
@@ -294,7 +295,7 @@ def write_workspaces(folder: Path, data: FitData, *, yields: FloatArray, ratio: 
             workspace, name = Workspace(binned_document(method, data.weights, systematics)), data.named(method.name)
             workspace.save(folder / WORKSPACE / f"{name}.json")
             plain = workspace.to_pyhf() if systematics else method.likelihood(data.weights).to_pyhf()
-            write_json(folder / WORKSPACE / f"{name}.pyhf.json", plain)
+            write_checked_json(folder / WORKSPACE / f"{name}.pyhf.json", plain)
     observation = Observation(file=file.name, weight=None if recorded else WEIGHT)
     channel = unbinned_channel(model, yields, ratio, systematics, rate=rate, shape=shape, observation=observation)
     if channel.normalisation is not None:
