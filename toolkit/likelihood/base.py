@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
+from toolkit.likelihood.coefficients import describe_point
 from toolkit.likelihood.constraints import Constraint, replace_observed
 from toolkit.likelihood.coordinates import nearest_above
+from toolkit.likelihood.domain import NotPositive, range_limits
 from toolkit.likelihood.minimise import minimise
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.profiles import Profile
@@ -76,10 +79,8 @@ class Likelihood(ABC):
             parameters: A parameter point.
 
         Returns:
-            The value, up to a constant that does not depend on the parameters.
-
-        Raises:
-            PhysicsDomainError: The expected density is not positive at an event or in a bin.
+            The value, up to a constant that does not depend on the parameters; infinite at a forbidden point, where a bin with data or
+            an event expects nothing or less. `check` says which.
         """
         return float(self.twice_nll_points(self.point(parameters)[None, :])[0])
 
@@ -91,7 +92,7 @@ class Likelihood(ABC):
 
         Returns:
             Derivatives, (n_parameters,), exact. Where the derivative diverges (by mu at mu = 0) it is infinite,
-            with the sign of the limit from above.
+            with the sign of the limit from above. Zero at a forbidden point, where `twice_nll` is infinite.
         """
         point = self.point(parameters)
         inside, infinite = point.copy(), np.zeros(len(point), dtype=np.bool_)
@@ -101,6 +102,33 @@ class Likelihood(ABC):
                 infinite[k] = True
         slopes = self.slopes(inside)
         return np.where(infinite, np.copysign(np.inf, slopes), slopes)
+
+    def not_positive(self, point: FloatArray) -> NotPositive | None:
+        """Say which bin or event forbids a point (n_parameters,); None if the point is allowed."""
+        if np.isfinite(self.twice_nll_points(point[None, :])[0]):
+            return None
+        where = describe_point(self.parameter_names, point)
+        return NotPositive("the likelihood", PhysicsDomainError(f"twice_nll at {where}", got=np.inf, expected="a finite number"))
+
+    def shortfall(self, points: FloatArray) -> FloatArray:
+        """Say how much is missing from points (n_points, n_parameters) to allowed ones: 0 exactly where they are allowed, (n_points,).
+
+        The sum over bins or events of what the expectation lacks, relative to the sizes of its terms, where a class knows it.
+        """
+        return np.where(np.isfinite(self.twice_nll_points(points)), 0.0, 1.0)
+
+    def check(self, parameters: Point) -> None:
+        """Refuse a forbidden point.
+
+        Args:
+            parameters: A parameter point.
+
+        Raises:
+            PhysicsDomainError: The expected density is not positive at an event or in a bin, which the message names.
+        """
+        found = self.not_positive(self.point(parameters))
+        if found is not None:
+            raise found.error
 
     def value_and_gradient(self, parameters: Point) -> tuple[float, FloatArray]:
         """Evaluate `twice_nll` and `gradient` at one point, in one pass over the data where a class can."""
@@ -118,9 +146,15 @@ class Likelihood(ABC):
             fixed: Parameters held at the values given.
 
         Returns:
-            The fit; read `status` and `advice`.
+            The fit; read `status` and `advice`, and `limits` where bins or events end the range of a parameter.
+
+        Raises:
+            PhysicsDomainError: No point of the range was found at which all expectations are positive.
         """
-        return minimise(self, fixed=fixed)
+        found = minimise(self, fixed=fixed)
+        if found.status == "forbidden":
+            self.check(found.parameters)
+        return replace(found, limits=range_limits(self, found.parameters, found.free)) if found.n_forbidden else found
 
     def profile(self, poi: str, value: float, *, start: FloatArray | None = None, near: FitResult | None = None) -> FitResult:
         """Minimise over all other parameters at a fixed value of one; `near` as for `minimise`."""
@@ -145,7 +179,7 @@ class Likelihood(ABC):
 
         Raises:
             SchemaError: No such parameter, or values that do not increase.
-            PhysicsDomainError: Values outside the allowed range.
+            PhysicsDomainError: Values outside the allowed range, or none at which all expectations are positive.
         """
         grid = self.scan_values(poi, values)
         fit = self.fit() if fit is None else fit
@@ -234,8 +268,9 @@ def difference_slopes(likelihood: Likelihood, point: FloatArray) -> FloatArray:
     """Differentiate the exact gradient numerically: second derivatives at one point (n_parameters,), symmetric.
 
     Steps stay inside the allowed range; those of a parameter by which the derivative diverges scale with the distance to that end,
-    and its row is 0 at the end itself.
+    and its row is 0 at the end itself. Next to forbidden points, whose gradient is 0, the difference is one-sided.
     """
+    here: FloatArray | None = None
     rows = np.zeros((len(point), len(point)))
     for k, p in enumerate(likelihood.parameters):
         step = 1e-4 * max(1.0, abs(float(point[k])))
@@ -244,5 +279,12 @@ def difference_slopes(likelihood: Likelihood, point: FloatArray) -> FloatArray:
         up, down = point.copy(), point.copy()
         up[k], down[k] = min(point[k] + step, p.high), max(point[k] - step, p.low)
         if not p.fixed and up[k] > down[k]:
-            rows[k] = (likelihood.slopes(up) - likelihood.slopes(down)) / (up[k] - down[k])
+            above, below = likelihood.slopes(up), likelihood.slopes(down)
+            if not (above.any() and below.any()):
+                here = likelihood.slopes(point) if here is None else here
+                up, above = (up, above) if above.any() else (point, here)
+                down, below = (down, below) if below.any() else (point, here)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                difference = (above - below) / (up[k] - down[k])
+            rows[k] = np.where(np.isfinite(difference), difference, 0.0)
     return np.asarray(0.5 * (rows + rows.T))

@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 from toolkit.likelihood.base import Likelihood, Point, difference_slopes
 from toolkit.likelihood.coefficients import Coefficients, describe_point, diverging_parameters
+from toolkit.likelihood.domain import NotPositive
 from toolkit.likelihood.histfactory import channel_spec, normfactor_name, quiet_schema, workspace_spec
-from toolkit.likelihood.mixture import slope_by_coefficient
+from toolkit.likelihood.mixture import by_parameters, missing_density, slope_by_coefficient
 from toolkit.likelihood.parameters import Bounds, Parameter, make_parameters
-from toolkit.typing import FloatArray
+from toolkit.typing import BoolArray, FloatArray
 
 
 class BinnedLikelihood(Likelihood):
@@ -105,24 +106,41 @@ class BinnedLikelihood(Likelihood):
 
     def expected_points(self, points: FloatArray) -> FloatArray:
         """Return the expected events per bin at points (n_points, n_parameters), (n_points, n_bins), checked to be positive."""
-        f = self.coefficients.values(points)
-        self._check_expected(f, points)
-        return np.asarray(f @ self.templates)
+        expected = np.asarray(self.coefficients.values(points) @ self.templates)
+        for point, row in zip(points, expected, strict=True):
+            bad = ~(row > 0.0) & np.any(self.templates != 0.0, axis=0)
+            if bad.any():
+                raise self._not_positive(int(np.argmax(bad)), row, point).error
+        return expected
 
     def twice_nll_points(self, points: FloatArray) -> FloatArray:
         """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""
         f = self.coefficients.values(points)
-        self._check_expected(f, points)
         order = [self.processes.index(name.removeprefix(normfactor_name(""))) for name in self.model.config.par_names]
-        return np.array([-2.0 * float(self.model.logpdf(row[order], self.data)[0]) for row in f])
+        allowed = ~np.any(self._forbidden(f @ self.templates), axis=1)
+        out = np.full(len(f), np.inf)
+        out[allowed] = [-2.0 * float(self.model.logpdf(row[order], self.data)[0]) for row in f[allowed]]
+        return out
 
     def slopes(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
-        f = self.coefficients.values(point[None, :])
-        self._check_expected(f, point[None, :])
-        filled = np.any(self.templates != 0.0, axis=0)
-        by_coefficient = slope_by_coefficient(self.templates.T[filled], self.data[filled], self.templates.sum(axis=1), f[0])
-        return np.asarray(self.coefficients.jacobian(point[None, :])[0] @ by_coefficient)
+        f = self.coefficients.values(point[None, :])[0]
+        if self._forbidden(f @ self.templates).any():
+            return np.zeros(len(point))
+        counted = self.data > 0.0
+        by_coefficient = slope_by_coefficient(self.templates.T[counted], self.data[counted], self.templates.sum(axis=1), f)
+        return by_parameters(self.coefficients.jacobian(point[None, :])[0], by_coefficient)
+
+    def shortfall(self, points: FloatArray) -> FloatArray:
+        """Say how much is missing from points to allowed ones, (n_points,)."""
+        f, counted = self.coefficients.values(points), self.data > 0.0
+        return missing_density(self.templates.T[counted], f) + missing_density(self.templates.T[~counted], f, zero=True)
+
+    def not_positive(self, point: FloatArray) -> NotPositive | None:
+        """Say which bin forbids a point (n_parameters,)."""
+        expected = np.asarray(self.coefficients.values(point[None, :])[0] @ self.templates)
+        bad = self._forbidden(expected)
+        return self._not_positive(int(np.argmax(bad)), expected, point) if bad.any() else None
 
     def bends(self, point: FloatArray) -> FloatArray:
         """Evaluate the second derivatives at one point (n_parameters,), from differences of the gradient."""
@@ -183,17 +201,16 @@ class BinnedLikelihood(Likelihood):
                 remedy="merge the bin with a neighbour",
             )
 
-    def _check_expected(self, f: FloatArray, points: FloatArray) -> None:
-        """Refuse a total that is not positive, except in bins that are empty in every process and in the data."""
-        total = f @ self.templates
-        bad = ~(total > 0.0) & np.any(self.templates != 0.0, axis=0)
-        if bad.any():
-            point, bin_ = np.argwhere(bad)[0]
-            where = describe_point(self.parameter_names, points[point])
-            what = f"expected events in channel {self.channel!r}, bin {self.bins[bin_]}, at {where}"
-            raise PhysicsDomainError(
-                what,
-                got=float(total[point, bin_]),
-                expected="> 0",
-                remedy="merge the bin with a neighbour or restrict the range of the parameters",
-            )
+    def _forbidden(self, expected: FloatArray) -> BoolArray:
+        """Say which bins of expected events (..., n_bins) are not allowed: Poisson(0 | 0) is 1."""
+        return np.asarray(~((expected > 0.0) | ((expected == 0.0) & (self.data == 0.0))))
+
+    def _not_positive(self, bin_: int, expected: FloatArray, point: FloatArray) -> NotPositive:
+        where = f"channel {self.channel!r}, bin {self.bins[bin_]}"
+        error = PhysicsDomainError(
+            f"expected events in {where}, at {describe_point(self.parameter_names, point)}",
+            got=float(expected[bin_]),
+            expected="> 0",
+            remedy="merge the bin with a neighbour or restrict the range of the parameters",
+        )
+        return NotPositive(where, error)

@@ -10,6 +10,7 @@ import numpy as np
 from toolkit.errors import SchemaError
 from toolkit.likelihood.base import Likelihood, Point
 from toolkit.likelihood.constraints import Constraint, check_distinct, replace_observed
+from toolkit.likelihood.domain import NotPositive
 from toolkit.likelihood.parameters import Parameter
 from toolkit.typing import FloatArray
 
@@ -93,6 +94,15 @@ class CombinedLikelihood(Likelihood):
         for term, columns in zip(self.terms, self._columns, strict=True):
             out[columns] += term.slopes(point[columns])
         return out
+
+    def shortfall(self, points: FloatArray) -> FloatArray:
+        """Say how much is missing from points to allowed ones, (n_points,)."""
+        return np.asarray(np.sum([t.shortfall(points[:, c]) for t, c in zip(self.terms, self._columns, strict=True)], axis=0))
+
+    def not_positive(self, point: FloatArray) -> NotPositive | None:
+        """Say which bin or event of which term forbids a point (n_parameters,)."""
+        found = (t.not_positive(point[c]) for t, c in zip(self.terms, self._columns, strict=True))
+        return next((cause for cause in found if cause is not None), None)
 
     def value_and_gradient(self, parameters: Point) -> tuple[float, FloatArray]:
         """Evaluate `twice_nll` and `gradient`, each term in one pass over its data."""

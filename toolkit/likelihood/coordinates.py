@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import SchemaError
+from toolkit.likelihood.domain import NotPositive, allowed_point
 from toolkit.likelihood.parameters import Parameter
 from toolkit.typing import FloatArray
 
@@ -53,6 +54,14 @@ class Objective(Protocol):
         """Evaluate the second derivatives at one point, or return None if they are not known."""
         ...
 
+    def shortfall(self, points: FloatArray) -> FloatArray:
+        """Say how much is missing from points (n_points, n_parameters) to allowed ones, 0 where they are; (n_points,)."""
+        ...
+
+    def not_positive(self, point: FloatArray) -> NotPositive | None:
+        """Say what forbids a point (n_parameters,); None if it is allowed."""
+        ...
+
 
 REMEMBERED = 64
 """Values and gradients that are remembered, so that comparing minima costs nothing."""
@@ -79,8 +88,9 @@ class FreeCoordinates:
         root: Per free parameter, whether its coordinate is the root of its distance to the lower end.
         low: Lower ends in the coordinates, (n_free,).
         high: Upper ends in the coordinates, (n_free,).
-        offset: Constant subtracted from the objective, so that a minimiser sees small numbers.
+        offset: Constant subtracted from the objective, so that a minimiser sees small numbers; infinite if no allowed point was found.
         n_evaluations: How many parameter points were evaluated.
+        n_forbidden: How many of them are forbidden: the value is infinite there.
 
     Examples:
         With interference a fit moves in t = sqrt(mu), in which the derivative is finite at mu = 0:
@@ -101,6 +111,7 @@ class FreeCoordinates:
     high: FloatArray
     offset: float = 0.0
     n_evaluations: int = 0
+    n_forbidden: int = 0
     _known: dict[bytes, float] = field(default_factory=dict)
     _slopes: dict[bytes, FloatArray] = field(default_factory=dict)
 
@@ -111,7 +122,8 @@ class FreeCoordinates:
         Args:
             objective: The likelihood.
             fixed: Parameters that stay at the values given.
-            start: Parameter point (n_parameters,) at which the offset is taken; the initial one if not given.
+            start: Parameter point (n_parameters,) at which the offset is taken; the initial one if not given. If it is forbidden, an
+                allowed one takes its place.
 
         Returns:
             The coordinates of the other parameters.
@@ -134,9 +146,20 @@ class FreeCoordinates:
         high[root] = np.sqrt(top[root] - shift[root])
         coordinates = cls(objective=objective, base=base, free=free, root=root, low=low, high=high)
         first = np.clip(coordinates.inward((base if start is None else start)[free]), low, high)
-        coordinates.offset = float(coordinates.values(first[None, :])[0]) if start is None else coordinates.both(first)[0]
+        offset = float(coordinates.values(first[None, :])[0]) if start is None else coordinates.both(first)[0]
+        if not np.isfinite(offset):
+            allowed = coordinates.allowed(first)
+            if allowed is not None:
+                coordinates.base[free] = coordinates.outward(allowed)
+                offset = float(coordinates.values(allowed[None, :])[0])
+        coordinates.offset = offset
         coordinates._known = {key: value - coordinates.offset for key, value in coordinates._known.items()}
         return coordinates
+
+    def allowed(self, at: FloatArray) -> FloatArray | None:
+        """Return coordinates (n_free,) if they are allowed, else allowed ones near them; None if none were found."""
+        point = allowed_point(self.objective, self.points(at[None, :])[0], self.free)
+        return None if point is None else np.clip(self.inward(point[self.free]), self.low, self.high)
 
     @property
     def names(self) -> list[str]:
@@ -168,7 +191,9 @@ class FreeCoordinates:
     def values(self, coordinates: FloatArray) -> FloatArray:
         """Evaluate the objective less the offset at coordinates (n_points, n_free)."""
         self.n_evaluations += len(coordinates)
-        return self.objective.twice_nll_points(self.points(coordinates)) - self.offset
+        found = self.objective.twice_nll_points(self.points(coordinates))
+        self.n_forbidden += int(np.count_nonzero(np.isinf(found)))
+        return found - self.offset
 
     def value(self, coordinates: FloatArray) -> float:
         """Evaluate the objective less the offset at one set of coordinates."""
@@ -196,6 +221,7 @@ class FreeCoordinates:
             return self.value(at), self.gradient(at)
         self.n_evaluations += 1
         value, slopes = self.objective.value_and_gradient(self.points(at[None, :])[0])
+        self.n_forbidden += int(np.isinf(value))
         self._remember(key, value - self.offset, self._by_coordinate(at, slopes))
         return self._known[key], np.array(self._slopes[key])
 

@@ -65,7 +65,7 @@ def fit_on_grid(likelihood: Likelihood, *, test: float | None = None, points: in
 
     Raises:
         FitError: None or several free parameters, an infinite range, or fewer than three grid points.
-        PhysicsDomainError: The density is not positive at an event, somewhere in the range.
+        PhysicsDomainError: The density is not positive at an event, anywhere in the range.
 
     Examples:
         >>> from toolkit.likelihood.unbinned import UnbinnedLikelihood
@@ -87,6 +87,8 @@ def fit_on_grid(likelihood: Likelihood, *, test: float | None = None, points: in
     x = np.linspace(0.0, line.length, points)
     heights = line.heights(x if test is None else np.append(x, line.inward(test)))
     tested, heights = heights[-1], heights[:points]
+    if not np.all(np.isfinite(heights)):
+        return _fit_in_part(likelihood, parameter, None if test is None else float(tested))
     lowest = _local_minima(heights)
     vertices, below = line.descend(x, heights, lowest)
     found = np.concatenate([vertices, x[lowest]])
@@ -98,6 +100,19 @@ def fit_on_grid(likelihood: Likelihood, *, test: float | None = None, points: in
         at_boundary=at in (0.0, line.length),
         n_minima=len(lowest),
         tested=None if test is None else float(tested),
+    )
+
+
+def _fit_in_part(likelihood: Likelihood, parameter: Parameter, tested: float | None) -> GridFit:
+    """Fit where part of the range is forbidden, so that no polynomial goes through its points."""
+    fit = likelihood.fit()
+    value = fit.parameters[parameter.name]
+    return GridFit(
+        value=value,
+        twice_nll=fit.twice_nll,
+        at_boundary=value in (parameter.low, parameter.high),
+        n_minima=len(fit.minima),
+        tested=tested,
     )
 
 

@@ -47,11 +47,11 @@ def minimise(
 
     Returns:
         The fit. Of minima that are equally good within 1e-7 the one nearest to the starting value of the parameter of
-        interest is reported, and `advice` names the others.
+        interest is reported, and `advice` names the others. Starts that are forbidden move to allowed points; if there are none, the
+        status is "forbidden" and `twice_nll` is infinite.
 
     Raises:
         SchemaError: A fixed parameter is not known.
-        PhysicsDomainError: The density is not positive somewhere in the allowed range.
 
     Examples:
         Two minima that are equally good, as interference makes them, at (2 - r)^2 and (2 + r)^2 with r^2 = 3.25:
@@ -64,9 +64,12 @@ def minimise(
     """
     first = None if not starts else np.asarray(starts[0], dtype=np.float64)
     space = FreeCoordinates.of(objective, fixed or {}, start=first)
+    if not np.isfinite(space.offset):
+        return _forbidden(space)
     if not len(space.free):
         return _without_freedom(space)
-    given = [np.clip(space.inward(np.asarray(s, dtype=np.float64)[space.free]), space.low, space.high) for s in starts or ()]
+    asked = [np.clip(space.inward(np.asarray(s, dtype=np.float64)[space.free]), space.low, space.high) for s in starts or ()]
+    given = [at for at in (space.allowed(s) for s in asked) if at is not None]
     found: list[Descent] = []
     for start in given or automatic_starts(space):
         hessian = None if near is None else _hessian_of(near, space, start)
@@ -104,14 +107,14 @@ def automatic_starts(space: FreeCoordinates) -> list[FloatArray]:
     grid = space.grid(poi, np.linspace(low, high, GRID_POINTS))
     values = space.values(grid)
     padded = np.concatenate([[np.inf], values, [np.inf]])
-    lowest = np.flatnonzero((values <= padded[:-2]) & (values <= padded[2:]))
+    lowest = np.flatnonzero((values <= padded[:-2]) & (values <= padded[2:]) & np.isfinite(values))
     lowest = lowest[np.argsort(values[lowest], kind="stable")][:MAX_STARTS]
     starts = [grid[i] for i in lowest]
     if len(space.free) > 1:
         spacing = (high - low) / (GRID_POINTS - 1)
         near = any(abs(s[k] - start[k]) <= spacing for s in starts)
-        starts += [*([] if near else [start]), grid[GRID_POINTS // 5], grid[4 * GRID_POINTS // 5]]
-    return starts
+        starts += [*([] if near else [start]), *(grid[i] for i in (GRID_POINTS // 5, 4 * GRID_POINTS // 5) if np.isfinite(values[i]))]
+    return starts or [start]
 
 
 def _distinct(space: FreeCoordinates, found: Sequence[Descent]) -> list[Descent]:
@@ -132,7 +135,7 @@ def _preferred(space: FreeCoordinates, minima: Sequence[Descent]) -> Descent:
 
 def _result(space: FreeCoordinates, best: Descent, minima: Sequence[Descent], *, errors: bool) -> FitResult:
     active, edm, inverse = _curvature_at(space, best, errors=errors)
-    sigmas = dict.fromkeys((p.name for p in space.objective.parameters), math.nan)
+    sigmas = _fixed_errors(space)
     names = [n for n, a in zip(space.names, active, strict=True) if a]
     scale = np.where(space.root, 2.0 * best.at, 1.0)[active]
     covariance = np.asarray(2.0 * inverse * scale[:, None] * scale)
@@ -152,6 +155,7 @@ def _result(space: FreeCoordinates, best: Descent, minima: Sequence[Descent], *,
         n_evaluations=space.n_evaluations,
         free=tuple(names),
         covariance=tuple(tuple(row) for row in covariance.tolist()),
+        n_forbidden=space.n_forbidden,
     )
 
 
@@ -207,7 +211,7 @@ def _without_freedom(space: FreeCoordinates) -> FitResult:
     minimum = Minimum(parameters=parameters, twice_nll=space.offset)
     return FitResult(
         parameters=parameters,
-        errors=dict.fromkeys(parameters, math.nan),
+        errors=_fixed_errors(space),
         twice_nll=space.offset,
         status="converged",
         advice="no parameter is free",
@@ -215,3 +219,25 @@ def _without_freedom(space: FreeCoordinates) -> FitResult:
         edm=0.0,
         n_evaluations=space.n_evaluations,
     )
+
+
+def _forbidden(space: FreeCoordinates) -> FitResult:
+    """Say that no allowed point was found."""
+    parameters = {p.name: float(x) for p, x in zip(space.objective.parameters, space.base, strict=True)}
+    cause = space.objective.not_positive(space.base)
+    return FitResult(
+        parameters=parameters,
+        errors=_fixed_errors(space),
+        twice_nll=math.inf,
+        status="forbidden",
+        advice=f"no point was found at which all expectations are positive: {'' if cause is None else cause.error}",
+        minima=(Minimum(parameters=parameters, twice_nll=math.inf),),
+        edm=math.inf,
+        n_evaluations=space.n_evaluations,
+        n_forbidden=space.n_forbidden,
+    )
+
+
+def _fixed_errors(space: FreeCoordinates) -> dict[str, float]:
+    """Return the errors of a fit that are known without it: 0 of the fixed parameters, NaN of the free ones."""
+    return {p.name: math.nan if k in space.free else 0.0 for k, p in enumerate(space.objective.parameters)}

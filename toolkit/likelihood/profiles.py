@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from toolkit.errors import PhysicsDomainError
 from toolkit.likelihood.coordinates import Objective
 from toolkit.likelihood.minimise import minimise
 from toolkit.likelihood.results import FitResult
@@ -77,12 +76,10 @@ class Profile:
         known = self._solved.get(value)
         if known is not None and self._leads_to(start, known):
             return
-        try:
-            found = minimise(self._likelihood, fixed={self._poi: value}, starts=[start], errors=False, near=near)
-        except PhysicsDomainError:
-            if fallback is None:
-                raise
-            found = minimise(self._likelihood, fixed={self._poi: value}, starts=[fallback], errors=False)
+        found = minimise(self._likelihood, fixed={self._poi: value}, starts=[start], errors=False, near=near)
+        if found.n_forbidden and fallback is not None:
+            again = minimise(self._likelihood, fixed={self._poi: value}, starts=[fallback], errors=False)
+            found = min(found, again, key=lambda f: f.twice_nll)
         if known is None or found.twice_nll < known.twice_nll:
             self._solved[value] = found
 

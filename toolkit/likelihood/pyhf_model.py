@@ -18,10 +18,12 @@ from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 from toolkit.likelihood.base import Likelihood, difference_slopes
 from toolkit.likelihood.coefficients import Coefficients, describe_point, diverging_parameters
 from toolkit.likelihood.constraints import Constraint, replace_observed
+from toolkit.likelihood.domain import NotPositive
 from toolkit.likelihood.histfactory_kernel import ConstraintTable, HistFactoryKernel, compile_model, poisson_twice_nll
+from toolkit.likelihood.mixture import by_parameters
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.results import FitResult, GoodnessOfFit
-from toolkit.typing import FloatArray
+from toolkit.typing import BoolArray, FloatArray
 
 STEP = 1e-3
 """Step of the numerical derivatives, relative to max(1, |value|); five points, so the error is of order STEP^4."""
@@ -159,35 +161,72 @@ class PyhfLikelihood(Likelihood):
 
     def twice_nll_points(self, points: FloatArray) -> FloatArray:
         """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""
-        return np.array([self._twice_nll(pars, points[i]) for i, pars in enumerate(self.model_parameters(points))])
+        return np.array([self._twice_nll(pars) for pars in self.model_parameters(points)])
 
     def slopes(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
         pars = self.model_parameters(point[None, :])[0]
         out = np.zeros(len(point))
         if self._kernel is not None:
-            by_model = self._exact_slopes(self._kernel, pars, point)
+            by_model = self._exact_slopes(self._kernel, pars)
             out[list(self._plain.values())] = by_model[list(self._plain)]
             if len(self._tied):
-                with np.errstate(invalid="ignore"):  # a fixed parameter at the edge where its derivative diverges
-                    out += self._coefficients.jacobian(point[None, :])[0] @ by_model[self._tied]
+                out += by_parameters(self._coefficients.jacobian(point[None, :])[0], by_model[self._tied])
             return out
         for index, k in self._plain.items():
             p = self._parameters[k]
             if not p.fixed:
-                out[k] += self._derivative(pars, index, p.low, p.high, point)
+                out[k] += self._derivative(pars, index, p.low, p.high)
         if len(self._tied):
-            by_tie = np.array([self._derivative(pars, index, -np.inf, np.inf, point) for index in self._tied])
-            out += self._coefficients.jacobian(point[None, :])[0] @ by_tie
+            by_tie = np.array([self._derivative(pars, index, -np.inf, np.inf) for index in self._tied])
+            out += by_parameters(self._coefficients.jacobian(point[None, :])[0], by_tie)
         return out
 
     def bends(self, point: FloatArray) -> FloatArray:
         """Evaluate the second derivatives at one point (n_parameters,), from differences of the gradient."""
         return difference_slopes(self, point)
 
-    def _exact_slopes(self, kernel: HistFactoryKernel, pars: FloatArray, point: FloatArray) -> FloatArray:
-        expected, counts = kernel.expected(pars), self.data[: kernel.n_bins]
-        self._check_expected(expected, point)
+    def shortfall(self, points: FloatArray) -> FloatArray:
+        """Say how much is missing from points to allowed ones, (n_points,)."""
+        out, counts = np.zeros(len(points)), self.data[: self.model.config.nmaindata]
+        nominal = np.maximum(np.abs(self._expected(self.model_parameters(self._start)[0])), 1e-3)
+        for i, pars in enumerate(self.model_parameters(points)):
+            expected = self._expected(pars)
+            bad = self._forbidden(expected)
+            if bad.any():
+                lack = np.where(counts[bad] == 0.0, 0.0, 1e-9) - np.minimum(expected[bad], 0.0) / nominal[bad]
+                out[i] = float(np.sum(lack)) + 1e-9
+        return out
+
+    def not_positive(self, point: FloatArray) -> NotPositive | None:
+        """Say which bin forbids a point (n_parameters,)."""
+        expected = self._expected(self.model_parameters(point[None, :])[0])
+        bad = self._forbidden(expected)
+        return self._not_positive(int(np.argmax(bad)), expected, point) if bad.any() else None
+
+    @property
+    def _start(self) -> FloatArray:
+        return np.array([[p.init for p in self._parameters]])
+
+    def _expected(self, pars: FloatArray) -> FloatArray:
+        """Return the expected events of all bins at the model's parameters (n_model_parameters,).
+
+        Raises:
+            PhysicsDomainError: NaN: a modifier that cannot be evaluated.
+        """
+        kernel = self._kernel
+        expected = np.asarray(self.model.expected_actualdata(pars), dtype=np.float64) if kernel is None else kernel.expected(pars)
+        if np.isnan(expected).any():
+            at = describe_point(list(self.model.config.par_names), pars)
+            where = self._bin_name(int(np.argmax(np.isnan(expected))))
+            remedy = "find the modifier that gives it"
+            raise PhysicsDomainError(f"expected events in {where}, at {at}", got="NaN", expected="a number", remedy=remedy)
+        return expected
+
+    def _exact_slopes(self, kernel: HistFactoryKernel, pars: FloatArray) -> FloatArray:
+        expected, counts = self._expected(pars), self.data[: kernel.n_bins]
+        if self._forbidden(expected).any():
+            return np.zeros(len(pars))
         ratio = np.divide(counts, expected, out=np.zeros_like(expected), where=counts != 0.0)
         return kernel.slopes(pars, 2.0 * (1.0 - ratio)) + self._constraint_table.slopes(pars)
 
@@ -195,49 +234,51 @@ class PyhfLikelihood(Likelihood):
     def _constraint_table(self) -> ConstraintTable:
         return ConstraintTable.of(self.constraints, list(self.model.config.par_names))
 
-    def _derivative(self, pars: FloatArray, index: int, low: float, high: float, point: FloatArray) -> float:
+    def _derivative(self, pars: FloatArray, index: int, low: float, high: float) -> float:
         step = STEP * max(1.0, abs(float(pars[index])))
-        kind = "forward" if pars[index] - 2 * step < low else "backward" if pars[index] + 2 * step > high else "central"
-        shifts, factors = _STENCILS[kind]
-        values = []
-        for shift in shifts:
-            moved = pars.copy()
-            moved[index] += shift * step
-            values.append(self._twice_nll(moved, point))
-        offset = values[0]
-        return float(factors @ (np.array(values) - offset)) / step
+        first = "forward" if pars[index] - 2 * step < low else "backward" if pars[index] + 2 * step > high else "central"
+        for kind in (first, "forward", "backward"):  # the others beside a forbidden region
+            shifts, factors = _STENCILS[kind]
+            values = []
+            for shift in shifts:
+                moved = pars.copy()
+                moved[index] += shift * step
+                values.append(self._twice_nll(moved))
+            if np.all(np.isfinite(values)):
+                return float(factors @ (np.array(values) - values[0])) / step
+        return 0.0
 
-    def _twice_nll(self, pars: FloatArray, point: FloatArray) -> float:
-        kernel = self._kernel
-        expected = np.asarray(self.model.expected_actualdata(pars), dtype=np.float64) if kernel is None else kernel.expected(pars)
-        self._check_expected(expected, point)
-        if kernel is None:
+    def _twice_nll(self, pars: FloatArray) -> float:
+        expected = self._expected(pars)
+        if self._forbidden(expected).any():
+            return np.inf
+        if self._kernel is None:
             value = -2.0 * float(self.model.logpdf(pars, self.data)[0])
         else:
             value = poisson_twice_nll(self.data[: len(expected)], expected) + self._constraint_table.twice_nll(pars)
-        if not np.isfinite(value):
-            what = f"pyhf's likelihood at {describe_point(self.parameter_names, point)}"
-            raise PhysicsDomainError(what, got=value, expected="a finite number", remedy="restrict the ranges of the parameters")
-        return value
+        return float(value) if np.isfinite(value) else np.inf
 
-    def _check_expected(self, expected: FloatArray, point: FloatArray) -> None:
+    def _forbidden(self, expected: FloatArray) -> BoolArray:
+        """Say which bins are not allowed: Poisson(0 | 0) is 1, everything else wants an expectation above 0."""
         observed = self.data[: len(expected)]
-        bad = ~((expected > 0.0) | ((expected == 0.0) & (observed == 0.0)))
-        if bad.any():
-            raise self._not_positive(int(np.argmax(bad)), expected, point)
+        return np.asarray(~((expected > 0.0) | ((expected == 0.0) & (observed == 0.0))))
 
-    def _not_positive(self, index: int, expected: FloatArray, point: FloatArray) -> PhysicsDomainError:
-        where = describe_point(self.parameter_names, point)
+    def _bin_name(self, index: int) -> str:
         for channel in self.model.config.channels:
             bins = self.model.config.channel_slices[channel]
             if bins.start <= index < bins.stop:
-                where = f"channel {channel!r}, bin {index - bins.start}, at {where}"
-        return PhysicsDomainError(
-            f"expected events in {where}",
+                return f"channel {channel!r}, bin {index - bins.start}"
+        return f"bin {index}"
+
+    def _not_positive(self, index: int, expected: FloatArray, point: FloatArray) -> NotPositive:
+        where = self._bin_name(index)
+        error = PhysicsDomainError(
+            f"expected events in {where}, at {describe_point(self.parameter_names, point)}",
             got=float(expected[index]),
             expected="> 0",
             remedy="merge the bin with a neighbour or restrict the ranges of the parameters",
         )
+        return NotPositive(where, error)
 
 
 def model_parameters(model: pyhf.Model) -> list[Parameter]:

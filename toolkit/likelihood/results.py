@@ -14,7 +14,7 @@ from scipy.stats import chi2
 from toolkit.errors import SchemaError, ShapeError
 from toolkit.typing import FloatArray
 
-Status = Literal["converged", "at_boundary", "not_converged"]
+Status = Literal["converged", "at_boundary", "not_converged", "forbidden"]
 
 
 @dataclass(frozen=True)
@@ -26,20 +26,43 @@ class Minimum:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """Where the range of a parameter ends because beyond it a bin or an event expects nothing, the other parameters as in the best fit.
+
+    Attributes:
+        parameter: The parameter, which is the modifier's name in a workspace.
+        side: "low" or "high" end.
+        value: The last allowed value.
+        where: The bin or event that is not positive beyond.
+    """
+
+    parameter: str
+    side: Literal["low", "high"]
+    value: float
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.parameter} {'>' if self.side == 'low' else '<'} {self.value:.4g} ({self.where})"
+
+
+@dataclass(frozen=True)
 class FitResult:
     """Outcome of a fit: data, whatever happened; read `status` and `advice`.
 
     Attributes:
         parameters: Best-fit values.
-        errors: Symmetric errors from the curvature; NaN where the parameter is fixed or at a boundary.
-        twice_nll: Value at the best fit, with the constant of the likelihood's own `twice_nll`.
-        status: "converged"; "at_boundary", a free parameter sits on the edge of its range; "not_converged".
+        errors: Symmetric errors from the curvature; 0 where the parameter is fixed, NaN where it is at a boundary.
+        twice_nll: Value at the best fit, with the constant of the likelihood's own `twice_nll`; infinite if every point is forbidden.
+        status: "converged"; "at_boundary", a free parameter sits on the edge of its range; "not_converged"; "forbidden", no point
+            was found at which all expectations are positive.
         advice: What to do about the status, or about other minima; empty if there is nothing to say.
         minima: All local minima that were found, best first.
         edm: Estimated vertical distance to the minimum, in units of `twice_nll`.
         n_evaluations: Number of parameter points at which the likelihood or its gradient was evaluated.
         free: Parameters that were free and not at a boundary, in the order of the covariance.
         covariance: Covariance matrix from the curvature, n_free rows of n_free numbers.
+        n_forbidden: How many of the points evaluated are forbidden, because a bin or an event expects nothing or less there.
+        limits: If there are such points: where the range of a parameter ends because of them, and which bin or event it is.
 
     Examples:
         >>> fit = FitResult({"mu": 1.0, "alpha": 0.0}, {"mu": 0.5, "alpha": 0.9}, 3.0, "converged", "", (), 0.0, 10,
@@ -58,6 +81,8 @@ class FitResult:
     n_evaluations: int
     free: tuple[str, ...] = ()
     covariance: tuple[tuple[float, ...], ...] = ()
+    n_forbidden: int = 0
+    limits: tuple[Limit, ...] = ()
 
     @property
     def correlation(self) -> FloatArray:
@@ -72,14 +97,15 @@ class FitResult:
         return {
             "parameters": dict(self.parameters),
             "errors": {k: _number(v) for k, v in self.errors.items()},
-            "twice_nll": self.twice_nll,
+            "twice_nll": _number(self.twice_nll),
             "status": self.status,
             "advice": self.advice,
-            "minima": [{"parameters": dict(m.parameters), "twice_nll": m.twice_nll} for m in self.minima],
+            "minima": [{"parameters": dict(m.parameters), "twice_nll": _number(m.twice_nll)} for m in self.minima],
             "edm": _number(self.edm),
             "n_evaluations": self.n_evaluations,
             "free": list(self.free),
             "covariance": [[_number(x) for x in row] for row in self.covariance],
+            **({"limits": [vars(limit).copy() for limit in self.limits], "n_forbidden": self.n_forbidden} if self.n_forbidden else {}),
         }
 
     @classmethod
@@ -97,6 +123,8 @@ class FitResult:
             n_evaluations=d["n_evaluations"],
             free=tuple(d.get("free", ())),
             covariance=tuple(tuple(_float(x) for x in row) for row in d.get("covariance", ())),
+            n_forbidden=d.get("n_forbidden", 0),
+            limits=tuple(Limit(**entry) for entry in d.get("limits", ())),
         )
 
 

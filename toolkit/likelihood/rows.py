@@ -7,7 +7,8 @@ import numpy as np
 from toolkit.errors import PhysicsDomainError
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.coefficients import Coefficients, describe_point
-from toolkit.likelihood.mixture import slope_by_coefficient, sum_log_density
+from toolkit.likelihood.domain import NotPositive, infinite_where_forbidden
+from toolkit.likelihood.mixture import by_parameters, missing_density, slope_by_coefficient, sum_log_density
 from toolkit.likelihood.parameters import Parameter
 from toolkit.typing import FloatArray
 
@@ -24,6 +25,7 @@ class RowLikelihood(Likelihood):
         coefficients: f as functions of the parameters.
         parameters: The parameters; the first is the parameter of interest.
         diverging: Parameters by which the derivative diverges at the lower end of the range.
+        empty: Rows without weight, which add nothing as long as their density is not negative, (n_empty, n_processes).
     """
 
     def __init__(
@@ -35,7 +37,9 @@ class RowLikelihood(Likelihood):
         coefficients: Coefficients,
         parameters: tuple[Parameter, ...],
         diverging: frozenset[str],
+        empty: FloatArray | None = None,
     ) -> None:
+        self.empty = np.zeros((0, densities.shape[1])) if empty is None else empty
         self.densities, self.weights, self.yields = densities, weights, yields
         self.coefficients = coefficients
         self._parameters, self._diverging = parameters, diverging
@@ -53,26 +57,34 @@ class RowLikelihood(Likelihood):
     def twice_nll_points(self, points: FloatArray) -> FloatArray:
         """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""
         f = self.coefficients.values(points)
-
-        def complain(row: int, point: int, density: float) -> None:
-            raise self._not_positive(row, points[point], density)
-
-        return 2.0 * (f @ self.yields - sum_log_density(self.densities, self.weights, f, complain))
+        values = infinite_where_forbidden(2.0 * (f @ self.yields - sum_log_density(self.densities, self.weights, f)))
+        return np.where(np.any(self.empty @ f.T < 0.0, axis=0), np.inf, values) if len(self.empty) else values
 
     def slopes(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
         f = self.coefficients.values(point[None, :])[0]
-        total = self.densities @ f
-        if len(total) and not total.min() > 0.0:
-            row = int(np.argmin(total))
-            raise self._not_positive(row, point, float(total[row]))
+        if not np.all(self.densities @ f > 0.0) or np.any(self.empty @ f < 0.0):
+            return np.zeros(len(point))
         by_coefficient = slope_by_coefficient(self.densities, self.weights, self.yields, f)
-        return np.asarray(self.coefficients.jacobian(point[None, :])[0] @ by_coefficient)
+        return by_parameters(self.coefficients.jacobian(point[None, :])[0], by_coefficient)
 
-    def _not_positive(self, row: int, point: FloatArray, density: float) -> PhysicsDomainError:
-        return PhysicsDomainError(
+    def shortfall(self, points: FloatArray) -> FloatArray:
+        """Say how much is missing from points to allowed ones, (n_points,)."""
+        f = self.coefficients.values(points)
+        return missing_density(self.densities, f) + missing_density(self.empty, f, zero=True)
+
+    def not_positive(self, point: FloatArray) -> NotPositive | None:
+        """Say which row forbids a point (n_parameters,)."""
+        f = self.coefficients.values(point[None, :])[0]
+        total = np.concatenate([self.densities @ f, self.empty @ f])
+        bad = ~((total > 0.0) | ((total == 0.0) & (np.arange(len(total)) >= len(self.densities))))
+        if not bad.any():
+            return None
+        row = int(np.argmax(bad))
+        error = PhysicsDomainError(
             f"density of row {row} of a toy at {describe_point(self.parameter_names, point)}",
-            got=density,
+            got=float(total[row]),
             expected="> 0",
             remedy="the ratios are inconsistent with the morphing there: recalibrate them, or restrict the range of the parameters",
         )
+        return NotPositive(f"row {row} of a toy", error)

@@ -20,7 +20,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import PhysicsDomainError, ShapeError
 from toolkit.likelihood.chunks import blocks, map_chunks
-from toolkit.likelihood.mixture import Complain
 from toolkit.likelihood.shapes import ShapePoint, Shapes
 from toolkit.typing import FloatArray
 
@@ -161,22 +160,36 @@ class ShapedMixture:
         n_processes, n = self.densities.shape[1], len(self.shapes.names)
         return Norms(np.zeros(n_processes), np.zeros((n_processes, n)), np.zeros((n_processes, n, n)))
 
-    def sums(self, factors: FloatArray, alphas: FloatArray, complain: Complain) -> FloatArray:
-        """Sum w_i ln t_i for several F (n_points, n_processes) at one set of nuisance parameters (n_names,); returns (n_points,)."""
+    def sums(self, factors: FloatArray, alphas: FloatArray) -> FloatArray:
+        """Sum w_i ln t_i for several F (n_points, n_processes) at one set of nuisance parameters (n_names,); returns (n_points,).
+
+        A sum is not finite where the density t_i of an event is not positive.
+        """
         at, log_norm = self.shapes.at(alphas), self.norms(alphas).log
 
         def chunk(part: slice) -> FloatArray:
             out = np.zeros(len(factors))
             for rows in blocks(part, self._rows):
                 total = factors @ self._terms(at, log_norm, rows)
-                self._check(total, rows, complain)
-                out += np.log(total, out=total) @ self.weights[rows]
+                with np.errstate(invalid="ignore", divide="ignore"):  # threads do not inherit it
+                    out += np.log(total, out=total) @ self.weights[rows]
             return out
 
-        return np.asarray(sum(self._map(chunk), np.zeros(len(factors))))
+        with np.errstate(invalid="ignore"):
+            return np.asarray(sum(self._map(chunk), np.zeros(len(factors))))
 
-    def slopes(self, factors: FloatArray, alphas: FloatArray, complain: Complain) -> Slopes:
-        """Evaluate value and derivatives at F (n_processes,) and nuisance parameters (n_names,) in one pass."""
+    def totals(self, factors: FloatArray, alphas: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return t_i of every event at F (n_processes,) and the sizes sum_j |F_j| D_ij g_ij / N_j of its terms, (n_events,) each."""
+        at, log_norm = self.shapes.at(alphas), self.norms(alphas).log
+        parts = [self._terms(at, log_norm, rows) for rows in blocks(slice(0, len(self.densities)), self._rows)]
+        terms = np.concatenate(parts, axis=1) if parts else np.zeros((len(factors), 0))
+        return np.asarray(factors @ terms), np.asarray(np.abs(factors) @ np.abs(terms))
+
+    def slopes(self, factors: FloatArray, alphas: FloatArray) -> Slopes:
+        """Evaluate value and derivatives at F (n_processes,) and nuisance parameters (n_names,) in one pass.
+
+        The value is not finite where the density of an event is not positive.
+        """
         at, norms = self.shapes.at(alphas), self.norms(alphas)
 
         def chunk(part: slice) -> tuple[float, FloatArray, list[FloatArray]]:
@@ -185,9 +198,9 @@ class ShapedMixture:
             for rows in blocks(part, self._rows):
                 terms, w = self._terms(at, norms.log, rows), self.weights[rows]
                 total = factors @ terms
-                self._check(total[None, :], rows, complain)
-                value += float(w @ np.log(total))
-                terms *= w / total
+                with np.errstate(invalid="ignore", divide="ignore"):  # threads do not inherit it
+                    value += float(w @ np.log(total))
+                    terms *= w / total
                 by_factor += terms.sum(axis=1)
                 terms *= factors[:, None]
                 for i, j in enumerate(at.varied):
@@ -243,12 +256,6 @@ class ShapedMixture:
         terms = np.array(self.densities[rows].T, order="C", copy=True)  # a copy whatever the memory order: it is overwritten
         terms[at.rows_varied] *= at.factors(rows, log_norm)
         return terms
-
-    @staticmethod
-    def _check(total: FloatArray, rows: slice, complain: Complain) -> None:
-        if total.size and not total.min() > 0.0:
-            point, row = np.unravel_index(int(np.argmin(total)), total.shape)
-            complain(rows.start + int(row), int(point), float(total[point, row]))
 
 
 class _Bends:

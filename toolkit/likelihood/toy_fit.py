@@ -85,7 +85,7 @@ class ToyFit:
         conditional: The same with the parameter of interest at the value tested.
         conditional_twice_nll: Value there.
         at_boundary: Whether the best fit of the parameter of interest is an end of its range.
-        converged: Whether all descents ended at a minimum.
+        converged: Whether all descents ended at a minimum, and no forbidden point was met that may hide another.
         n_evaluations: Evaluations of value and gradient.
     """
 
@@ -114,9 +114,6 @@ def fit_profiled(likelihood: Likelihood, guide: Guide, *, poi: str, test: float)
 
     Returns:
         Both fits; the best of all minima that the profile shows on the grid, between its points, and at the ends of the range.
-
-    Raises:
-        PhysicsDomainError: The density is not positive at an event or in a bin.
     """
     descent = _Descent.of(likelihood, poi)
     k, rest = descent.k, descent.rest
@@ -132,7 +129,7 @@ def fit_profiled(likelihood: Likelihood, guide: Guide, *, poi: str, test: float)
         conditional=descent.outward(held.at),
         conditional_twice_nll=held.value,
         at_boundary=best.at[k] in (low, high),
-        converged=held.converged and all(m.converged for m in found),
+        converged=held.converged and all(m.converged for m in found) and not descent.met_forbidden,
         n_evaluations=descent.n_evaluations,
     )
 
@@ -175,6 +172,7 @@ class _Descent:
     space: FreeCoordinates
     k: int
     n_evaluations: int = 0
+    met_forbidden: bool = False
 
     @classmethod
     def of(cls, likelihood: Likelihood, poi: str) -> _Descent:
@@ -208,6 +206,7 @@ class _Descent:
         for i in np.flatnonzero(root):
             inside[i] = max(inside[i], nearest_above(self.likelihood.parameters[self.space.free[i]].low))
         value, slopes = self.likelihood.value_and_gradient(self.outward(inside))
+        self.met_forbidden |= not np.isfinite(value)
         return value, np.where(root, 2.0 * inside, 1.0) * slopes[self.space.free]
 
     def run(self, start: FloatArray, hessian: FloatArray, *, free: BoolArray) -> _Minimum:

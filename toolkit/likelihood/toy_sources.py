@@ -249,6 +249,7 @@ class BinnedToys:
             coefficients=base.coefficients,
             parameters=base.parameters,
             diverging=base.diverging,
+            empty=base.templates.T[counts == 0.0],
         )
 
     def fingerprint(self) -> str:

@@ -14,7 +14,8 @@ from toolkit.likelihood.base import Likelihood, Point
 from toolkit.likelihood.coefficients import Coefficients, describe_point, diverging_parameters
 from toolkit.likelihood.constraints import Constraint, check_distinct, replace_observed
 from toolkit.likelihood.densities import check_logs, check_variations, checked_weights, checked_yields, scaled_densities
-from toolkit.likelihood.mixture import Complain, sum_log_density
+from toolkit.likelihood.domain import NotPositive, infinite_where_forbidden
+from toolkit.likelihood.mixture import Complain, by_parameters, missing_density, missing_total, sum_log_density
 from toolkit.likelihood.parameters import Bounds, Parameter, make_parameters
 from toolkit.likelihood.rates import NormSys, Rates
 from toolkit.likelihood.shaped import ShapedMixture, ShapeReference
@@ -130,23 +131,10 @@ class UnbinnedLikelihood(Likelihood):
     def twice_nll_points(self, points: FloatArray) -> FloatArray:
         """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""
         f = self.coefficients.values(points)
-        expected = self._expected(f, points)
-        if self.shapes is None:
-            logs = sum_log_density(self.densities, self.weights, f, self.complain_at(points))
-        else:
-            logs = self._shaped_sums(points, f)
-        return 2.0 * (expected - logs) - self._offset + self._constraint_points(points)
-
-    def _expected(self, f: FloatArray, points: FloatArray) -> FloatArray:
-        """Return the total yield at factors (n_points, n_processes), (n_points,), checked to be positive."""
-        expected = np.asarray(f @ self.yields)
-        if not np.all(expected > 0.0):
-            k = int(np.argmin(expected))
-            what = f"total yield at {self._describe(points[k])}"
-            raise PhysicsDomainError(
-                what, got=float(expected[k]), expected="> 0", remedy="restrict the range of the parameters or check the yields"
-            )
-        return expected
+        expected = f @ self.yields
+        logs = sum_log_density(self.densities, self.weights, f) if self.shapes is None else self._shaped_sums(points, f)
+        values = infinite_where_forbidden(2.0 * (expected - logs)) - self._offset + self._constraint_points(points)
+        return np.where(expected > 0.0, values, np.inf)
 
     def _shaped_sums(self, points: FloatArray, f: FloatArray) -> FloatArray:
         """Sum w_i ln t_i: one pass over the events for all points that share their nuisance parameters."""
@@ -154,7 +142,10 @@ class UnbinnedLikelihood(Likelihood):
         different, group = np.unique(points[:, self._alphas], axis=0, return_inverse=True)
         for g, alphas in enumerate(different):
             chosen = group.reshape(-1) == g
-            out[chosen] = self._mixture.sums(f[chosen], alphas, self.complain_at(points[chosen]))
+            try:
+                out[chosen] = self._mixture.sums(f[chosen], alphas)
+            except PhysicsDomainError:  # the mean of a variation is not positive
+                out[chosen] = np.nan
         return out
 
     def _constraint_points(self, points: FloatArray) -> FloatArray | float:
@@ -167,9 +158,36 @@ class UnbinnedLikelihood(Likelihood):
         """Return a function (event, point number, density) that raises for a density that is not positive at one of `points`."""
 
         def complain(event: int, point: int, density: float) -> None:
-            raise self._not_positive(event, points[point], density)
+            raise self._not_positive(event, points[point], density).error
 
         return complain
+
+    def shortfall(self, points: FloatArray) -> FloatArray:
+        """Say how much is missing from points to allowed ones, (n_points,)."""
+        f = self.coefficients.values(points)
+        lacking = np.where(f @ self.yields > 0.0, 0.0, 1.0)
+        if self.shapes is None:
+            return np.asarray(lacking + missing_density(self.densities, f))
+        for i, (row, point) in enumerate(zip(f, points, strict=True)):
+            try:
+                lacking[i] += missing_total(*self._mixture.totals(row, point[self._alphas]))
+            except PhysicsDomainError:
+                lacking[i] += 1.0
+        return lacking
+
+    def not_positive(self, point: FloatArray) -> NotPositive | None:
+        """Say which event forbids a point (n_parameters,), or that the total yield does."""
+        f = self.coefficients.values(point[None, :])[0]
+        if not f @ self.yields > 0.0:
+            remedy = "restrict the range of the parameters or check the yields"
+            what = f"total yield at {self._describe(point)}"
+            return NotPositive("the total yield", PhysicsDomainError(what, got=float(f @ self.yields), expected="> 0", remedy=remedy))
+        try:
+            total = self.densities @ f if self.shapes is None else self._mixture.totals(f, point[self._alphas])[0]
+        except PhysicsDomainError as error:
+            return NotPositive("the mean of a variation", error)
+        bad = ~(total > 0.0)
+        return self._not_positive(int(np.argmin(total)), point, float(total.min())) if bad.any() else None
 
     def slopes(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
@@ -185,20 +203,23 @@ class UnbinnedLikelihood(Likelihood):
     def _value_and_slopes(self, point: FloatArray) -> tuple[float, FloatArray]:
         f = self.coefficients.values(point[None, :])[0]
         jacobian = self.coefficients.jacobian(point[None, :])[0]
-        expected = float(self._expected(f[None, :], point[None, :])[0])
-        slopes, complain = np.zeros(len(point)), self.complain_at(point[None, :])
+        expected, slopes = float(f @ self.yields), np.zeros(len(point))
         if self.shapes is None:
             total = self.densities @ f
-            if len(total) and not total.min() > 0.0:
-                complain(int(np.argmin(total)), 0, float(total.min()))
-            logs, by_factor = float(self.weights @ np.log(total)), (self.weights / total) @ self.densities
+            with np.errstate(invalid="ignore", divide="ignore"):
+                logs, by_factor = float(self.weights @ np.log(total)), (self.weights / total) @ self.densities
         else:
-            logs, by_factor, by_alpha = self._mixture.slopes(f, point[self._alphas], complain)
+            try:
+                with np.errstate(invalid="ignore"):
+                    logs, by_factor, by_alpha = self._mixture.slopes(f, point[self._alphas])
+            except PhysicsDomainError:  # the mean of a variation is not positive
+                return np.inf, slopes
             slopes[self._alphas] -= 2.0 * by_alpha
+        if not (expected > 0.0 and np.isfinite(logs)):
+            return np.inf, np.zeros(len(point))
         value = 2.0 * (expected - logs) - self._offset + float(np.sum(self._constraint_points(point[None, :])))
         by_rate = 2.0 * (self.yields - by_factor)
-        with np.errstate(invalid="ignore"):  # a fixed parameter at the edge where its derivative diverges
-            slopes += jacobian @ by_rate
+        slopes += by_parameters(jacobian, by_rate)
         for c in self._constraints:
             k = self.parameter_names.index(c.parameter)
             slopes[k] += c.slope(float(point[k]))
@@ -324,14 +345,15 @@ class UnbinnedLikelihood(Likelihood):
         """Where the parameters of the variations stand among the parameters."""
         return np.array([self.parameter_names.index(n) for n in self.shapes.names] if self.shapes is not None else [], dtype=np.intp)
 
-    def _not_positive(self, event: int, point: FloatArray, density: float) -> PhysicsDomainError:
+    def _not_positive(self, event: int, point: FloatArray, density: float) -> NotPositive:
         name = f"event {event}" if self.event_ids is None else f"event {event} (id {self.event_ids[event]})"
-        return PhysicsDomainError(
+        error = PhysicsDomainError(
             f"density of {name} at {self._describe(point)}",
             got=density,
             expected="> 0",
             remedy="the ratios are inconsistent with the morphing there: recalibrate them, or restrict the range of the parameters",
         )
+        return NotPositive(name, error)
 
     def _describe(self, point: FloatArray) -> str:
         return describe_point(self.parameter_names, point)

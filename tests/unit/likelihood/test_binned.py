@@ -108,9 +108,12 @@ def test_total_that_turns_negative_names_bin_and_point() -> None:
     templates = np.array([[5.0, 1.0], [5.0, 2.0], [5.0, 30.0], [5.0, 5.0]])
     likelihood = make(templates, [20.0, 35.0])
     assert math.isfinite(likelihood.twice_nll(1.0))
-    for call in (likelihood.twice_nll, likelihood.gradient):
-        with pytest.raises(PhysicsDomainError, match="bin 1, at mu = 4"):
-            call(4.0)
+    assert likelihood.twice_nll(4.0) == math.inf
+    assert likelihood.gradient(4.0).tolist() == [0.0]
+    with pytest.raises(PhysicsDomainError, match="bin 1, at mu = 4"):
+        likelihood.check(4.0)
+    with pytest.raises(PhysicsDomainError, match="bin 1, at mu = 4"):
+        likelihood.expected(4.0)
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,9 @@ def test_a_density_that_is_not_positive_names_the_same_event(likelihoods: list[U
             shapes=likelihood.shapes,
             reference=likelihood.reference,
         )
+        assert bad.value_and_gradient(AT)[0] == bad.twice_nll(AT) == np.inf
         with pytest.raises(PhysicsDomainError, match=r"density of event \d+ at mu = 0.4, t0 = 1.1, scale = 0.3") as caught:
-            bad.value_and_gradient(AT)
+            bad.check(AT)
         messages.append(str(caught.value))
     assert len(set(messages)) == 1
 

@@ -106,8 +106,9 @@ def test_bad_input() -> None:
     with pytest.raises(SchemaError, match="undefined parameter 'kappa'"):
         PyhfLikelihood(model, data, ties={"mu": "kappa"})
     negative = PyhfLikelihood(model, data, ties={"mu": "kappa"}, parameters=[Parameter("kappa", 1.0, -20.0, 20.0)])
+    assert negative.twice_nll({"kappa": -15.0}) == np.inf
     with pytest.raises(PhysicsDomainError, match=r"channel 'sr', bin 0, at kappa = -15"):
-        negative.twice_nll({"kappa": -15.0})
+        negative.check({"kappa": -15.0})
 
 
 def counting(s: float, b: float, n: float, **bounds: Any) -> UnbinnedLikelihood:

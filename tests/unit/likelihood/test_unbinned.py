@@ -155,7 +155,7 @@ def test_ratio_of_zero_is_legal_and_nan_is_not() -> None:
         UnbinnedLikelihood.from_ratios(ratios=[[-0.1, 1.0]], **options)
 
 
-def test_density_that_is_not_positive_names_event_and_point() -> None:
+def test_density_that_is_not_positive_is_forbidden_and_names_event_and_point() -> None:
     logs = np.zeros((5, 3))
     logs[3] = [-5.0, -5.0, 2.0]
     likelihood = UnbinnedLikelihood(
@@ -168,13 +168,26 @@ def test_density_that_is_not_positive_names_event_and_point() -> None:
         event_ids=[11, 12, 13, 14, 15],
     )
     assert math.isfinite(likelihood.twice_nll(0.8))
-    for call in (likelihood.twice_nll, likelihood.gradient):
-        with pytest.raises(PhysicsDomainError, match=r"event 3 \(id 14\) at mu = 4"):
-            call(4.0)
-    with pytest.raises(PhysicsDomainError, match="event 3"):
-        likelihood.fit()
-    with pytest.raises(PhysicsDomainError, match="event 3"):
-        likelihood.scan("mu", np.linspace(0.0, 6.0, 13))
+    likelihood.check(0.8)
+    assert likelihood.twice_nll(4.0) == math.inf
+    value, gradient = likelihood.value_and_gradient(4.0)
+    assert value == math.inf
+    assert gradient.tolist() == [0.0]
+    with pytest.raises(PhysicsDomainError, match=r"event 3 \(id 14\) at mu = 4"):
+        likelihood.check(4.0)
+    mu = np.linspace(0.0, 6.0, 600_001)  # the formula on a dense grid
+    f = np.stack([mu - np.sqrt(mu), np.sqrt(mu), 1.0 - np.sqrt(mu)])
+    density = np.exp(logs) * [2.0, 2.5, 1.0] @ f
+    curve = np.where(
+        np.all(density > 0.0, axis=0), f.T @ [2.0, 2.5, 1.0] - np.log(np.where(density > 0.0, density, 1.0)).sum(axis=0), np.inf
+    )
+    fit = likelihood.fit()
+    assert fit.parameters["mu"] == pytest.approx(mu[np.argmin(curve)], abs=2e-5)
+    (limit,) = fit.limits
+    assert (limit.parameter, limit.side, limit.where) == ("mu", "high", "event 3 (id 14)")
+    assert limit.value == pytest.approx(mu[np.isfinite(curve)].max(), abs=2e-5)
+    scan = likelihood.scan("mu", [0.0, 0.5, 1.0, 4.0, 6.0])
+    assert np.isinf(scan.twice_delta_nll).tolist() == [False, False, False, True, True]
 
 
 def test_total_yield_must_stay_positive() -> None:
@@ -186,8 +199,9 @@ def test_total_yield_must_stay_positive() -> None:
         parameters=("mu",),
         bounds=BOUNDS,
     )
+    assert likelihood.twice_nll(2.0) == math.inf
     with pytest.raises(PhysicsDomainError, match="total yield at mu = 2"):
-        likelihood.twice_nll(2.0)
+        likelihood.check(2.0)
 
 
 @pytest.mark.parametrize(
