@@ -25,12 +25,12 @@ from benchmarks.estimator_choices import ESTIMATORS, FILLS, OBSERVABLES, feature
 from benchmarks.grid_likelihood import GridLikelihood
 from benchmarks.measure import print_json, print_table
 from processors import run
+from toolkit.analysis.methods import BinnedMethod, Model, histogram_method, rate_method
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.artifacts.events import read_events
 from toolkit.config import Config, parse_config
 from toolkit.config.analysis import M4L_EDGES
 from toolkit.likelihood import quantile_edges
-from toolkit.pipeline.stages.methods import BinnedMethod, Model, histogram_method, rate_method
 from toolkit.ratios import feature_matrix
 from toolkit.ratios.estimators import ProcessModel, QuasiParametricModel, ScoreModel
 from toolkit.typing import FloatArray

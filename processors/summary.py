@@ -9,9 +9,10 @@ import hist
 import numpy as np
 
 from processors.selection import Cutflow
-from processors.variations import combine, combine_histograms, combined_members
+from processors.variations import combine_histograms, combined_members
 from toolkit.config import Config, SampleConfig
 from toolkit.typing import JsonObject
+from toolkit.weights import combine_members
 
 
 def add_combinations(config: Config, sample: SampleConfig, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def _combine_sums(nominal: Cutflow, members: list[Cutflow], how: str) -> tuple[C
     up: Cutflow = {}
     down: Cutflow = {}
     for key in members[0]:
-        values = combine(np.asarray(nominal[key]["sumw"]), np.array([m[key]["sumw"] for m in members]), how=how)
+        values = combine_members(np.asarray(nominal[key]["sumw"]), np.array([m[key]["sumw"] for m in members]), how=how)
         for target, value in zip((up, down), values, strict=True):
             target[key] = {**nominal[key], "sumw": float(value)}
     return up, down

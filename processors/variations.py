@@ -3,7 +3,7 @@
 A weight variation does not change which events are selected, so it costs one column of ratios in the nominal event
 table: the varied weight is the nominal one times the ratio, under every benchmark. What the variation does to the
 cross-section stays in the weight. Members of a set (PDFs, scale choices) are kept one by one, because an envelope or a
-sum in quadrature can only be taken of sums of weights: `combine` does that bin by bin.
+sum in quadrature can only be taken of sums of weights: `toolkit.weights.combine_members` does that bin by bin.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from processors.dialects.record import EventRecord
 from toolkit.config import Config, SampleConfig, WeightColumns, WeightMembers, WeightPair, WeightVariation
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 from toolkit.typing import FloatArray
+from toolkit.weights import combine_members
 
 
 def weight_variations(config: Config, sample: SampleConfig) -> dict[str, WeightVariation]:
@@ -84,56 +85,15 @@ def read_ratios(events: Any, record: EventRecord, config: Config, sample: Sample
     return ratios
 
 
-def combine(nominal: FloatArray, members: FloatArray, *, how: str) -> tuple[FloatArray, FloatArray]:
-    """Combine the members of a set to an upward and a downward variation of sums of weights.
-
-    Args:
-        nominal: Nominal sums, any shape.
-        members: Sums under each member, (n_members, ...).
-        how: ``envelope``: largest and smallest of members and nominal. ``hessian``: nominal plus and minus
-            sqrt(sum_k (m_k - nominal)^2). ``hessian_pairs``: with members in pairs, plus sqrt(sum_k max(m_2k - nominal,
-            m_2k+1 - nominal, 0)^2), minus likewise. ``replicas``: plus and minus the standard deviation of the members (n - 1).
-
-    Returns:
-        (up, down), each of the shape of `nominal`.
-
-    Notes:
-        `up` is never below the nominal, `down` never above it: the direction says nothing about correlations between bins.
-
-    References:
-        PDF4LHC recommendations (arXiv:1510.03865), equations 20 and 21, 23; Nadolsky and Sullivan (hep-ph/0110378) for pairs.
-
-    Examples:
-        >>> up, down = combine(np.array([10.0]), np.array([[13.0], [6.0]]), how="hessian")
-        >>> up.tolist(), down.tolist()
-        ([15.0], [5.0])
-    """
-    difference = members - nominal
-    if how == "envelope":
-        return np.maximum(nominal, members.max(axis=0)), np.minimum(nominal, members.min(axis=0))
-    if how == "hessian":
-        width = np.sqrt(np.sum(difference**2, axis=0))
-        return nominal + width, nominal - width
-    if how == "hessian_pairs":
-        one, two = difference[0::2], difference[1::2]
-        up = np.sqrt(np.sum(np.maximum(np.maximum(one, two), 0.0) ** 2, axis=0))
-        down = np.sqrt(np.sum(np.minimum(np.minimum(one, two), 0.0) ** 2, axis=0))
-        return nominal + up, nominal - down
-    if how == "replicas":
-        width = np.std(members, axis=0, ddof=1)
-        return nominal + width, nominal - width
-    raise SchemaError("combination of members", got=how, expected="envelope, hessian, hessian_pairs or replicas")
-
-
 def combine_histograms(
     nominal: Mapping[str, hist.Hist], members: Sequence[Mapping[str, hist.Hist]], *, how: str
 ) -> tuple[dict[str, hist.Hist], dict[str, hist.Hist]]:
-    """Combine the histograms of members bin by bin (see `combine`); the sums of squared weights stay the nominal ones.
+    """Combine the histograms of members bin by bin (see `combine_members`); the sums of squared weights stay the nominal ones.
 
     Args:
         nominal: Nominal histograms by name.
         members: Histograms under each member; only those in all of them are combined.
-        how: See `combine`.
+        how: See `combine_members`.
 
     Returns:
         Histograms of the upward and of the downward variation.
@@ -142,7 +102,7 @@ def combine_histograms(
     down: dict[str, hist.Hist] = {}
     for name in members[0]:
         stacked = np.stack([m[name].view(flow=True)["value"] for m in members])
-        values = combine(nominal[name].view(flow=True)["value"], stacked, how=how)
+        values = combine_members(nominal[name].view(flow=True)["value"], stacked, how=how)
         for target, value in zip((up, down), values, strict=True):
             target[name] = nominal[name].copy()
             target[name].view(flow=True)["value"] = value

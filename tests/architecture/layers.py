@@ -33,10 +33,11 @@ ALLOWED: dict[str, set[str]] = {
     "toolkit.diagnostics": _of_toolkit(*_AFTER_LIKELIHOOD),
     "toolkit.plots": _of_toolkit(*_AFTER_LIKELIHOOD, "diagnostics"),
     "toolkit.report": _of_toolkit(*_AFTER_LIKELIHOOD, "diagnostics", "plots"),
+    "toolkit.analysis": _of_toolkit(*_AFTER_LIKELIHOOD, "diagnostics"),
     "processors": _of_toolkit(*LEAVES, *KERNEL_LAYERS, "artifacts", "likelihood", "example"),
     "exports": _of_toolkit(*LEAVES, *CHAIN, "artifacts"),
-    "toolkit.pipeline": {"processors", "exports", *_of_toolkit(*LEAVES, *CHAIN, "artifacts", "example")},
-    "toolkit.cli": {"processors", "exports", *_of_toolkit(*LEAVES, *CHAIN, "artifacts", "example", "pipeline")},
+    "toolkit.pipeline": {"processors", "exports", *_of_toolkit(*LEAVES, *CHAIN, "artifacts", "analysis", "example")},
+    "toolkit.cli": {"processors", "exports", *_of_toolkit(*LEAVES, *CHAIN, "artifacts", "analysis", "example", "pipeline")},
 }
 """What each unit may import of ours, besides itself and the version in the root package. Likelihood and everything
 after it run without torch, so they do not import `ratios`; only pipeline and cli know all three packages."""

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 import uproot
 
+from toolkit.analysis.datasets import read_pairs, read_simulation
+from toolkit.analysis.learned import learned_directions
+from toolkit.analysis.nuisances import read_systematics
 from toolkit.config import Config, load_config, parse_config
 from toolkit.example import demo_config, example_folder
 from toolkit.likelihood import MethodResult, OnnxRatio, Workspace
 from toolkit.pipeline import GRAPH, Plan, StageContext, run_pipeline
 from toolkit.pipeline.bundle import write_bundle
 from toolkit.pipeline.reuse import Bundle, differences
-from toolkit.pipeline.stages.datasets import read_pairs, read_simulation
-from toolkit.pipeline.stages.learned import learned_directions
-from toolkit.pipeline.stages.nuisances import read_systematics
 
 EVENTS = 5_000
 SAMPLES = ("ggF_S", "ggF_SBI", "ggF_B", "qqZZ")

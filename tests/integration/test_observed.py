@@ -15,11 +15,11 @@ import yaml
 
 from tests.example_slice import write_first_events
 from tests.integration.small_analysis import CONFIG, EVENTS
+from toolkit.analysis.datasets import read_simulation
 from toolkit.artifacts.events import read_events
 from toolkit.cli import main
 from toolkit.config import load_config
 from toolkit.likelihood import OnnxRatio, Workspace
-from toolkit.pipeline.stages.datasets import read_simulation
 from toolkit.typing import FloatArray
 
 pytestmark = pytest.mark.slow

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import __version__
+from toolkit.analysis.layout import OBSERVED, RESULTS, WORKSPACE
 from toolkit.artifacts.archive import write_archive
 from toolkit.artifacts.checksums import checksum_path
 from toolkit.errors import ArtifactMismatchError, InputFileError
@@ -18,7 +19,6 @@ from toolkit.likelihood import OnnxRatio, Results, Workspace
 from toolkit.likelihood.observation import read_observation
 from toolkit.pipeline.manifest import NAME as MANIFEST
 from toolkit.pipeline.reuse import files_of
-from toolkit.pipeline.stages.layout import OBSERVED, RESULTS, WORKSPACE
 from toolkit.report.hepdata import hepdata_tables
 
 EXAMPLE_EVENTS = 200

@@ -6,6 +6,7 @@ from toolkit.weights.combination import combine_samples, inverse_variance_weight
 from toolkit.weights.effective_size import EffectiveSizeCurve, effective_size_curve, generation_curves, n_eff
 from toolkit.weights.hypotheses import Hypotheses, mixture_reference
 from toolkit.weights.joint import joint_ratio, joint_score, morphed_weights
+from toolkit.weights.members import combine_members
 from toolkit.weights.monomials import Monomial
 from toolkit.weights.morphing import Morphing
 from toolkit.weights.negative import NegativeProfile, NegativeWeights, negative_profile, negative_weights
@@ -32,6 +33,7 @@ __all__ = [
     "choose_benchmarks",
     "choose_generation_points",
     "coefficient_texts",
+    "combine_members",
     "combine_samples",
     "effective_size_curve",
     "effective_size_of_batches",

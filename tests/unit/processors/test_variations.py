@@ -13,9 +13,10 @@ import pytest
 
 from processors.dialects import EventRecord
 from processors.particles import Particles
-from processors.variations import combine, combine_histograms, read_ratios, weight_branches, weight_names
+from processors.variations import combine_histograms, read_ratios, weight_branches, weight_names
 from toolkit.config import Config
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
+from toolkit.weights import combine_members
 
 N = 5
 VECTOR = np.arange(1.0, 1.0 + 3 * N).reshape(N, 3)
@@ -120,11 +121,11 @@ def _twin(nominal: float, members: list[float], how: str) -> tuple[float, float]
 def test_combinations_equal_the_loop(how: str) -> None:
     rng = np.random.default_rng(3)
     nominal, members = rng.uniform(5, 9, (4, 3)), rng.uniform(4, 10, (6, 4, 3))
-    up, down = combine(nominal, members, how=how)
+    up, down = combine_members(nominal, members, how=how)
     for i, j in np.ndindex(4, 3):
         assert (up[i, j], down[i, j]) == pytest.approx(_twin(nominal[i, j], members[:, i, j].tolist(), how), rel=1e-12)
     if how != "replicas":  # equal members leave nothing to vary
-        same = combine(nominal, np.stack([nominal] * 4), how=how)
+        same = combine_members(nominal, np.stack([nominal] * 4), how=how)
         np.testing.assert_array_equal(same[0], nominal)
         np.testing.assert_array_equal(same[1], nominal)
 
@@ -149,4 +150,4 @@ def test_histograms_are_combined_bin_by_bin_and_keep_the_nominal_variances() -> 
 
 def test_an_unknown_combination_is_refused() -> None:
     with pytest.raises(SchemaError, match="envelope"):
-        combine(np.ones(1), np.ones((2, 1)), how="mean")
+        combine_members(np.ones(1), np.ones((2, 1)), how="mean")

@@ -9,14 +9,14 @@ import numpy as np
 
 from exports import Feature, write_onnx
 from processors.symmetry import declared_swaps
+from toolkit.analysis.datasets import read_simulation
+from toolkit.analysis.layout import INSPECTION, MEMBERS, MODEL, PARITY
 from toolkit.artifacts.atomic import write_json
 from toolkit.artifacts.hashing import stage_key
 from toolkit.config import Config
 from toolkit.kinematics import OBSERVABLES
 from toolkit.pipeline.stage import StageContext
-from toolkit.pipeline.stages.datasets import read_simulation
 from toolkit.pipeline.stages.inspection import write_inspection
-from toolkit.pipeline.stages.layout import INSPECTION, MEMBERS, MODEL, PARITY
 from toolkit.pipeline.stages.provenance import portable_config
 from toolkit.pipeline.stages.variations import export_variations
 from toolkit.ratios import TrainedMixture, feature_matrix, load_mixture, mixture_key

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from toolkit.analysis.layout import COMPARISON, GOODNESS, INTERVALS, VARIATIONS_REPORT
+from toolkit.analysis.learned import learned_directions
 from toolkit.config import Config
 from toolkit.errors import InputFileError
-from toolkit.pipeline.stages.layout import COMPARISON, GOODNESS, INTERVALS, VARIATIONS_REPORT
-from toolkit.pipeline.stages.learned import learned_directions
 from toolkit.plots import PlotStyle
 from toolkit.report import Page, PageFigure
 from toolkit.report.comparison_pages import comparison_jobs, comparison_section

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from processors.runner import run as run_processors
+from toolkit.analysis.layout import PLOTS
 from toolkit.pipeline.stage import ExecutorOptions, StageContext
-from toolkit.pipeline.stages.layout import PLOTS
 
 
 def run(context: StageContext) -> None:

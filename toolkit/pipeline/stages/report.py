@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.analysis.datasets import read_recorded, read_simulation
+from toolkit.analysis.layout import CUTFLOW, FIT, MODEL, PARITY, PLOTS, REPORT, RESULTS, TRAINING
+from toolkit.analysis.methods import Model
 from toolkit.config import Config
 from toolkit.diagnostics.review import review
 from toolkit.diagnostics.suite import EstimateUnderTest, diagnose
@@ -15,10 +18,7 @@ from toolkit.diagnostics.training import TrainingCurve
 from toolkit.expressions import Condition
 from toolkit.likelihood import Coefficients, OnnxRatio, Results
 from toolkit.pipeline.stage import StageContext
-from toolkit.pipeline.stages.datasets import read_recorded, read_simulation
 from toolkit.pipeline.stages.fit_pages import FitPages, read_json
-from toolkit.pipeline.stages.layout import CUTFLOW, FIT, MODEL, PARITY, PLOTS, REPORT, RESULTS, TRAINING
-from toolkit.pipeline.stages.methods import Model
 from toolkit.pipeline.stages.origin import describe_provenance, input_rows
 from toolkit.pipeline.stages.review import ensemble_under_review, read_stored, review_settings
 from toolkit.plots import PlotStyle, plot_cutflow, png_bytes

@@ -8,13 +8,13 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from toolkit.analysis.layout import INSPECTION, OUT_OF_BAG
+from toolkit.analysis.methods import signal_score
 from toolkit.config import Config
 from toolkit.diagnostics.review import EnsembleUnderReview, ReviewSettings
 from toolkit.diagnostics.suite import EstimateUnderTest
 from toolkit.errors import ArtifactMismatchError, InputFileError
 from toolkit.likelihood import OnnxRatio
-from toolkit.pipeline.stages.layout import INSPECTION, OUT_OF_BAG
-from toolkit.pipeline.stages.methods import signal_score
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
 

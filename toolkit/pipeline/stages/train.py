@@ -7,10 +7,10 @@ from dataclasses import asdict
 import numpy as np
 
 from processors.symmetry import declared_swaps
+from toolkit.analysis.datasets import read_simulation
+from toolkit.analysis.layout import MEMBERS, OUT_OF_BAG, TRAINING
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.pipeline.stage import ExecutorOptions, StageContext
-from toolkit.pipeline.stages.datasets import read_simulation
-from toolkit.pipeline.stages.layout import MEMBERS, OUT_OF_BAG, TRAINING
 from toolkit.pipeline.stages.variations import train_variations
 from toolkit.ratios import TrainedMixture, train_mixture
 

@@ -12,14 +12,14 @@ from typing import Any
 
 from exports import Feature, write_onnx
 from processors.symmetry import declared_swaps
+from toolkit.analysis.datasets import read_pairs, read_simulation
+from toolkit.analysis.layout import VARIATIONS, VARIATIONS_REPORT
+from toolkit.analysis.learned import CHANGED_NOTHING, KEPT, learned_directions, variation_file
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.config import Config, PruneConfig
 from toolkit.diagnostics.edges import observable_edges
 from toolkit.diagnostics.variations import diagnose_variation
 from toolkit.pipeline.stage import StageContext
-from toolkit.pipeline.stages.datasets import read_pairs, read_simulation
-from toolkit.pipeline.stages.layout import VARIATIONS, VARIATIONS_REPORT
-from toolkit.pipeline.stages.learned import CHANGED_NOTHING, KEPT, learned_directions, variation_file
 from toolkit.ratios import feature_matrix
 from toolkit.ratios.variations import load_variation, train_variation, variation_key
 from toolkit.typing import DETAIL, FloatArray, JsonObject, Progress

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from toolkit.analysis.data import FitData
+from toolkit.analysis.layout import INTERVALS, TOYS
+from toolkit.analysis.methods import BinnedMethod, Method, Model, UnbinnedMethod
+from toolkit.analysis.session import Session
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.config import Config
 from toolkit.errors import SchemaError
@@ -19,12 +21,8 @@ from toolkit.likelihood.compression import quickly_normalised
 from toolkit.likelihood.coverage import check_coverage
 from toolkit.likelihood.neyman import NeymanBands, construct_bands, grid_points, neyman_intervals
 from toolkit.likelihood.toy_sources import BinnedToys, UnbinnedToys, model_weights, rescaled
-from toolkit.likelihood.toy_workers import Workers, dask_workers, local_processes, run_here
+from toolkit.likelihood.toy_workers import Workers
 from toolkit.likelihood.toys import ToySource
-from toolkit.pipeline.stage import ExecutorOptions, StageContext
-from toolkit.pipeline.stages.data import FitData
-from toolkit.pipeline.stages.layout import INTERVALS, TOYS
-from toolkit.pipeline.stages.methods import BinnedMethod, Method, Model, UnbinnedMethod
 from toolkit.typing import FloatArray, JsonObject
 from toolkit.weights import SimulatedEvents
 
@@ -66,7 +64,7 @@ class Experiment:
 
 
 def write_intervals(
-    context: StageContext,
+    session: Session,
     methods: Sequence[Method],
     *,
     test: SimulatedEvents,
@@ -80,7 +78,7 @@ def write_intervals(
     its own: at every value of the parameter of interest the toys have the nuisance parameters that fit the recorded events best.
 
     Args:
-        context: The stage.
+        session: Where results are read and written.
         methods: All methods.
         test: The simulated test events.
         ratio: The exported networks.
@@ -90,7 +88,7 @@ def write_intervals(
     Raises:
         SchemaError: The config names a method that there is not.
     """
-    config = context.config
+    config = session.config
     if config.parameter.interval != "neyman":
         return
     settings, named = config.likelihood.toys, {method.name: method for method in methods}
@@ -98,13 +96,13 @@ def write_intervals(
     if unknown:
         what = "likelihood.toys.methods"
         raise SchemaError(what, got=unknown, expected=f"methods among {sorted(named)}", remedy="correct the names in the config")
-    folder = make_folder(context.work / TOYS)
+    folder = make_folder(session.work / TOYS)
     experiment = Experiment(config, test, ratio, full if settings.nuisances == "profiled" else None)
     parts: dict[str, JsonObject] = {}
     observed: dict[str, JsonObject] = {}
-    with toy_workers(context.executor) as workers:
+    with session.toy_workers() as workers:
         for name in settings.methods:
-            construction = Construction(context, experiment, named[name], workers, folder)
+            construction = Construction(session, experiment, named[name], workers, folder)
             bands = construction.bands(construction.asimov, file=f"{name}.jsonl")
             parts[name] = {**construction.result(bands, construction.asimov), "coverage": construction.coverage(bands)}
             for data in recorded:
@@ -114,21 +112,7 @@ def write_intervals(
                 observed[name] = construction.result(bands, likelihood)
     nuisances = "none" if full is None else settings.nuisances
     document = {"schema": 1, "draw": settings.draw, "nuisances": nuisances, "methods": parts}
-    write_json(context.work / INTERVALS, {**document, "observed": observed} if recorded else document)
-
-
-@contextlib.contextmanager
-def toy_workers(options: ExecutorOptions) -> Iterator[Workers]:
-    """Give the place where toys run: that of the processing stage."""
-    if options.name == "dask":
-        from processors.cluster import dask_executor
-
-        with dask_executor(scheduler=options.scheduler, workers=options.workers or 1) as executor:
-            yield dask_workers(executor.client)
-    elif options.name == "futures":
-        yield local_processes(options.workers or os.cpu_count() or 1)
-    else:
-        yield run_here
+    write_json(session.work / INTERVALS, {**document, "observed": observed} if recorded else document)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,14 +120,14 @@ class Construction:
     """Neyman constructions for one method.
 
     Attributes:
-        context: The stage.
+        session: Where results are read and written.
         experiment: Events, networks and likelihoods.
         method: The method.
         workers: Where toys run.
         folder: Where finished toys are kept.
     """
 
-    context: StageContext
+    session: Session
     experiment: Experiment
     method: Method
     workers: Workers
@@ -161,7 +145,7 @@ class Construction:
 
     def bands(self, likelihood: Likelihood, *, file: str) -> NeymanBands:
         """Find the acceptance regions; nuisance parameters have the values that fit the data of a likelihood best."""
-        config, settings = self.context.config, self.context.config.likelihood.toys
+        config, settings = self.session.config, self.session.config.likelihood.toys
         poi = config.parameter.name
         return construct_bands(
             self.source,
@@ -173,18 +157,18 @@ class Construction:
             root=poi in likelihood.diverging,
             workers=self.workers,
             file=self.folder / file,
-            progress=self.context.progress,
+            progress=self.session.progress,
         )
 
     def result(self, bands: NeymanBands, likelihood: Likelihood) -> JsonObject:
         """Find the intervals of the data of a likelihood."""
-        config = self.context.config
+        config = self.session.config
         values = np.linspace(*Model.of(config).range, config.likelihood.scan_points)
         return neyman_intervals(bands, likelihood, values=values).to_json()
 
     def coverage(self, bands: NeymanBands) -> list[JsonObject]:
         """Check the coverage on toys of their own, at the truths that the config names."""
-        settings, poi = self.context.config.likelihood.toys, self.context.config.parameter.name
+        settings, poi = self.session.config.likelihood.toys, self.session.config.parameter.name
         checks = check_coverage(
             self.source,
             bands,
@@ -193,7 +177,7 @@ class Construction:
             seed=settings.seed + 1,
             workers=self.workers,
             file=self.folder / f"{self.method.name}_coverage.jsonl",
-            progress=self.context.progress,
+            progress=self.session.progress,
         )
         return [check.to_json() for check in checks]
 

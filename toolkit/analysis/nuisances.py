@@ -12,19 +12,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from processors.variations import combine
+from toolkit.analysis.datasets import Events, read_simulation
+from toolkit.analysis.layout import EVENTS, MODEL
+from toolkit.analysis.learned import LearnedVariations, learned_directions, read_learned
+from toolkit.analysis.ratio_spread import add_spread
+from toolkit.analysis.session import Session
 from toolkit.artifacts.events import variations_of
 from toolkit.config import Config, WeightMembers
 from toolkit.errors import SchemaError
 from toolkit.likelihood import Constraint, OnnxRatio, Parameter
 from toolkit.likelihood.interpolation import ShapeCode
-from toolkit.pipeline.stage import StageContext
-from toolkit.pipeline.stages.datasets import Events, read_simulation
-from toolkit.pipeline.stages.layout import EVENTS, MODEL
-from toolkit.pipeline.stages.learned import LearnedVariations, learned_directions, read_learned
-from toolkit.pipeline.stages.ratio_spread import add_spread
 from toolkit.typing import FloatArray
-from toolkit.weights import SimulatedEvents
+from toolkit.weights import SimulatedEvents, combine_members
 
 LUMINOSITY = "lumi"
 SIMULATION = "simulation"
@@ -107,18 +106,18 @@ class Systematics:
         )
 
 
-def read_systematics(context: StageContext, fills: Mapping[str, Fill], *, pool: SimulatedEvents) -> Systematics:
+def read_systematics(session: Session, fills: Mapping[str, Fill], *, pool: SimulatedEvents) -> Systematics:
     """Fill the templates of every method under every variation.
 
     Args:
-        context: The stage.
+        session: Where results are read.
         fills: How each method fills its templates.
         pool: Nominal events of the pool.
 
     Returns:
         The systematic uncertainties; empty if the config asks for none.
     """
-    config = context.config
+    config = session.config
     groups = config.nuisance_names
     if not groups:
         return Systematics(template_statistics=config.likelihood.template_statistics)
@@ -126,34 +125,34 @@ def read_systematics(context: StageContext, fills: Mapping[str, Fill], *, pool: 
     varied = [*config.systematics.objects, *config.systematics.weights]
     found: dict[str, dict[str, Ratios]] = {name: {} for name in fills}
     for k, name in enumerate(varied):
-        up, down = _templates(context, name, fills, nominal)
+        up, down = _templates(session, name, fills, nominal)
         for method in fills:
             ratio_up = _ratio(up[method], nominal[method])
             ratio_down = 1.0 / ratio_up if down is None else _ratio(down[method], nominal[method])
             found[method][name] = Ratios(ratio_up, ratio_down)
-        context.progress("systematics", k + 1, len(varied))
+        session.progress("systematics", k + 1, len(varied))
     return Systematics(
         luminosity=config.likelihood.luminosity_uncertainty,
         norms=normalisations(config),
         ratios=found,
         groups=dict(config.likelihood.groups) or groups,
-        learned=_read_learned(context, pool),
+        learned=_read_learned(session, pool),
         networks=config.ratio_nuisances,
         interpolation=config.systematics.ratios.interpolation,
         template_statistics=config.likelihood.template_statistics,
     )
 
 
-def _read_learned(context: StageContext, pool: SimulatedEvents) -> LearnedVariations | None:
-    config, learned = context.config, None
+def _read_learned(session: Session, pool: SimulatedEvents) -> LearnedVariations | None:
+    config, learned = session.config, None
     if not (learned_directions(config) or config.ratio_nuisances):
         return None
-    _, test = read_simulation(context)
+    _, test = read_simulation(session)
     if learned_directions(config):
-        learned = read_learned(context.out, config, pool=pool, test=test)
+        learned = read_learned(session.out, config, pool=pool, test=test)
     if not config.ratio_nuisances:
         return learned
-    return add_spread(learned, config, OnnxRatio(context.out / MODEL), pool=pool, test=test)
+    return add_spread(learned, config, OnnxRatio(session.out / MODEL), pool=pool, test=test)
 
 
 def normalisations(config: Config) -> dict[str, tuple[FloatArray, FloatArray]]:
@@ -167,15 +166,15 @@ def normalisations(config: Config) -> dict[str, tuple[FloatArray, FloatArray]]:
 
 
 def _templates(
-    context: StageContext, name: str, fills: Mapping[str, Fill], nominal: Mapping[str, FloatArray]
+    session: Session, name: str, fills: Mapping[str, Fill], nominal: Mapping[str, FloatArray]
 ) -> tuple[dict[str, FloatArray], dict[str, FloatArray] | None]:
     """Fill the templates of one systematic, up and down; down is None for a one-sided one."""
-    section = context.config.systematics.weights.get(name)
+    section = session.config.systematics.weights.get(name)
     if isinstance(section, WeightMembers):
-        filled = [_fill(context, f"{name}_{k}", fills) for k in section.members]
-        pairs = {m: combine(nominal[m], np.stack([f[m] for f in filled]), how=section.combine) for m in fills}
+        filled = [_fill(session, f"{name}_{k}", fills) for k in section.members]
+        pairs = {m: combine_members(nominal[m], np.stack([f[m] for f in filled]), how=section.combine) for m in fills}
         return {m: pair[0] for m, pair in pairs.items()}, {m: pair[1] for m, pair in pairs.items()}
-    present = {v for s in context.config.simulated for v in variations_of(context.out / EVENTS, s.name)}
+    present = {v for s in session.config.simulated for v in variations_of(session.out / EVENTS, s.name)}
     if f"{name}_up" not in present:
         raise SchemaError(
             f"systematics.{name}",
@@ -183,12 +182,12 @@ def _templates(
             expected=f"{name}_up",
             remedy="process again with this config",
         )
-    down = _fill(context, f"{name}_down", fills) if f"{name}_down" in present else None
-    return _fill(context, f"{name}_up", fills), down
+    down = _fill(session, f"{name}_down", fills) if f"{name}_down" in present else None
+    return _fill(session, f"{name}_up", fills), down
 
 
-def _fill(context: StageContext, variation: str, fills: Mapping[str, Fill]) -> dict[str, FloatArray]:
-    pool, _ = read_simulation(context, variation=variation)
+def _fill(session: Session, variation: str, fills: Mapping[str, Fill]) -> dict[str, FloatArray]:
+    pool, _ = read_simulation(session, variation=variation)
     return {method: fill(pool) for method, fill in fills.items()}
 
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from toolkit.analysis.channels import binned_document, unbinned_likelihood
+from toolkit.analysis.datasets import Events
+from toolkit.analysis.methods import BinnedMethod, Method, Model, UnbinnedMethod
+from toolkit.analysis.nuisances import Systematics
 from toolkit.errors import SchemaError
 from toolkit.likelihood import Likelihood, Workspace
-from toolkit.pipeline.stages.channels import binned_document, unbinned_likelihood
-from toolkit.pipeline.stages.datasets import Events
-from toolkit.pipeline.stages.methods import BinnedMethod, Method, Model, UnbinnedMethod
-from toolkit.pipeline.stages.nuisances import Systematics
 from toolkit.typing import FloatArray, IntArray
 
 

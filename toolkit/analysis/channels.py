@@ -7,6 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.analysis.layout import ASIMOV, MODEL, NORMALISATION
+from toolkit.analysis.learned import LearnedVariations, LogPair, LogPairs
+from toolkit.analysis.methods import BinnedMethod, Model, UnbinnedMethod
+from toolkit.analysis.nuisances import LUMINOSITY, SIMULATION, Systematics
 from toolkit.likelihood import (
     Observation,
     OnnxRatio,
@@ -24,10 +28,6 @@ from toolkit.likelihood.histfactory import normfactor_name
 from toolkit.likelihood.interpolation import ShapeCode
 from toolkit.likelihood.rates import NormSys
 from toolkit.likelihood.workspace_schema import Normalisation
-from toolkit.pipeline.stages.layout import ASIMOV, MODEL, NORMALISATION
-from toolkit.pipeline.stages.learned import LearnedVariations, LogPair, LogPairs
-from toolkit.pipeline.stages.methods import BinnedMethod, Model, UnbinnedMethod
-from toolkit.pipeline.stages.nuisances import LUMINOSITY, SIMULATION, Systematics
 from toolkit.typing import FloatArray, IntArray
 
 NOTHING = 1e-12

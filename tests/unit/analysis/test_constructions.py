@@ -11,6 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from toolkit.analysis.constructions import Experiment, reference_weights, toy_source, write_intervals
+from toolkit.analysis.data import FitData, full_likelihood
+from toolkit.analysis.layout import INTERVALS, TOYS
+from toolkit.analysis.methods import Model, UnbinnedMethod, histogram_method, rate_method
+from toolkit.analysis.nuisances import Ratios, Systematics
 from toolkit.config import Config
 from toolkit.errors import SchemaError
 from toolkit.likelihood import BinnedLikelihood, PyhfLikelihood, UnbinnedLikelihood
@@ -19,11 +24,6 @@ from toolkit.likelihood.toy_sources import BinnedToys, UnbinnedToys
 from toolkit.likelihood.toys import toy_generator
 from toolkit.pipeline.stage import ExecutorOptions, StageContext
 from toolkit.pipeline.stages import constructions
-from toolkit.pipeline.stages.constructions import Experiment, reference_weights, toy_source, toy_workers, write_intervals
-from toolkit.pipeline.stages.data import FitData, full_likelihood
-from toolkit.pipeline.stages.layout import INTERVALS, TOYS
-from toolkit.pipeline.stages.methods import Model, UnbinnedMethod, histogram_method, rate_method
-from toolkit.pipeline.stages.nuisances import Ratios, Systematics
 from toolkit.report.interval_pages import ToyIntervals
 from toolkit.weights import SimulatedEvents
 
@@ -270,6 +270,7 @@ def test_reference_weights_are_those_of_the_mixture(test_events):
 
 def test_toys_run_where_processing_runs():
     from toolkit.likelihood.toy_workers import run_here
+    from toolkit.pipeline.toy_workers import toy_workers
 
     with toy_workers(ExecutorOptions()) as workers:
         assert workers is run_here

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from toolkit.analysis.datasets import Events
 from toolkit.config import Config
 from toolkit.errors import PhysicsDomainError, SchemaError
 from toolkit.likelihood import (
@@ -30,7 +31,6 @@ from toolkit.likelihood import (
 )
 from toolkit.likelihood.planes import Plane, poor_bins
 from toolkit.likelihood.templates import Outside
-from toolkit.pipeline.stages.datasets import Events
 from toolkit.typing import FloatArray, IntArray
 from toolkit.weights import SimulatedEvents
 from toolkit.weights.configured import density_coefficients

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from toolkit.analysis.channels import unbinned_likelihood
+from toolkit.analysis.methods import Model, UnbinnedMethod, rate_method
+from toolkit.analysis.nuisances import Systematics
+from toolkit.analysis.ratio_spread import add_spread
 from toolkit.config import parse_config
 from toolkit.errors import SchemaError
 from toolkit.likelihood import UnbinnedLikelihood
-from toolkit.pipeline.stages.channels import unbinned_likelihood
-from toolkit.pipeline.stages.methods import Model, UnbinnedMethod, rate_method
-from toolkit.pipeline.stages.nuisances import Systematics
-from toolkit.pipeline.stages.ratio_spread import add_spread
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
 

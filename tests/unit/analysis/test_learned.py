@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from exports import Feature, write_onnx
+from toolkit.analysis.channels import normalisation_columns, parameters_of, unbinned_channel, unbinned_likelihood
+from toolkit.analysis.layout import ASIMOV, NORMALISATION, VARIATIONS_REPORT, WORKSPACE
+from toolkit.analysis.learned import LearnedVariations, learned_directions, read_learned, variation_file
+from toolkit.analysis.methods import BinnedMethod, Model, UnbinnedMethod, histogram_method, rate_method
+from toolkit.analysis.nuisances import Ratios, Systematics
 from toolkit.config import Config, PruneConfig, parse_config
 from toolkit.errors import InputFileError, SchemaError
 from toolkit.likelihood import UnbinnedLikelihood, Workspace, make_document, write_observation
-from toolkit.pipeline.stages.channels import normalisation_columns, parameters_of, unbinned_channel, unbinned_likelihood
-from toolkit.pipeline.stages.layout import ASIMOV, NORMALISATION, VARIATIONS_REPORT, WORKSPACE
-from toolkit.pipeline.stages.learned import LearnedVariations, learned_directions, read_learned, variation_file
-from toolkit.pipeline.stages.methods import BinnedMethod, Model, UnbinnedMethod, histogram_method, rate_method
-from toolkit.pipeline.stages.nuisances import Ratios, Systematics
 from toolkit.pipeline.stages.variations import prune
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents

@@ -6,27 +6,27 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from toolkit.analysis.channels import binned_document
+from toolkit.analysis.data import FitData
+from toolkit.analysis.layout import COMPARISON
+from toolkit.analysis.methods import BinnedMethod, Method
+from toolkit.analysis.session import Session
 from toolkit.artifacts.atomic import write_json
 from toolkit.errors import SchemaError
 from toolkit.likelihood import BinnedLikelihood, Coefficients, Likelihood, MethodResult, Results, UnbinnedLikelihood, Workspace, measure
 from toolkit.likelihood.free_normalisation import without_rate, workspace_without_rate
 from toolkit.likelihood.planes import Plane
-from toolkit.pipeline.stage import StageContext
-from toolkit.pipeline.stages.channels import binned_document
-from toolkit.pipeline.stages.data import FitData
-from toolkit.pipeline.stages.layout import COMPARISON
-from toolkit.pipeline.stages.methods import BinnedMethod, Method
 from toolkit.typing import JsonObject
 
 SCAN_POINTS = 41
 """Points of a scan without rate, at most; ends of intervals are refined between them."""
 
 
-def write_comparison(context: StageContext, datasets: Sequence[FitData], results: Results) -> None:
+def write_comparison(session: Session, datasets: Sequence[FitData], results: Results) -> None:
     """Write what every method says of the parameter of interest in up to four variants.
 
     Args:
-        context: The stage; its config may leave the fits without rate out.
+        session: Where results are written; its config may leave the fits without rate out.
         datasets: The Asimov set, and the recorded events if they are fitted.
         results: The results of all methods with the rate.
     """
@@ -36,16 +36,16 @@ def write_comparison(context: StageContext, datasets: Sequence[FitData], results
     done, steps = 0, len(datasets) * len(asimov.methods)
     for k, (data, found) in enumerate(zip(datasets, measured, strict=True)):
         for method in data.methods:
-            rows[k] += _rows(context, data, method, found[method.name])
-            context.progress("fits without the rate", done := done + 1, steps)
+            rows[k] += _rows(session, data, method, found[method.name])
+            session.progress("fits without the rate", done := done + 1, steps)
     planes = {m.name: _plane(m, m.plane) for m in asimov.methods if isinstance(m, BinnedMethod) and m.plane is not None}
     document = {"schema": 1, "poi": asimov.model.parameter, "rows": rows[0], "planes": planes}
-    write_json(context.work / COMPARISON, {**document, "observed": rows[1]} if rows[1:] else document)
+    write_json(session.work / COMPARISON, {**document, "observed": rows[1]} if rows[1:] else document)
 
 
-def _rows(context: StageContext, data: FitData, method: Method, result: MethodResult) -> list[JsonObject]:
+def _rows(session: Session, data: FitData, method: Method, result: MethodResult) -> list[JsonObject]:
     """Summarise the fits of one method to the data, with the rate and without."""
-    config, model = context.config, data.model
+    config, model = session.config, data.model
     values = np.linspace(*model.range, min(config.likelihood.scan_points, SCAN_POINTS))
     plain = result if result.statistical_only is None else result.statistical_only
     found = {"statistical": plain} if result.statistical_only is None else {"statistical": plain, "systematic": result}
@@ -58,7 +58,7 @@ def _rows(context: StageContext, data: FitData, method: Method, result: MethodRe
             likelihood = shape_likelihood(data, method, systematics=kind == "systematic")
             return measure(likelihood, method=method.name, values=values, truth=model.truth).to_json()
 
-        document = context.tasks.result(f"{data.named(method.name)}: shape alone, {kind}", shape)
+        document = session.tasks.result(f"{data.named(method.name)}: shape alone, {kind}", shape)
         rows.append(_row(method.name, "shape", kind, MethodResult.from_json(document, method=method.name)))
     return rows
 

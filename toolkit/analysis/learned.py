@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from toolkit.analysis.datasets import Events
+from toolkit.analysis.layout import VARIATIONS, VARIATIONS_REPORT
 from toolkit.config import Config, WeightColumns, WeightMembers
 from toolkit.errors import InputFileError
 from toolkit.likelihood import OnnxRatio
-from toolkit.pipeline.stages.datasets import Events
-from toolkit.pipeline.stages.layout import VARIATIONS, VARIATIONS_REPORT
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from functools import partial
 
+from toolkit.analysis.datasets import Events
+from toolkit.analysis.layout import MODEL
+from toolkit.analysis.learned import LearnedVariations, LogPairs
 from toolkit.config import Config
 from toolkit.errors import SchemaError
 from toolkit.likelihood import OnnxRatio
-from toolkit.pipeline.stages.datasets import Events
-from toolkit.pipeline.stages.layout import MODEL
-from toolkit.pipeline.stages.learned import LearnedVariations, LogPairs
 from toolkit.weights import SimulatedEvents
 
 

@@ -8,6 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from toolkit.analysis.constructions import Experiment, reference_weights, toy_source
+from toolkit.analysis.data import FitData
+from toolkit.analysis.layout import GOODNESS, TOYS
+from toolkit.analysis.methods import Method, UnbinnedMethod
+from toolkit.analysis.session import Session
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.artifacts.toys import Row
 from toolkit.errors import SchemaError
@@ -15,44 +20,39 @@ from toolkit.likelihood import FitResult, Likelihood, Results, UnbinnedLikelihoo
 from toolkit.likelihood.goodness import BinnedFit, GoodnessTest, UnbinnedFit, compare_with_toys
 from toolkit.likelihood.toy_sources import BinnedToys, UnbinnedToys, model_weights
 from toolkit.likelihood.toy_workers import Workers
-from toolkit.pipeline.stage import StageContext
-from toolkit.pipeline.stages.constructions import Experiment, reference_weights, toy_source, toy_workers
-from toolkit.pipeline.stages.data import FitData
-from toolkit.pipeline.stages.layout import GOODNESS, TOYS
-from toolkit.pipeline.stages.methods import Method, UnbinnedMethod
 from toolkit.typing import FloatArray, JsonObject
 
 
-def write_goodness(context: StageContext, datasets: Sequence[FitData], results: Results, *, experiment: Experiment) -> None:
+def write_goodness(session: Session, datasets: Sequence[FitData], results: Results, *, experiment: Experiment) -> None:
     """Compare every best fit with its data; toys are drawn from it if the config asks for them.
 
     Args:
-        context: The stage; finished toys are kept in `workspace/toys/`.
+        session: Where results are written; finished toys are kept in `workspace/toys/`.
         datasets: The Asimov set, and the recorded events if they are fitted.
         results: The results of all methods.
         experiment: Events, networks and likelihoods, nuisance parameters included.
     """
-    settings = context.config.likelihood.goodness
-    toys = context.config.likelihood.toys.model_copy(update={"draw": "model"})
-    likelihood_section = context.config.likelihood.model_copy(update={"toys": toys})
-    drawn = replace(experiment, config=context.config.model_copy(update={"likelihood": likelihood_section}))
-    folder = make_folder(context.work / TOYS) if settings.toys else context.work / TOYS
+    settings = session.config.likelihood.goodness
+    toys = session.config.likelihood.toys.model_copy(update={"draw": "model"})
+    likelihood_section = session.config.likelihood.model_copy(update={"toys": toys})
+    drawn = replace(experiment, config=session.config.model_copy(update={"likelihood": likelihood_section}))
+    folder = make_folder(session.work / TOYS) if settings.toys else session.work / TOYS
     measured = [results.methods, *([results.observed.methods] if results.observed is not None else [])]
     parts: list[JsonObject] = []
-    with toy_workers(context.executor) as workers:
+    with session.toy_workers() as workers:
         for data, of_data in zip(datasets, measured, strict=True):
             found: JsonObject = {}
             for method in datasets[0].methods:
                 fit = of_data[method.name].fit
-                tests = _tests(context, drawn, method, datasets[0], data, fit=fit, workers=workers, folder=folder)
+                tests = _tests(session, drawn, method, datasets[0], data, fit=fit, workers=workers, folder=folder)
                 found[method.name] = [test.to_json() for test in tests]
             parts.append(found)
     document = {"schema": 1, "toys": settings.toys, "methods": parts[0]}
-    write_json(context.work / GOODNESS, {**document, "observed": parts[1]} if parts[1:] else document)
+    write_json(session.work / GOODNESS, {**document, "observed": parts[1]} if parts[1:] else document)
 
 
 def _tests(
-    context: StageContext,
+    session: Session,
     experiment: Experiment,
     method: Method,
     asimov: FitData,
@@ -63,7 +63,7 @@ def _tests(
     folder: Path,
 ) -> tuple[GoodnessTest, ...]:
     """Test the fit of a method to data; toys and expectations come from the simulated events of the Asimov set."""
-    settings, source = context.config.likelihood.goodness, toy_source(experiment, method)
+    settings, source = session.config.likelihood.goodness, toy_source(experiment, method)
     if not isinstance(source, BinnedToys | UnbinnedToys):
         what = f"goodness of fit of the method {method.name!r}"
         raise SchemaError(what, got=type(source).__name__, expected="toys of bins or of events")
@@ -86,13 +86,13 @@ def _tests(
         measured,
         observed,
         theta,
-        poi=context.config.parameter.name,
+        poi=session.config.parameter.name,
         degrees=degrees,
         toys=settings.toys,
         seed=settings.seed,
         workers=workers,
         file=folder / f"{data.named(method.name)}_goodness.jsonl",
-        progress=context.progress,
+        progress=session.progress,
     )
 
 

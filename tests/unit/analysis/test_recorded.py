@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from toolkit.analysis.datasets import read_recorded
+from toolkit.analysis.layout import EVENTS
 from toolkit.artifacts.events import IDENTITY, ChunkInfo, write_chunk, write_index
 from toolkit.config import Config, parse_config
 from toolkit.errors import ArtifactMismatchError, SchemaError
 from toolkit.pipeline.stages import fit
-from toolkit.pipeline.stages.datasets import read_recorded
-from toolkit.pipeline.stages.layout import EVENTS
 
 SIMULATED = {"name": "ggF_S", "files": ["a.root"], "benchmarks": ["ggF_S", "ggF_B", "ggF_SBI"]}
 

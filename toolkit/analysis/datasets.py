@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.analysis.layout import EVENTS
+from toolkit.analysis.session import Session
 from toolkit.artifacts.events import NOMINAL, EventTable, read_events, variations_of
 from toolkit.errors import ArtifactMismatchError, SchemaError
-from toolkit.pipeline.stage import StageContext
-from toolkit.pipeline.stages.layout import EVENTS
 from toolkit.typing import FloatArray, IntArray
 from toolkit.weights import SimulatedEvents, combine_samples, hash_uniform, hold_out
 from toolkit.weights.configured import to_densities
@@ -56,18 +56,18 @@ class RecordedEvents:
         return len(self.event_id)
 
 
-def read_recorded(context: StageContext) -> RecordedEvents:
+def read_recorded(session: Session) -> RecordedEvents:
     """Read the event tables of all samples of data, one after the other, with the filled columns of the config.
 
     Raises:
         SchemaError: The config has no sample of data.
         ArtifactMismatchError: An event is in two samples.
     """
-    config = context.config
+    config = session.config
     if not config.recorded:
         what = "samples"
         raise SchemaError(what, got="simulation only", expected="a sample of `kind: data`", remedy="add one to the config")
-    tables = [read_events(context.out / EVENTS, sample.name) for sample in config.recorded]
+    tables = [read_events(session.out / EVENTS, sample.name) for sample in config.recorded]
     _check_distinct(tables)
     common = [name for name in tables[0].observables if all(name in t.observables for t in tables)]
     observables = {name: np.concatenate([t.observables[name] for t in tables]) for name in common}
@@ -96,44 +96,44 @@ def _check_distinct(tables: Sequence[EventTable]) -> None:
     )
 
 
-def read_simulation(context: StageContext, *, variation: str = NOMINAL) -> tuple[SimulatedEvents, SimulatedEvents]:
+def read_simulation(session: Session, *, variation: str = NOMINAL) -> tuple[SimulatedEvents, SimulatedEvents]:
     """Read the event tables of all simulated samples and split them.
 
     Args:
-        context: The stage; `out/events/` holds the tables.
+        session: Where results are read; `out/events/` holds the tables.
         variation: A systematic variation; samples that do not have it are nominal.
 
     Returns:
         (pool, test): events to learn from and test events, with the filled columns and presence flags of the config, the
         weights of each scaled to the full luminosity. The split depends on the event numbers and the salt of the config only.
     """
-    config = context.config
-    events, _ = _read_all(context, variation)
+    config = session.config
+    events, _ = _read_all(session, variation)
     return hold_out(events, fraction=config.ratios.splits.test, salt=config.ratios.splits.salt)
 
 
-def read_pairs(context: StageContext, *, variation: str) -> tuple[EventPairs, EventPairs]:
+def read_pairs(session: Session, *, variation: str) -> tuple[EventPairs, EventPairs]:
     """Read nominal and varied events side by side.
 
     Args:
-        context: The stage; `out/events/` holds the tables.
+        session: Where results are read; `out/events/` holds the tables.
         variation: A systematic variation; samples that do not have it are nominal on both sides.
 
     Returns:
         (pool, test): the pairs of the pool and of the test events of `read_simulation`, with the same weights.
     """
-    splits = context.config.ratios.splits
-    sides = [_read_all(context, v) for v in (NOMINAL, variation)]
+    splits = session.config.ratios.splits
+    sides = [_read_all(session, v) for v in (NOMINAL, variation)]
     pairs = pair_events(sides[0][0], sides[1][0], (sides[0][1], sides[1][1]))
     test = hash_uniform(pairs.event_id, salt=splits.salt) < splits.test
     return pairs.select(~test).scaled(1.0 / (1.0 - splits.test)), pairs.select(test).scaled(1.0 / splits.test)
 
 
-def _read_all(context: StageContext, variation: str) -> tuple[SimulatedEvents, IntArray]:
+def _read_all(session: Session, variation: str) -> tuple[SimulatedEvents, IntArray]:
     """Read all simulated events, and what identifies each in its sample: file and entry as one number, (n,)."""
-    config = context.config
+    config = session.config
     config.require_interference()
-    folder, names = context.out / EVENTS, [sample.name for sample in config.simulated]
+    folder, names = session.out / EVENTS, [sample.name for sample in config.simulated]
     chosen = [variation if variation != NOMINAL and variation in variations_of(folder, name) else NOMINAL for name in names]
     tables = [read_events(folder, name, variation=v) for name, v in zip(names, chosen, strict=True)]
     carried = config.morphing.carried

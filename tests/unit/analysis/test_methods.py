@@ -7,11 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from toolkit.errors import PhysicsDomainError, SchemaError
-from toolkit.likelihood import UnbinnedLikelihood
-from toolkit.likelihood.planes import Plane
-from toolkit.pipeline.stages.datasets import Events, RecordedEvents
-from toolkit.pipeline.stages.methods import (
+from toolkit.analysis.datasets import Events, RecordedEvents
+from toolkit.analysis.methods import (
     BinnedMethod,
     Method,
     Model,
@@ -21,6 +18,9 @@ from toolkit.pipeline.stages.methods import (
     rate_method,
     score_method,
 )
+from toolkit.errors import PhysicsDomainError, SchemaError
+from toolkit.likelihood import UnbinnedLikelihood
+from toolkit.likelihood.planes import Plane
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
 

@@ -1,0 +1,121 @@
+"""Builds the methods of a config from simulated events and exported networks."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from toolkit.analysis.datasets import Events
+from toolkit.analysis.methods import (
+    BinnedMethod,
+    Method,
+    Model,
+    UnbinnedMethod,
+    histogram_method,
+    plane_method,
+    rate_method,
+    score_method,
+)
+from toolkit.config import Config, HistogramConfig
+from toolkit.errors import ArtifactMismatchError
+from toolkit.likelihood import OnnxRatio, UnbinnedLikelihood
+from toolkit.likelihood.planes import Plane
+from toolkit.typing import FloatArray
+from toolkit.weights import SimulatedEvents
+
+
+def open_ratio(path: Path, config: Config) -> OnnxRatio:
+    """Open the exported networks and check that they belong to the config.
+
+    Raises:
+        ArtifactMismatchError: They have other outputs or inputs.
+    """
+    ratio = OnnxRatio(path)
+    for what, got, expected in (("numerators", ratio.numerators, config.processes), ("features", ratio.features, config.ratios.features)):
+        if tuple(got) != tuple(expected):
+            raise ArtifactMismatchError(
+                f"{what} of {path}", got=list(got), expected=list(expected), remedy="train and export again with this config"
+            )
+    return ratio
+
+
+def read_out_of_bag(path: Path, pool: SimulatedEvents) -> FloatArray:
+    """Read the log ratios of the pool events from networks that did not train on them, (n_pool, n_processes).
+
+    Raises:
+        ArtifactMismatchError: They are of other events.
+    """
+    with np.load(path, allow_pickle=False) as stored:
+        event_id, log_ratio = stored["event_id"], stored["log_ratio"]
+    if not np.array_equal(event_id, pool.event_id):
+        raise ArtifactMismatchError(
+            f"events of {path}", got=f"{len(event_id)} events", expected=f"the {len(pool)} events of the pool", remedy="train again"
+        )
+    return np.asarray(log_ratio, dtype=np.float64)
+
+
+def build_methods(
+    config: Config, *, pool: SimulatedEvents, test: SimulatedEvents, ratio: OnnxRatio, out_of_bag: FloatArray
+) -> tuple[Method, ...]:
+    """Build every method: rate, the histograms of the config, the networks' score in bins, the unbinned likelihood.
+
+    Templates and yields come from the pool; the test events are used only as the Asimov data.
+    """
+    model = Model.of(config)
+
+    def evaluate(events: Events) -> FloatArray:
+        return ratio(ratio.columns(events.observables))
+
+    log_ratios = evaluate(test)
+    of_test, of_pool = (
+        UnbinnedLikelihood(
+            log_ratios=values,
+            weights=np.ones(len(events)),
+            yields=pool.yields,
+            coefficients=model.coefficients,
+            parameters=(model.parameter,),
+            bounds=model.bounds,
+            event_ids=events.event_id,
+        )
+        for values, events in ((log_ratios, test), (out_of_bag, pool))
+    )
+    histograms = [configured_histogram(name, section, model, pool=pool, test=test) for name, section in config.histograms.items()]
+    signal = config.processes.index(config.morphing.signal)
+    score = score_method(
+        model,
+        pool=pool,
+        test=test,
+        log_ratios=(out_of_bag, log_ratios),
+        bins=config.score_histogram.bins,
+        signal=signal,
+        evaluate=evaluate,
+    )
+    return (rate_method(model, pool=pool, test=test), *histograms, score, UnbinnedMethod("nsbi", of_test, of_pool, evaluate))
+
+
+def configured_histogram(
+    name: str, section: HistogramConfig, model: Model, *, pool: SimulatedEvents, test: SimulatedEvents
+) -> BinnedMethod:
+    """Build the histogram fit of one entry of `histograms`, of one observable or of two."""
+    if len(section.observables) == 2:
+        one, two = section.observables
+        plane = Plane.of((one, two), (section.axes[0], section.axes[1]))
+        return plane_method(name, model, plane, pool=pool, test=test, least=section.least_expected)
+    [observable], [edges] = section.observables, section.axes
+    return histogram_method(
+        name,
+        model,
+        pool=pool,
+        test=test,
+        values=(pool.observables[observable], test.observables[observable]),
+        edges=edges,
+        observe=partial(column, observable),
+        observable=observable,
+    )
+
+
+def column(name: str, events: Events) -> FloatArray:
+    """Return an observable of events, (n,)."""
+    return events.observables[name]

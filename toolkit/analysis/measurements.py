@@ -1,0 +1,135 @@
+"""Measures the parameter of interest by every method, and tests the closure of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from toolkit.analysis.data import FitData
+from toolkit.analysis.datasets import RecordedEvents
+from toolkit.analysis.methods import Method, Model
+from toolkit.analysis.nuisances import SIMULATION, Systematics
+from toolkit.artifacts.tasks import FinishedTasks
+from toolkit.config import Config
+from toolkit.likelihood import (
+    ClosurePoint,
+    Likelihood,
+    MethodResult,
+    ObservedResults,
+    Results,
+    asimov_weights,
+    breakdown,
+    coefficient_values,
+    impacts,
+    measure,
+    pulls,
+)
+from toolkit.typing import FloatArray, JsonObject, Progress
+from toolkit.weights import SimulatedEvents
+
+
+def measure_all(
+    config: Config,
+    datasets: Sequence[FitData],
+    *,
+    pool: SimulatedEvents,
+    test: SimulatedEvents,
+    progress: Progress,
+    tasks: FinishedTasks,
+) -> Results:
+    """Measure the parameter of interest by every method on all data, the Asimov set first, and test the closure at every truth.
+
+    The standard error of a closure point is that of the finite simulation, test events and pool events in quadrature. Closure
+    tests are without systematic uncertainties. Every method and every closure point is a task of its own, kept in `tasks`.
+    """
+    model, settings, methods = Model.of(config), config.likelihood, datasets[0].methods
+    values = np.linspace(*model.range, settings.scan_points)
+    measured: list[dict[str, MethodResult]] = [{} for _ in datasets]
+    closure, done = [], 0
+    steps = len(methods) * (len(datasets) + len(settings.closure_mu))
+    for k, method in enumerate(methods):
+        for data, found in zip(datasets, measured, strict=True):
+            found[method.name] = measure_method(data, data.methods[k], values=values, tasks=tasks)
+            progress("fits", done := done + 1, steps)
+        for mu in settings.closure_mu:
+            point = partial(close, method, pool, test, model, mu=mu, replicas=settings.bootstrap_replicas, seed=settings.seed)
+            closure.append(ClosurePoint.from_json(tasks.result(f"{method.name}: closure at {mu!r}", lambda p=point: p().to_json())))  # type: ignore[misc]
+            progress("fits", done := done + 1, steps)
+    return Results(
+        poi=model.parameter,
+        asimov={model.parameter: model.truth},
+        luminosity_ifb=config.luminosity_ifb,
+        yields=dict(zip(pool.processes, pool.yields.tolist(), strict=True)),
+        methods=measured[0],
+        closure=tuple(closure),
+        observed=observed_results(datasets, measured, yields=pool.yields),
+    )
+
+
+def observed_results(
+    datasets: Sequence[FitData], measured: Sequence[dict[str, MethodResult]], *, yields: FloatArray
+) -> ObservedResults | None:
+    """Return what the recorded events say, if they are among the data."""
+    for data, found in zip(datasets, measured, strict=True):
+        if isinstance(data.events, RecordedEvents):
+            truth = {data.model.parameter: data.model.truth}
+            expected = float(coefficient_values(data.model.coefficients, truth) @ yields)
+            return ObservedResults(data.events.counts, expected, found)
+    return None
+
+
+def measure_method(data: FitData, method: Method, *, values: FloatArray, tasks: FinishedTasks) -> MethodResult:
+    """Measure by one method of the data, without and with systematic uncertainties: two tasks."""
+    truth, name = data.model.truth, data.named(method.name)
+
+    def without() -> JsonObject:
+        return measure(method.likelihood(data.weights), method=method.name, values=values, truth=truth).to_json()
+
+    plain = MethodResult.from_json(tasks.result(f"{name}: statistical", without), method=method.name)
+    if not data.systematics:
+        return plain
+
+    def full() -> JsonObject:
+        return measure_with(data.full(method), plain, data.systematics, values=values, truth=truth).to_json()
+
+    return MethodResult.from_json(tasks.result(f"{name}: with systematics", full), method=method.name)
+
+
+def close(
+    method: Method, pool: SimulatedEvents, test: SimulatedEvents, model: Model, *, mu: float, replicas: int, seed: int
+) -> ClosurePoint:
+    """Fit the Asimov set of test events at a truth, with the standard errors from resampling them and the pool."""
+    weights = truth_weights(test, model, mu)
+    fit = method.likelihood(weights).fit()
+    of_test = method.bootstrap(weights, replicas=replicas, seed=seed).standard_error
+    of_pool = method.bootstrap_pool(truth_weights(pool, model, mu), replicas=replicas, seed=seed + 1).standard_error
+    return ClosurePoint(
+        mu=mu,
+        mu_hat=fit.parameters[model.parameter],
+        standard_error=float(np.hypot(of_test, of_pool)),
+        method=method.name,
+        test_error=of_test,
+        pool_error=of_pool,
+    )
+
+
+def truth_weights(events: SimulatedEvents, model: Model, truth: float) -> FloatArray:
+    """Return the weights that make the events the expectation at a truth, (n_events,)."""
+    return asimov_weights(events.weights, coefficients=model.coefficients, parameters={model.parameter: truth}, bounds=model.bounds)
+
+
+def measure_with(full: Likelihood, plain: MethodResult, systematics: Systematics, *, values: FloatArray, truth: float) -> MethodResult:
+    """Measure with systematic uncertainties; keep the result without them, and where the uncertainty comes from."""
+    result = measure(full, method=plain.method, values=values, truth=truth)
+    fit = result.fit if result.fit is not None else full.fit()
+    groups = {g: [n for n in names if n in full.parameter_names] for g, names in systematics.groups.items()}
+    groups[SIMULATION] = [c.parameter for c in full.constraints if c.parameter.startswith(f"{SIMULATION}_{plain.method}[")]
+    uncertainties = {
+        "pulls": [p.to_json() for p in pulls(full, fit)],
+        "impacts": [i.to_json() for i in impacts(full, fit)],
+        "breakdown": [c.to_json() for c in breakdown(full, fit, {g: own for g, own in groups.items() if own})],
+    }
+    return replace(result, statistical_only=plain, uncertainties=uncertainties)

@@ -1,0 +1,52 @@
+"""Writes the likelihood of every method as a workspace, with the events that it needs beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolkit.analysis.channels import binned_document, normalisation_columns, parameters_of, unbinned_channel
+from toolkit.analysis.data import FitData, yields_and_shape
+from toolkit.analysis.datasets import RecordedEvents
+from toolkit.analysis.layout import ASIMOV, NORMALISATION, OBSERVED, WORKSPACE
+from toolkit.analysis.methods import BinnedMethod
+from toolkit.analysis.nuisances import LUMINOSITY
+from toolkit.artifacts.checksums import write_checked_json
+from toolkit.likelihood import OnnxRatio, Workspace, make_document, write_observation
+from toolkit.likelihood.observation import WEIGHT
+from toolkit.likelihood.workspace_schema import Observation
+from toolkit.typing import FloatArray
+
+
+def write_workspaces(folder: Path, data: FitData, *, yields: FloatArray, ratio: OnnxRatio) -> None:
+    """Write `nsbi.json`, `<histogram>.json` (with the parameter of interest), `<histogram>.pyhf.json` (plain pyhf) and the events.
+
+    Those of recorded events are called `nsbi_observed.json` and so on.
+
+    Args:
+        folder: The folder that holds `workspace/`.
+        data: The events, and all methods.
+        yields: Expected events of each process, (n_processes,).
+        ratio: The exported networks.
+    """
+    model, systematics, recorded = data.model, data.systematics, isinstance(data.events, RecordedEvents)
+    rate, shape = yields_and_shape(data.methods)
+    columns = dict.fromkeys([*ratio.features, *([str(shape.observable)] if systematics and shape is not None else [])])
+    file = OBSERVED if recorded else ASIMOV
+    write_observation(folder / file, {name: data.events.observables[name] for name in columns}, weights=None if recorded else data.weights)
+    for method in data.methods:
+        if isinstance(method, BinnedMethod):
+            workspace, name = Workspace(binned_document(method, data.weights, systematics)), data.named(method.name)
+            workspace.save(folder / WORKSPACE / f"{name}.json")
+            plain = workspace.to_pyhf() if systematics else method.likelihood(data.weights).to_pyhf()
+            write_checked_json(folder / WORKSPACE / f"{name}.pyhf.json", plain)
+    observation = Observation(file=file.name, weight=None if recorded else WEIGHT)
+    channel = unbinned_channel(model, yields, ratio, systematics, rate=rate, shape=shape, observation=observation)
+    if channel.normalisation is not None:
+        write_observation(folder / NORMALISATION, normalisation_columns(shape, systematics, features=ratio.features))
+    used = {model.parameter, *channel.kinds}
+    document = make_document(
+        parameters=[p for p in parameters_of(model, systematics) if p.name in used],
+        unbinned=[channel],
+        constraints=[c for c in systematics.constraints if c.parameter == LUMINOSITY],
+    )
+    Workspace(document).save(folder / WORKSPACE / f"{data.named('nsbi')}.json")
