@@ -30,13 +30,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import print_json, print_table
+from toolkit.analysis.measurements import close, truth_weights
 from toolkit.analysis.methods import Method, Model, UnbinnedMethod, histogram_method, rate_method, score_method
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.artifacts.events import read_events
 from toolkit.config import Config, load_config
 from toolkit.likelihood import Likelihood, UnbinnedLikelihood, asimov_weights
 from toolkit.likelihood.asimov import coefficient_values
-from toolkit.pipeline.stages.fit import close, truth_weights
 from toolkit.ratios import feature_matrix, train_mixture
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents, combine_samples, hash_uniform

@@ -21,7 +21,7 @@ from toolkit.likelihood.compression import quickly_normalised
 from toolkit.likelihood.coverage import check_coverage
 from toolkit.likelihood.neyman import NeymanBands, construct_bands, grid_points, neyman_intervals
 from toolkit.likelihood.toy_sources import BinnedToys, UnbinnedToys, model_weights, rescaled
-from toolkit.likelihood.toy_workers import Workers
+from toolkit.likelihood.toy_workers import Workers, run_here
 from toolkit.likelihood.toys import ToySource
 from toolkit.typing import FloatArray, JsonObject
 from toolkit.weights import SimulatedEvents
@@ -71,6 +71,7 @@ def write_intervals(
     ratio: OnnxRatio,
     full: Full | None = None,
     recorded: Sequence[FitData] = (),
+    workers: Workers = run_here,
 ) -> None:
     """Write `workspace/intervals.json` if the config asks for it; finished toys are kept in `workspace/toys/`.
 
@@ -84,6 +85,7 @@ def write_intervals(
         ratio: The exported networks.
         full: Gives the likelihoods with nuisance parameters, if there are any.
         recorded: The recorded events, if they are fitted.
+        workers: Where toys run.
 
     Raises:
         SchemaError: The config names a method that there is not.
@@ -100,16 +102,15 @@ def write_intervals(
     experiment = Experiment(config, test, ratio, full if settings.nuisances == "profiled" else None)
     parts: dict[str, JsonObject] = {}
     observed: dict[str, JsonObject] = {}
-    with session.toy_workers() as workers:
-        for name in settings.methods:
-            construction = Construction(session, experiment, named[name], workers, folder)
-            bands = construction.bands(construction.asimov, file=f"{name}.jsonl")
-            parts[name] = {**construction.result(bands, construction.asimov), "coverage": construction.coverage(bands)}
-            for data in recorded:
-                likelihood = experiment.of_recorded(data, name)
-                if experiment.full is not None:
-                    bands = construction.bands(likelihood, file=f"{data.named(name)}.jsonl")
-                observed[name] = construction.result(bands, likelihood)
+    for name in settings.methods:
+        construction = Construction(session, experiment, named[name], workers, folder)
+        bands = construction.bands(construction.asimov, file=f"{name}.jsonl")
+        parts[name] = {**construction.result(bands, construction.asimov), "coverage": construction.coverage(bands)}
+        for data in recorded:
+            likelihood = experiment.of_recorded(data, name)
+            if experiment.full is not None:
+                bands = construction.bands(likelihood, file=f"{data.named(name)}.jsonl")
+            observed[name] = construction.result(bands, likelihood)
     nuisances = "none" if full is None else settings.nuisances
     document = {"schema": 1, "draw": settings.draw, "nuisances": nuisances, "methods": parts}
     write_json(session.work / INTERVALS, {**document, "observed": observed} if recorded else document)

@@ -19,11 +19,13 @@ from toolkit.errors import SchemaError
 from toolkit.likelihood import FitResult, Likelihood, Results, UnbinnedLikelihood
 from toolkit.likelihood.goodness import BinnedFit, GoodnessTest, UnbinnedFit, compare_with_toys
 from toolkit.likelihood.toy_sources import BinnedToys, UnbinnedToys, model_weights
-from toolkit.likelihood.toy_workers import Workers
+from toolkit.likelihood.toy_workers import Workers, run_here
 from toolkit.typing import FloatArray, JsonObject
 
 
-def write_goodness(session: Session, datasets: Sequence[FitData], results: Results, *, experiment: Experiment) -> None:
+def write_goodness(
+    session: Session, datasets: Sequence[FitData], results: Results, *, experiment: Experiment, workers: Workers = run_here
+) -> None:
     """Compare every best fit with its data; toys are drawn from it if the config asks for them.
 
     Args:
@@ -31,6 +33,7 @@ def write_goodness(session: Session, datasets: Sequence[FitData], results: Resul
         datasets: The Asimov set, and the recorded events if they are fitted.
         results: The results of all methods.
         experiment: Events, networks and likelihoods, nuisance parameters included.
+        workers: Where toys run.
     """
     settings = session.config.likelihood.goodness
     toys = session.config.likelihood.toys.model_copy(update={"draw": "model"})
@@ -39,14 +42,13 @@ def write_goodness(session: Session, datasets: Sequence[FitData], results: Resul
     folder = make_folder(session.work / TOYS) if settings.toys else session.work / TOYS
     measured = [results.methods, *([results.observed.methods] if results.observed is not None else [])]
     parts: list[JsonObject] = []
-    with session.toy_workers() as workers:
-        for data, of_data in zip(datasets, measured, strict=True):
-            found: JsonObject = {}
-            for method in datasets[0].methods:
-                fit = of_data[method.name].fit
-                tests = _tests(session, drawn, method, datasets[0], data, fit=fit, workers=workers, folder=folder)
-                found[method.name] = [test.to_json() for test in tests]
-            parts.append(found)
+    for data, of_data in zip(datasets, measured, strict=True):
+        found: JsonObject = {}
+        for method in datasets[0].methods:
+            fit = of_data[method.name].fit
+            tests = _tests(session, drawn, method, datasets[0], data, fit=fit, workers=workers, folder=folder)
+            found[method.name] = [test.to_json() for test in tests]
+        parts.append(found)
     document = {"schema": 1, "toys": settings.toys, "methods": parts[0]}
     write_json(session.work / GOODNESS, {**document, "observed": parts[1]} if parts[1:] else document)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config
-from toolkit.likelihood.toy_workers import Workers, run_here
 from toolkit.typing import Progress, silent_progress
 
 
@@ -36,13 +34,10 @@ class Session(Protocol):
     def tasks(self) -> FinishedTasks:
         """Records of finished tasks, for a run that is resumed."""
 
-    def toy_workers(self) -> AbstractContextManager[Workers]:
-        """Give the place where toys run."""
-
 
 @dataclass(frozen=True)
 class Folder:
-    """A session on one folder, for scripts and notebooks: nothing is resumed, toys run in this process.
+    """A session on one folder, for scripts and notebooks: nothing is resumed.
 
     Args:
         config: The analysis.
@@ -63,7 +58,3 @@ class Folder:
     def tasks(self) -> FinishedTasks:
         """No records: every task runs."""
         return FinishedTasks(None)
-
-    def toy_workers(self) -> AbstractContextManager[Workers]:
-        """Run toys in this process."""
-        return nullcontext(run_here)

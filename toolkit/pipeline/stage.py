@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config
 from toolkit.typing import JsonObject, Progress, silent_progress
-
-if TYPE_CHECKING:
-    from toolkit.likelihood.toy_workers import Workers
 
 ExecutorName = Literal["iterative", "futures", "dask"]
 
@@ -69,12 +65,6 @@ class StageContext:
     def tasks(self) -> FinishedTasks:
         """Records of finished tasks of a resumable stage, beside `work`: they go when the stage has ended."""
         return FinishedTasks(self.work.parent / "tasks")
-
-    def toy_workers(self) -> AbstractContextManager[Workers]:
-        """Give the place where toys run: that of the processing stage."""
-        from toolkit.pipeline.toy_workers import toy_workers  # noqa: PLC0415 - loads the likelihoods, which few stages need
-
-        return toy_workers(self.executor)
 
     def elapsed_s(self) -> float:
         """Return the seconds that this stage has taken so far, interrupted runs of the same key included."""

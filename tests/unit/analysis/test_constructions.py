@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from toolkit.analysis import constructions
 from toolkit.analysis.constructions import Experiment, reference_weights, toy_source, write_intervals
 from toolkit.analysis.data import FitData, full_likelihood
 from toolkit.analysis.layout import INTERVALS, TOYS
@@ -23,7 +24,6 @@ from toolkit.likelihood.neyman import construct_bands
 from toolkit.likelihood.toy_sources import BinnedToys, UnbinnedToys
 from toolkit.likelihood.toys import toy_generator
 from toolkit.pipeline.stage import ExecutorOptions, StageContext
-from toolkit.pipeline.stages import constructions
 from toolkit.report.interval_pages import ToyIntervals
 from toolkit.weights import SimulatedEvents
 

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from toolkit.analysis import nuisances
 from toolkit.analysis.channels import binned_document, normalisation_columns, parameters_of, unbinned_channel, unbinned_likelihood
 from toolkit.analysis.data import full_likelihood, yields_and_shape
 from toolkit.analysis.layout import ASIMOV, NORMALISATION, WORKSPACE
+from toolkit.analysis.measurements import measure_with
 from toolkit.analysis.methods import BinnedMethod, Model, UnbinnedMethod, histogram_method, rate_method
 from toolkit.analysis.nuisances import Ratios, Systematics, read_systematics
 from toolkit.config import parse_config
 from toolkit.errors import SchemaError
 from toolkit.likelihood import UnbinnedLikelihood, Workspace, make_document, measure, relative_errors, write_observation
-from toolkit.pipeline.stages import nuisances
-from toolkit.pipeline.stages.fit import measure_with
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
 

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from toolkit.analysis import datasets
 from toolkit.config import load_config
 from toolkit.example import demo_config
 from toolkit.likelihood import OnnxRatio
 from toolkit.pipeline import member_export
-from toolkit.pipeline.stages import datasets, export
+from toolkit.pipeline.stages import export
 from toolkit.ratios import FeatureMap, Mixture, MixtureEnsemble
 from toolkit.ratios.calibration import identity_calibration
 from toolkit.ratios.network import MixtureNetwork

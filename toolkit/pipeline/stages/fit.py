@@ -18,6 +18,7 @@ from toolkit.analysis.nuisances import read_systematics
 from toolkit.analysis.workspaces import write_workspaces
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.pipeline.stage import StageContext
+from toolkit.pipeline.toy_workers import toy_workers
 
 
 def run(context: StageContext) -> None:
@@ -37,8 +38,9 @@ def run(context: StageContext) -> None:
         write_workspaces(context.work, data, yields=pool.yields, ratio=ratio)
     full = asimov.full if systematics else None
     write_comparison(context, datasets, results)
-    write_goodness(context, datasets, results, experiment=Experiment(config, test, ratio, full))
-    write_intervals(context, methods, test=test, ratio=ratio, full=full, recorded=datasets[1:])
+    with toy_workers(context.executor) as workers:
+        write_goodness(context, datasets, results, experiment=Experiment(config, test, ratio, full), workers=workers)
+        write_intervals(context, methods, test=test, ratio=ratio, full=full, recorded=datasets[1:], workers=workers)
 
 
 def read_observed(context: StageContext, asimov: FitData) -> tuple[FitData, ...]:
