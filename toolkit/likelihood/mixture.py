@@ -60,6 +60,10 @@ def sum_log_density(densities: FloatArray, weights: FloatArray, coefficients: Fl
 
     Returns:
         The sums, (n_points,); not finite where the total density of a row is not positive.
+
+    Examples:
+        >>> sum_log_density(np.array([[1.0, 1.0], [1.0, 3.0]]), np.array([1.0, 2.0]), np.array([[1.0, 0.0], [1.0, -0.5]])).tolist()
+        [0.0, nan]
     """
     out = np.zeros(len(coefficients))
 
