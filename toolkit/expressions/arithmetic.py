@@ -15,7 +15,7 @@ value and its derivative by each parameter, so they are exact, and infinite wher
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -32,6 +32,7 @@ Values = Mapping[str, FloatArray]
 Dual = tuple[FloatArray, dict[str, FloatArray]]
 """A value and its derivative by each parameter that it depends on, all of one shape."""
 Node = Callable[[Values], Dual]
+Operation = Callable[[Dual, Dual], Dual]
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<op>\*\*|[-+*/()]))"
@@ -163,28 +164,38 @@ def _name(name: str) -> Node:
     return lambda values: (values[name], {name: np.ones_like(values[name])})
 
 
-def _sum(a: Node, b: Node, sign: float) -> Node:
+def _chain(first: Node, rest: Sequence[tuple[Operation, Node]]) -> Node:
+    """Apply operations of one rank from left to right, in a loop: a sum may be longer than Python's stack is deep."""
+    if not rest:
+        return first
+
     def node(values: Values) -> Dual:
-        (x, dx), (y, dy) = a(values), b(values)
-        return x + sign * y, _combine(dx, dy, lambda d: d, lambda d: sign * d)
+        out = first(values)
+        for operation, operand in rest:
+            out = operation(out, operand(values))
+        return out
 
     return node
 
 
-def _times(a: Node, b: Node) -> Node:
-    def node(values: Values) -> Dual:
-        (x, dx), (y, dy) = a(values), b(values)
-        return x * y, _combine(dx, dy, lambda d: _product(d, y), lambda d: _product(d, x))
-
-    return node
+def _add(a: Dual, b: Dual) -> Dual:
+    (x, dx), (y, dy) = a, b
+    return x + y, _combine(dx, dy, lambda d: d, lambda d: d)
 
 
-def _over(a: Node, b: Node) -> Node:
-    def node(values: Values) -> Dual:
-        (x, dx), (y, dy) = a(values), b(values)
-        return x / y, _combine(dx, dy, lambda d: d / y, lambda d: _product(d, -x / y**2))
+def _subtract(a: Dual, b: Dual) -> Dual:
+    (x, dx), (y, dy) = a, b
+    return x - y, _combine(dx, dy, lambda d: d, lambda d: -d)
 
-    return node
+
+def _multiply(a: Dual, b: Dual) -> Dual:
+    (x, dx), (y, dy) = a, b
+    return x * y, _combine(dx, dy, lambda d: _product(d, y), lambda d: _product(d, x))
+
+
+def _divide(a: Dual, b: Dual) -> Dual:
+    (x, dx), (y, dy) = a, b
+    return x / y, _combine(dx, dy, lambda d: d / y, lambda d: _product(d, -x / y**2))
 
 
 def _negative(a: Node) -> Node:
@@ -277,16 +288,16 @@ class _Parser:
         return None
 
     def _sum(self) -> Node:
-        node = self._product()
+        first, rest = self._product(), list[tuple[Operation, Node]]()
         while (operator := self._take("+", "-")) is not None:
-            node = _sum(node, self._product(), 1.0 if operator == "+" else -1.0)
-        return node
+            rest.append((_add if operator == "+" else _subtract, self._product()))
+        return _chain(first, rest)
 
     def _product(self) -> Node:
-        node = self._factor()
+        first, rest = self._factor(), list[tuple[Operation, Node]]()
         while (operator := self._take("*", "/")) is not None:
-            node = _times(node, self._factor()) if operator == "*" else _over(node, self._factor())
-        return node
+            rest.append((_multiply if operator == "*" else _divide, self._factor()))
+        return _chain(first, rest)
 
     def _factor(self) -> Node:
         self._depth += 1

@@ -17,7 +17,7 @@ so an event without two jets passes neither ``m_jj > 500`` nor ``not m_jj > 500`
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, NoReturn
 
@@ -190,8 +190,16 @@ def _constant(number: float) -> Number:
     return lambda _values: np.asarray(number)
 
 
-def _binary(operator: str, a: Number, b: Number) -> Number:
-    return lambda values: _OPERATORS[operator](a(values), b(values))
+def _chain(first: Number, rest: Sequence[tuple[str, Number]]) -> Number:
+    """Apply operators of one rank from left to right, in a loop: a sum may be longer than Python's stack is deep."""
+
+    def number(values: Values) -> FloatArray:
+        out = first(values)
+        for operator, operand in rest:
+            out = _OPERATORS[operator](out, operand(values))
+        return out
+
+    return number
 
 
 def _unary(function: Callable[[FloatArray], FloatArray], a: Number) -> Number:
@@ -265,16 +273,16 @@ class _Parser:
         return _Node(None, _compare([self._number(p) for p in parts], relations)) if relations else node
 
     def _sum(self) -> _Node:
-        node = self._product()
+        node, rest = self._product(), list[tuple[str, Number]]()
         while (operator := self._take("+", "-")) is not None:
-            node = _Node(_binary(operator, self._number(node), self._number(self._product())), None)
-        return node
+            rest.append((operator, self._number(self._product())))
+        return _Node(_chain(self._number(node), rest), None) if rest else node
 
     def _product(self) -> _Node:
-        node = self._factor()
+        node, rest = self._factor(), list[tuple[str, Number]]()
         while (operator := self._take("*", "/")) is not None:
-            node = _Node(_binary(operator, self._number(node), self._number(self._factor())), None)
-        return node
+            rest.append((operator, self._number(self._factor())))
+        return _Node(_chain(self._number(node), rest), None) if rest else node
 
     def _factor(self) -> _Node:
         self._descend()
@@ -284,7 +292,7 @@ class _Parser:
         else:
             node = self._atom()
             if self._take("**"):
-                node = _Node(_binary("**", self._number(node), self._number(self._factor())), None)
+                node = _Node(_chain(self._number(node), [("**", self._number(self._factor()))]), None)
         self._depth -= 1
         return node
 

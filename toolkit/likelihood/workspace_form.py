@@ -15,10 +15,10 @@ LARGEST = 1e300
 
 
 def check_form(document: dict[str, Any]) -> None:
-    """Check channels, samples, modifiers and observations.
+    """Check channels, samples, modifiers, observations and the parameters of measurements.
 
     Args:
-        document: A workspace document.
+        document: A workspace document whose measurements have a config with a list of parameters.
 
     Raises:
         SchemaError: A part has another form; the message names it.
@@ -39,8 +39,24 @@ def check_form(document: dict[str, Any]) -> None:
             for at, modifier in _named(sample.get("modifiers"), f"{place}.modifiers"):
                 if not isinstance(modifier.get("type"), str):
                     raise _wrong(f"{at}.type", modifier.get("type"), "a text")
+    for i, measurement in enumerate(document.get("measurements", [])):
+        for place, parameter in _named(measurement["config"]["parameters"], f"measurements[{i}].config.parameters"):
+            _check_parameter(parameter, place)
     for where, observation in _named(document.get("observations", []), "observations"):
         _numbers(observation.get("data"), f"{where}.data")
+
+
+def _check_parameter(parameter: dict[str, Any], where: str) -> None:
+    """Check the numbers with which a measurement defines a parameter."""
+    for key in ("inits", "auxdata", "sigmas", "factors"):
+        if key in parameter:
+            _numbers(parameter[key], f"{where}.{key}")
+    for i, bounds in enumerate(_list(parameter.get("bounds", []), f"{where}.bounds")):
+        _numbers(bounds, f"{where}.bounds[{i}]")
+        if len(bounds) != 2 or bounds[0] > bounds[1]:
+            raise _wrong(f"{where}.bounds[{i}]", bounds, "two numbers, the lower one first")
+    if not isinstance(parameter.get("fixed", False), bool):
+        raise _wrong(f"{where}.fixed", parameter["fixed"], "true or false")
 
 
 def _named(value: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -182,3 +182,17 @@ def test_many_points_at_once() -> None:
     np.testing.assert_allclose(value, mu - np.sqrt(mu), rtol=1e-15)
     np.testing.assert_allclose(slopes["mu"][1:], 1 - 0.5 / np.sqrt(mu[1:]), rtol=1e-14)
     assert slopes["t"].tolist() == [0.0] * 7
+
+
+@pytest.mark.parametrize(("text", "value", "slope"), [("+".join(["a"] * 1000), 2000.0, 1000.0), ("a" + "-a" * 999, -1996.0, -998.0)])
+def test_a_sum_as_long_as_the_text_may_be(text: str, value: float, slope: float) -> None:
+    expression = Expression.parse(text)
+    assert expression.value({"a": 2.0}) == value
+    assert expression.derivative({"a": 2.0}) == {"a": slope}
+
+
+@pytest.mark.parametrize(("text", "value", "slope"), [("a" + "*1" * 999, 2.0, 1.0), ("8/a" + "/1" * 990, 4.0, -2.0)])
+def test_a_product_as_long_as_the_text_may_be(text: str, value: float, slope: float) -> None:
+    expression = Expression.parse(text)
+    assert expression.value({"a": 2.0}) == value
+    assert expression.derivative({"a": 2.0}) == {"a": slope}

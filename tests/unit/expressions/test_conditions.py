@@ -134,3 +134,8 @@ def test_a_condition_travels_to_other_processes() -> None:
     condition = pickle.loads(pickle.dumps(Condition.parse("m4l > 220")))
     assert condition == Condition.parse("m4l > 220")
     assert condition.evaluate({"m4l": np.array([100.0, 300.0])}).tolist() == [False, True]
+
+
+def test_a_sum_as_long_as_the_text_may_be() -> None:
+    condition = Condition.parse("+".join(["a"] * 998) + ">9")
+    assert condition.evaluate({"a": np.array([1.0, 0.0])}).tolist() == [True, False]

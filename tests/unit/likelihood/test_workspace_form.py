@@ -14,6 +14,9 @@ from toolkit.likelihood.workspace_form import check_form
 VALID: dict[str, Any] = {
     "channels": [{"name": "SR", "samples": [{"name": "S", "data": [1.0, 2], "modifiers": [{"name": "mu", "type": "normfactor"}]}]}],
     "observations": [{"name": "SR", "data": [3, 4.5]}],
+    "measurements": [
+        {"name": "fit", "config": {"poi": "mu", "parameters": [{"name": "mu", "inits": [1], "bounds": [[0, 10.0]], "fixed": False}]}}
+    ],
 }
 
 
@@ -32,6 +35,7 @@ def test_a_sound_document_passes() -> None:
 
 
 SAMPLE = ("channels", 0, "samples", 0)
+PARAMETERS, PARAMETER = ("measurements", 0, "config", "parameters"), "measurements[0].config.parameters[0]"
 
 
 @pytest.mark.parametrize(
@@ -48,6 +52,16 @@ SAMPLE = ("channels", 0, "samples", 0)
         ((*SAMPLE, "modifiers", 0, "type"), 1, "channels[0].samples[0].modifiers[0].type", "a text"),
         (("observations", 0, "data"), [math.inf], "observations[0].data[0]", "a finite number"),
         (("unbinned_channels",), 3, "unbinned_channels", "a list"),
+        ((*PARAMETERS,), [{"name": "mu", "bounds": [None]}], f"{PARAMETER}.bounds[0]", "a list"),
+        ((*PARAMETERS,), [{"name": "mu", "bounds": 3}], f"{PARAMETER}.bounds", "a list"),
+        ((*PARAMETERS,), [{"name": "mu", "bounds": [[0, "x"]]}], f"{PARAMETER}.bounds[0][1]", "a finite number"),
+        ((*PARAMETERS,), [{"name": "mu", "bounds": [[0, 10**400]]}], f"{PARAMETER}.bounds[0][1]", "a finite number"),
+        ((*PARAMETERS,), [{"name": "mu", "bounds": [[0, 1, 2]]}], f"{PARAMETER}.bounds[0]", "two numbers, the lower one first"),
+        ((*PARAMETERS,), [{"name": "mu", "bounds": [[2, 1]]}], f"{PARAMETER}.bounds[0]", "two numbers, the lower one first"),
+        ((*PARAMETERS,), [{"name": "mu", "inits": "abc"}], f"{PARAMETER}.inits", "a list"),
+        ((*PARAMETERS,), [{"name": "mu", "inits": [math.nan]}], f"{PARAMETER}.inits[0]", "a finite number"),
+        ((*PARAMETERS,), [{"name": "mu", "sigmas": [None]}], f"{PARAMETER}.sigmas[0]", "a finite number"),
+        ((*PARAMETERS,), [{"name": "mu", "fixed": "no"}], f"{PARAMETER}.fixed", "true or false"),
     ],
 )
 def test_damage_is_named_with_its_place(place: tuple[Any, ...], value: Any, where: str, expected: str) -> None:
