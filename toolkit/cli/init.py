@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +15,7 @@ from toolkit.artifacts.atomic import atomic_path
 from toolkit.cli.look import check_config, samples_table, validation_document
 from toolkit.cli.screen import Screen
 from toolkit.config import load_config, parse_config
+from toolkit.config.document import parse_document
 from toolkit.errors import InputFileError, ToolkitError
 
 if TYPE_CHECKING:
@@ -55,9 +55,10 @@ def write_config(request: InitRequest) -> None:
         finally:
             reporter.close()
         starter = write_starter(groups, target=request.out)
-        config = parse_config(yaml.safe_load(starter.text), folder=request.out.resolve().parent)
+        config = parse_config(parse_document(starter.text, f"config {request.out}"), folder=request.out.resolve().parent)
         try:
-            samples, observables = check_config(config)
+            # Whatever the files say, no code is run: only the user can name modules.
+            samples, observables = check_config(config.model_copy(update={"modules": ()}))
             complaint = None
         except ToolkitError as error:
             samples, observables, complaint = (), (), error

@@ -11,12 +11,13 @@ from toolkit.config.base import Section
 from toolkit.config.columns import ColumnConfig
 from toolkit.config.histograms import HistogramConfig, ScoreHistogramConfig
 from toolkit.config.morphing import MorphingConfig
+from toolkit.config.names import FileName, Name, Seed
 from toolkit.config.ratios import RatioConfig
 from toolkit.config.regions import ConditionText, OutputConfig, ScoreConfig
 from toolkit.config.report import ReportConfig
 from toolkit.config.samples import SampleConfig
 from toolkit.config.selection import SelectionConfig
-from toolkit.config.systematics import Name, SystematicsConfig
+from toolkit.config.systematics import SystematicsConfig
 from toolkit.config.toys import GoodnessConfig, ToysConfig
 from toolkit.errors import SchemaError
 from toolkit.typing import FloatArray
@@ -27,7 +28,7 @@ M4L_EDGES = (220.0, 240.0, 260.0, 280.0, 300.0, 330.0, 360.0, 400.0, 450.0, 500.
 class ParameterConfig(Section):
     """The parameter of interest, its allowed range and the truth of the Asimov set."""
 
-    name: str = "mu"
+    name: Name = "mu"
     asimov: float = 1.0
     """Truth of the Asimov set; must lie inside the range."""
     range: tuple[float, float] = (0.0, 6.0)
@@ -78,7 +79,7 @@ class LikelihoodConfig(Section):
     groups: dict[Name, tuple[Name, ...]] = Field(default={})
     """Groups of nuisance parameters for the table of uncertainties; by default luminosity, normalisation, objects and weights."""
 
-    scan_points: int = Field(default=121, ge=11)
+    scan_points: int = Field(default=121, ge=11, le=100_000)
     """Points of the likelihood scan over the range; intervals are refined between them."""
     ratio_uncertainty: bool = False
     """Whether the density ratios of the unbinned channel are uncertain themselves: one nuisance parameter per process moves its log ratio
@@ -87,9 +88,9 @@ class LikelihoodConfig(Section):
     """Whether every method is also fitted with a free normalisation of all processes, for the comparison with and without the rate."""
     closure_mu: tuple[float, ...] = (0.3, 1.0, 1.7)
     """Truths of the closure tests on independent events."""
-    bootstrap_replicas: int = Field(default=200, ge=20)
+    bootstrap_replicas: int = Field(default=200, ge=20, le=1_000_000)
     """Resamplings of the test events, and of the pool, behind the standard error of a closure test."""
-    seed: int = Field(default=7, ge=0)
+    seed: Seed = 7
     """Seed of the resampling."""
     toys: ToysConfig = ToysConfig()
     goodness: GoodnessConfig = GoodnessConfig()
@@ -98,7 +99,7 @@ class LikelihoodConfig(Section):
 class Config(Section):
     """One analysis, as read from YAML."""
 
-    name: str = "analysis"
+    name: FileName = "analysis"
     """Name of the analysis; the default output folder is out/NAME."""
     luminosity_ifb: float = Field(gt=0)
     """Integrated luminosity to which all yields are normalised."""
@@ -109,7 +110,7 @@ class Config(Section):
     """Observables written to the event tables, and groups of them (see docs/observables.md); empty writes the group `standard`."""
     modules: tuple[str, ...] = ()
     """Python files of yours, relative to the config, that register observables. They are run: name only files that you trust."""
-    columns: dict[str, ColumnConfig] = Field(default={})
+    columns: dict[FileName, ColumnConfig] = Field(default={})
     """Columns of the ntuple that become observables, by name of the observable."""
     systematics: SystematicsConfig = SystematicsConfig()
     scores: dict[Name, ScoreConfig] = Field(default={})
@@ -124,7 +125,7 @@ class Config(Section):
     parameter: ParameterConfig = ParameterConfig()
     ratios: RatioConfig = RatioConfig()
     likelihood: LikelihoodConfig = LikelihoodConfig()
-    histograms: dict[str, HistogramConfig] = Field(default={"m4l": HistogramConfig(observable="m4l", edges=M4L_EDGES)})
+    histograms: dict[FileName, HistogramConfig] = Field(default={"m4l": HistogramConfig(observable="m4l", edges=M4L_EDGES)})
     """Histogram fits beside the unbinned one, by name of the method."""
     score_histogram: ScoreHistogramConfig = ScoreHistogramConfig()
     report: ReportConfig = ReportConfig()

@@ -61,5 +61,5 @@ class HistogramConfig(Section):
 class ScoreHistogramConfig(Section):
     """A binned baseline on the network's own signal score log p_S / (p_B + p_background), in bins that hold equal signal."""
 
-    bins: int = Field(default=30, ge=2)
+    bins: int = Field(default=30, ge=2, le=10_000)
     """Number of quantile bins."""

@@ -11,7 +11,10 @@ from pydantic import BaseModel, ValidationError
 from toolkit.config.analysis import Config
 from toolkit.config.document import read_document
 from toolkit.errors import SchemaError
+from toolkit.text import visible
 
+MOST_COMPLAINTS = 20
+LONGEST_SHOWN = 80
 _SHOWN = (str, int, float, type(None))
 """What a message repeats. Not lists: references to references can make one that no memory holds."""
 
@@ -75,8 +78,8 @@ def _resolve(pattern: str, folder: Path, data: str | Path | None, key: str) -> s
 
 
 def _explain(error: ValidationError, raw: Any) -> str:
-    lines = []
-    for item in error.errors():
+    lines, found = [], error.errors()
+    for item in found[:MOST_COMPLAINTS]:
         place = _place(item["loc"], raw)
         if item["type"] == "extra_forbidden":
             lines.append(f"  {place}unknown key{_hint(str(item['loc'][-1]))}")
@@ -84,6 +87,8 @@ def _explain(error: ValidationError, raw: Any) -> str:
             got = item.get("input")
             shown = f" (got {got!r})" if isinstance(got, _SHOWN) and len(repr(got)) < 80 else ""
             lines.append(f"  {place}{_complaint(item)}{shown}")
+    if len(found) > MOST_COMPLAINTS:
+        lines.append(f"  and {len(found) - MOST_COMPLAINTS} more")
     return "\n".join(lines)
 
 
@@ -100,14 +105,14 @@ def _place(location: tuple[int | str, ...], raw: Any) -> str:
         elif isinstance(here, dict) and step in here:
             here = here[step]
         parts.append(part)
-    return ".".join(parts) + ": " if parts else ""
+    return visible(".".join(part if len(part) <= LONGEST_SHOWN else f"{part[:LONGEST_SHOWN]}..." for part in parts)) + ": " if parts else ""
 
 
 def _hint(key: str) -> str:
     known = _known_keys(Config, set())
     if key in known:
         return " here; it belongs to another section or kind"
-    near = difflib.get_close_matches(key, known, n=1)
+    near = difflib.get_close_matches(key, known, n=1) if len(key) <= LONGEST_SHOWN else []
     return f"; did you mean {near[0]!r}?" if near else ""
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
+from toolkit.config.names import Seed
+
+Width = Annotated[int, Field(ge=1, le=100_000)]
 
 
 class SplitConfig(Section):
@@ -38,13 +41,13 @@ class RatioConfig(Section):
     splits: SplitConfig = SplitConfig()
     calibration_mu: tuple[float, ...] = Field(default=(0.0, 0.3, 1.0, 2.0), min_length=1)
     """Values of the parameter of interest whose scores span the calibration: it removes the bias along these directions."""
-    hidden: tuple[int, ...] = Field(default=(64, 64, 64), min_length=1)
+    hidden: tuple[Width, ...] = Field(default=(64, 64, 64), min_length=1, max_length=100)
     """Widths of the hidden layers."""
-    epochs: int = Field(default=20, ge=1)
+    epochs: int = Field(default=20, ge=1, le=1_000_000)
     """Passes of the class networks over the training events, at most."""
-    composition_epochs: int = Field(default=60, ge=1)
+    composition_epochs: int = Field(default=60, ge=1, le=1_000_000)
     """The same for the networks of signal share and interference, whose exact targets allow a longer training."""
-    batch_size: int = Field(default=1024, ge=16)
+    batch_size: int = Field(default=1024, ge=16, le=100_000_000)
     """Events per step."""
     learning_rate: float = Field(default=3e-3, gt=0)
     """Highest step size of the schedule."""
@@ -57,19 +60,19 @@ class RatioConfig(Section):
     """Largest norm of the gradient of a step; longer ones are shortened to it. A safeguard for weights of both signs; none by default."""
     weight_decay: float = Field(default=1e-2, ge=0)
     """Decay of the weights per step, relative to the step size."""
-    patience: int = Field(default=10, ge=1)
+    patience: int = Field(default=10, ge=1, le=1_000_000)
     """Epochs without a better validation loss after which a network stops."""
     validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     """Share of a member's training events that decide which epoch is kept."""
     negative_weights: Literal["refuse", "resample"] = "refuse"
     """What to do with negative weights of backgrounds, which the mixture networks cannot learn from: `resample` learns how the
     signs cancel and trains with positive weights of the same expectation (docs/weights.md). Fits keep the signed weights."""
-    seed: int = Field(default=1, ge=0)
+    seed: Seed = 1
     """Seed of the first member; the others follow from it."""
     stream_above_mb: float = Field(default=4000.0, ge=0)
     """Training events of a member that take more memory than this many MB are written to a file and streamed from it while the networks
     train."""
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=1024)
     """Processor threads of a training. Small networks gain little from more, and the last digits of the result depend on the number."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the networks train."""

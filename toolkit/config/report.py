@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
+from toolkit.config.names import Seed
 
 
 class ReportConfig(Section):
@@ -20,13 +21,13 @@ class ReportConfig(Section):
     """Centre-of-mass energy in TeV, for the header of the plots."""
     details: bool = False
     """Also one plot per observable of the reweighting closure of the signal."""
-    importance_events: int = Field(default=10_000, ge=0)
+    importance_events: int = Field(default=10_000, ge=0, le=100_000_000)
     """Test events in the permutation importance of the features, about; 0 leaves it out."""
-    importance_repeats: int = Field(default=3, ge=1)
+    importance_repeats: int = Field(default=3, ge=1, le=1000)
     """Shuffles per feature."""
     importance_groups: dict[str, tuple[str, ...]] = Field(default={})
     """Groups of correlated features that are shuffled together, besides every feature alone: `masses: [m_z1, m_z2]`."""
-    seed: int = Field(default=1, ge=0)
+    seed: Seed = 1
     """Seed of the shuffles and of simulated distances."""
 
     @model_validator(mode="after")

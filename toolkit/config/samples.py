@@ -8,12 +8,13 @@ from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
 from toolkit.config.layouts import AtlasLayout, FlatLayout, LheLayout, MappingLayout, NanoLayout
+from toolkit.config.names import FileName, Name
 
 
 class SampleConfig(Section):
     """One physics process as it was generated."""
 
-    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
+    name: Name
     """Name of the process; an interfering sample is called after the benchmark that it was generated with."""
     kind: Literal["simulation", "data"] = "simulation"
     """`data` are recorded events: every weight is 1, and neither cross-section nor luminosity scales them."""
@@ -29,7 +30,7 @@ class SampleConfig(Section):
     """Sum of generator weights before any skim: a number, `file` (where the dialect holds it) or `sum` (of the events in the files)."""
     k_factor: float = Field(default=1.0, gt=0)
     """Factor on the cross-section."""
-    benchmarks: tuple[str, ...] = ()
+    benchmarks: tuple[FileName, ...] = ()
     """Names of the entries of the benchmark weight vector; empty for a sample that does not interfere."""
 
     @model_validator(mode="after")

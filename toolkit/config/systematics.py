@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+from toolkit.config.names import Name, Seed
 
 
 class ShiftBins(Section):
@@ -66,7 +65,7 @@ class ObjectShift(Section):
     """Relative size in bins of pt and |eta|."""
     file: CorrectionFile | None = None
     """Relative size or factor from a correctionlib file."""
-    seed: int = Field(default=1, ge=0)
+    seed: Seed = 1
     """Key of the Gaussian numbers of a resolution; they depend on it, on the event and on nothing else."""
     samples: tuple[str, ...] = ()
     """Samples that are shifted; empty shifts all. Collision data are never shifted."""
@@ -188,7 +187,7 @@ class VariationRatioConfig(Section):
     """Decay of the weights per step, relative to the step size."""
     calibrate: bool = True
     """Scale every output by the slope that events which did not train ask for; an output that learned noise goes to nothing."""
-    seed: int = Field(default=101, ge=0)
+    seed: Seed = 101
     """Seed of the first member of every variation."""
     interpolation: Literal["log_quadratic", "code4"] = "log_quadratic"
     """Between the variations of an event, whatever `shape`: `log_quadratic` inside one standard deviation and linear outside (fast), or

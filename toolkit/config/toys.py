@@ -8,23 +8,24 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
+from toolkit.config.names import Seed
 
 
 class GoodnessConfig(Section):
     """Goodness of every fit: docs/intervals.md."""
 
-    toys: int = Field(default=0, ge=0)
+    toys: int = Field(default=0, ge=0, le=10_000_000)
     """Toys per method, drawn at its best fit and fitted like the data; 0 leaves the asymptotic p-values alone."""
-    seed: int = Field(default=21, ge=0)
+    seed: Seed = 21
     """Seed of these toys."""
 
 
 class ToysConfig(Section):
     """Toys behind the intervals when `parameter.interval` is `neyman`; see docs/intervals.md."""
 
-    grid_points: int = Field(default=17, ge=5)
+    grid_points: int = Field(default=17, ge=5, le=10_000)
     """Values of the parameter at which toys are drawn; the critical values are interpolated between them."""
-    per_point: int = Field(default=1000, ge=100)
+    per_point: int = Field(default=1000, ge=100, le=10_000_000)
     """Toys per value. The error of an end of a 95 % interval is about 5 % of half its length at 1000."""
     methods: tuple[str, ...] = ("nsbi",)
     """Methods whose intervals are constructed: `nsbi`, `score`, `rate`, and the names of the histograms."""
@@ -38,9 +39,9 @@ class ToysConfig(Section):
     """Events whose expected weight is negative: an error, or left out, with the total kept."""
     coverage_at: tuple[float, ...] = ()
     """Truths at which independent toys check the coverage of the intervals."""
-    coverage_toys: int = Field(default=1000, ge=100)
+    coverage_toys: int = Field(default=1000, ge=100, le=10_000_000)
     """Toys per truth of that check."""
-    seed: int = Field(default=11, ge=0)
+    seed: Seed = 11
     """Seed of the construction; the coverage check takes the next one."""
 
     @model_validator(mode="after")

@@ -56,6 +56,17 @@ def test_the_valid_document_is_valid() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
+        ("histograms", {"../../x": MASS}, "may not contain '/'"),
+        ("histograms", {"a\nb": MASS}, "may not contain '\\n'"),
+        ("histograms", {".hidden": MASS}, "'.hidden' is no name"),
+        ("histograms", {"é" * 50: MASS}, "a name of 100 bytes, at most 80 are allowed"),
+        ("name", "runs/a", "name: 'runs/a' is the name of files, too"),
+        ("columns", {"a\\b": {"branch": "b"}}, "may not contain"),
+        ("samples.3.name", "../qqZZ", "should match pattern"),
+        ("parameter.name", "mu/x", "should match pattern"),
+        ("ratios.hidden", [0], "should be greater than or equal to 1"),
+        ("ratios.seed", 2**40, "should be less than or equal to 1000000000"),
+        ("x" * 200, 1, "x" * 80 + "...: unknown key"),
         ("parameter.range", [6.0, 0.0], "parameter: range [6.0, 0.0] is empty; give (low, high) with low < high"),
         ("parameter.range", [-1.0, 6.0], "range starts at -1.0; mu = c^2 multiplies a squared amplitude, so the lower end must be >= 0"),
         ("parameter.range", [2.0, 6.0], "range [2.0, 6.0] excludes the Asimov truth 1.0; widen the range or move the truth"),
