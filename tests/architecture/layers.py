@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-LEAVES = {"errors", "units", "typing", "text", "expressions", "config"}
+LEAVES = {"errors", "units", "typing", "text", "expressions", "model", "config"}
 KERNEL_LAYERS = {"kinematics", "weights"}
 CHAIN = ("kinematics", "weights", "ratios", "likelihood", "diagnostics", "plots", "report")
 """Each layer of the toolkit may import those to its left."""
@@ -23,7 +23,8 @@ ALLOWED: dict[str, set[str]] = {
     "toolkit.typing": set(),
     "toolkit.text": set(),
     "toolkit.expressions": _of_toolkit("errors", "typing"),
-    "toolkit.config": _of_toolkit("errors", "units", "typing", "text", "expressions"),
+    "toolkit.model": _of_toolkit("errors", "units", "typing", "text", "expressions"),
+    "toolkit.config": _of_toolkit("errors", "units", "typing", "text", "expressions", "model"),
     "toolkit.example": _of_toolkit("errors", "config"),
     "toolkit.artifacts": _of_toolkit(*LEAVES),
     "toolkit.kinematics": _of_toolkit(*LEAVES),

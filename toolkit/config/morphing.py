@@ -9,10 +9,8 @@ from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
 from toolkit.errors import SchemaError
-
-KAPPA_POINTS: dict[str, float | str] = {"kappa_0": 0.0, "kappa_0p8": 0.8, "kappa_1": 1.0, "kappa_1p2": 1.2, "kappa_1p5": 1.5}
-EW_POINTS: dict[str, float | str] = {"EW_B": 0.0, "EW_SBI1": 1.0, "EW_SBI10": 10.0}
-_FACTOR = re.compile(r"(?:(?P<root>sqrt)\(\s*(?P<rooted>[A-Za-z_]\w*)\s*\)|(?P<name>[A-Za-z_]\w*)(?:\s*(?:\*\*|\^)\s*(?P<power>[\d.]+))?)")
+from toolkit.model.bases import BASES
+from toolkit.model.monomials import Monomial
 
 
 class MorphingConfig(Section):
@@ -45,7 +43,7 @@ class MorphingConfig(Section):
             return data
         filled = dict(data)
         if not filled.get("points"):
-            filled["points"] = {"EW": EW_POINTS, "kappa": KAPPA_POINTS}.get(filled["basis"], {})
+            filled["points"] = _ready_points(filled["basis"])
         if isinstance(filled["points"], dict):
             by_value = {value: name for name, value in filled["points"].items() if isinstance(value, float | int)}
             prefix = "EW_" if filled["basis"] == "EW" else ""
@@ -91,9 +89,7 @@ class MorphingConfig(Section):
         """Return the monomials as functions of the parameter of interest."""
         if self.basis == "own":
             return self.monomials
-        if self.basis == "kappa":
-            return ("1", parameter, *(f"{parameter}**{power}" for power in (2, 3, 4)))
-        return (parameter, f"sqrt({parameter})", "1")
+        return BASES[self.basis].monomials_in(parameter)
 
     def points_in(self, parameter: str) -> dict[str, float | str]:
         """Return the benchmarks of `carried` as points or contents."""
@@ -145,12 +141,16 @@ def _power(text: str) -> tuple[str, float]:
         >>> _power("kappa**4"), _power("sqrt(mu)"), _power("1")
         (('kappa', 4.0), ('mu', 0.5), ('', 0.0))
     """
-    name, total = "", 0.0
-    for part in [] if text.strip() == "1" else re.split(r"(?<!\*)\*(?!\*)", text):
-        match = _FACTOR.fullmatch(part.strip())
-        if match is None or (name and name != (match["name"] or match["rooted"])):
-            msg = f"monomial {text!r}: expected 1 or a power of one parameter, such as mu, sqrt(mu) or kappa**4"
-            raise ValueError(msg)
-        name = match["name"] or match["rooted"]
-        total += 0.5 if match["root"] else float(match["power"] or 1.0)
-    return name, total
+    try:
+        powers = Monomial.parse(text).powers
+    except SchemaError:
+        powers = ()
+    if len(powers) > 1 or (not powers and text.strip() != "1"):
+        msg = f"monomial {text!r}: expected 1 or a power of one parameter, such as mu, sqrt(mu) or kappa**4"
+        raise ValueError(msg)
+    return powers[0] if powers else ("", 0.0)
+
+
+def _ready_points(basis: str) -> dict[str, float | str]:
+    """Name the points of a ready-made basis as weights of ntuples are called: EW_SBI10, kappa_0p8."""
+    return {f"{basis}_{name.replace('.', 'p')}": point for name, point in BASES[basis].points} if basis in BASES else {}

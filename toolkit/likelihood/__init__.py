@@ -6,7 +6,7 @@ from toolkit.likelihood.asymptotics import CLs, cls, upper_limit
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.binned import BinnedLikelihood
 from toolkit.likelihood.bootstrap import Bootstrap, bootstrap_binned, bootstrap_unbinned
-from toolkit.likelihood.coefficients import Coefficients, morphing_expressions
+from toolkit.likelihood.coefficients import morphing_expressions
 from toolkit.likelihood.combined import CombinedLikelihood
 from toolkit.likelihood.constraint_term import ConstraintTerm
 from toolkit.likelihood.constraints import Constraint
@@ -39,6 +39,7 @@ from toolkit.likelihood.uncertainties import AsymmetricError, Contribution, Impa
 from toolkit.likelihood.workspace import Workspace
 from toolkit.likelihood.workspace_schema import MorphingModifier, NormFactor, Observation, UnbinnedChannel, UnbinnedSample
 from toolkit.likelihood.workspace_writer import make_document
+from toolkit.model.coefficients import Coefficients
 
 __all__ = [
     "THRESHOLD_68",

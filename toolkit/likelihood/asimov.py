@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from toolkit.errors import PhysicsDomainError, ShapeError
-from toolkit.likelihood.coefficients import Coefficients
+from toolkit.model.coefficients import Coefficients
 from toolkit.typing import FloatArray
 
 

@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike
 
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 from toolkit.likelihood.base import Likelihood, Point, difference_slopes
-from toolkit.likelihood.coefficients import Coefficients, describe_point, diverging_parameters
+from toolkit.likelihood.coefficients import describe_point, diverging_parameters
 from toolkit.likelihood.domain import NotPositive
 from toolkit.likelihood.histfactory import channel_spec, normfactor_name, quiet_schema, workspace_spec
 from toolkit.likelihood.mixture import by_parameters, missing_density, slope_by_coefficient
 from toolkit.likelihood.parameters import Bounds, Parameter, make_parameters
+from toolkit.model.coefficients import Coefficients
 from toolkit.typing import BoolArray, FloatArray
 
 

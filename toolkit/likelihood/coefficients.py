@@ -1,29 +1,16 @@
-"""Coefficients of the processes of a mixture as functions of the parameters: values and derivatives at many points."""
+"""Morphing coefficients of ready-made bases, and where their derivatives diverge."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
 
-from toolkit.errors import SchemaError, ShapeError
-from toolkit.expressions.arithmetic import Expression
+from toolkit.errors import SchemaError
 from toolkit.likelihood.parameters import Parameter
+from toolkit.model.bases import BASES
 from toolkit.typing import FloatArray
-
-_EW = "(10**0.5 - 10)"
-_BASES = {
-    "ggF": ("{mu} - sqrt({mu})", "sqrt({mu})", "1 - sqrt({mu})"),
-    "EW": (
-        f"((1 - 10**0.5) * {{mu}} + 9 * sqrt({{mu}}) + {_EW}) / {_EW}",
-        f"(10**0.5 * {{mu}} - 10 * sqrt({{mu}})) / {_EW}",
-        f"(sqrt({{mu}}) - {{mu}}) / {_EW}",
-    ),
-}
 
 
 def morphing_expressions(basis: str = "ggF", *, parameter: str = "mu", n_backgrounds: int = 0) -> tuple[str, ...]:
@@ -44,106 +31,11 @@ def morphing_expressions(basis: str = "ggF", *, parameter: str = "mu", n_backgro
         >>> morphing_expressions(n_backgrounds=1)
         ('mu - sqrt(mu)', 'sqrt(mu)', '1 - sqrt(mu)', '1')
     """
-    if basis not in _BASES:
+    known = [name for name, ready in BASES.items() if len(ready.amplitudes) == 2]
+    if basis not in known:
         msg = "morphing basis"
-        raise SchemaError(
-            msg, got=repr(basis), expected=f"one of {sorted(_BASES)}", remedy="name a basis, or write the expressions yourself"
-        )
-    return tuple(e.format(mu=parameter) for e in _BASES[basis]) + ("1",) * n_backgrounds
-
-
-@dataclass(frozen=True)
-class Coefficients:
-    """A vector of expressions in an ordered list of parameters.
-
-    Attributes:
-        expressions: One per process, length n_processes.
-        parameters: Names in the order of the parameter axis.
-
-    Examples:
-        >>> c = Coefficients.parse(("mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)"), ("mu",))
-        >>> c.values(np.array([[4.0]])).tolist()
-        [[2.0, 2.0, -1.0]]
-    """
-
-    expressions: tuple[Expression, ...]
-    parameters: tuple[str, ...]
-
-    @classmethod
-    def parse(cls, expressions: Sequence[str], parameters: Sequence[str]) -> Coefficients:
-        """Parse expressions and check that every name in them is a parameter.
-
-        Raises:
-            SchemaError: An expression is not of the grammar or uses an undefined parameter.
-        """
-        if isinstance(expressions, str):
-            msg = "coefficients"
-            raise SchemaError(msg, got=repr(expressions), expected="one expression per process", remedy="give a tuple of strings")
-        parsed = tuple(Expression.parse(e) for e in expressions)
-        for expression in parsed:
-            for name in expression.names:
-                if name not in parameters:
-                    near = difflib.get_close_matches(name, list(parameters), n=1)
-                    hint = f"did you mean {near[0]!r}?" if near else "declare it among the parameters"
-                    msg = f"coefficient {expression.text!r}"
-                    raise SchemaError(
-                        msg,
-                        got=f"undefined parameter {name!r}",
-                        expected=f"one of {list(parameters)}",
-                        remedy=hint,
-                    )
-        return cls(expressions=parsed, parameters=tuple(parameters))
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """The expressions as written."""
-        return tuple(e.text for e in self.expressions)
-
-    def values(self, points: FloatArray) -> FloatArray:
-        """Evaluate all coefficients.
-
-        Args:
-            points: Parameter points, (n_points, n_parameters).
-
-        Returns:
-            Coefficients, (n_points, n_processes).
-        """
-        return np.array(_remembered_values(self, np.ascontiguousarray(points, dtype=np.float64).tobytes(), points.shape))
-
-    def jacobian(self, points: FloatArray) -> FloatArray:
-        """Evaluate the derivatives of all coefficients, infinite where they diverge (sqrt at 0).
-
-        Args:
-            points: Parameter points, (n_points, n_parameters).
-
-        Returns:
-            Derivatives, (n_points, n_parameters, n_processes).
-        """
-        named = self._named(points)
-        out = np.zeros((len(points), len(self.parameters), len(self.expressions)))
-        for j, expression in enumerate(self.expressions):
-            for name, slope in expression.dual(named)[1].items():
-                out[:, self.parameters.index(name), j] = slope
-        return out
-
-    def _named(self, points: FloatArray) -> dict[str, FloatArray]:
-        if points.ndim != 2 or points.shape[1] != len(self.parameters):
-            msg = "parameter points"
-            raise ShapeError(
-                msg,
-                got=points.shape,
-                expected=f"(n_points, {len(self.parameters)})",
-                remedy=f"give one value per parameter {self.parameters}",
-            )
-        return {name: points[:, k] for k, name in enumerate(self.parameters)}
-
-
-@lru_cache(maxsize=64)
-def _remembered_values(coefficients: Coefficients, content: bytes, shape: tuple[int, ...]) -> FloatArray:
-    """Evaluate the coefficients at points; thousands of toys ask for the same grid."""
-    points = np.frombuffer(content, dtype=np.float64).reshape(shape)
-    named = coefficients._named(points)
-    return np.stack([np.broadcast_to(e.dual(named)[0], shape[:1]) for e in coefficients.expressions], axis=1)
+        raise SchemaError(msg, got=repr(basis), expected=f"one of {known}", remedy="name a basis, or write the expressions yourself")
+    return (*BASES[basis].expressions(parameter), *("1",) * n_backgrounds)
 
 
 def describe_point(names: Sequence[str], point: FloatArray) -> str:

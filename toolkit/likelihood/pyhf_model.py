@@ -16,13 +16,14 @@ from numpy.typing import ArrayLike
 
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 from toolkit.likelihood.base import Likelihood, difference_slopes
-from toolkit.likelihood.coefficients import Coefficients, describe_point, diverging_parameters
+from toolkit.likelihood.coefficients import describe_point, diverging_parameters
 from toolkit.likelihood.constraints import Constraint, replace_observed
 from toolkit.likelihood.domain import NotPositive
 from toolkit.likelihood.histfactory_kernel import ConstraintTable, HistFactoryKernel, compile_model, poisson_twice_nll
 from toolkit.likelihood.mixture import by_parameters
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.results import FitResult, GoodnessOfFit
+from toolkit.model.coefficients import Coefficients
 from toolkit.typing import BoolArray, FloatArray
 
 STEP = 1e-3

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import SchemaError
-from toolkit.likelihood.coefficients import Coefficients
 from toolkit.likelihood.interpolation import FactorCode, Interpolated, check_code, checked_logarithm, code4_coefficients, factor
+from toolkit.model.coefficients import Coefficients
 from toolkit.typing import FloatArray
 
 

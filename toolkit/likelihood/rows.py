@@ -6,10 +6,11 @@ import numpy as np
 
 from toolkit.errors import PhysicsDomainError
 from toolkit.likelihood.base import Likelihood
-from toolkit.likelihood.coefficients import Coefficients, describe_point
+from toolkit.likelihood.coefficients import describe_point
 from toolkit.likelihood.domain import NotPositive, infinite_where_forbidden
 from toolkit.likelihood.mixture import by_parameters, missing_density, slope_by_coefficient, sum_log_density
 from toolkit.likelihood.parameters import Parameter
+from toolkit.model.coefficients import Coefficients
 from toolkit.typing import FloatArray
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 from toolkit.likelihood.base import Likelihood, Point
-from toolkit.likelihood.coefficients import Coefficients, describe_point, diverging_parameters
+from toolkit.likelihood.coefficients import describe_point, diverging_parameters
 from toolkit.likelihood.constraints import Constraint, check_distinct, replace_observed
 from toolkit.likelihood.densities import check_logs, check_variations, checked_weights, checked_yields, scaled_densities
 from toolkit.likelihood.domain import NotPositive, infinite_where_forbidden
@@ -20,6 +20,7 @@ from toolkit.likelihood.parameters import Bounds, Parameter, make_parameters
 from toolkit.likelihood.rates import NormSys, Rates
 from toolkit.likelihood.shaped import ShapedMixture, ShapeReference
 from toolkit.likelihood.shapes import Shapes
+from toolkit.model.coefficients import Coefficients
 from toolkit.typing import FloatArray
 
 

@@ -1,5 +1,6 @@
 """Event weights: morphing, combination of interfering samples, splits, effective sizes."""
 
+from toolkit.model.monomials import Monomial
 from toolkit.weights.bases import basis
 from toolkit.weights.choice import BenchmarkChoice, choose_benchmarks, choose_generation_points, expected_variances
 from toolkit.weights.combination import combine_samples, inverse_variance_weights, sample_variances, separate_samples
@@ -7,7 +8,6 @@ from toolkit.weights.effective_size import EffectiveSizeCurve, effective_size_cu
 from toolkit.weights.hypotheses import Hypotheses, mixture_reference
 from toolkit.weights.joint import joint_ratio, joint_score, morphed_weights
 from toolkit.weights.members import combine_members
-from toolkit.weights.monomials import Monomial
 from toolkit.weights.morphing import Morphing
 from toolkit.weights.negative import NegativeProfile, NegativeWeights, negative_profile, negative_weights
 from toolkit.weights.parameterisations import coefficient_texts, product, smeft, substituted

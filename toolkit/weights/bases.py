@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from toolkit.errors import SchemaError
+from toolkit.model.bases import BASES
 from toolkit.weights.morphing import Morphing
-
-_INTERFERENCE = ("mu", "sqrt(mu)", "1")
-_BASES: dict[str, dict[str, Any]] = {
-    "ggF": {"monomials": _INTERFERENCE, "benchmarks": {"S": "mu", "SBI": 1.0, "B": 0.0}},
-    "EW": {"monomials": _INTERFERENCE, "benchmarks": {"B": 0.0, "SBI1": 1.0, "SBI10": 10.0}},
-    "kappa": {
-        "monomials": ("1", "kappa", "kappa**2", "kappa**3", "kappa**4"),
-        "benchmarks": {"0": 0.0, "0.8": 0.8, "1": 1.0, "1.2": 1.2, "1.5": 1.5},
-    },
-}
 
 
 def basis(name: str) -> Morphing:
@@ -39,6 +28,7 @@ def basis(name: str) -> Morphing:
         >>> basis("EW").coefficients(10.0).round(12) + 0.0
         array([0., 0., 1.])
     """
-    if name not in _BASES:
-        raise SchemaError(what="morphing basis", got=name, expected=f"one of {sorted(_BASES)}")
-    return Morphing(**_BASES[name])
+    if name not in BASES:
+        raise SchemaError(what="morphing basis", got=name, expected=f"one of {sorted(BASES)}")
+    ready = BASES[name]
+    return Morphing(monomials=ready.monomials, benchmarks=dict(ready.points))

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
+from toolkit.model.solution import RANK_TOLERANCE
 from toolkit.weights.monomials import MonomialVector
 from toolkit.weights.morphing import Morphing, Point, benchmark_row
-from toolkit.weights.solution import RANK_TOLERANCE
 
 Objective = Literal["mean", "max"]
 Subset = tuple[int, ...]

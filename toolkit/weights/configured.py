@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from toolkit.config.morphing import MorphingConfig
+from toolkit.model.monomials import Monomial
 from toolkit.typing import FloatArray
-from toolkit.weights.monomials import Monomial
 from toolkit.weights.morphing import Morphing, benchmark_row
 from toolkit.weights.parameterisations import coefficient_texts
 from toolkit.weights.simulation import SimulatedEvents

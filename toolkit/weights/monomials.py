@@ -1,9 +1,8 @@
-"""Monomials of the parameters in which a squared amplitude is a linear combination: 1, mu, sqrt(mu), c1*c2."""
+"""The monomials of a morphing as one function of the parameter vector, with its derivative."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,93 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
-
-_NAME = r"[A-Za-z_]\w*"
-_FACTOR = re.compile(rf"sqrt\(\s*({_NAME})\s*\)|({_NAME})(?:\s*(?:\*\*|\^)\s*(\d+(?:\.\d*)?|\.\d+))?")
-_TERM = re.compile(r"([+-])((?:(?<![A-Za-z_\d.])(?:\d+\.?\d*|\.\d+)[eE][+-]?\d+|[^+-])*)")
-_NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-
-
-@dataclass(frozen=True)
-class Monomial:
-    """A product of powers of parameters.
-
-    Attributes:
-        powers: (parameter, exponent) pairs, sorted by name, exponents > 0; empty for the constant 1.
-
-    Examples:
-        >>> Monomial.parse("mu * sqrt(k)").powers
-        (('k', 0.5), ('mu', 1.0))
-        >>> str(Monomial.parse("kappa^4"))
-        'kappa**4'
-    """
-
-    powers: tuple[tuple[str, float], ...]
-
-    @classmethod
-    def parse(cls, text: str) -> Monomial:
-        """Read `1`, or a product of `name`, `name**number`, `name^number` and `sqrt(name)`.
-
-        Args:
-            text: The expression; spaces are ignored.
-
-        Returns:
-            The monomial; equal parameters are collected.
-
-        Raises:
-            SchemaError: The text is not of this form.
-        """
-        if text.strip() == "1":
-            return cls(())
-        powers: dict[str, float] = {}
-        for factor in _split_factors(text):
-            match = _FACTOR.fullmatch(factor)
-            if match is None:
-                expected = "1, or a product of name, name**2 and sqrt(name), for example mu*sqrt(k)"
-                raise SchemaError(
-                    what=f"monomial {text!r}", got=f"factor {factor!r}", expected=expected, remedy="write for example 'mu*sqrt(k)'"
-                )
-            root, name, exponent = match.groups()
-            powers[root or name] = powers.get(root or name, 0.0) + (0.5 if root else float(exponent or 1.0))
-        return cls(tuple(sorted((name, power) for name, power in powers.items() if power > 0)))
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """Names of the parameters."""
-        return tuple(name for name, _ in self.powers)
-
-    def __str__(self) -> str:
-        factors = [name if p == 1 else f"sqrt({name})" if p == 0.5 else f"{name}**{p:g}" for name, p in self.powers]
-        return "*".join(factors) or "1"
-
-
-def parse_combination(text: str) -> dict[Monomial, float]:
-    """Read a sum of monomials with optional numbers in front: what a sample holds, such as `mu + sqrt(mu)`.
-
-    Args:
-        text: Terms `monomial`, `number*monomial` or `number`, joined by + and -.
-
-    Returns:
-        The factor of each monomial; equal monomials are collected.
-
-    Raises:
-        SchemaError: A term is not of this form.
-
-    Examples:
-        >>> {str(m): c for m, c in parse_combination("mu - 2.5*mu*k^2 + 3").items()}
-        {'mu': 1.0, 'k**2*mu': -2.5, '1': 3.0}
-    """
-    found: dict[Monomial, float] = {}
-    for sign, term in _TERM.findall(text if text.lstrip().startswith(("+", "-")) else f"+{text}"):
-        number, star, rest = term.strip().partition("*")
-        if _NUMBER.fullmatch(number.strip()):
-            factor, monomial = float(number), Monomial.parse(rest) if star else Monomial(())
-        else:
-            factor, monomial = 1.0, Monomial.parse(term)
-        found[monomial] = found.get(monomial, 0.0) + (-factor if sign == "-" else factor)
-    if not found:
-        raise SchemaError(what=f"monomials {text!r}", got="nothing", expected="a sum of monomials, for example mu + 2*sqrt(mu)")
-    return found
+from toolkit.model.monomials import Monomial
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,8 +156,3 @@ class MonomialVector:
             if value < 0 and np.any(self.exponents[:, p] % 1.0 != 0.0):
                 roots = [str(m) for m, power in zip(self.monomials, self.exponents[:, p], strict=True) if power % 1.0]
                 raise PhysicsDomainError(what=f"parameter {name}", got=value, expected=f"{name} >= 0, because of {', '.join(roots)}")
-
-
-def _split_factors(text: str) -> list[str]:
-    """Split at single asterisks."""
-    return [part.strip() for part in re.split(r"(?<!\*)\*(?!\*)", text)]

@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
-from toolkit.weights.monomials import MonomialVector, parse_combination
-from toolkit.weights.solution import condition_number, solve_benchmarks
+from toolkit.model.monomials import parse_combination
+from toolkit.model.solution import condition_number, solve_benchmarks
+from toolkit.weights.monomials import MonomialVector
+from toolkit.weights.sums import require_one_sum
 
 Outside = Literal["raise", "warn", "allow"]
 Ranges = Mapping[str, tuple[float, float]]
@@ -42,7 +44,8 @@ class Morphing:
             solution of least sum_b f_b^2 sigma_b^2 is taken; equal variances by default.
 
     Raises:
-        SchemaError: The benchmarks do not determine all monomials; the degenerate ones are named.
+        SchemaError: The benchmarks do not determine all monomials; the degenerate ones are named. Or they belong to processes that are
+            added without interfering, and the monomial 1 would stand for several of them.
 
     Notes:
         Coefficients, and weights made with them, may be negative; nothing is clipped.
@@ -69,6 +72,7 @@ class Morphing:
         vector = MonomialVector.build(monomials, parameters=parameters)
         points = benchmarks if isinstance(benchmarks, Mapping) else _name_points(benchmarks)
         rows = {name: benchmark_row(vector, name, point) for name, point in points.items()}
+        require_one_sum(vector, rows, contents=[name for name, point in points.items() if isinstance(point, str)])
         self._assemble(vector, rows, ranges, outside, variances)
 
     @classmethod

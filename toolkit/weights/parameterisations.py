@@ -14,11 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import SchemaError
-from toolkit.weights.monomials import Monomial
+from toolkit.model.bases import wilson_monomials
+from toolkit.model.monomials import Monomial, write_combination
 from toolkit.weights.morphing import Morphing, Point, Ranges
-
-NEGLIGIBLE = 1e-14
-"""Terms of a coefficient below this fraction of its largest are rounding of the solution and are not written."""
 
 
 def smeft(
@@ -57,12 +55,11 @@ def smeft(
     names = tuple(coefficients)
     if not names or len(set(names)) != len(names):
         raise SchemaError(what="Wilson coefficients", got=list(names), expected="at least one name, none twice")
-    monomials = ["1", *names, *(f"{a}*{b}" for a, b in itertools.combinations_with_replacement(names, 2))]
     sizes = scale if isinstance(scale, Mapping) else dict.fromkeys(names, float(scale))
     if set(sizes) != set(names):
         raise SchemaError(what="scale", got=sorted(sizes), expected=f"a number for each of {list(names)}")
     points = _quadratic_points(names, sizes) if benchmarks is None else benchmarks
-    return Morphing(monomials=monomials, benchmarks=points, parameters=names, ranges=ranges)
+    return Morphing(monomials=wilson_monomials(names), benchmarks=points, parameters=names, ranges=ranges)
 
 
 def _quadratic_points(names: Sequence[str], sizes: Mapping[str, float]) -> dict[str, Point | str]:
@@ -108,7 +105,7 @@ def product(first: Morphing, second: Morphing, *, benchmarks: Mapping[str, Point
     shared = sorted(set(first.parameter_names) & set(second.parameter_names))
     names = tuple(dict.fromkeys((*first.parameter_names, *second.parameter_names)))
     pairs = itertools.product(first.monomials, second.monomials)
-    products = [str(Monomial.parse(_joined(a, b))) for a, b in pairs]
+    products = [str(Monomial.parse(a) * Monomial.parse(b)) for a, b in pairs]
     monomials = tuple(dict.fromkeys(products))
     ranges = _common_ranges(first, second)
     if benchmarks is not None:
@@ -170,29 +167,13 @@ def coefficient_texts(morphing: Morphing) -> tuple[str, ...]:
     Examples:
         >>> from toolkit.weights.bases import basis
         >>> coefficient_texts(basis("ggF"))
-        ('mu - sqrt(mu)', 'sqrt(mu)', '-sqrt(mu) + 1')
+        ('mu - sqrt(mu)', 'sqrt(mu)', '1 - sqrt(mu)')
     """
-    return tuple(_expression(row, morphing.monomials) for row in morphing.solution)
-
-
-def _expression(row: NDArray[np.float64], monomials: Sequence[str]) -> str:
-    largest = float(np.max(np.abs(row)))
-    text = ""
-    for factor, monomial in zip(row, monomials, strict=True):
-        if abs(factor) <= NEGLIGIBLE * largest:
-            continue
-        number = f"{abs(factor):.15g}"
-        term = monomial if number == "1" else number if monomial == "1" else f"{number}*{monomial}"
-        text += (" - " if factor < 0 else " + ") + term
-    return text.removeprefix(" + ") if not text.startswith(" - ") else "-" + text[3:]
+    return tuple(write_combination(row, morphing.monomials) for row in morphing.solution)
 
 
 def _rows(morphing: Morphing) -> dict[str, NDArray[np.float64]]:
     return dict(zip(morphing.benchmark_names, morphing.matrix, strict=True))
-
-
-def _joined(first: str, second: str) -> str:
-    return second if first == "1" else first if second == "1" else f"{first}*{second}"
 
 
 def _replace(monomial: Monomial, products: Mapping[str, Monomial]) -> Monomial:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 from toolkit.expressions.arithmetic import Expression
+from toolkit.model.monomials import parse_combination
 from toolkit.weights import Morphing, basis, coefficient_texts, product, smeft, substituted
-from toolkit.weights.monomials import MonomialVector, parse_combination
+from toolkit.weights.monomials import MonomialVector
 
 INTERFERENCE = ("mu", "sqrt(mu)", "1")
 

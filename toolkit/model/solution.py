@@ -16,7 +16,12 @@ SHOWN_RELATIONS = 3
 
 
 def solve_benchmarks(
-    matrix: NDArray[np.float64], *, names: Sequence[str], monomials: Sequence[str], variances: NDArray[np.float64] | None = None
+    matrix: NDArray[np.float64],
+    *,
+    names: Sequence[str],
+    monomials: Sequence[str],
+    variances: NDArray[np.float64] | None = None,
+    what: str = "benchmarks of the morphing",
 ) -> NDArray[np.float64]:
     """Solve M^T f = m for every m.
 
@@ -26,6 +31,7 @@ def solve_benchmarks(
         monomials: Texts of the monomials.
         variances: sigma_b^2 of the benchmarks, shape (n_benchmarks,), > 0; equal by default. Matters only when there are more
             benchmarks than monomials.
+        what: What a message is about.
 
     Returns:
         F with f = F m, shape (n_benchmarks, n_monomials): of all solutions that with the smallest sum_b f_b^2 sigma_b^2,
@@ -50,7 +56,7 @@ def solve_benchmarks(
     n_benchmarks, n_monomials = matrix.shape
     if rank < n_monomials:
         raise SchemaError(
-            what="benchmarks of the morphing",
+            what=what,
             got=f"{n_benchmarks} benchmarks of rank {rank} for {n_monomials} monomials"
             + _dependent(left[:, rank:], names)
             + _undetermined(right[rank:], monomials)
@@ -61,10 +67,38 @@ def solve_benchmarks(
     if n_benchmarks == n_monomials:
         exact: NDArray[np.float64] = np.linalg.inv(matrix.T)
         return exact
+    return least_variance(matrix, names=names, variances=variances)
+
+
+def least_variance(
+    matrix: NDArray[np.float64], *, names: Sequence[str], variances: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Return the solution of least sum_b f_b^2 sigma_b^2 without asking whether M determines all monomials; see `solve_benchmarks`.
+
+    Examples:
+        >>> least_variance(np.array([[1.0], [1.0]]), names=("a", "b"), variances=np.array([1.0, 3.0])).round(12).tolist()
+        [[0.75], [0.25]]
+    """
     sigma = _sigma(variances, names)
     columns = np.linalg.norm(matrix, axis=0)
-    solution: NDArray[np.float64] = np.linalg.pinv((matrix / columns / sigma[:, None]).T) / sigma[:, None] / columns
+    columns = np.where(columns > 0, columns, 1.0)
+    solution: NDArray[np.float64] = np.linalg.pinv((matrix / columns / sigma[:, None]).T, rcond=RANK_TOLERANCE) / sigma[:, None] / columns
     return solution
+
+
+def null_space(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return directions of the monomials that no benchmark sees, as columns, (n_monomials, n_directions).
+
+    Examples:
+        >>> null_space(np.array([[1.0, 0.0], [2.0, 0.0]])).round(12).tolist()
+        [[0.0], [1.0]]
+    """
+    columns = np.linalg.norm(matrix, axis=0)
+    scaled, _ = _normalised(matrix)
+    _, singular, right = np.linalg.svd(scaled)
+    rank = int(np.sum(singular > RANK_TOLERANCE * singular[0]))
+    directions: NDArray[np.float64] = right[rank:].T / np.where(columns > 0, columns, 1.0)[:, None]
+    return directions / np.linalg.norm(directions, axis=0) if directions.size else directions
 
 
 def condition_number(matrix: NDArray[np.float64]) -> float:

@@ -1,0 +1,199 @@
+"""Processes as coherent sums of amplitudes, and the benchmarks at which their events are known.
+
+With real coefficients a_k(theta) the density of a process is
+
+    rho(x | theta) = f(theta) sum_kl a_k(theta) a_l(theta) M_kl(x)
+
+M(x) is the real part of A_k* A_l summed over everything unobserved: symmetric and positive semi-definite at every x. A benchmark b
+is a fixed vector v_b, rho_b = v_b^T M v_b. One amplitude is a process that does not interfere.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from toolkit.errors import SchemaError
+from toolkit.expressions.arithmetic import Expression
+from toolkit.model.parameters import require_names
+from toolkit.typing import FloatArray
+
+Point = Mapping[str, float]
+BenchmarkLike = Sequence[float] | Point
+"""A vector in the order of the amplitudes, or a parameter point."""
+
+
+@dataclass(frozen=True)
+class Amplitude:
+    """One amplitude of a process.
+
+    Attributes:
+        name: Its name.
+        coefficient: a_k(theta), an expression of the parameters; real, of either sign.
+    """
+
+    name: str
+    coefficient: str = "1"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A fixed combination of the amplitudes of a process.
+
+    Attributes:
+        name: Name of the density, and of the weight that events carry.
+        vector: v_b, in the order of the amplitudes.
+    """
+
+    name: str
+    vector: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Split:
+    """The part of a process that a condition selects, with a free factor of its own.
+
+    Attributes:
+        name: Name of the part.
+        condition: Which events, of the grammar of `toolkit.expressions.conditions`.
+        factor: Expression that multiplies the density of the part.
+    """
+
+    name: str
+    condition: str
+    factor: str = "1"
+
+
+@dataclass(frozen=True)
+class Process:
+    """A coherent sum of amplitudes, times a free factor.
+
+    Attributes:
+        name: Its name.
+        amplitudes: In the order of the axes of M.
+        benchmarks: Fixed vectors; their weights determine M.
+        factor: f(theta), an expression.
+        region_factors: (region, expression) pairs: further factors in some regions.
+        splits: Parts with conditions and factors of their own; empty for a process as a whole.
+
+    Examples:
+        >>> ggf = Process.build("ggF", {"S": "sqrt(mu)", "B": "1"}, {"ggF_S": [1, 0], "ggF_SBI": {"mu": 1.0}, "ggF_B": {"mu": 0.0}})
+        >>> [b.vector for b in ggf.benchmarks]
+        [(1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
+        >>> ggf.design([b.vector for b in ggf.benchmarks]).tolist()  # SS, SB, BB
+        [[1.0, 0.0, 0.0], [1.0, 1.0, 1.0], [0.0, 0.0, 1.0]]
+    """
+
+    name: str
+    amplitudes: tuple[Amplitude, ...]
+    benchmarks: tuple[Benchmark, ...]
+    factor: str = "1"
+    region_factors: tuple[tuple[str, str], ...] = ()
+    splits: tuple[Split, ...] = ()
+
+    @classmethod
+    def build(
+        cls,
+        name: str,
+        amplitudes: Mapping[str, str],
+        benchmarks: Mapping[str, BenchmarkLike] | None = None,
+        *,
+        factor: str = "1",
+        region_factors: Mapping[str, str] | None = None,
+        splits: Sequence[Split] = (),
+        derived: Mapping[str, str] | None = None,
+    ) -> Process:
+        """Build a process; benchmarks may be parameter points, v_b = a(theta_b).
+
+        Args:
+            name: Its name.
+            amplitudes: Coefficient by name of the amplitude.
+            benchmarks: Vector or parameter point by name; by default, for one amplitude, the amplitude itself under the process's name.
+            factor: f(theta).
+            region_factors: Further factors by region.
+            splits: Parts by condition.
+            derived: Derived parameters as expressions of independent ones, for points given in the latter.
+
+        Raises:
+            SchemaError: No amplitude, a vector of another length, a point that lacks a parameter, a zero vector.
+            PhysicsDomainError: A coefficient is not defined at a point.
+        """
+        rows = tuple(Amplitude(key, str(text)) for key, text in amplitudes.items())
+        if not rows:
+            raise SchemaError(f"process {name!r}", got="no amplitude", expected="at least one", remedy="write for example S: sqrt(mu)")
+        given = benchmarks if benchmarks else ({name: [1.0]} if len(rows) == 1 else {})
+        made = tuple(Benchmark(key, _vector(key, value, rows, derived or {})) for key, value in given.items())
+        return cls(name, rows, made, factor, tuple((region_factors or {}).items()), tuple(splits))
+
+    @property
+    def n_amplitudes(self) -> int:
+        """Number of amplitudes."""
+        return len(self.amplitudes)
+
+    @property
+    def amplitude_names(self) -> tuple[str, ...]:
+        """Names of the amplitudes."""
+        return tuple(a.name for a in self.amplitudes)
+
+    @property
+    def benchmark_names(self) -> tuple[str, ...]:
+        """Names of the benchmarks."""
+        return tuple(b.name for b in self.benchmarks)
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """(k, l) of the n(n + 1)/2 monomials a_k a_l, k <= l, in the order of the columns of `design`."""
+        return tuple(itertools.combinations_with_replacement(range(self.n_amplitudes), 2))
+
+    def factor_in(self, region: str | None = None) -> tuple[str, ...]:
+        """Return the factors other than 1 that multiply the density in a region."""
+        local = dict(self.region_factors).get(region, "1") if region is not None else "1"
+        return tuple(text for text in (self.factor, local) if text != "1")
+
+    def design(self, vectors: Sequence[Sequence[float]] | FloatArray) -> FloatArray:
+        """Return v_k v_l of vectors, (n_vectors, n_amplitudes) -> (n_vectors, n(n + 1)/2)."""
+        v = np.asarray(vectors, dtype=np.float64).reshape(-1, self.n_amplitudes)
+        return np.stack([v[:, k] * v[:, m] for k, m in self.pairs], axis=1)
+
+    def pick(self, names: Sequence[str] | None = None) -> tuple[Benchmark, ...]:
+        """Return benchmarks by name, all by default.
+
+        Raises:
+            SchemaError: There is no such benchmark.
+        """
+        if names is None:
+            return self.benchmarks
+        unknown = [name for name in names if name not in self.benchmark_names]
+        if unknown:
+            raise SchemaError(f"process {self.name!r}", got=f"no benchmarks {unknown}", expected=f"some of {list(self.benchmark_names)}")
+        return tuple(next(b for b in self.benchmarks if b.name == name) for name in names)
+
+    @property
+    def expressions(self) -> dict[str, str]:
+        """All expressions of the parameters, by the words that name them in a message."""
+        found = {f"amplitude {a.name} of process {self.name}": a.coefficient for a in self.amplitudes}
+        found[f"factor of process {self.name}"] = self.factor
+        found |= {f"factor of process {self.name} in region {region}": text for region, text in self.region_factors}
+        return found | {f"factor of {s.name} (process {self.name})": s.factor for s in self.splits}
+
+
+def _vector(name: str, value: BenchmarkLike, amplitudes: Sequence[Amplitude], derived: Mapping[str, str]) -> tuple[float, ...]:
+    """Bring a benchmark into the form of a vector."""
+    if isinstance(value, Mapping):
+        values = {key: float(number) for key, number in value.items()}
+        for key, text in derived.items():
+            if key not in values and set(Expression.parse(text).names) <= set(values):
+                values[key] = Expression.parse(text).value(values)
+        what = f"benchmark {name!r}, amplitude"
+        vector = tuple(require_names(a.coefficient, known=tuple(values), what=what).value(values) for a in amplitudes)
+    else:
+        vector = tuple(float(number) for number in value)
+    if len(vector) != len(amplitudes) or not np.all(np.isfinite(vector)):
+        expected = f"a number for each of the amplitudes {[a.name for a in amplitudes]}"
+        raise SchemaError(f"benchmark {name!r}", got=list(vector), expected=expected, remedy="give a vector, or a parameter point")
+    if not any(vector):
+        raise SchemaError(f"benchmark {name!r}", got="all amplitudes are zero", expected="at least one amplitude", remedy="remove it")
+    return vector
