@@ -43,7 +43,7 @@ class CsvEvents:
         """Type of each column, by name."""
         with self._explained():
             schema = pc.open_csv(self.path).schema
-        names = [name.strip() for name in schema.names]
+            names = [name.strip() for name in schema.names]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise SchemaError(f"input file {self.path}", got=f"columns {repeated} twice", expected="distinct names", remedy="rename them")
@@ -100,13 +100,28 @@ class CsvEvents:
                 remedy="remove text and units from the cells; names stand in the first line",
             )
         if column.null_count or pa.types.is_null(column.type):
-            column = column.cast(pa.float64())
+            try:
+                column = column.cast(pa.float64())
+            except pa.ArrowInvalid as error:
+                raise SchemaError(
+                    f"column {name!r} of {self.path}",
+                    got=f"empty cells among whole numbers beyond 2^53 ({error})",
+                    expected="a number in every cell, or numbers that a double holds",
+                    remedy="fill the empty cells",
+                ) from error
         return column.to_numpy()  # type: ignore[no-any-return]  # pyarrow is untyped
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeDecodeError as error:
+            raise InputFileError(
+                f"input file {self.path}",
+                got=f"names that are no UTF-8: {error.object[:60]!r}",
+                expected="a CSV file in UTF-8",
+                remedy="save it as UTF-8, for example with iconv -f latin1 -t utf-8",
+            ) from error
         except (OSError, pa.ArrowException) as error:
             raise InputFileError(
                 f"input file {self.path}",

@@ -73,11 +73,12 @@ class LheEvents:
         """Read columns of a range of events.
 
         Raises:
-            InputFileError: The file is damaged.
+            InputFileError: The file is damaged, or an event does not have the number of particles that it announces.
             ArtifactMismatchError: An event does not carry the weights that the head announces.
         """
         with self._explained(), contextlib.closing(self._pylhe.LHEFile.fromfile(self.path).events) as generated:
             events = list(itertools.islice(generated, start, stop))
+        self._check_whole(events, start, stop)
         return ak.Array({name: self._column(events, name, start) for name in names})
 
     def weight_names(self, column: str) -> tuple[str, ...]:
@@ -87,6 +88,19 @@ class LheEvents:
     def constants(self, tree: str, column: str) -> FloatArray | None:
         """Return the cross-section, of the head."""
         return np.array([self.cross_section]) if (tree, column) == (HEAD, CROSS_SECTION) else None
+
+    def _check_whole(self, events: Sequence[Any], start: int, stop: int) -> None:
+        """Check that all events are there, each with as many particles as its first line (NUP) announces."""
+        wrong = next((i for i, event in enumerate(events) if event.eventinfo.nparticles != len(event.particles)), None)
+        if wrong is None and len(events) == stop - start:
+            return
+        if wrong is None:
+            what, got = f"events {start} to {stop} of {self.path}", f"{len(events)} events"
+            expected = f"{stop - start}, as many as were counted"
+        else:
+            what, got = f"event {start + wrong} of {self.path}", f"{len(events[wrong].particles)} lines of particles"
+            expected = f"{events[wrong].eventinfo.nparticles}, the number of particles (NUP) in the first line of the event"
+        raise InputFileError(what, got=got, expected=expected, remedy="copy or produce the file again, or correct the event")
 
     def _column(self, events: Sequence[Any], name: str, start: int) -> Any:
         if name == WEIGHT:

@@ -156,14 +156,18 @@ def identity(events: ak.Array, *, event: str | None, run: str | None, block: str
         columns["event"] = _whole_numbers(events, event).astype(np.uint64)
     for name, source in (("run", run), ("luminosityBlock", block)):
         if source is not None and has(events, source):
-            columns[name] = _whole_numbers(events, source).astype(np.uint32)
+            columns[name] = _whole_numbers(events, source, most=2**32 - 1).astype(np.uint32)
         else:
             columns[name] = np.zeros(len(events), dtype=np.uint32)
     return columns
 
 
-def _whole_numbers(events: ak.Array, name: str) -> NDArray[Any]:
-    """Return event numbers; negative ones are unsigned numbers that a signed branch wrapped around."""
+def _whole_numbers(events: ak.Array, name: str, *, most: int = 2**64 - 1) -> NDArray[Any]:
+    """Return event numbers; negative ones are unsigned numbers that a signed branch wrapped around.
+
+    Raises:
+        PhysicsDomainError: One is no whole number, too large, or in a branch of floating-point numbers that may have rounded it.
+    """
     values = branch(events, name)
     if values.ndim != 1:
         raise _wrong_form(name, values, expected="one number per event", remedy="name the branch of the event number")
@@ -177,8 +181,27 @@ def _whole_numbers(events: ak.Array, name: str) -> NDArray[Any]:
                 expected="a whole number that identifies the event",
                 remedy="name the branch of the event number under `layout`, or `null` to number the events",
             )
+        _check_exact(numbers, name)
+    if len(numbers) and numbers.max() > most:
+        entry = int(np.argmax(numbers))
+        remedy = "name the right branch under `layout`"
+        raise PhysicsDomainError(f"{name!r}, entry {entry} of the chunk", got=numbers[entry], expected=f"at most {most}", remedy=remedy)
+    if numbers.dtype.kind == "f":
         return numbers.astype(np.uint64)
     return numbers.view(f"u{numbers.dtype.itemsize}") if numbers.dtype.kind == "i" else numbers
+
+
+def _check_exact(numbers: NDArray[Any], name: str) -> None:
+    """Refuse whole numbers that a floating-point branch may have rounded: two events would become one."""
+    limit = 2.0 ** (np.finfo(numbers.dtype).nmant + 1)
+    rounded = np.flatnonzero(numbers >= limit)
+    if len(rounded):
+        raise PhysicsDomainError(
+            f"{name!r}, entry {rounded[0]} of the chunk",
+            got=f"{numbers[rounded[0]]:.0f} in a column of {numbers.dtype}",
+            expected=f"numbers below {limit:.0f}, which {numbers.dtype} holds without rounding",
+            remedy="write event numbers as 64-bit integers, up to 2^63 in CSV, or let the toolkit number the events (`event: null`)",
+        )
 
 
 def _wrong_form(name: str, values: ak.Array, *, expected: str, remedy: str) -> ShapeError:

@@ -71,6 +71,26 @@ def test_csv_columns_twice_are_refused(tmp_path: Path) -> None:
         pass
 
 
+def test_csv_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("m4l,événement\n1.0,2\n".encode("latin-1"))
+    with pytest.raises(InputFileError, match=r"(?s)a\.csv.*no UTF-8.*iconv"), open_events(tmp_path / "a.csv", ""):
+        pass
+
+
+def test_csv_event_numbers_beyond_a_double_stay_exact(tmp_path: Path) -> None:
+    numbers = [2**53 + 1, 2**62 + 3]
+    with open_events(_csv(tmp_path, "event\n" + "\n".join(map(str, numbers))), "") as events:
+        assert events.arrays(["event"], 0, 2)["event"].tolist() == numbers
+
+
+def test_csv_whole_numbers_beyond_a_double_beside_empty_cells_are_refused(tmp_path: Path) -> None:
+    with (
+        open_events(_csv(tmp_path, f"event,x\n{2**53 + 1},1\n,2\n"), "") as events,
+        pytest.raises(SchemaError, match=r"(?s)'event'.*empty cells.*fill"),
+    ):
+        events.arrays(["event"], 0, 2)
+
+
 def test_lhe_particles_weights_and_cross_section(tmp_path: Path, ntuples: ModuleType) -> None:
     made = ntuples.make_events(10, seed=1)
     path = ntuples.write_lhe(tmp_path / "a.lhe", made)
@@ -94,6 +114,20 @@ def test_a_truncated_lhe_file_is_refused(tmp_path: Path, ntuples: ModuleType, ke
     path.write_text(path.read_text()[: int(kept * path.stat().st_size)])
     with pytest.raises(InputFileError, match=r"(?s)a\.lhe.*complete LHE file.*again"):
         inspect_file(path)
+
+
+@pytest.mark.parametrize("announced", [0, 3, 99])
+def test_an_event_with_another_number_of_particles_is_refused(tmp_path: Path, ntuples: ModuleType, announced: int) -> None:
+    path = ntuples.write_lhe(tmp_path / "a.lhe", ntuples.make_events(3, seed=1))
+    lines = path.read_text().splitlines()
+    first = lines.index("<event>", lines.index("<event>") + 1) + 1
+    lines[first] = f"{announced} " + lines[first].strip().split(None, 1)[1]
+    path.write_text("\n".join(lines))
+    with (
+        open_events(path, "") as events,
+        pytest.raises(InputFileError, match=rf"(?s)event 1 of .*a\.lhe.*expected: {announced}, the number of particles \(NUP\)"),
+    ):
+        events.arrays(["XWGTUP"], 0, 3)
 
 
 def test_an_event_without_an_announced_weight_is_refused(tmp_path: Path, ntuples: ModuleType) -> None:

@@ -25,6 +25,19 @@ def test_event_numbers_may_be_floats_without_a_fraction() -> None:
             identity(ak.Array({"e": [1.0, wrong]}), event="e", run=None, block=None)
 
 
+@pytest.mark.parametrize(("dtype", "wrong"), [(np.float64, 2.0**53), (np.float64, 1e18), (np.float32, 2.0**24)])
+def test_event_numbers_that_a_float_may_have_rounded_are_refused(dtype: type, wrong: float) -> None:
+    largest = 2 ** (np.finfo(dtype).nmant + 1) - 1
+    assert identity(ak.Array({"e": np.array([largest], dtype)}), event="e", run=None, block=None)["event"].tolist() == [largest]
+    with pytest.raises(PhysicsDomainError, match=r"(?s)'e', entry 1 .*without rounding.*64-bit integers"):
+        identity(ak.Array({"e": np.array([1.0, wrong], dtype)}), event="e", run=None, block=None)
+
+
+def test_run_numbers_beyond_32_bits_are_refused() -> None:
+    with pytest.raises(PhysicsDomainError, match=r"(?s)'run', entry 1 .*at most 4294967295"):
+        identity(ak.Array({"run": np.array([1, 2**32])}), event=None, run="run", block=None)
+
+
 def test_a_single_weight_column_is_a_vector_of_one() -> None:
     assert weight_vector(ak.Array({"w": [1.0, 2.0]}), "w").tolist() == [[1.0], [2.0]]
 
