@@ -7,6 +7,7 @@ channels and constraint terms.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Literal
 
@@ -22,6 +23,7 @@ from toolkit.likelihood.domain import NotPositive
 from toolkit.likelihood.histfactory_kernel import ConstraintTable, HistFactoryKernel, compile_model, poisson_twice_nll
 from toolkit.likelihood.mixture import by_parameters
 from toolkit.likelihood.parameters import Parameter
+from toolkit.likelihood.pyhf_build import check_factors, dropped_errors
 from toolkit.likelihood.results import FitResult, GoodnessOfFit
 from toolkit.model.coefficients import Coefficients
 from toolkit.typing import BoolArray, FloatArray
@@ -46,7 +48,8 @@ class PyhfLikelihood(Likelihood):
         poi: Parameter of interest (default: the first of `parameters`, else the model's).
 
     Raises:
-        SchemaError: A tie to something that is not a scalar parameter of the model, or an undefined parameter in a tie.
+        SchemaError: A tie to something that is not a scalar parameter of the model, an undefined parameter in a tie, or a normsys with a
+            factor that is not positive, for which pyhf has NaN.
         ShapeError: Data of another length than the model's.
 
     Notes:
@@ -78,6 +81,7 @@ class PyhfLikelihood(Likelihood):
             raise ShapeError(
                 what, got=self.data.shape, expected=f"({model.config.nmaindata},) counts and ({model.config.nauxdata},) auxiliary data"
             )
+        check_factors(model)
         names = list(model.config.par_names)
         ties = dict(ties or {})
         unknown = sorted(set(ties) - set(names))
@@ -159,6 +163,16 @@ class PyhfLikelihood(Likelihood):
         if len(self._tied):
             out[:, self._tied] = self._coefficients.values(points)
         return out
+
+    def fit(self, *, fixed: Mapping[str, float] | None = None) -> FitResult:
+        """Find the global minimum over the allowed range; `advice` names uncertainties of single bins that the model leaves out."""
+        found = super().fit(fixed=fixed)
+        dropped = dropped_errors(self.model)
+        if not dropped:
+            return found
+        shown = "; ".join([*dropped[:3], *([f"and {len(dropped) - 3} more"] if len(dropped) > 3 else [])])
+        advice = f"errors of yields that are not positive are left out: {shown}"
+        return replace(found, advice="; ".join([*([found.advice] if found.advice else []), advice]))
 
     def twice_nll_points(self, points: FloatArray) -> FloatArray:
         """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""

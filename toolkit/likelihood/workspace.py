@@ -29,6 +29,7 @@ from toolkit.likelihood.histfactory import VERSION, quiet_schema
 from toolkit.likelihood.observation import read_observation
 from toolkit.likelihood.onnx_ratio import OnnxRatio
 from toolkit.likelihood.parameters import Parameter
+from toolkit.likelihood.pyhf_build import build_model
 from toolkit.likelihood.pyhf_model import PyhfLikelihood
 from toolkit.likelihood.rates import NormSys
 from toolkit.likelihood.shaped import ShapeReference
@@ -244,11 +245,9 @@ class Workspace:
         document = self.to_pyhf()
         try:
             with quiet_schema():
-                workspace = pyhf.Workspace(document)
                 without_poi = {} if poi in _modifier_names(document) else {"poi_name": None}
-                model = workspace.model(measurement_name=measurement, **without_poi)
-            return model, workspace.data(model)
-        except MemoryError:
+                return build_model(document, measurement=measurement, **without_poi)
+        except (MemoryError, SchemaError):
             raise
         except Exception as error:  # an odd document ends anywhere inside pyhf: TypeError, IndexError, ...
             what = "binned channels of the workspace"
