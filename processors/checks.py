@@ -16,7 +16,8 @@ from processors.inputs import SampleInputs
 from processors.plan import Chunk
 from processors.sanity import explain_empty
 from toolkit.artifacts.events import NOMINAL, ChunkInfo, read_info
-from toolkit.errors import ArtifactMismatchError, PhysicsDomainError
+from toolkit.artifacts.hashing import sampled_digest
+from toolkit.errors import ArtifactMismatchError, InputFileError, PhysicsDomainError
 
 EVENT = ("run", "luminosityBlock", "event")
 """Columns that identify an event."""
@@ -39,10 +40,10 @@ def check_unchanged(inputs: Sequence[SampleInputs]) -> None:
     for file in (file for sample in inputs for file in sample.files):
         try:
             stat = Path(file.path).stat()
-            now = f"{stat.st_size} bytes, changed at {stat.st_mtime_ns} ns"
+            now = f"{stat.st_size} bytes, changed at {stat.st_mtime_ns} ns, content {sampled_digest(file.path)}"
         except OSError as error:
-            now = f"{type(error).__name__}: {error.strerror}"
-        began = f"{file.size} bytes, changed at {file.modified_ns} ns"
+            now = str(error) if isinstance(error, InputFileError) else f"{type(error).__name__}: {error.strerror}"
+        began = f"{file.size} bytes, changed at {file.modified_ns} ns, content {file.digest}"
         if now != began:
             raise ArtifactMismatchError(
                 f"input file {file.path}",

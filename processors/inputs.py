@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from processors.sanity import check_probe
 from processors.symmetry import check_symmetry
 from processors.variations import weight_branches
 from toolkit import units
+from toolkit.artifacts.hashing import sampled_digest
 from toolkit.config import Config, MappingLayout, SampleConfig
 from toolkit.errors import ArtifactMismatchError, InputFileError, PhysicsDomainError
 
@@ -32,6 +34,7 @@ class FileInput:
         uuid: Identity that ROOT gave the file when it was written, 16 bytes.
         size: Bytes.
         modified_ns: Time of the last change.
+        digest: Hash of a few blocks of the content, see `toolkit.artifacts.sampled_digest`.
         branches: Branches of the event tree.
         sumw: Sum of generator weights that the file states, of itself or (`MappingLayout`) of the whole sample; None where the config
             gives the sum of the sample, and for data.
@@ -45,6 +48,7 @@ class FileInput:
     uuid: bytes
     size: int
     modified_ns: int
+    digest: str
     branches: frozenset[str]
     sumw: float | None
     xsec_pb: float | None
@@ -111,7 +115,10 @@ def inspect_inputs(config: Config) -> tuple[SampleInputs, ...]:
             raise InputFileError(f"{key}", got=f"no file {path}", expected="an existing file", remedy="check the path")
     written_observables(config)
     check_symmetry(config)
-    return tuple(_inspect_sample(config, sample) for sample in config.samples)
+    samples = tuple(_inspect_sample(config, sample) for sample in config.samples)
+    if not config.allow_duplicates:
+        _check_no_copies(samples)
+    return samples
 
 
 def expand_files(sample: SampleConfig) -> list[Path]:
@@ -150,7 +157,6 @@ def _matches(pattern: str) -> list[Path]:
 
 def _inspect_sample(config: Config, sample: SampleConfig) -> SampleInputs:
     files = tuple(_inspect_file(path, config, sample) for path in expand_files(sample))
-    _check_no_copies(sample, files)
     check_same_weights(sample, {file.path: file.vectors for file in files})
     if sample.kind == "data":
         return SampleInputs(config=sample, files=files, xsec_pb=None, sumw=None)
@@ -189,17 +195,26 @@ def _stated(sample: SampleConfig, files: tuple[FileInput, ...], attribute: str, 
 _OPTIONS = {"xsec_pb": "xsec_pb", "sumw": "gen_sumw"}
 
 
-def _check_no_copies(sample: SampleConfig, files: tuple[FileInput, ...]) -> None:
-    seen: dict[bytes, str] = {}
-    for file in files:
-        if file.uuid in seen:
-            raise ArtifactMismatchError(
-                f"files of sample {sample.name}",
-                got=f"{seen[file.uuid]} and {file.path} have the same identity: one is a copy of the other",
-                expected="every event once",
-                remedy="remove one of them from `files`",
+def _check_no_copies(samples: Sequence[SampleInputs]) -> None:
+    """Check that no input file is read twice, as itself or as a copy.
+
+    Raises:
+        ArtifactMismatchError: Two files have the same identity, size and content.
+    """
+    remedy = "remove one of the two from `files`, or set `allow_duplicates: true` if its events are meant to count twice"
+    seen: dict[tuple[bytes, int, str], tuple[str, str]] = {}
+    for sample in samples:
+        for file in sample.files:
+            name, first = sample.config.name, seen.setdefault((file.uuid, file.size, file.digest), (sample.config.name, file.path))
+            if first == (name, file.path):
+                continue
+            where = f"files of sample {name}" if first[0] == name else f"files of samples {first[0]} and {name}"
+            same = (
+                f"both read {file.path}"
+                if first[1] == file.path
+                else f"{first[1]} and {file.path} have the same identity: one is a copy of the other"
             )
-        seen[file.uuid] = file.path
+            raise ArtifactMismatchError(where, got=same, expected="every event once", remedy=remedy)
 
 
 def _inspect_file(path: Path, config: Config, sample: SampleConfig) -> FileInput:
@@ -222,6 +237,7 @@ def _file_input(
         uuid=events.uuid,
         size=stat.st_size,
         modified_ns=stat.st_mtime_ns,
+        digest=sampled_digest(path),
         branches=frozenset(events.types),
         sumw=sumw,
         xsec_pb=xsec_pb,

@@ -16,6 +16,7 @@ from coffea.processor.executor import ExecutorBase, WorkItem
 from uproot.source.file import MultithreadedFileSource
 
 from processors.checks import check_complete, check_none_lost, check_selected, check_unchanged, check_unique, remove_stale, verify_tables
+from processors.duplicates import check_no_shared_events
 from processors.executors import LocalExecutor
 from processors.four_lepton import FourLeptonProcessor
 from processors.histograms import write_histograms
@@ -127,7 +128,10 @@ def run(
     infos, rows = verify_tables(events_folder, chunks)
     for sample in inputs:
         check_selected(sample, merged[sample.config.name])
-        check_unique(events_folder, sample.config.name, infos)
+        if not config.allow_duplicates:
+            check_unique(events_folder, sample.config.name, infos)
+    if not config.allow_duplicates:
+        check_no_shared_events(events_folder, infos)
     variations = {s.config.name: add_combinations(config, s.config, merged[s.config.name]) for s in inputs}
     _write_histograms(out / "histograms", merged, variations)
     document = cutflow_document(config, merged, variations)

@@ -12,7 +12,7 @@ from toolkit.artifacts.events import (
     write_chunk,
     write_index,
 )
-from toolkit.artifacts.hashing import code_hash, file_sha256, stage_key
+from toolkit.artifacts.hashing import code_hash, file_sha256, sampled_digest, stage_key
 from toolkit.artifacts.matching import match_events
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "match_events",
     "read_events",
     "read_info",
+    "sampled_digest",
     "stage_key",
     "variations_of",
     "write_bytes",

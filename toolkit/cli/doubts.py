@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from toolkit.config import Config
 
-if TYPE_CHECKING:
-    from processors.inputs import SampleInputs
 
-
-def doubts(config: Config, samples: Sequence[SampleInputs]) -> tuple[str, ...]:
+def doubts(config: Config) -> tuple[str, ...]:
     """Return one sentence for each thing that a reader of the config should look at again.
 
     Args:
         config: The analysis.
-        samples: Its input files.
     """
-    return (*_narrow_histograms(config), *_shared_files(samples))
+    return tuple(_narrow_histograms(config))
 
 
 def _narrow_histograms(config: Config) -> Iterator[str]:
@@ -33,13 +28,3 @@ def _narrow_histograms(config: Config) -> Iterator[str]:
                     f"histograms.{method}: edges of {observable} span {ends} GeV, the selection {window}: the fit refuses events beyond "
                     f"the edges. Widen the edges, or narrow selection.{observable}."
                 )
-
-
-def _shared_files(samples: Sequence[SampleInputs]) -> Iterator[str]:
-    """Find files that two samples read: their events count twice."""
-    owner: dict[str, str] = {}
-    for sample in samples:
-        for file in sample.files:
-            first = owner.setdefault(str(file.path), sample.config.name)
-            if first != sample.config.name:
-                yield f"samples {first} and {sample.config.name} read the same file {file.path}: its events count twice. Correct `files`."

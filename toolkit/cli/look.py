@@ -112,7 +112,7 @@ def validate_config(config_file: Path, *, data: Path | None, screen: Screen) -> 
     with screen.explained():
         config = load_config(config_file, data=data)
         samples, observables = check_config(config)
-        found = doubts(config, samples)
+        found = doubts(config)
         text = f"{count(len(observables), 'observable')}, {count(len(config.ratios.features), 'feature')}. {config_file} is valid"
         text += f", but look at {'this' if len(found) == 1 else 'these'} again:" if found else "."
         document = {**validation_document(config, samples, observables), "doubts": found}

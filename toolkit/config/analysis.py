@@ -105,6 +105,8 @@ class Config(Section):
     """Integrated luminosity to which all yields are normalised."""
     samples: tuple[SampleConfig, ...] = Field(min_length=1)
     """What was simulated or recorded; all stages but `process` need at least one sample that interferes."""
+    allow_duplicates: bool = False
+    """Whether the same file or event may be read twice, in one sample or in two. Otherwise that is an error."""
     selection: SelectionConfig = SelectionConfig()
     observables: tuple[str, ...] = ()
     """Observables written to the event tables, and groups of them (see docs/observables.md); empty writes the group `standard`."""

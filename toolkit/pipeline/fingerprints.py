@@ -1,4 +1,4 @@
-"""Content hashes of input files, remembered by size and time of last change so that big files are hashed once."""
+"""Content hashes of input files, remembered by size, time of last change and a sampled digest so that big files are hashed once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from toolkit.artifacts.atomic import write_json
-from toolkit.artifacts.hashing import file_sha256
+from toolkit.artifacts.hashing import file_sha256, sampled_digest
 from toolkit.errors import InputFileError
 from toolkit.typing import JsonObject
 
@@ -26,7 +26,7 @@ class Fingerprints:
         except (OSError, ValueError):
             return
         if isinstance(document, dict):
-            self._known = {name: entry for name, entry in document.items() if isinstance(entry, list) and len(entry) == 3}
+            self._known = {name: entry for name, entry in document.items() if isinstance(entry, list) and len(entry) == 4}
 
     def describe(self, path: Path) -> JsonObject:
         """Return name, size in bytes and SHA-256 of a file.
@@ -44,11 +44,11 @@ class Fingerprints:
             status = path.stat()
         except OSError as error:
             raise InputFileError(f"input file {path}", got=error.strerror, expected="an existing file", remedy="check the path") from error
-        state = [status.st_size, status.st_mtime_ns]
+        state: list[object] = [status.st_size, status.st_mtime_ns, sampled_digest(path)]
         entry = self._known.get(str(path))
-        if entry is None or entry[:2] != state:
+        if entry is None or entry[:3] != state:
             entry = self._known[str(path)] = [*state, file_sha256(path)]
-        return {"name": path.name, "size": status.st_size, "sha256": entry[2]}
+        return {"name": path.name, "size": status.st_size, "sha256": entry[3]}
 
     def save(self) -> None:
         """Write the remembered hashes in one step."""

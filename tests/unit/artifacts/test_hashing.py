@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.artifacts import code_hash, file_sha256, stage_key
+from toolkit.artifacts import code_hash, file_sha256, sampled_digest, stage_key
 from toolkit.errors import InputFileError
 
 
@@ -43,3 +43,19 @@ def test_the_code_hash_follows_every_file_of_a_package(tmp_path: Path, monkeypat
 def test_an_unknown_module_cannot_be_hashed() -> None:
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
         code_hash("no_such_module")
+
+
+@pytest.mark.parametrize("size", [0, 1, 16_384, 1_048_576, 1_048_577, 5_000_000])
+def test_a_sampled_digest_sees_every_stretch_of_a_64th(size: int, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    content = bytes(size)
+    path.write_bytes(content)
+    before = sampled_digest(path)
+    assert sampled_digest(path) == before
+    stretch = size // 64 + 1
+    for start in range(0, max(size - stretch, 1), max(size // 7, 1)) if size else ():
+        path.write_bytes(content[:start] + b"x" * min(stretch, size - start) + content[start + stretch :])
+        assert path.stat().st_size == size
+        assert sampled_digest(path) != before
+    path.write_bytes(content + b"x")
+    assert sampled_digest(path) != before

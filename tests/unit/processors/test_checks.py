@@ -13,7 +13,7 @@ import pytest
 from processors.checks import check_complete, check_none_lost, check_selected, check_unchanged, check_unique, remove_stale, verify_tables
 from processors.inputs import FileInput, SampleInputs
 from processors.plan import Chunk
-from toolkit.artifacts import ChunkInfo, write_chunk
+from toolkit.artifacts import ChunkInfo, sampled_digest, write_chunk
 from toolkit.config import SampleConfig
 from toolkit.errors import ArtifactMismatchError, PhysicsDomainError
 
@@ -22,7 +22,9 @@ SAMPLE = SampleConfig(name="qqZZ", files=("*.root",))
 
 def _input(path: Path, entries: int = 4) -> FileInput:
     stat = path.stat()
-    return FileInput(str(path), "Events", entries, b"0" * 16, stat.st_size, stat.st_mtime_ns, frozenset({"event"}), 1.0, 1.0)
+    return FileInput(
+        str(path), "Events", entries, b"0" * 16, stat.st_size, stat.st_mtime_ns, sampled_digest(path), frozenset({"event"}), 1.0, 1.0
+    )
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def test_chunks_without_a_result_are_counted() -> None:
     assert error.value.remedy == "run again; finished chunks are reused"
 
 
-@pytest.mark.parametrize("change", ["grown", "touched", "gone"])
+@pytest.mark.parametrize("change", ["grown", "touched", "overwritten", "gone"])
 def test_a_file_that_changed_while_it_was_read_is_refused(sample: SampleInputs, ntuple: Path, change: str) -> None:
     check_unchanged([sample])
     if change == "grown":
@@ -63,6 +65,11 @@ def test_a_file_that_changed_while_it_was_read_is_refused(sample: SampleInputs, 
     elif change == "touched":
         later = ntuple.stat().st_mtime_ns + 1_000_000
         os.utime(ntuple, ns=(later, later))
+    elif change == "overwritten":
+        before = ntuple.stat()
+        ntuple.write_bytes(b"root and less")
+        os.utime(ntuple, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert (ntuple.stat().st_size, ntuple.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
     else:
         ntuple.unlink()
     with pytest.raises(ArtifactMismatchError, match=r"input file .*qqZZ\.root") as error:
