@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from processors.dialects import EventRecord, reader_for
 from processors.dialects.detect import Layout
@@ -16,6 +15,7 @@ from processors.dialects.momenta import MOMENTUM_UNITS
 from processors.eventfile import EventFile
 from processors.sanity import SCALES, LeptonCensus, read_range, take_census
 from processors.selection import select
+from processors.yamltext import block, comment
 from toolkit.config import FlatLayout, LheLayout, MappingLayout, NanoLayout, RatioConfig, SampleConfig, SelectionConfig
 from toolkit.errors import InputFileError, ToolkitError
 from toolkit.kinematics import OBSERVABLES
@@ -149,7 +149,7 @@ def write_snippet(
         features = [name for name in RatioConfig().features if OBSERVABLES[name].needs != "jets"]
         document["ratios"] = {"features": features}
         notes.add("ratios: features without n_jets, because the file has no jets")
-    return notes.text + str(yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=120))
+    return notes.text + block(document)
 
 
 class _Notes:
@@ -159,7 +159,7 @@ class _Notes:
         self.text = ""
 
     def add(self, note: str) -> None:
-        self.text += f"# {note}\n"
+        self.text += comment(note)
 
 
 def layout_section(layout: Layout) -> dict[str, Any]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from processors.benchmarks import own_entry
-from processors.grouping import Group
+from processors.grouping import Group, identifier
 from processors.snippets import FEW, OPEN_SELECTION, has_jets, layout_section, states_normalisation
+from processors.yamltext import comment, flow
 from toolkit.config import LheLayout, NanoLayout, RatioConfig, SelectionConfig
 from toolkit.config.analysis import LikelihoodConfig, ParameterConfig
+from toolkit.config.names import is_file_name
 from toolkit.kinematics import OBSERVABLES
+from toolkit.text import visible
 
 WIDTH = 110
 LUMINOSITY_IFB = 140.0
@@ -114,13 +116,13 @@ def _head(target: Path, blanks: Sequence[Blank], *, measures: bool) -> str:
     if blanks:
         lines += ["#", "# No file states the following; check them:"]
         lines += [f"#   {b.key} = {b.now}{f' [{b.unit}]' if b.unit else ''}: {b.meaning}" for b in blanks]
-    return "\n".join(lines) + "\n"
+    return "".join(f"{visible(line)}\n" for line in lines)
 
 
 def _general(target: Path) -> str:
     return (
         "# Name of the analysis; results go to out/NAME unless --out says otherwise.\n"
-        + _yaml({"name": "analysis" if target.stem == "config" else target.stem})
+        + _yaml({"name": target.stem if is_file_name(target.stem) and target.stem != "config" else "analysis"})
         + "# Integrated luminosity in 1/fb. Data are never scaled.\n"
         + _yaml({"luminosity_ifb": LUMINOSITY_IFB})
     )
@@ -139,7 +141,7 @@ def _sample(group: Group, folder: Path) -> str:
         sample["layout"] = section
     if group.benchmarks is not None:
         sample["benchmarks"] = list(group.benchmarks.names)
-    lines = "".join(f"  # {comment}\n" for comment in comments) + _item(sample)
+    lines = "".join(comment(text, "  ") for text in comments) + _item(sample)
     return lines if group.data else lines + _normalisation(group)
 
 
@@ -167,8 +169,8 @@ def _benchmark_comments(group: Group) -> Iterator[str]:
         found = group.undecided
         roles = {"signal": found.signal, "interfering": found.interfering, "background": found.background}
         yield f"The entries of {name} are known, but samples of another process interfere as well. To measure this one, add"
-        yield f"  benchmarks: {_flow(list(found.names))}"
-        yield f"to each of its samples, and `morphing: {_flow({'basis': 'ggF', **roles})}` at the top; the others count as backgrounds."
+        yield f"  benchmarks: {flow(list(found.names))}"
+        yield f"to each of its samples, and `morphing: {flow({'basis': 'ggF', **roles})}` at the top; the others count as backgrounds."
         return
     own = f" Entry {entry} is 1 in every event: the process that was generated." if entry is not None else ""
     yield f"{name} has {vector.shape[1]} entries whose meaning the events do not tell.{own}"
@@ -207,6 +209,7 @@ def file_patterns(paths: Sequence[Path], folder: Path) -> list[str]:
     resolved = [path.resolve() for path in paths]
     names = [path.name for path in resolved]
     shown = [str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path) for path in resolved]
+    shown = [glob.escape(name).replace("{data}", "[{]data}") if "{data}" in name else name for name in shown]
     if len(names) < 2 or len({path.parent for path in resolved}) > 1:
         return shown
     head = _shared_head(names)
@@ -277,7 +280,7 @@ def _systematics(groups: Sequence[Group]) -> str:
     text += "# systematics:\n#   weights:\n"
     for name, (n, samples) in vectors.items():
         section = {"kind": "pair", "vector": name, "up": 0, "down": n - 1, "samples": samples}
-        text += f"#     {name.lower()}: {_flow(section)}  # {n} entries\n"
+        text += comment(f"    {identifier(name).lower()}: {flow(section)}  # {n} entries")
     return text
 
 
@@ -289,20 +292,14 @@ def _yaml(section: Mapping[str, Any], indent: str = "") -> str:
     """Write a section: one line per key where it fits, sections at the top always in a block."""
     text = ""
     for key, value in section.items():
-        line = f"{indent}{key}: {_flow(value)}\n"
+        line = f"{indent}{key}: {flow(value)}\n"
         if isinstance(value, Mapping) and (not indent or len(line) > WIDTH):
             text += f"{indent}{key}:\n" + _yaml(value, indent + "  ")
         elif isinstance(value, list) and len(line) > WIDTH:
-            text += f"{indent}{key}:\n" + "".join(f"{indent}  - {_flow(item)}\n" for item in value)
+            text += f"{indent}{key}:\n" + "".join(f"{indent}  - {flow(item)}\n" for item in value)
         else:
             text += line
     return text
-
-
-def _flow(value: Any) -> str:
-    """Write a value on one line."""
-    text = str(yaml.safe_dump(value, sort_keys=False, default_flow_style=True, width=10**6, allow_unicode=True))
-    return text.removesuffix("\n...\n").strip()
 
 
 def _item(sample: Mapping[str, Any]) -> str:

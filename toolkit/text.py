@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unicodedata import category
+
 
 def visible(text: str, *, keep: str = "") -> str:
     r"""Write characters that a terminal, a browser or a parser would obey instead of show as escapes.
@@ -14,7 +16,7 @@ def visible(text: str, *, keep: str = "") -> str:
         keep: Characters that stay as they are, for example the newline of a text of several lines.
 
     Returns:
-        The text; the same where every character can be seen.
+        The text; the same where every character can be seen, blanks of any width included.
 
     Examples:
         >>> visible("lep_pt"), visible("a\nb"), visible("\x1b[31mred"), visible("a\nb\t", keep="\n")
@@ -22,4 +24,4 @@ def visible(text: str, *, keep: str = "") -> str:
     """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() or c in keep or category(c) == "Zs" else repr(c)[1:-1] for c in text)

@@ -23,6 +23,16 @@ def branch_names(fields: Collection[str]) -> set[str]:
     return {name.replace(".", "_") for name in fields}
 
 
+def column_name(pattern: str, i: int, field: str) -> str:
+    """Return the name of a numbered column; whatever else stands in braces is part of the name.
+
+    Examples:
+        >>> column_name("lep{i}_{field}", 1, "pt"), column_name("{x}{i}{field}", 2, "eta")
+        ('lep1_pt', '{x}2eta')
+    """
+    return pattern.replace("{i}", str(i)).replace("{field}", field)
+
+
 def has(events: ak.Array, name: str) -> bool:
     """Return whether the chunk has the branch, as itself or as a field of a collection."""
     kind, _, field = name.partition("_")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from processors.dialects.columns import column_name
 from processors.dialects.lhe import PARTICLES
 from processors.dialects.nanoaod import LEPTON_FIELDS
 from toolkit.config import AtlasLayout, FlatLayout, LheLayout, MappingLayout, NanoLayout
@@ -132,14 +133,14 @@ def _pattern(types: Types, kind: Literal["lepton", "jet"], fields: tuple[str, ..
             numbered = branch[: position.start()] + "{i}" + branch[position.end() :]
             for token in re.finditer("pt", numbered):
                 pattern = numbered[: token.start()] + "{field}" + numbered[token.end() :]
-                if all(pattern.format(i=i, field=f) in types for i in range(1, needed + 1) for f in fields):
+                if all(column_name(pattern, i, f) in types for i in range(1, needed + 1) for f in fields):
                     return pattern
     return None
 
 
 def _count(types: Types, pattern: str) -> int:
     number = 0
-    while pattern.format(i=number + 1, field="pt") in types:
+    while column_name(pattern, number + 1, "pt") in types:
         number += 1
     return number
 

@@ -10,7 +10,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.dialects.columns import benchmark_columns, has, identity, product, scalars, weight_vector
+from processors.dialects.columns import benchmark_columns, column_name, has, identity, product, scalars, weight_vector
 from processors.dialects.momenta import ANGLE_UNITS, MOMENTUM_UNITS
 from processors.dialects.record import ELECTRON, LEPTON_MASS, MUON, EventRecord
 from processors.particles import Particles
@@ -89,10 +89,10 @@ class FlatReader:
         return range(1, self.layout.n_leptons + 1)
 
     def _lepton(self, i: int, field: str) -> str:
-        return self.layout.lepton.format(i=i, field=self.layout.fields.get(field, field))
+        return column_name(self.layout.lepton, i, self.layout.fields.get(field, field))
 
     def _jet(self, i: int, field: str) -> str:
-        return (self.layout.jet or "").format(i=i, field=self.layout.fields.get(field, field))
+        return column_name(self.layout.jet or "", i, self.layout.fields.get(field, field))
 
     def _leptons(self, events: ak.Array, flavour: int) -> Particles:
         stacked = {field: self._stack(events, [self._lepton(i, field) for i in self._slots]) for field in ("pt", "eta", "phi", "pdg_id")}

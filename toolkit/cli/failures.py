@@ -19,6 +19,7 @@ WRONG_INPUT = 2
 INTERRUPTED = 130
 DEFECT = 1
 _ENVIRONMENT = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+_UNUSABLE = {errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.EILSEQ}
 _WRITABLE = "a writable folder with free disk space"
 
 
@@ -75,6 +76,9 @@ def _of_the_user(error: Exception) -> ToolkitError | None:
     if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
         remedy = "free disk space, or choose another output folder with --out"
         return InputFileError(f"cannot write {error.filename or 'a file'}", got=error.strerror, expected=_WRITABLE, remedy=remedy)
+    if isinstance(error, OSError) and error.errno in _UNUSABLE:
+        remedy = "correct the path in the command or the config"
+        return InputFileError(f"cannot use {error.filename or 'a path'}", got=error.strerror, expected="the path of a file", remedy=remedy)
     return None
 
 

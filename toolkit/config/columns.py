@@ -22,9 +22,9 @@ class ColumnConfig(Section):
     """Factor from the number in the file to GeV, radians or a pure number, for example 0.001 from MeV."""
     missing: float | None = None
     """Number that stands for a missing value; NaN always does."""
-    unit: str = ""
+    unit: str = Field(default="", max_length=40)
     """Unit after scaling."""
-    label: str = ""
+    label: str = Field(default="", max_length=200)
     """Axis label in TeX; empty takes the name."""
     range: Window | None = None
     """Plot range."""

@@ -130,6 +130,8 @@ class _Loader(yaml.SafeLoader):
             value = super().construct_object(node, deep)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError):
             self._refuse(node, f"{node.value!r} is no {kind}" if scalar else f"no {kind}")
+        if isinstance(value, str) and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
+            self._refuse(node, "a text with a character that no program takes, NUL or half of a pair")
         if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
             self._refuse(node, f"the integer {node.value} is larger than 2**53")
         return value

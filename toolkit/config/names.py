@@ -26,6 +26,19 @@ def _file_name(text: str) -> str:
     return text
 
 
+def is_file_name(text: str) -> bool:
+    r"""Return whether a text can be part of the name of a file.
+
+    Examples:
+        >>> [is_file_name(text) for text in ("m4l (2 bins)", "../m4l", ".m4l", "m4l\n")]
+        [True, False, False, False]
+    """
+    try:
+        return bool(_file_name(text))
+    except ValueError:
+        return False
+
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=LONGEST_NAME)]
 """A name of letters, digits and underscores, a letter first."""
 FileName = Annotated[str, AfterValidator(_file_name)]

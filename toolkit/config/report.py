@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
-from toolkit.config.names import Seed
+from toolkit.config.names import FileName, Seed
 
 
 class ReportConfig(Section):
@@ -15,7 +15,7 @@ class ReportConfig(Section):
 
     style: Literal["plain", "ATLAS", "CMS"] = "plain"
     """Look and label of the plots. Naming a collaboration is for its members. The option `--style` of the command line comes first."""
-    status: str = "Simulation"
+    status: str = Field(default="Simulation", max_length=80)
     """Word after the collaboration's name, such as `Internal`; of a plain plot the words at the upper left."""
     energy_tev: float = Field(default=13.0, gt=0)
     """Centre-of-mass energy in TeV, for the header of the plots."""
@@ -25,7 +25,7 @@ class ReportConfig(Section):
     """Test events in the permutation importance of the features, about; 0 leaves it out."""
     importance_repeats: int = Field(default=3, ge=1, le=1000)
     """Shuffles per feature."""
-    importance_groups: dict[str, tuple[str, ...]] = Field(default={})
+    importance_groups: dict[FileName, tuple[str, ...]] = Field(default={})
     """Groups of correlated features that are shuffled together, besides every feature alone: `masses: [m_z1, m_z2]`."""
     seed: Seed = 1
     """Seed of the shuffles and of simulated distances."""

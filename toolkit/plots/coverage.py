@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from toolkit.diagnostics.coverage import CoverageCurve
-from toolkit.plots.names import parameter_symbol
+from toolkit.plots.names import parameter_symbol, plain
 from toolkit.plots.style import CYCLE, DASHES, GREY, MARKERS, PLAIN, PlotStyle, StyledFigure, new_figure
 
 ALONE = 0.5
@@ -31,7 +31,9 @@ def plot_coverage(curves: Sequence[CoverageCurve], *, style: PlotStyle = PLAIN) 
             x = curve.truth + (i - (len(curves) - 1) / 2) * spacing
             bars = np.maximum(np.stack([curve.coverage - curve.low, curve.high - curve.coverage]), 0.0)
             look = {"color": CYCLE[i % len(CYCLE)], "marker": MARKERS[i % len(MARKERS)], "linestyle": DASHES[i % len(DASHES)]}
-            ax.errorbar(x, curve.coverage, yerr=bars, linewidth=1.0, elinewidth=1.4, label=f"{curve.level:.3g}: {curve.name}", **look)
+            ax.errorbar(
+                x, curve.coverage, yerr=bars, linewidth=1.0, elinewidth=1.4, label=f"{curve.level:.3g}: {plain(curve.name)}", **look
+            )
         for level in sorted({c.level for c in curves}):
             ax.axhline(level, color=GREY, linewidth=1.0, linestyle="--", zorder=0)
         if curves:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from matplotlib.lines import Line2D
 
-from toolkit.plots.names import parameter_symbol
+from toolkit.plots.names import parameter_symbol, plain
 from toolkit.plots.style import CYCLE, PLAIN, PlotStyle, StyledFigure, log_limits, new_figure
 from toolkit.typing import FloatArray
 
@@ -59,7 +59,7 @@ def plot_effective_size(curves: Sequence[SizeCurve], *, style: PlotStyle = PLAIN
             color = CYCLE[i % len(CYCLE)]
             ax.plot(curve.values, curve.n_eff_kish, color=color)
             ax.plot(curve.values, curve.n_eff_max, color=color, linestyle="--")
-            handles.append(Line2D([], [], color=color, label=f"{curve.name} ({curve.n_events:,} simulated)".replace(",", "\u2009")))
+            handles.append(Line2D([], [], color=color, label=f"{plain(curve.name)} ({curve.n_events:,} simulated)".replace(",", "\u2009")))
         handles.append(Line2D([], [], color="black", label=r"$(\Sigma w)^2\,/\,\Sigma w^2$"))
         handles.append(Line2D([], [], color="black", linestyle="--", label=r"$|\Sigma w|\,/\,\mathrm{max}\,|w|$"))
         if curves:

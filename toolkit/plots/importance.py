@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from toolkit.diagnostics.importance import Importance
-from toolkit.plots.names import observable_label
+from toolkit.plots.names import observable_label, plain
 from toolkit.plots.style import BLUE, CYCLE, GREY, PLAIN, PlotStyle, StyledFigure, add_header, new_figure
 
 
@@ -57,5 +57,5 @@ def _with_error(value: float, error: float) -> str:
 def _label(result: Importance, k: int) -> str:
     members = result.members[k]
     if members != (result.names[k],):
-        return result.names[k]
+        return plain(result.names[k])
     return observable_label(members[0]).partition(" [")[0]

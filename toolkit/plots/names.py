@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
+from matplotlib.mathtext import MathTextParser
 
 from toolkit.kinematics import OBSERVABLES
+from toolkit.text import visible
 from toolkit.typing import FloatArray
 
 _PROCESSES = {
@@ -26,7 +29,46 @@ _METHODS = {
     "score": "score histogram",
     "nsbi": "NSBI (unbinned)",
 }
+_VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
+LONGEST = 48
+"""Characters of a foreign name that a plot shows."""
+_READER = MathTextParser("path")
 _GREEK = {"mu": r"\mu", "kappa": r"\kappa", "theta": r"\theta", "lambda": r"\lambda"}
+
+
+def plain(name: str) -> str:
+    r"""Return a name of foreign origin so that a plot shows it as it is: `$` begins no formula, and nothing is invisible or endless.
+
+    Examples:
+        >>> plain("pt_l1"), plain("cost in $"), plain("a\nb")
+        ('pt_l1', 'cost in \\$', 'a\\nb')
+    """
+    text = visible(name)
+    return (text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}...").replace("$", r"\$")
+
+
+def math_or_plain(label: str) -> str:
+    r"""Return a label in TeX as it is, and one that matplotlib cannot read as plain text.
+
+    Examples:
+        >>> math_or_plain(r"$m_{4\ell}$"), math_or_plain(r"$\frac{$")
+        ('$m_{4\\ell}$', '\\$\\frac{\\$')
+    """
+    return label if visible(label) == label and len(label) <= 4 * LONGEST and is_readable(label) else plain(label)
+
+
+def is_readable(label: str) -> bool:
+    r"""Return whether matplotlib can read a text, with its formulas.
+
+    Examples:
+        >>> is_readable(r"$m_{4\ell}$ [GeV]"), is_readable(r"$\frac{$")
+        (True, False)
+    """
+    try:
+        _READER.parse(label)
+    except ValueError:
+        return False
+    return True
 
 
 def process_label(name: str) -> str:
@@ -39,8 +81,8 @@ def process_label(name: str) -> str:
     before, equals, value = name.rpartition(" = ")
     if equals:
         prefix, space, parameter = before.rpartition(" ")
-        return f"{prefix}{space}{parameter_symbol(parameter)} = {value}"
-    return _PROCESSES.get(name, name)
+        return f"{plain(prefix)}{space}{parameter_symbol(parameter)} = {plain(value)}"
+    return _PROCESSES.get(name) or plain(name)
 
 
 def method_label(name: str) -> str:
@@ -50,17 +92,19 @@ def method_label(name: str) -> str:
         >>> method_label("rate"), method_label("my_method")
         ('total rate', 'my_method')
     """
-    return _METHODS.get(name, name)
+    return _METHODS.get(name) or plain(name)
 
 
 def parameter_symbol(name: str) -> str:
-    r"""Return the symbol of a parameter, subscripts after the first underscore.
+    r"""Return the symbol of a parameter, subscripts after the first underscore; a name that is none of a variable stands for itself.
 
     Examples:
         >>> parameter_symbol("mu"), parameter_symbol("mu_ggF")
         ('$\\mu$', '$\\mu_{\\mathrm{ggF}}$')
     """
-    head, _, tail = name.partition("_")
+    if not _VARIABLE.fullmatch(name):
+        return plain(name)
+    head, _, tail = name.replace("_", r"\_").partition(r"\_")
     symbol = _GREEK.get(head, head)
     return f"${symbol}_{{\\mathrm{{{tail}}}}}$" if tail else f"${symbol}$"
 
@@ -94,7 +138,7 @@ def observable_label(name: str) -> str:
         >>> observable_label("m4l").endswith("[GeV]"), observable_label("my_column")
         (True, 'my_column')
     """
-    return OBSERVABLES[name].axis_label if name in OBSERVABLES else name
+    return math_or_plain(OBSERVABLES[name].axis_label) if name in OBSERVABLES else plain(name)
 
 
 def events_label(name: str, widths: FloatArray) -> tuple[str, FloatArray]:
@@ -116,7 +160,7 @@ def events_label(name: str, widths: FloatArray) -> tuple[str, FloatArray]:
         >>> events_label("n_jets", np.array([1.0, 1.0]))[0]
         'events'
     """
-    unit = OBSERVABLES[name].unit if name in OBSERVABLES else ""
+    unit = math_or_plain(OBSERVABLES[name].unit) if name in OBSERVABLES else ""
     if not np.allclose(widths, widths[0], rtol=1e-6):
         return f"events / {unit or 'unit'}", widths
     size = "" if name.startswith("n_") else f" / {widths[0]:.3g} {unit}".rstrip()

@@ -8,7 +8,7 @@ import numpy as np
 
 from toolkit.diagnostics.overlay import Overlay
 from toolkit.diagnostics.serialise import jsonable
-from toolkit.plots.names import p_value_text, process_label
+from toolkit.plots.names import math_or_plain, p_value_text, plain, process_label
 from toolkit.plots.spectra import band, step
 from toolkit.plots.style import BLACK, BLUE, GREEN, GREY, PLAIN, PURPLE, VERMILION, PlotStyle, StyledFigure, new_figure
 from toolkit.typing import FloatArray
@@ -28,17 +28,17 @@ def plot_overlay(overlay: Overlay, *, style: PlotStyle = PLAIN) -> StyledFigure:
         The figure; its numbers are `overlay.to_json()`, the bin widths that contents are divided by, and the ratios with their errors
         (independent samples). The widths of the outermost bins, which include what lies beyond, are those drawn.
     """
-    widths = np.diff(overlay.edges)
+    widths, names = np.diff(overlay.edges), [plain(name) for name in overlay.names]
     base = np.where(overlay.content[0] > 0, overlay.content[0], np.nan)
     ratio, error = overlay.content / base, overlay.error / np.abs(base)
     numbers = {**overlay.to_json(), "divided_by": jsonable(widths), "ratio": jsonable(ratio), "ratio_error": jsonable(error)}
     with new_figure(style, numbers=numbers, size=(6.4, 6.2), panels=(2.6, 1.3)) as (figure, (top, low)):
         middle = (overlay.edges[1:] + overlay.edges[:-1]) / 2
         points: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": BLACK, "xerr": widths / 2, "elinewidth": 1.0, "capsize": 0}
-        top.errorbar(middle, overlay.content[0] / widths, yerr=overlay.error[0] / widths, label=overlay.names[0], **points)
+        top.errorbar(middle, overlay.content[0] / widths, yerr=overlay.error[0] / widths, label=names[0], **points)
         band(low, np.ones_like(base), error[0], overlay.edges, color=GREY)
         low.axhline(1, color=BLACK, linewidth=0.9, zorder=0)
-        for i, name in enumerate(overlay.names[1:]):
+        for i, name in enumerate(names[1:]):
             color, dashes = LOOKS[i % len(LOOKS)]
             test = overlay.chi2[i]
             text = f"$\\chi^2$/ndf = {test.chi2:.0f}/{test.ndf}, {p_value_text(test.p_value)}; KS {p_value_text(overlay.ks[i].p_value)}"
@@ -50,13 +50,13 @@ def plot_overlay(overlay: Overlay, *, style: PlotStyle = PLAIN) -> StyledFigure:
         top.set_ylim(min(0.0, float(np.nanmin(overlay.content / widths))), highest * (1.35 + 0.22 * len(overlay.names[1:])))
         top.set_xlim(overlay.edges[0], overlay.edges[-1])
         handles, texts = top.get_legend_handles_labels()
-        first = texts.index(overlay.names[0])
+        first = texts.index(names[0])
         order = [first, *(i for i in range(len(texts)) if i != first)]
         chosen = [handles[i] for i in order], [texts[i] for i in order]
         top.legend(*chosen, loc="upper left", title=process_label(overlay.title) if overlay.title else None, alignment="left")
         top.set_ylabel("events / unit, normalised to 1")
-        low.set_ylabel(f"ratio to\n{overlay.names[0]}")
-        low.set_xlabel(overlay.score)
+        low.set_ylabel(f"ratio to\n{names[0]}")
+        low.set_xlabel(math_or_plain(overlay.score))
         limit = _limit(ratio[1:], np.hypot(error[1:], error[0]))
         low.set_ylim(1 - limit, 1 + limit)
     return figure

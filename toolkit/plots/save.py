@@ -10,8 +10,10 @@ from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.text import Text
 
 from toolkit.artifacts.atomic import make_folder, write_bytes, write_json
+from toolkit.plots.names import is_readable
 from toolkit.plots.style import StyledFigure, style_context
 
 
@@ -70,6 +72,9 @@ def save_figure(figure: StyledFigure, folder: str | Path, name: str) -> SavedPlo
 
 def png_bytes(figure: StyledFigure, *, dpi: float = 160.0) -> bytes:
     """Render to PNG with `dpi` dots per inch."""
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and not is_readable(text.get_text()):
+            text.set_parse_math(False)  # a broken formula is no reason to lose a report
     buffer = io.BytesIO()
     with _own_canvas(figure), style_context(figure.style):
         figure.dpi = dpi

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from toolkit.errors import SchemaError
+from toolkit.plots.names import plain
 
 BLACK, GREY, BLUE, SKY = "#000000", "#8c8c8c", "#0072b2", "#56b4e9"
 VERMILION, ORANGE, GREEN, PURPLE = "#d55e00", "#e69f00", "#009e73", "#cc79a7"
@@ -206,12 +207,12 @@ def add_header(ax: Axes, style: PlotStyle, *, right: Axes | None = None) -> None
     place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom", "annotation_clip": False}
     (right or ax).annotate(" ".join(parts), (1, 1), xytext=(0, 4), ha="right", fontsize="medium", **place)
     if style.experiment == "plain":
-        ax.annotate(style.note, (0, 1), xytext=(0, 4), ha="left", fontsize="medium", **place)
+        ax.annotate(plain(style.note), (0, 1), xytext=(0, 4), ha="left", fontsize="medium", **place)
         return
     slant = "italic" if style.experiment == "ATLAS" else "normal"
     name = ax.annotate(style.experiment, (0, 1), xytext=(0, 4), ha="left", fontsize="x-large", fontweight="bold", fontstyle=slant, **place)
     beside: dict[str, Any] = {**place, "xycoords": name, "xytext": (5, 0)}
-    ax.annotate(style.status, (1, 0), ha="left", fontsize="medium", fontstyle="normal" if slant == "italic" else "italic", **beside)
+    ax.annotate(plain(style.status), (1, 0), ha="left", fontsize="medium", fontstyle="normal" if slant == "italic" else "italic", **beside)
 
 
 def band_height(entries: int, *, titled: bool = False) -> float:

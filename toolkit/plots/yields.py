@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from toolkit.diagnostics.yields import YieldCurve
-from toolkit.plots.names import hypothesis_label, parameter_symbol
+from toolkit.plots.names import hypothesis_label, parameter_symbol, plain
 from toolkit.plots.style import CYCLE, DASHES, GREY, PLAIN, PlotStyle, StyledFigure, new_figure
 
 
@@ -31,10 +31,12 @@ def plot_yields(curves: Sequence[YieldCurve], *, style: PlotStyle = PLAIN) -> St
             ax.fill_between(
                 curve.values, curve.change - curve.change_error, curve.change + curve.change_error, color=color, alpha=0.25, lw=0
             )
-            text = f"{curve.name}: {y:.1f} events at {hypothesis_label(curve.parameter, curve.reference)}"
+            text = f"{plain(curve.name)}: {y:.1f} events at {hypothesis_label(curve.parameter, curve.reference)}"
             ax.plot(curve.values, curve.change, color=color, linestyle=DASHES[i % len(DASHES)], label=text)
         if curves:
-            ax.axhspan(-error, error, color="0.92", zorder=-1, linewidth=0, label=rf"$\pm\sqrt{{N}}$ of the {curves[0].name} ({error:.0f})")
+            ax.axhspan(
+                -error, error, color="0.92", zorder=-1, linewidth=0, label=rf"$\pm\sqrt{{N}}$ of the {plain(curves[0].name)} ({error:.0f})"
+            )
             ax.set_xlabel(parameter_symbol(curves[0].parameter))
             ax.set_ylabel(f"events $-$ events at {hypothesis_label(curves[0].parameter, curves[0].reference)}")
             ax.set_xlim(curves[0].values[0], curves[0].values[-1])

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from toolkit.artifacts.atomic import write_text
 from toolkit.report.page import Page
+from toolkit.text import visible
 
 TEMPLATE = "report.html.j2"
 
@@ -24,9 +25,16 @@ def render_page(page: Page) -> str:
         no reference to another file or server.
     """
     loader = PackageLoader("toolkit.report", "templates")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+    )
     environment.filters["data_uri"] = data_uri
     return environment.get_template(TEMPLATE).render(page=page)
+
+
+def _shown(value: object) -> object:
+    """Return a value of the page; characters of a text that a browser obeys and does not show become escapes."""
+    return visible(value, keep="\n") if type(value) is str else value
 
 
 def write_page(path: str | Path, page: Page) -> None:
