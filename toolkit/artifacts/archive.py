@@ -5,24 +5,27 @@ A bundle is a gzipped tar of regular files with one index, `bundle.json`, that l
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
 import json
+import secrets
+import shutil
 import tarfile
-import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from toolkit.artifacts.atomic import atomic_path, make_folder, write_bytes
+from toolkit.artifacts.atomic import atomic_path, make_folder
+from toolkit.artifacts.unpacking import LARGEST_RATIO, MOST_FILES, REMEDY, members, most_bytes
 from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
 
 INDEX = "bundle.json"
 SCHEMA = 1
-MOST_FILES = 10_000
-MOST_BYTES = 8 << 30
-_REMEDY = "copy or download the bundle again and compare sizes"
+MOST_INDEX_BYTES = 8 << 20
+LONGEST_NAME = 200
+_ENTRY = {"path": str, "size": int, "sha256": str}
 
 
 def write_archive(path: str | Path, files: Mapping[str, bytes], *, description: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,7 +40,7 @@ def write_archive(path: str | Path, files: Mapping[str, bytes], *, description: 
         The index.
 
     Raises:
-        SchemaError: A name that would leave the folder it is unpacked in.
+        SchemaError: A name that would leave the folder it is unpacked in, or content beyond the limits of opening.
         InputFileError: The archive cannot be written.
 
     Examples:
@@ -62,6 +65,10 @@ def write_archive(path: str | Path, files: Mapping[str, bytes], *, description: 
             tar.addfile(member, io.BytesIO(data))
     with atomic_path(path) as temporary, temporary.open("wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as out:
         out.write(buffer.getvalue())
+        out.close()
+        if sum(map(len, content.values())) > most_bytes(raw.tell()) or len(content) > MOST_FILES:
+            what, expected = f"bundle {path}", f"at most {MOST_FILES} files, together at most {LARGEST_RATIO} times the archive"
+            raise SchemaError(what, got=f"{len(content)} files that could not be opened again", expected=expected, remedy="leave files out")
     return index
 
 
@@ -88,67 +95,79 @@ def extract_archive(path: str | Path, folder: str | Path) -> dict[str, Any]:
         >>> (path.parent / "copy" / "plots" / "scan.json").read_text()
         '[]'
     """
-    source = Path(path)
-    files = _read(source)
-    index = _read_index(files, source)
-    listed: dict[str, Mapping[str, Any]] = {entry["path"]: entry for entry in index["files"]}
-    for name in sorted((set(listed) | set(files)) - {INDEX}):
-        what = f"{name} of the bundle {source}"
-        if name not in files or name not in listed:
-            got = "in the index only" if name not in files else "not in the index"
-            raise ArtifactMismatchError(what, got=got, expected="every file once, in both", remedy=_REMEDY)
-        digest = hashlib.sha256(files[name]).hexdigest()
-        if digest != listed[name]["sha256"] or len(files[name]) != listed[name]["size"]:
-            expected = f"{listed[name]['size']} bytes, SHA-256 {listed[name]['sha256']}"
-            raise ArtifactMismatchError(what, got=f"{len(files[name])} bytes, {digest}", expected=expected, remedy=_REMEDY)
-    target = make_folder(folder)
-    for name, data in files.items():
-        make_folder((target / name).parent)
-        write_bytes(target / name, data, durable=False)
+    source, target = Path(path), Path(folder)
+    above = next(parent for parent in target.absolute().parents if parent.is_dir())
+    with _scratch(above) as scratch:
+        found = {name: _unpack(scratch / name, pieces) for name, pieces in _checked(source)}
+        index = _read_index(scratch / INDEX, source)
+        listed = {entry["path"]: entry for entry in index["files"]}
+        for name in sorted((set(listed) | set(found)) - {INDEX}):
+            what = f"{name} of the bundle {source}"
+            if name not in found or name not in listed:
+                got = "in the index only" if name not in found else "not in the index"
+                raise ArtifactMismatchError(what, got=got, expected="every file once, in both", remedy=REMEDY)
+            size, digest = found[name]
+            if digest != listed[name]["sha256"] or size != listed[name]["size"]:
+                expected = f"{listed[name]['size']} bytes, SHA-256 {listed[name]['sha256']}"
+                raise ArtifactMismatchError(what, got=f"{size} bytes, {digest}", expected=expected, remedy=REMEDY)
+        for name in found:
+            _move(scratch / name, make_folder(target / PurePosixPath(name).parent) / PurePosixPath(name).name)
     return index
 
 
-def _read(source: Path) -> dict[str, bytes]:
-    files: dict[str, bytes] = {}
-    total = 0
+@contextlib.contextmanager
+def _scratch(above: Path) -> Iterator[Path]:
+    """Give a folder to unpack into, on the disk of the target, so that nothing of a refused bundle gets there."""
+    folder = make_folder(above / f".unpacking-{secrets.token_hex(4)}")
     try:
-        with tarfile.open(source, mode="r:gz") as tar:
-            for member in tar:
-                _check_name(member.name)
-                total += member.size
-                if not member.isreg() or member.name in files or len(files) >= MOST_FILES or total > MOST_BYTES:
-                    what = f"{member.name} of the bundle {source}"
-                    expected = f"regular files, each once, at most {MOST_FILES} with {MOST_BYTES} bytes together"
-                    raise InputFileError(what, got=f"type {member.type!r}, {member.size} bytes", expected=expected, remedy=_REMEDY)
-                content = tar.extractfile(member)
-                files[member.name] = content.read() if content is not None else b""
-    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        if isinstance(error, InputFileError):
-            raise
-        what = f"bundle {source}"
-        got = f"{type(error).__name__}: {error}"
-        raise InputFileError(what, got=got, expected="a complete .tar.gz written by h4l bundle", remedy=_REMEDY) from error
-    return files
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read_index(files: Mapping[str, bytes], source: Path) -> dict[str, Any]:
+def _checked(source: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
+    for name, pieces in members(source):
+        _check_name(name)
+        yield name, pieces
+
+
+def _unpack(path: Path, pieces: Iterator[bytes]) -> tuple[int, str]:
+    """Write a file, and return its size and SHA-256."""
+    digest, size = hashlib.sha256(), 0
+    make_folder(path.parent)
+    with atomic_path(path, durable=False) as temporary, temporary.open("wb") as out:
+        for piece in pieces:
+            digest.update(piece)
+            size += len(piece)
+            if path.name == INDEX and size > MOST_INDEX_BYTES:
+                raise InputFileError(f"{INDEX} of a bundle", got=f"more than {MOST_INDEX_BYTES} bytes", expected="an index", remedy=REMEDY)
+            out.write(piece)
+    return size, digest.hexdigest()
+
+
+def _move(source: Path, target: Path) -> None:
+    with atomic_path(target, durable=False) as temporary:
+        source.replace(temporary)
+
+
+def _read_index(path: Path, source: Path) -> dict[str, Any]:
     try:
-        index = json.loads(files.get(INDEX, b""))
-        good = index["format"] == "h4l-bundle" and index["schema"] == SCHEMA
-        good = good and all({"path", "size", "sha256"} <= set(entry) for entry in index["files"])
-    except (ValueError, TypeError, KeyError):
+        index = json.loads(path.read_bytes())
+        good = index["format"] == "h4l-bundle" and index["schema"] == SCHEMA and isinstance(index["files"], list)
+        good = good and all(isinstance(entry[key], kind) for entry in index["files"] for key, kind in _ENTRY.items())
+        good = good and len({entry["path"] for entry in index["files"]}) == len(index["files"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         good = False
     if not good:
-        what = f"{INDEX} of {source}"
-        raise SchemaError(
-            what, got="missing, or of another form", expected=f"a bundle of schema {SCHEMA}", remedy="write it with h4l bundle"
-        )
+        expected = f"a bundle of schema {SCHEMA}, every file once with size and hash"
+        raise SchemaError(f"{INDEX} of {source}", got="missing, or of another form", expected=expected, remedy="write it with h4l bundle")
     return dict(index)
 
 
 def _check_name(name: str) -> None:
     """Refuse names that lead out of the folder, whatever the system makes of separators and drives."""
     parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or any(part in {"..", "."} for part in parts) or any(c in name for c in "\\:\0"):
+    odd = any(c in "\\:" or not c.isprintable() for c in name) or any(len(part.encode()) > LONGEST_NAME for part in parts)
+    if not parts or odd or name.startswith("/") or any(part in {"..", "."} for part in parts) or "/".join(parts) != name:
         what = "name of a file in the bundle"
         raise SchemaError(what, got=name, expected="a relative name inside the bundle", remedy="do not use this file")
