@@ -19,8 +19,8 @@ HEAD = """# Commands
 Written by `docs/make_commands_reference.py` from the program; do not edit by hand. `h4l COMMAND --help` shows the same on a terminal.
 
 Results go to stdout, progress and messages to stderr. Exit code 0 is success, 2 means that something in the input is wrong, 130 that the
-run was interrupted, 1 that the toolkit has a defect. A wrong input gives one message that says what is wrong, what was found, what was
-expected and what to do.
+run was interrupted (143 by SIGTERM, as batch systems do; finished work is kept either way), 1 that the toolkit has a defect. A wrong input
+gives one message that says what is wrong, what was found, what was expected and what to do.
 
 **On every command:** `--json` prints one JSON document on stdout instead of text, and errors as `{"error": {"what", "got", "expected",
 "remedy"}}` with the same exit codes. `--quiet` shows results and errors only. `--debug` shows tracebacks.

@@ -13,9 +13,9 @@ import typer
 from typer import rich_utils
 
 from toolkit import __version__
-from toolkit.cli.completion import NTUPLES, files, folders
+from toolkit.cli.completion import CONFIGS, NTUPLES, files, folders
 from toolkit.cli.examples import epilog
-from toolkit.cli.failures import WRONG_INPUT, error_document
+from toolkit.cli.failures import WRONG_INPUT, error_document, exit_code, terminable
 from toolkit.cli.init import InitRequest, write_config
 from toolkit.cli.look import inspect_file, show_version, validate_config
 from toolkit.cli.options import (
@@ -35,6 +35,7 @@ from toolkit.cli.options import (
     Style,
     Workers,
 )
+from toolkit.cli.run_validation import validate_run
 from toolkit.cli.running import Request, executor_options, run_analysis, run_demo
 from toolkit.cli.screen import Screen
 from toolkit.cli.sharing import bundle, cpp, predict, reuse
@@ -117,9 +118,27 @@ def init(
 
 
 @app.command(rich_help_panel=START, epilog=epilog("validate"))
-def validate(config: ConfigFile, data: Data = None, as_json: AsJson = False, quiet: Quiet = False, debug: Debug = False) -> None:
-    """Check a config and its input files without running anything."""
-    validate_config(config, data=data, screen=Screen(quiet, debug, as_json))
+def validate(
+    what: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CONFIG|DIR",
+            help="YAML file of an analysis, or the output folder of a run (or an unpacked bundle).",
+            show_default=False,
+            autocompletion=files(*CONFIGS),
+        ),
+    ],
+    data: Data = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Check a config and its input files without running anything, or the files and networks of a finished run."""
+    screen = Screen(quiet, debug, as_json)
+    if what.is_dir():
+        validate_run(what, data=data, screen=screen)
+    else:
+        validate_config(what, data=data, screen=screen)
 
 
 @app.command(rich_help_panel=RUN, epilog=epilog("run"))
@@ -223,10 +242,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: The words after `h4l`; None takes them from the process.
 
     Raises:
-        SystemExit: Always, with 0 for success, 2 for wrong input, 130 for an interruption, 1 for a defect.
+        SystemExit: Always, with 0 for success, 2 for wrong input, 130 for Ctrl-C, 143 for SIGTERM, 1 for a defect.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
-    with lasting_streams() as results:
+    with terminable(), lasting_streams() as results:
         code = _run(words)
         results.flush()
         if results.lost is not None:
@@ -240,6 +259,9 @@ def _run(words: list[str]) -> int:
     """Run a command and return its exit code; a wrong option is told like every other wrong input."""
     try:
         code: Any = app(args=words, prog_name="h4l", standalone_mode=False)
+    except (typer.Abort, KeyboardInterrupt) as error:  # before or after the command explains its errors itself
+        sys.stderr.write("interrupted\n")
+        return exit_code(error.__context__ if isinstance(error, typer.Abort) else error)
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise

@@ -23,6 +23,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "validate": (
         ("h4l validate config.yaml", "files, branches, weights, cross-sections"),
         ("h4l validate examples/offshell4l.yaml --data ntuples", "with the folder that stands for {data}"),
+        ("h4l validate out/analysis", "files of a run against their checksums, networks against their reference rows"),
     ),
     "run": (
         ("h4l run config.yaml --out results", "all stages; the same command again goes on where it stopped"),

@@ -1,13 +1,17 @@
-"""From exceptions to exit codes: 2 for the user's input, 130 for an interruption, 1 for a defect of ours."""
+"""From exceptions to exit codes: 2 for the user's input, 130 and 143 for an interruption, 1 for a defect of ours."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import json
+import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
+from types import FrameType
 
 import typer
 
@@ -17,10 +21,46 @@ from toolkit.typing import JsonObject
 
 WRONG_INPUT = 2
 INTERRUPTED = 130
+TERMINATED = 143
 DEFECT = 1
 _ENVIRONMENT = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 _UNUSABLE = {errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.EILSEQ}
 _WRITABLE = "a writable folder with free disk space"
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, with which batch systems end a job: it ends a run as Ctrl-C does, with another exit code."""
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Raise `Terminated` where SIGTERM strikes this process; workers forked from it die of the signal as ever.
+
+    Yields:
+        Nothing.
+    """
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    owner = os.getpid()
+
+    def strike(number: int, frame: FrameType | None) -> None:
+        del frame
+        if os.getpid() == owner:
+            raise Terminated
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, strike)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def exit_code(interruption: BaseException | None) -> int:
+    """Return the exit code of an interruption: 128 and the number of the signal."""
+    return TERMINATED if isinstance(interruption, Terminated) else INTERRUPTED
 
 
 @contextlib.contextmanager
@@ -37,7 +77,7 @@ def explained(*, debug: bool, resume_hint: str = "", as_json: bool = False) -> I
 
     Raises:
         typer.Exit: With code 2 for a `ToolkitError` and for a disk that is full or not writable, 130 for Ctrl-C,
-            1 for anything else.
+            143 for SIGTERM, 1 for anything else.
     """
     try:
         yield
@@ -46,7 +86,7 @@ def explained(*, debug: bool, resume_hint: str = "", as_json: bool = False) -> I
     except KeyboardInterrupt as error:
         told = ToolkitError("interrupted", remedy=resume_hint or None)
         _tell(f"interrupted. {resume_hint}".rstrip(), debug=debug)
-        raise _exit(told, INTERRUPTED, as_json=as_json) from error
+        raise _exit(told, exit_code(error), as_json=as_json) from error
     except Exception as error:
         wrong = _of_the_user(error)
         if wrong is not None:

@@ -68,6 +68,8 @@ def _predict(request: PredictRequest, reporter: RichReporter) -> Prediction:
     from toolkit.likelihood import OnnxRatio
 
     ratio = OnnxRatio(request.model)
+    if not ratio.has_checksum:
+        request.screen.note(f"{request.model} has no checksum beside it: nothing says whether it is as it was written")
     compute = None
     if request.config is not None:
         if request.sample is None or request.columns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from toolkit.artifacts.atomic import write_json
+from toolkit.artifacts.checksums import write_checked_json
 from toolkit.config import Config
 from toolkit.pipeline.stages.provenance import config_hash, library_versions, portable_config, seeds
 from toolkit.pipeline.stamps import read_stamp
@@ -40,4 +40,4 @@ def write_manifest(out: Path, config: Config, stages: Sequence[str]) -> None:
         document["inputs"].update(stamp.parts.get("inputs", {}))
         document["stages"][name] = {"key": stamp.key, "seconds": stamp.seconds}
         document["outputs"].update({path: entry.sha256 for path, entry in stamp.outputs.items()})
-    write_json(out / NAME, document)
+    write_checked_json(out / NAME, document)

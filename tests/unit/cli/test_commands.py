@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from toolkit import __version__
+from toolkit.cli.failures import terminable
 from toolkit.errors import SchemaError
 from toolkit.pipeline import STAGE_NAMES, StageContext
 
@@ -152,6 +155,28 @@ def test_a_defect_of_ours_exits_with_1(h4l: CommandLine) -> None:
     assert done.code == 1
     assert "ZeroDivisionError" in done.stderr
     assert "--debug" in done.stderr
+
+
+def test_sigterm_says_what_an_interruption_says_and_exits_with_143(h4l: CommandLine) -> None:
+    h4l.hooks["train"] = lambda context: os.kill(os.getpid(), signal.SIGTERM)
+    done = h4l("run", h4l.config())
+    assert done.code == 143
+    assert "interrupted. Finished stages are kept: run the same command again to go on." in done.stderr
+    assert "Traceback" not in done.stderr
+    h4l.hooks["train"] = lambda _: None
+    h4l.hooks["report"] = h4l.write_results
+    assert h4l("run", h4l.config()).code == 0
+    assert h4l.ran == ["train", "export", "fit", "report"]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_forked_worker_dies_of_sigterm(tmp_path: Path) -> None:
+    with terminable():
+        worker = os.fork()
+        if worker == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == -signal.SIGTERM
 
 
 def test_an_interruption_exits_with_130_and_says_how_to_go_on(h4l: CommandLine) -> None:
