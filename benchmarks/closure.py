@@ -51,7 +51,7 @@ BINS = 60
 def read_simulation(run: Path, config: Config) -> SimulatedEvents:
     """Read all simulated events of a run that has been processed."""
     tables = [read_events(run / "events", sample.name) for sample in config.simulated]
-    events = combine_samples(tables, processes=config.processes, benchmarks=config.morphing.benchmarks)
+    events = combine_samples(tables, processes=config.densities, benchmarks=config.morphing.benchmarks)
     return replace(events, observables=fill_missing(events.observables, config.fills))
 
 

@@ -72,7 +72,7 @@ def read(config: Config, work: Path, *, fraction: float, split: int) -> Samples:
     if not (work / "events" / "index.json").exists():
         run(config, work)
     tables = [read_events(work / "events", sample.name) for sample in config.simulated]
-    events = combine_samples(tables, processes=config.processes, benchmarks=config.morphing.benchmarks)
+    events = combine_samples(tables, processes=config.densities, benchmarks=config.morphing.benchmarks)
     events = replace(events, observables=fill_missing(events.observables, config.fills))
     if fraction < 1.0:
         events = events.select(hash_uniform(events.event_id, salt="fewer") < fraction).scaled(1.0 / fraction)

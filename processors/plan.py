@@ -126,7 +126,7 @@ def sample_keys(config: Config, inputs: Sequence[SampleInputs]) -> dict[str, str
     }
     keys = {}
     for sample in inputs:
-        section = sample.config.model_dump(mode="json", exclude={"files"})
+        section = sample.config.model_dump(mode="json", exclude={"files", "process", "generated"})
         keys[sample.config.name] = stage_key({**common, "sample": section, "xsec_pb": sample.xsec_pb, "sumw": sample.sumw})
     return keys
 
@@ -137,14 +137,14 @@ def variation_section(config: Config) -> JsonObject:
     Raises:
         InputFileError: A file cannot be read.
     """
-    document = config.model_dump(mode="json", include={"systematics", "scores", "regions"})
+    document = config.model_dump(mode="json", include={"systematics", "scores"})
     del document["systematics"]["ratios"]
     for shift in document["systematics"]["objects"].values():
         if shift["file"] is not None:
             del shift["file"]["path"]
     for score in document["scores"].values():
         del score["model"]
-    return {**document, "files": {key: file_sha256(path) for key, path in config.external_files.items()}}
+    return {**document, "regions": config.conditions, "files": {key: file_sha256(path) for key, path in config.external_files.items()}}
 
 
 def chunk_key(sample_key: str, file: FileInput, start: int, stop: int) -> str:

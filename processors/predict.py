@@ -18,7 +18,7 @@ import uproot
 from processors.dialects import numbered, reader_for
 from processors.observables import read_columns
 from processors.rootfile import decoding, open_root
-from processors.selection import select
+from processors.selection import condition_observables, select
 from toolkit.artifacts.atomic import atomic_path
 from toolkit.config import Config
 from toolkit.errors import ArtifactMismatchError, SchemaError
@@ -132,7 +132,8 @@ def observables_of(config: Config, sample: str, ratio: OnnxRatio) -> Compute:
 
     def compute(events: ak.Array, start: int) -> Mapping[str, FloatArray]:
         record = numbered(reader_for(section).read(events, section, weight_vectors=[]), 0, start)
-        kept = {name: column for name, column in config.columns.items() if name in wanted}
+        needed = {*wanted, *condition_observables(config.selection)}
+        kept = {name: column for name, column in config.columns.items() if name in needed}
         record.columns.update(read_columns(events, kept))
         selected = select(record, record.gen_weight, config.selection, observables=wanted)
         filled = fill_missing(selected.observables, {name: fill for name, fill in config.fills.items() if name in wanted})

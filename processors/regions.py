@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from processors.selection import condition_observables
 from toolkit.config import Config, ScoreConfig
 from toolkit.errors import ArtifactMismatchError, SchemaError
 from toolkit.expressions import Condition
@@ -111,11 +112,19 @@ class Regions:
 
     def __init__(self, config: Config, *, observables: tuple[str, ...]) -> None:
         self.scores = tuple(Score(name, section) for name, section in config.scores.items())
-        self.conditions = {name: Condition.parse(text) for name, text in config.regions.items()}
+        self.conditions = {name: Condition.parse(text) for name, text in config.conditions.items()}
         taken = sorted(set(config.scores) & set(observables))
         if taken:
             raise SchemaError("scores", got=f"names of observables {taken}", expected="names of their own", remedy="rename the scores")
         known = {*observables, *config.scores}
+        scored = sorted(set(condition_observables(config.selection)) & set(config.scores))
+        if scored:
+            raise SchemaError(
+                "selection.where",
+                got=f"scores {scored}",
+                expected="observables: scores are computed for selected events only",
+                remedy="define a region with this condition",
+            )
         wanted = [(f"score {s.name}", s.features, observables) for s in self.scores]
         wanted += [(f"region {name}", c.names, tuple(known)) for name, c in self.conditions.items()]
         for what, names, there in wanted:
@@ -143,8 +152,9 @@ class Regions:
 
 
 def region_observables(config: Config) -> tuple[str, ...]:
-    """Return the observables that regions and scores need, once each: they are written whatever `observables` says."""
-    names = [name for text in config.regions.values() for name in Condition.parse(text).names if name not in config.scores]
+    """Return what regions, scores and the condition of the selection need, once each: it is written whatever `observables` says."""
+    names = [name for text in config.conditions.values() for name in Condition.parse(text).names if name not in config.scores]
+    names += condition_observables(config.selection)
     for name, section in config.scores.items():
         names += Score(name, section).features
     return tuple(dict.fromkeys(names))

@@ -12,6 +12,7 @@ from processors.dialects import ELECTRON, EventRecord
 from processors.particles import Particles
 from toolkit.artifacts.events import CHANNELS
 from toolkit.config import SelectionConfig
+from toolkit.expressions import Condition
 from toolkit.kinematics import (
     OBSERVABLES,
     best_quadruplets,
@@ -64,7 +65,19 @@ def cuts_of(selection: SelectionConfig) -> tuple[str, ...]:
         names.insert(names.index("two pairs"), "total charge")
     if len(selection.channels) < len(CHANNELS):
         names.insert(names.index("leading pt"), "channel")
+    if selection.where:
+        names.append("where")
     return tuple(names)
+
+
+def condition_observables(selection: SelectionConfig) -> tuple[str, ...]:
+    """Return the observables that the condition of a selection needs.
+
+    Examples:
+        >>> condition_observables(SelectionConfig(where="n_jets >= 2 and m_jj > 120"))
+        ('m_jj', 'n_jets')
+    """
+    return Condition.parse(selection.where).names if selection.where else ()
 
 
 def select(
@@ -88,7 +101,8 @@ def select(
     Notes:
         With `n_leptons_exact` an event with a fifth accepted lepton is rejected; otherwise the best quadruplet is
         taken and the thresholds on the leading leptons apply to its members. Windows include their lower edge only.
-        A required total charge is that of all accepted leptons, the fifth included.
+        A required total charge is that of all accepted leptons, the fifth included. An event that lacks a value which decides the
+        condition `where`, such as m_jj without two jets, does not fulfil it.
     """
     cuts = _Cuts(cuts_of(selection), len(record))
     blocks = [
@@ -139,7 +153,12 @@ def _select_block(
         rows[index] = row[kept]
         jets = accept_jets(record.jets, leptons, selection.jet, rows=rows)
     columns = {name: values[index] for name, values in record.columns.items()}
-    return _observables(paired.roles, jets, observables, columns=columns), paired.channel
+    if not selection.where:
+        return _observables(paired.roles, jets, observables, columns=columns), paired.channel
+    computed = _observables(paired.roles, jets, tuple(dict.fromkeys((*observables, *condition_observables(selection)))), columns=columns)
+    inside = Condition.parse(selection.where).evaluate(computed)
+    cuts.mark("where", index[inside])
+    return {name: computed[name][inside] for name in observables}, paired.channel[inside]
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def cutflow_document(config: Config, merged: Mapping[str, Any], variations: Mapp
         "luminosity_ifb": config.luminosity_ifb,
         "samples": {s.name: merged[s.name]["cutflow"] for s in config.samples},
     }
-    if config.regions:
+    if config.conditions:
         document["regions"] = {s.name: merged[s.name]["regions"] for s in config.samples}
     if any(variations.values()):
         document["variations"] = {

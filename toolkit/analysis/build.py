@@ -33,7 +33,7 @@ def open_ratio(path: Path, config: Config) -> OnnxRatio:
         ArtifactMismatchError: They have other outputs or inputs.
     """
     ratio = OnnxRatio(path)
-    for what, got, expected in (("numerators", ratio.numerators, config.processes), ("features", ratio.features, config.ratios.features)):
+    for what, got, expected in (("numerators", ratio.numerators, config.densities), ("features", ratio.features, config.ratios.features)):
         if tuple(got) != tuple(expected):
             raise ArtifactMismatchError(
                 f"{what} of {path}", got=list(got), expected=list(expected), remedy="train and export again with this config"
@@ -82,7 +82,7 @@ def build_methods(
         for values, events in ((log_ratios, test), (out_of_bag, pool))
     )
     histograms = [configured_histogram(name, section, model, pool=pool, test=test) for name, section in config.histograms.items()]
-    signal = config.processes.index(config.morphing.signal)
+    signal = config.densities.index(config.morphing.signal)
     score = score_method(
         model,
         pool=pool,

@@ -105,14 +105,14 @@ def read_learned(out: Path, config: Config, *, pool: SimulatedEvents, test: Simu
     decisions = read_decisions(out / VARIATIONS_REPORT)["variations"]
     names = tuple(dict.fromkeys(name for name, _ in wanted))
     files = {n: {d: variation_file(n, d) for name, d in wanted if name == n} for n in names}
-    processes = {n: tuple(p for p in config.processes if decisions[n][p]["shape"] == KEPT) for n in names}
+    processes = {n: tuple(p for p in config.densities if decisions[n][p]["shape"] == KEPT) for n in names}
     kept = {n: own for n, own in processes.items() if own}
-    evaluate = partial(_evaluate, out, {n: files[n] for n in kept}, kept, config.processes)
+    evaluate = partial(_evaluate, out, {n: files[n] for n in kept}, kept, config.densities)
     return LearnedVariations(
         names=names,
         files={n: files[n] for n in kept},
         processes=kept,
-        dropped_yields={n: tuple(p for p in config.processes if decisions[n][p]["yield"] != KEPT) for n in names},
+        dropped_yields={n: tuple(p for p in config.densities if decisions[n][p]["yield"] != KEPT) for n in names},
         evaluate=evaluate,
         data=evaluate(test),
         pool=evaluate(pool),

@@ -62,7 +62,7 @@ class Model:
         """Take the model from a config."""
         poi = config.parameter
         texts = density_coefficients(config.morphing, parameter=poi.name, n_backgrounds=len(config.backgrounds))
-        return cls(config.processes, texts, poi.name, poi.range, poi.asimov)
+        return cls(config.densities, texts, poi.name, poi.range, poi.asimov)
 
     @property
     def bounds(self) -> dict[str, tuple[float, float]]:

@@ -159,7 +159,7 @@ def normalisations(config: Config) -> dict[str, tuple[FloatArray, FloatArray]]:
     """Return the factors of the yields under the normalisation uncertainties of the config, (n_processes,) each."""
     found = {}
     for name, section in config.likelihood.normalisations.items():
-        chosen = np.array([p in section.processes for p in config.processes])
+        chosen = np.array([p in section.processes for p in config.densities])
         down = 1.0 / section.up if section.down is None else section.down
         found[name] = (np.where(chosen, section.up, 1.0), np.where(chosen, down, 1.0))
     return found

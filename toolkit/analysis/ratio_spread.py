@@ -44,7 +44,7 @@ def add_spread(
     return LearnedVariations(
         names=learned.names if learned else (),
         files={**(learned.files if learned else {}), **{name: {"spread": MODEL} for name in names}},
-        processes={**(learned.processes if learned else {}), **{n: (p,) for n, p in zip(names, config.processes, strict=True)}},
+        processes={**(learned.processes if learned else {}), **{n: (p,) for n, p in zip(names, config.densities, strict=True)}},
         dropped_yields=learned.dropped_yields if learned else {},
         evaluate=evaluate,
         data=evaluate(test),

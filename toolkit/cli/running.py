@@ -70,7 +70,8 @@ def run_analysis(config_file: Path, request: Request) -> None:
             from toolkit.weights.configured import configured_morphing
 
             config.require_interference()
-            configured_morphing(config.morphing, parameter=config.parameter.name)
+            if not config.general:
+                configured_morphing(config.morphing, parameter=config.parameter.name)
         out = request.out or Path("out") / config.name
         if out.exists() and not out.is_dir():
             raise InputFileError(f"output folder {out}", got="a file of that name", expected="a folder", remedy="choose another with --out")

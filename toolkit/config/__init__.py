@@ -6,8 +6,10 @@ from toolkit.config.histograms import HistogramConfig, ScoreHistogramConfig
 from toolkit.config.layouts import AtlasLayout, FlatLayout, LheLayout, MappingLayout, NanoLayout, ParticleColumns
 from toolkit.config.loader import load_config, parse_config
 from toolkit.config.morphing import MorphingConfig
+from toolkit.config.parameters import ModelParameterConfig
+from toolkit.config.processes import PartConfig, ProcessConfig
 from toolkit.config.ratios import RatioConfig, SplitConfig
-from toolkit.config.regions import OutputConfig, ScoreConfig
+from toolkit.config.regions import OutputConfig, RegionConfig, ScoreConfig
 from toolkit.config.report import ReportConfig
 from toolkit.config.samples import SampleConfig
 from toolkit.config.selection import JetSelection, LeptonSelection, SelectionConfig
@@ -36,14 +38,18 @@ __all__ = [
     "LheLayout",
     "LikelihoodConfig",
     "MappingLayout",
+    "ModelParameterConfig",
     "MorphingConfig",
     "NanoLayout",
     "ObjectShift",
     "OutputConfig",
     "ParameterConfig",
+    "PartConfig",
     "ParticleColumns",
+    "ProcessConfig",
     "PruneConfig",
     "RatioConfig",
+    "RegionConfig",
     "ReportConfig",
     "SampleConfig",
     "ScoreConfig",

@@ -10,16 +10,24 @@ from pydantic import Field, model_validator
 from toolkit.config.base import Section
 from toolkit.config.columns import ColumnConfig
 from toolkit.config.histograms import HistogramConfig, ScoreHistogramConfig
+from toolkit.config.model import general_model, short_model
 from toolkit.config.morphing import MorphingConfig
 from toolkit.config.names import FileName, Name, Seed
+from toolkit.config.parameters import ModelParameterConfig
+from toolkit.config.processes import ProcessConfig
 from toolkit.config.ratios import RatioConfig
-from toolkit.config.regions import ConditionText, OutputConfig, ScoreConfig
+from toolkit.config.regions import OutputConfig, RegionConfig, ScoreConfig
 from toolkit.config.report import ReportConfig
 from toolkit.config.samples import SampleConfig
 from toolkit.config.selection import SelectionConfig
+from toolkit.config.support import require_supported
 from toolkit.config.systematics import SystematicsConfig
 from toolkit.config.toys import GoodnessConfig, ToysConfig
 from toolkit.errors import SchemaError
+from toolkit.model.identifiability import require_constrained
+from toolkit.model.model import Model
+from toolkit.model.parameters import ModelParameter
+from toolkit.model.regions import require_disjoint
 from toolkit.typing import FloatArray
 
 M4L_EDGES = (220.0, 240.0, 260.0, 280.0, 300.0, 330.0, 360.0, 400.0, 450.0, 500.0, 600.0, 700.0, 850.0, 1000.0, 1300.0, 2001.0)
@@ -117,14 +125,20 @@ class Config(Section):
     systematics: SystematicsConfig = SystematicsConfig()
     scores: dict[Name, ScoreConfig] = Field(default={})
     """Scores from ONNX files: columns of the event tables that regions may use. docs/systematics.md has an example."""
-    regions: dict[Name, ConditionText] = Field(default={})
-    """Named selections: conditions on observables and scores, such as `m4l > 220 and n_jets >= 2`."""
+    regions: dict[Name, RegionConfig] = Field(default={})
+    """Named selections: conditions on observables and scores, such as `m4l > 220 and n_jets >= 2` as a flag, or sections with a kind that
+    enter the fit."""
     outputs: OutputConfig = OutputConfig()
     fills: dict[Name, float] = Field(default={})
     """What stands for a missing value of an observable in the training table, in its unit: `m_jj: 0` gives the features
     `m_jj_filled` and `has_m_jj` (1 or 0). Event tables and histograms keep missing values missing."""
     morphing: MorphingConfig = MorphingConfig()
     parameter: ParameterConfig = ParameterConfig()
+    parameters: dict[Name, ModelParameterConfig] = Field(default={})
+    """Parameters of an analysis of several processes, in place of `morphing` and `parameter` (docs/model.md); a text is an expression of
+    others."""
+    processes: dict[Name, ProcessConfig] = Field(default={})
+    """Processes of such an analysis: amplitudes that interfere, benchmarks, free factors, parts by condition."""
     ratios: RatioConfig = RatioConfig()
     likelihood: LikelihoodConfig = LikelihoodConfig()
     histograms: dict[FileName, HistogramConfig] = Field(default={"m4l": HistogramConfig(observable="m4l", edges=M4L_EDGES)})
@@ -140,8 +154,35 @@ class Config(Section):
 
     @property
     def backgrounds(self) -> tuple[str, ...]:
-        """Samples that do not interfere, in the order of the config."""
+        """Densities that do not interfere, in the order of the config."""
+        if self.general:
+            return tuple(name for c in self.model.components if c.process.n_amplitudes == 1 for name in c.densities)
         return tuple(s.name for s in self.simulated if not s.benchmarks)
+
+    @property
+    def general(self) -> bool:
+        """Whether the config has `parameters` and `processes`, and not the short form of one parameter."""
+        return bool(self.processes or self.parameters)
+
+    @property
+    def model(self) -> Model:
+        """The physics model, the same object for either form.
+
+        Raises:
+            SchemaError, PhysicsDomainError: The sections do not fit together; a config in the general form was checked when it was read.
+        """
+        if self.general:
+            return general_model(self.parameters, self.processes, self.simulated, self.regions)
+        section = self.parameter
+        start = min(max(1.0, section.range[0]), section.range[1])
+        parameter = ModelParameter(section.name, start=start, range=section.range, truth=section.asimov)
+        return short_model(self.morphing, parameter, self.simulated, self.regions)
+
+    @property
+    def conditions(self) -> dict[str, str]:
+        """Conditions of regions and of parts of processes by name: columns of the event tables that say which events fulfil them."""
+        found = {name: section.condition for name, section in self.regions.items() if section.condition}
+        return found | {name: part.condition for process in self.processes.values() for name, part in process.split.items()}
 
     @property
     def simulated(self) -> tuple[SampleConfig, ...]:
@@ -154,9 +195,9 @@ class Config(Section):
         return tuple(s for s in self.samples if s.kind == "data")
 
     @property
-    def processes(self) -> tuple[str, ...]:
+    def densities(self) -> tuple[str, ...]:
         """The densities of the mixture: the interfering ones, then each background. The order of the ONNX outputs."""
-        return (*self.morphing.benchmarks, *self.backgrounds)
+        return self.model.densities if self.general else (*self.morphing.benchmarks, *self.backgrounds)
 
     @property
     def external_files(self) -> dict[str, str]:
@@ -177,12 +218,23 @@ class Config(Section):
             raise SchemaError(f"sample {name!r}", got="no such sample in the config", expected=f"one of {names}", remedy="correct the name")
         return found
 
+    def require_supported(self) -> None:
+        """Check that all stages can measure with the physics model of the config; `toolkit.config.support` lists what they cannot.
+
+        Raises:
+            SchemaError: They cannot yet.
+        """
+        if self.general or any(section.kind != "flag" for section in self.regions.values()):
+            require_supported(self.model)
+
     def require_interference(self) -> None:
         """Check that the config describes a measurement, not only ntuples to process.
 
         Raises:
-            SchemaError: No sample lists benchmarks, a sample is a benchmark without listing any, or more than two amplitudes interfere.
+            SchemaError: No sample lists benchmarks, a sample is a benchmark without listing any, more than two amplitudes interfere, or the
+                stages cannot do it yet.
         """
+        self.require_supported()
         if not any(s.benchmarks for s in self.samples):
             raise SchemaError(
                 "samples",
@@ -206,19 +258,10 @@ class Config(Section):
         if len(set(names)) != len(names):
             msg = f"sample names repeat: {names}"
             raise ValueError(msg)
-        for s in self.samples:
-            missing = set(self.morphing.carried) - set(s.benchmarks)
-            if s.benchmarks and missing:
-                msg = f"sample {s.name}: benchmarks {list(s.benchmarks)} lack {sorted(missing)}, which the morphing needs"
-                raise ValueError(msg)
-            if s.benchmarks and s.name not in s.benchmarks:
-                msg = f"sample {s.name} is none of its own benchmarks {list(s.benchmarks)}; name it after the one it was generated under"
-                raise ValueError(msg)
-        self.morphing.require_parameter(self.parameter.name)
-        factors = {s.name: s.k_factor for s in self.samples if s.benchmarks}
-        if len(set(factors.values())) > 1:
-            msg = f"k_factor differs between interfering samples {factors}: they inform the same densities, give them one value"
-            raise ValueError(msg)
+        if self.general:
+            self._check_general()
+        else:
+            self._check_short()
         chosen = {f"systematics.{n}": v.samples for n, v in {**self.systematics.objects, **self.systematics.weights}.items()}
         for key, wanted in chosen.items():
             unknown = sorted(set(wanted) - set(names))
@@ -234,15 +277,70 @@ class Config(Section):
         if any(strange.values()):
             msg = f"importance_groups {strange} are not among ratios.features {list(self.ratios.features)}"
             raise ValueError(msg)
+        if self.likelihood.observed:
+            self._check_observed()
+        allowed = (-np.inf, np.inf) if self.general else self.parameter.range
+        self.likelihood.toys.check({"rate", "score", "nsbi", *self.histograms}, allowed=allowed)
+        return self
+
+    def _check_short(self) -> None:
+        """Check samples, morphing and parameter of the short form."""
+        strange = [s.name for s in self.samples if s.process or s.generated]
+        if strange:
+            msg = f"samples {strange}: `process` and `generated` belong to a config with `processes` (docs/model.md)"
+            raise ValueError(msg)
+        for s in self.samples:
+            missing = set(self.morphing.carried) - set(s.benchmarks)
+            if s.benchmarks and missing:
+                msg = f"sample {s.name}: benchmarks {list(s.benchmarks)} lack {sorted(missing)}, which the morphing needs"
+                raise ValueError(msg)
+            if s.benchmarks and s.name not in s.benchmarks:
+                msg = f"sample {s.name} is none of its own benchmarks {list(s.benchmarks)}; name it after the one it was generated under"
+                raise ValueError(msg)
+        self.morphing.require_parameter(self.parameter.name)
+        factors = {s.name: s.k_factor for s in self.samples if s.benchmarks}
+        if len(set(factors.values())) > 1:
+            msg = f"k_factor differs between interfering samples {factors}: they inform the same densities, give them one value"
+            raise ValueError(msg)
         low, high = self.parameter.range
         outside = [mu for mu in self.likelihood.closure_mu if not low <= mu <= high]
         if outside:
             msg = f"closure_mu {outside} lie outside parameter.range [{low}, {high}]"
             raise ValueError(msg)
-        if self.likelihood.observed:
-            self._check_observed()
-        self.likelihood.toys.check({"rate", "score", "nsbi", *self.histograms}, allowed=self.parameter.range)
-        return self
+
+    def _check_general(self) -> None:
+        """Check that the general form is a physics model, and that nothing of the short form stands beside it."""
+        both = sorted({"morphing", "parameter"} & self.model_fields_set)
+        if both:
+            msg = (
+                f"{' and '.join(both)} beside `parameters` and `processes`: write either the short form of one parameter or the general one"
+            )
+            raise ValueError(msg)
+        if not self.processes:
+            msg = "`parameters` without `processes`: say which densities depend on them (docs/model.md)"
+            raise ValueError(msg)
+        twice = sorted(set(self.regions) & {name for process in self.processes.values() for name in process.split})
+        if twice:
+            msg = f"{twice} are names of regions and of parts of processes: rename one of them"
+            raise ValueError(msg)
+        model = self.model
+        require_constrained(model)
+        require_disjoint(model.regions)
+        for process in model.processes:
+            members = {s.name for s in model.samples_of(process.name)}
+            factors = {s.name: s.k_factor for s in self.samples if s.name in members}
+            if process.n_amplitudes > 1 and len(set(factors.values())) > 1:
+                msg = f"k_factor differs between samples of process {process.name} {factors}: they inform the same densities"
+                raise ValueError(msg)
+
+    @property
+    def _component_names(self) -> tuple[str, ...]:
+        return tuple(name for c in self.model.components for name in (c.name, c.process.name))
+
+    @property
+    def _poi_names(self) -> tuple[str, ...]:
+        """Names that no nuisance parameter may have."""
+        return tuple(self.parameters) if self.general else (self.parameter.name,)
 
     @property
     def nuisance_names(self) -> dict[str, tuple[str, ...]]:
@@ -262,7 +360,7 @@ class Config(Section):
     @property
     def ratio_nuisances(self) -> tuple[str, ...]:
         """Nuisance parameters of the density ratios, one per process; none unless the config asks for them."""
-        return tuple(f"network_{name}" for name in self.processes) if self.likelihood.ratio_uncertainty else ()
+        return tuple(f"network_{name}" for name in self.densities) if self.likelihood.ratio_uncertainty else ()
 
     def _check_observed(self) -> None:
         if not self.recorded:
@@ -276,19 +374,21 @@ class Config(Section):
     def _check_nuisances(self) -> None:
         settings = self.likelihood
         varied = (*settings.normalisations, *self.systematics.objects, *self.systematics.weights, *self.ratio_nuisances)
-        names = ["lumi", self.parameter.name, *varied]
+        names = ["lumi", *self._poi_names, *varied]
         repeated = sorted({n for n in names if names.count(n) > 1})
         if repeated:
-            msg = f"nuisance parameters {repeated} occur twice among likelihood.normalisations, systematics, lumi and {self.parameter.name}"
+            others = ", ".join(self._poi_names)
+            msg = f"nuisance parameters {repeated} occur twice among likelihood.normalisations, systematics, lumi and {others}"
             raise ValueError(msg)
         for name, section in settings.normalisations.items():
-            unknown = sorted(set(section.processes) - set(self.processes))
+            known = (*self.densities, *(self._component_names if self.general else ()))
+            unknown = sorted(set(section.processes) - set(known))
             if unknown:
-                msg = f"likelihood.normalisations.{name}: no processes {unknown}; the processes are {list(self.processes)}"
+                msg = f"likelihood.normalisations.{name}: no processes {unknown}; the processes are {list(dict.fromkeys(known))}"
                 raise ValueError(msg)
         for group, members in settings.groups.items():
             unknown = sorted(set(members) - set(names))
             if unknown:
-                known = [n for n in names if n != self.parameter.name]
-                msg = f"likelihood.groups.{group}: no nuisance parameters {unknown}; they are {known}"
+                listed = [n for n in names if n not in self._poi_names]
+                msg = f"likelihood.groups.{group}: no nuisance parameters {unknown}; they are {listed}"
                 raise ValueError(msg)

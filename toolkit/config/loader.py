@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from toolkit.config.analysis import Config
 from toolkit.config.document import read_document
+from toolkit.config.hints import hint
 from toolkit.errors import SchemaError
 from toolkit.text import visible
 
@@ -65,8 +65,12 @@ def _resolved_files(config: Config, folder: Path, data: str | Path | None) -> di
         name: score.model_copy(update={"model": _resolve(score.model, folder, data, f"scores.{name}.model")})
         for name, score in config.scores.items()
     }
+    regions = {
+        name: region.model_copy(update={"file": _resolve(region.file, folder, data, f"regions.{name}.file")}) if region.file else region
+        for name, region in config.regions.items()
+    }
     modules = tuple(_resolve(path, folder, data, "modules") for path in config.modules)
-    return {"samples": samples, "systematics": systematics, "scores": scores, "modules": modules}
+    return {"samples": samples, "systematics": systematics, "scores": scores, "regions": regions, "modules": modules}
 
 
 def _resolve(pattern: str, folder: Path, data: str | Path | None, key: str) -> str:
@@ -82,7 +86,7 @@ def _explain(error: ValidationError, raw: Any) -> str:
     for item in found[:MOST_COMPLAINTS]:
         place = _place(item["loc"], raw)
         if item["type"] == "extra_forbidden":
-            lines.append(f"  {place}unknown key{_hint(str(item['loc'][-1]))}")
+            lines.append(f"  {place}unknown key{hint(Config, item['loc'])}")
         else:
             got = item.get("input")
             shown = f" (got {got!r})" if isinstance(got, _SHOWN) and len(repr(got)) < 80 else ""
@@ -108,14 +112,6 @@ def _place(location: tuple[int | str, ...], raw: Any) -> str:
     return visible(".".join(part if len(part) <= LONGEST_SHOWN else f"{part[:LONGEST_SHOWN]}..." for part in parts)) + ": " if parts else ""
 
 
-def _hint(key: str) -> str:
-    known = _known_keys(Config, set())
-    if key in known:
-        return " here; it belongs to another section or kind"
-    near = difflib.get_close_matches(key, known, n=1) if len(key) <= LONGEST_SHOWN else []
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
 def _complaint(item: Any) -> str:
     """Write one complaint of pydantic in the words of a config."""
     kind, least = item["type"], item.get("ctx", {}).get("min_length")
@@ -123,15 +119,3 @@ def _complaint(item: Any) -> str:
         return f"at least {least} {'entry is' if least == 1 else 'entries are'} needed"
     words = {"missing": "missing", "tuple_type": "a list is expected, for example [a, b]", "dict_type": "a mapping of keys is expected"}
     return words.get(kind) or item["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
-
-
-def _known_keys(model: type[BaseModel], seen: set[str]) -> set[str]:
-    for name, field in model.model_fields.items():
-        seen.add(name)
-        stack = [field.annotation]
-        while stack:
-            kind = stack.pop()
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                _known_keys(kind, seen)
-            stack.extend(getattr(kind, "__args__", ()))
-    return seen

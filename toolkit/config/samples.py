@@ -30,13 +30,21 @@ class SampleConfig(Section):
     """Sum of generator weights before any skim: a number, `file` (where the dialect holds it) or `sum` (of the events in the files)."""
     k_factor: float = Field(default=1.0, gt=0)
     """Factor on the cross-section."""
+    process: Name | None = None
+    """With `processes` in the config: the process of these events; `null` takes the one of the sample's name."""
+    generated: str | None = None
+    """With `processes`: benchmark that the sample was generated under; `null` takes the one of its name, or the only one; `none` says that
+    it was none of them."""
     benchmarks: tuple[FileName, ...] = ()
-    """Names of the entries of the benchmark weight vector; empty for a sample that does not interfere."""
+    """Names of the entries of the benchmark weight vector; empty for a sample that carries only its own weight."""
 
     @model_validator(mode="after")
     def _unique_benchmarks(self) -> SampleConfig:
         if len(set(self.benchmarks)) != len(self.benchmarks):
             msg = f"benchmark names repeat: {list(self.benchmarks)}"
+            raise ValueError(msg)
+        if self.kind == "data" and (self.process or self.generated):
+            msg = "data belong to no process: remove `process` and `generated`, or `kind: data`"
             raise ValueError(msg)
         if self.kind == "data" and self.benchmarks:
             msg = "data have no benchmark weights: remove `benchmarks`, or `kind: data`"

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
+from toolkit.config.conditions import OptionalCondition
 
 Window = tuple[float, float]
 LARGEST_GEV = 14_000.0
@@ -63,6 +64,8 @@ class SelectionConfig(Section):
     """Mass of Z2, the other pair (GeV)."""
     m4l: Window = (220.0, 2000.0)
     """Four-lepton mass (GeV)."""
+    where: OptionalCondition = ""
+    """A further condition that selected events must fulfil, on any observable: `n_jets >= 2 and m_jj > 120`; the last cut."""
 
     @model_validator(mode="after")
     def _ordered(self) -> SelectionConfig:

@@ -35,13 +35,14 @@ def learned_densities(process: Process) -> tuple[Benchmark, ...]:
     if not determines_matrix(process):
         return process.benchmarks
     found = []
-    for k, m in process.pairs:
-        vector = np.zeros(process.n_amplitudes)
-        vector[[k, m]] = 1.0
-        same = [b.name for b in process.benchmarks if any(np.array_equal(sign * vector, b.vector) for sign in (1.0, -1.0))]
+    for place, (k, m) in enumerate(process.pairs):
+        vector = tuple(float(i in (k, m)) for i in range(process.n_amplitudes))
         letters = process.amplitude_names[k] + ("" if k == m else process.amplitude_names[m])
         plain = process.name if process.n_amplitudes == 1 else f"{process.name}_{letters}"
-        found.append(Benchmark(same[0] if same else plain, tuple(float(x) for x in vector)))
+        row = process.rows([Benchmark("", vector)])
+        same = [b.name for b in process.benchmarks if np.array_equal(process.rows([b]), row)]
+        name = process.density_names[place] if process.density_names else same[0] if same else plain
+        found.append(Benchmark(name, vector))
     return tuple(found)
 
 
@@ -66,9 +67,9 @@ def density_transform(process: Process, *, names: Sequence[str] | None = None, v
     """
     given, wanted = process.pick(names), learned_densities(process)
     solution = solve_products(process, names=names, variances=variances)
-    matrix = solution @ process.design([d.vector for d in wanted]).T
+    matrix = solution @ process.rows(wanted).T
     for j, density in enumerate(wanted):
-        at = [i for i, b in enumerate(given) if b.vector == density.vector]
+        at = [i for i, b in enumerate(given) if np.array_equal(process.rows([b]), process.rows([density]))]
         if at and (len(given) == len(wanted) or variances is None):
             matrix[:, j] = np.eye(len(given))[at[0]]
     return np.where(np.abs(matrix) < _ROUNDING, 0.0, matrix)

@@ -191,8 +191,8 @@ class Model:
     def _check_samples(self) -> None:
         for sample in self.samples:
             process = self.process(sample.process)
-            process.pick((sample.benchmark, *sample.carried))
-            if sample.benchmark not in sample.carried:
+            process.pick((*filter(None, [sample.benchmark]), *sample.carried))
+            if sample.benchmark and sample.benchmark not in sample.carried:
                 expected = f"its own benchmark {sample.benchmark!r} among them"
                 raise SchemaError(f"sample {sample.name!r}", got=f"weights of {list(sample.carried)}", expected=expected)
         lonely = [p.name for p in self.processes if self.samples and not self.samples_of(p.name)]

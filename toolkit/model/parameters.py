@@ -47,7 +47,7 @@ class ModelParameter:
         low, high = self.range
         if not low < high:
             raise SchemaError(f"parameter {self.name!r}", got=f"range [{low}, {high}]", expected="low < high", remedy="swap or widen it")
-        for word, value in (("start", self.start), ("truth", self.truth)):
+        for word, value in (("truth", self.truth), ("start", self.start)):
             if not low <= value <= high:
                 what = f"{word} of parameter {self.name!r}"
                 raise SchemaError(what, got=value, expected=f"a value in [{low:g}, {high:g}]", remedy="widen the range, or move the value")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.errors import SchemaError
+from toolkit.errors import PhysicsDomainError, SchemaError
 from toolkit.expressions.arithmetic import Expression
 from toolkit.model.parameters import require_names
 from toolkit.typing import FloatArray
@@ -46,10 +46,13 @@ class Benchmark:
     Attributes:
         name: Name of the density, and of the weight that events carry.
         vector: v_b, in the order of the amplitudes.
+        products: For a density that is no square of a sum, such as signal and interference without background: its content in the
+            products a_k a_l, in the order of `Process.pairs`. The vector is empty then.
     """
 
     name: str
-    vector: tuple[float, ...]
+    vector: tuple[float, ...] = ()
+    products: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,12 +81,13 @@ class Process:
         factor: f(theta), an expression.
         region_factors: (region, expression) pairs: further factors in some regions.
         splits: Parts with conditions and factors of their own; empty for a process as a whole.
+        density_names: Names of the learned densities in the order of `pairs`; empty takes those of `learned_densities`.
 
     Examples:
         >>> ggf = Process.build("ggF", {"S": "sqrt(mu)", "B": "1"}, {"ggF_S": [1, 0], "ggF_SBI": {"mu": 1.0}, "ggF_B": {"mu": 0.0}})
         >>> [b.vector for b in ggf.benchmarks]
         [(1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
-        >>> ggf.design([b.vector for b in ggf.benchmarks]).tolist()  # SS, SB, BB
+        >>> ggf.rows(ggf.benchmarks).tolist()  # SS, SB, BB
         [[1.0, 0.0, 0.0], [1.0, 1.0, 1.0], [0.0, 0.0, 1.0]]
     """
 
@@ -93,6 +97,7 @@ class Process:
     factor: str = "1"
     region_factors: tuple[tuple[str, str], ...] = ()
     splits: tuple[Split, ...] = ()
+    density_names: tuple[str, ...] = ()
 
     @classmethod
     def build(
@@ -145,7 +150,7 @@ class Process:
 
     @property
     def pairs(self) -> tuple[tuple[int, int], ...]:
-        """(k, l) of the n(n + 1)/2 monomials a_k a_l, k <= l, in the order of the columns of `design`."""
+        """(k, l) of the n(n + 1)/2 products a_k a_l, k <= l, in the order of the columns of `rows`."""
         return tuple(itertools.combinations_with_replacement(range(self.n_amplitudes), 2))
 
     def factor_in(self, region: str | None = None) -> tuple[str, ...]:
@@ -153,10 +158,10 @@ class Process:
         local = dict(self.region_factors).get(region, "1") if region is not None else "1"
         return tuple(text for text in (self.factor, local) if text != "1")
 
-    def design(self, vectors: Sequence[Sequence[float]] | FloatArray) -> FloatArray:
-        """Return v_k v_l of vectors, (n_vectors, n_amplitudes) -> (n_vectors, n(n + 1)/2)."""
-        v = np.asarray(vectors, dtype=np.float64).reshape(-1, self.n_amplitudes)
-        return np.stack([v[:, k] * v[:, m] for k, m in self.pairs], axis=1)
+    def rows(self, benchmarks: Sequence[Benchmark]) -> FloatArray:
+        """Return the content of benchmarks in products of amplitudes, v_k v_l, shape (n_benchmarks, n(n + 1)/2)."""
+        contents = [b.products or [b.vector[k] * b.vector[m] for k, m in self.pairs] for b in benchmarks]
+        return np.array(contents, dtype=np.float64).reshape(-1, len(self.pairs))
 
     def pick(self, names: Sequence[str] | None = None) -> tuple[Benchmark, ...]:
         """Return benchmarks by name, all by default.
@@ -188,7 +193,13 @@ def _vector(name: str, value: BenchmarkLike, amplitudes: Sequence[Amplitude], de
             if key not in values and set(Expression.parse(text).names) <= set(values):
                 values[key] = Expression.parse(text).value(values)
         what = f"benchmark {name!r}, amplitude"
-        vector = tuple(require_names(a.coefficient, known=tuple(values), what=what).value(values) for a in amplitudes)
+        parsed = [require_names(a.coefficient, known=tuple(values), what=what) for a in amplitudes]
+        try:
+            vector = tuple(expression.value(values) for expression in parsed)
+        except PhysicsDomainError as error:
+            raise PhysicsDomainError(
+                f"benchmark {name!r}, {error.what}", got=error.got, remedy="give another point, or a vector"
+            ) from error
     else:
         vector = tuple(float(number) for number in value)
     if len(vector) != len(amplitudes) or not np.all(np.isfinite(vector)):

@@ -21,7 +21,7 @@ _ZERO = 1e-9
 def determines_matrix(process: Process, names: Sequence[str] | None = None) -> bool:
     """Say whether the weights of benchmarks (all by default) determine M at every event."""
     given = process.pick(names)
-    return bool(given) and null_space(process.design([b.vector for b in given])).shape[1] == 0
+    return bool(given) and null_space(process.rows(given)).shape[1] == 0
 
 
 def solve_products(
@@ -59,10 +59,10 @@ def solve_products(
     if not given:
         expected = f"{len(process.pairs)} independent benchmarks for {process.n_amplitudes} amplitudes"
         raise SchemaError(f"process {process.name!r}", got="no benchmarks", expected=expected, remedy="list them under `benchmarks`")
-    rows = process.design([b.vector for b in given])
+    rows = process.rows(given)
     open_directions = null_space(rows)
     if open_directions.shape[1] and not _invisible(process, open_directions):
-        _refuse_amplitudes(process, given)
+        _refuse_amplitudes(process, given, rows)
     elif open_directions.shape[1]:
         return least_variance(rows, names=[b.name for b in given], variances=variances)
     products = [_product_name(process, k, m) for k, m in process.pairs]
@@ -79,11 +79,11 @@ def _invisible(process: Process, directions: FloatArray) -> bool:
     return bool(np.all(np.abs(directions.T @ table) < _ZERO * max(1.0, np.max(np.abs(table)))))
 
 
-def _refuse_amplitudes(process: Process, given: Sequence[Benchmark]) -> None:
+def _refuse_amplitudes(process: Process, given: Sequence[Benchmark], rows: FloatArray) -> None:
     """Name an amplitude that no benchmark holds, or amplitudes that never occur together."""
     names = process.amplitude_names
-    held = np.array([b.vector for b in given]) != 0.0
-    absent = [name for name, seen in zip(names, held.any(axis=0), strict=True) if not seen]
+    together = [{k, m} for column, (k, m) in enumerate(process.pairs) if np.any(rows[:, column] != 0.0)]
+    absent = [name for k, name in enumerate(names) if not any(k in pair for pair in together)]
     if absent:
         raise SchemaError(
             f"amplitude {absent[0]!r} of process {process.name!r}",
@@ -92,9 +92,9 @@ def _refuse_amplitudes(process: Process, given: Sequence[Benchmark]) -> None:
             remedy="add a benchmark that holds it, or remove the amplitude",
         )
     groups = [{k} for k in range(len(names))]
-    for row in held:
-        joined = set().union(*(g for g in groups if any(row[k] for k in g)))
-        groups = [g for g in groups if not g & joined] + [joined]
+    for pair in together:
+        joined = set().union(*(g for g in groups if g & pair))
+        groups = [g for g in groups if not g & pair] + [joined]
     if len(groups) > 1:
         first, second, *_ = ([names[k] for k in sorted(g)] for g in sorted(groups, key=min))
         raise SchemaError(

@@ -26,8 +26,11 @@ def _deferred(name: str) -> Callable[[StageContext], None]:
     return run
 
 
-NOT_FOR_PROCESSING = ("name", "morphing", "parameter", "ratios", "likelihood", "score_histogram", "report")
-"""Sections of the config on which event tables do not depend; of the ratios only the observables that they name."""
+MODEL = ("morphing", "parameters", "processes")
+"""The physics model, in the short form (with `parameter`, on which networks do not depend) and in the general one."""
+NOT_FOR_PROCESSING = ("name", *MODEL, "parameter", "regions", "ratios", "likelihood", "score_histogram", "report")
+"""Sections of the config on which event tables do not depend; of the ratios only the observables that they name, of regions and processes
+only their conditions."""
 
 
 def _part(*keys: str) -> Callable[[Config], JsonObject]:
@@ -42,16 +45,23 @@ def _process_part(config: Config) -> JsonObject:
     observables = importlib.import_module("processors.observables")
     part = {key: value for key, value in portable_config(config).items() if key not in NOT_FOR_PROCESSING}
     varied = {key: value for key, value in part["systematics"].items() if key != "ratios"}
-    return {**part, "systematics": varied, "observables": observables.written_observables(config)}
+    samples = [{key: value for key, value in s.items() if key not in ("process", "generated")} for s in part["samples"]]
+    return {
+        **part,
+        "samples": samples,
+        "conditions": config.conditions,
+        "systematics": varied,
+        "observables": observables.written_observables(config),
+    }
 
 
 def _train_part(config: Config) -> JsonObject:
     """Return what the networks depend on; with learned variations their settings too, but not what the export decides by."""
-    return {**_part("samples", "morphing", "ratios")(config), **_learned_part(config, without=("prune", "interpolation"))}
+    return {**_part("samples", *MODEL, "ratios")(config), **_learned_part(config, without=("prune", "interpolation"))}
 
 
 def _export_part(config: Config) -> JsonObject:
-    return {**_part("morphing", "ratios")(config), **_learned_part(config, without=("interpolation",))}
+    return {**_part(*MODEL, "ratios")(config), **_learned_part(config, without=("interpolation",))}
 
 
 def _learned_part(config: Config, *, without: tuple[str, ...]) -> JsonObject:
@@ -108,7 +118,7 @@ GRAPH: tuple[Stage, ...] = (
         run=_deferred("fit"),
         needs=("process", "export"),
         modules=(f"{_STAGES}.fit",),
-        config_part=_part("morphing", "ratios", "parameter", "likelihood", "systematics", "histograms", "score_histogram"),
+        config_part=_part(*MODEL, "parameter", "regions", "ratios", "likelihood", "systematics", "histograms", "score_histogram"),
         resumable=True,
         writes=("workspace/",),
     ),
@@ -118,7 +128,7 @@ GRAPH: tuple[Stage, ...] = (
         needs=("process", "train", "export", "fit"),
         modules=(f"{_STAGES}.report",),
         config_part=_part(
-            "name", "luminosity_ifb", "morphing", "ratios", "parameter", "likelihood", "histograms", "score_histogram", "report"
+            "name", "luminosity_ifb", *MODEL, "parameter", "regions", "ratios", "likelihood", "histograms", "score_histogram", "report"
         ),
         resumable=True,
         writes=("plots/", "report.html", "results.json"),

@@ -228,3 +228,32 @@ def test_degenerate_benchmarks_are_refused_before_any_work(h4l: CommandLine) -> 
     assert done.code == 2
     assert "degenerate: ggF_S, ggF_SBI" in " ".join(done.stderr.split())
     assert h4l.ran == []
+
+
+def general(h4l: CommandLine) -> str:
+    """Write a config with two parameters, and return its path."""
+    names = ["ggF_S", "ggF_SBI", "ggF_B"]
+    return h4l.config(
+        parameters={"mu": {"range": [0, 6]}, "t0": {"kind": "normalisation", "range": [0.2, 3]}},
+        processes={"ggF": {"basis": "ggF"}, "qqZZ": {"factor": "t0"}},
+        samples=[
+            {"name": "ggF_S", "process": "ggF", "files": ["input.root"], "benchmarks": names},
+            {"name": "qqZZ", "files": ["input.root"]},
+        ],
+    )
+
+
+@pytest.mark.parametrize("words", [["run"], ["run", "--dry-run"], ["validate"], ["fit"]])
+def test_a_general_model_is_refused_in_one_message_until_it_can_be_fitted(h4l: CommandLine, words: list[str]) -> None:
+    done = h4l(*words, general(h4l))
+    said = " ".join(done.stderr.split())
+    assert done.code == 2
+    assert "cannot be trained and fitted yet" in said
+    assert "free normalisations (t0)" in said
+    assert "h4l process" in said
+    assert h4l.ran == []
+
+
+def test_a_general_model_can_be_processed(h4l: CommandLine) -> None:
+    assert h4l("process", general(h4l)).code == 0
+    assert h4l.ran == ["process"]

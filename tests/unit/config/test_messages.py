@@ -50,7 +50,7 @@ def test_the_valid_document_is_valid() -> None:
     config = parse_config(VALID, folder=Path("/analysis"), data="/ntuples")
     assert config.sample("ggF_S").files == ("/analysis/ggF_S.root",)
     assert config.sample("qqZZ").files == ("/ntuples/qqZZ_*.root",)
-    assert config.processes == ("ggF_S", "ggF_SBI", "ggF_B", "qqZZ")
+    assert config.densities == ("ggF_S", "ggF_SBI", "ggF_B", "qqZZ")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,11 @@ def test_the_valid_document_is_valid() -> None:
         ("regions", {"SR": "m4l >"}, "regions.SR"),
         ("luminosity_if", 140.0, "luminosity_if: unknown key; did you mean 'luminosity_ifb'?"),
         ("wizardry", 1, "wizardry: unknown key\n"),
-        ("samples.3.layout", {"kind": "nanoaod", "tree": "t"}, "qqZZ.layout.nanoaod.tree: unknown key here; it belongs to another section"),
+        (
+            "samples.3.layout",
+            {"kind": "nanoaod", "tree": "t"},
+            "tree: unknown key here; it belongs to `samples`, or did you mean 'runs_tree'?",
+        ),
         ("samples.3.k_factor", "high", "samples.qqZZ.k_factor: should be a valid number"),
         ("samples.3.files", "a.root", "samples.qqZZ.files: a list is expected, for example [a, b] (got 'a.root')"),
         ("samples.3.files", [], "samples.qqZZ.files: at least 1 entry is needed"),

@@ -81,7 +81,7 @@ def config(morphing, **more):
 
 def test_samples_must_carry_the_points():
     found = config({"basis": "EW"})
-    assert found.processes == ("EW_S", "EW_SBI1", "EW_B")
+    assert found.densities == ("EW_S", "EW_SBI1", "EW_B")
     found.require_interference()
     with pytest.raises(ValidationError, match="lack \\['EW_SBI5'\\]"):
         config({"basis": "EW", "points": {"EW_B": 0, "EW_SBI1": 1, "EW_SBI5": 5}})
@@ -91,7 +91,7 @@ def test_the_parameter_of_interest_is_that_of_the_monomials():
     own = {"basis": "own", "monomials": ["kappa**4", "kappa**2", "1"], "points": {"EW_B": 0, "EW_SBI1": 1, "EW_SBI10": 1.778279}}
     with pytest.raises(ValidationError, match="'kappa'"):
         config(own)
-    assert config(own, parameter={"name": "kappa", "range": [0, 2]}).processes == ("S", "EW_SBI1", "EW_B")
+    assert config(own, parameter={"name": "kappa", "range": [0, 2]}).densities == ("S", "EW_SBI1", "EW_B")
     content = {"basis": "EW", "points": {"EW_B": 0, "EW_SBI1": 1, "EW_SBI10": "mu + 2*nu"}}
     with pytest.raises(ValidationError, match="'nu'"):
         config(content)

@@ -54,7 +54,7 @@ def test_constants_of_two_groups_stay_apart() -> None:
     values = MODEL.coefficients().values(np.array([[2.0, 3.0, 1.0, 1.0, 1.0]]))[0]
     assert names == ("ggF_S", "ggF_SBI", "ggF_B", "EW_S", "EW_SBI1", "EW_B", "qqZZ_0j", "qqZZ_1j", "qqZZ_2j")
     assert values[names.index("ggF_B")] == pytest.approx(1 - 2**0.5, abs=1e-12)
-    at_benchmarks = np.array(EW.design([b.vector for b in EW.benchmarks]))
+    at_benchmarks = EW.rows(EW.benchmarks)
     assert np.linalg.solve(at_benchmarks.T, [3.0, 3**0.5, 1.0])[0] == pytest.approx(-0.331, abs=5e-4)
 
 
@@ -164,6 +164,11 @@ def test_what_a_model_refuses(changes: dict[str, Any], error: type[Exception], m
 def test_what_a_process_refuses(amplitudes: dict[str, str], benchmarks: Any, message: str) -> None:
     with pytest.raises(SchemaError, match=message):
         Process.build("ggF", amplitudes, benchmarks)
+
+
+def test_a_point_outside_the_domain_of_an_amplitude_is_named_with_its_benchmark() -> None:
+    with pytest.raises(PhysicsDomainError, match=r"benchmark 'B', expression 'sqrt\(mu - 1\)'"):
+        Process.build("ggF", {"S": "sqrt(mu - 1)"}, {"B": {"mu": 0.0}})
 
 
 def test_a_parameter_must_lie_in_its_range() -> None:

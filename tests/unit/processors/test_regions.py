@@ -101,3 +101,27 @@ def test_names_must_be_known_and_not_taken(model: Path) -> None:
 def test_the_config_refuses_anything_but_conditions(text: str) -> None:
     with pytest.raises(ValueError, match=r"condition"):
         _config(regions={"SR": text})
+
+
+def test_the_condition_of_the_selection_names_observables_that_are_written(model: Path) -> None:
+    config = _config(selection={"where": "n_jets >= 2 and m_jj > 120"}, regions={"SR": "pt4l > 20"})
+    assert region_observables(config) == ("pt4l", "m_jj", "n_jets")
+    late = _config(scores={"d": _score(model)}, selection={"where": "d > 0"})
+    with pytest.raises(SchemaError, match=r"selection.where(?s:.)*scores \['d'\](?s:.)*region"):
+        Regions(late, observables=("m4l", "m_jj"))
+
+
+def test_parts_of_processes_and_regions_of_any_kind_are_flags_of_events() -> None:
+    parts = {"low": {"condition": "n_jets < 2"}, "high": {"condition": "n_jets >= 2", "factor": "t"}}
+    config = Config.model_validate(
+        {
+            "luminosity_ifb": 1.0,
+            "parameters": {"mu": {}, "t": {"kind": "normalisation"}},
+            "processes": {"signal": {"factor": "mu"}, "qqZZ": {"split": parts}},
+            "samples": [{"name": name, "files": ["x"]} for name in ("signal", "qqZZ")],
+            "regions": {"CR": {"kind": "counting", "condition": "m4l > 300"}, "foreign": {"kind": "workspace", "file": "w.json"}},
+        }
+    )
+    assert region_observables(config) == ("m4l", "n_jets")
+    _, inside = Regions(config, observables=("m4l", "n_jets")).evaluate({"m4l": np.array([250.0, 400.0]), "n_jets": np.array([3.0, 0.0])})
+    assert {name: flags.tolist() for name, flags in inside.items()} == {"CR": [False, True], "low": [False, True], "high": [True, False]}

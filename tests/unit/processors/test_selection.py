@@ -152,6 +152,32 @@ def test_selection_equals_the_loop_over_events(ntuples: ModuleType, changes: dic
         assert counts["sumw2"] == pytest.approx((weight[mask] ** 2).sum(), rel=1e-12)
 
 
+WHERE = {
+    "n_jets >= 2 and m_jj > 120": lambda values: values["n_jets"] >= 2 and values["m_jj"] > 120,
+    "not m_jj > 120": lambda values: values["m_jj"] <= 120,
+    "n_jets < 2 or m4l > 300": lambda values: values["n_jets"] < 2 or values["m4l"] > 300,
+}
+
+
+@pytest.mark.parametrize("where", list(WHERE))
+def test_a_condition_cuts_after_the_windows_and_enters_the_cut_flow(ntuples: ModuleType, where: str) -> None:
+    events = ntuples.make_events(400, seed=11)
+    weight = np.linspace(0.5, 1.5, len(events))
+    selection = SelectionConfig.model_validate({**OPEN, "where": where})
+    result = select(_record(ntuples, events), weight, selection, observables=("pt4l", "m4l"))
+    loop = [_loop(event, selection) for event in events]
+    before = [i for i, (cut, _) in enumerate(loop) if cut == "m4l"]
+    passed = [i for i in before if WHERE[where](loop[i][1])]
+    assert 3 < len(passed) < len(before)
+    assert result.index.tolist() == passed
+    assert list(result.observables) == ["pt4l", "m4l"]
+    np.testing.assert_allclose(result.observables["m4l"], [loop[i][1]["m4l"] for i in passed], rtol=1e-9)
+    assert result.channel.tolist() == [loop[i][1]["channel"] for i in passed]
+    assert list(result.cutflow)[-2:] == ["m4l", "where"]
+    assert (result.cutflow["m4l"]["events"], result.cutflow["where"]["events"]) == (len(before), len(passed))
+    assert result.cutflow["where"]["sumw"] == pytest.approx(weight[passed].sum(), rel=1e-12)
+
+
 def test_a_window_contains_its_lower_edge_and_not_its_upper(ntuples: ModuleType) -> None:
     record = _record(ntuples, ntuples.make_events(50, seed=12))
     weight = np.ones(50)

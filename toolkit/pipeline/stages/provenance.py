@@ -27,6 +27,8 @@ def portable_config(config: Config) -> JsonObject:
             shift["file"]["path"] = Path(shift["file"]["path"]).name
     for score in document["scores"].values():
         score["model"] = Path(score["model"]).name
+    for region in document["regions"].values():
+        region["file"] = Path(region["file"]).name
     document["modules"] = [Path(path).name for path in document["modules"]]
     return document
 

@@ -115,7 +115,7 @@ def estimate_under_test(config: Config, pool: SimulatedEvents, test: SimulatedEv
 
 def region_masks(config: Config, events: SimulatedEvents) -> dict[str, BoolArray]:
     """Evaluate the regions of the config on events, (n,) each; regions of columns that the tables lack are left out."""
-    conditions = {name: Condition.parse(text) for name, text in config.regions.items()}
+    conditions = {name: Condition.parse(text) for name, text in config.conditions.items()}
     known = set(events.observables)
     return {name: c.evaluate(events.observables) for name, c in conditions.items() if set(c.names) <= known}
 

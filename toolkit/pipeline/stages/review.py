@@ -67,7 +67,7 @@ def ensemble_under_review(
 ) -> EnsembleUnderReview:
     """Put the exported networks and the kept log ratios together."""
     x = ratio.columns(estimate.events.observables)
-    signal = config.processes.index(config.morphing.signal)
+    signal = config.densities.index(config.morphing.signal)
     return EnsembleUnderReview(
         estimate=estimate,
         before_calibration=stored.before_calibration,

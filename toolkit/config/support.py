@@ -1,0 +1,57 @@
+"""What of the general form of a physics model the later stages cannot do yet: one list, from which entries are taken as they can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from toolkit.errors import SchemaError
+from toolkit.model.model import Model
+from toolkit.model.products import determines_matrix
+
+
+class _Limit(NamedTuple):
+    """A feature, in words, and what of a model needs it."""
+
+    words: str
+    uses: Callable[[Model], tuple[str, ...]]
+
+
+def _coherent(model: Model) -> tuple[str, ...]:
+    return tuple(p.name for p in model.processes if p.n_amplitudes > 1)
+
+
+LIMITS: tuple[_Limit, ...] = (
+    _Limit("the form `processes` itself in training and fit", lambda m: tuple(p.name for p in m.processes)),
+    _Limit("several parameters of interest", lambda m: tuple(p.name for p in m.interest) if len(m.interest) != 1 else ()),
+    _Limit("free normalisations", lambda m: tuple(p.name for p in m.normalisations)),
+    _Limit("derived parameters", lambda m: tuple(name for name, _ in m.derived)),
+    _Limit("several coherent processes", lambda m: _coherent(m) if len(_coherent(m)) > 1 else ()),
+    _Limit("a signal without interference", lambda m: () if _coherent(m) else tuple(p.name for p in m.processes)),
+    _Limit("more or less than two amplitudes", lambda m: tuple(p.name for p in m.processes if p.n_amplitudes > 2)),
+    _Limit("factors of processes", lambda m: tuple(p.name for p in m.processes if p.factor != "1" or p.region_factors)),
+    _Limit("parts of a process by condition", lambda m: tuple(p.name for p in m.processes if p.splits)),
+    _Limit("regions in the fit", lambda m: tuple(r.name for r in m.regions)),
+    _Limit(
+        "samples without the weights of all their benchmarks",
+        lambda m: tuple(s.name for s in m.samples if not determines_matrix(m.process(s.process), s.carried)),
+    ),
+)
+"""Everything that `h4l validate` and `h4l run` refuse. Take an entry out when training, fit and report can do it."""
+
+
+def require_supported(model: Model) -> None:
+    """Check that all stages can measure with a model.
+
+    Raises:
+        SchemaError: They cannot yet; names every feature that is missing and what uses it.
+    """
+    missing = [f"{limit.words} ({', '.join(used)})" for limit in LIMITS if (used := limit.uses(model))]
+    if missing:
+        raise SchemaError(
+            "the physics model of the config is valid, but cannot be trained and fitted yet",
+            got="; ".join(missing),
+            expected="one process with two amplitudes, one parameter and backgrounds with fixed normalisations",
+            remedy="run `h4l process` for the event tables, write `morphing` and `parameter` for a measurement of one parameter, or use "
+            "toolkit.model and toolkit.likelihood in Python",
+        )
