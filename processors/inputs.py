@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from processors.benchmark_order import check_benchmark_order
 from processors.branches import WeightNames, check_branches, check_same_weights, describe_weights
 from processors.eventfile import EventFile, Format, format_of, open_events
 from processors.normalisation import read_normalisation
@@ -69,12 +70,14 @@ class SampleInputs:
         files: In the order of their names.
         xsec_pb: Cross-section in pb, before the k-factor; None for data.
         sumw: Sum of generator weights over all files, before any skim; None for data.
+        notes: What its events leave open, in sentences.
     """
 
     config: SampleConfig
     files: tuple[FileInput, ...]
     xsec_pb: float | None
     sumw: float | None
+    notes: tuple[str, ...] = ()
 
     @property
     def entries(self) -> int:
@@ -106,7 +109,8 @@ def inspect_inputs(config: Config) -> tuple[SampleInputs, ...]:
         InputFileError: No file matches, a file cannot be read, or it is truncated.
         SchemaError: A tree or a branch is missing (the nearest name is given), or the features cannot be folded.
         ShapeError: A weight vector does not have one entry per benchmark, or a branch does not hold what its layout says.
-        ArtifactMismatchError: The files of a sample state different cross-sections or weights, or are copies of each other.
+        ArtifactMismatchError: The files of a sample state different cross-sections or weights, or are copies of each other; or the
+            events contradict the order of the benchmarks.
         PhysicsDomainError: A cross-section or a sum of weights is not positive and finite, a weight is not finite, or the
             momenta are in another unit than the config says.
     """
@@ -118,7 +122,8 @@ def inspect_inputs(config: Config) -> tuple[SampleInputs, ...]:
     samples = tuple(_inspect_sample(config, sample) for sample in config.samples)
     if not config.allow_duplicates:
         _check_no_copies(samples)
-    return samples
+    notes = check_benchmark_order(config, samples)
+    return tuple(replace(s, notes=(notes[s.config.name],)) if s.config.name in notes else s for s in samples)
 
 
 def expand_files(sample: SampleConfig) -> list[Path]:

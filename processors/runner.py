@@ -134,7 +134,7 @@ def run(
         check_no_shared_events(events_folder, infos)
     variations = {s.config.name: add_combinations(config, s.config, merged[s.config.name]) for s in inputs}
     _write_histograms(out / "histograms", merged, variations)
-    document = cutflow_document(config, merged, variations)
+    document = cutflow_document(config, merged, variations, notes=[note for sample in inputs for note in sample.notes])
     write_json(out / "cutflow.json", document)
     remove_stale(events_folder, chunks)
     write_index(events_folder, infos, rows=rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import hist
@@ -51,17 +51,20 @@ def _combine_sums(nominal: Cutflow, members: list[Cutflow], how: str) -> tuple[C
     return up, down
 
 
-def cutflow_document(config: Config, merged: Mapping[str, Any], variations: Mapping[str, Mapping[str, Any]]) -> JsonObject:
+def cutflow_document(
+    config: Config, merged: Mapping[str, Any], variations: Mapping[str, Mapping[str, Any]], *, notes: Sequence[str] = ()
+) -> JsonObject:
     """Return the content of `cutflow.json`.
 
     Args:
         config: The analysis.
         merged: What the processor accumulated, by sample.
         variations: All variations by sample, from `add_combinations`.
+        notes: What the input files leave open, in sentences.
 
     Returns:
         `samples`: sums after each cut; with regions or systematics in the config also `regions` (sums per region) and
-        `variations` (both per variation; those of weights have only the first and the last cut).
+        `variations` (both per variation; those of weights have only the first and the last cut), and `notes` if there are any.
     """
     document: JsonObject = {
         "schema": 1,
@@ -75,6 +78,8 @@ def cutflow_document(config: Config, merged: Mapping[str, Any], variations: Mapp
             sample: {name: {"cutflow": v["cutflow"], "regions": v["regions"]} for name, v in found.items()}
             for sample, found in variations.items()
         }
+    if notes:
+        document["notes"] = list(notes)
     return document
 
 

@@ -46,7 +46,7 @@ class Analysis:
         return weights
 
     def write_config(self, **changes: Any) -> Path:
-        sample = {"name": "ggF_S", "files": ["signal.root"], "benchmarks": ["ggF_S", "ggF_B", "ggF_SBI"]}
+        sample = {"name": "ggF_SBI", "files": ["signal.root"], "benchmarks": ["ggF_S", "ggF_B", "ggF_SBI"]}
         other = {"name": "qqZZ", "files": ["qqZZ.root"]}
         loose = {"m_z1": [1.0, 200.0], "m_z2": [1.0, 200.0], "m4l": [1.0, 5000.0], "n_leptons_exact": False}
         path = self.folder / "analysis.yaml"
@@ -116,7 +116,7 @@ def test_missing_branch_names_the_nearest(analysis: Analysis) -> None:
 
 
 def test_benchmark_vector_of_another_length(analysis: Analysis) -> None:
-    sample = {"name": "ggF_S", "files": ["signal.root"], "benchmarks": ["ggF_S", "ggF_B", "ggF_SBI", "ggF_X"]}
+    sample = {"name": "ggF_SBI", "files": ["signal.root"], "benchmarks": ["ggF_S", "ggF_B", "ggF_SBI", "ggF_X"]}
     analysis.fails("LHEReweightingWeight", "3", "4", samples=[sample, {"name": "qqZZ", "files": ["qqZZ.root"]}])
 
 
@@ -141,12 +141,12 @@ def test_a_total_charge_that_is_never_zero(analysis: Analysis) -> None:
     columns = analysis.ntuples.nano_columns(analysis.events())
     same = {kind: ak.with_field(columns[kind], abs(columns[kind].charge), "charge") for kind in ("Electron", "Muon")}
     analysis.write_signal(**same)
-    analysis.fails("total charge", "sample ggF_S", "sign of the charge")
+    analysis.fails("total charge", "sample ggF_SBI", "sign of the charge")
 
 
 def test_a_sum_of_weights_below_zero(analysis: Analysis) -> None:
     analysis.write_signal(genWeight=np.full(40, -1.0, dtype=np.float32))
-    sample = {"name": "ggF_S", "files": ["signal.root"], "benchmarks": ["ggF_S", "ggF_B", "ggF_SBI"], "gen_sumw": "sum"}
+    sample = {"name": "ggF_SBI", "files": ["signal.root"], "benchmarks": ["ggF_S", "ggF_B", "ggF_SBI"], "gen_sumw": "sum"}
     analysis.fails("sum of generator weights", "-40", "positive", samples=[sample])
 
 

@@ -115,8 +115,11 @@ def validate_config(config_file: Path, *, data: Path | None, screen: Screen) -> 
         found = doubts(config)
         text = f"{count(len(observables), 'observable')}, {count(len(config.ratios.features), 'feature')}. {config_file} is valid"
         text += f", but look at {'this' if len(found) == 1 else 'these'} again:" if found else "."
-        document = {**validation_document(config, samples, observables), "doubts": found}
-        screen.result(document, samples_table(config, samples), text, *(f"  {sentence}" for sentence in found))
+        notes = [note for sample in samples for note in sample.notes]
+        document = {**validation_document(config, samples, observables), "doubts": found, "notes": notes}
+        screen.result(
+            document, samples_table(config, samples), text, *(f"  {sentence}" for sentence in found), *(f"note: {note}" for note in notes)
+        )
 
 
 def check_config(config: Config) -> tuple[tuple[SampleInputs, ...], Sequence[str]]:

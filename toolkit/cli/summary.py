@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from toolkit.cli.wording import duration, size
 from toolkit.pipeline import StageOutcome
@@ -52,6 +53,7 @@ def results_text(out: Path, outcomes: Sequence[StageOutcome]) -> Iterator[Render
         from toolkit.report import Comparison, read_results
 
         yield Comparison(read_results(out / "results.json"))
+        yield from (Text(f"note: {note}") for note in _cutflow_notes(out))
         found = {name: out / path for name, path in FILES.items() if (out / path).exists()}
         yield from (f"{name + ':':<13} {path}" for name, path in found.items())
         return
@@ -60,6 +62,16 @@ def results_text(out: Path, outcomes: Sequence[StageOutcome]) -> Iterator[Render
 
         yield CutflowTables.read(out / "cutflow.json")
     yield f"results of {last}: {out}"
+
+
+def _cutflow_notes(out: Path) -> Sequence[str]:
+    """Return what the input files leave open."""
+    from toolkit.report import CutflowTables
+
+    if not (out / "cutflow.json").is_file():
+        return ()
+    notes: Sequence[str] = CutflowTables.read(out / "cutflow.json").document.get("notes", ())
+    return notes
 
 
 def results_document(out: Path, outcomes: Sequence[StageOutcome]) -> JsonObject:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
+from rich.text import Text
 
 from toolkit.errors import InputFileError
 
@@ -55,6 +56,7 @@ class CutflowTables:
                 yield sums_table("region", part, title="expected events per region (entries)")
         if "variations" in self.document:
             yield variations_table(self.document)
+        yield from (Text(f"note: {note}") for note in self.document.get("notes", ()))
 
 
 def split_columns(samples: Mapping[str, Any], *, width: int) -> list[dict[str, Any]]:

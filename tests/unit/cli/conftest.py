@@ -68,7 +68,7 @@ class CommandLine:
 
     def config(self, **changes: object) -> str:
         """Write a config and return its path."""
-        sample = {"name": "ggF_S", "files": ["input.root"], "benchmarks": ["ggF_S", "ggF_B", "ggF_SBI"]}
+        sample = {"name": "ggF_SBI", "files": ["input.root"], "benchmarks": ["ggF_S", "ggF_B", "ggF_SBI"]}
         path = self.folder / "analysis.yaml"
         path.write_text(yaml.safe_dump({"name": "tiny", "luminosity_ifb": 140.0, "samples": [sample], **changes}))
         return str(path)

@@ -111,7 +111,7 @@ def test_inspect_and_validate(h4l: CommandLine, ntuples: ModuleType) -> None:
     document = _document(h4l("validate", h4l.config(), "--json"))
     assert document["valid"] is True
     (sample,) = document["samples"]
-    assert (sample["name"], sample["entries"], sample["benchmarks"]) == ("ggF_S", 30, ["ggF_S", "ggF_B", "ggF_SBI"])
+    assert (sample["name"], sample["entries"], sample["benchmarks"]) == ("ggF_SBI", 30, ["ggF_S", "ggF_B", "ggF_SBI"])
 
 
 def test_status(h4l: CommandLine) -> None:

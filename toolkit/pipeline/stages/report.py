@@ -55,7 +55,9 @@ def run(context: StageContext) -> None:
         *fitted.jobs(style=style),
     )
     figures = draw_all(jobs, folder=context.work / PLOTS, progress=context.progress, tasks=context.tasks)
-    provenance = describe_provenance(config, test, read_json(context.out / CUTFLOW)["samples"], inputs=input_rows(context.out))
+    processed = read_json(context.out / CUTFLOW)
+    provenance = describe_provenance(config, test, processed["samples"], inputs=input_rows(context.out))
+    provenance = replace(provenance, notes=(*provenance.notes, *processed.get("notes", ())))
     figures["selection"] = (cutflow_picture(provenance, style),)
     timed = with_timing(results, context)
     page = build_page(
