@@ -23,7 +23,8 @@ from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
 
 INDEX = "bundle.json"
 SCHEMA = 1
-MOST_INDEX_BYTES = 8 << 20
+MOST_JSON_BYTES = 12 << 20
+"""Bytes of a JSON document: as objects in memory it is up to thirty times as large."""
 LONGEST_NAME = 200
 _ENTRY = {"path": str, "size": int, "sha256": str}
 
@@ -66,8 +67,10 @@ def write_archive(path: str | Path, files: Mapping[str, bytes], *, description: 
     with atomic_path(path) as temporary, temporary.open("wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as out:
         out.write(buffer.getvalue())
         out.close()
-        if sum(map(len, content.values())) > most_bytes(raw.tell()) or len(content) > MOST_FILES:
-            what, expected = f"bundle {path}", f"at most {MOST_FILES} files, together at most {LARGEST_RATIO} times the archive"
+        largest = max((len(data) for name, data in content.items() if name.endswith(".json")), default=0)
+        if sum(map(len, content.values())) > most_bytes(raw.tell()) or len(content) > MOST_FILES or largest > MOST_JSON_BYTES:
+            what = f"bundle {path}"
+            expected = f"at most {MOST_FILES} files and {LARGEST_RATIO} times the archive; JSON of at most {MOST_JSON_BYTES} bytes"
             raise SchemaError(what, got=f"{len(content)} files that could not be opened again", expected=expected, remedy="leave files out")
     return index
 
@@ -139,8 +142,9 @@ def _unpack(path: Path, pieces: Iterator[bytes]) -> tuple[int, str]:
         for piece in pieces:
             digest.update(piece)
             size += len(piece)
-            if path.name == INDEX and size > MOST_INDEX_BYTES:
-                raise InputFileError(f"{INDEX} of a bundle", got=f"more than {MOST_INDEX_BYTES} bytes", expected="an index", remedy=REMEDY)
+            if path.suffix == ".json" and size > MOST_JSON_BYTES:
+                what, expected = f"{path.name} of a bundle", f"JSON documents of at most {MOST_JSON_BYTES} bytes"
+                raise InputFileError(what, got="a larger one", expected=expected, remedy=REMEDY)
             out.write(piece)
     return size, digest.hexdigest()
 

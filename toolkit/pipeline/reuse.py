@@ -73,11 +73,11 @@ class Bundle:
         root = Path(folder)
         try:
             published = Results.from_json(json.loads((root / "results.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             what = f"results.json of {archive}"
             got = f"{error.what}: {error.got}" if isinstance(error, SchemaError) else f"{type(error).__name__}: {error}"
             raise SchemaError(what, got=got, expected="the results of a run", remedy="write the bundle again") from error
-        _check_methods(index, published, root)
+        _check_methods(index, published)
         return cls(root, index, published)
 
     @property
@@ -118,8 +118,17 @@ class Bundle:
         return Workspace(substitute(loaded.document, change), loaded.folder) if change else loaded
 
     def likelihood(self, method: str, *, observed: bool = False, change: Substitution = NOTHING) -> Likelihood:
-        """Build the likelihood of a method."""
-        return self.workspace(method, observed=observed, change=change).likelihood()
+        """Build the likelihood of a method.
+
+        Raises:
+            SchemaError: See `workspace`; or the parameter of interest is none of its parameters.
+        """
+        found = self.workspace(method, observed=observed, change=change).likelihood()
+        if found.poi not in found.parameter_names:
+            what = "--poi" if change.poi else f"parameter of interest of {method}"
+            expected = f"one of {list(found.parameter_names)}"
+            raise SchemaError(what, got=found.poi, expected=expected, remedy="choose a parameter that the likelihood has with --poi")
+        return found
 
     def measure(self, method: str, *, observed: bool = False, change: Substitution = NOTHING, points: int = 121) -> MethodResult:
         """Fit and scan again: at the published points, or over the range of the new parameter of interest."""
@@ -202,14 +211,15 @@ def differences(found: MethodResult, published: MethodResult) -> dict[str, float
     return out
 
 
-def _check_methods(index: Mapping[str, Any], published: Results, folder: Path) -> None:
+def _check_methods(index: Mapping[str, Any], published: Results) -> None:
     """Refuse an index without methods, with methods that have no published results, or with workspaces that are not in the bundle."""
     recorded = {} if published.observed is None else published.observed.methods
     what, remedy = "bundle.json", "write the bundle again, or do not use it"
+    inside = {entry["path"] for entry in index["files"]}
     try:
         named = [("expected", name, entry["workspace"], published.methods) for name, entry in index["methods"].items()]
         named += [("observed", name, entry["observed"], recorded) for name, entry in index["methods"].items() if "observed" in entry]
-        there = [_holds(folder, folder / file) for _, _, file, _ in named]
+        there = [file in inside for _, _, file, _ in named]
     except (KeyError, TypeError, AttributeError) as error:
         raise SchemaError(what, got=f"{type(error).__name__}: {error}", expected="workspaces by method", remedy=remedy) from error
     if not named:
@@ -224,7 +234,10 @@ def _check_methods(index: Mapping[str, Any], published: Results, folder: Path) -
 
 def _holds(folder: Path, path: Path) -> bool:
     """Return whether a path is that of a file below a folder."""
-    return path.resolve().is_relative_to(folder.resolve()) and path.is_file()
+    try:
+        return path.resolve().is_relative_to(folder.resolve()) and path.is_file()
+    except (OSError, ValueError):  # too long, or with a character that no path has
+        return False
 
 
 def files_of(part: Any) -> Iterator[str]:

@@ -81,8 +81,8 @@ BOMBS: dict[str, tuple[Callable[[], Iterator[bytes]], str]] = {
     "sparse": (_sparse, "bundle"),
     "members": (_members, "regular files, each once, at most 10000"),
     "deep": (lambda: _index(b"[" * 4_000_000), "of another form"),
-    "wide": (lambda: _index(b"[" + b"[]," * 2_600_000 + b"0]"), "of another form"),
-    "long": (lambda: _index(b" " * (9 << 20)), "more than 8388608 bytes"),
+    "wide": (lambda: _index(b"[" + b"[]," * 4_000_000 + b"0]"), "of another form"),
+    "long": (lambda: _index(b" " * (13 << 20)), "JSON documents of at most 12582912 bytes"),
 }
 
 
