@@ -23,6 +23,7 @@ from toolkit.likelihood.onnx_ratio import OnnxRatio
 CPP = Path(__file__).parent / "cpp"
 BLOCK_ROWS = 512
 """Events per call of the generated code: its activations stay in the cache."""
+_READS_A_WEIGHT = b"return std::stof(s);"
 _FNV_OFFSET, _FNV_PRIME, _FNV_MASK = 14695981039346656037, 1099511628211, (1 << 64) - 1
 
 
@@ -106,7 +107,15 @@ def _run_sofie(content: bytes, name: str, path: Path) -> tuple[bytes, bytes]:
                 msg, got=str(error).strip(), expected="operators of docs/onnx.md on tensors of two axes", remedy=remedy
             ) from error
     # The first line holds the time of day: the same model gives the same code.
-    return header.split(b"\n", 1)[1], weights
+    return _in_any_locale(header.split(b"\n", 1)[1], path), weights
+
+
+def _in_any_locale(header: bytes, path: Path) -> bytes:
+    """Let the generated code read its weights with `h4l::read_weight`: std::stof reads 0.25 as 0 in a German locale, without a word."""
+    if header.count(_READS_A_WEIGHT) != 1:  # pragma: no cover - another release of SOFIE than the extra names
+        msg = f"the code that SOFIE generated for {path} reads its weights in a way that depends on the locale"
+        raise SchemaError(msg, expected="code of the release that the extra cpp names", remedy='pip install "h4l-toolkit[cpp]"')
+    return b'#include "h4l/weights_file.h"\n' + header.replace(_READS_A_WEIGHT, b"return h4l::read_weight(s);")
 
 
 def _import_sofie() -> Any:
@@ -158,28 +167,38 @@ _OPEN_HEADER = """// Generated: the model @NAME@.
 #ifndef H4L_MODEL_@NAME@_H
 #define H4L_MODEL_@NAME@_H
 
+#include <memory>
 #include <string>
 
 #include "h4l/model.h"
 
 namespace h4l {
 
+/// Loads the generated code and its weights; open_@NAME@ is what programs call.
+std::unique_ptr<Backend> load_@NAME@(const std::string &weights);
+
 /// Opens @NAME@ with its file of weights. Throws FileError if the file is missing, damaged or of another model.
-Model open_@NAME@(const std::string &weights = "@NAME@.dat");
+inline Model open_@NAME@(const std::string &weights = "@NAME@.dat")
+{
+   return Model(load_@NAME@(weights));
+}
 
 }  // namespace h4l
 
 #endif
 """
 
-_WRAPPER = """// Generated: the model @NAME@ behind h4l::Model.
+_WRAPPER = """// Generated: the model @NAME@ behind h4l::Model. Compiled with relaxed arithmetic: nothing but SOFIE's code belongs here.
 #include "@NAME@.hxx"
 
+#include <atomic>
+#include <exception>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "h4l/@NAME@.h"
+#include "h4l/backend.h"
+#include "h4l/errors.h"
 #include "h4l/weights_file.h"
 
 namespace {
@@ -192,10 +211,12 @@ class Generated final : public h4l::Backend {
    std::size_t max_rows() const override { return @BLOCK@; }
    void evaluate(const float *rows, std::size_t n_rows, float *log_ratio, float *spread) override
    {
+      const h4l::OneThread alone(inside_);
 @IGNORE@      SOFIE_@NAME@::doInfer(session_, n_rows, rows, @CALL@);
    }
 
  private:
+   std::atomic_flag inside_ = ATOMIC_FLAG_INIT;
    SOFIE_@NAME@::Session session_;
    @BUFFER@
    const std::string metadata_ = @METADATA@;
@@ -205,14 +226,16 @@ class Generated final : public h4l::Backend {
 
 namespace h4l {
 
-Model open_@NAME@(const std::string &weights)
+std::unique_ptr<Backend> load_@NAME@(const std::string &weights);
+
+std::unique_ptr<Backend> load_@NAME@(const std::string &weights)
 {
    check_weights_file(weights, @SIZE@ull, @HASH@ull);
    try {
-      return Model(std::make_unique<Generated>(weights));
+      return std::make_unique<Generated>(weights);
    } catch (const Error &) {
       throw;
-   } catch (const std::runtime_error &error) {
+   } catch (const std::exception &error) {
       throw FileError(weights + ": " + error.what());
    }
 }

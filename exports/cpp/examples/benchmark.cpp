@@ -23,10 +23,12 @@ int main(int argc, char **argv)
    }
    try {
       auto model = open_model(argv[1]);
-      const auto reference = h4l::Json::read(argv[2]);
+      const auto reference = h4l::read_json(argv[2]);
       std::vector<float> once;
-      for (const auto &row : reference["rows"].list())
-         for (const auto &value : row.list()) once.push_back(static_cast<float>(value.number()));
+      h4l::reading_json([&] {
+         for (const auto &row : reference.at("rows"))
+            for (const auto &value : row) once.push_back(value.get<float>());
+      });
       std::vector<float> rows;
       const std::size_t width = model.columns().size(), repeats = 20;
       for (std::size_t i = 0; i < repeats; ++i) rows.insert(rows.end(), once.begin(), once.end());

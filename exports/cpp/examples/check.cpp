@@ -12,12 +12,28 @@
 
 namespace {
 
+struct Reference {
+   std::vector<std::string> columns;
+   std::vector<double> rows, log_ratio, spread;
+   double tolerance;
+};
+
 std::vector<double> flatten(const h4l::Json &matrix)
 {
    std::vector<double> values;
-   for (const auto &row : matrix.list())
-      for (const auto &value : row.list()) values.push_back(value.number());
+   for (const auto &row : matrix)
+      for (const auto &value : row) values.push_back(value.get<double>());
    return values;
+}
+
+Reference read_reference(const std::string &path, bool has_spread)
+{
+   const auto document = h4l::read_json(path);
+   return h4l::reading_json([&] {
+      const auto &torch = document.at("torch_float64");
+      return Reference{document.at("columns").get<std::vector<std::string>>(), flatten(document.at("rows")), flatten(torch.at("log_ratio")),
+                       has_spread ? flatten(torch.at("log_ratio_spread")) : std::vector<double>(), document.at("tolerance").get<double>()};
+   });
 }
 
 }  // namespace
@@ -30,13 +46,12 @@ int main(int argc, char **argv)
    }
    try {
       auto model = open_model(argv[1]);
-      const auto reference = h4l::Json::read(argv[2]);
-      const auto &names = reference["columns"].list();
+      const auto reference = read_reference(argv[2], model.has_spread());
+      const auto &names = reference.columns;
       if (names.size() != model.columns().size()) throw h4l::MismatchError("the reference rows have another number of columns");
       for (std::size_t i = 0; i < names.size(); ++i)
-         if (names[i].text() != model.columns()[i].name) throw h4l::MismatchError("the reference rows have other columns");
-      const auto rows = flatten(reference["rows"]);
-      const auto expected = flatten(reference["torch_float64"]["log_ratio"]);
+         if (names[i] != model.columns()[i].name) throw h4l::MismatchError("the reference rows have other columns");
+      const auto &rows = reference.rows, &expected = reference.log_ratio;
       std::vector<float> spread;
       const auto found = model.evaluate(rows, model.has_spread() ? &spread : nullptr);
       if (found.size() != expected.size()) throw h4l::MismatchError("the reference has another number of log ratios");
@@ -47,7 +62,8 @@ int main(int argc, char **argv)
          if (std::abs(expected[i]) > 1.0) relative = std::max(relative, difference / std::abs(expected[i]));
       }
       if (model.has_spread()) {
-         const auto wanted = flatten(reference["torch_float64"]["log_ratio_spread"]);
+         const auto &wanted = reference.spread;
+         if (spread.size() != wanted.size()) throw h4l::MismatchError("the reference has another number of spreads");
          for (std::size_t i = 0; i < wanted.size(); ++i) of_spread = std::max(of_spread, std::abs(static_cast<double>(spread[i]) - wanted[i]));
       }
       const std::size_t width = names.size(), n_out = model.numerators().size();
@@ -55,7 +71,7 @@ int main(int argc, char **argv)
          const auto one = model.evaluate(std::vector<double>(rows.begin() + k * width, rows.begin() + (k + 1) * width));
          for (std::size_t j = 0; j < n_out; ++j) single = std::max(single, std::abs(static_cast<double>(one[j]) - expected[k * n_out + j]));
       }
-      const double tolerance = reference["tolerance"].number();
+      const double tolerance = reference.tolerance;
       const bool good = absolute < tolerance && of_spread < tolerance && single < tolerance;
       std::printf("{\"rows\": %zu, \"absolute\": %.3g, \"relative\": %.3g, \"spread\": %.3g, \"one_by_one\": %.3g, \"good\": %s}\n",
                   rows.size() / width, absolute, relative, of_spread, single, good ? "true" : "false");

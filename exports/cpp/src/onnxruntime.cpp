@@ -44,10 +44,12 @@ class OnnxRuntime : public Backend {
       const auto found = session_.GetModelMetadata().LookupCustomMetadataMapAllocated("h4l", allocator);
       if (!found) throw MismatchError(path + " has no metadata key h4l");
       metadata_ = found.get();
-      const Json document = Json::parse(metadata_);
-      n_columns_ = static_cast<std::int64_t>(document["features"].list().size());
-      if (document.has("parameters")) n_columns_ += static_cast<std::int64_t>(document["parameters"].list().size());
-      n_out_ = static_cast<std::int64_t>(document["numerators"].list().size());
+      const Json document = parse_json(metadata_);
+      reading_json([&] {
+         n_columns_ = static_cast<std::int64_t>(document.at("features").size());
+         if (document.contains("parameters")) n_columns_ += static_cast<std::int64_t>(document.at("parameters").size());
+         n_out_ = static_cast<std::int64_t>(document.at("numerators").size());
+      });
       const std::size_t n_outputs = session_.GetOutputCount();
       spread_ = n_outputs == 2;
       bool fits = session_.GetInputCount() == 1 && (n_outputs == 1 || n_outputs == 2);

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
-import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,16 +14,11 @@ from torch import nn
 
 from exports import OnnxExport
 from exports.sofie import SofieCode, generate_cpp
+from tests.unit.exports.cpp_tools import needs_tools, run
 from toolkit.cli import main
 from toolkit.errors import InputFileError, SchemaError
 from toolkit.likelihood import OnnxRatio
 
-MISSING = [
-    *(tool for tool in ("g++", "cmake") if shutil.which(tool) is None),
-    *(["sofie"] if importlib.util.find_spec("sofie") is None else []),
-    *([] if any(Path("/usr").glob("lib*/**/libopenblas.so")) else ["OpenBLAS"]),
-]
-needs_tools = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
 CONSUMER = """
 #include <h4l/ratio.h>
 #include <cstdio>
@@ -66,12 +58,6 @@ find_package(h4l REQUIRED)
 add_executable(consumer consumer.cpp)
 target_link_libraries(consumer PRIVATE h4l::ratio)
 """
-
-
-def run(*words: object, expect: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
-    assert done.returncode == expect, done.stdout + done.stderr
-    return done
 
 
 @pytest.fixture(scope="module")

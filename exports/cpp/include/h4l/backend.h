@@ -2,8 +2,11 @@
 #ifndef H4L_BACKEND_H
 #define H4L_BACKEND_H
 
+#include <atomic>
 #include <cstddef>
 #include <string>
+
+#include "h4l/errors.h"
 
 namespace h4l {
 
@@ -23,6 +26,22 @@ class Backend {
 
    /// Evaluates n_rows x n_columns numbers, row by row; spread may be null.
    virtual void evaluate(const float *rows, std::size_t n_rows, float *log_ratio, float *spread) = 0;
+};
+
+/// Lets one thread at a time into code that keeps its activations in members: two would mix their events and return finite, wrong numbers.
+class OneThread {
+ public:
+   explicit OneThread(std::atomic_flag &inside) : inside_(inside)
+   {
+      if (inside_.test_and_set(std::memory_order_acquire))
+         throw ThreadError("this model is being evaluated by another thread: open one model per thread");
+   }
+   ~OneThread() { inside_.clear(std::memory_order_release); }
+   OneThread(const OneThread &) = delete;
+   OneThread &operator=(const OneThread &) = delete;
+
+ private:
+   std::atomic_flag &inside_;
 };
 
 }  // namespace h4l

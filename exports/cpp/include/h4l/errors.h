@@ -37,6 +37,12 @@ class ValueError : public Error {
    using Error::Error;
 };
 
+/// Two threads in one generated model at the same time; a model per thread is what is needed.
+class ThreadError : public Error {
+ public:
+   using Error::Error;
+};
+
 }  // namespace h4l
 
 #endif

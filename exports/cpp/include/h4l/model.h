@@ -5,7 +5,7 @@
 //     model.require({{"m4l", "GeV"}, {"cos_theta_star", ""}, ...});       // once: names, units and order
 //     std::vector<float> log_ratio = model.evaluate(event);               // one event, or many row by row
 //
-// A Model belongs to one thread at a time: open one per thread.
+// A Model belongs to one thread at a time: open one per thread. A second thread inside a generated model gets a ThreadError.
 #ifndef H4L_MODEL_H
 #define H4L_MODEL_H
 
@@ -45,14 +45,7 @@ class Model {
  public:
    explicit Model(std::unique_ptr<Backend> backend) : backend_(std::move(backend))
    {
-      const Json document = Json::parse(backend_->metadata());
-      if (document.has("schema") && document["schema"].number() != 1.0) throw MismatchError("metadata of another version than 1");
-      for (const auto &feature : document["features"].list()) columns_.push_back(column(feature));
-      n_features_ = columns_.size();
-      if (document.has("parameters"))
-         for (const auto &parameter : document["parameters"].list()) columns_.push_back(column(parameter));
-      for (const auto &numerator : document["numerators"].list()) numerators_.push_back(numerator.text());
-      reference_ = document["reference"].text();
+      reading_json([&] { read(Json::parse(backend_->metadata())); });
       if (columns_.empty() || numerators_.empty()) throw MismatchError("metadata without features or numerators");
    }
 
@@ -131,11 +124,23 @@ class Model {
    }
 
  private:
+   void read(const Json &document)
+   {
+      if (document.contains("schema") && document.at("schema") != 1) throw MismatchError("metadata of another version than 1");
+      for (const auto &feature : document.at("features")) columns_.push_back(column(feature));
+      n_features_ = columns_.size();
+      if (document.contains("parameters"))
+         for (const auto &parameter : document.at("parameters")) columns_.push_back(column(parameter));
+      document.at("numerators").get_to(numerators_);
+      document.at("reference").get_to(reference_);
+   }
+
    static Column column(const Json &document)
    {
-      const auto &range = document["training_range"].list();
-      if (range.size() != 2) throw MismatchError("training_range of " + document["name"].text() + " is not two numbers");
-      return {document["name"].text(), document["unit"].text(), range[0].number(), range[1].number()};
+      const auto name = document.at("name").get<std::string>();
+      const auto range = document.at("training_range").get<std::vector<double>>();
+      if (range.size() != 2) throw MismatchError("training_range of " + name + " is not two numbers");
+      return {name, document.at("unit").get<std::string>(), range[0], range[1]};
    }
 
    std::string names() const
