@@ -171,6 +171,7 @@ def _benchmark_comments(group: Group) -> Iterator[str]:
         yield f"The entries of {name} are known, but samples of another process interfere as well. To measure this one, add"
         yield f"  benchmarks: {flow(list(found.names))}"
         yield f"to each of its samples, and `morphing: {flow({'basis': 'ggF', **roles})}` at the top; the others count as backgrounds."
+        yield "To describe both processes, each with its own strength, write `parameters` and `processes` (docs/model.md)."
         return
     own = f" Entry {entry} is 1 in every event: the process that was generated." if entry is not None else ""
     yield f"{name} has {vector.shape[1]} entries whose meaning the events do not tell.{own}"

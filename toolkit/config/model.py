@@ -174,6 +174,9 @@ def _amplitude_exponents(powers: Sequence[float]) -> list[float]:
 def _benchmark(name: str, point: float | str, halves: Sequence[float]) -> Benchmark:
     """Build a benchmark from the value of the parameter or from its content in monomials."""
     if not isinstance(point, str):
+        if point < 0 and any(power % 1 for power in halves):
+            expected = "a value at which the amplitudes are real"
+            raise SchemaError(f"morphing.points.{name}", got=point, expected=expected, remedy="give a value of at least 0")
         return Benchmark(name, tuple(float(point) ** power for power in halves))
     content = {sum(power for _, power in m.powers): factor for m, factor in parse_combination(point).items()}
     pairs = [(k, m) for k in range(len(halves)) for m in range(k, len(halves))]

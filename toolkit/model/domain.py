@@ -14,7 +14,8 @@ from toolkit.model.parameters import ModelParameter
 from toolkit.typing import BoolArray, FloatArray
 
 _LINE = 401
-"""Points of an axis where an expression has one parameter; with more the grid is coarser, at most about 1e5 points."""
+"""Points of an axis where an expression has one parameter; 21 with two, 7 with three, and random points with more."""
+_RANDOM = 4096
 _FAR = 100.0
 """What stands for an infinite end of a range."""
 
@@ -39,8 +40,7 @@ def require_defined(expressions: Mapping[str, str], *, parameters: Sequence[Mode
         if not used:
             expression.value({})
             continue
-        axes = [_axis(p, max(5, int(_LINE ** (1.0 / len(used)) if len(used) > 1 else _LINE))) for p in used]
-        points = np.array(list(itertools.product(*axes)), dtype=np.float64)
+        points = _points(used)
         defined = _defined(expression, points)
         if not np.all(defined):
             raise PhysicsDomainError(
@@ -49,6 +49,17 @@ def require_defined(expressions: Mapping[str, str], *, parameters: Sequence[Mode
                 expected="a finite value over the whole allowed range",
                 remedy="restrict the range of the parameter, or correct the expression",
             )
+
+
+def _points(used: Sequence[ModelParameter]) -> FloatArray:
+    """Return where an expression is looked at, (n_points, n_parameters): a grid, or corners and random points of many dimensions."""
+    if len(used) <= 3:
+        axes = [_axis(p, {1: _LINE, 2: 21, 3: 7}[len(used)]) for p in used]
+        return np.array(list(itertools.product(*axes)), dtype=np.float64)
+    ends = np.array([_axis(p, 2)[[0, -1]] for p in used])
+    random = ends[:, 0] + np.random.default_rng(1).uniform(size=(_RANDOM, len(used))) * (ends[:, 1] - ends[:, 0])
+    corners = np.array(list(itertools.islice(itertools.product(*ends), _RANDOM)))
+    return np.concatenate([random, corners])
 
 
 def _axis(parameter: ModelParameter, n: int) -> FloatArray:

@@ -156,7 +156,13 @@ class Model:
 
         Returns:
             One expression for each of `densities`: the expected density is the sum of expression times density.
+
+        Raises:
+            SchemaError: There is no such region.
         """
+        known = [r.name for r in self.regions]
+        if region is not None and region not in known:
+            raise SchemaError(f"region {region!r}", got="no such region", expected=f"one of {known}", remedy="correct the name")
         derived = self.resolved
         return tuple(
             text for c in self.components for text in density_expressions(c.process, region=region, derived=derived, factor=c.factor)

@@ -6,15 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from toolkit.config.model import short_process
 from toolkit.config.morphing import MorphingConfig
-from toolkit.model.monomials import Monomial
+from toolkit.model.densities import density_expressions, density_transform
 from toolkit.typing import FloatArray
-from toolkit.weights.morphing import Morphing, benchmark_row
+from toolkit.weights.morphing import Morphing
 from toolkit.weights.parameterisations import coefficient_texts
 from toolkit.weights.simulation import SimulatedEvents
-
-ROUNDING = 1e-12
-"""Entries of the matrix below this are rounding of the solution: a density that is carried stays as it is."""
 
 
 def configured_morphing(section: MorphingConfig, *, parameter: str) -> Morphing:
@@ -33,14 +31,6 @@ def configured_morphing(section: MorphingConfig, *, parameter: str) -> Morphing:
     return Morphing(monomials=section.monomials_in(parameter), benchmarks=section.points_in(parameter))
 
 
-def density_morphing(section: MorphingConfig, *, parameter: str) -> Morphing:
-    """Build the morphing of the densities that the estimators learn, in the order of `section.benchmarks`."""
-    monomials = section.monomials_in(parameter)
-    if not section.two_amplitudes:
-        return configured_morphing(section, parameter=parameter)
-    return Morphing(monomials=monomials, benchmarks=_amplitudes(section, parameter))
-
-
 def density_matrix(section: MorphingConfig, *, parameter: str) -> FloatArray:
     """Return T with densities = carried weights @ T, shape (n_carried, n_benchmarks).
 
@@ -48,15 +38,9 @@ def density_matrix(section: MorphingConfig, *, parameter: str) -> FloatArray:
         >>> density_matrix(MorphingConfig(basis="EW"), parameter="mu").round(3).tolist()  # columns S, SBI, B
         [[0.316, 0.0, 1.0], [-0.462, 1.0, 0.0], [0.146, 0.0, 0.0]]
     """
-    carried = configured_morphing(section, parameter=parameter)
     if not section.two_amplitudes:
         return np.eye(len(section.carried))
-    rows = [benchmark_row(carried.vector, name, point) for name, point in _amplitudes(section, parameter).items()]
-    matrix = carried.solution @ np.stack(rows, axis=1)
-    for j, name in enumerate(section.benchmarks):
-        if name in section.carried and np.array_equal(carried.matrix[section.carried.index(name)], rows[j]):
-            matrix[:, j] = np.eye(len(section.carried))[section.carried.index(name)]
-    return np.where(np.abs(matrix) < ROUNDING, 0.0, matrix)
+    return density_transform(short_process(section, parameter))
 
 
 def to_densities(events: SimulatedEvents, section: MorphingConfig, *, parameter: str) -> SimulatedEvents:
@@ -89,19 +73,7 @@ def density_coefficients(section: MorphingConfig, *, parameter: str, n_backgroun
         ('mu - sqrt(mu)', 'sqrt(mu)', '1 - sqrt(mu)', '1')
     """
     if section.two_amplitudes:
-        square, root, _ = _by_degree(section, parameter)
-        texts: tuple[str, ...] = (f"{square} - {root}", root, f"1 - {root}")
+        texts = density_expressions(short_process(section, parameter))
     else:
-        texts = coefficient_texts(density_morphing(section, parameter=parameter))
+        texts = coefficient_texts(configured_morphing(section, parameter=parameter))
     return (*texts, *("1",) * n_backgrounds)
-
-
-def _amplitudes(section: MorphingConfig, parameter: str) -> dict[str, float | str]:
-    """S, SBI and B as contents or points."""
-    return {section.signal: _by_degree(section, parameter)[0], section.interfering: 1.0, section.background: 0.0}
-
-
-def _by_degree(section: MorphingConfig, parameter: str) -> list[str]:
-    """Return the monomials of two amplitudes in normal form: m^2, m, 1."""
-    monomials = [Monomial.parse(text) for text in section.monomials_in(parameter)]
-    return [str(m) for m in sorted(monomials, key=lambda m: -sum(power for _, power in m.powers))]

@@ -164,6 +164,11 @@ def test_monomials_of_no_squared_amplitude_have_no_model() -> None:
         _ = config.model
 
 
+def test_a_point_under_a_root_is_not_negative() -> None:
+    with pytest.raises(SchemaError, match=r"morphing.points.a\n.*-1"):
+        short_process(MorphingConfig(basis="EW", points={"a": -1, "b": 0, "c": 1}), "mu")
+
+
 def test_samples_that_know_only_their_own_weight_belong_to_the_short_form_too() -> None:
     config = parse({"luminosity_ifb": 1, "samples": [{"name": n, "files": ["a.root"]} for n in [*GGF, "qqZZ"]]})
     assert [(s.process, s.carried) for s in config.model.samples] == [*(("ggF", (n,)) for n in GGF), ("qqZZ", ("qqZZ",))]

@@ -113,6 +113,8 @@ def test_derived_parameters_and_factors_by_region() -> None:
     np.testing.assert_allclose(in_sr[:3], [1.1**2 + 1.1, -1.1, 1 + 1.1])
     np.testing.assert_allclose(in_sr[3:6], [1.1**4 - 1.1**2, 1.1**2, 1 - 1.1**2])
     assert (in_sr[6], in_cr[6]) == (1.0, 1.4)
+    with pytest.raises(SchemaError, match="region 'VR'"):
+        model.coefficients("VR")
     np.testing.assert_allclose(model.amplitudes("EW").values(point), [[1.1**2, 1.0]])
 
 
@@ -176,3 +178,12 @@ def test_a_parameter_must_lie_in_its_range() -> None:
         ModelParameter("mu", range=(0.0, 6.0), truth=7.0)
     with pytest.raises(SchemaError, match="low < high"):
         ModelParameter("mu", range=(6.0, 0.0))
+
+
+def test_an_expression_of_many_parameters_is_looked_at_in_its_corners() -> None:
+    names = [f"c{i}" for i in range(6)]
+    parameters = tuple(ModelParameter(name, range=(-1.0, 1.0)) for name in names)
+    inside = Process.build("p", {"A": f"sqrt(6.5 + {' + '.join(names)})"})
+    assert Model(parameters=parameters, processes=(inside,)).densities == ("p",)
+    with pytest.raises(PhysicsDomainError, match="c0 = -1, c1 = -1"):
+        Model(parameters=parameters, processes=(Process.build("p", {"A": f"sqrt(5.9 + {' + '.join(names)})"}),))
