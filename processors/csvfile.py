@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
+import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +18,10 @@ import pyarrow.csv as pc
 
 from toolkit.errors import InputFileError, SchemaError
 from toolkit.typing import FloatArray
+
+LONGEST_HEAD = 1 << 20
+MOST_COLUMNS = 10_000
+"""Columns that are read; NanoAOD has two thousand branches."""
 
 
 def is_csv(path: Path) -> bool:
@@ -41,12 +48,14 @@ class CsvEvents:
     @cached_property
     def types(self) -> Mapping[str, str]:
         """Type of each column, by name."""
+        self._check_width()
         with self._explained():
             schema = pc.open_csv(self.path).schema
             names = [name.strip() for name in schema.names]
-        repeated = sorted({name for name in names if names.count(name) > 1})
+        repeated = sorted(name for name, times in Counter(names).items() if times > 1)
         if repeated:
-            raise SchemaError(f"input file {self.path}", got=f"columns {repeated} twice", expected="distinct names", remedy="rename them")
+            shown = f"{repeated[:5]}{' and others' if len(repeated) > 5 else ''}"
+            raise SchemaError(f"input file {self.path}", got=f"columns {shown} twice", expected="distinct names", remedy="rename them")
         return dict(zip(names, map(str, schema.types), strict=True))
 
     @cached_property
@@ -111,6 +120,14 @@ class CsvEvents:
                 ) from error
         return column.to_numpy()  # type: ignore[no-any-return]  # pyarrow is untyped
 
+    def _check_width(self) -> None:
+        """Count the columns before the file is parsed, which takes ten kilobytes for each."""
+        with self._explained(), gzip.open(self.path) if self.path.suffix == ".gz" else self.path.open("rb") as file:
+            n_columns = file.readline(LONGEST_HEAD).count(b",") + 1
+        if n_columns > MOST_COLUMNS:
+            what, expected = f"input file {self.path}", f"at most {MOST_COLUMNS}"
+            raise SchemaError(what, got=f"{n_columns} columns or more", expected=expected, remedy="leave columns out")
+
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         try:
@@ -122,7 +139,7 @@ class CsvEvents:
                 expected="a CSV file in UTF-8",
                 remedy="save it as UTF-8, for example with iconv -f latin1 -t utf-8",
             ) from error
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
             raise InputFileError(
                 f"input file {self.path}",
                 got=str(error).splitlines()[0],

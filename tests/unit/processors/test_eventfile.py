@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -68,6 +69,23 @@ def test_csv_cells_with_text_are_refused(tmp_path: Path) -> None:
 
 def test_csv_columns_twice_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SchemaError, match=r"columns \['a'\] twice"), open_events(_csv(tmp_path, "a,a \n1,2\n"), ""):
+        pass
+
+
+def test_csv_with_too_many_columns_is_refused_at_once(tmp_path: Path) -> None:
+    heads = (",".join(["a"] * 200_000), ",".join(f"c{i}" for i in range(100_000)), ",".join(f"column{i}" for i in range(400_000)))
+    for head in heads:
+        path = tmp_path / "a.csv.gz"
+        path.write_bytes(gzip.compress(f"{head}\n".encode()))
+        began = time.process_time()
+        with pytest.raises(SchemaError, match=r"columns or more\n  expected: at most 10000"), open_events(path, ""):
+            pass
+        assert time.process_time() - began < 5.0
+
+
+def test_csv_with_many_columns_twice_names_few(tmp_path: Path) -> None:
+    path = _csv(tmp_path, ",".join(f"c{i % 4000}" for i in range(8000)) + "\n")
+    with pytest.raises(SchemaError, match="and others twice"), open_events(path, ""):
         pass
 
 
