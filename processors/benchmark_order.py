@@ -16,6 +16,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -26,9 +27,10 @@ from processors.eventfile import open_events
 from processors.sanity import read_range
 from toolkit.config import Config, SampleConfig
 from toolkit.errors import ArtifactMismatchError
+from toolkit.model.model import Model
+from toolkit.model.products import solve_products
 from toolkit.typing import FloatArray
 from toolkit.weights.configured import configured_morphing
-from toolkit.weights.morphing import Morphing
 
 FILES = 10
 """Files of a sample that are looked at."""
@@ -43,6 +45,8 @@ STATED = 0.01
 CONTRADICTED, AGREED = 5.0, 3.0
 """Standard deviations beyond those of the best order from which on sums contradict an order, and up to which they agree with the best."""
 GRID = np.linspace(-5.0, 5.0, 81)
+POINTS = 500
+"""Points of the parameters at which densities of several amplitudes are looked at."""
 
 
 class File(Protocol):
@@ -141,34 +145,92 @@ def read_probes(inputs: Sequence[Sample]) -> list[Probe]:
 
 def check_probes(config: Config, probes: Sequence[Probe]) -> dict[str, str]:
     """Check weights of events against the order in which the config names them; see `check_benchmark_order`."""
-    morphing = configured_morphing(config.morphing, parameter=config.parameter.name)
     notes = {}
-    for order in dict.fromkeys(probe.order for probe in probes):
-        family = [probe for probe in probes if probe.order == order]
-        note = _check_family(family, probes, morphing, config)
-        if note is not None:
-            notes[family[0].sample] = note
+    for law in _laws(config, [probe.sample for probe in probes]):
+        members = [probe for probe in probes if probe.sample in law.own]
+        for order in dict.fromkeys(probe.order for probe in members):
+            family = [probe for probe in members if probe.order == order]
+            note = _check_family(family, members, law)
+            if note is not None:
+                notes[family[0].sample] = note
     return notes
 
 
-def _check_family(family: Sequence[Probe], probes: Sequence[Probe], morphing: Morphing, config: Config) -> str | None:
+@dataclass(frozen=True, eq=False)
+class _Law:
+    """How the weights of a process at its benchmarks hang together.
+
+    Args:
+        own: Benchmark under which each of its samples was generated, by sample; empty for none.
+        names: The benchmarks.
+        solution: Terms of an event = weights @ solution, (n_benchmarks, n_terms).
+        matrix: Weights of an event = terms @ matrix.T, (n_benchmarks, n_terms).
+        two_amplitudes: Columns of the terms that are signal, interference and background; None with more than two amplitudes.
+        lowest: Lowest density at any parameter, from the terms of events.
+    """
+
+    own: dict[str, str]
+    names: tuple[str, ...]
+    solution: FloatArray
+    matrix: FloatArray
+    two_amplitudes: tuple[int, int, int] | None
+    lowest: Callable[[FloatArray], FloatArray]
+
+
+def _laws(config: Config, samples: Sequence[str]) -> Iterator[_Law]:
+    """Yield the law of every process that interferes and whose samples carry the weights of all its benchmarks."""
+    if not config.general:
+        morphing = configured_morphing(config.morphing, parameter=config.parameter.name)
+        degree = np.sum(morphing.vector.exponents, axis=1)
+        square, root, constant = (int(k) for k in np.argsort(-degree)[:3])
+        columns = (square, root, constant) if config.morphing.two_amplitudes else None
+        whole = np.all(morphing.vector.exponents == np.round(morphing.vector.exponents))
+        grid = morphing.vector.values_at((GRID if whole else GRID[GRID >= 0.0])[:, None])
+        own = {name: name for name in samples}
+        yield _Law(own, morphing.benchmark_names, morphing.solution, morphing.matrix, columns, partial(_lowest, grid))
+        return
+    model = config.model
+    for process in model.processes:
+        own = {s.name: s.benchmark for s in model.samples_of(process.name) if set(s.carried) == set(process.benchmark_names)}
+        if process.n_amplitudes > 1 and own:
+            columns = (0, 1, 2) if process.n_amplitudes == 2 else None
+            products = _products(model, process.name)
+            solution, matrix = solve_products(process), process.rows(process.benchmarks)
+            yield _Law(own, process.benchmark_names, solution, matrix, columns, partial(_lowest, products))
+
+
+def _lowest(products: FloatArray, terms: FloatArray) -> FloatArray:
+    """Return the lowest density of each event at many points, from the values of the monomials there."""
+    lowest: FloatArray = np.min(terms @ products.T, axis=1)
+    return lowest
+
+
+def _products(model: Model, name: str) -> FloatArray:
+    """Return the products a_k a_l of a process at many points of the parameters, (n_points, n_pairs)."""
+    low, high = np.clip(np.array([p.range for p in model.parameters]), GRID[0], GRID[-1]).T
+    points = low + np.random.default_rng(1).uniform(size=(POINTS, len(low))) * (high - low)
+    amplitudes = model.amplitudes(name).values(points)
+    return np.stack([amplitudes[:, k] * amplitudes[:, m] for k, m in model.process(name).pairs], axis=1)
+
+
+def _check_family(family: Sequence[Probe], probes: Sequence[Probe], law: _Law) -> str | None:
     """Check samples that name their weights in one order."""
     order, names = family[0].order, ", ".join(probe.sample for probe in family)
     _check_distinct(family)
     if len(order) > LONGEST:
         return f"samples {names}: with {len(order)} benchmarks the order of their names is not checked against the events."
-    left = _candidates(family, morphing.benchmark_names)
+    left = _candidates(family, law)
     wrong = None if order in left else "the weight that is 1 in every event is that of the sample itself"
     tests: tuple[tuple[str, Callable[[Order], bool]], ...] = (
-        ("further benchmarks follow from those of the morphing in every event", lambda o: _related(o, family, morphing, config)),
-        ("no event has a negative density", lambda o: _positive(o, family, morphing, config)),
+        ("further benchmarks follow from those of the morphing in every event", lambda o: _related(o, family, law)),
+        ("no event has a negative density", lambda o: _positive(o, family, law)),
     )
     for why, test in tests:
         passed = [candidate for candidate in left if test(candidate)]
         if passed:
             wrong = why if wrong is None and order not in passed else wrong
             left = passed
-    pulls = {candidate: _largest_pull(candidate, family, probes) for candidate in left}
+    pulls = {candidate: _largest_pull(candidate, family, probes, law) for candidate in left}
     if min(pulls.values()) <= AGREED:
         left = [candidate for candidate in left if pulls[candidate] ** 2 - min(pulls.values()) ** 2 < CONTRADICTED**2]
         if wrong is None and order not in left:
@@ -177,7 +239,7 @@ def _check_family(family: Sequence[Probe], probes: Sequence[Probe], morphing: Mo
             )
     if wrong is not None:
         raise _wrong_order(family, left, wrong)
-    return _undecided(order, left, morphing.benchmark_names, names, alone=all(probe.order == order for probe in probes))
+    return _undecided(order, left, law.names, names, alone=all(probe.order == order for probe in probes))
 
 
 def _undecided(order: Order, left: Sequence[Order], needed: Sequence[str], names: str, *, alone: bool) -> str | None:
@@ -191,14 +253,14 @@ def _undecided(order: Order, left: Sequence[Order], needed: Sequence[str], names
     )
 
 
-def _candidates(family: Sequence[Probe], needed: Sequence[str]) -> list[Order]:
+def _candidates(family: Sequence[Probe], law: _Law) -> list[Order]:
     """Return the orders that agree with the samples' own weights: all places of the names that are needed, the others behind them."""
     order, fixed = family[0].order, {}
     for probe in family:
         entry = own_entry(probe.relative)
-        if entry is not None:
-            fixed[entry] = probe.sample
-    moving = [name for name in needed if name not in fixed.values()]
+        if entry is not None and law.own[probe.sample]:
+            fixed[entry] = law.own[probe.sample]
+    moving = [name for name in law.names if name not in fixed.values()]
     free = [k for k in range(len(order)) if k not in fixed]
     found = []
     for places in itertools.permutations(free, len(moving)):
@@ -232,17 +294,16 @@ def _wrong_order(family: Sequence[Probe], left: Sequence[Order], why: str) -> Ar
     )
 
 
-def _related(order: Order, family: Sequence[Probe], morphing: Morphing, config: Config) -> bool:
+def _related(order: Order, family: Sequence[Probe], law: _Law) -> bool:
     """Whether further benchmarks follow from those of the morphing, event by event."""
-    needed = morphing.benchmark_names
-    extra = [k for k, name in enumerate(order) if name not in needed]
+    extra = [k for k, name in enumerate(order) if name not in law.names]
     for probe in family:
-        carried = probe.relative[:, [order.index(name) for name in needed]]
-        terms, scale = carried @ morphing.solution, np.max(np.abs(probe.relative), axis=1)
-        if not _holds(np.max(np.abs(terms @ morphing.matrix.T - carried), axis=1), scale):
+        carried = probe.relative[:, [order.index(name) for name in law.names]]
+        terms, scale = carried @ law.solution, np.max(np.abs(probe.relative), axis=1)
+        if not _holds(np.max(np.abs(terms @ law.matrix.T - carried), axis=1), scale):
             return False
-        if config.morphing.two_amplitudes:
-            square, root, constant = _by_degree(terms, morphing)
+        if law.two_amplitudes is not None:
+            square, root, constant = terms[:, law.two_amplitudes].T
             for k in extra:
                 mu, linear = np.linalg.lstsq(np.stack([square, root], axis=1), probe.relative[:, k] - constant, rcond=None)[0]
                 rest = np.abs(mu * square + linear * root + constant - probe.relative[:, k])
@@ -251,38 +312,28 @@ def _related(order: Order, family: Sequence[Probe], morphing: Morphing, config: 
     return True
 
 
-def _positive(order: Order, family: Sequence[Probe], morphing: Morphing, config: Config) -> bool:
+def _positive(order: Order, family: Sequence[Probe], law: _Law) -> bool:
     """Whether the densities are nowhere negative."""
     for probe in family:
-        carried = probe.relative[:, [order.index(name) for name in morphing.benchmark_names]]
-        terms, scale = carried @ morphing.solution, np.max(np.abs(carried), axis=1)
-        if config.morphing.two_amplitudes:
-            square, root, constant = _by_degree(terms, morphing)
+        carried = probe.relative[:, [order.index(name) for name in law.names]]
+        terms, scale = carried @ law.solution, np.max(np.abs(carried), axis=1)
+        if law.two_amplitudes is not None:
+            square, root, constant = terms[:, law.two_amplitudes].T
             lowest = np.minimum(np.minimum(square, constant) / scale, (4.0 * square * constant - root**2) / scale**2)
         else:
-            whole = np.all(morphing.vector.exponents == np.round(morphing.vector.exponents))
-            grid = GRID if whole else GRID[GRID >= 0.0]
-            values = terms @ morphing.vector.values_at(grid[:, None]).T
-            lowest = np.min(values, axis=1) / scale
+            lowest = law.lowest(terms) / scale
         if not _holds(np.maximum(-lowest, 0.0), np.ones_like(scale)):
             return False
     return True
-
-
-def _by_degree(terms: FloatArray, morphing: Morphing) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the signal, the interference and the background of every event, (n_events,) each."""
-    degree = np.sum(morphing.vector.exponents, axis=1)
-    square, root, constant = (terms[:, k] for k in np.argsort(-degree))
-    return square, root, constant
 
 
 def _holds(departure: FloatArray, scale: FloatArray) -> bool:
     return bool(np.mean(departure > TOLERANCE * scale) <= FEW)
 
 
-def _largest_pull(order: Order, family: Sequence[Probe], probes: Sequence[Probe]) -> float:
+def _largest_pull(order: Order, family: Sequence[Probe], probes: Sequence[Probe], law: _Law) -> float:
     """Return the largest departure of ratios of sums from ratios of cross-sections, in standard deviations; 0 without any."""
-    known = {probe.sample: probe for probe in probes}
+    known = {law.own[probe.sample]: probe for probe in probes}
     pulls = [0.0]
     for probe in family:
         weights = probe.relative * probe.weight[:, None]

@@ -180,3 +180,46 @@ def test_weights_without_an_entry_of_1_are_held_against_the_cross_sections() -> 
     wrong = [replace(p, order=("B", "S", "SBI")) for p in rounded]
     with pytest.raises(ArtifactMismatchError, match=r"sums of weights[\s\S]*sigma"):
         check_probes(_config(order), wrong)
+
+
+EW_NAMES = ("EW_S", "EW_B", "EW_SBI1", "EW_SBI10")
+EFT_NAMES = ("B", "S_t", "S_g", "S_tg", "SBI", "SBI_g")
+
+
+def _general(orders: Mapping[str, tuple[str, ...]]) -> Config:
+    """Two processes, one of two amplitudes and one of three, with samples that are not called after benchmarks."""
+    eft = {"B": [0, 0, 1], "S_t": [1, 0, 0], "S_g": [0, 1, 0], "S_tg": [1, 1, 0], "SBI": [1, 0, 1], "SBI_g": [0, 1, 1]}
+    return parse_config(
+        {
+            "luminosity_ifb": 1.0,
+            "parameters": {"mu": {}, "c_t": {"range": [-2, 2]}, "c_g": {"range": [-2, 2], "truth": 0}},
+            "processes": {
+                "EW": {"basis": "EW"},
+                "gg": {"amplitudes": {"t": "c_t", "g": "c_g", "box": 1}, "benchmarks": eft},
+            },
+            "samples": [
+                {"name": "vbf", "process": "EW", "generated": "EW_SBI1", "files": ["a.root"], "benchmarks": orders["vbf"]},
+                {"name": "gluons", "process": "gg", "generated": "SBI", "files": ["b.root"], "benchmarks": orders["gluons"]},
+            ],
+        },
+        folder=Path("/analysis"),
+    )
+
+
+def _general_probes(vbf: list[Probe], orders: Mapping[str, tuple[str, ...]]) -> list[Probe]:
+    weights = np.loadtxt(Path(__file__).parents[2] / "golden" / "eft_weights.csv", delimiter=",", skiprows=1)[:, 1:7]
+    gluons = Probe("gluons", orders["gluons"], weights, np.ones(len(weights)), 1.0, 0.1)
+    return [replace(vbf[0], sample="vbf", order=orders["vbf"]), gluons]
+
+
+@pytest.mark.parametrize("changed", ["", "vbf", "gluons"])
+def test_orders_of_several_processes_are_held_against_their_own_events(vbf: list[Probe], changed: str) -> None:
+    orders = {"vbf": EW_NAMES, "gluons": EFT_NAMES}
+    wrong = {"vbf": ("EW_S", "EW_SBI10", "EW_SBI1", "EW_B"), "gluons": ("S_g", "S_t", "B", "S_tg", "SBI", "SBI_g")}
+    orders |= {changed: wrong[changed]} if changed else {}
+    config, probes = _general(orders), _general_probes(vbf, orders)
+    if not changed:
+        check_probes(config, probes)
+        return
+    with pytest.raises(ArtifactMismatchError, match=f"order of the benchmarks of {changed}"):
+        check_probes(config, probes)
