@@ -8,6 +8,7 @@ from toolkit.likelihood.binned import BinnedLikelihood
 from toolkit.likelihood.bootstrap import Bootstrap, bootstrap_binned, bootstrap_unbinned
 from toolkit.likelihood.coefficients import morphing_expressions
 from toolkit.likelihood.combined import CombinedLikelihood
+from toolkit.likelihood.components import Component, auxiliary_impacts, uncertainty_components
 from toolkit.likelihood.constraint_term import ConstraintTerm
 from toolkit.likelihood.constraints import Constraint
 from toolkit.likelihood.intervals import THRESHOLD_68, THRESHOLD_95, find_intervals
@@ -19,11 +20,13 @@ from toolkit.likelihood.parameterisations import SignalStrengths, parameterisati
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.pyhf_model import PyhfLikelihood
 from toolkit.likelihood.rates import NormSys
+from toolkit.likelihood.resampling import resampled
 from toolkit.likelihood.results import (
     ClosurePoint,
     FitResult,
     GoodnessOfFit,
     Interval,
+    Limit,
     MethodResult,
     Minimum,
     ObservedResults,
@@ -32,6 +35,7 @@ from toolkit.likelihood.results import (
 )
 from toolkit.likelihood.shaped import ShapeReference
 from toolkit.likelihood.shapes import Shapes
+from toolkit.likelihood.significance import Significance, ToyPValue, one_sided, significance, toy_p_value
 from toolkit.likelihood.statistical import relative_errors, statistical_modifiers
 from toolkit.likelihood.templates import Templates, bin_index, fill_templates, quantile_edges
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
@@ -51,6 +55,7 @@ __all__ = [
     "ClosurePoint",
     "Coefficients",
     "CombinedLikelihood",
+    "Component",
     "Constraint",
     "ConstraintTerm",
     "Contribution",
@@ -60,6 +65,7 @@ __all__ = [
     "Impact",
     "Interval",
     "Likelihood",
+    "Limit",
     "MethodResult",
     "Minimum",
     "MorphingModifier",
@@ -76,12 +82,15 @@ __all__ = [
     "ShapeReference",
     "Shapes",
     "SignalStrengths",
+    "Significance",
     "Templates",
+    "ToyPValue",
     "UnbinnedChannel",
     "UnbinnedLikelihood",
     "UnbinnedSample",
     "Workspace",
     "asimov_weights",
+    "auxiliary_impacts",
     "bin_index",
     "bootstrap_binned",
     "bootstrap_unbinned",
@@ -96,12 +105,17 @@ __all__ = [
     "minimise",
     "minos",
     "morphing_expressions",
+    "one_sided",
     "parameterisation",
     "pulls",
     "quantile_edges",
     "read_observation",
     "relative_errors",
+    "resampled",
+    "significance",
     "statistical_modifiers",
+    "toy_p_value",
+    "uncertainty_components",
     "upper_limit",
     "wilson_expressions",
     "write_observation",

@@ -63,6 +63,8 @@ class Objective(Protocol):
         ...
 
 
+FORBIDDEN = 1e8
+"""Height of forbidden points, above the start, for minimisers that need a finite number."""
 REMEMBERED = 64
 """Values and gradients that are remembered, so that comparing minima costs nothing."""
 
@@ -202,6 +204,10 @@ class FreeCoordinates:
         if key not in self._known:
             self._remember(key, float(self.values(at[None, :])[0]))
         return self._known[key]
+
+    def capped_value(self, coordinates: FloatArray) -> float:
+        """Evaluate like `value`, FORBIDDEN at forbidden points: for minimisers that compute with the values that they meet."""
+        return min(self.value(coordinates), FORBIDDEN) if np.all(np.isfinite(coordinates)) else FORBIDDEN
 
     def gradient(self, coordinates: FloatArray) -> FloatArray:
         """Evaluate the derivatives by the coordinates; at t = 0 the limit from above."""

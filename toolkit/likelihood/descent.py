@@ -247,7 +247,7 @@ class _Walk:
 
 def _migrad(space: FreeCoordinates, start: FloatArray) -> FloatArray:
     inside = _pull_inside(space, start)
-    minuit = Minuit(space.value, inside, grad=space.gradient, name=space.names)
+    minuit = Minuit(space.capped_value, inside, grad=space.gradient, name=space.names)
     minuit.errordef = Minuit.LEAST_SQUARES
     minuit.strategy = 0
     minuit.tol = 1e-3

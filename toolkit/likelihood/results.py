@@ -155,6 +155,11 @@ class Scan:
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "twice_delta_nll", delta)
 
+    @property
+    def p_values(self) -> FloatArray:
+        """Probability of twice_delta_nll or more for one parameter, if it is distributed as for many events (Wilks), (n_points,)."""
+        return np.asarray(chi2.sf(self.twice_delta_nll, 1), dtype=np.float64)
+
     def to_json(self) -> dict[str, list[float]]:
         """Return {parameter: [...], "twice_delta_nll": [...]}."""
         return {self.parameter: self.values.tolist(), "twice_delta_nll": self.twice_delta_nll.tolist()}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from iminuit import Minuit
@@ -18,6 +18,7 @@ from scipy.optimize import brentq
 
 from toolkit.errors import SchemaError
 from toolkit.likelihood.base import Likelihood
+from toolkit.likelihood.constraints import Constraint
 from toolkit.likelihood.coordinates import FreeCoordinates
 from toolkit.likelihood.minimise import minimise
 from toolkit.likelihood.results import FitResult
@@ -61,7 +62,9 @@ class Pull:
 
 @dataclass(frozen=True)
 class Impact:
-    """Shift of the parameter of interest when a nuisance parameter moves by its fitted error and all others are fitted again.
+    """Shift of the parameter of interest when something moves up or down by its error and everything else is fitted again.
+
+    What moves is a nuisance parameter (`impacts`) or its auxiliary measurement (`toolkit.likelihood.auxiliary_impacts`).
 
     Examples:
         >>> Impact("jet_scale", up=0.1, down=-0.15).size
@@ -111,7 +114,7 @@ def pulls(likelihood: Likelihood, fit: FitResult) -> tuple[Pull, ...]:
     """
     found = []
     for c in likelihood.constraints:
-        width = c.scale if c.kind == "gaussian" else 1.0 / math.sqrt(c.scale)
+        width = _width(c)
         observed = c.observed if c.kind == "gaussian" else c.observed / c.scale
         value, error = fit.parameters[c.parameter], fit.errors.get(c.parameter, math.nan)
         found.append(Pull(c.parameter, (value - observed) / width, error / width))
@@ -119,7 +122,12 @@ def pulls(likelihood: Likelihood, fit: FitResult) -> tuple[Pull, ...]:
 
 
 def impacts(
-    likelihood: Likelihood, fit: FitResult, *, poi: str | None = None, parameters: Sequence[str] | None = None
+    likelihood: Likelihood,
+    fit: FitResult,
+    *,
+    poi: str | None = None,
+    parameters: Sequence[str] | None = None,
+    by: Literal["post-fit", "pre-fit"] = "post-fit",
 ) -> tuple[Impact, ...]:
     """Compute the impact of nuisance parameters on the parameter of interest, largest first.
 
@@ -128,6 +136,8 @@ def impacts(
         fit: Its global fit.
         poi: Parameter of interest; the likelihood's own if not given.
         parameters: Nuisance parameters; by default all that are free and have an error.
+        by: How far each moves: by its fitted error, or by the width of its own measurement ("pre-fit"; parameters without one are
+            left out), which says how much it could matter before the data are looked at.
 
     Returns:
         One entry per parameter. Fits start from the best fit and stay in its minimum.
@@ -149,12 +159,13 @@ def impacts(
     poi = likelihood.poi if poi is None else poi
     names = [n for n in fit.free if n != poi] if parameters is None else list(parameters)
     _check_names(likelihood, [poi, *names])
+    widths = fit.errors if by == "post-fit" else {c.parameter: _width(c) for c in likelihood.constraints}
     found = []
-    for name in names:
+    for name in (n for n in names if n in widths):
         shifts = []
         p = likelihood.parameters[likelihood.parameter_names.index(name)]
         for sign in (1.0, -1.0):
-            moved = min(max(fit.parameters[name] + sign * fit.errors[name], p.low), p.high)
+            moved = min(max(fit.parameters[name] + sign * widths[name], p.low), p.high)
             start = likelihood.point({**fit.parameters, name: moved})
             refit = minimise(likelihood, fixed={name: moved}, starts=[start], errors=False, near=fit)
             shifts.append(refit.parameters[poi] - fit.parameters[poi])
@@ -246,7 +257,7 @@ def _by_minuit(space: FreeCoordinates, best: FitResult, k: int, threshold: float
     start = space.inward(np.array([best.parameters[n] for n in free]))
     if start[k] in (space.low[k], space.high[k]):
         return None, None
-    minuit = Minuit(space.value, start, grad=space.gradient, name=space.names)
+    minuit = Minuit(space.capped_value, start, grad=space.gradient, name=space.names)
     minuit.errordef = Minuit.LEAST_SQUARES
     minuit.strategy, minuit.tol, minuit.print_level = 1, 1e-3, 0
     minuit.limits = [(a if math.isfinite(a) else None, b if math.isfinite(b) else None) for a, b in zip(space.low, space.high, strict=True)]
@@ -291,6 +302,11 @@ def _by_roots(likelihood: Likelihood, best: FitResult, name: str, *, edge: float
             return float(brentq(rise, inner, outer, xtol=1e-10 * max(1.0, abs(step)), rtol=1e-10))
         step *= 1.6
     return edge
+
+
+def _width(constraint: Constraint) -> float:
+    """Return the standard deviation of a parameter that its own measurement gives."""
+    return constraint.scale if constraint.kind == "gaussian" else 1.0 / math.sqrt(constraint.scale)
 
 
 def _without(total: float, rest: float) -> float:

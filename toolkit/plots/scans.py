@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from scipy.stats import chi2
 
 from toolkit.diagnostics.closure import ClosureVerdict
 from toolkit.likelihood.results import MethodResult
@@ -14,6 +16,8 @@ from toolkit.plots.style import GREY, HALO, PLAIN, PlotStyle, StyledFigure, band
 
 LEVELS = ((1.0, "68% CL"), (3.841458820694124, "95% CL"))
 """Thresholds of one degree of freedom: erf(1/sqrt 2) and 95 %."""
+P_VALUES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4)
+"""Marks of the axis on the right."""
 
 
 def plot_scans(
@@ -69,10 +73,21 @@ def plot_scans(
         ax.set_xlabel(symbol)
         ax.set_ylabel(r"$-2\,\Delta\ln L$")
         ax.set_ylim(0, top / (1 - band_height(len(results) + 2 * bool(observed))))
+        _add_p_values(ax)
         if results:
             ax.set_xlim(min(r.scan.values[0] for r in results), max(r.scan.values[-1] for r in results))
             legend_band(ax)
     return figure
+
+
+def _add_p_values(ax: Axes) -> None:
+    """Write on the right the probability of a larger value, for one parameter and many events."""
+    right = ax.secondary_yaxis("right")
+    shown = [p for p in P_VALUES if chi2.isf(p, 1) < ax.get_ylim()[1]]
+    right.set_yticks([float(chi2.isf(p, 1)) for p in shown], [f"{p:g}" for p in shown])
+    right.set_yticks([], minor=True)
+    right.set_ylabel("p-value")
+    ax.tick_params(axis="y", which="both", right=False)
 
 
 def _top(results: Sequence[MethodResult]) -> float:
