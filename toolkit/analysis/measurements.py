@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -14,18 +14,23 @@ from toolkit.analysis.methods import Method, Model
 from toolkit.analysis.nuisances import SIMULATION, Systematics
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config
+from toolkit.errors import PhysicsDomainError
 from toolkit.likelihood import (
     ClosurePoint,
+    FitResult,
+    Impact,
     Likelihood,
     MethodResult,
     ObservedResults,
     Results,
     asimov_weights,
+    auxiliary_impacts,
     breakdown,
     coefficient_values,
     impacts,
     measure,
     pulls,
+    uncertainty_components,
 )
 from toolkit.typing import FloatArray, JsonObject, Progress
 from toolkit.weights import SimulatedEvents
@@ -46,13 +51,14 @@ def measure_all(
     tests are without systematic uncertainties. Every method and every closure point is a task of its own, kept in `tasks`.
     """
     model, settings, methods = Model.of(config), config.likelihood, datasets[0].methods
+    resampling = Resampling(settings.bootstrap_replicas, settings.seed)
     values = np.linspace(*model.range, settings.scan_points)
     measured: list[dict[str, MethodResult]] = [{} for _ in datasets]
     closure, done = [], 0
     steps = len(methods) * (len(datasets) + len(settings.closure_mu))
     for k, method in enumerate(methods):
         for data, found in zip(datasets, measured, strict=True):
-            found[method.name] = measure_method(data, data.methods[k], values=values, tasks=tasks)
+            found[method.name] = measure_method(data, data.methods[k], values=values, tasks=tasks, resampling=resampling)
             progress("fits", done := done + 1, steps)
         for mu in settings.closure_mu:
             point = partial(close, method, pool, test, model, mu=mu, replicas=settings.bootstrap_replicas, seed=settings.seed)
@@ -81,7 +87,18 @@ def observed_results(
     return None
 
 
-def measure_method(data: FitData, method: Method, *, values: FloatArray, tasks: FinishedTasks) -> MethodResult:
+@dataclass(frozen=True)
+class Resampling:
+    """How often data are drawn again for the statistical part of an uncertainty, and from which seed."""
+
+    replicas: int = 200
+    seed: int = 7
+
+
+USUAL = Resampling()
+
+
+def measure_method(data: FitData, method: Method, *, values: FloatArray, tasks: FinishedTasks, resampling: Resampling) -> MethodResult:
     """Measure by one method of the data, without and with systematic uncertainties: two tasks."""
     truth, name = data.model.truth, data.named(method.name)
 
@@ -93,7 +110,8 @@ def measure_method(data: FitData, method: Method, *, values: FloatArray, tasks: 
         return plain
 
     def full() -> JsonObject:
-        return measure_with(data.full(method), plain, data.systematics, values=values, truth=truth).to_json()
+        full = data.full(method)
+        return measure_with(full, plain, data.systematics, values=values, truth=truth, resampling=resampling).to_json()
 
     return MethodResult.from_json(tasks.result(f"{name}: with systematics", full), method=method.name)
 
@@ -121,15 +139,34 @@ def truth_weights(events: SimulatedEvents, model: Model, truth: float) -> FloatA
     return asimov_weights(events.weights, coefficients=model.coefficients, parameters={model.parameter: truth}, bounds=model.bounds)
 
 
-def measure_with(full: Likelihood, plain: MethodResult, systematics: Systematics, *, values: FloatArray, truth: float) -> MethodResult:
+def measure_with(
+    full: Likelihood, plain: MethodResult, systematics: Systematics, *, values: FloatArray, truth: float, resampling: Resampling = USUAL
+) -> MethodResult:
     """Measure with systematic uncertainties; keep the result without them, and where the uncertainty comes from."""
     result = measure(full, method=plain.method, values=values, truth=truth)
     fit = result.fit if result.fit is not None else full.fit()
     groups = {g: [n for n in names if n in full.parameter_names] for g, names in systematics.groups.items()}
     groups[SIMULATION] = [c.parameter for c in full.constraints if c.parameter.startswith(f"{SIMULATION}_{plain.method}[")]
+    shifts = auxiliary_impacts(full, fit)
     uncertainties = {
         "pulls": [p.to_json() for p in pulls(full, fit)],
         "impacts": [i.to_json() for i in impacts(full, fit)],
+        "impacts_pre_fit": [i.to_json() for i in impacts(full, fit, by="pre-fit")],
+        "impacts_auxiliary": [i.to_json() for i in shifts],
         "breakdown": [c.to_json() for c in breakdown(full, fit, {g: own for g, own in groups.items() if own})],
+        **_components(full, fit, groups, shifts, resampling),
     }
     return replace(result, statistical_only=plain, uncertainties=uncertainties)
+
+
+def _components(
+    full: Likelihood, fit: FitResult, groups: Mapping[str, Sequence[str]], shifts: Sequence[Impact], resampling: Resampling
+) -> JsonObject:
+    """Return the independent parts of the uncertainty, or why there are none: an Asimov set of signed weights cannot fluctuate."""
+    measured = {c.parameter for c in full.constraints}
+    kept = {g: own for g, names in groups.items() if (own := [n for n in names if n in measured])}
+    try:
+        found = uncertainty_components(full, fit, kept, seed=resampling.seed, replicas=resampling.replicas, shifts=shifts)
+    except PhysicsDomainError as error:
+        return {"components": [], "components_left_out": " ".join(str(error).split())}
+    return {"components": [c.to_json() for c in found]}

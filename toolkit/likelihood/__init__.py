@@ -16,6 +16,7 @@ from toolkit.likelihood.measure import measure
 from toolkit.likelihood.minimise import minimise
 from toolkit.likelihood.observation import read_observation, write_observation
 from toolkit.likelihood.onnx_ratio import OnnxRatio
+from toolkit.likelihood.p_values import Significance, ToyPValue, one_sided, toy_p_value
 from toolkit.likelihood.parameterisations import SignalStrengths, parameterisation, wilson_expressions
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.pyhf_model import PyhfLikelihood
@@ -35,7 +36,7 @@ from toolkit.likelihood.results import (
 )
 from toolkit.likelihood.shaped import ShapeReference
 from toolkit.likelihood.shapes import Shapes
-from toolkit.likelihood.significance import Significance, ToyPValue, one_sided, significance, toy_p_value
+from toolkit.likelihood.significance import significance
 from toolkit.likelihood.statistical import relative_errors, statistical_modifiers
 from toolkit.likelihood.templates import Templates, bin_index, fill_templates, quantile_edges
 from toolkit.likelihood.unbinned import UnbinnedLikelihood

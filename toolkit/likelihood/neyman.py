@@ -25,6 +25,7 @@ from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.critical import CriticalCurve, critical_curve
 from toolkit.likelihood.descent import EQUAL
 from toolkit.likelihood.intervals import find_intervals
+from toolkit.likelihood.p_values import ToyPValue, one_sided, toy_p_value
 from toolkit.likelihood.results import FitResult, Interval, Scan
 from toolkit.likelihood.toy_workers import Workers, run_here
 from toolkit.likelihood.toys import ToyRequest, ToySource, run_toys
@@ -44,6 +45,7 @@ class NeymanBands:
         toys: Toys per grid point.
         seed: Their seed.
         not_converged: Toys whose fit did not end at a minimum (they are used as they are).
+        without_signal: q_0 of the toys without signal, in increasing order; empty if 0 is no grid point.
     """
 
     parameter: str
@@ -51,6 +53,7 @@ class NeymanBands:
     toys: int
     seed: int
     not_converged: int = 0
+    without_signal: tuple[float, ...] = ()
 
     @property
     def range(self) -> tuple[float, float]:
@@ -66,6 +69,7 @@ class NeymanBands:
             "seed": self.seed,
             "not_converged": self.not_converged,
             "critical": {name: curve.to_json() for name, curve in self.curves.items()},
+            "without_signal": list(self.without_signal),
         }
 
     @classmethod
@@ -73,7 +77,8 @@ class NeymanBands:
         """Read what `to_json` wrote."""
         parameter = document["parameter"]
         curves = {name: CriticalCurve.from_json(part, parameter=parameter) for name, part in document["critical"].items()}
-        return cls(parameter, curves, document["toys_per_point"], document["seed"], document["not_converged"])
+        without = tuple(document.get("without_signal", ()))
+        return cls(parameter, curves, document["toys_per_point"], document["seed"], document["not_converged"], without)
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,7 @@ class NeymanResult:
         asymptotic: Pieces of the interval t <= chi-square quantile, by name of the level.
         scan: t of the data.
         bands: The construction.
+        p_value: Probability of the data or more signal-like ones without signal, from the toys at 0; None if there are none.
     """
 
     best_fit: float
@@ -106,6 +112,7 @@ class NeymanResult:
     asymptotic: dict[str, tuple[Interval, ...]]
     scan: Scan
     bands: NeymanBands
+    p_value: ToyPValue | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form: `interval_68` and so on as in results.json, with `_errors` and `asymptotic_` beside them."""
@@ -116,7 +123,8 @@ class NeymanResult:
             document[f"interval_{name}_errors"] = [[i.low_error, i.high_error] for i in pieces]
             document[f"asymptotic_{name}"] = [[i.low, i.high] for i in self.asymptotic[name]]
             document[f"asymptotic_{name}_at_boundary"] = [i.at_boundary for i in self.asymptotic[name]]
-        return {**document, "scan": self.scan.to_json(), "bands": self.bands.to_json()}
+        tested = {} if self.p_value is None else {"without_signal": self.p_value.to_json()}
+        return {**document, **tested, "scan": self.scan.to_json(), "bands": self.bands.to_json()}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> NeymanResult:
@@ -129,7 +137,8 @@ class NeymanResult:
             intervals[name] = tuple(NeymanInterval(low, high, flag, *errors) for (low, high), flag, errors in rows)
             pairs = zip(document[f"asymptotic_{name}"], document[f"asymptotic_{name}_at_boundary"], strict=True)
             asymptotic[name] = tuple(Interval(low, high, flag) for (low, high), flag in pairs)
-        return cls(document["best_fit"], intervals, asymptotic, Scan.from_json(document["scan"]), bands)
+        tested = ToyPValue.from_json(document["without_signal"]) if "without_signal" in document else None
+        return cls(document["best_fit"], intervals, asymptotic, Scan.from_json(document["scan"]), bands, tested)
 
 
 def grid_points(
@@ -209,7 +218,8 @@ def construct_bands(
         name: critical_curve(values, [s.t for s in samples], level=level, parameter=poi, low=low, root=root, smooth=smooth)
         for name, level in levels.items()
     }
-    return NeymanBands(poi, curves, toys, seed, not_converged=int(sum(np.sum(~s.converged) for s in samples)))
+    without = [q for s in samples if s.truth == 0.0 for q in np.sort(one_sided(s.t, s.best_fit)).tolist()]
+    return NeymanBands(poi, curves, toys, seed, int(sum(np.sum(~s.converged) for s in samples)), tuple(without))
 
 
 def neyman_intervals(bands: NeymanBands, likelihood: Likelihood, *, values: ArrayLike, fit: FitResult | None = None) -> NeymanResult:
@@ -246,7 +256,8 @@ def neyman_intervals(bands: NeymanBands, likelihood: Likelihood, *, values: Arra
         threshold = float(chi2.ppf(curve.level, 1))
         line = CriticalCurve(poi, curve.level, curve.points[[0, -1]], np.full(2, threshold), np.zeros(2))
         asymptotic[name] = tuple(Interval(i.low, i.high, i.at_boundary) for i in accepted(scan, line, t=t, best=best))
-    return NeymanResult(best, intervals, asymptotic, scan, bands)
+    tested = toy_p_value(float(one_sided([t(0.0)], [best])[0]), bands.without_signal) if bands.without_signal else None
+    return NeymanResult(best, intervals, asymptotic, scan, bands, tested)
 
 
 def accepted(scan: Scan, curve: CriticalCurve, *, t: Any, best: float) -> tuple[NeymanInterval, ...]:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import chi2
 
 from toolkit.errors import SchemaError, ShapeError
+from toolkit.likelihood.p_values import Significance
 from toolkit.typing import FloatArray
 
 Status = Literal["converged", "at_boundary", "not_converged", "forbidden"]
@@ -251,6 +252,7 @@ class MethodResult:
         """Return the `method` object of results.json.
 
         "at_boundary" and "interval_*_at_boundary" (one flag per piece) say which intervals reach the edge of the allowed range.
+        "significance" is that of the best fit over 0 for many events: the median expected one if the data are an Asimov set.
         """
         document: dict[str, Any] = {
             "mu_hat": self.mu_hat,
@@ -262,6 +264,8 @@ class MethodResult:
             "interval_95_at_boundary": [i.at_boundary for i in self.interval_95],
             "scan": self.scan.to_json(),
         }
+        if self.twice_nll_at_0 is not None:
+            document["significance"] = Significance(max(self.twice_nll_at_0, 0.0) if self.mu_hat > 0.0 else 0.0).to_json()
         if self.fit is not None:
             document["fit"] = self.fit.to_json()
         if self.statistical_only is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,11 +11,12 @@ from typing import Any
 from toolkit.diagnostics.coverage import CoverageCurve, coverage_curve
 from toolkit.likelihood.coverage import CoverageCheck
 from toolkit.likelihood.neyman import NeymanInterval, NeymanResult
+from toolkit.likelihood.p_values import Significance, ToyPValue
 from toolkit.plots import PlotStyle, plot_coverage, plot_critical_values
 from toolkit.report.figures import PlotJob, slug
 from toolkit.report.observed_tables import TITLE as OBSERVED
 from toolkit.report.page import Page, PageFigure, PageSection, PageTable
-from toolkit.report.wording import interval_lines, method_name, number, parameter_name, with_error
+from toolkit.report.wording import interval_lines, method_name, number, parameter_name, probability, with_error
 
 TITLE = "Intervals from toys"
 TEXT = (
@@ -97,6 +99,7 @@ def with_intervals(page: Page, intervals: ToyIntervals, figures: Sequence[PageFi
     tables = [_intervals_table(intervals.results, "Intervals of the Asimov set")]
     if intervals.observed:
         tables.insert(0, _intervals_table(intervals.observed, "Intervals of the recorded events"))
+    tables += _significance_tables(intervals)
     if any(intervals.coverage.values()):
         tables.append(_coverage_table(intervals))
     drawn = "Toys are drawn from " + ("the fitted densities" if intervals.draw == "model" else "the simulated test events")
@@ -115,6 +118,25 @@ def _intervals_table(results: Mapping[str, NeymanResult], title: str) -> PageTab
         for level, pieces in result.intervals.items()
     ]
     return PageTable(title, ("method, level", "from toys", "asymptotic"), tuple(rows))
+
+
+def _significance_tables(intervals: ToyIntervals) -> list[PageTable]:
+    """Tables of the test of background alone; none without toys at 0."""
+    rows = []
+    for kind, results in (("observed", intervals.observed), ("expected", intervals.results)):
+        for name, result in results.items():
+            found = result.p_value
+            if found is not None:
+                low, high = found.interval
+                asymptotic = Significance(found.q)
+                z = f"{found.z:.2f}" if math.isfinite(found.z) else f"> {ToyPValue(found.q, 1, found.n_toys).z:.2f}"
+                shown = f"{probability(found.value)} [{probability(low)}, {probability(high)}]"
+                rows.append((f"{method_name(name)}, {kind}", shown, z, probability(asymptotic.p_value), f"{asymptotic.z:.2f}"))
+    if not rows:
+        return []
+    columns = ("method", "p-value from toys", "Z", "asymptotic p-value", "Z, asymptotic")
+    note = "Probability of the data, or of more signal-like ones, without signal; in brackets its 68 % interval from the number of toys."
+    return [PageTable("Test of background alone", columns, tuple(rows), note=note)]
 
 
 def _with_errors(piece: NeymanInterval) -> str:

@@ -20,7 +20,10 @@ def systematics_jobs(results: Results, *, style: PlotStyle) -> Iterator[PlotJob]
         impacts, pulls = impacts_of(document), pulls_of(document)
         if impacts:
             text = f"{method_name(name)}: the largest impacts on {parameter_name(results.poi)}, and the pulls of these parameters."
-            draw = partial(plot_impacts, impacts, pulls, poi=results.poi, style=style)
+            before, auxiliary = (impacts_of(document, kind=kind) for kind in ("impacts_pre_fit", "impacts_auxiliary"))
+            if before or auxiliary:
+                text += " Grey frames: before the fit. Diamonds: impacts of the auxiliary measurements."
+            draw = partial(plot_impacts, impacts, pulls, before=before, auxiliary=auxiliary, poi=results.poi, style=style)
             yield PlotJob("systematics", f"impacts_{slug(name)}", text, draw, wide=True)
     for name in uncertainty_documents(results):
         fit = results.methods[name].fit

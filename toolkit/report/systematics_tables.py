@@ -18,6 +18,8 @@ TEXT = (
     "constraint. On an Asimov set pulls are zero up to the finite simulation. A best fit at the edge of its range cannot move outwards, "
     "and often not at all: impacts of zero are then no sign of small uncertainties."
 )
+MOST = 20
+"""Rows of a table of impacts."""
 
 
 def systematics_section(results: Results, figures: tuple[PageFigure, ...]) -> PageSection | None:
@@ -25,7 +27,11 @@ def systematics_section(results: Results, figures: tuple[PageFigure, ...]) -> Pa
     documents = uncertainty_documents(results)
     if not documents:
         return None
-    tables = (breakdown_page_table(documents, poi=results.poi), _intervals_table(results))
+    parts = components_page_table(documents, poi=results.poi)
+    ranking = (
+        impacts_page_table(name, document, poi=results.poi) for name, document in documents.items() if document.get("impacts_auxiliary")
+    )
+    tables = (breakdown_page_table(documents, poi=results.poi), *([parts] if parts else []), _intervals_table(results), *ranking)
     return PageSection(TITLE, text=(TEXT,), tables=tables, figures=figures)
 
 
@@ -46,9 +52,50 @@ def breakdown_page_table(documents: Mapping[str, Mapping[str, Any]], *, poi: str
     )
 
 
-def impacts_of(document: Mapping[str, Any]) -> tuple[Impact, ...]:
-    """Read the impacts, largest first, as results.json holds them."""
-    return tuple(Impact(i["parameter"], _value(i["up"]), _value(i["down"])) for i in document.get("impacts", ()))
+def components_page_table(documents: Mapping[str, Mapping[str, Any]], *, poi: str) -> PageTable | None:
+    """Independent parts of the uncertainty (rows) of every method (columns), up and down; None if no method has them."""
+    found = {name: {c["group"]: c for c in document.get("components", ())} for name, document in documents.items()}
+    groups = list(dict.fromkeys(group for of_method in found.values() for group in of_method))
+    if not groups:
+        return None
+    missing = [f"{method_name(n)}: {d['components_left_out']}" for n, d in documents.items() if d.get("components_left_out")]
+    note = (
+        "Systematic parts: every auxiliary measurement is shifted by its own standard deviation and everything is fitted again; in "
+        "quadrature. Statistical: half of the central 68 % of fits to data that are drawn again. These parts are independent, and total "
+        "is their sum in quadrature."
+    )
+    return PageTable(
+        title=f"Independent parts of the uncertainty of {parameter_name(poi)}",
+        columns=("measurement", *(method_name(name) for name in found)),
+        rows=tuple((group, *(_up_down(of_method.get(group)) for of_method in found.values())) for group in groups),
+        note=" ".join([note, *missing]),
+    )
+
+
+def impacts_page_table(method: str, document: Mapping[str, Any], *, poi: str) -> PageTable:
+    """Impacts of every nuisance parameter (rows): before and after the fit, and of its auxiliary measurement; the largest first."""
+    kinds = ("impacts_pre_fit", "impacts", "impacts_auxiliary")
+    found = [{i["parameter"]: i for i in document.get(kind, ())} for kind in kinds]
+    names = list(dict.fromkeys(name for own in (found[1], found[0], found[2]) for name in own))
+    pulls = {p.parameter: p for p in pulls_of(document)}
+    rows = []
+    for name in names[:MOST]:
+        pull = pulls.get(name)
+        fitted = "-" if pull is None else f"{number(pull.pull)} ± {number(pull.constraint)}"
+        rows.append((name, fitted, *(_shifts(own.get(name)) for own in found)))
+    rest = f" {len(names) - MOST} smaller ones are in results.json." if len(names) > MOST else ""
+    return PageTable(
+        title=f"Impacts on {parameter_name(poi)}, {method_name(method)}",
+        columns=("nuisance parameter", "pull", "before the fit", "after the fit", "auxiliary measurement"),
+        rows=tuple(rows),
+        note="Shift of the best fit when the parameter is moved up / down by the width of its own measurement, by its fitted error, and "
+        "when its measurement is moved by its width. Only the last ones are independent of each other." + rest,
+    )
+
+
+def impacts_of(document: Mapping[str, Any], *, kind: str = "impacts") -> tuple[Impact, ...]:
+    """Read the impacts, largest first, as results.json holds them: "impacts", "impacts_pre_fit" or "impacts_auxiliary"."""
+    return tuple(Impact(i["parameter"], _value(i["up"]), _value(i["down"])) for i in document.get(kind, ()))
 
 
 def pulls_of(document: Mapping[str, Any]) -> tuple[Pull, ...]:
@@ -72,6 +119,14 @@ def _intervals_table(results: Results) -> PageTable:
 
 def _summary(result: MethodResult) -> tuple[str, str, str]:
     return (number(result.mu_hat), "\n".join(interval_lines(result.interval_68)), "\n".join(interval_lines(result.interval_95)))
+
+
+def _shifts(entry: Mapping[str, Any] | None) -> str:
+    return "-" if entry is None else f"{_signed(_value(entry['up']))} / {_signed(_value(entry['down']))}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}" if math.isfinite(value) else "-"
 
 
 def _up_down(entry: Mapping[str, Any] | None) -> str:

@@ -137,6 +137,13 @@ def test_results_keep_both_and_say_where_the_error_comes_from(methods: Any, syst
     table = {c["group"]: c["up"] for c in result.uncertainties["breakdown"]}
     assert set(table) == {"total", "theory", "scale", "systematic", "statistical"}
     assert table["total"] == pytest.approx(np.hypot(table["statistical"], table["systematic"]), rel=1e-6)
+    assert {i["parameter"] for i in result.uncertainties["impacts_auxiliary"]} == {"lumi", "theory", "scale", "smear"}
+    parts = {c["group"]: c for c in result.uncertainties["components"]}
+    assert set(parts) == {"total", "theory", "scale", "systematic", "statistical"}
+    assert abs(parts["total"]["up"] / full.fit().errors["mu"] - 1.0) < 0.25  # a likelihood that is not quite Gaussian, 200 replicas
+    pre = {i["parameter"]: abs(i["up"]) for i in result.uncertainties["impacts_pre_fit"]}
+    post = {i["parameter"]: abs(i["up"]) for i in result.uncertainties["impacts"]}
+    assert all(pre[n] >= 0.99 * post[n] for n in post)
     again = type(result).from_json(result.to_json(), method="x")
     assert again.to_json() == result.to_json()
 

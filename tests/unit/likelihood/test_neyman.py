@@ -57,6 +57,21 @@ def test_json_round_trip(source, bands):
     assert set(document["bands"]["critical"]) == {"68", "95"}
 
 
+def test_background_alone_is_tested_by_its_own_toys(source, bands):
+    """The toys at 0 of the construction: their share above t(0) of the data, one-sided; and after a round trip."""
+    from toolkit.likelihood.p_values import one_sided
+    from toolkit.likelihood.toys import ToyRequest, run_toys
+
+    result = neyman_intervals(bands, source.likelihood, values=np.linspace(0.0, 6.0, 61))
+    (toys,) = run_toys(source, [ToyRequest({"mu": 0.0}, 60)], poi="mu", seed=1)
+    fit = source.likelihood.fit()
+    q = source.likelihood.twice_nll(0.0) - fit.twice_nll if fit.parameters["mu"] > 0.0 else 0.0
+    assert result.p_value is not None
+    assert result.p_value.q == pytest.approx(q, abs=1e-6)
+    assert result.p_value.n_above == int(np.sum(one_sided(toys.t, toys.best_fit) >= q - 1e-5))
+    assert NeymanResult.from_json(json.loads(json.dumps(result.to_json()))).p_value == result.p_value
+
+
 def test_asymptotic_intervals_are_those_of_measure(source, bands):
     from toolkit.likelihood import measure
 

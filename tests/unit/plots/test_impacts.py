@@ -45,3 +45,19 @@ def test_the_file_holds_all_and_the_picture_the_largest():
 def test_draws_with_nothing_and_in_style():
     assert png_bytes(plot_impacts(()), dpi=30)
     assert png_bytes(plot_impacts(IMPACTS, style=PlotStyle("ATLAS", status="Internal")), dpi=30)
+
+
+def test_impacts_before_the_fit_and_of_the_measurements_lie_in_the_rows_of_their_parameters():
+    before, auxiliary = (Impact("qq_scale", 0.5, -0.4),), (Impact("lumi", 0.015, -0.01), Impact("elsewhere", 3.0, -3.0))
+    figure = plot_impacts(IMPACTS, PULLS, before=before, auxiliary=auxiliary)
+    left = figure.axes[0]
+    rows = {text.get_text(): tick for tick, text in zip(left.get_yticks(), left.get_yticklabels(), strict=True)}
+    frames = [p for p in left.patches if p.get_height() == pytest.approx(0.86)]
+    assert [(p.get_width(), p.get_y() + 0.43) for p in frames] == [
+        (0.5, pytest.approx(rows["qq_scale"])),
+        (-0.4, pytest.approx(rows["qq_scale"])),
+    ]
+    diamonds = [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in left.lines if line.get_marker() == "D"]
+    assert diamonds == [(0.015, rows["lumi"]), (-0.01, rows["lumi"])]
+    assert left.get_xlim()[1] == pytest.approx(1.12 * 0.5), "what belongs to no row does not stretch the axis"
+    assert figure.numbers["impacts_auxiliary"][1]["parameter"] == "elsewhere"

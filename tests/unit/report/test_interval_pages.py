@@ -8,6 +8,7 @@ import pytest
 from toolkit.likelihood.coverage import CoverageCheck
 from toolkit.likelihood.critical import critical_curve
 from toolkit.likelihood.neyman import NeymanBands, NeymanInterval, NeymanResult
+from toolkit.likelihood.p_values import ToyPValue
 from toolkit.likelihood.results import Interval, Scan
 from toolkit.plots import PlotStyle
 from toolkit.report.interval_pages import TITLE, ToyIntervals, coverage_curves, interval_jobs, with_intervals
@@ -35,6 +36,15 @@ def test_the_section_comes_second_and_shows_every_piece(intervals):
     assert table.rows == (("NSBI, unbinned, 68 %", "[0.00, 0.310 ± 0.012]*\n[0.900 ± 0.021, 2.000 ± 0.030]", "[0.00, 2.00]*"),)
     assert coverage.flagged == {1}
     assert coverage.rows[0][1:] == ("0.5", "0.690 ± 0.015", "0.640 ± 0.015")
+
+
+def test_the_test_of_background_alone_has_a_table(intervals):
+    tested = replace(intervals.results["nsbi"], p_value=ToyPValue(6.0, 3, 300))
+    never = replace(intervals.results["nsbi"], p_value=ToyPValue(9.0, 0, 300))
+    page = with_intervals(Page("t", "s", (PageSection("Result"),)), replace(intervals, results={"nsbi": tested, "m4l": never}), ())
+    table = next(t for t in page.sections[1].tables if t.title == "Test of background alone")
+    assert table.rows[0] == ("NSBI, unbinned, expected", "0.01 [0.0046, 0.02]", "2.33", "0.0072", "2.45")
+    assert table.rows[1][1:3] == ("< 0.001 [< 0.001, 0.0061]", "> 2.71")
 
 
 def test_plots_are_listed_with_captions(intervals):

@@ -71,3 +71,33 @@ def test_place_on_the_page(with_systematics, results):
     assert without.subtitle.endswith("statistical uncertainties only")
     assert systematics_section(results, ()) is None
     assert list(systematics_jobs(results, style=PlotStyle())) == []
+
+
+def test_both_kinds_of_impacts_and_independent_parts(results):
+    document = {
+        **DOCUMENT,
+        "impacts_pre_fit": [{"parameter": "lumi", "up": 0.025, "down": -0.025}],
+        "impacts_auxiliary": [{"parameter": "lumi", "up": 0.0196, "down": None}],
+        "components": [
+            {"group": "total", "up": 0.91, "down": 0.82, "error": 0.03},
+            {"group": "theory", "up": 0.3, "down": 0.2, "error": 0.0},
+        ],
+    }
+    nsbi = replace(results.methods["nsbi"], statistical_only=results.methods["nsbi"], uncertainties=document)
+    rate = replace(
+        results.methods["rate"],
+        statistical_only=results.methods["rate"],
+        uncertainties={**DOCUMENT, "components": [], "components_left_out": "3 events with negative weights"},
+    )
+    section = systematics_section(replace(results, methods={**results.methods, "nsbi": nsbi, "rate": rate}), ())
+    tables = {table.title: table for table in section.tables}
+    parts = next(t for title, t in tables.items() if title.startswith("Independent parts"))
+    columns = dict(zip(parts.columns, zip(*parts.rows, strict=True), strict=True))
+    assert columns["NSBI, unbinned"] == ("+0.91 -0.82", "+0.30 -0.20")
+    assert set(next(v for k, v in columns.items() if k not in {"measurement", "NSBI, unbinned"})) == {"-"}
+    assert "3 events with negative weights" in parts.note
+    (ranking,) = (t for title, t in tables.items() if title.startswith("Impacts"))
+    assert ranking.rows == (
+        ("qq_scale", "-", "-", "+0.300 / -0.250", "-"),
+        ("lumi", "0.10 ± 0.98", "+0.025 / -0.025", "+0.020 / -", "+0.020 / -"),
+    )
