@@ -6,6 +6,7 @@ import math
 import re
 
 import numpy as np
+from matplotlib.cbook import is_math_text
 from matplotlib.mathtext import MathTextParser
 
 from toolkit.kinematics import OBSERVABLES
@@ -65,7 +66,9 @@ def is_readable(label: str) -> bool:
         (True, False)
     """
     try:
-        _READER.parse(label)
+        for line in label.split("\n"):
+            if is_math_text(line):
+                _READER.parse(line)
     except ValueError:
         return False
     return True

@@ -14,6 +14,8 @@ ScheduleName = Literal["one_cycle", "cosine", "plateau", "constant"]
 
 WARM_UP = 0.1
 """Share of the steps in which the one-cycle schedule climbs to the highest step size."""
+SHORTEST_CYCLE = 2
+"""A training of so few steps has no room to climb and to fall: its step size is constant."""
 PLATEAU_FACTOR = 0.5
 """By how much the plateau schedule shrinks the step size, after a third of the patience without a better validation loss."""
 
@@ -76,7 +78,7 @@ class Schedule:
         self._each_step: lr_scheduler.LRScheduler | None = None
         self._each_epoch: lr_scheduler.ReduceLROnPlateau | None = None
         total = steps * settings.epochs
-        if settings.schedule == "one_cycle":
+        if settings.schedule == "one_cycle" and total > SHORTEST_CYCLE:
             climb = WARM_UP if WARM_UP * total > 1.0 else min(0.5, 2.0 / total)  # at least one step, or the library divides by zero
             self._each_step = lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=total, pct_start=climb)
         elif settings.schedule == "cosine":

@@ -13,7 +13,7 @@ from tests.hostile import hostile_names
 from toolkit.diagnostics import WeightedSample, overlay
 from toolkit.plots import plot_overlay, plot_scans, png_bytes
 from toolkit.plots.correlation import plot_correlation
-from toolkit.plots.names import LONGEST, math_or_plain, method_label, observable_label, parameter_symbol, plain, process_label
+from toolkit.plots.names import LONGEST, is_readable, math_or_plain, method_label, observable_label, parameter_symbol, plain, process_label
 from toolkit.report.html import render_page
 from toolkit.report.page import Page, PageSection, PageTable
 from toolkit.text import visible
@@ -70,3 +70,9 @@ def test_a_page_shows_names_and_obeys_none() -> None:
     tags = [re.findall(r"<(/?\w+)", page) for page in (text, plain_page)]
     assert set(tags[0]) == set(tags[1])
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u200b\u2028\u202e\u2066]", text)
+
+
+def test_texts_of_several_lines_are_read_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    assert is_readable("ratio to\n$\\mu$ = 1")
+    assert not is_readable("ratio to\n$\\frac{$")
+    assert caplog.records == []

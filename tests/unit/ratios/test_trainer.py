@@ -15,6 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from toolkit.errors import FitError
 from toolkit.ratios.batches import InMemoryBatches
+from toolkit.ratios.schedules import Schedule
 from toolkit.ratios.trainer import TrainingSettings, train_network
 
 SETTINGS = TrainingSettings(epochs=6, batch_size=100, learning_rate=1e-2, patience=6, seed=4)
@@ -252,3 +253,20 @@ def test_batches_visit_every_event_once_per_epoch_in_another_order():
     for epoch in epochs:
         assert torch.equal(torch.sort(torch.cat([epoch, held])).values, torch.arange(3000))
     assert not torch.equal(*epochs)
+
+
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "plateau", "constant"])
+@pytest.mark.parametrize(("steps", "epochs"), [(1, 1), (1, 2), (2, 1), (3, 1), (2, 2), (1, 3), (19, 1)])
+def test_the_shortest_trainings_have_finite_steps_and_a_large_one(schedule, steps, epochs):
+    parameter = nn.Parameter(torch.zeros(1))
+    optimiser = torch.optim.AdamW([parameter], lr=0.1)
+    moving = Schedule(optimiser, replace(SETTINGS, epochs=epochs, schedule=schedule, learning_rate=0.1), steps=steps)
+    sizes = []
+    for _ in range(epochs):
+        for _ in range(steps):
+            sizes.append(optimiser.param_groups[0]["lr"])
+            optimiser.step()
+            moving.after_step()
+        moving.after_epoch(1.0)
+    assert min(sizes) >= 0
+    assert 0.05 <= max(sizes) <= 0.1 + 1e-12
