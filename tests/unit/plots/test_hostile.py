@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure
 from matplotlib.mathtext import MathTextParser
 
@@ -28,7 +29,8 @@ def test_every_label_can_be_read() -> None:
     for name in NAMES:
         for label in LABELS:
             text = label(name)
-            reader.parse(text)
+            if is_math_text(text):  # else matplotlib shows it as it is
+                reader.parse(text)
             assert visible(text) == text
             assert len(text) <= 4 * LONGEST  # dollars and underscores are written with a backslash
 
