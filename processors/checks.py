@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from processors.inputs import SampleInputs
 from processors.plan import Chunk
 from processors.sanity import explain_empty
-from toolkit.artifacts.events import NOMINAL, ChunkInfo, read_info
+from toolkit.artifacts.events import NOMINAL, ChunkInfo, read_info, read_table
 from toolkit.artifacts.hashing import sampled_digest
 from toolkit.errors import ArtifactMismatchError, InputFileError, PhysicsDomainError
 
@@ -131,7 +131,7 @@ def check_unique(events_folder: Path, sample: str, infos: Sequence[ChunkInfo]) -
 
 
 def _read(events_folder: Path, info: ChunkInfo, column: str) -> NDArray[Any]:
-    values: NDArray[Any] = pq.read_table(events_folder / info.relative_path, columns=[column]).column(column).to_numpy()
+    values: NDArray[Any] = read_table(events_folder / info.relative_path, [column]).column(column).to_numpy()
     return values
 
 

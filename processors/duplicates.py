@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from toolkit.artifacts.events import NOMINAL, ChunkInfo, chunk_table
+from toolkit.artifacts.events import NOMINAL, ChunkInfo, chunk_table, read_table
 from toolkit.errors import ArtifactMismatchError
 
 COLUMNS = 4
@@ -60,15 +59,13 @@ def check_no_shared_events(events_folder: Path, infos: Sequence[ChunkInfo]) -> N
 
 def _compared(path: Path) -> list[str]:
     """Return the columns that are compared; none where the tables hold no observables."""
-    info_columns = pq.read_schema(path)
-    table = chunk_table(path)
-    found = [name for name in info_columns.names if name in table.observables and not name.startswith(("n_", "has_"))][:COLUMNS]
+    found = [name for name in chunk_table(path).observables if not name.startswith(("n_", "has_"))][:COLUMNS]
     return found if len(found) >= ENOUGH or not found else [*found, "event"]
 
 
 def _contents(events_folder: Path, info: ChunkInfo, columns: Sequence[str]) -> NDArray[np.uint64]:
     """Return a number for each event of a chunk that depends on every bit of its columns, (n,)."""
-    table = pq.read_table(events_folder / info.relative_path, columns=list(columns), use_threads=False)
+    table = read_table(events_folder / info.relative_path, columns)
     mixed = np.zeros(table.num_rows, dtype=np.uint64)
     for name in columns:
         values = table.column(name).to_numpy()

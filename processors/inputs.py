@@ -19,6 +19,7 @@ from processors.sanity import check_probe
 from processors.symmetry import check_symmetry
 from processors.variations import weight_branches
 from toolkit import units
+from toolkit.artifacts.checksums import check_file
 from toolkit.artifacts.hashing import sampled_digest
 from toolkit.config import Config, MappingLayout, SampleConfig
 from toolkit.errors import ArtifactMismatchError, InputFileError, PhysicsDomainError
@@ -109,8 +110,8 @@ def inspect_inputs(config: Config) -> tuple[SampleInputs, ...]:
         InputFileError: No file matches, a file cannot be read, or it is truncated.
         SchemaError: A tree or a branch is missing (the nearest name is given), or the features cannot be folded.
         ShapeError: A weight vector does not have one entry per benchmark, or a branch does not hold what its layout says.
-        ArtifactMismatchError: The files of a sample state different cross-sections or weights, or are copies of each other; or the
-            events contradict the order of the benchmarks.
+        ArtifactMismatchError: A file differs from a checksum beside it (`<name>.sha256`), the files of a sample state different
+            cross-sections or weights, a file is read twice, or the events contradict the order of the benchmarks.
         PhysicsDomainError: A cross-section or a sum of weights is not positive and finite, a weight is not finite, or the
             momenta are in another unit than the config says.
     """
@@ -223,6 +224,7 @@ def _check_no_copies(samples: Sequence[SampleInputs]) -> None:
 
 
 def _inspect_file(path: Path, config: Config, sample: SampleConfig) -> FileInput:
+    check_file(path)
     with open_events(path, sample.tree) as events:
         check_branches(path, config, sample, frozenset(events.types))
         vectors = describe_weights(path, events, sample, weight_branches(config, sample))

@@ -14,6 +14,7 @@ from processors.eventfile import EventFile, format_of, open_events
 from processors.lhefile import CROSS_SECTION, HEAD
 from processors.rootfile import RootEvents, open_root, tree_names
 from processors.snippets import Findings, look, write_snippet
+from toolkit.artifacts.checksums import check_file
 from toolkit.config import NanoLayout
 from toolkit.errors import SchemaError
 
@@ -86,10 +87,12 @@ def inspect_file(path: str | Path) -> FileReport:
 
     Raises:
         InputFileError: The file is missing, not what its name says, or truncated.
+        ArtifactMismatchError: It differs from a checksum beside it (`<name>.sha256`).
         SchemaError: It holds no tree.
         MissingExtraError: The format needs an optional dependency.
     """
     path = Path(path)
+    check_file(path)
     trees, normalisation = _root_trees(path) if format_of(path) == "root" else _text_columns(path)
     best = min(trees, key=_rank)
     layout = detect_layout(best.branches)

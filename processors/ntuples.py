@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow.parquet as pq
 import uproot
 from numpy.typing import NDArray
 
 from toolkit.artifacts.atomic import atomic_path, make_folder
-from toolkit.artifacts.events import ChunkInfo
+from toolkit.artifacts.events import ChunkInfo, read_table
 from toolkit.errors import ArtifactMismatchError
 
 TREE = "Events"
@@ -59,7 +58,7 @@ def write_ntuples(
 def chunk_columns(path: Path, info: ChunkInfo) -> Columns:
     """Read one event table as the columns of a ROOT ntuple: ratios become weights, nulls NaN, channels int32."""
     columns: Columns = {}
-    table = pq.read_table(path, use_threads=False)
+    table = read_table(path)
     for name in table.column_names:
         column = table.column(name).to_numpy()
         if name == "channel":

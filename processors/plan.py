@@ -20,6 +20,7 @@ from toolkit.typing import JsonObject
 
 CODE = (
     "processors",
+    "toolkit.artifacts.columns",
     "toolkit.artifacts.events",
     "toolkit.expressions",
     "toolkit.kinematics",

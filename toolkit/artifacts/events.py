@@ -6,9 +6,7 @@ ratios in the nominal tables. `read_events` reads either by the name of the vari
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from toolkit.artifacts.atomic import atomic_path, make_folder, write_json
+from toolkit.artifacts.columns import broken_seal, changed_columns, sealed, to_numpy
 from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
 
 SCHEMA = 1
@@ -28,8 +26,6 @@ CHANNELS = ("4e", "4mu", "2e2mu")
 IDENTITY = ("event", "run", "luminosityBlock", "file_index", "entry", "channel")
 _TYPES = {"event": np.uint64, "run": np.uint32, "luminosityBlock": np.uint32, "file_index": np.int32, "entry": np.int64, "channel": np.int8}
 _KEY = b"h4l"
-_DIGEST = b"h4l_digest"
-"""Hash of the value of `_KEY`; the columns have checksums of their own, page by page."""
 _UNREADABLE = (OSError, pa.ArrowException, UnicodeDecodeError)
 NOMINAL = "nominal"
 """Name of what is not varied."""
@@ -187,7 +183,7 @@ def write_chunk(
     for name in info.regions:
         columns[f"region_{name}"] = pa.array(np.asarray((regions or {})[name], dtype=bool))
     about = json.dumps(asdict(info), allow_nan=False)
-    table = pa.table(columns).replace_schema_metadata({_KEY: about, _DIGEST: _digest(about.encode())})
+    table = pa.table(columns).replace_schema_metadata(sealed(about.encode(), columns, key=_KEY))
     path = Path(folder) / info.relative_path
     make_folder(path.parent)
     floats = [name for name, column in columns.items() if pa.types.is_floating(column.type)]
@@ -222,10 +218,9 @@ def read_info(path: str | Path) -> ChunkInfo:
         metadata = pq.read_schema(path).metadata or {}
     except _UNREADABLE as error:
         raise _damaged(path, str(error)) from error
-    about = metadata.get(_KEY, b"{}")
-    if metadata.get(_DIGEST, _digest(about)) != _digest(about):
+    if _KEY in metadata and broken_seal(metadata, key=_KEY):
         raise _damaged(path, "metadata that changed after they were written")
-    document = json.loads(about)
+    document = json.loads(metadata.get(_KEY, b"{}"))
     if document.get("schema") != SCHEMA:
         raise SchemaError(
             f"event table {path}",
@@ -332,7 +327,7 @@ def read_ratios(path: str | Path) -> dict[str, NDArray[np.float64]]:
     """Read the ratios of varied to nominal weight of one chunk, each (n,), by the names of its weight variations."""
     info = read_info(path)
     table = _read_columns(Path(path), info, (), weights=info.weight_variations)
-    return {name: _to_numpy(table.column(f"ratio_{name}")) for name in info.weight_variations}
+    return {name: to_numpy(table.column(f"ratio_{name}")) for name in info.weight_variations}
 
 
 def _no_such_variation(folder: Path, sample: str, variation: str) -> SchemaError:
@@ -379,29 +374,50 @@ def _read_columns(path: Path, info: ChunkInfo, columns: Sequence[str] | None, *,
                 expected=f"some of {_observables(schema.names, info)}",
                 remedy="add the observable to `observables` in the config and process again",
             )
-        return pq.read_table(path, columns=[*IDENTITY, *other, *names], use_threads=False, page_checksum_verification=True)
     except _UNREADABLE as error:
         raise _damaged(path, str(error)) from error
+    return read_table(path, [*IDENTITY, *other, *names])
+
+
+def read_table(path: str | Path, columns: Sequence[str] | None = None) -> Any:
+    """Read columns of an event table as they are, each compared with its checksum.
+
+    Args:
+        path: The table.
+        columns: Names; None reads all.
+
+    Returns:
+        An arrow table.
+
+    Raises:
+        InputFileError: The file is missing, cut off, or its content changed after it was written.
+    """
+    try:
+        wanted = None if columns is None else list(dict.fromkeys(columns))
+        table = pq.read_table(path, columns=wanted, use_threads=False, page_checksum_verification=True)
+        if broken_seal(table.schema.metadata or {}, key=_KEY):
+            raise _damaged(path, "metadata that changed after they were written")
+        changed = changed_columns(table)
+    except InputFileError:
+        raise
+    except (*_UNREADABLE, ValueError, MemoryError) as error:
+        raise _damaged(path, str(error)) from error
+    if changed:
+        raise _damaged(path, f"columns {changed} that changed after they were written")
+    return table
 
 
 def check_whole(path: str | Path) -> None:
-    """Read a whole event table and compare the checksums of its pages.
+    """Read a whole event table and compare the checksums of its columns.
 
     Raises:
         InputFileError: It is missing, cut off, or its content changed after it was written.
     """
-    try:
-        pq.read_table(path, use_threads=False, page_checksum_verification=True)
-    except _UNREADABLE as error:
-        raise _damaged(path, str(error)) from error
+    read_table(path)
 
 
 def _damaged(path: str | Path, got: str) -> InputFileError:
     return InputFileError(f"event table {path}", got=got, expected="a complete parquet file", remedy="run the processing stage again")
-
-
-def _digest(content: bytes) -> bytes:
-    return hashlib.blake2b(content, digest_size=16).hexdigest().encode()
 
 
 def observable_names(columns: Sequence[str], benchmarks: Sequence[str]) -> list[str]:
@@ -421,7 +437,7 @@ def _observables(columns: Sequence[str], info: ChunkInfo) -> list[str]:
 
 
 def _to_event_table(sample: str, table: Any, info: ChunkInfo, *, variation: str) -> EventTable:
-    column = {name: _to_numpy(table.column(name)) for name in table.column_names}
+    column = {name: to_numpy(table.column(name)) for name in table.column_names}
     order = np.lexsort((column["entry"], column["file_index"]))
     if np.any(np.diff(order) != 1):
         column = {name: values[order] for name, values in column.items()}
@@ -444,11 +460,3 @@ def _to_event_table(sample: str, table: Any, info: ChunkInfo, *, variation: str)
         run=column["run"],
         luminosity_block=column["luminosityBlock"],
     )
-
-
-def _to_numpy(column: Any) -> NDArray[Any]:
-    """Return a column as numpy, nulls as NaN (only observables have nulls, and they are float64)."""
-    if column.null_count:
-        column = pc.fill_null(column, math.nan)
-    values: NDArray[Any] = column.to_numpy()
-    return values

@@ -7,9 +7,10 @@ network extrapolates. The file format is described in docs/onnx.md.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -182,7 +183,8 @@ class OnnxRatio:
         result = np.empty((len(values), len(self.numerators)), dtype=np.float64)
         for start in range(0, len(values), BATCH_ROWS):
             batch = values[start : start + BATCH_ROWS]
-            result[start : start + BATCH_ROWS] = self._session.run([output], {INPUT_NAME: batch})[0]
+            with _decoding(self.path):
+                result[start : start + BATCH_ROWS] = self._session.run([output], {INPUT_NAME: batch})[0]
         for row, column in np.argwhere(~np.isfinite(result))[:1]:
             msg = f"{output} of {self.path.name}, numerator {self.numerators[column]}"
             raise PhysicsDomainError(
@@ -251,19 +253,27 @@ def _open_session(path: Path, content: bytes, threads: int) -> Any:
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads leave the CPU to others
     options.log_severity_level = 4  # problems come as exceptions, not as text on stderr
-    try:
+    with _decoding(path):
         # From memory, so that a file with weights beside it is refused: it is not self-contained.
-        return onnxruntime.InferenceSession(content, sess_options=options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions share no base class
+        return onnxruntime.InferenceSession(content, sess_options=options, providers=["CPUExecutionProvider"], enable_fallback=0)
+
+
+@contextlib.contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Turn whatever onnxruntime raises on a damaged file into a message: its exceptions share no base class."""
+    try:
+        yield
+    except Exception as error:
         msg = f"{path} is not a complete ONNX file"
         said = str(error).partition("\n")[0][:200] or type(error).__name__
-        got = f"{len(content)} bytes; onnxruntime says: {said}"
+        got = f"{path.stat().st_size if path.is_file() else 'no'} bytes; onnxruntime says: {said}"
         remedy = "export or copy the file again and compare sizes"
         raise InputFileError(msg, got=got, expected="one self-contained ONNX file", remedy=remedy) from error
 
 
 def _read_metadata(session: Any, path: Path) -> OnnxMetadata:
-    entries = session.get_modelmeta().custom_metadata_map
+    with _decoding(path):
+        entries = session.get_modelmeta().custom_metadata_map
     if METADATA_KEY not in entries:
         msg = f"{path} has no metadata key {METADATA_KEY}"
         raise ArtifactMismatchError(msg, got=sorted(entries) or "no metadata", expected="names of features and numerators", remedy=_REWRITE)
@@ -273,7 +283,8 @@ def _read_metadata(session: Any, path: Path) -> OnnxMetadata:
 def _check_signature(session: Any, metadata: OnnxMetadata, path: Path) -> None:
     wanted_input = {INPUT_NAME: f"tensor(float) (batch, {len(metadata.columns)})"}
     output = f"tensor(float) (batch, {len(metadata.numerators)})"
-    inputs, outputs = _describe(session.get_inputs()), _describe(session.get_outputs())
+    with _decoding(path):
+        inputs, outputs = _describe(session.get_inputs()), _describe(session.get_outputs())
     if inputs != wanted_input or outputs not in ({OUTPUT_NAME: output}, {OUTPUT_NAME: output, SPREAD_NAME: output}):
         msg = f"{path}: inputs or outputs do not fit its own metadata"
         expected = f"{wanted_input} -> { ({OUTPUT_NAME: output}) }, for an ensemble also {SPREAD_NAME}"

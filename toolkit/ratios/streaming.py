@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from toolkit.artifacts.atomic import atomic_path
+from toolkit.artifacts.checksums import check_file, checked_path
 from toolkit.artifacts.hashing import file_sha256
 from toolkit.errors import InputFileError, SchemaError
 from toolkit.ratios.batches import Batch, count_validation, require_finite
@@ -162,6 +162,7 @@ class ParquetBatches:
         return _joined(kept) if kept else None
 
     def _row_groups(self, file: Path) -> list[int]:
+        check_file(file)
         try:
             with pq.ParquetFile(file) as source:
                 absent = [name for group in self.columns for name in group if name not in source.schema_arrow.names]
@@ -175,7 +176,7 @@ class ParquetBatches:
 
 
 def write_shuffled(path: Path, tensors: Batch, *, generator: torch.Generator, row_group: int = ROW_GROUP) -> Columns:
-    """Write tensors to a parquet file, the events in random order.
+    """Write tensors to a parquet file, the events in random order, its checksum beside it.
 
     Args:
         path: The file.
@@ -188,7 +189,7 @@ def write_shuffled(path: Path, tensors: Batch, *, generator: torch.Generator, ro
     """
     columns = [f"t{k}" if t.ndim == 1 else tuple(f"t{k}_{j}" for j in range(t.shape[1])) for k, t in enumerate(tensors)]
     order = torch.randperm(len(tensors[0]), generator=generator)
-    with atomic_path(path) as temporary:
+    with checked_path(path) as temporary:
         writer: pq.ParquetWriter | None = None
         for rows in torch.split(order, row_group):
             table = pa.table({name: values for k, t in enumerate(tensors) for name, values in _named(columns[k], t[rows].cpu().numpy())})
