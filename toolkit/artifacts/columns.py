@@ -39,12 +39,18 @@ def sealed(about: bytes, columns: Mapping[str, pa.Array], *, key: bytes) -> dict
         key: Metadata key of `about`.
     """
     digests = json.dumps({name: _digest_of(to_numpy(column)) for name, column in columns.items()}).encode()
-    return {key: about, DIGESTS: digests, DIGEST: digest(about + digests)}
+    return {key: about, DIGESTS: digests, DIGEST: _digest(about + digests)}
 
 
 def broken_seal(metadata: Mapping[bytes, bytes], *, key: bytes) -> bool:
-    """Return whether the metadata of a table are not as they were written."""
-    return metadata.get(DIGEST) != digest(metadata.get(key, b"") + metadata.get(DIGESTS, b""))
+    """Return whether the metadata of a table are not as they were written.
+
+    Examples:
+        >>> metadata = sealed(b"about", {}, key=b"h4l")
+        >>> broken_seal(metadata, key=b"h4l"), broken_seal({**metadata, b"h4l": b"another"}, key=b"h4l")
+        (False, True)
+    """
+    return metadata.get(DIGEST) != _digest(metadata.get(key, b"") + metadata.get(DIGESTS, b""))
 
 
 def changed_columns(table: pa.Table) -> list[str]:
@@ -53,8 +59,7 @@ def changed_columns(table: pa.Table) -> list[str]:
     return [name for name in table.column_names if digests.get(name) != _digest_of(to_numpy(table.column(name)))]
 
 
-def digest(content: bytes) -> bytes:
-    """Hash bytes to 32 hexadecimal digits."""
+def _digest(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=16).hexdigest().encode()
 
 
