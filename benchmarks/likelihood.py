@@ -1,7 +1,8 @@
 """Speed and memory of the unbinned likelihood with systematic uncertainties: `python -m benchmarks.likelihood`.
 
 1e6 events, 6 processes, 20 per-event variations of each (log-quadratic), 1e5 events to normalise them on, 20 yield uncertainties.
-Prints the time to read all arrays once, of one value and gradient, of the Hessian, of a full fit and of a profiled scan.
+Prints the time to read all arrays once, of one value and gradient, of the Hessian, of a full fit and of a profiled scan, and after
+them both interpolations beside a loop written by hand (`benchmarks.interpolations`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 
 import numpy as np
 
+from benchmarks.interpolations import compare
 from benchmarks.measure import best_of, peak_memory_gb, print_json, print_table
 from toolkit.likelihood import Constraint, NormSys, Parameter, ShapeReference, Shapes, UnbinnedLikelihood
 from toolkit.likelihood.chunks import granted_threads
@@ -34,16 +36,15 @@ def densities(x: np.ndarray) -> np.ndarray:
 def variations(x: np.ndarray, *, n_shapes: int, dtype: np.dtype) -> Shapes:
     """Return smooth variations of a few per cent, filled in chunks so that nothing else is held."""
     names = tuple(f"shape_{m}" for m in range(n_shapes))
-    logs = []
-    for j in range(len(YIELDS)):
-        own = np.empty((len(x), 2 * n_shapes), dtype=dtype)
-        for start in range(0, len(x), CHUNK):
-            part = x[start : start + CHUNK]
+    table = np.empty((len(x), 2 * n_shapes * len(YIELDS)), dtype=dtype)
+    for start in range(0, len(x), CHUNK):
+        part = x[start : start + CHUNK]
+        for j in range(len(YIELDS)):
+            own = table[start : start + CHUNK, 2 * n_shapes * j : 2 * n_shapes * (j + 1)]
             for m in range(n_shapes):
                 wave = 0.04 * np.sin((1 + m) * part + 0.7 * j)
-                own[start : start + CHUNK, m], own[start : start + CHUNK, n_shapes + m] = wave, -0.9 * wave
-        logs.append(own)
-    return Shapes(parameters=(names,) * len(YIELDS), logs=tuple(logs))
+                own[:, m], own[:, n_shapes + m] = wave, -0.9 * wave
+    return Shapes(parameters=(names,) * len(YIELDS), table=table)
 
 
 def build(n_events: int, n_shapes: int, n_reference: int, dtype: np.dtype) -> UnbinnedLikelihood:
@@ -76,7 +77,7 @@ def arrays_of(likelihood: UnbinnedLikelihood) -> list[np.ndarray]:
     assert likelihood.shapes is not None
     assert likelihood.reference is not None
     reference = likelihood.reference
-    return [likelihood.densities, likelihood.weights, *likelihood.shapes.logs, reference.weights, *reference.shapes.logs]
+    return [likelihood.densities, likelihood.weights, likelihood.shapes.table, reference.weights, reference.shapes.table]
 
 
 def main() -> None:
@@ -123,6 +124,7 @@ def main() -> None:
     print(f"arrays {arrays / 1e9:.2f} GB; memory above the imports: built {built - before:.2f} GB, peak {peak - before:.2f} GB")
     print(f"peak over arrays: {(peak - before) / (arrays / 1e9):.2f}; wanted at most 1.3")
     print(f"fit: mu = {fit.parameters['mu']:.6f} +- {fit.errors['mu']:.4f}, {fit.status}, {fit.n_evaluations} evaluations")
+    ratios = compare(repeat=3 * options.repeat)
     print_json(
         {
             "read_s": read.cpu,
@@ -131,6 +133,7 @@ def main() -> None:
             "scan_s": scan_s[1],
             "arrays_gb": arrays / 1e9,
             "peak_gb": peak - before,
+            **ratios,
         }
     )
 

@@ -170,7 +170,7 @@ def test_variations_that_are_not_normalised_move_the_rate_only_through_the_yield
     sample = toy.channel(500)
     moved = toy.shapes(sample.x)
     grid = toy.shapes(sample.grid)
-    shifted = [Shapes(s.parameters, tuple(logs + 0.3 for logs in s.logs), s.code) for s in (moved, grid)]
+    shifted = [Shapes(s.parameters, s.table + 0.3, s.code) for s in (moved, grid)]
     one = sample.likelihood()
     two = sample.likelihood(shapes=shifted[0], reference=ShapeReference(np.exp(toy.log_ratios(sample.grid)), shifted[1]))
     for alpha in (-2.0, 0.4, 1.5):

@@ -190,8 +190,8 @@ class VariationRatioConfig(Section):
     seed: Seed = 101
     """Seed of the first member of every variation."""
     interpolation: Literal["log_quadratic", "code4"] = "log_quadratic"
-    """Between the variations of an event, whatever `shape`: `log_quadratic` inside one standard deviation and linear outside (fast), or
-    HistFactory's polynomial `code4` per event (ten times slower). Yields always follow code4."""
+    """Between the variations of an event, whatever `shape`: `log_quadratic` inside one standard deviation and linear outside, or
+    HistFactory's polynomial `code4` per event (up to twice the time). Yields always follow code4."""
     prune: PruneConfig = PruneConfig()
 
 

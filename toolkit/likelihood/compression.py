@@ -119,7 +119,7 @@ def difference(one: ShapeReference, other: ShapeReference, yields: ArrayLike, *,
 def merge_equal(reference: ShapeReference) -> ShapeReference:
     """Merge events whose variations are equal in every process; their weights add up and no normalisation changes."""
     shapes = reference.shapes
-    stacked = np.ascontiguousarray(np.concatenate(shapes.logs, axis=1))
+    stacked = shapes.table
     different, first, group = np.unique(stacked, axis=0, return_index=True, return_inverse=True)
     if len(different) == len(stacked):
         return reference

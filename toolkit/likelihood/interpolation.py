@@ -93,6 +93,39 @@ def code4_coefficients(log_up: ArrayLike, log_down: ArrayLike) -> FloatArray:
     return np.asarray(np.tensordot(_CODE4, conditions, axes=1))
 
 
+def code4_exponentials(alpha: ArrayLike) -> FloatArray:
+    """Write the factor of code 4 as a constant plus exp(c x) (p + q x + r x^2) of the up and of the down logarithm x.
+
+    The polynomial's coefficients are linear in the two exponentials, and so is the factor: no coefficient of an event has to be kept.
+
+    Args:
+        alpha: Nuisance parameters, (k,).
+
+    Returns:
+        Per parameter c, p, q, r and p, q, r of the slope for up, the same seven for down, and the two constants, (k, 16).
+
+    Examples:
+        At alpha = 2 the factor is exp(2 x) of the up logarithm x, its slope x exp(2 x):
+
+        >>> code4_exponentials([2.0])[0, :7].tolist()
+        [2.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    """
+    a = np.asarray(alpha, dtype=np.float64)
+    out, powers = np.zeros((len(a), 16)), np.arange(1.0, 7.0)[:, None]
+    value = _CODE4.T @ a**powers
+    slope = _CODE4.T @ (powers * a ** (powers - 1.0))
+    for first, at, sign in ((0, (0, 2, 4), 1.0), (7, (1, 3, 5), -1.0)):  # the derivative at -1 is -d exp(d)
+        signs = np.array([1.0, sign, 1.0])
+        out[:, first] = 1.0
+        out[:, first + 1 : first + 4] = value[list(at)].T * signs
+        out[:, first + 4 : first + 7] = slope[list(at)].T * signs
+    out[:, 14], out[:, 15] = 1.0 - value[0] - value[1], -slope[0] - slope[1]
+    for first, beyond, sign in ((0, a >= 1.0, 1.0), (7, a <= -1.0, -1.0)):
+        out[beyond] = 0.0
+        out[beyond, first], out[beyond, first + 1], out[beyond, first + 5] = sign * a[beyond], 1.0, sign
+    return out
+
+
 def factor(
     alpha: ArrayLike, log_up: ArrayLike, log_down: ArrayLike, *, code: FactorCode = "code4", coefficients: FloatArray | None = None
 ) -> Interpolated:

@@ -6,20 +6,22 @@ With densities D_ij, factors F_j of the processes and per-event variations g_ij(
 
 `sums` and `slopes` give sum_i w_i ln t_i and its derivatives by F_j and alpha. N_j is the mean of the variation over the nominal
 density of process j, taken over a reference sample at every alpha: densities stay normalised whatever the variations are.
-Blocks fit into the cache, so that the arrays are read from memory once per call; threads share the events.
+Values and first derivatives come from compiled kernels (`toolkit.likelihood.fused_kernels`); the NumPy code here is their slow twin, and
+does the rest. Blocks fit into the cache, so that the arrays are read from memory once per call; threads share the events.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import PhysicsDomainError, ShapeError
 from toolkit.likelihood.chunks import blocks, map_chunks
+from toolkit.likelihood.fused import kernels
 from toolkit.likelihood.shapes import ShapePoint, Shapes
 from toolkit.typing import FloatArray
 
@@ -84,6 +86,8 @@ class ShapeReference:
             return found
 
         mean, slope = np.ones(n_processes), np.zeros((n_processes, n))
+        if not bends and kernels(self.shapes.table.dtype.name) is not None:
+            return self._norms(at, self._fused_moments(at, threads))
         bend = np.zeros((n_processes, n, n)) if bends else np.zeros((0, 0, 0))
         sums = list(map_chunks(chunk, len(self.weights), rows=rows, threads=threads))
         for i, j in enumerate(at.varied):
@@ -92,16 +96,39 @@ class ShapeReference:
             if bends:
                 bend[j][np.ix_(columns[j], columns[j])] = own.second
                 bend[j, columns[j], columns[j]] += at.bends_of(j, own.first)
+        moments = Norms(mean, slope, bend)
+        return self._norms(at, moments)
+
+    def _fused_moments(self, at: ShapePoint, threads: int | None) -> Norms:
+        """Sum the variations and their slopes with compiled kernels."""
+        shapes, fused = self.shapes, kernels(self.shapes.table.dtype.name)
+        assert fused is not None
+
+        def chunk(part: slice) -> tuple[FloatArray, FloatArray]:
+            mean, sums = np.zeros(self.weights.shape[1]), at.empty_slopes()
+            fused.means(shapes.table[part], shapes.offsets, shapes.code == "code4", at.coefficients, self.weights[part], mean, sums)
+            return mean, sums
+
+        found = list(map_chunks(chunk, len(self.weights), rows=shapes.block_rows, threads=threads))
+        mean, slope = np.ones(self.weights.shape[1]), np.zeros((self.weights.shape[1], len(shapes.names)))
+        mean[at.rows_varied] = np.sum([own for own, _ in found], axis=0)[at.rows_varied]
+        for j, own in zip(at.varied, at.slopes_of_all(np.sum([sums for _, sums in found], axis=0)), strict=True):
+            slope[j, shapes.columns[j]] = own
+        return Norms(mean, slope, np.zeros((0, 0, 0)))
+
+    def _norms(self, at: ShapePoint, moments: Norms) -> Norms:
+        """Turn means and their derivatives into logarithms and theirs."""
+        mean, slope, bend = moments
         if not np.all(mean > 0.0):
             j = int(np.argmin(mean))
             raise PhysicsDomainError(
-                f"mean variation of process {j} at {dict(zip(self.shapes.names, np.asarray(alphas).tolist(), strict=True))}",
+                f"mean variation of process {j} at {dict(zip(self.shapes.names, at.alphas.tolist(), strict=True))}",
                 got=float(mean[j]),
                 expected="> 0",
                 remedy="normalise on more events, or without events of negative weight",
             )
-        slope /= mean[:, None]
-        if bends:
+        slope = slope / mean[:, None]
+        if bend.size:
             bend = bend / mean[:, None, None] - slope[:, :, None] * slope[:, None, :]
         return Norms(np.log(mean), slope, bend)
 
@@ -165,10 +192,13 @@ class ShapedMixture:
 
         A sum is not finite where the density t_i of an event is not positive.
         """
-        at, log_norm = self.shapes.at(alphas), self.norms(alphas).log
+        at, log_norm, fused = self.shapes.at(alphas), self.norms(alphas).log, kernels(self.shapes.table.dtype.name)
 
         def chunk(part: slice) -> FloatArray:
             out = np.zeros(len(factors))
+            if fused is not None:
+                fused.log_sums(*self._fused_arguments(at, log_norm, part), np.ascontiguousarray(factors), out)
+                return out
             for rows in blocks(part, self._rows):
                 total = factors @ self._terms(at, log_norm, rows)
                 with np.errstate(invalid="ignore", divide="ignore"):  # threads do not inherit it
@@ -191,6 +221,8 @@ class ShapedMixture:
         The value is not finite where the density of an event is not positive.
         """
         at, norms = self.shapes.at(alphas), self.norms(alphas)
+        if kernels(self.shapes.table.dtype.name) is not None:
+            return self._fused_slopes(at, norms, factors)
 
         def chunk(part: slice) -> tuple[float, FloatArray, list[FloatArray]]:
             value, by_factor = 0.0, np.zeros(len(factors))
@@ -214,6 +246,28 @@ class ShapedMixture:
             for j, own in zip(at.varied, first, strict=True):
                 by_alpha[self.shapes.columns[j]] += at.slopes_of(j, own)
         return Slopes(value, by_factor, by_alpha - (factors * by_factor) @ norms.slope)
+
+    def _fused_slopes(self, at: ShapePoint, norms: Norms, factors: FloatArray) -> Slopes:
+        """Evaluate `slopes` with compiled kernels."""
+        fused = kernels(self.shapes.table.dtype.name)
+        assert fused is not None
+
+        def chunk(part: slice) -> tuple[float, FloatArray, FloatArray]:
+            by_factor, sums = np.zeros(len(factors)), at.empty_slopes()
+            value = fused.log_slopes(*self._fused_arguments(at, norms.log, part), np.ascontiguousarray(factors), by_factor, sums)
+            return value, by_factor, sums
+
+        value, by_factor, sums, by_alpha = 0.0, np.zeros(len(factors)), at.empty_slopes(), np.zeros(len(self.shapes.names))
+        for own_value, own_factor, own_sums in self._map(chunk):
+            value, by_factor, sums = value + own_value, by_factor + own_factor, sums + own_sums
+        for j, own in zip(at.varied, at.slopes_of_all(sums), strict=True):
+            by_alpha[self.shapes.columns[j]] += own
+        return Slopes(value, by_factor, by_alpha - (factors * by_factor) @ norms.slope)
+
+    def _fused_arguments(self, at: ShapePoint, log_norm: FloatArray, part: slice) -> tuple[Any, ...]:
+        """Return what the compiled kernels take of a chunk of events."""
+        s = self.shapes
+        return s.table[part], s.offsets, s.code == "code4", at.coefficients, log_norm, self.densities[part], self.weights[part]
 
     def hessian(self, factors: FloatArray, alphas: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Evaluate the second derivatives of sum_i w_i ln t_i by (F, alpha), and its derivatives by F.

@@ -1,9 +1,10 @@
 """Per-event systematic variations: logarithms of varied over nominal density for every process and nuisance parameter.
 
 What to use when: `Shapes.of` from arrays of log ratios; a statistical uncertainty of a ratio is the variation (+sigma_i, -sigma_i).
-The up and down logarithms are stored as they come, (n_events, 2 k) per process: in the log-quadratic interpolation
-ln g = u p(alpha) + d q(alpha), so evaluating all of them is one matrix-vector product that reads each array once. float32 halves the
-memory; the logarithms of the densities then carry rounding errors of about 1e-7.
+The up and down logarithms of all processes stand in one table, one row per event, which an evaluation reads once: in the log-quadratic
+interpolation ln g = u p(alpha) + d q(alpha), and the factors of code 4 are as simple in u, d and their exponentials
+(`toolkit.likelihood.interpolation.code4_exponentials`). float32 halves the memory; the logarithms of the densities then carry rounding
+errors of about 1e-7.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 from toolkit.likelihood.chunks import block_rows
-from toolkit.likelihood.interpolation import ShapeCode, check_code, code4_coefficients, factor, log_quadratic
+from toolkit.likelihood.interpolation import ShapeCode, check_code, code4_coefficients, code4_exponentials, factor, log_quadratic
 from toolkit.typing import FloatArray
 
 Logs = NDArray[Any]
@@ -33,32 +34,30 @@ class Shapes:
 
     Attributes:
         parameters: Per process, the nuisance parameters that vary its density.
-        logs: Per process, ln(varied/nominal density) of every event, (n_events, 2 k): k columns up, then k columns down, in
-            the order of the process's parameters; float64 or float32.
-        code: Interpolation: "log_quadratic" (fast) or "code4".
+        table: ln(varied/nominal density) of every event, (n_events, n_columns): per process k columns up, then k columns down, in
+            the order of the process's parameters; float64 or float32, contiguous rows.
+        code: Interpolation: "log_quadratic" or "code4".
     """
 
     parameters: tuple[tuple[str, ...], ...]
-    logs: tuple[Logs, ...]
+    table: Logs
     code: ShapeCode = "log_quadratic"
 
     def __post_init__(self) -> None:
         check_code(self.code, ShapeCode, where="per-event variations")
-        if len(self.parameters) != len(self.logs) or not self.logs:
+        width = 2 * sum(len(names) for names in self.parameters)
+        t = self.table
+        if not self.parameters or t.ndim != 2 or t.shape[1] != width or t.dtype not in (np.float64, np.float32):
             raise ShapeError(
-                "per-event variations", got=f"{len(self.logs)} arrays", expected=f"one for each of {len(self.parameters)} processes"
+                "per-event variations",
+                got=f"{t.dtype} {t.shape}",
+                expected=f"floating-point (n_events, {width}): up, then down, of {[list(names) for names in self.parameters]}",
             )
-        n = len(self.logs[0])
-        for j, (names, logs) in enumerate(zip(self.parameters, self.logs, strict=True)):
-            if logs.shape != (n, 2 * len(names)) or logs.dtype not in (np.float64, np.float32):
-                raise ShapeError(
-                    f"variations of process {j}",
-                    got=f"{logs.dtype} {logs.shape}",
-                    expected=f"floating-point ({n}, {2 * len(names)}): up, then down, of {list(names)}",
-                )
+        object.__setattr__(self, "table", np.ascontiguousarray(t))
+        for j, names in enumerate(self.parameters):
             if len(set(names)) != len(names):
                 raise SchemaError(f"variations of process {j}", got=list(names), expected="different parameters")
-            _check_finite(logs, names, j)
+            _check_finite(self.logs[j], names, j)
 
     @classmethod
     def of(
@@ -89,20 +88,29 @@ class Shapes:
             >>> shapes.names, shapes.logs[0].tolist()
             (('scale',), [[0.1, -0.1], [0.2, -0.1]])
         """
-        logs = []
+        table, first = np.empty((n_events, 2 * sum(len(own) for own in variations)), dtype=dtype), 0
         for j, own in enumerate(variations):
-            stacked = np.empty((n_events, 2 * len(own)), dtype=dtype)
             for m, (name, pair) in enumerate(own.items()):
-                for column, values in zip((m, len(own) + m), pair, strict=True):
+                for column, values in zip((first + m, first + len(own) + m), pair, strict=True):
                     array = np.asarray(values)
                     if array.shape != (n_events,):
                         raise ShapeError(f"variation {name!r} of process {j}", got=array.shape, expected=(n_events,))
-                    stacked[:, column] = array
-            logs.append(stacked)
-        return cls(parameters=tuple(tuple(own) for own in variations), logs=tuple(logs), code=code)
+                    table[:, column] = array
+            first += 2 * len(own)
+        return cls(parameters=tuple(tuple(own) for own in variations), table=table, code=code)
 
     def __len__(self) -> int:
-        return len(self.logs[0])
+        return len(self.table)
+
+    @cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """Where the columns of each process begin, and where the last ones end, (n_processes + 1,)."""
+        return np.cumsum([0, *(2 * len(names) for names in self.parameters)], dtype=np.int64)
+
+    @cached_property
+    def logs(self) -> tuple[Logs, ...]:
+        """Per process its part of the table, (n_events, 2 k): up, then down."""
+        return tuple(self.table[:, low:high] for low, high in zip(self.offsets[:-1], self.offsets[1:], strict=True))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -117,16 +125,16 @@ class Shapes:
     @property
     def nbytes(self) -> int:
         """Memory of the arrays."""
-        return sum(logs.nbytes for logs in self.logs)
+        return self.table.nbytes
 
     @property
     def block_rows(self) -> int:
         """How many events make a block that fits into the cache."""
-        return block_rows(sum(logs.dtype.itemsize * logs.shape[1] for logs in self.logs))
+        return block_rows(self.table.dtype.itemsize * self.table.shape[1])
 
     def select(self, rows: NDArray[np.intp]) -> Shapes:
         """Return the variations of some events, (n_new,) positions."""
-        return Shapes(parameters=self.parameters, logs=tuple(logs[rows] for logs in self.logs), code=self.code)
+        return Shapes(parameters=self.parameters, table=self.table[rows], code=self.code)
 
     def at(self, alphas: FloatArray) -> ShapePoint:
         """Fix the nuisance parameters, (n_names,) in the order of `names`."""
@@ -141,12 +149,13 @@ class ShapePoint:
         alphas: Values in the order of `shapes.names`, (n_names,).
 
     Attributes:
+        alphas: The values.
         varied: The processes that have variations.
         rows_varied: The same as an index, a slice where it can be: an index array would copy.
     """
 
     def __init__(self, shapes: Shapes, alphas: FloatArray) -> None:
-        self.shapes = shapes
+        self.shapes, self.alphas = shapes, alphas
         self._alphas = [alphas[columns] for columns in shapes.columns]
         self.varied = [j for j, own in enumerate(self._alphas) if len(own)]
         self.rows_varied = slice(None) if len(self.varied) == len(self._alphas) else self.varied
@@ -161,12 +170,29 @@ class ShapePoint:
         pairs = zip(self._bases, self.shapes.logs, strict=True)
         return [np.concatenate([np.diag(b.up_slope), np.diag(b.down_slope)], axis=1).astype(logs.dtype) for b, logs in pairs]
 
+    @cached_property
+    def coefficients(self) -> FloatArray:
+        """What the compiled sums need: (1, n_columns) weights of the logarithms, or with code 4 (n_columns / 2, 16) coefficients."""
+        if self.shapes.code == "code4":
+            return np.concatenate([code4_exponentials(a) for a in self._alphas])
+        return np.concatenate([part for b in self._bases for part in (b.up, b.down)])[None, :]
+
+    def empty_slopes(self) -> FloatArray:
+        """Return zeros for what the compiled sums make slopes of: (n_columns,), or with code 4 half of it."""
+        return np.zeros(self.shapes.table.shape[1] // (2 if self.shapes.code == "code4" else 1))
+
+    def slopes_of_all(self, sums: FloatArray) -> list[FloatArray]:
+        """Turn them into the sums of weights times d ln g_ij / d alpha, (k,) for each of `varied`."""
+        part = self.shapes.offsets // (2 if self.shapes.code == "code4" else 1)
+        return [self.slopes_of(j, sums[part[j] : part[j + 1]]) for j in self.varied]
+
     def log_factor(self, j: int, rows: slice) -> FloatArray:
         """Evaluate ln g_ij, (n_rows,) float64."""
         logs = self.shapes.logs[j][rows]
         if self.shapes.code == "log_quadratic":
             return np.asarray(logs @ self._weights[j], dtype=np.float64)
-        return np.asarray(np.log(self._factors(j, logs)[0]).sum(axis=1))
+        factors = self._factors(j, logs)[0]
+        return np.asarray(np.log(np.where(factors > 0.0, factors, np.nan)).sum(axis=1))
 
     def factors(self, rows: slice, log_norm: FloatArray) -> FloatArray:
         """Evaluate g_ij / N_j of the processes `varied`, (n_varied, n_rows), with ln N_j of all processes (n_processes,)."""

@@ -89,7 +89,7 @@ class UnbinnedToys:
             arrays.append(base.reference.weights)
         for shapes in (base.shapes, None if base.reference is None else base.reference.shapes):
             if shapes is not None:
-                arrays += shapes.logs
+                arrays.append(shapes.table)
                 parts += [shapes.parameters, shapes.code]
         return _fingerprint("unbinned", base, *parts, arrays=arrays)
 
