@@ -23,6 +23,7 @@ NORMALISATION = WORKSPACE / "normalisation.parquet"
 INTERVALS = WORKSPACE / "intervals.json"
 TOYS = WORKSPACE / "toys"
 COMPARISON = WORKSPACE / "comparison.json"
+LEFT_OUT = WORKSPACE / "left_out.json"
 GOODNESS = WORKSPACE / "goodness.json"
 PLOTS = Path("plots")
 REPORT = Path("report.html")

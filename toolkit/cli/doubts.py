@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from toolkit.config import Config
+from toolkit.config import Config, WeightMembers
 
 
 def doubts(config: Config) -> tuple[str, ...]:
@@ -13,7 +13,7 @@ def doubts(config: Config) -> tuple[str, ...]:
     Args:
         config: The analysis.
     """
-    return tuple(_narrow_histograms(config))
+    return (*_narrow_histograms(config), *_unseen_variations(config))
 
 
 def _narrow_histograms(config: Config) -> Iterator[str]:
@@ -28,3 +28,20 @@ def _narrow_histograms(config: Config) -> Iterator[str]:
                     f"histograms.{method}: edges of {observable} span {ends} GeV, the selection {window}: the fit refuses events beyond "
                     f"the edges. Widen the edges, or narrow selection.{observable}."
                 )
+
+
+def _unseen_variations(config: Config) -> Iterator[str]:
+    """Find variations of which the unbinned channel sees what one histogram shows, and no more."""
+    learns = config.systematics.ratios.shape == "networks"
+    names = [] if learns else [*config.systematics.objects]
+    names += [name for name, weight in config.systematics.weights.items() if not learns or isinstance(weight, WeightMembers)]
+    if not names or not config.likelihood.systematics or not any(sample.benchmarks for sample in config.samples):
+        return
+    shape = next((observable for observable, _ in config.histograms_of_one.values()), None)
+    seen = "nothing of the shape" if shape is None else f"no more than the bins of {shape} show"
+    others = [name for name in config.ratios.features if name != shape]
+    remedy = "" if learns else " `shape: networks` learns the change of all features."
+    yield (
+        f"systematics.ratios.shape: of {', '.join(names)} the unbinned channel sees {seen}, and not what they do to {', '.join(others)}. "
+        f"The fit lists what it leaves out, with the size.{remedy}"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,7 +54,7 @@ def results_text(out: Path, outcomes: Sequence[StageOutcome]) -> Iterator[Render
         from toolkit.report import Comparison, read_results
 
         yield Comparison(read_results(out / "results.json"))
-        yield from (Text(f"note: {note}") for note in _cutflow_notes(out))
+        yield from (Text(f"note: {note}") for note in (*_cutflow_notes(out), *_left_out_notes(out)))
         found = {name: out / path for name, path in FILES.items() if (out / path).exists()}
         yield from (f"{name + ':':<13} {path}" for name, path in found.items())
         return
@@ -72,6 +73,14 @@ def _cutflow_notes(out: Path) -> Sequence[str]:
         return ()
     notes: Sequence[str] = CutflowTables.read(out / "cutflow.json").document.get("notes", ())
     return notes
+
+
+def _left_out_notes(out: Path) -> Sequence[str]:
+    """Return what the unbinned fit does not know of the variations."""
+    from toolkit.report.left_out import left_out_notes
+
+    path = out / "workspace" / "left_out.json"
+    return left_out_notes(json.loads(path.read_text(encoding="utf-8"))["variations"]) if path.is_file() else ()
 
 
 def results_document(out: Path, outcomes: Sequence[StageOutcome]) -> JsonObject:

@@ -141,6 +141,28 @@ def diagnose_variation(
     )
 
 
+def close_variation(
+    pairs: EventPairs, log_ratio: FloatArray, process: str, *, edges: Mapping[str, FloatArray], inflation: float = 1.0
+) -> tuple[VariationClosure, ...]:
+    """Compare varied with nominal and with reweighted events, one observable after the other.
+
+    Args:
+        pairs: Events that made no log ratio.
+        log_ratio: ln(varied/nominal density) that a fit knows of, at the nominal observables of every pair, (n,).
+        process: The process.
+        edges: Bin edges of the observables to look at.
+        inflation: Factor on the covariance of `after`: 2 for a log ratio from as many other events, whose fluctuations are added.
+
+    Returns:
+        One closure per observable: `before` is all that the variation does to it, `after` what the log ratio does not know.
+    """
+    j = pairs.processes.index(process)
+    w0, w1 = pairs.nominal_weights[:, j], pairs.varied_weights[:, j]
+    used = (w0 != 0.0) | (w1 != 0.0)
+    weights = (w0[used], w0[used] * np.exp(log_ratio[used]), w1[used])
+    return tuple(_close(name, pairs.select(used), weights, e, inflation) for name, e in edges.items())
+
+
 def _paired_auc(f0: FloatArray, f1: FloatArray, w0: FloatArray, w1: FloatArray) -> tuple[float, float]:
     """Return the area and its error, in which both rows of a pair fluctuate together."""
     none = np.zeros_like(w0)
@@ -149,13 +171,16 @@ def _paired_auc(f0: FloatArray, f1: FloatArray, w0: FloatArray, w1: FloatArray) 
     return float(merit.value), float(np.sqrt(influence @ influence))
 
 
-def _close(name: str, pairs: EventPairs, weights: tuple[FloatArray, FloatArray, FloatArray], edges: FloatArray) -> VariationClosure:
+def _close(
+    name: str, pairs: EventPairs, weights: tuple[FloatArray, FloatArray, FloatArray], edges: FloatArray, inflation: float = 1.0
+) -> VariationClosure:
     n, expected = len(edges) - 1, float(weights[0].sum())
     where = [bin_index(side[name], edges) for side in (pairs.nominal, pairs.nominal, pairs.varied)]
     parts = [w / w.sum() for w in weights]
     shares = [bin_sums(index, n, part) for index, part in zip(where, parts, strict=True)]
     differences = [shares[2] - shares[k] for k in (0, 1)]
     errors = [difference_covariance((where[2], where[k]), (parts[2], parts[k]), n_bins=n) for k in (0, 1)]
+    errors[1] = errors[1] * inflation
     tests = [chi_square(d, covariance) for d, covariance in zip(differences, errors, strict=True)]
     safe = np.where(shares[0] > 0.0, shares[0], np.inf)
     excess = [float(np.sum((d**2 - np.diag(covariance)) / safe)) for d, covariance in zip(differences, errors, strict=True)]

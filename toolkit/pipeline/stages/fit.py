@@ -12,6 +12,7 @@ from toolkit.analysis.data import FitData
 from toolkit.analysis.datasets import read_recorded, read_simulation
 from toolkit.analysis.goodness import write_goodness
 from toolkit.analysis.layout import FIT, MODEL, OUT_OF_BAG, WORKSPACE
+from toolkit.analysis.left_out import varied_names, write_left_out
 from toolkit.analysis.measurements import measure_all, truth_weights
 from toolkit.analysis.methods import BinnedMethod, Model
 from toolkit.analysis.nuisances import read_systematics
@@ -38,6 +39,8 @@ def run(context: StageContext) -> None:
         write_workspaces(context.work, data, yields=pool.yields, ratio=ratio)
     full = asimov.full if systematics else None
     write_comparison(context, datasets, results)
+    if varied_names(config):
+        write_left_out(context, asimov)
     with toy_workers(context.executor) as workers:
         write_goodness(context, datasets, results, experiment=Experiment(config, test, ratio, full), workers=workers)
         write_intervals(context, methods, test=test, ratio=ratio, full=full, recorded=datasets[1:], workers=workers)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit.analysis.layout import COMPARISON, GOODNESS, INTERVALS, VARIATIONS_REPORT
+from toolkit.analysis.layout import COMPARISON, GOODNESS, INTERVALS, LEFT_OUT, VARIATIONS_REPORT
 from toolkit.analysis.learned import learned_directions
+from toolkit.analysis.left_out import varied_names
 from toolkit.config import Config
 from toolkit.errors import InputFileError
 from toolkit.plots import PlotStyle
@@ -18,6 +19,7 @@ from toolkit.report.comparison_pages import comparison_jobs, comparison_section
 from toolkit.report.figures import PlotJob
 from toolkit.report.goodness_pages import goodness_jobs, goodness_section
 from toolkit.report.interval_pages import ToyIntervals, interval_jobs, with_intervals
+from toolkit.report.left_out import left_out_section
 from toolkit.report.ratio_systematics import decisions_document, variation_jobs, variations_section
 
 HEAD = ("Result", "Observed", "Intervals from toys", "Systematic uncertainties", "Comparison of the methods")
@@ -34,6 +36,7 @@ class FitPages:
         goodness: `workspace/goodness.json`.
         intervals: `workspace/intervals.json`, if intervals were made from toys.
         variations: `variations` of `models/systematics.json`; empty if networks learned none.
+        left_out: `variations` of `workspace/left_out.json`: changes of features that the unbinned fit does not know of.
     """
 
     truth: float
@@ -41,6 +44,7 @@ class FitPages:
     goodness: Mapping[str, Any]
     intervals: Mapping[str, Any] | None
     variations: Mapping[str, Any]
+    left_out: Sequence[Mapping[str, Any]] = ()
 
     @classmethod
     def read(cls, out: Path, config: Config) -> FitPages:
@@ -51,7 +55,8 @@ class FitPages:
         """
         intervals = read_json(out / INTERVALS) if config.parameter.interval == "neyman" else None
         learned = read_json(out / VARIATIONS_REPORT)["variations"] if learned_directions(config) else {}
-        return cls(config.parameter.asimov, read_json(out / COMPARISON), read_json(out / GOODNESS), intervals, learned)
+        left_out = read_json(out / LEFT_OUT)["variations"] if varied_names(config) else ()
+        return cls(config.parameter.asimov, read_json(out / COMPARISON), read_json(out / GOODNESS), intervals, learned, left_out)
 
     def jobs(self, *, style: PlotStyle) -> Iterator[PlotJob]:
         """List the plots."""
@@ -69,6 +74,8 @@ class FitPages:
         page = page.with_section(goodness_section(self.goodness, figures.get("goodness", ())), after=HEAD)
         if self.variations:
             page = page.with_section(variations_section(self.variations, figures.get("variations", ())), after=HEAD)
+        if self.left_out:
+            page = page.with_section(left_out_section(self.left_out), after=HEAD)
         return page
 
     def extras(self) -> dict[str, Any]:
@@ -76,6 +83,8 @@ class FitPages:
         found: dict[str, Any] = {"comparison": self.comparison, "goodness_of_fit": self.goodness}
         if self.variations:
             found["learned_variations"] = decisions_document(self.variations)
+        if self.left_out:
+            found["left_out"] = list(self.left_out)
         return found if self.intervals is None else {**found, "intervals": self.intervals}
 
 

@@ -1,0 +1,70 @@
+"""The size of what the unbinned fit does not know of a variation, against closed forms."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from toolkit.analysis.left_out import judge, log_ratio_in_bins
+from toolkit.diagnostics.variations import close_variation
+from toolkit.report.left_out import left_out_notes, left_out_section
+from toolkit.weights.pairs import EventPairs
+
+N, EXPECTED, SHIFT = 40_000, 900.0, 0.1
+EDGES = {name: np.linspace(-3.0, 3.0, 31) for name in ("m", "x", "still")}
+
+
+def _pairs(seed: int, *, shift_m: float = 0.0, shift_x: float = SHIFT) -> EventPairs:
+    """Three independent Gaussian observables of width 1; the variation moves two of them."""
+    rng = np.random.default_rng(seed)
+    m, x, still = rng.normal(size=(3, N))
+    weights = np.full((N, 1), EXPECTED / N)
+    nominal = {"m": m, "x": x, "still": still}
+    varied = {"m": m + shift_m, "x": x + shift_x, "still": still}
+    return EventPairs(("q",), np.arange(N, dtype=np.uint64), nominal, varied, weights, weights)
+
+
+def _shape() -> Any:
+    return SimpleNamespace(observable="m", templates=SimpleNamespace(edges=EDGES["m"]))
+
+
+def _judge(pool: EventPairs, test: EventPairs) -> Any:
+    log_ratio = log_ratio_in_bins(pool, test, _shape(), "q")
+    closures = [("scale_up", closure) for closure in close_variation(test, log_ratio, "q", edges=EDGES, inflation=2.0)]
+    return judge("scale", "q", closures, least=0.02)
+
+
+def test_a_shift_that_the_histogram_does_not_see_is_left_out_whole() -> None:
+    """A Gaussian shifted by delta standard deviations differs by sqrt(nu) delta standard deviations of nu events."""
+    found = _judge(_pairs(1), _pairs(2))
+    assert (found.systematic, found.variation, found.process, found.feature, found.features) == ("scale", "scale_up", "q", "x", ("x",))
+    assert found.size == pytest.approx(np.sqrt(EXPECTED) * SHIFT, rel=0.05)
+    assert found.size == pytest.approx(found.whole, rel=0.1)
+    assert found.p < 1e-10
+
+
+def test_what_the_histogram_sees_is_not_left_out() -> None:
+    for seed in range(10, 20, 2):
+        assert _judge(_pairs(seed, shift_m=SHIFT, shift_x=0.0), _pairs(seed + 1, shift_m=SHIFT, shift_x=0.0)) is None
+
+
+def test_both_shifts_leave_the_unseen_one() -> None:
+    found = _judge(_pairs(5, shift_m=2 * SHIFT), _pairs(6, shift_m=2 * SHIFT))
+    assert found.features == ("x",)
+    assert found.size == pytest.approx(np.sqrt(EXPECTED) * SHIFT, rel=0.07)
+
+
+def test_a_variation_that_moves_no_feature_is_no_word_worth() -> None:
+    assert _judge(_pairs(7, shift_x=0.0), _pairs(8, shift_x=0.0)) is None
+
+
+def test_terminal_and_report_name_every_systematic_with_its_size() -> None:
+    rows = [vars(_judge(_pairs(1), _pairs(2))) | {"systematic": name} for name in ("jet_scale", "muon_scale")]
+    notes = left_out_notes([*rows, rows[0] | {"process": "other", "size": 0.1}])
+    assert [note.split(": ")[1].split(" changes")[0] for note in notes] == ["jet_scale", "muon_scale"]
+    assert "changes x of q by 3.0" in notes[0]
+    (table,) = left_out_section(rows).tables
+    assert [row[:3] for row in table.rows] == [("jet_scale", "q", "x"), ("muon_scale", "q", "x")]

@@ -1,0 +1,149 @@
+"""What the unbinned channel does not know of the systematic variations: `workspace/left_out.json`.
+
+A variation changes the densities of all features. The unbinned fit knows the part that learned networks, or the bins of one histogram,
+show; binned fits of other observables may see more. Here every feature of the varied test events is compared with the nominal ones,
+reweighted with what the fit knows. Nominal and varied events are the same simulated events, so that little escapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from toolkit.analysis.data import FitData, yields_and_shape
+from toolkit.analysis.datasets import read_pairs, read_simulation
+from toolkit.analysis.layout import EVENTS, LEFT_OUT
+from toolkit.analysis.methods import BinnedMethod
+from toolkit.analysis.session import Session
+from toolkit.artifacts.atomic import write_json
+from toolkit.artifacts.events import variations_of
+from toolkit.config import Config, WeightMembers
+from toolkit.diagnostics.binning import bin_index, bin_sums
+from toolkit.diagnostics.edges import observable_edges
+from toolkit.diagnostics.variations import VariationClosure, close_variation
+from toolkit.typing import FloatArray
+from toolkit.weights.pairs import EventPairs
+
+PROBABILITY = 1e-4
+"""p-value below which a change of a feature is beyond the statistics of the simulation."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """The largest change of a feature that the unbinned fit does not know of, for one systematic and process.
+
+    Attributes:
+        systematic: Name of the nuisance parameter.
+        variation: The variation with the largest change: NAME_up, NAME_down, or a member of a set.
+        process: The process.
+        feature: The feature that changes most.
+        size: What is left out, in standard deviations of data that hold this process alone.
+        whole: The whole change of this feature, in the same unit.
+        p: Probability of the part that is left out, were it a fluctuation of the simulation.
+        features: All features with a change that is left out and beyond statistics.
+    """
+
+    systematic: str
+    variation: str
+    process: str
+    feature: str
+    size: float
+    whole: float
+    p: float
+    features: tuple[str, ...]
+
+
+def varied_names(config: Config) -> tuple[str, ...]:
+    """Return the systematics that vary events or their weights in the fit.
+
+    Examples:
+        >>> from toolkit.config import load_config
+        >>> from toolkit.example import demo_config
+        >>> varied_names(load_config(demo_config()))
+        ()
+    """
+    return (*config.systematics.objects, *config.systematics.weights) if config.likelihood.systematics else ()
+
+
+def write_left_out(session: Session, data: FitData) -> None:
+    """Look at every feature under every variation, and write those with changes that the unbinned fit does not know of.
+
+    Args:
+        session: Where event tables are read and the result is written.
+        data: The Asimov set with its systematics.
+    """
+    config = session.config
+    edges = {name: observable_edges(read_simulation(session)[1], name) for name in config.ratios.features}
+    _, shape = yields_and_shape(data.methods)
+    found: list[LeftOut] = []
+    for k, name in enumerate(varied_names(config)):
+        known = () if data.systematics.learned is None else data.systematics.learned.processes.get(name, ())
+        learned = data.systematics.learned is not None and name in data.systematics.learned.names
+        closures: dict[str, list[tuple[str, VariationClosure]]] = {}
+        for variation in _variations(session, name):
+            pool, test = read_pairs(session, variation=variation)
+            changed = test.affected(tuple(edges))
+            for process, is_changed in zip(test.processes, changed, strict=True):
+                if is_changed and process not in known:
+                    own = _closures(pool, test, None if learned else shape, process, edges=edges)
+                    closures.setdefault(process, []).extend((variation, closure) for closure in own)
+        least = config.systematics.ratios.prune.separation
+        judged = (judge(name, process, own, least=least) for process, own in closures.items())
+        found += [one for one in judged if one is not None]
+        session.progress("what is left out", k + 1, len(varied_names(config)))
+    rows = [vars(one) for one in sorted(found, key=lambda one: -one.size)]
+    write_json(session.work / LEFT_OUT, {"schema": 1, "variations": rows})
+
+
+def judge(name: str, process: str, closures: Sequence[tuple[str, VariationClosure]], *, least: float) -> LeftOut | None:
+    """Return the largest change that is left out; None where none is beyond statistics and at least `least` standard deviations of data.
+
+    Args:
+        name: The systematic.
+        process: The process.
+        closures: Variation and closure, of every feature.
+        least: Smallest size that is worth a word.
+    """
+    beyond = [(v, c) for v, c in closures if c.after.p_value < PROBABILITY and c.visible_after >= least]
+    if not beyond:
+        return None
+    variation, worst = max(beyond, key=lambda pair: pair[1].visible_after)
+    features = tuple(dict.fromkeys(c.observable for _, c in beyond))
+    return LeftOut(
+        name, variation, process, worst.observable, worst.visible_after, worst.visible_before, float(worst.after.p_value), features
+    )
+
+
+def _closures(
+    pool: EventPairs, test: EventPairs, shape: BinnedMethod | None, process: str, *, edges: Mapping[str, FloatArray]
+) -> tuple[VariationClosure, ...]:
+    """Compare every feature with what the bins of a histogram know, or with nothing."""
+    if shape is None:
+        return close_variation(test, np.zeros(len(test)), process, edges=edges)
+    known = log_ratio_in_bins(pool, test, shape, process)
+    return close_variation(test, known, process, edges=edges, inflation=1.0 + len(test) / len(pool))
+
+
+def log_ratio_in_bins(pool: EventPairs, test: EventPairs, shape: BinnedMethod, process: str) -> FloatArray:
+    """Return ln(varied/nominal density) of the test events as the bins of a histogram show it, (n_test,)."""
+    j, edges, name = pool.processes.index(process), shape.templates.edges, str(shape.observable)
+    sides = ((pool.nominal, pool.nominal_weights), (pool.varied, pool.varied_weights))
+    shares = []
+    for observables, weights in sides:
+        sums = bin_sums(bin_index(observables[name], edges), len(edges) - 1, weights[:, j])
+        shares.append(sums / sums.sum())
+    good = (shares[0] > 0.0) & (shares[1] > 0.0)
+    logs = np.log(np.divide(shares[1], shares[0], out=np.ones_like(shares[0]), where=good))
+    index: Any = bin_index(test.nominal[name], edges)
+    return np.where(index >= 0, logs[index], 0.0)
+
+
+def _variations(session: Session, name: str) -> tuple[str, ...]:
+    section = session.config.systematics.weights.get(name)
+    if isinstance(section, WeightMembers):
+        return tuple(f"{name}_{k}" for k in section.members)
+    present = {v for s in session.config.simulated for v in variations_of(session.out / EVENTS, s.name)}
+    return tuple(f"{name}_{d}" for d in ("up", "down") if f"{name}_{d}" in present)
