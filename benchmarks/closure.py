@@ -31,7 +31,8 @@ import numpy as np
 
 from benchmarks.measure import print_json, print_table
 from toolkit.analysis.measurements import close, truth_weights
-from toolkit.analysis.methods import Method, Model, UnbinnedMethod, histogram_method, rate_method, score_method
+from toolkit.analysis.methods import Method, UnbinnedMethod, histogram_method, rate_method, score_method
+from toolkit.analysis.model import FitModel
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.artifacts.events import read_events
 from toolkit.config import Config, load_config
@@ -69,11 +70,11 @@ def retrain(events: SimulatedEvents, config: Config, *, split: int, swap: bool, 
     ratios = config.ratios.model_copy(update={"splits": splits, "seed": config.ratios.seed + 7919 * (2 * split + swap)})
     began = time.perf_counter()
     executor, folder = "processes" if workers > 1 else "sequential", work / f"members_{split}_{int(swap)}"
-    trained = train_mixture(pool, config=ratios, morphing=config.morphing, folder=folder, executor=executor, workers=workers)
+    trained = train_mixture(pool, config=ratios, model=config.model, folder=folder, executor=executor, workers=workers)
     seconds = time.perf_counter() - began
     log_ratios = trained.log_ratio(feature_matrix(test.observables, ratios.features))
     np.savez(work / f"ratios_{split}_{int(swap)}.npz", test=log_ratios.astype(np.float32), out_of_bag=trained.out_of_bag.astype(np.float32))
-    model = Model.of(config)
+    model = FitModel.of(config)
     edges = config.histograms["m4l"].edges
     m4l = histogram_method("m4l", model, pool=pool, test=test, values=(pool.observables["m4l"], test.observables["m4l"]), edges=edges)
     bins = config.score_histogram.bins
@@ -84,7 +85,7 @@ def retrain(events: SimulatedEvents, config: Config, *, split: int, swap: bool, 
     return {"split": split, "swap": swap, "training_s": seconds, "points": points}
 
 
-def unbinned(log_ratios: FloatArray, events: SimulatedEvents, pool: SimulatedEvents, model: Model) -> UnbinnedLikelihood:
+def unbinned(log_ratios: FloatArray, events: SimulatedEvents, pool: SimulatedEvents, model: FitModel) -> UnbinnedLikelihood:
     """Build the unbinned likelihood of some events with the yields of the pool."""
     return UnbinnedLikelihood(
         log_ratios=log_ratios,
@@ -97,7 +98,7 @@ def unbinned(log_ratios: FloatArray, events: SimulatedEvents, pool: SimulatedEve
     )
 
 
-def measure(method: Method, pool: SimulatedEvents, test: SimulatedEvents, model: Model, *, mu: float) -> dict[str, Any]:
+def measure(method: Method, pool: SimulatedEvents, test: SimulatedEvents, model: FitModel, *, mu: float) -> dict[str, Any]:
     """Fit the Asimov set of the test events at a truth."""
     likelihood: Likelihood = method.likelihood(truth_weights(test, model, mu))
     fit = likelihood.fit()
@@ -108,7 +109,7 @@ def measure(method: Method, pool: SimulatedEvents, test: SimulatedEvents, model:
 
 def cross_fit(events: SimulatedEvents, config: Config, *, split: int, work: Path) -> list[dict[str, float]]:
     """Fit all events at once, each half with the networks of the other."""
-    model, log_densities, weights = Model.of(config), [], []
+    model, log_densities, weights = FitModel.of(config), [], []
     for swap in (False, True):
         pool, test = halves(events, salt=f"closure-{split}", swap=swap)
         with np.load(work / f"ratios_{split}_{int(swap)}.npz") as stored:

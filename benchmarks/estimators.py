@@ -25,7 +25,8 @@ from benchmarks.estimator_choices import ESTIMATORS, FILLS, OBSERVABLES, feature
 from benchmarks.grid_likelihood import GridLikelihood
 from benchmarks.measure import print_json, print_table
 from processors import run
-from toolkit.analysis.methods import BinnedMethod, Model, histogram_method, rate_method
+from toolkit.analysis.methods import BinnedMethod, histogram_method, rate_method
+from toolkit.analysis.model import FitModel
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.artifacts.events import read_events
 from toolkit.config import Config, parse_config
@@ -139,10 +140,10 @@ def in_bins(name: str, calibration: FloatArray, test: FloatArray, samples: Sampl
     )
 
 
-def the_model(samples: Samples) -> Model:
+def the_model(samples: Samples) -> FitModel:
     """Return the coefficients of the processes as expressions."""
     texts = ("mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)", "1")
-    return Model(samples.hypotheses.processes, texts, "mu", RANGE, 1.0)
+    return FitModel.of_one(samples.hypotheses.processes, texts, range=RANGE)
 
 
 def histograms(samples: Samples) -> dict[str, list[dict[str, float]]]:

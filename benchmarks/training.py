@@ -24,12 +24,12 @@ from torch.nn.functional import cross_entropy
 from benchmarks.measure import print_json, print_table
 from toolkit.ratios.losses import class_loss
 from toolkit.ratios.network import MixtureNetwork
-from toolkit.ratios.structure import Mixture
+from toolkit.ratios.structure import EventClass, Mixture
 from toolkit.ratios.targets import Targets
 from toolkit.ratios.trainer import InMemoryBatches, TrainingSettings, train_network
 
 N_INPUTS, HIDDEN = 19, (64, 64, 64)
-MIXTURE = Mixture("S", "SBI", "B", ("b",), (1.0, 1.5, 10.0, 100.0), 3.0)
+MIXTURE = Mixture((EventClass("gg", ("S", "SBI", "B"), (1.0, 1.5, 10.0), (3.0, 1.0), 1), EventClass("b", ("b",), (100.0,))))
 
 
 def make_tensors(n: int) -> tuple[torch.Tensor, ...]:

@@ -30,7 +30,7 @@ from toolkit.errors import ArtifactMismatchError
 from toolkit.model.model import Model
 from toolkit.model.products import solve_products
 from toolkit.typing import FloatArray
-from toolkit.weights.configured import configured_morphing
+from toolkit.weights.morphing import Morphing
 
 FILES = 10
 """Files of a sample that are looked at."""
@@ -180,7 +180,8 @@ class _Law:
 def _laws(config: Config, samples: Sequence[str]) -> Iterator[_Law]:
     """Yield the law of every process that interferes and whose samples carry the weights of all its benchmarks."""
     if not config.general:
-        morphing = configured_morphing(config.morphing, parameter=config.parameter.name)
+        name = config.parameter.name
+        morphing = Morphing(monomials=config.morphing.monomials_in(name), benchmarks=config.morphing.points_in(name))
         degree = np.sum(morphing.vector.exponents, axis=1)
         square, root, constant = (int(k) for k in np.argsort(-degree)[:3])
         columns = (square, root, constant) if config.morphing.two_amplitudes else None

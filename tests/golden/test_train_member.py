@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.unit.ratios.toy import toy
+from tests.unit.ratios.toy import MODEL, toy
 from toolkit.config import RatioConfig
 from toolkit.ratios.features import FeatureMap, feature_matrix
 from toolkit.ratios.targets import describe_mixture, make_targets
@@ -33,7 +33,7 @@ def test_members_are_as_in_the_reference_file():
     reference = json.loads((HERE / "train_member.json").read_text())
     pool = toy(3000, seed=1)
     x = torch.from_numpy(feature_matrix(pool.observables, ("x", "y")))
-    mixture = describe_mixture(pool, signal="S", interfering="SBI", background="B")
+    mixture = describe_mixture(pool, MODEL)
     inputs = FeatureMap.fitted(("x", "y"), x, fold=False)(x).float()
     network, histories = train_member(inputs, make_targets(pool, mixture), mixture=mixture, config=CONFIG, seed=7)
     assert [h.network for h in histories] == [h["network"] for h in reference["histories"]]

@@ -11,9 +11,11 @@ import pytest
 from processors import ProcessingResult, run
 from toolkit.artifacts import EventTable, read_events
 from toolkit.config import MorphingConfig, load_config
+from toolkit.config.model import short_process
 from toolkit.diagnostics import leave_out_closure
-from toolkit.weights import basis, combine_samples
-from toolkit.weights.configured import to_densities
+from toolkit.model import Model, ModelParameter, Sample
+from toolkit.weights import basis
+from toolkit.weights.processes import combine_processes
 
 CONFIG = Path(__file__).resolve().parents[2] / "examples" / "vbf4ljj.yaml"
 BENCHMARKS = ("EW_S", "EW_B", "EW_SBI", "EW_SBI10")
@@ -83,8 +85,9 @@ def test_any_of_four_benchmarks_follows_from_the_other_three(table: EventTable, 
 def test_a_config_may_name_the_electroweak_basis(table: EventTable) -> None:
     """Weights at mu = 0, 1, 10 give S, SBI and B: S to the rounding of the larger weights, the others bit for bit."""
     section = MorphingConfig(basis="EW", points={"EW_B": 0, "EW_SBI": 1, "EW_SBI10": 10}, signal="pure")
-    events = combine_samples([table], processes=section.carried, benchmarks=section.carried)
-    densities = to_densities(events, section, parameter="mu")
+    process = short_process(section, "mu")
+    sample = Sample(table.sample, process.name, table.sample, section.carried)
+    densities = combine_processes([table], Model((ModelParameter("mu", range=(0.0, 6.0)),), (process,), (sample,)))
     s, b, sbi, sbi10 = table.benchmark_weights.T
     assert densities.processes == ("pure", "EW_SBI", "EW_B")
     np.testing.assert_array_less(np.abs(densities.weights[:, 0] - s) / (s + b + sbi + sbi10), 1e-7)

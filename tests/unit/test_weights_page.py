@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from toolkit.config import MorphingConfig
-from toolkit.weights.configured import configured_morphing
+from toolkit.config.model import short_process
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "weights.md"
 
@@ -28,6 +28,5 @@ def test_configs_are_read():
         section = MorphingConfig.model_validate(document["morphing"])
         name = document.get("parameter", {}).get("name", "mu")
         section.require_parameter(name)
-        morphing = configured_morphing(section, parameter=name)
-        assert len(morphing.benchmark_names) == 3
+        assert len(short_process(section, name).benchmark_names) == 3
         assert section.two_amplitudes

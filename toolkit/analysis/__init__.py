@@ -8,7 +8,8 @@ from toolkit.analysis.build import build_methods, open_ratio, read_out_of_bag
 from toolkit.analysis.data import FitData, full_likelihood
 from toolkit.analysis.datasets import Events, RecordedEvents, read_pairs, read_recorded, read_simulation
 from toolkit.analysis.measurements import measure_all, truth_weights
-from toolkit.analysis.methods import BinnedMethod, Method, Model, UnbinnedMethod
+from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
+from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import Systematics, read_systematics
 from toolkit.analysis.session import Folder, Session
 from toolkit.analysis.workspaces import write_workspaces
@@ -17,9 +18,9 @@ __all__ = [
     "BinnedMethod",
     "Events",
     "FitData",
+    "FitModel",
     "Folder",
     "Method",
-    "Model",
     "RecordedEvents",
     "Session",
     "Systematics",

@@ -11,13 +11,13 @@ from toolkit.analysis.datasets import Events
 from toolkit.analysis.methods import (
     BinnedMethod,
     Method,
-    Model,
     UnbinnedMethod,
     histogram_method,
     plane_method,
     rate_method,
     score_method,
 )
+from toolkit.analysis.model import FitModel
 from toolkit.config import Config, HistogramConfig
 from toolkit.errors import ArtifactMismatchError
 from toolkit.likelihood import OnnxRatio, UnbinnedLikelihood
@@ -63,7 +63,7 @@ def build_methods(
 
     Templates and yields come from the pool; the test events are used only as the Asimov data.
     """
-    model = Model.of(config)
+    model = FitModel.of(config)
 
     def evaluate(events: Events) -> FloatArray:
         return ratio(ratio.columns(events.observables))
@@ -75,8 +75,7 @@ def build_methods(
             weights=np.ones(len(events)),
             yields=pool.yields,
             coefficients=model.coefficients,
-            parameters=(model.parameter,),
-            bounds=model.bounds,
+            parameters=model.used,
             event_ids=events.event_id,
         )
         for values, events in ((log_ratios, test), (out_of_bag, pool))
@@ -96,7 +95,7 @@ def build_methods(
 
 
 def configured_histogram(
-    name: str, section: HistogramConfig, model: Model, *, pool: SimulatedEvents, test: SimulatedEvents
+    name: str, section: HistogramConfig, model: FitModel, *, pool: SimulatedEvents, test: SimulatedEvents
 ) -> BinnedMethod:
     """Build the histogram fit of one entry of `histograms`, of one observable or of two."""
     if len(section.observables) == 2:

@@ -9,7 +9,8 @@ import numpy as np
 
 from toolkit.analysis.layout import ASIMOV, MODEL, NORMALISATION
 from toolkit.analysis.learned import LearnedVariations, LogPair, LogPairs
-from toolkit.analysis.methods import BinnedMethod, Model, UnbinnedMethod
+from toolkit.analysis.methods import BinnedMethod, UnbinnedMethod
+from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import LUMINOSITY, SIMULATION, Systematics
 from toolkit.likelihood import (
     Observation,
@@ -20,7 +21,6 @@ from toolkit.likelihood import (
     UnbinnedChannel,
     UnbinnedLikelihood,
     UnbinnedSample,
-    coefficient_values,
     make_document,
     statistical_modifiers,
 )
@@ -39,9 +39,9 @@ def with_luminosity(texts: Sequence[str], systematics: Systematics) -> tuple[str
     return tuple(f"({text}) * {LUMINOSITY}" for text in texts) if systematics.luminosity else tuple(texts)
 
 
-def parameters_of(model: Model, systematics: Systematics) -> tuple[Parameter, ...]:
-    """Return the parameter of interest and the nuisance parameters."""
-    return (Parameter(model.parameter, init=model.truth, low=model.range[0], high=model.range[1]), *systematics.parameters)
+def parameters_of(model: FitModel, systematics: Systematics) -> tuple[Parameter, ...]:
+    """Return the parameters that the coefficients depend on, and the nuisance parameters."""
+    return (*model.used, *systematics.parameters)
 
 
 def binned_document(method: BinnedMethod, weights: FloatArray, systematics: Systematics) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def binned_document(method: BinnedMethod, weights: FloatArray, systematics: Syst
     own = systematics.ratios.get(method.name, {})
     errors: list[list[dict[str, Any]]] = [[] for _ in model.processes]
     if systematics.template_statistics:
-        f = coefficient_values(model.coefficients, {model.parameter: model.truth})
+        f = model.at(model.truth)
         errors = [[m] for m in statistical_modifiers(method.templates, coefficients=f, name=f"{SIMULATION}_{method.name}")]
     samples = []
     for j, (process, row, text) in enumerate(zip(model.processes, templates, model.coefficients, strict=True)):
@@ -78,7 +78,7 @@ def binned_document(method: BinnedMethod, weights: FloatArray, systematics: Syst
     counts = method.likelihood(weights).data
     special = [c for c in systematics.constraints if c.parameter == LUMINOSITY]
     used = {m["name"] for s in samples for m in s["modifiers"]}
-    parameters = [p for p in parameters_of(model, systematics) if p.name == model.parameter or p.name in used]
+    parameters = [p for p in parameters_of(model, systematics) if p.name in model.names or p.name in used]
     channel = {"name": method.name, "samples": samples}
     return make_document(parameters=parameters, channels=[(channel, counts.tolist())], constraints=special)
 
@@ -90,7 +90,13 @@ def _normsys(name: str, hi: float, lo: float) -> list[dict[str, Any]]:
 
 
 def unbinned_likelihood(
-    method: UnbinnedMethod, weights: FloatArray, systematics: Systematics, *, model: Model, rate: BinnedMethod, shape: BinnedMethod | None
+    method: UnbinnedMethod,
+    weights: FloatArray,
+    systematics: Systematics,
+    *,
+    model: FitModel,
+    rate: BinnedMethod,
+    shape: BinnedMethod | None,
 ) -> UnbinnedLikelihood:
     """Build the unbinned likelihood with its systematics.
 
@@ -108,7 +114,7 @@ def unbinned_likelihood(
     parameters = parameters_of(model, systematics)
     norms = _unbinned_norms(systematics, rate)
     logs, learned = _shape_logs(systematics, shape), systematics.learned
-    varied = {model.parameter, LUMINOSITY, *(s.parameter for s in norms), *(name for own in logs for name in own)}
+    varied = {*model.names, LUMINOSITY, *(s.parameter for s in norms), *(name for own in logs for name in own)}
     if learned is not None:
         varied |= set(learned.processes)
     code = systematics.interpolation
@@ -182,7 +188,7 @@ def _shape_logs(systematics: Systematics, shape: BinnedMethod | None) -> list[di
 
 
 def unbinned_channel(
-    model: Model,
+    model: FitModel,
     yields: FloatArray,
     ratio: OnnxRatio,
     systematics: Systematics,

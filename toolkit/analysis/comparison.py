@@ -13,7 +13,7 @@ from toolkit.analysis.methods import BinnedMethod, Method
 from toolkit.analysis.session import Session
 from toolkit.artifacts.atomic import write_json
 from toolkit.errors import SchemaError
-from toolkit.likelihood import BinnedLikelihood, Coefficients, Likelihood, MethodResult, Results, UnbinnedLikelihood, Workspace, measure
+from toolkit.likelihood import BinnedLikelihood, Likelihood, MethodResult, Results, UnbinnedLikelihood, Workspace, measure
 from toolkit.likelihood.free_normalisation import without_rate, workspace_without_rate
 from toolkit.likelihood.planes import Plane
 from toolkit.typing import JsonObject
@@ -56,7 +56,7 @@ def _rows(session: Session, data: FitData, method: Method, result: MethodResult)
 
         def shape(kind: str = kind) -> JsonObject:
             likelihood = shape_likelihood(data, method, systematics=kind == "systematic")
-            return measure(likelihood, method=method.name, values=values, truth=model.truth).to_json()
+            return measure(likelihood, method=method.name, values=values, truth=model.truth[model.parameter]).to_json()
 
         document = session.tasks.result(f"{data.named(method.name)}: shape alone, {kind}", shape)
         rows.append(_row(method.name, "shape", kind, MethodResult.from_json(document, method=method.name)))
@@ -86,8 +86,9 @@ def shape_likelihood(data: FitData, method: Method, *, systematics: bool) -> Lik
 def _plane(method: BinnedMethod, plane: Plane) -> JsonObject:
     """Describe a histogram of two observables: its bins, and what they expect at the truth and without signal (or at the other end)."""
     model = method.model
-    values = (model.truth, model.range[0] if model.truth > model.range[0] else model.range[1])
-    coefficients = Coefficients.parse(model.coefficients, (model.parameter,)).values(np.array(values)[:, None])
+    truth = model.truth[model.parameter]
+    values = (truth, model.range[0] if truth > model.range[0] else model.range[1])
+    coefficients = model.along(model.parameter, np.array(values))
     return {**plane.to_json(), "values": list(values), "expected": (coefficients @ method.templates.values).tolist()}
 
 

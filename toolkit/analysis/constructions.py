@@ -11,7 +11,8 @@ import numpy as np
 
 from toolkit.analysis.data import FitData
 from toolkit.analysis.layout import INTERVALS, TOYS
-from toolkit.analysis.methods import BinnedMethod, Method, Model, UnbinnedMethod
+from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
+from toolkit.analysis.model import FitModel
 from toolkit.analysis.session import Session
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.config import Config
@@ -57,9 +58,8 @@ class Experiment:
 
     def of_asimov(self, method: Method) -> Likelihood:
         """Build the likelihood of the Asimov set."""
-        model = Model.of(self.config)
-        truth = {model.parameter: model.truth}
-        weights = asimov_weights(self.test.weights, coefficients=model.coefficients, parameters=truth, bounds=model.bounds)
+        model = FitModel.of(self.config)
+        weights = asimov_weights(self.test.weights, coefficients=model.coefficients, parameters=model.truth, bounds=model.bounds)
         return self.likelihood(method, weights)
 
 
@@ -154,7 +154,7 @@ class Construction:
             poi=poi,
             toys=settings.per_point,
             seed=settings.seed,
-            low=Model.of(config).range[0],
+            low=FitModel.of(config).range[0],
             root=poi in likelihood.diverging,
             workers=self.workers,
             file=self.folder / file,
@@ -164,7 +164,7 @@ class Construction:
     def result(self, bands: NeymanBands, likelihood: Likelihood) -> JsonObject:
         """Find the intervals of the data of a likelihood."""
         config = self.session.config
-        values = np.linspace(*Model.of(config).range, config.likelihood.scan_points)
+        values = np.linspace(*FitModel.of(config).range, config.likelihood.scan_points)
         return neyman_intervals(bands, likelihood, values=values).to_json()
 
     def coverage(self, bands: NeymanBands) -> list[JsonObject]:

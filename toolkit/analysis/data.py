@@ -13,7 +13,8 @@ import numpy as np
 
 from toolkit.analysis.channels import binned_document, unbinned_likelihood
 from toolkit.analysis.datasets import Events
-from toolkit.analysis.methods import BinnedMethod, Method, Model, UnbinnedMethod
+from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
+from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import Systematics
 from toolkit.errors import SchemaError
 from toolkit.likelihood import Likelihood, Workspace
@@ -37,7 +38,7 @@ class FitData:
     weights: FloatArray
     methods: tuple[Method, ...]
     systematics: Systematics
-    model: Model
+    model: FitModel
     label: str = ""
 
     def for_events(self, events: Events, *, label: str) -> FitData:
@@ -70,7 +71,7 @@ def yields_and_shape(methods: Sequence[Method]) -> tuple[BinnedMethod, BinnedMet
 
 
 def full_likelihood(
-    method: Method, weights: FloatArray, systematics: Systematics, *, methods: Sequence[Method], model: Model
+    method: Method, weights: FloatArray, systematics: Systematics, *, methods: Sequence[Method], model: FitModel
 ) -> Likelihood:
     """Build the likelihood of a method with all systematic uncertainties."""
     if isinstance(method, UnbinnedMethod):

@@ -14,10 +14,10 @@ from toolkit.analysis.session import Session
 from toolkit.artifacts.events import NOMINAL, EventTable, read_events, variations_of
 from toolkit.errors import ArtifactMismatchError, SchemaError
 from toolkit.typing import FloatArray, IntArray
-from toolkit.weights import SimulatedEvents, combine_samples, hash_uniform, hold_out
-from toolkit.weights.configured import to_densities
+from toolkit.weights import SimulatedEvents, hash_uniform, hold_out
 from toolkit.weights.missing import fill_missing
 from toolkit.weights.pairs import EventPairs, pair_events
+from toolkit.weights.processes import combine_processes
 
 
 class Events(Protocol):
@@ -136,8 +136,6 @@ def _read_all(session: Session, variation: str) -> tuple[SimulatedEvents, IntArr
     folder, names = session.out / EVENTS, [sample.name for sample in config.simulated]
     chosen = [variation if variation != NOMINAL and variation in variations_of(folder, name) else NOMINAL for name in names]
     tables = [read_events(folder, name, variation=v) for name, v in zip(names, chosen, strict=True)]
-    carried = config.morphing.carried
-    events = combine_samples(tables, processes=(*carried, *config.backgrounds), benchmarks=carried)
-    events = to_densities(events, config.morphing, parameter=config.parameter.name)
+    events = combine_processes(tables, config.model)
     events = replace(events, observables=fill_missing(events.observables, config.fills))
     return events, np.concatenate([(t.file_index.astype(np.int64) << 40) + t.entry for t in tables])

@@ -10,7 +10,8 @@ import numpy as np
 
 from toolkit.analysis.data import FitData
 from toolkit.analysis.datasets import RecordedEvents
-from toolkit.analysis.methods import Method, Model
+from toolkit.analysis.methods import Method
+from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import SIMULATION, Systematics
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config
@@ -26,7 +27,6 @@ from toolkit.likelihood import (
     asimov_weights,
     auxiliary_impacts,
     breakdown,
-    coefficient_values,
     impacts,
     measure,
     pulls,
@@ -50,7 +50,7 @@ def measure_all(
     The standard error of a closure point is that of the finite simulation, test events and pool events in quadrature. Closure
     tests are without systematic uncertainties. Every method and every closure point is a task of its own, kept in `tasks`.
     """
-    model, settings, methods = Model.of(config), config.likelihood, datasets[0].methods
+    model, settings, methods = FitModel.of(config), config.likelihood, datasets[0].methods
     resampling = Resampling(settings.bootstrap_replicas, settings.seed)
     values = np.linspace(*model.range, settings.scan_points)
     measured: list[dict[str, MethodResult]] = [{} for _ in datasets]
@@ -66,7 +66,7 @@ def measure_all(
             progress("fits", done := done + 1, steps)
     return Results(
         poi=model.parameter,
-        asimov={model.parameter: model.truth},
+        asimov=model.truth,
         luminosity_ifb=config.luminosity_ifb,
         yields=dict(zip(pool.processes, pool.yields.tolist(), strict=True)),
         methods=measured[0],
@@ -81,8 +81,7 @@ def observed_results(
     """Return what the recorded events say, if they are among the data."""
     for data, found in zip(datasets, measured, strict=True):
         if isinstance(data.events, RecordedEvents):
-            truth = {data.model.parameter: data.model.truth}
-            expected = float(coefficient_values(data.model.coefficients, truth) @ yields)
+            expected = float(data.model.at(data.model.truth) @ yields)
             return ObservedResults(data.events.counts, expected, found)
     return None
 
@@ -100,7 +99,7 @@ USUAL = Resampling()
 
 def measure_method(data: FitData, method: Method, *, values: FloatArray, tasks: FinishedTasks, resampling: Resampling) -> MethodResult:
     """Measure by one method of the data, without and with systematic uncertainties: two tasks."""
-    truth, name = data.model.truth, data.named(method.name)
+    truth, name = data.model.truth[data.model.parameter], data.named(method.name)
 
     def without() -> JsonObject:
         return measure(method.likelihood(data.weights), method=method.name, values=values, truth=truth).to_json()
@@ -117,13 +116,14 @@ def measure_method(data: FitData, method: Method, *, values: FloatArray, tasks: 
 
 
 def close(
-    method: Method, pool: SimulatedEvents, test: SimulatedEvents, model: Model, *, mu: float, replicas: int, seed: int
+    method: Method, pool: SimulatedEvents, test: SimulatedEvents, model: FitModel, *, mu: float, replicas: int, seed: int
 ) -> ClosurePoint:
     """Fit the Asimov set of test events at a truth, with the standard errors from resampling them and the pool."""
-    weights = truth_weights(test, model, mu)
+    truth = {**model.truth, model.parameter: mu}
+    weights = truth_weights(test, model, truth)
     fit = method.likelihood(weights).fit()
     of_test = method.bootstrap(weights, replicas=replicas, seed=seed).standard_error
-    of_pool = method.bootstrap_pool(truth_weights(pool, model, mu), replicas=replicas, seed=seed + 1).standard_error
+    of_pool = method.bootstrap_pool(truth_weights(pool, model, truth), replicas=replicas, seed=seed + 1).standard_error
     return ClosurePoint(
         mu=mu,
         mu_hat=fit.parameters[model.parameter],
@@ -134,9 +134,9 @@ def close(
     )
 
 
-def truth_weights(events: SimulatedEvents, model: Model, truth: float) -> FloatArray:
+def truth_weights(events: SimulatedEvents, model: FitModel, truth: Mapping[str, float]) -> FloatArray:
     """Return the weights that make the events the expectation at a truth, (n_events,)."""
-    return asimov_weights(events.weights, coefficients=model.coefficients, parameters={model.parameter: truth}, bounds=model.bounds)
+    return asimov_weights(events.weights, coefficients=model.coefficients, parameters=truth, bounds=model.bounds)
 
 
 def measure_with(

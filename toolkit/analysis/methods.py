@@ -14,12 +14,11 @@ from typing import Protocol
 import numpy as np
 
 from toolkit.analysis.datasets import Events
-from toolkit.config import Config
+from toolkit.analysis.model import FitModel
 from toolkit.errors import PhysicsDomainError, SchemaError
 from toolkit.likelihood import (
     BinnedLikelihood,
     Bootstrap,
-    Coefficients,
     Likelihood,
     Templates,
     UnbinnedLikelihood,
@@ -33,41 +32,9 @@ from toolkit.likelihood.planes import Plane, poor_bins
 from toolkit.likelihood.templates import Outside
 from toolkit.typing import FloatArray, IntArray
 from toolkit.weights import SimulatedEvents
-from toolkit.weights.configured import density_coefficients
 
 Observe = Callable[[Events], FloatArray]
 """Computes one quantity, or one row, for each of any events."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """What all methods share: the parameter of interest and the coefficients of the processes.
-
-    Args:
-        processes: Names of the processes.
-        coefficients: One expression per process.
-        parameter: Name of the parameter of interest.
-        range: Its allowed range.
-        truth: Its value in the Asimov set.
-    """
-
-    processes: tuple[str, ...]
-    coefficients: tuple[str, ...]
-    parameter: str
-    range: tuple[float, float]
-    truth: float
-
-    @classmethod
-    def of(cls, config: Config) -> Model:
-        """Take the model from a config."""
-        poi = config.parameter
-        texts = density_coefficients(config.morphing, parameter=poi.name, n_backgrounds=len(config.backgrounds))
-        return cls(config.densities, texts, poi.name, poi.range, poi.asimov)
-
-    @property
-    def bounds(self) -> dict[str, tuple[float, float]]:
-        """The allowed range, by name."""
-        return {self.parameter: self.range}
 
 
 class Method(Protocol):
@@ -163,7 +130,7 @@ class BinnedMethod:
     """
 
     name: str
-    model: Model
+    model: FitModel
     templates: Templates
     index: IntArray
     pool_index: IntArray
@@ -207,8 +174,7 @@ class BinnedMethod:
             templates=self.templates.values,
             data=np.bincount(index, weights=weights, minlength=self.templates.values.shape[1]),
             coefficients=self.model.coefficients,
-            parameters=(self.model.parameter,),
-            bounds=self.model.bounds,
+            parameters=self.model.used,
             processes=self.model.processes,
             channel=self.name,
             bins=self.templates.labels if self.plane is None else self.plane.labels,
@@ -224,7 +190,7 @@ class BinnedMethod:
         return bootstrap_binned(pool, bin_index=self.pool_index, weights=weights, replicas=replicas, seed=seed)
 
 
-def rate_method(model: Model, *, pool: SimulatedEvents, test: SimulatedEvents) -> BinnedMethod:
+def rate_method(model: FitModel, *, pool: SimulatedEvents, test: SimulatedEvents) -> BinnedMethod:
     """Count events: one bin."""
     values = (np.zeros(len(pool)), np.zeros(len(test)))
     return histogram_method("rate", model, pool=pool, test=test, values=values, edges=(-0.5, 0.5), observe=lambda e: np.zeros(len(e)))
@@ -232,7 +198,7 @@ def rate_method(model: Model, *, pool: SimulatedEvents, test: SimulatedEvents) -
 
 def histogram_method(
     name: str,
-    model: Model,
+    model: FitModel,
     *,
     pool: SimulatedEvents,
     test: SimulatedEvents,
@@ -268,7 +234,7 @@ def histogram_method(
 
 
 def plane_method(
-    name: str, model: Model, plane: Plane, *, pool: SimulatedEvents, test: SimulatedEvents, least: float | None
+    name: str, model: FitModel, plane: Plane, *, pool: SimulatedEvents, test: SimulatedEvents, least: float | None
 ) -> BinnedMethod:
     """Build a histogram fit of two observables, unrolled.
 
@@ -286,8 +252,7 @@ def plane_method(
     Raises:
         PhysicsDomainError: Events outside the edges or without an observable; bins that expect nothing somewhere in the range.
     """
-    grid = np.linspace(*model.range, 61)[:, None]
-    coefficients = Coefficients.parse(model.coefficients, (model.parameter,)).values(grid)
+    coefficients = np.concatenate([model.along(name, np.linspace(*model.bounds[name], 61)) for name in model.interest])
 
     def index(events: Events, outside: Outside, bins: Plane) -> FloatArray:
         first, second = (events.observables[o] for o in bins.observables)
@@ -307,12 +272,13 @@ def plane_method(
         what = f"histogram {name}"
         got = f"{len(poor)} of {plane.n_bins} bins expect no events or fewer than none, such as {poor[0]}"
         remedy = f"take coarser edges, or let bins be merged: histograms.{name}.least_expected"
-        raise PhysicsDomainError(what, got=got, expected=f"more than 0 for every {model.parameter} in {list(model.range)}", remedy=remedy)
+        expected = f"more than 0 for every value of {', '.join(model.interest)} in its range"
+        raise PhysicsDomainError(what, got=got, expected=expected, remedy=remedy)
     return replace(method, plane=plane)
 
 
 def score_method(
-    model: Model,
+    model: FitModel,
     *,
     pool: SimulatedEvents,
     test: SimulatedEvents,

@@ -43,7 +43,7 @@ def write_workspaces(folder: Path, data: FitData, *, yields: FloatArray, ratio: 
     channel = unbinned_channel(model, yields, ratio, systematics, rate=rate, shape=shape, observation=observation)
     if channel.normalisation is not None:
         write_observation(folder / NORMALISATION, normalisation_columns(shape, systematics, features=ratio.features))
-    used = {model.parameter, *channel.kinds}
+    used = {*model.names, *channel.kinds}
     document = make_document(
         parameters=[p for p in parameters_of(model, systematics) if p.name in used],
         unbinned=[channel],

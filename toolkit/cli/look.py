@@ -130,11 +130,8 @@ def check_config(config: Config) -> tuple[tuple[SampleInputs, ...], Sequence[str
     """
     from processors.inputs import inspect_inputs
     from processors.observables import written_observables
-    from toolkit.weights.configured import configured_morphing
 
     config.require_supported()
-    if not config.general:
-        configured_morphing(config.morphing, parameter=config.parameter.name)
     observables = written_observables(config)
     return inspect_inputs(config), observables
 

@@ -67,11 +67,7 @@ def run_analysis(config_file: Path, request: Request) -> None:
         plan = Plan(GRAPH, force_from=request.first, only=request.only)
         config = styled(load_config(config_file, data=request.data), request.style)
         if request.only != "process":
-            from toolkit.weights.configured import configured_morphing
-
             config.require_interference()
-            if not config.general:
-                configured_morphing(config.morphing, parameter=config.parameter.name)
         out = request.out or Path("out") / config.name
         if out.exists() and not out.is_dir():
             raise InputFileError(f"output folder {out}", got="a file of that name", expected="a folder", remedy="choose another with --out")

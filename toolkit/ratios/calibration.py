@@ -1,34 +1,40 @@
 """Targeted calibration: remove the bias of the networks along the directions in which a bias moves the measurement.
 
-The likelihood lives on small differences of densities. Write q(mu) for the estimated and p(mu) for the true total density at their
-yields, and s = d ln q / d sqrt(mu) for the score. The expected slope of the likelihood at the truth is
+The likelihood lives on small differences of densities. Write q(theta) for the estimated and p(theta) for the true total density at their
+yields, and s = d ln q / d u for the score along a parameter (u its square root where amplitudes are roots). The expected slope of the
+likelihood at the truth is
 
-    sum over true events of s - d nu / d sqrt(mu) = int (p(mu) - q(mu)) s      (q normalised like p)
+    sum over true events of s - d nu / d u = int (p(theta) - q(theta)) s      (q normalised like p)
 
 so that it vanishes, and the best fit is unbiased to first order, if the estimated density reproduces the true expectation of its
-own score. With G c(mu) = mu S + sqrt(mu) I + B the interfering part, true events of class G (indicator 1_G), estimated class
-probability P_G and composition c, the integral splits into what the composition and what the classes do,
+own score. With nu_c the yield of class c (indicator 1_c), P_c its estimated probability, and g_c(theta) its density over the class
+density (f a^T M a / tr(K M); for one amplitude f), the integral splits into what the compositions and what the classes do,
 
-    sum_events  nu_G 1_G (c_true - c) s  +  (1_G - P_G) nu_G c s  +  sum_b (1_b - P_b) nu_b s
+    sum_events  sum_c  nu_c 1_c (g_c,true - g_c) s  +  (1_c - P_c) nu_c g_c s
 
-and the yields are reproduced if the same holds for the constant function in S and I. Sufficient, for every mu of a list:
+and the yields are reproduced if the same holds for the constant function in all products. Sufficient, for every s_k of a list of
+directions (parameters and points):
 
-    composition:  sum_G (true share - estimated share) phi = 0     phi = 1, s(mu_1), s(mu_2), ...      for S/G and I/G
-    classes:      sum (1_b - P_b) phi = 0                          phi = 1, S/G, I/G, s(mu_k), c(mu_k) s(mu_k)    for every b
+    composition of c:  sum_c (true product - estimate) phi = 0     phi = 1, s_1, s_2, ...      for every share and interference of c
+    classes:           sum (1_c - P_c) phi = 0                     phi = 1, products of all coherent classes, s_k, g_c s_k    for every c
 
 The calibration adds to every head the combination of its phi that solves these equations on events that the networks did not
-train on: the fluctuation step of targeted maximum likelihood (van der Laan, Rubin, Int. J. Biostat. 2 (2006) 1). A dozen
-numbers suffice, so that the noise of the calibration stays near that of the events themselves. The phi are taken at the heads
-before the step; repeating it with the moved phi changes best fits by a tenth of their error.
+train on: the fluctuation step of targeted maximum likelihood (van der Laan, Rubin, Int. J. Biostat. 2 (2006) 1). Few numbers suffice, so
+that the noise of the calibration stays near that of the events themselves. The phi are taken at the heads before the step; repeating it
+with the moved phi changes best fits by a tenth of their error.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from toolkit.errors import FitError
-from toolkit.ratios.structure import Mixture
+from toolkit.ratios import composition
+from toolkit.ratios.directions import Direction
+from toolkit.ratios.structure import EventClass, Mixture
 from toolkit.ratios.targets import Targets
 
 NEWTON_STEPS = 12
@@ -37,17 +43,17 @@ RIDGE = 1e-7
 
 
 class TargetedCalibration(nn.Module):
-    """Adds theta_h . phi_h(x) to every head h: first to the composition, then to the classes.
+    """Adds theta_h . phi_h(x) to every head h: first to the compositions, then to the classes.
 
     Args:
         mixture: Meaning of the heads.
-        mu: Values of the signal strength whose scores are directions, >= 0.
+        directions: Scores that the calibration knows.
 
     Attributes:
-        composition_centre, composition_scale: Mean and standard deviation of the directions on the calibration events, (n_mu,).
-        composition_theta: Coefficients, (1 + n_mu, 2); zero leaves the heads as they are.
-        class_centre, class_scale: The same for the classes, (2 + 2 n_mu,).
-        class_theta: Coefficients, (3 + 2 n_mu, n_b).
+        composition_centre, composition_scale: Mean and standard deviation of the scores on the calibration events, (n_directions,).
+        composition_theta: Coefficients, (1 + n_directions, number of heads that split classes); zero leaves the heads as they are.
+        class_centre, class_scale: The same for the directions of the classes, (n_class_directions,).
+        class_theta: Coefficients, (1 + n_class_directions, n_classes - 1).
     """
 
     composition_centre: torch.Tensor
@@ -57,76 +63,94 @@ class TargetedCalibration(nn.Module):
     class_scale: torch.Tensor
     class_theta: torch.Tensor
 
-    def __init__(self, mixture: Mixture, *, mu: tuple[float, ...]) -> None:
+    def __init__(self, mixture: Mixture, directions: Sequence[Direction]) -> None:
         super().__init__()
         self.mixture = mixture
-        self.mu = mu
-        for part, n, n_heads in (("composition", len(mu), 2), ("class", 2 + 2 * len(mu), len(mixture.backgrounds))):
-            self.register_buffer(f"{part}_centre", torch.zeros(n, dtype=torch.float64))
-            self.register_buffer(f"{part}_scale", torch.ones(n, dtype=torch.float64))
-            self.register_buffer(f"{part}_theta", torch.zeros(1 + n, n_heads, dtype=torch.float64))
+        self.directions = tuple(directions)
+        n, coherent = len(self.directions), mixture.coherent
+        n_products = sum(mixture.classes[k].n_heads for k in coherent)
+        sizes = {"composition": (n, mixture.n_heads - mixture.n_logits), "class": (n_products + n * (1 + len(coherent)), mixture.n_logits)}
+        for part, (n_phi, n_heads) in sizes.items():
+            self.register_buffer(f"{part}_centre", torch.zeros(n_phi, dtype=torch.float64))
+            self.register_buffer(f"{part}_scale", torch.ones(n_phi, dtype=torch.float64))
+            self.register_buffer(f"{part}_theta", torch.zeros(1 + n_phi, n_heads, dtype=torch.float64))
 
     def composition_directions(self, heads: torch.Tensor) -> torch.Tensor:
-        """Compute the directions of the composition, (n, 1 + n_mu)."""
-        return _with_constant(self.mixture.scores(heads, self.mu)[0], self.composition_centre, self.composition_scale)
+        """Compute the directions of the compositions, (n, 1 + n_directions)."""
+        return _with_constant(self.scores(heads)[0], self.composition_centre, self.composition_scale)
 
     def class_directions(self, heads: torch.Tensor) -> torch.Tensor:
-        """Compute the directions of the classes, (n, 3 + 2 n_mu)."""
+        """Compute the directions of the classes, (n, 1 + n_class_directions)."""
         return _with_constant(self.raw_class_directions(heads), self.class_centre, self.class_scale)
 
+    def scores(self, heads: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Compute all scores, (n, n_directions), and for every coherent class g_c times them, each (n, n_directions)."""
+        pairs = [direction.score(self.mixture, heads) for direction in self.directions]
+        inside = [torch.stack([p[1][c] for p in pairs], dim=1) for c in range(len(self.mixture.coherent))]
+        return torch.stack([p[0] for p in pairs], dim=1), inside
+
     def raw_class_directions(self, heads: torch.Tensor) -> torch.Tensor:
-        """Compute S/G, I/G, s(mu_k) and c(mu_k) s(mu_k), (n, 2 + 2 n_mu)."""
-        s, i, _, _ = self.mixture.densities(heads)
-        return torch.cat([s[:, None], i[:, None], *self.mixture.scores(heads, self.mu)], dim=1)
+        """Compute products of amplitudes (not that of the reference), scores, g_c times scores, (n, n_class_directions)."""
+        columns = []
+        for k in self.mixture.coherent:
+            c = self.mixture.classes[k]
+            found = zip(c.pairs, self.mixture.products(heads, k), strict=True)
+            columns += [product for pair, product in found if pair != (c.reference, c.reference)]
+        scores, inside = self.scores(heads)
+        return torch.cat([*(column[:, None] for column in columns), scores, *inside], dim=1)
 
     def forward(self, heads: torch.Tensor) -> torch.Tensor:
         """Return the calibrated heads, shape (n, n_heads)."""
-        n_b = len(self.mixture.backgrounds)
-        composition = heads[:, n_b:] + self.composition_directions(heads) @ self.composition_theta
-        heads = torch.cat([heads[:, :n_b], composition], dim=1)
-        if n_b == 0:
+        n = self.mixture.n_logits
+        compositions = heads[:, n:]
+        if self.mixture.coherent:
+            compositions = compositions + self.composition_directions(heads) @ self.composition_theta
+            heads = torch.cat([heads[:, :n], compositions], dim=1)
+        if n == 0:
             return heads
-        return torch.cat([heads[:, :n_b] + self.class_directions(heads) @ self.class_theta, composition], dim=1)
+        return torch.cat([heads[:, :n] + self.class_directions(heads) @ self.class_theta, compositions], dim=1)
 
 
 def identity_calibration(mixture: Mixture) -> TargetedCalibration:
     """Return the calibration that changes nothing.
 
     Examples:
-        >>> mixture = Mixture("S", "SBI", "B", (), yields=(10.0, 90.0, 100.0), kappa=10.0)
+        >>> c = EventClass("gg", ("S", "SBI", "B"), (10.0, 90.0, 100.0), kappas=(10.0, 1.0), reference=1)
         >>> heads = torch.tensor([[0.5, -0.2]], dtype=torch.float64)
-        >>> identity_calibration(mixture)(heads)
+        >>> identity_calibration(Mixture((c,)))(heads)
         tensor([[ 0.5000, -0.2000]], dtype=torch.float64)
     """
-    return TargetedCalibration(mixture, mu=(1.0,))
+    ones = tuple((1.0,) * len(c.pairs) for c in mixture.classes)
+    return TargetedCalibration(mixture, [Direction("none", ones, ones)])
 
 
 @torch.no_grad()
-def fit_calibration(heads: torch.Tensor, targets: Targets, *, mixture: Mixture, mu: tuple[float, ...]) -> TargetedCalibration:
+def fit_calibration(heads: torch.Tensor, targets: Targets, *, mixture: Mixture, directions: Sequence[Direction]) -> TargetedCalibration:
     """Fit the coefficients on events that the networks did not train on.
 
     Args:
         heads: Heads of these events, shape (n, n_heads), float64.
         targets: Their targets, float64.
         mixture: Meaning of the heads.
-        mu: Values of the signal strength whose scores are directions.
+        directions: Scores at parameter points; see `directions.score_directions`.
 
     Returns:
         The calibration, which solves the equations of the module docstring on these events.
     """
-    calibration = TargetedCalibration(mixture, mu=mu)
-    n_b = len(mixture.backgrounds)
-    in_g, targets_of_g = targets.of_g()
-    _standardise(calibration.composition_centre, calibration.composition_scale, mixture.scores(heads, mu)[0])
-    phi = calibration.composition_directions(heads)[in_g]
-    calibration.composition_theta[:, 0] = _fit_signal(heads[in_g, n_b], targets_of_g, phi)
-    signal_done = heads[in_g] + 0.0
-    signal_done[:, n_b] += phi @ calibration.composition_theta[:, 0]
-    calibration.composition_theta[:, 1] = _fit_interference(signal_done, targets_of_g, phi, mixture)
+    calibration = TargetedCalibration(mixture, directions)
+    if mixture.coherent:
+        _standardise(calibration.composition_centre, calibration.composition_scale, calibration.scores(heads)[0])
+        phi = calibration.composition_directions(heads)
+        for k in mixture.coherent:
+            rows, part = targets.of_class(k, mixture)
+            columns = mixture.columns(k)
+            theta = _fit_composition(heads[rows, columns], part, phi[rows], mixture.classes[k])
+            calibration.composition_theta[:, columns.start - mixture.n_logits : columns.stop - mixture.n_logits] = theta
     composed: torch.Tensor = calibration(heads)
-    _standardise(calibration.class_centre, calibration.class_scale, calibration.raw_class_directions(composed))
-    phi = calibration.class_directions(composed)
-    calibration.class_theta.copy_(_fit_classes(mixture.class_logits(composed), targets, phi))
+    if mixture.n_logits:
+        _standardise(calibration.class_centre, calibration.class_scale, calibration.raw_class_directions(composed))
+        phi = calibration.class_directions(composed)
+        calibration.class_theta.copy_(_fit_classes(mixture.class_logits(composed), targets, phi))
     return calibration
 
 
@@ -154,41 +178,76 @@ def _solve(hessian: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
 
 
 def _fit_classes(logits: torch.Tensor, targets: Targets, phi: torch.Tensor) -> torch.Tensor:
-    """Multinomial logistic regression with offset, by Newton steps; shape (n_phi, n_b)."""
-    n_b, n_phi = logits.shape[1] - 1, phi.shape[1]
-    theta = torch.zeros(n_phi, n_b, dtype=phi.dtype)
-    truth = targets.shares(n_b + 1)[:, 1:]
-    for _ in range(NEWTON_STEPS if n_b else 0):
+    """Multinomial logistic regression with offset on the classes; shape (n_phi, n_classes - 1)."""
+    return _multinomial(logits, targets.shares(logits.shape[1])[:, 1:], targets.weight, phi)
+
+
+def _multinomial(logits: torch.Tensor, truth: torch.Tensor, weight: torch.Tensor, phi: torch.Tensor) -> torch.Tensor:
+    """Fit theta in softmax(logits + (0, phi theta)) by Newton steps.
+
+    Args:
+        logits: Offsets, (n, 1 + n_free); the first stays.
+        truth: Soft labels of all but the first, (n, n_free).
+        weight: Event weights, (n,).
+        phi: Directions, (n, n_phi).
+
+    Returns:
+        theta, (n_phi, n_free).
+    """
+    n_free, n_phi = logits.shape[1] - 1, phi.shape[1]
+    theta = torch.zeros(n_phi, n_free, dtype=phi.dtype)
+    for _ in range(NEWTON_STEPS if n_free else 0):
         shifted = torch.cat([logits[:, :1], logits[:, 1:] + phi @ theta], dim=1)
         p = torch.softmax(shifted, dim=1)[:, 1:]
-        gradient = phi.T @ (targets.weight[:, None] * (truth - p))
+        gradient = phi.T @ (weight[:, None] * (truth - p))
         blocks = [
-            [(phi * (targets.weight * p[:, a] * ((1.0 if a == b else 0.0) - p[:, b]))[:, None]).T @ phi for b in range(n_b)]
-            for a in range(n_b)
+            [(phi * (weight * p[:, a] * ((1.0 if a == b else 0.0) - p[:, b]))[:, None]).T @ phi for b in range(n_free)]
+            for a in range(n_free)
         ]
         hessian = torch.cat([torch.cat(row, dim=1) for row in blocks], dim=0)
-        theta = theta + _solve(hessian, gradient.T.reshape(-1)).reshape(n_b, n_phi).T
+        theta = theta + _solve(hessian, gradient.T.reshape(-1)).reshape(n_free, n_phi).T
     return theta
 
 
-def _fit_signal(logit: torch.Tensor, targets: Targets, phi: torch.Tensor) -> torch.Tensor:
-    """Logistic regression with offset on the soft label kappa S / G; shape (n_phi,)."""
-    theta = torch.zeros(phi.shape[1], dtype=phi.dtype)
-    for _ in range(NEWTON_STEPS):
-        p = torch.sigmoid(logit + phi @ theta)
-        hessian = (phi * (targets.weight * p * (1.0 - p))[:, None]).T @ phi
-        theta = theta + _solve(hessian, phi.T @ (targets.weight * (targets.signal - p)))
+def _fit_composition(heads: torch.Tensor, targets: Targets, phi: torch.Tensor, c: EventClass) -> torch.Tensor:
+    """Solve for the shares together, then for the interferences one after the other, each with those before in place; (n_phi, n_heads)."""
+    n, done = c.n_amplitudes, heads + 0.0
+    theta = torch.zeros(phi.shape[1], heads.shape[1], dtype=phi.dtype)
+    others = [k for k in range(n) if k != c.reference]
+    logits = composition.share_logits(heads, n, c.reference)[:, [c.reference, *others]]
+    theta[:, : n - 1] = _fit_shares(logits, targets, phi)
+    done[:, : n - 1] += phi @ theta[:, : n - 1]
+    for column, (k, m) in enumerate(composition.pairs_below(n), start=n - 1):
+        theta[:, column] = _fit_interference(done, column, targets, phi, c, pair=(m, k))
+        done[:, column] += phi @ theta[:, column]
     return theta
 
 
-def _fit_interference(heads: torch.Tensor, targets: Targets, phi: torch.Tensor, mixture: Mixture) -> torch.Tensor:
-    """Solve sum w (I/G - estimate) phi = 0 by Newton steps on the artanh of the coherence; shape (n_phi,)."""
-    last = mixture.n_heads - 1
+def _fit_shares(logits: torch.Tensor, targets: Targets, phi: torch.Tensor) -> torch.Tensor:
+    """Multinomial logistic regression with offset on the soft labels K_k M_kk / tr(K M); shape (n_phi, n_amplitudes - 1)."""
+    n = logits.shape[1] - 1
+    return _multinomial(logits, targets.composition[:, :n], targets.weight, phi)
+
+
+def _fit_interference(
+    heads: torch.Tensor, column: int, targets: Targets, phi: torch.Tensor, c: EventClass, *, pair: tuple[int, int]
+) -> torch.Tensor:
+    """Solve sum w (interference - estimate) phi = 0 by Newton steps on one partial coherence tanh(v); shape (n_phi,).
+
+    With the heads before in place the interference is linear in tanh(v): a + b tanh(v), where the factors sech of the same row that
+    follow v belong to later heads.
+    """
+    ends = [heads.clone(), heads.clone()]
+    for end, value in zip(ends, (0.0, 40.0), strict=True):
+        end[:, column] = value
+    position = c.pairs.index(pair)
+    offset, top = (composition.products(end, c.kappas, c.reference)[position] for end in ends)
+    amplitude = top - offset
     theta = torch.zeros(phi.shape[1], dtype=phi.dtype)
-    amplitude = torch.sqrt(torch.sigmoid(heads[:, last - 1]) * torch.sigmoid(-heads[:, last - 1])) * (2.0 / mixture.kappa**0.5)
     for _ in range(NEWTON_STEPS):
-        coherence = torch.tanh(heads[:, last] + phi @ theta)
+        coherence = torch.tanh(heads[:, column] + phi @ theta)
         slope = amplitude * (1.0 - coherence**2)
         hessian = (phi * (targets.weight * slope)[:, None]).T @ phi
-        theta = theta + _solve(hessian, phi.T @ (targets.weight * (targets.interference - amplitude * coherence)))
+        residual = targets.composition[:, column] - offset - amplitude * coherence
+        theta = theta + _solve(hessian, phi.T @ (targets.weight * residual))
     return theta

@@ -22,7 +22,7 @@ from toolkit.ratios.targets import Targets
 from toolkit.ratios.training_history import TrainingHistory
 from toolkit.ratios.training_state import read_state, tensor_bytes, write_state
 
-FORMAT = 3
+FORMAT = 4
 """Part of the key: raise it when the content of a checkpoint changes."""
 
 
@@ -30,8 +30,8 @@ def member_key(inputs: torch.Tensor, targets: Targets, *, mixture: Mixture, conf
     """Hash everything that decides the weights of a member."""
     digest = hashlib.blake2b(digest_size=16)
     settings = config.model_dump(mode="json", exclude={"device", "calibration_mu"})
-    digest.update(json.dumps([FORMAT, settings, mixture.n_heads, mixture.kappa, mixture.yields, seed], sort_keys=True).encode())
-    for tensor in (inputs, targets.label, targets.weight, targets.signal, targets.interference):
+    digest.update(json.dumps([FORMAT, settings, asdict(mixture), seed], sort_keys=True).encode())
+    for tensor in (inputs, targets.label, targets.weight, targets.composition):
         digest.update(tensor_bytes(tensor))
     return digest.hexdigest()
 

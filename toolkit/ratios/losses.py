@@ -1,11 +1,12 @@
-"""Losses of the two networks of a member; each is a proper scoring rule, so its minimum is the true density ratio."""
+"""Losses of the networks of a member; each is a proper scoring rule, so its minimum is the true density ratio."""
 
 from __future__ import annotations
 
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from toolkit.ratios.structure import Mixture
+from toolkit.ratios import composition
+from toolkit.ratios.structure import EventClass
 from toolkit.ratios.targets import Targets
 
 INTERFERENCE_WEIGHT = 4.0
@@ -13,10 +14,10 @@ INTERFERENCE_WEIGHT = 4.0
 
 
 def class_loss(logits: torch.Tensor, targets: Targets) -> torch.Tensor:
-    """Compute the weighted cross-entropy of the classes G, b_1, b_2, ...
+    """Compute the weighted cross-entropy of the classes.
 
     Args:
-        logits: log p_b / p_G, shape (n, n_b).
+        logits: log p_c / p_0 of the classes after the first, shape (n, n_classes - 1).
         targets: Targets of the same events.
 
     Returns:
@@ -26,20 +27,30 @@ def class_loss(logits: torch.Tensor, targets: Targets) -> torch.Tensor:
     return (targets.weight * cross_entropy(padded, targets.label, reduction="none")).mean()
 
 
-def composition_loss(heads: torch.Tensor, targets: Targets, mixture: Mixture) -> torch.Tensor:
-    """Compute the loss of signal share and interference of events of the class G.
+def composition_loss(heads: torch.Tensor, targets: Targets, event_class: EventClass) -> torch.Tensor:
+    """Compute the loss of shares and interferences of events of one class.
 
-    The signal share uses the cross-entropy with the soft label kappa S / G of the event, the interference the squared error of I / G;
-    both weighted with the density of G.
+    The shares use the cross-entropy with the soft labels K_k M_kk / tr(K M) of the event, the interferences the squared error of
+    2 M_kl / tr(K M); both weighted with the density of the class.
 
     Args:
-        heads: Signal logit and artanh of the coherence, shape (n, 2).
-        targets: Targets of the same events, all of class G.
-        mixture: Meaning of the heads.
+        heads: Heads of the class, shape (n, n_heads).
+        targets: Targets of the same events and heads.
+        event_class: Meaning of the heads.
 
     Returns:
         Scalar: mean over the events.
     """
-    signal = binary_cross_entropy_with_logits(mixture.signal_logit(heads), targets.signal, reduction="none")
-    interference = (mixture.interference_share(heads) - targets.interference) ** 2
-    return (targets.weight * (signal + INTERFERENCE_WEIGHT * interference)).mean()
+    n = event_class.n_amplitudes
+    if n == 2:
+        shares = binary_cross_entropy_with_logits(heads[:, 0], targets.composition[:, 0], reduction="none")
+    else:
+        logits = composition.share_logits(heads, n, event_class.reference)
+        wanted = composition.share_logits(targets.composition, n, event_class.reference)
+        rest = 1.0 - wanted.sum(dim=1, keepdim=True)
+        shares = cross_entropy(logits, wanted + rest * (torch.arange(n, device=logits.device) == event_class.reference), reduction="none")
+    found = dict(zip(event_class.pairs, composition.products(heads, event_class.kappas, event_class.reference), strict=True))
+    interferences = torch.zeros_like(shares)
+    for column, (k, m) in enumerate(composition.pairs_below(n), start=n - 1):
+        interferences = interferences + (found[m, k] - targets.composition[:, column]) ** 2
+    return (targets.weight * (shares + INTERFERENCE_WEIGHT * interferences)).mean()

@@ -16,11 +16,13 @@ import torch
 from numpy.typing import NDArray
 
 from toolkit.artifacts.atomic import make_folder
-from toolkit.config import MorphingConfig, RatioConfig
+from toolkit.config import RatioConfig
 from toolkit.errors import PhysicsDomainError
 from toolkit.kinematics.beam_swap import BeamSwap
+from toolkit.model import Model
 from toolkit.ratios.calibration import fit_calibration, identity_calibration
 from toolkit.ratios.checkpoints import member_key
+from toolkit.ratios.directions import score_directions
 from toolkit.ratios.ensemble import MixtureEnsemble, out_of_bag_heads
 from toolkit.ratios.features import FeatureMap, feature_matrix
 from toolkit.ratios.members import Member, plan_members, train_ensemble
@@ -41,7 +43,7 @@ def train_mixture(
     pool: SimulatedEvents,
     *,
     config: RatioConfig,
-    morphing: MorphingConfig,
+    model: Model,
     folder: Path,
     progress: Progress = silent_progress,
     executor: Any = "sequential",
@@ -54,7 +56,7 @@ def train_mixture(
     Args:
         pool: Simulated events without the test events, weights scaled to the luminosity.
         config: Features, architecture, folds, seeds.
-        morphing: Names of the interfering processes.
+        model: Processes, amplitudes and parameters; their learned densities are the processes of the events.
         folder: Where finished members and the calibration are kept, for `load_mixture`; a later call with the same events and
             config resumes there.
         progress: Called after every epoch.
@@ -78,7 +80,7 @@ def train_mixture(
     """
     folder = make_folder(folder)
     x = torch.from_numpy(feature_matrix(pool.observables, config.features))
-    mixture = describe_mixture(pool, signal=morphing.signal, interfering=morphing.interfering, background=morphing.background)
+    mixture = describe_mixture(pool, model)
     targets = make_targets(positive_backgrounds(pool, mixture, config=config, progress=progress), mixture)
     n_folds = config.splits.folds
     fold = assign_fold(pool.event_id, n_folds=n_folds, salt=config.splits.salt).astype(np.int64)
@@ -91,14 +93,14 @@ def train_mixture(
     progress("calibration", 0.0, 2.0)
     raw = out_of_bag_heads(ensemble, x, torch.from_numpy(fold), n_folds=n_folds)
     progress("calibration", 1.0, 2.0)
-    ensemble.calibration = fit_calibration(raw, targets, mixture=mixture, mu=config.calibration_mu)
+    ensemble.calibration = fit_calibration(raw, targets, mixture=mixture, directions=score_directions(model, config.calibration_mu))
     progress("calibration", 2.0, 2.0)
     with torch.no_grad():
         calibrated = mixture.log_ratios(ensemble.calibration(raw)).numpy()
         before = mixture.log_ratios(raw).numpy()
     _require_finite(calibrated, mixture.processes)
     result = TrainedMixture(ensemble, trained.history, calibrated, before)
-    key = mixture_key(pool, config=config, morphing=morphing, swaps=feature_map.swaps)
+    key = mixture_key(pool, config=config, model=model, swaps=feature_map.swaps)
     save_mixture(result, folder, key=key, hidden=config.hidden, members={member.file: task.key(member) for member in plan})
     return result
 

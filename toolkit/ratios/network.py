@@ -1,7 +1,7 @@
 """The networks of one ensemble member: plain multilayer perceptrons with SiLU activations, together giving the heads of `Mixture`.
 
-Classes and composition are networks of their own. The classes learn from labels and overfit early; the composition of the
-interfering events (signal share, coherence) learns from exact weights without label noise and gains from a longer training.
+Classes and compositions are networks of their own. The classes learn from labels and overfit early; the composition of a coherent class
+(shares and interferences of its amplitudes) learns from exact weights without label noise and gains from a longer training.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from toolkit.ratios.structure import Mixture
+from toolkit.ratios.structure import EventClass, Mixture
 
 
 class MixtureNetwork(nn.Module):
@@ -25,20 +25,21 @@ class MixtureNetwork(nn.Module):
         generator: Source of the initial weights.
 
     Attributes:
-        classes: Gives log p_b / p_G of every background, shape (n, n_b); None without backgrounds.
-        composition: Gives signal logit and artanh of the coherence, shape (n, 2).
+        classes: Gives the logits of the classes after the first, shape (n, n_classes - 1); None for one class.
+        compositions: Give the heads of every coherent class.
     """
 
     def __init__(self, n_inputs: int, *, hidden: Sequence[int], mixture: Mixture, generator: torch.Generator) -> None:
         super().__init__()
-        n_b = len(mixture.backgrounds)
-        self.classes = _perceptron(n_inputs, hidden, torch.zeros(n_b), generator=generator) if n_b else None
-        self.composition = _perceptron(n_inputs, hidden, _inclusive_composition(mixture), generator=generator)
+        n = mixture.n_logits
+        self.classes = _perceptron(n_inputs, hidden, torch.zeros(n), generator=generator) if n else None
+        coherent = [mixture.classes[k] for k in mixture.coherent]
+        self.compositions = nn.ModuleList(_perceptron(n_inputs, hidden, inclusive_heads(c), generator=generator) for c in coherent)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """Compute the heads, shape (n, n_heads)."""
-        composition: torch.Tensor = self.composition(z)
-        return composition if self.classes is None else torch.cat([self.classes(z), composition], dim=1)
+        parts = [part(z) for part in ([] if self.classes is None else [self.classes])] + [part(z) for part in self.compositions]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
 def _perceptron(n_inputs: int, hidden: Sequence[int], bias: torch.Tensor, *, generator: torch.Generator) -> nn.Sequential:
@@ -61,8 +62,29 @@ def _linear(n_in: int, n_out: int, *, gain: float, generator: torch.Generator) -
     return layer
 
 
-def _inclusive_composition(mixture: Mixture) -> torch.Tensor:
-    s, sbi, b = mixture.yields[:3]
-    coherence = (sbi - s - b) / (2.0 * (s * b) ** 0.5)
-    logit = torch.log(torch.tensor([mixture.kappa * s / b]))
-    return torch.cat([logit, torch.tensor([max(-0.95, min(0.95, coherence))]).atanh()])
+def inclusive_heads(c: EventClass) -> torch.Tensor:
+    """Return the heads of a class that give its inclusive yields, the coherences kept inside (-0.95, 0.95), (n_heads,).
+
+    Examples:
+        >>> c = EventClass("gg", ("S", "SBI", "B"), (10.0, 90.0, 100.0), kappas=(10.0, 1.0), reference=1)
+        >>> [round(x, 3) for x in inclusive_heads(c).tolist()]  # equal shares; c = -20 / (2 sqrt(1000))
+        [0.0, -0.327]
+    """
+    by_pair = dict(zip(c.pairs, c.yields, strict=True))
+    squares = [by_pair[k, k] for k in range(c.n_amplitudes)]
+    base = c.kappas[c.reference] * squares[c.reference]
+    logits = [torch.log(torch.tensor([c.kappas[k] * squares[k] / base])) for k in range(c.n_amplitudes) if k != c.reference]
+    rows = [[1.0]]
+    heads = []
+    for k in range(1, c.n_amplitudes):
+        row: list[float] = []
+        left = 1.0
+        for m in range(k):
+            coherence = (by_pair[m, k] - squares[m] - squares[k]) / (2.0 * (squares[m] * squares[k]) ** 0.5)
+            known = sum(a * b for a, b in zip(row, rows[m], strict=False))
+            partial = max(-0.95, min(0.95, (coherence - known) / (left * rows[m][m])))
+            heads.append(torch.tensor([partial]).atanh())
+            row.append(partial * left)
+            left *= (1.0 - partial**2) ** 0.5
+        rows.append([*row, left])
+    return torch.cat([*logits, *heads])

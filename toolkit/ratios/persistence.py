@@ -12,15 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from toolkit.config import MorphingConfig, RatioConfig
+from toolkit.config import RatioConfig
 from toolkit.errors import ArtifactMismatchError
 from toolkit.kinematics.beam_swap import BeamSwap
+from toolkit.model import Model
 from toolkit.ratios.calibration import TargetedCalibration
 from toolkit.ratios.checkpoints import load_member
+from toolkit.ratios.directions import Direction, score_directions
 from toolkit.ratios.ensemble import MixtureEnsemble
 from toolkit.ratios.features import FeatureMap, feature_matrix
 from toolkit.ratios.network import MixtureNetwork
-from toolkit.ratios.structure import Mixture
+from toolkit.ratios.structure import EventClass, Mixture
 from toolkit.ratios.trained_mixture import TrainedMixture
 from toolkit.ratios.training_history import TrainingHistory
 from toolkit.ratios.training_state import read_state, write_state
@@ -28,20 +30,24 @@ from toolkit.weights import SimulatedEvents
 from toolkit.weights.beam_swap import feature_swaps
 
 FILE = "mixture.pt"
-FORMAT = 3
+FORMAT = 4
 """Part of the key: raise it when the content of the file changes."""
 
 
-def mixture_key(
-    pool: SimulatedEvents, *, config: RatioConfig, morphing: MorphingConfig, swaps: Mapping[str, BeamSwap | None] | None = None
-) -> str:
+def mixture_key(pool: SimulatedEvents, *, config: RatioConfig, model: Model, swaps: Mapping[str, BeamSwap | None] | None = None) -> str:
     """Hash everything that decides a trained mixture: events, weights, features and their symmetry, settings; 32 hexadecimal digits."""
-    settings = [FORMAT, config.model_dump(mode="json", exclude={"device"}), morphing.model_dump(mode="json"), pool.processes]
+    settings = [FORMAT, config.model_dump(mode="json", exclude={"device"}), directions_of(model, config), pool.processes]
     settings += [feature_swaps(config.features, declared=swaps) if config.fold_beam_axis else {}]
     digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
     for values in (pool.event_id, pool.weights, feature_matrix(pool.observables, config.features)):
         digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
+
+
+def directions_of(model: Model, config: RatioConfig) -> list[dict[str, Any]]:
+    """Return what a training takes from the model: its processes, and the scores that the calibration knows."""
+    processes = [{"process": asdict(process) | {"splits": ()}} for process in model.processes]
+    return [*processes, *(asdict(d) for d in score_directions(model, config.calibration_mu))]
 
 
 def save_mixture(trained: TrainedMixture, folder: Path, *, key: str, hidden: Sequence[int], members: Mapping[str, str]) -> None:
@@ -64,7 +70,7 @@ def save_mixture(trained: TrainedMixture, folder: Path, *, key: str, hidden: Seq
         "swaps": ensemble.feature_map.swaps,
         "feature_map": ensemble.feature_map.state_dict(),
         "mixture": asdict(ensemble.mixture),
-        "mu": list(ensemble.calibration.mu),
+        "directions": [asdict(d) for d in ensemble.calibration.directions],
         "calibration": ensemble.calibration.state_dict(),
         "out_of_bag": torch.from_numpy(trained.out_of_bag),
         "before_calibration": torch.from_numpy(trained.before_calibration),
@@ -88,8 +94,7 @@ def load_mixture(folder: Path, *, key: str | None = None) -> TrainedMixture:
     state = read_state(folder / FILE, key=key)
     if state is None:
         raise _unusable(folder, FILE, key)
-    description: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in state["mixture"].items()}
-    mixture = Mixture(**description)
+    mixture = Mixture(tuple(EventClass(**{name: _tuples(v) for name, v in c.items()}) for c in state["mixture"]["classes"]))
     members: list[MixtureNetwork] = []
     history: list[tuple[TrainingHistory, ...]] = []
     for name, member_key in state["members"].items():
@@ -100,7 +105,7 @@ def load_mixture(folder: Path, *, key: str | None = None) -> TrainedMixture:
         members.append(network)
         history.append(losses)
     feature_map = FeatureMap(state["features"], fold=state["fold"], swaps=state["swaps"], **state["feature_map"])
-    calibration = TargetedCalibration(mixture, mu=tuple(state["mu"]))
+    calibration = TargetedCalibration(mixture, [Direction(**{name: _tuples(v) for name, v in d.items()}) for d in state["directions"]])
     calibration.load_state_dict(state["calibration"])
     ensemble = MixtureEnsemble(feature_map, members, calibration).double().eval()
     return TrainedMixture(ensemble, tuple(history), state["out_of_bag"].numpy(), state["before_calibration"].numpy())
@@ -117,3 +122,8 @@ def _unusable(folder: Path, name: str, key: str | None) -> ArtifactMismatchError
         "" if key is None else ", of these events and this config"
     )
     return ArtifactMismatchError(f"networks in {folder}", got=got, expected=expected, remedy="train again with `h4l train CONFIG --force`")
+
+
+def _tuples(value: Any) -> Any:
+    """Turn lists into tuples, at any depth."""
+    return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value

@@ -245,7 +245,8 @@ def positive_backgrounds(
     Returns:
         The events as they are, or with positive weights of the backgrounds.
     """
-    columns = {name: pool.weights[:, pool.processes.index(name)] for name in mixture.backgrounds}
+    alone = [name for c in mixture.classes if not c.n_heads for name in c.densities]
+    columns = {name: pool.weights[:, pool.processes.index(name)] for name in alone}
     affected = [name for name, w in columns.items() if np.any(w < 0)]
     if config.negative_weights == "refuse" or not affected:
         return pool

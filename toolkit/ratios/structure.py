@@ -1,133 +1,179 @@
 """The parameterisation of the mixture: which densities there are and how a network's outputs (heads) encode them.
 
-Two amplitudes interfere (signal S, background B, both together SBI = S + I + B) and further backgrounds do not.
-With kappa > 0 the interfering events form one class G = kappa S + B; the networks separate the classes G, b_1, b_2, ...
-and split G further. For n_b backgrounds the heads are, per event,
+A class of events is a process: n amplitudes A_k that interfere, or one alone. With M(x) the real part of A_k* A_l, summed over everything
+unobserved, and a fixed diagonal K > 0, the density of a class is tr(K M). The networks separate the classes, and split every coherent one
+further. For n_c classes the heads are, per event,
 
-    h[0 .. n_b - 1]   log (p_b / p_G), the class logits
-    h[n_b]            logit of the signal's share kappa S / G
-    h[n_b + 1]        artanh of the coherence c = I / (2 sqrt(S B))
+    h[0 .. n_c - 2]   log (p_c / p_0), the logits of the classes after the first
+    h[n_c - 1 ..]     for every coherent class its n (n + 1)/2 - 1 heads of `toolkit.ratios.composition`
 
-|c| < 1 is the Cauchy-Schwarz bound of averaged interference, so mu S + sqrt(mu) I + B is positive at every mu and every
-event, whatever the network says: a likelihood built on these densities cannot meet a logarithm of a negative number.
-The interference is an output of its own and never the difference of separately trained ratios.
+which make M positive semi-definite whatever the network says: the density of every class is positive at every parameter point and every
+event, and a likelihood built on it cannot meet a logarithm of a negative number. Interference is an output of its own and never the
+difference of separately trained ratios.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
-from torch.nn.functional import log_softmax, logsigmoid
+from torch.nn.functional import log_softmax
 
-TINY = 1e-30
-"""Floor of the share of SBI inside G, reached only where interference is exactly total (c = -1 and S = B)."""
+from toolkit.ratios import composition
+
+
+@dataclass(frozen=True)
+class EventClass:
+    """One process of the mixture.
+
+    Attributes:
+        name: Name of the process.
+        densities: Names of |A_k|^2 and |A_k + A_l|^2 in the order of the pairs (k, l), k <= l.
+        yields: Expected events of each, which define the normalisation of the densities.
+        kappas: Diagonal of K, one per amplitude; that of the reference amplitude is 1.
+        reference: Position of the reference amplitude.
+
+    Examples:
+        >>> gg = EventClass("gg", ("S", "SBI", "B"), (10.0, 90.0, 100.0), kappas=(10.0 / 3.0, 1.0), reference=1)
+        >>> gg.n_heads, round(gg.class_yield, 3), EventClass("qqZZ", ("qqZZ",), (500.0,)).n_heads
+        (2, 133.333, 0)
+    """
+
+    name: str
+    densities: tuple[str, ...]
+    yields: tuple[float, ...]
+    kappas: tuple[float, ...] = (1.0,)
+    reference: int = 0
+
+    @property
+    def n_amplitudes(self) -> int:
+        """Number of amplitudes."""
+        return len(self.kappas)
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """The pairs (k, l), k <= l, in the order of the densities."""
+        return tuple(itertools.combinations_with_replacement(range(self.n_amplitudes), 2))
+
+    @property
+    def n_heads(self) -> int:
+        """Number of heads that split the class."""
+        return len(self.pairs) - 1
+
+    @property
+    def class_yield(self) -> float:
+        """Expected events of the class density tr(K M)."""
+        squares = [y for y, (k, m) in zip(self.yields, self.pairs, strict=True) if k == m]
+        return sum(kappa * y for kappa, y in zip(self.kappas, squares, strict=True))
+
+    def reference_shares(self) -> dict[str, float]:
+        """Fraction of every density in the normalised class density; they sum to 1."""
+        kappas = {(k, k): kappa for k, kappa in enumerate(self.kappas)}
+        rows = zip(self.densities, self.yields, self.pairs, strict=True)
+        return {name: kappas.get(pair, 0.0) * y / self.class_yield for name, y, pair in rows}
+
+    def describe(self) -> str:
+        """Write the class density in words."""
+        squares = [name for name, (k, m) in zip(self.densities, self.pairs, strict=True) if k == m]
+        terms = [name if kappa == 1.0 else f"{kappa:g} {name}" for kappa, name in zip(self.kappas, squares, strict=True)]
+        return terms[0] if len(terms) == 1 else f"({' + '.join(terms)})"
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """Names and expected yields of the densities.
+    """All densities of an analysis and their expected yields.
 
     Attributes:
-        signal: Name of S.
-        interfering: Name of SBI.
-        background: Name of B.
-        backgrounds: Names of the samples that do not interfere.
-        yields: Expected events (S, SBI, B, *backgrounds) that define the densities' normalisation.
-        kappa: Weight of S in the class G.
+        classes: The processes, in the order of the logits.
 
     Examples:
-        >>> mixture = Mixture("S", "SBI", "B", ("qqZZ",), yields=(10.0, 90.0, 100.0, 500.0), kappa=10.0 / 3.0)
+        >>> gg = EventClass("gg", ("S", "SBI", "B"), (10.0, 90.0, 100.0), kappas=(10.0 / 3.0, 1.0), reference=1)
+        >>> mixture = Mixture((gg, EventClass("qqZZ", ("qqZZ",), (500.0,))))
         >>> mixture.processes, mixture.n_heads, [round(n, 3) for n in mixture.class_yields]
         (('S', 'SBI', 'B', 'qqZZ'), 3, [133.333, 500.0])
         >>> {name: round(share, 3) for name, share in mixture.reference_fractions().items()}
         {'S': 0.125, 'SBI': 0.0, 'B': 0.375, 'qqZZ': 0.5}
     """
 
-    signal: str
-    interfering: str
-    background: str
-    backgrounds: tuple[str, ...]
-    yields: tuple[float, ...]
-    kappa: float
+    classes: tuple[EventClass, ...]
 
     @property
     def processes(self) -> tuple[str, ...]:
         """All densities in the order of the outputs."""
-        return (self.signal, self.interfering, self.background, *self.backgrounds)
+        return tuple(name for c in self.classes for name in c.densities)
+
+    @property
+    def yields(self) -> tuple[float, ...]:
+        """Expected events of each density."""
+        return tuple(y for c in self.classes for y in c.yields)
+
+    @property
+    def n_logits(self) -> int:
+        """Number of class logits."""
+        return len(self.classes) - 1
 
     @property
     def n_heads(self) -> int:
         """Number of outputs of a network."""
-        return len(self.backgrounds) + 2
+        return self.n_logits + sum(c.n_heads for c in self.classes)
+
+    @property
+    def coherent(self) -> tuple[int, ...]:
+        """Positions of the classes whose amplitudes interfere."""
+        return tuple(k for k, c in enumerate(self.classes) if c.n_heads)
 
     @property
     def class_yields(self) -> tuple[float, ...]:
-        """Expected events of the classes (G, *backgrounds)."""
-        return (self.kappa * self.yields[0] + self.yields[2], *self.yields[3:])
+        """Expected events of the class densities."""
+        return tuple(c.class_yield for c in self.classes)
 
     @property
     def reference(self) -> str:
         """The reference density in words: every class with equal probability."""
-        gg = f"({self.kappa:g} {self.signal} + {self.background})"
-        return f"equal mixture of the normalised densities of {', '.join([gg, *self.backgrounds])}"
+        return f"equal mixture of the normalised densities of {', '.join(c.describe() for c in self.classes)}"
+
+    @cached_property
+    def _columns(self) -> tuple[slice, ...]:
+        """Heads of every class."""
+        starts = list(itertools.accumulate([self.n_logits, *(c.n_heads for c in self.classes)]))
+        return tuple(slice(a, b) for a, b in itertools.pairwise(starts))
 
     def reference_fractions(self) -> dict[str, float]:
-        """Probability of each process in the reference density; they sum to 1."""
-        n = len(self.backgrounds) + 1
-        total = self.class_yields[0]
-        shares = {self.signal: self.kappa * self.yields[0] / total / n, self.interfering: 0.0, self.background: self.yields[2] / total / n}
-        return shares | dict.fromkeys(self.backgrounds, 1.0 / n)
+        """Probability of each density in the reference density; they sum to 1."""
+        n = len(self.classes)
+        return {name: share / n for c in self.classes for name, share in c.reference_shares().items()}
+
+    def columns(self, k: int) -> slice:
+        """Return where the heads of class k are."""
+        return self._columns[k]
 
     def class_logits(self, heads: torch.Tensor) -> torch.Tensor:
-        """Return log p_class up to a common constant, shape (n, 1 + n_b), G first."""
-        return torch.cat([torch.zeros_like(heads[:, :1]), heads[:, : len(self.backgrounds)]], dim=1)
-
-    def signal_logit(self, heads: torch.Tensor) -> torch.Tensor:
-        """Return the logit of kappa S / G, shape (n,); the last two columns of `heads` suffice."""
-        return heads[:, -2]
-
-    def interference_share(self, heads: torch.Tensor) -> torch.Tensor:
-        """Return I / G, shape (n,); the last two columns of `heads` suffice."""
-        u, v = heads[:, -2], heads[:, -1]
-        share: torch.Tensor = torch.tanh(v) * torch.sqrt(torch.sigmoid(u) * torch.sigmoid(-u)) * (2.0 / self.kappa**0.5)
-        return share
+        """Return log p_class up to a common constant, shape (n, n_classes)."""
+        return torch.cat([torch.zeros_like(heads[:, :1]), heads[:, : self.n_logits]], dim=1)
 
     def log_ratios(self, heads: torch.Tensor) -> torch.Tensor:
-        """Compute log p_j / p_ref of every process (numerator p_j), shape (n, n_processes)."""
-        classes = log_softmax(self.class_logits(heads), dim=1) + torch.log(torch.tensor(float(len(self.class_yields)), dtype=heads.dtype))
-        u = self.signal_logit(heads)
-        a, b = torch.sqrt(torch.sigmoid(u) / self.kappa), torch.sqrt(torch.sigmoid(-u))
-        # S + I + B as (sqrt S - sqrt B)^2 + 2 sqrt(S B) (1 + c): no digits cancel where the interference is nearly total.
-        inside = (a - b) ** 2 + 4.0 * a * b * torch.sigmoid(2.0 * heads[:, -1])
-        gg = torch.stack([logsigmoid(u), torch.log(inside.clamp_min(TINY)), logsigmoid(-u)], dim=1)
-        offset = torch.log(torch.tensor([self.class_yields[0] / n for n in self.yields[:3]], dtype=heads.dtype))
-        offset = offset - torch.log(torch.tensor([self.kappa, 1.0, 1.0], dtype=heads.dtype))
-        return torch.cat([classes[:, :1] + gg + offset, classes[:, 1:]], dim=1)
+        """Compute log p_j / p_ref of every density (numerator p_j), shape (n, n_densities)."""
+        found = log_softmax(self.class_logits(heads), dim=1) + torch.log(torch.tensor(float(len(self.classes)), dtype=heads.dtype))
+        parts = []
+        for k, c in enumerate(self.classes):
+            if not c.n_heads:
+                parts.append(found[:, k : k + 1])
+                continue
+            inside = composition.log_densities(heads[:, self.columns(k)], c.kappas, c.reference)
+            offset = torch.log(torch.tensor([c.class_yield / n for n in c.yields], dtype=heads.dtype))
+            parts.append(found[:, k : k + 1] + inside + offset)
+        return torch.cat(parts, dim=1)
 
-    def densities(self, heads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return S, I, B and the sum of the other backgrounds, each relative to G and at its yield, each (n,)."""
-        u = self.signal_logit(heads)
-        others = torch.zeros_like(u)
-        for k, n in enumerate(self.class_yields[1:]):
-            others = others + torch.exp(heads[:, k]) * (n / self.class_yields[0])
-        return torch.sigmoid(u) / self.kappa, self.interference_share(heads), torch.sigmoid(-u), others
+    def products(self, heads: torch.Tensor, k: int) -> list[torch.Tensor]:
+        """Return M_kk and 2 M_kl of class k relative to its density tr(K M), one (n,) per pair."""
+        c = self.classes[k]
+        if not c.n_heads:
+            return [torch.ones_like(heads[:, 0])]
+        return composition.products(heads[:, self.columns(k)], c.kappas, c.reference)
 
-    def scores(self, heads: torch.Tensor, mu: tuple[float, ...]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Compute d log p / d sqrt(mu) of the unnormalised total density p = mu S + sqrt(mu) I + B + sum b.
-
-        Args:
-            heads: Outputs of a network, shape (n, n_heads).
-            mu: Values of the signal strength, all >= 0.
-
-        Returns:
-            The score (2 sqrt(mu) S + I) / p, and its product with the interfering part (mu S + sqrt(mu) I + B) / G; one column per
-            value, both (n, n_mu).
-        """
-        s, i, b, others = self.densities(heads)
-        scores, products = [], []
-        for root in (m**0.5 for m in mu):
-            interfering = root**2 * s + root * i + b
-            scores.append((2.0 * root * s + i) / (interfering + others))
-            products.append(interfering * scores[-1])
-        return torch.stack(scores, dim=1), torch.stack(products, dim=1)
+    def densities(self, heads: torch.Tensor) -> list[torch.Tensor | None]:
+        """Return the density of every class at its yield over that of the first class, each (n,); None stands for 1, the first."""
+        ratios = [torch.exp(heads[:, k]) * (n / self.class_yields[0]) for k, n in enumerate(self.class_yields[1:])]
+        return [None, *ratios]

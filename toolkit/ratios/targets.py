@@ -1,9 +1,9 @@
 """What the networks learn from: per event, from the matrix of process weights, without sampling noise in the differences.
 
-An interfering event carries its weights under S, SBI and B, which are the joint densities at its generated phase-space
-point. Regressing the share kappa S / G and the interference I / G on the observables gives the ratios of the marginal densities
-(the mean of a joint ratio over the unobserved is the marginal ratio: Brehmer et al., arXiv:1805.00020, eq. 9), and because all
-three weights belong to the same event their differences carry no sampling noise.
+An event of a process whose amplitudes interfere carries its weights under all densities |A_k|^2 and |A_k + A_l|^2, which are the joint
+densities at its generated phase-space point. Regressing the shares K_k M_kk / tr(K M) and the interferences 2 M_kl / tr(K M) on the
+observables gives the ratios of the marginal densities (the mean of a joint ratio over the unobserved is the marginal ratio: Brehmer et al.,
+arXiv:1805.00020, eq. 9), and because all weights belong to the same event their differences carry no sampling noise.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch.nn.functional import one_hot
 
-from toolkit.errors import PhysicsDomainError
-from toolkit.ratios.structure import Mixture
+from toolkit.errors import PhysicsDomainError, SchemaError
+from toolkit.model import Model, Process, class_matrix, learned_densities
+from toolkit.ratios.structure import EventClass, Mixture
 from toolkit.weights import SimulatedEvents
-
-SIGNAL_SHARE = 0.25
-"""Share of signal in the class G: enough for the networks to see it, while most of G still looks like the background."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,67 +24,93 @@ class Targets:
     """Training targets of n events.
 
     Attributes:
-        label: Class of the event, 0 for G, 1 .. n_b for the backgrounds, shape (n,), int64; if events carry weights of several
-            classes (all matrix elements are known at every event), the probability of each class given the event, shape (n, 1 + n_b).
+        label: Class of the event, shape (n,), int64; if events carry weights of several classes (all matrix elements are known at every
+            event), the probability of each class given the event, shape (n, n_classes).
         weight: Event weight, every class normalised to the same sum, mean 1 over all events, shape (n,).
-        signal: Target of the signal's share kappa S / G, in [0, 1]; 0 outside G, shape (n,).
-        interference: Target of I / G; 0 outside G, shape (n,).
+        composition: For every coherent class, in the order of its heads, the shares of all amplitudes but the reference and the
+            interferences 2 M_kl / tr(K M) row by row; 0 outside the class, shape (n, number of heads that split classes).
     """
 
     label: torch.Tensor
     weight: torch.Tensor
-    signal: torch.Tensor
-    interference: torch.Tensor
+    composition: torch.Tensor
 
     def __len__(self) -> int:
         return len(self.label)
 
     def select(self, rows: torch.Tensor) -> Targets:
         """Return the targets of some rows."""
-        return Targets(self.label[rows], self.weight[rows], self.signal[rows], self.interference[rows])
+        return Targets(self.label[rows], self.weight[rows], self.composition[rows])
 
     def to(self, dtype: torch.dtype, device: str = "cpu") -> Targets:
         """Return the targets with floats of another type, on another device."""
-        floats = [t.to(device=device, dtype=dtype) for t in (self.weight, self.signal, self.interference)]
+        floats = [t.to(device=device, dtype=dtype) for t in (self.weight, self.composition)]
         return Targets(self.label.to(device, dtype if self.label.is_floating_point() else None), *floats)
 
     def shares(self, n_classes: int) -> torch.Tensor:
         """Return the probability of each class given the event, shape (n, n_classes)."""
         return self.label if self.label.is_floating_point() else one_hot(self.label, n_classes).to(self.weight.dtype)
 
-    def of_g(self) -> tuple[torch.Tensor, Targets]:
-        """Return the rows that belong to the class G, at least in part, and their targets, weighted with their part in G."""
+    def of_class(self, k: int, mixture: Mixture) -> tuple[torch.Tensor, Targets]:
+        """Return the rows that belong to class k, at least in part, and their targets of its heads, weighted with their part in it."""
+        columns = slice(mixture.columns(k).start - mixture.n_logits, mixture.columns(k).stop - mixture.n_logits)
         if not self.label.is_floating_point():
-            rows = torch.nonzero(self.label == 0)[:, 0]
-            return rows, self.select(rows)
-        rows = torch.nonzero(self.label[:, 0] > 0)[:, 0]
-        part = self.select(rows)
-        return rows, replace(part, weight=part.weight * part.label[:, 0])
+            rows = torch.nonzero(self.label == k)[:, 0]
+            part = self.select(rows)
+        else:
+            rows = torch.nonzero(self.label[:, k] > 0)[:, 0]
+            part = self.select(rows)
+            part = replace(part, weight=part.weight * part.label[:, k])
+        return rows, replace(part, composition=part.composition[:, columns])
 
 
-def describe_mixture(events: SimulatedEvents, *, signal: str, interfering: str, background: str) -> Mixture:
+def describe_mixture(events: SimulatedEvents, model: Model) -> Mixture:
     """Take the normalisation of the densities from simulated events.
 
+    Args:
+        events: Processes: the learned densities of the model's processes.
+        model: The physics model.
+
     Raises:
-        PhysicsDomainError: A process has no expected events.
+        SchemaError: The benchmarks of a process do not determine its matrix, or densities are missing.
+        PhysicsDomainError: A density has no expected events.
 
     Examples:
         >>> import numpy as np
+        >>> from toolkit.model import ModelParameter
+        >>> gg = Process.build("gg", {"S": "sqrt(mu)", "B": "1"}, {"S": [1, 0], "SBI": [1, 1], "B": [0, 1]})
+        >>> model = Model((ModelParameter("mu", range=(0.0, 6.0)),), (gg, Process.build("qqZZ", {"A": "1"})))
         >>> ids, zeros = np.arange(1, dtype=np.uint64), np.zeros(1, dtype=np.int64)
         >>> events = SimulatedEvents(("S", "SBI", "B", "qqZZ"), ids, zeros, ("SBI",), {}, np.array([[10.0, 90.0, 100.0, 500.0]]))
-        >>> mixture = describe_mixture(events, signal="S", interfering="SBI", background="B")
-        >>> mixture.backgrounds, round(mixture.kappa, 3)  # kappa S is a quarter of kappa S + B
-        (('qqZZ',), 3.333)
+        >>> mixture = describe_mixture(events, model)
+        >>> mixture.processes, round(mixture.classes[0].kappas[0], 3)  # kappa S is a quarter of kappa S + B
+        (('S', 'SBI', 'B', 'qqZZ'), 3.333)
     """
     yields = dict(zip(events.processes, (float(y) for y in events.yields), strict=True))
     empty = [name for name, value in yields.items() if not value > 0]
     if empty:
         remedy = "check the selection and the weights of this process"
         raise PhysicsDomainError(f"process {empty[0]}", got=f"{yields[empty[0]]:g} expected events", expected="> 0", remedy=remedy)
-    backgrounds = tuple(name for name in events.processes if name not in {signal, interfering, background})
-    ordered = tuple(yields[name] for name in (signal, interfering, background, *backgrounds))
-    kappa = SIGNAL_SHARE / (1.0 - SIGNAL_SHARE) * yields[background] / yields[signal]
-    return Mixture(signal, interfering, background, backgrounds, ordered, kappa)
+    return Mixture(tuple(_event_class(process, yields) for process in model.processes))
+
+
+def _event_class(process: Process, yields: dict[str, float]) -> EventClass:
+    densities = learned_densities(process)
+    names = tuple(d.name for d in densities)
+    missing = [name for name in names if name not in yields]
+    if missing:
+        raise SchemaError(f"densities of process {process.name!r}", got=f"events without {missing}", expected=f"weights of {list(names)}")
+    if len(densities) != len(process.pairs):
+        raise SchemaError(
+            f"process {process.name!r}",
+            got=f"benchmarks {list(names)} that do not determine the {len(process.pairs)} products of its amplitudes",
+            expected="enough benchmarks, so that positive densities can be learned",
+            remedy="add benchmarks, or run `h4l process` alone and use the estimators of toolkit.ratios",
+        )
+    squares = {process.amplitude_names[k]: yields[n] for n, (k, m) in zip(names, process.pairs, strict=True) if k == m}
+    kappas = class_matrix(process, squares).diagonal()
+    reference = int((kappas == 1.0).nonzero()[0][-1])
+    return EventClass(process.name, names, tuple(yields[n] for n in names), tuple(float(x) for x in kappas), reference)
 
 
 def make_targets(events: SimulatedEvents, mixture: Mixture) -> Targets:
@@ -96,21 +120,37 @@ def make_targets(events: SimulatedEvents, mixture: Mixture) -> Targets:
         PhysicsDomainError: The weight of an event in its class is negative (it could not be interpreted as a density).
     """
     column = {name: torch.from_numpy(events.weights[:, j].copy()) for j, name in enumerate(events.processes)}
-    s, sbi, b = (column[name] for name in (mixture.signal, mixture.interfering, mixture.background))
-    total = mixture.kappa * s + b
-    classes = torch.stack([total, *(column[name] for name in mixture.backgrounds)], dim=1)
+    totals, compositions = [], []
+    for c in mixture.classes:
+        total, parts = _split(c, [column[name] for name in c.densities])
+        totals.append(total)
+        compositions += parts
+    classes = torch.stack(totals, dim=1)
     _refuse_negative(classes, events)
     sums = classes.sum(dim=0)
     several = bool(((classes > 0).sum(dim=1) > 1).any())
     weight = (classes / sums).sum(dim=1)
-    in_g = total > 0
-    safe = torch.where(in_g, total, torch.ones_like(total))
+    nothing = torch.zeros(len(events), 0, dtype=torch.float64)
     return Targets(
         label=classes / sums / torch.where(weight > 0, weight, torch.ones_like(weight))[:, None] if several else classes.argmax(dim=1),
         weight=weight * (len(events) / classes.shape[1]),
-        signal=torch.where(in_g, mixture.kappa * s / safe, torch.zeros_like(s)),
-        interference=torch.where(in_g, (sbi - s - b) / safe, torch.zeros_like(s)),
+        composition=torch.stack(compositions, dim=1) if compositions else nothing,
     )
+
+
+def _split(c: EventClass, weights: list[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Return the weight of each event in a class, and the targets of the heads of the class."""
+    by_pair = dict(zip(c.pairs, weights, strict=True))
+    squares = [by_pair[k, k] for k in range(c.n_amplitudes)]
+    terms = [w if kappa == 1.0 else kappa * w for kappa, w in zip(c.kappas, squares, strict=True)]
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    inside = total > 0
+    safe = torch.where(inside, total, torch.ones_like(total))
+    wanted = [term for k, term in enumerate(terms) if k != c.reference]
+    wanted += [by_pair[m, k] - squares[m] - squares[k] for k in range(c.n_amplitudes) for m in range(k)]
+    return total, [torch.where(inside, w / safe, torch.zeros_like(w)) for w in wanted]
 
 
 def _refuse_negative(classes: torch.Tensor, events: SimulatedEvents) -> None:

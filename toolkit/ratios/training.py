@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,7 +26,7 @@ from toolkit.ratios.training_history import TrainingHistory
 __all__ = ["TrainingHistory", "train_member", "training_settings"]
 
 WEIGHT = 2
-"""Position of the event weights in a batch: inputs, label, weight, signal, interference."""
+"""Position of the event weights in a batch: inputs, label, weight, composition."""
 PartialLoss = Callable[[torch.Tensor, Targets], torch.Tensor]
 
 
@@ -79,16 +80,18 @@ def train_member(
     member = MixtureNetwork(inputs.shape[1], hidden=config.hidden, mixture=mixture, generator=generator)
     targets = targets.to(torch.float32)
     _require_classes(targets, mixture)
-    in_g, targets_of_g = targets.of_g()
     parts: list[tuple[str, nn.Module, torch.Tensor, Targets, PartialLoss]] = []
     if member.classes is not None:
         parts.append(("classes", member.classes, inputs, targets, class_loss))
-    parts.append(("composition", member.composition, inputs[in_g], targets_of_g, lambda heads, t: composition_loss(heads, t, mixture)))
+    for network, k in zip(member.compositions, mixture.coherent, strict=True):
+        rows, part = targets.of_class(k, mixture)
+        name = "composition" if len(mixture.coherent) == 1 else f"composition {k}"
+        parts.append((name, network, inputs[rows], part, partial(composition_loss, event_class=mixture.classes[k])))
     histories = []
     for k, (name, network, part_inputs, part, loss) in enumerate(parts):
         epochs = config.epochs if name == "classes" else config.composition_epochs
         settings = training_settings(config, epochs=epochs, seed=seed)
-        tensors = (part_inputs, part.label, part.weight, part.signal, part.interference)
+        tensors = (part_inputs, part.label, part.weight, part.composition)
         own_file = None if checkpoint is None else unfinished(checkpoint, name)
         with _batches(tensors, settings, generator, stream_above_mb=config.stream_above_mb, beside=own_file) as batches:
             histories.append(
@@ -146,7 +149,7 @@ def unfinished(member: Path, network: str) -> Path:
         >>> unfinished(Path("member_00.pt"), "classes").as_posix()
         'member_00.classes.unfinished'
     """
-    return member.with_suffix(f".{network}.unfinished")
+    return member.with_suffix(f".{network.replace(' ', '_')}.unfinished")
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,7 @@ class _Share:
 
 def _require_classes(targets: Targets, mixture: Mixture) -> None:
     """Refuse training events in which a class has no weight."""
-    names = (f"{mixture.signal} and {mixture.background}", *mixture.backgrounds)
+    names = [" and ".join(dict.fromkeys(c.densities[:1] + c.densities[-1:])) for c in mixture.classes]
     if len(targets) == 0:
         raise FitError("training events", got="no events", expected="events of every class", remedy="loosen the selection")
     sums = (targets.weight.double()[:, None] * targets.shares(len(names)).double()).sum(dim=0)

@@ -131,7 +131,7 @@ def separate_samples(tables: Sequence[SampleTable], *, processes: Sequence[str])
     blocks = []
     for table in tables:
         _check_observables(table, tables[0])
-        _check_finite(table, "weight", np.asarray(table.weight))
+        check_finite(table, "weight", np.asarray(table.weight))
         block = np.zeros((len(table.weight), len(processes)))
         block[:, columns[table.sample]] = table.weight
         blocks.append(block)
@@ -290,7 +290,7 @@ def _check_tables(
                 what=f"sample {table.sample}", got="no benchmark weights", expected=f"one of {list(columns)}", remedy=remedy
             )
         for what, values in (("weight", table.weight), ("benchmark weight", table.benchmark_weights)):
-            _check_finite(table, what, np.asarray(values))
+            check_finite(table, what, np.asarray(values))
 
 
 def _check_interfering(
@@ -316,7 +316,12 @@ def _check_interfering(
         )
 
 
-def _check_finite(table: SampleTable, what: str, values: NDArray[np.float64]) -> None:
+def check_finite(table: SampleTable, what: str, values: NDArray[np.float64]) -> None:
+    """Refuse weights of a sample that are not finite, with the event.
+
+    Raises:
+        PhysicsDomainError: Names the first event.
+    """
     bad = ~np.isfinite(values) if values.ndim == 1 else ~np.all(np.isfinite(values), axis=1)
     if np.any(bad):
         i = int(np.argmax(bad))

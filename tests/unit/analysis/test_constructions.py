@@ -15,7 +15,8 @@ from toolkit.analysis import constructions
 from toolkit.analysis.constructions import Experiment, reference_weights, toy_source, write_intervals
 from toolkit.analysis.data import FitData, full_likelihood
 from toolkit.analysis.layout import INTERVALS, TOYS
-from toolkit.analysis.methods import Model, UnbinnedMethod, histogram_method, rate_method
+from toolkit.analysis.methods import UnbinnedMethod, histogram_method, rate_method
+from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import Ratios, Systematics
 from toolkit.config import Config
 from toolkit.errors import SchemaError
@@ -76,7 +77,7 @@ def config(**toys):
 
 @pytest.fixture(scope="module")
 def methods(test_events):
-    model = Model.of(config())
+    model = FitModel.of(config())
     ratio = Ratio()
     base = UnbinnedLikelihood(
         log_ratios=ratio(test_events.observables["x"]),
@@ -101,7 +102,7 @@ def full(methods):
     one = Ratios(np.ones((4, 1)), np.ones((4, 1)))
     background = (np.array([1.0, 1.0, 1.0, 1.1]), np.array([1.0, 1.0, 1.0, 0.9]))
     systematics = Systematics(luminosity=0.02, norms={"qq": background}, ratios={"x": {"tilt": tilt}, "rate": {"tilt": one}})
-    return lambda method, weights: full_likelihood(method, weights, systematics, methods=methods, model=Model.of(config()))
+    return lambda method, weights: full_likelihood(method, weights, systematics, methods=methods, model=FitModel.of(config()))
 
 
 def short(**toys):
@@ -137,7 +138,7 @@ def recorded(methods, test_events):
     """Whole numbers of events, drawn at mu = 0.4."""
     weights = densities(test_events.observables["x"]) * YIELDS / 3000 @ [0.4 - 0.4**0.5, 0.4**0.5, 1.0 - 0.4**0.5, 1.0]
     counts = np.random.default_rng(8).poisson(weights).astype(float)
-    return FitData(test_events, counts, methods, Systematics(), Model.of(config()), label="observed")
+    return FitData(test_events, counts, methods, Systematics(), FitModel.of(config()), label="observed")
 
 
 def test_recorded_events_are_accepted_where_t_lies_below_the_same_critical_values(tmp_path, methods, test_events, recorded):

@@ -15,7 +15,8 @@ from exports import Feature, write_onnx
 from toolkit.analysis.channels import normalisation_columns, parameters_of, unbinned_channel, unbinned_likelihood
 from toolkit.analysis.layout import ASIMOV, NORMALISATION, VARIATIONS_REPORT, WORKSPACE
 from toolkit.analysis.learned import LearnedVariations, learned_directions, read_learned, variation_file
-from toolkit.analysis.methods import BinnedMethod, Model, UnbinnedMethod, histogram_method, rate_method
+from toolkit.analysis.methods import BinnedMethod, UnbinnedMethod, histogram_method, rate_method
+from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import Ratios, Systematics
 from toolkit.config import Config, PruneConfig, parse_config
 from toolkit.errors import InputFileError, SchemaError
@@ -25,7 +26,7 @@ from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
 
 PROCESSES = ("ggF_S", "ggF_SBI", "ggF_B", "qqZZ")
-MODEL = Model(PROCESSES, ("mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)", "1"), "mu", (0.0, 6.0), 1.0)
+MODEL = FitModel.of_one(PROCESSES, ("mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)", "1"), range=(0.0, 6.0))
 YIELDS = np.array([20.0, 55.0, 50.0, 100.0])
 N, SLOPE = 3_000, 0.15
 """Events, and the change of ln p with y under the variation."""

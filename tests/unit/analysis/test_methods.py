@@ -11,13 +11,13 @@ from toolkit.analysis.datasets import Events, RecordedEvents
 from toolkit.analysis.methods import (
     BinnedMethod,
     Method,
-    Model,
     UnbinnedMethod,
     histogram_method,
     plane_method,
     rate_method,
     score_method,
 )
+from toolkit.analysis.model import FitModel
 from toolkit.errors import PhysicsDomainError, SchemaError
 from toolkit.likelihood import UnbinnedLikelihood
 from toolkit.likelihood.planes import Plane
@@ -26,7 +26,7 @@ from toolkit.weights import SimulatedEvents
 
 PROCESSES = ("S", "SBI", "B", "q")
 COEFFICIENTS = ("mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)", "1")
-MODEL = Model(PROCESSES, COEFFICIENTS, "mu", (0.0, 6.0), 1.0)
+MODEL = FitModel.of_one(PROCESSES, COEFFICIENTS, range=(0.0, 6.0))
 YIELDS = np.array([20.0, 55.0, 50.0, 100.0])
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from toolkit.analysis.channels import unbinned_likelihood
-from toolkit.analysis.methods import Model, UnbinnedMethod, rate_method
+from toolkit.analysis.methods import UnbinnedMethod, rate_method
+from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import Systematics
 from toolkit.analysis.ratio_spread import add_spread
 from toolkit.config import parse_config
@@ -18,7 +19,7 @@ from toolkit.likelihood import UnbinnedLikelihood
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
 
-MODEL = Model(("S", "q"), ("mu", "1"), "mu", (0.0, 5.0), 1.0)
+MODEL = FitModel.of_one(("S", "q"), ("mu", "1"), range=(0.0, 5.0))
 NAMES = ("network_S", "network_q")
 YIELDS = np.array([40.0, 160.0])
 

@@ -15,7 +15,8 @@ from toolkit.analysis.channels import binned_document, normalisation_columns, pa
 from toolkit.analysis.data import full_likelihood, yields_and_shape
 from toolkit.analysis.layout import ASIMOV, NORMALISATION, WORKSPACE
 from toolkit.analysis.measurements import measure_with
-from toolkit.analysis.methods import BinnedMethod, Model, UnbinnedMethod, histogram_method, rate_method
+from toolkit.analysis.methods import BinnedMethod, UnbinnedMethod, histogram_method, rate_method
+from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import Ratios, Systematics, read_systematics
 from toolkit.config import parse_config
 from toolkit.errors import SchemaError
@@ -24,7 +25,7 @@ from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
 
 PROCESSES = ("S", "SBI", "B", "q")
-MODEL = Model(PROCESSES, ("mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)", "1"), "mu", (0.0, 6.0), 1.0)
+MODEL = FitModel.of_one(PROCESSES, ("mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)", "1"), range=(0.0, 6.0))
 YIELDS = np.array([20.0, 55.0, 50.0, 100.0])
 EDGES = np.linspace(0.0, 1.0, 9)
 UP, DOWN = 1.0 + 0.1 * (EDGES[:-1] - 0.3), 1.0 - 0.12 * (EDGES[:-1] - 0.3)

@@ -15,10 +15,11 @@ from toolkit.config.hints import hint
 from toolkit.config.model import short_process
 from toolkit.errors import SchemaError
 from toolkit.expressions import Expression
+from toolkit.likelihood import morphing_expressions
 from toolkit.model import Model, learned_densities, solve_products
 from toolkit.model.identifiability import flat_directions
 from toolkit.model.regions import partition
-from toolkit.weights.configured import configured_morphing, density_coefficients
+from toolkit.weights import Morphing
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 GGF = ["ggF_S", "ggF_B", "ggF_SBI"]
@@ -108,8 +109,7 @@ def test_the_short_form_of_the_examples_is_the_same_object(name: str, tmp_path: 
     model = config.model
     assert not config.general
     assert model.densities == config.densities
-    texts = density_coefficients(config.morphing, parameter=config.parameter.name, n_backgrounds=len(config.backgrounds))
-    assert model.expressions() == texts
+    assert model.expressions() == morphing_expressions(n_backgrounds=len(config.backgrounds))
     assert model.parameters[0].range == config.parameter.range
     assert model.truth == {config.parameter.name: config.parameter.asimov}
     coherent = model.processes[0]
@@ -146,7 +146,7 @@ def test_short_and_general_form_of_one_analysis_are_equal() -> None:
 def test_short_forms_mix_their_benchmarks_like_the_morphing(section: dict[str, Any]) -> None:
     morphing = MorphingConfig(**section)
     process = short_process(morphing, "mu")
-    expected = configured_morphing(morphing, parameter="mu")
+    expected = Morphing(monomials=morphing.monomials_in("mu"), benchmarks=morphing.points_in("mu"))
     assert process.benchmark_names == morphing.carried
     for mu in (0.3, 1.7):
         a = [Expression.parse(c.coefficient).value({"mu": mu}) for c in process.amplitudes]

@@ -16,13 +16,14 @@ from toolkit.example import demo_config
 from toolkit.likelihood import OnnxRatio
 from toolkit.pipeline import member_export
 from toolkit.pipeline.stages import export
-from toolkit.ratios import FeatureMap, Mixture, MixtureEnsemble
+from toolkit.ratios import EventClass, FeatureMap, Mixture, MixtureEnsemble
 from toolkit.ratios.calibration import identity_calibration
 from toolkit.ratios.network import MixtureNetwork
 from toolkit.ratios.single_member import CalibratedMember
 
 FEATURES = ("m4l", "cos_theta_star")
-MIXTURE = Mixture("ggF_S", "ggF_SBI", "ggF_B", ("qqZZ",), (38.8, 474.4, 502.8, 1923.2), 4.32)
+GGF = EventClass("ggF", ("ggF_S", "ggF_SBI", "ggF_B"), (38.8, 474.4, 502.8), (4.32, 1.0), 1)
+MIXTURE = Mixture((GGF, EventClass("qqZZ", ("qqZZ",), (1923.2,))))
 
 
 def make_ensemble(x: torch.Tensor, n_members: int) -> MixtureEnsemble:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.ratios.toy import exact_log_ratios, toy
-from toolkit.config import MorphingConfig, RatioConfig
+from tests.unit.ratios.toy import MODEL, exact_log_ratios, toy
+from toolkit.config import RatioConfig
 from toolkit.ratios import train_mixture
 
-MORPHING = MorphingConfig(signal="S", interfering="SBI", background="B")
 CONFIG = RatioConfig(
     features=("x", "y"),
     fold_beam_axis=False,
@@ -41,13 +40,13 @@ def fresh():
 
 @pytest.fixture(scope="session")
 def trained(pool, tmp_path_factory):
-    return train_mixture(pool, config=CONFIG, morphing=MORPHING, folder=tmp_path_factory.mktemp("members"))
+    return train_mixture(pool, config=CONFIG, model=MODEL, folder=tmp_path_factory.mktemp("members"))
 
 
 @pytest.fixture(scope="session")
 def quickly_trained(small_pool, tmp_path_factory):
     """An ensemble that has learned little."""
-    return train_mixture(small_pool, config=QUICK, morphing=MORPHING, folder=tmp_path_factory.mktemp("quick"))
+    return train_mixture(small_pool, config=QUICK, model=MODEL, folder=tmp_path_factory.mktemp("quick"))
 
 
 @pytest.fixture(scope="session")

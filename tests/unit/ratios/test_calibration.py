@@ -8,21 +8,23 @@ import numpy as np
 import pytest
 import torch
 
+from tests.unit.ratios.toy import MODEL
 from toolkit.errors import FitError
-from toolkit.ratios import Mixture, fit_calibration
+from toolkit.model import Model, Process
+from toolkit.ratios import EventClass, Mixture, direction_at, fit_calibration, score_directions
 from toolkit.ratios.targets import describe_mixture, make_targets
 
 MU = (0.0, 0.3, 1.0, 2.0)
-NAMES = {"signal": "S", "interfering": "SBI", "background": "B"}
+DIRECTIONS = score_directions(MODEL, MU)
 
 
 def exact_heads(events, mixture, exact):
     """Heads that encode the exact densities, (n, 3)."""
     p = np.exp(exact(events.observables["x"])) * np.array(mixture.yields)
-    g = mixture.kappa * p[:, 0] + p[:, 2]
+    g = mixture.classes[0].kappas[0] * p[:, 0] + p[:, 2]
     logit = np.log(p[:, 3] / mixture.class_yields[1]) - np.log(g / mixture.class_yields[0])
     coherence = (p[:, 1] - p[:, 0] - p[:, 2]) / (2.0 * np.sqrt(p[:, 0] * p[:, 2]))
-    return torch.from_numpy(np.stack([logit, np.log(mixture.kappa * p[:, 0] / p[:, 2]), np.arctanh(coherence)], axis=1))
+    return torch.from_numpy(np.stack([logit, np.log(mixture.classes[0].kappas[0] * p[:, 0] / p[:, 2]), np.arctanh(coherence)], axis=1))
 
 
 def moments(before, after, targets, calibration):
@@ -31,8 +33,8 @@ def moments(before, after, targets, calibration):
     composed = torch.cat([before[:, :-2], after[:, -2:]], dim=1)
     in_g = targets.weight * (targets.label == 0)
     classes = torch.softmax(mixture.class_logits(after), dim=1)
-    residuals = [in_g * (targets.signal - torch.sigmoid(mixture.signal_logit(after)))]
-    residuals.append(in_g * (targets.interference - mixture.interference_share(after)))
+    residuals = [in_g * (targets.composition[:, 0] - torch.sigmoid(after[:, -2]))]
+    residuals.append(in_g * (targets.composition[:, 1] - mixture.products(after, 0)[1]))
     out = [float((r * phi).sum()) for r in residuals for phi in calibration.composition_directions(before).T]
     for k in range(1, classes.shape[1]):
         residual = targets.weight * ((targets.label == k).double() - classes[:, k])
@@ -46,13 +48,15 @@ def bias(heads, mixture, events, mu):
     f = torch.tensor([mu - root, root, 1 - root, 1.0], dtype=torch.float64)
     slope = torch.tensor([2 * root - 1, 1.0, -1.0, 0.0], dtype=torch.float64)
     weights, yields = torch.from_numpy(events.weights), torch.from_numpy(events.yields)
-    return float((weights @ f) @ mixture.scores(heads, (mu,))[0][:, 0] - slope @ yields)
+    return float((weights @ f) @ direction_at(MODEL, "mu", {"mu": mu}).score(mixture, heads)[0] - slope @ yields)
 
 
 def bias_noise(heads, mixture, events, mu):
     """Standard deviation of `bias` from the finite number of events."""
     f = torch.tensor([mu - mu**0.5, mu**0.5, 1 - mu**0.5, 1.0], dtype=torch.float64)
-    return float(torch.sqrt(((torch.from_numpy(events.weights) @ f) * mixture.scores(heads, (mu,))[0][:, 0]).square().sum()))
+    return float(
+        torch.sqrt(((torch.from_numpy(events.weights) @ f) * direction_at(MODEL, "mu", {"mu": mu}).score(mixture, heads)[0]).square().sum())
+    )
 
 
 def distort(heads):
@@ -62,19 +66,19 @@ def distort(heads):
 
 
 def test_moment_equations_hold_on_the_calibration_events(pool, exact):
-    mixture = describe_mixture(pool, **NAMES)
+    mixture = describe_mixture(pool, MODEL)
     targets = make_targets(pool, mixture)
     heads = exact_heads(pool, mixture, exact) * 0.7 + 0.2
-    calibration = fit_calibration(heads, targets, mixture=mixture, mu=MU)
+    calibration = fit_calibration(heads, targets, mixture=mixture, directions=DIRECTIONS)
     assert moments(heads, heads, targets, calibration).max() > 1e-2
     assert moments(heads, calibration(heads), targets, calibration).max() < 1e-6
 
 
 def test_expected_slope_of_the_likelihood_vanishes_on_the_calibration_events(pool, exact):
     """What the moment equations are for: the plug-in likelihood of the calibration events peaks at the truth."""
-    mixture = describe_mixture(pool, **NAMES)
+    mixture = describe_mixture(pool, MODEL)
     before = distort(exact_heads(pool, mixture, exact))
-    after = fit_calibration(before, make_targets(pool, mixture), mixture=mixture, mu=MU)(before)
+    after = fit_calibration(before, make_targets(pool, mixture), mixture=mixture, directions=DIRECTIONS)(before)
     for mu in (0.1, 0.5, 1.0, 2.0):
         noise = bias_noise(after, mixture, pool, mu)
         assert abs(bias(before, mixture, pool, mu)) > 2 * noise
@@ -82,8 +86,10 @@ def test_expected_slope_of_the_likelihood_vanishes_on_the_calibration_events(poo
 
 
 def test_bias_is_removed_on_events_that_did_not_calibrate(pool, fresh, exact):
-    mixture = describe_mixture(pool, **NAMES)
-    calibration = fit_calibration(distort(exact_heads(pool, mixture, exact)), make_targets(pool, mixture), mixture=mixture, mu=MU)
+    mixture = describe_mixture(pool, MODEL)
+    calibration = fit_calibration(
+        distort(exact_heads(pool, mixture, exact)), make_targets(pool, mixture), mixture=mixture, directions=DIRECTIONS
+    )
     before = distort(exact_heads(fresh, mixture, exact))
     after = calibration(before)
     removed = 0
@@ -95,29 +101,31 @@ def test_bias_is_removed_on_events_that_did_not_calibrate(pool, fresh, exact):
 
 
 def test_exact_heads_stay_within_the_noise(pool, exact):
-    mixture = describe_mixture(pool, **NAMES)
+    mixture = describe_mixture(pool, MODEL)
     heads = exact_heads(pool, mixture, exact)
-    calibration = fit_calibration(heads, make_targets(pool, mixture), mixture=mixture, mu=MU)
+    calibration = fit_calibration(heads, make_targets(pool, mixture), mixture=mixture, directions=DIRECTIONS)
     assert (calibration(heads) - heads).pow(2).mean().sqrt() < 0.05
 
 
 def test_two_backgrounds_are_calibrated_together(pool, exact):
-    one = describe_mixture(pool, **NAMES)
+    one = describe_mixture(pool, MODEL)
     rng = np.random.default_rng(5)
     second = rng.uniform(size=len(pool)) < 0.4
     weights = np.concatenate([pool.weights, np.zeros((len(pool), 1))], axis=1)
     weights[second, 4], weights[second, 3] = weights[second, 3], 0.0
     events = dataclasses.replace(pool, processes=(*pool.processes, "c"), weights=weights)
-    mixture = Mixture("S", "SBI", "B", ("b", "c"), tuple(events.yields), one.kappa)
+    alone = [EventClass(name, (name,), (float(y),)) for name, y in zip("bc", events.yields[3:], strict=True)]
+    mixture = Mixture((one.classes[0], *alone))
     targets = make_targets(events, mixture)
     heads = exact_heads(pool, one, exact)
     heads = torch.cat([heads[:, :1] + 0.3, heads[:, :1] - 0.2, heads[:, 1:]], dim=1)
-    calibration = fit_calibration(heads, targets, mixture=mixture, mu=MU)
+    model = Model(MODEL.parameters, (*MODEL.processes, Process.build("c", {"c": "1"})))
+    calibration = fit_calibration(heads, targets, mixture=mixture, directions=score_directions(model, MU))
     assert moments(heads, calibration(heads), targets, calibration).max() < 1e-6
 
 
 def test_networks_that_learned_nothing_are_refused_with_a_remedy(pool):
-    mixture = describe_mixture(pool, **NAMES)
+    mixture = describe_mixture(pool, MODEL)
     saturated = torch.full((len(pool), 3), 800.0, dtype=torch.float64)
     with pytest.raises(FitError, match=r"train longer"):
-        fit_calibration(saturated, make_targets(pool, mixture), mixture=mixture, mu=MU)
+        fit_calibration(saturated, make_targets(pool, mixture), mixture=mixture, directions=DIRECTIONS)

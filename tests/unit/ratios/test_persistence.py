@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests.unit.ratios.toy import toy
-from toolkit.config import MorphingConfig, RatioConfig
+from tests.unit.ratios.toy import MODEL, toy
+from toolkit.config import RatioConfig
 from toolkit.errors import ArtifactMismatchError
 from toolkit.ratios import feature_matrix, load_mixture, mixture_key, train_mixture
 
-MORPHING = MorphingConfig(signal="S", interfering="SBI", background="B")
 CONFIG = RatioConfig(features=("x", "y"), fold_beam_axis=False, hidden=(8,), epochs=2, composition_epochs=2, batch_size=256, seed=3)
 
 
@@ -25,7 +24,7 @@ def events():
 @pytest.fixture(scope="module")
 def stored(events, tmp_path_factory):
     folder = tmp_path_factory.mktemp("stored")
-    return folder, train_mixture(events, config=CONFIG, morphing=MORPHING, folder=folder)
+    return folder, train_mixture(events, config=CONFIG, model=MODEL, folder=folder)
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def folder(stored, tmp_path):
 
 def test_everything_comes_back_to_the_last_bit(stored, folder, events):
     trained = stored[1]
-    loaded = load_mixture(folder, key=mixture_key(events, config=CONFIG, morphing=MORPHING))
+    loaded = load_mixture(folder, key=mixture_key(events, config=CONFIG, model=MODEL))
     x = feature_matrix(events.observables, ("x", "y"))[:200]
     np.testing.assert_array_equal(loaded.log_ratio(x), trained.log_ratio(x))
     with torch.no_grad():
@@ -87,4 +86,4 @@ def test_other_events_or_settings_are_refused(folder, events, change):
     else:
         config = CONFIG.model_copy(update={"calibration_mu": (1.0,)})
     with pytest.raises(ArtifactMismatchError, match=r"mixture\.pt of other events"):
-        load_mixture(folder, key=mixture_key(events, config=config, morphing=MORPHING))
+        load_mixture(folder, key=mixture_key(events, config=config, model=MODEL))

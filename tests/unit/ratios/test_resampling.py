@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.unit.ratios.toy import exact_log_ratios, toy
-from toolkit.config import MorphingConfig, RatioConfig
+from tests.unit.ratios.toy import MODEL, exact_log_ratios, toy
+from toolkit.config import RatioConfig
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 from toolkit.ratios import feature_matrix, train_mixture
 from toolkit.ratios.resampling import Resampled, ResamplingSettings, fit_resampling, resample_process, sign_loss
@@ -145,7 +145,6 @@ def test_the_mixture_learns_from_a_background_with_negative_weights(tmp_path):
     signs = np.where(np.random.default_rng(6).uniform(size=len(pool)) < 0.5 * (1.0 + share), 1.0, -1.0)
     signed = replace(pool, weights=np.column_stack([pool.weights[:, :3], b / share * signs]))
     assert 0.08 < np.mean(signed.weights[8000:, 3] < 0) < 0.2
-    morphing = MorphingConfig(signal="S", interfering="SBI", background="B")
     config = RatioConfig(
         features=("x", "y"),
         fold_beam_axis=False,
@@ -157,9 +156,9 @@ def test_the_mixture_learns_from_a_background_with_negative_weights(tmp_path):
         seed=3,
     )
     with pytest.raises(PhysicsDomainError, match="negative_weights: resample"):
-        train_mixture(signed, config=config, morphing=morphing, folder=tmp_path / "refused")
+        train_mixture(signed, config=config, model=MODEL, folder=tmp_path / "refused")
     resampling = config.model_copy(update={"negative_weights": "resample"})
-    trained = train_mixture(signed, config=resampling, morphing=morphing, folder=tmp_path / "resampled")
+    trained = train_mixture(signed, config=resampling, model=MODEL, folder=tmp_path / "resampled")
     fresh = toy(3000, seed=7)
     rows = np.abs(fresh.observables["x"]) < 1.0
     estimated = trained.log_ratio(feature_matrix(fresh.observables, ("x", "y")))[rows]

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from tests.unit.ratios.toy import toy
+from tests.unit.ratios.toy import MODEL, toy
 from toolkit.config import RatioConfig
 from toolkit.errors import FitError, InputFileError, SchemaError
 from toolkit.ratios.features import FeatureMap, feature_matrix
@@ -203,7 +203,7 @@ def test_stopped_streamed_training_goes_on_to_the_same_bits(tmp_path):
 def test_members_stream_above_the_limit_of_the_config_with_the_same_loss(tmp_path):
     pool = toy(4000, seed=1)
     x = torch.from_numpy(feature_matrix(pool.observables, ("x", "y")))
-    mixture = describe_mixture(pool, signal="S", interfering="SBI", background="B")
+    mixture = describe_mixture(pool, MODEL)
     inputs = FeatureMap.fitted(("x", "y"), x, fold=False)(x).float()
     histories = []
     for limit in (4000.0, 0.0):

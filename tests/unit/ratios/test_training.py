@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.unit.ratios.toy import toy
+from tests.unit.ratios.toy import MODEL, toy
 from toolkit.config import RatioConfig
 from toolkit.errors import FitError
 from toolkit.ratios.features import FeatureMap, feature_matrix
@@ -23,7 +23,7 @@ CONFIG = RatioConfig(
 def prepared():
     pool = toy(1500, seed=1)
     x = torch.from_numpy(feature_matrix(pool.observables, ("x", "y")))
-    mixture = describe_mixture(pool, signal="S", interfering="SBI", background="B")
+    mixture = describe_mixture(pool, MODEL)
     return FeatureMap.fitted(("x", "y"), x, fold=False)(x).float(), make_targets(pool, mixture), mixture
 
 

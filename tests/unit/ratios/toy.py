@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from toolkit.model import Model, ModelParameter, Process
 from toolkit.weights import SimulatedEvents
 
 NOISE = 0.3
 PROCESSES = ("S", "SBI", "B", "b")
+MU = ModelParameter("mu", range=(0.0, 6.0))
+GG = Process.build("gg", {"S": "sqrt(mu)", "B": "1"}, {"S": [1, 0], "SBI": [1, 1], "B": [0, 1]})
+MODEL = Model((MU,), (GG, Process.build("b", {"b": "1"})))
 
 
 def amplitudes(z):

@@ -14,7 +14,8 @@ from toolkit.analysis.goodness import write_goodness
 from toolkit.analysis.layout import FIT, MODEL, OUT_OF_BAG, WORKSPACE
 from toolkit.analysis.left_out import varied_names, write_left_out
 from toolkit.analysis.measurements import measure_all, truth_weights
-from toolkit.analysis.methods import BinnedMethod, Model
+from toolkit.analysis.methods import BinnedMethod
+from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import read_systematics
 from toolkit.analysis.workspaces import write_workspaces
 from toolkit.artifacts.atomic import make_folder, write_json
@@ -29,7 +30,7 @@ def run(context: StageContext) -> None:
     ratio = open_ratio(context.out / MODEL, config)
     methods = build_methods(config, pool=pool, test=test, ratio=ratio, out_of_bag=read_out_of_bag(context.out / OUT_OF_BAG, pool))
     systematics = read_systematics(context, {m.name: m.fill for m in methods if isinstance(m, BinnedMethod)}, pool=pool)
-    model = Model.of(config)
+    model = FitModel.of(config)
     asimov = FitData(test, truth_weights(test, model, model.truth), methods, systematics, model)
     datasets = (asimov, *read_observed(context, asimov))
     results = measure_all(config, datasets, pool=pool, test=test, progress=context.progress, tasks=context.tasks)

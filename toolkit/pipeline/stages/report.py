@@ -10,13 +10,13 @@ import numpy as np
 
 from toolkit.analysis.datasets import read_recorded, read_simulation
 from toolkit.analysis.layout import CUTFLOW, FIT, MODEL, PARITY, PLOTS, REPORT, RESULTS, TRAINING
-from toolkit.analysis.methods import Model
+from toolkit.analysis.model import FitModel
 from toolkit.config import Config
 from toolkit.diagnostics.review import review
 from toolkit.diagnostics.suite import EstimateUnderTest, diagnose
 from toolkit.diagnostics.training import TrainingCurve
 from toolkit.expressions import Condition
-from toolkit.likelihood import Coefficients, OnnxRatio, Results
+from toolkit.likelihood import OnnxRatio, Results
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.fit_pages import FitPages, read_json
 from toolkit.pipeline.stages.origin import describe_provenance, input_rows
@@ -91,11 +91,10 @@ def cutflow_picture(provenance: Provenance, style: PlotStyle) -> PageFigure:
 
 def estimate_under_test(config: Config, pool: SimulatedEvents, test: SimulatedEvents, ratio: OnnxRatio) -> EstimateUnderTest:
     """Collect what the diagnostics need: the exported networks on the test events, yields from the pool."""
-    model = Model.of(config)
-    coefficients = Coefficients.parse(model.coefficients, (model.parameter,))
+    model = FitModel.of(config)
 
     def at(values: FloatArray) -> FloatArray:
-        return coefficients.values(np.asarray(values, dtype=np.float64)[:, None])
+        return model.along(model.parameter, np.asarray(values, dtype=np.float64))
 
     return EstimateUnderTest(
         events=test,
@@ -107,7 +106,7 @@ def estimate_under_test(config: Config, pool: SimulatedEvents, test: SimulatedEv
         backgrounds=config.backgrounds,
         features=tuple(ratio.features),
         parameter=model.parameter,
-        truth=model.truth,
+        truth=model.truth[model.parameter],
         range=model.range,
         hypotheses=shown_hypotheses(model),
         edges=dict(config.histograms_of_one.values()),
@@ -122,10 +121,10 @@ def region_masks(config: Config, events: SimulatedEvents) -> dict[str, BoolArray
     return {name: c.evaluate(events.observables) for name, c in conditions.items() if set(c.names) <= known}
 
 
-def shown_hypotheses(model: Model) -> tuple[float, ...]:
+def shown_hypotheses(model: FitModel) -> tuple[float, ...]:
     """Return the values shown in spectra: 0, the truth and 4, as far as they are allowed."""
     low, high = model.range
-    return tuple(sorted({value for value in (0.0, model.truth, 4.0) if low <= value <= high}))
+    return tuple(sorted({value for value in (0.0, model.truth[model.parameter], 4.0) if low <= value <= high}))
 
 
 def training_curves(document: Mapping[str, Any]) -> tuple[TrainingCurve, ...]:

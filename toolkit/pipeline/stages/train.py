@@ -21,7 +21,7 @@ def run(context: StageContext) -> None:
     trained = train_mixture(
         pool,
         config=context.config.ratios,
-        morphing=context.config.morphing,
+        model=context.config.model,
         folder=make_folder(context.work / MEMBERS),
         progress=context.progress,
         executor=executor_of(context.executor),

@@ -1,0 +1,166 @@
+"""Regions of the fit: which events belong to each, and the densities of a process that is split into parts.
+
+Networks learn the densities of whole processes on the events of all unbinned regions. A part that a condition selects has the density of
+its process where the condition holds, and none elsewhere: nothing is learned for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from toolkit.config import Config
+from toolkit.errors import PhysicsDomainError, SchemaError
+from toolkit.expressions import Condition
+from toolkit.model import Model, Region, learned_densities
+from toolkit.typing import BoolArray, FloatArray
+from toolkit.weights import SimulatedEvents
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """The events of one region.
+
+    Attributes:
+        region: The region.
+        pool: Which pool events belong to it, (n_pool,).
+        test: Which test events do, (n_test,).
+    """
+
+    region: Region
+    pool: BoolArray
+    test: BoolArray
+
+
+def in_region(region: Region, observables: Mapping[str, FloatArray]) -> BoolArray:
+    """Say which events a region selects, (n_events,).
+
+    Raises:
+        SchemaError: The condition names a column that the event tables do not hold.
+    """
+    n = len(next(iter(observables.values())))
+    if not region.condition:
+        return np.ones(n, dtype=np.bool_)
+    condition = Condition.parse(region.condition)
+    missing = sorted(set(condition.names) - set(observables))
+    if missing:
+        raise SchemaError(
+            f"regions.{region.name}",
+            got=f"columns {missing}",
+            expected=f"some of {sorted(observables)}",
+            remedy="list them under `observables`",
+        )
+    return condition.evaluate(observables)
+
+
+def select_regions(config: Config, *, pool: SimulatedEvents, test: SimulatedEvents) -> tuple[Selection, ...]:
+    """Find the events of every region that simulated events fill; without regions one unbinned region holds all.
+
+    Raises:
+        PhysicsDomainError: Regions overlap: events would be counted twice.
+    """
+    regions = [r for r in config.model.regions if r.kind != "workspace"] or [Region("all")]
+    found = tuple(Selection(r, in_region(r, pool.observables), in_region(r, test.observables)) for r in regions)
+    count = np.sum([s.test.astype(np.int64) for s in found], axis=0)
+    if np.any(count > 1):
+        both = [s.region.name for s in found if np.any(s.test & (count > 1))]
+        raise PhysicsDomainError(
+            f"regions {both}",
+            got=f"{int(np.sum(count > 1))} of {len(test)} simulated test events in more than one of them",
+            expected="regions that do not overlap: an event counts once",
+            remedy="exclude one region's condition from the other",
+        )
+    return found
+
+
+def left_out(selections: Sequence[Selection], test: SimulatedEvents, *, weights: FloatArray) -> tuple[int, float]:
+    """Count the test events in no region, and what they stand for with weights (n_test,): number and expected events."""
+    nowhere = ~np.any([s.test for s in selections], axis=0)
+    return int(nowhere.sum()), float(weights[nowhere].sum())
+
+
+def learned_events(config: Config, events: SimulatedEvents) -> SimulatedEvents:
+    """Return the events that networks learn from and are judged on: those of all unbinned regions.
+
+    Raises:
+        SchemaError: No region is unbinned.
+    """
+    regions = [r for r in config.model.regions if r.kind == "unbinned"]
+    if not config.model.regions:
+        return events
+    if not regions:
+        raise SchemaError("regions", got="none of kind `unbinned`", expected="at least one", remedy="say which region the networks serve")
+    return events.select(np.any([in_region(r, events.observables) for r in regions], axis=0))
+
+
+def whole_densities(model: Model) -> tuple[str, ...]:
+    """Name the learned densities of all processes, before any is split: the outputs of the networks."""
+    return tuple(d.name for process in model.processes for d in learned_densities(process))
+
+
+def split_events(events: SimulatedEvents, model: Model) -> SimulatedEvents:
+    """Replace the columns of split processes by those of their parts.
+
+    Args:
+        events: Processes: `whole_densities(model)`.
+        model: The physics model.
+
+    Returns:
+        Processes: `model.densities`. The same events where nothing is split.
+
+    Raises:
+        PhysicsDomainError: An event belongs to several parts of a process, or to none.
+    """
+    if not any(process.splits for process in model.processes):
+        return events
+    columns, holds = _parts(model, events)
+    weights = np.stack([events.weights[:, j] * hold for j, hold in zip(columns, holds, strict=True)], axis=1)
+    return replace(events, processes=model.densities, weights=weights)
+
+
+def split_ratios(log_ratios: FloatArray, events: SimulatedEvents, model: Model, *, yields: FloatArray, whole: FloatArray) -> FloatArray:
+    """Return ln p_j / p_ref of all parts inside a region.
+
+    Args:
+        log_ratios: Of the whole densities, normalised on all events that were learned from, (n_events, n_whole).
+        events: The same events.
+        model: The physics model.
+        yields: Expected events of each part in the region, (n_densities,).
+        whole: Expected events of the whole densities among the events that were learned from, (n_whole,).
+
+    Returns:
+        (n_events, n_densities): yields times e^ratio is the expected density whatever the region is.
+    """
+    columns, holds = _parts(model, events)
+    moved = log_ratios[:, columns] + np.log(whole[columns]) - np.log(yields)
+    return np.where(np.stack(holds, axis=1), moved, -np.inf)
+
+
+def _parts(model: Model, events: SimulatedEvents) -> tuple[list[int], list[BoolArray]]:
+    """Return, for every density of the model, its whole density and where it does not vanish."""
+    names = whole_densities(model)
+    everywhere = np.ones(len(events), dtype=np.bool_)
+    columns: list[int] = []
+    holds: list[BoolArray] = []
+    inside: dict[str, list[BoolArray]] = {}
+    for component in model.components:
+        hold = Condition.parse(component.condition).evaluate(events.observables) if component.condition else everywhere
+        for density in learned_densities(component.process):
+            columns.append(names.index(density.name))
+            holds.append(hold)
+        if component.condition:
+            inside.setdefault(component.process.name, []).append(hold)
+    for process, parts in inside.items():
+        count = np.sum(parts, axis=0)
+        own = np.any(events.weights[:, [names.index(d.name) for d in learned_densities(model.process(process))]] != 0.0, axis=1)
+        wrong = own & (count != 1)
+        if np.any(wrong):
+            raise PhysicsDomainError(
+                f"parts of process {process!r}",
+                got=f"{int(np.sum(wrong & (count == 0)))} events in none of them, {int(np.sum(wrong & (count > 1)))} in several",
+                expected="every event of the process in exactly one",
+                remedy="write conditions that cover everything once",
+            )
+    return columns, holds

@@ -1,0 +1,94 @@
+"""One matrix of weights for all processes of a model: every event of a process informs every density of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from toolkit.errors import ArtifactMismatchError
+from toolkit.model import Model, Process, density_transform, learned_densities
+from toolkit.typing import FloatArray
+from toolkit.weights.combination import check_finite, combine_samples
+from toolkit.weights.simulation import SampleTable, SimulatedEvents
+
+
+def combine_processes(tables: Sequence[SampleTable], model: Model) -> SimulatedEvents:
+    """Join the samples of all processes into one weight matrix of the learned densities.
+
+    Args:
+        tables: One table per sample of the model, weights normalised to one luminosity.
+        model: The physics model.
+
+    Returns:
+        The events of all tables, in their order. Processes: the learned densities of all processes. Samples of one coherent process share
+        its regions as in `combine_samples`; samples of a process with one amplitude add up.
+
+    Raises:
+        ArtifactMismatchError: A table belongs to no sample of the model, or does not carry the weights of its process.
+        PhysicsDomainError: A weight is not finite.
+
+    Notes:
+        A density that follows from others as a difference inherits the rounding of stored weights: where it is small compared with them it
+        is uncertain by 1e-7 of their size, and may be negative by that much.
+    """
+    by_name = {sample.name: sample for sample in model.samples}
+    strange = [t.sample for t in tables if t.sample not in by_name]
+    if strange or not tables:
+        raise ArtifactMismatchError(f"event tables {strange}", got="of no sample of the model", expected=f"some of {list(by_name)}")
+    names = tuple(d.name for process in model.processes for d in learned_densities(process))
+    blocks: dict[str, FloatArray] = {}
+    shares: dict[str, FloatArray] = {}
+    for process in model.processes:
+        own = [t for t in tables if by_name[t.sample].process == process.name]
+        columns = [names.index(d.name) for d in learned_densities(process)]
+        for name, weights, share in _of_process(process, own, model):
+            block = np.zeros((len(weights), len(names)))
+            block[:, columns] = weights
+            blocks[name], shares[name] = block, share
+    first = tables[0]
+    for table in tables:
+        if set(table.observables) != set(first.observables):
+            difference = sorted(set(table.observables) ^ set(first.observables))
+            remedy = "process all samples with the same list of observables"
+            raise ArtifactMismatchError(f"observables of sample {table.sample}", got=f"{difference} not in all samples", remedy=remedy)
+    return SimulatedEvents(
+        processes=names,
+        event_id=np.concatenate([np.asarray(t.event_id, dtype=np.uint64) for t in tables]),
+        sample_index=np.repeat(np.arange(len(tables), dtype=np.int64), [len(blocks[t.sample]) for t in tables]),
+        samples=tuple(t.sample for t in tables),
+        observables={k: np.concatenate([np.asarray(t.observables[k], dtype=np.float64) for t in tables]) for k in first.observables},
+        weights=np.concatenate([blocks[t.sample] for t in tables]),
+        share=np.concatenate([shares[t.sample] for t in tables]),
+    )
+
+
+def _of_process(process: Process, tables: Sequence[SampleTable], model: Model) -> list[tuple[str, FloatArray, FloatArray]]:
+    """Return sample, weights under the densities of the process, and shares, of every table."""
+    if not tables:
+        return []
+    if process.n_amplitudes == 1:
+        for table in tables:
+            check_finite(table, "weight", np.asarray(table.weight))
+        return [(t.sample, np.asarray(t.weight, dtype=np.float64)[:, None], np.ones(len(t.weight))) for t in tables]
+    carried = _carried(process, model)
+    generated = {s.name: s.benchmark for s in model.samples_of(process.name)}
+    points = {name: np.array([float(b == under) for b in carried]) for name, under in generated.items() if under and name != under}
+    points = {name: point for name, point in points.items() if name in {t.sample for t in tables}}
+    events = combine_samples(tables, processes=carried, benchmarks=carried, generated_as=points)
+    transform = density_transform(process, names=carried)
+    same = transform.shape[0] == transform.shape[1] and np.array_equal(transform, np.eye(len(transform)))
+    weights = events.weights if same else events.weights @ transform
+    share = np.ones(len(events)) if events.share is None else events.share
+    rows = [events.sample_index == k for k in range(len(events.samples))]
+    return [(name, weights[own], share[own]) for name, own in zip(events.samples, rows, strict=True)]
+
+
+def _carried(process: Process, model: Model) -> tuple[str, ...]:
+    """Return the benchmarks whose weights all samples of a process carry, those of its densities first."""
+    samples = model.samples_of(process.name)
+    common = [b for b in process.benchmark_names if all(b in s.carried for s in samples)]
+    wanted = [d.name for d in learned_densities(process)]
+    if set(wanted) <= set(common):
+        return tuple(wanted)
+    return tuple(common)
