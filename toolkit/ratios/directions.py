@@ -93,6 +93,12 @@ def score_directions(model: Model, values: Sequence[float]) -> tuple[Direction, 
 
     Raises:
         SchemaError: No value is left for a parameter of interest.
+
+    Examples:
+        >>> gg = Process.build("gg", {"S": "sqrt(mu)", "B": "1"}, {"S": [1, 0], "SBI": [1, 1], "B": [0, 1]})
+        >>> model = Model((ModelParameter("mu", range=(0.0, 6.0)),), (gg,))
+        >>> [(d.label, d.slope) for d in score_directions(model, (0.0, 1.0))]
+        [('mu at mu = 0', ((0.0, 1.0, 0.0),)), ('mu at mu = 1', ((2.0, 1.0, 0.0),))]
     """
     found = []
     for parameter in model.parameters:

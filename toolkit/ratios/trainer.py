@@ -85,6 +85,7 @@ def train_network(
         >>> settings = TrainingSettings(epochs=30, batch_size=40, learning_rate=0.1, weight_decay=0.0, seed=1)
         >>> events = InMemoryBatches((x, 3.0 * x), batch_size=40, validation_fraction=0.1, generator=torch.Generator().manual_seed(1))
         >>> line = nn.Linear(1, 1)
+        >>> _ = nn.init.zeros_(line.weight), nn.init.zeros_(line.bias)
         >>> def square(network: nn.Module, batch: Batch) -> torch.Tensor:
         ...     return ((network(batch[0]) - batch[1]) ** 2).mean()
         >>> history = train_network(line, square, events, settings=settings, name="line")
