@@ -80,7 +80,7 @@ class Fault:
 
     Args:
         stage: The stage in which it happens.
-        kind: `kill` the run after some time or `kill_in_write`, `kill_worker` after some time, let the disk be `full` or
+        kind: `kill` or `terminate` the run after some time, `kill_in_write`, `kill_worker` after some time, let the disk be `full` or
             `read_only` from some write on, or turn the `clock` back.
         after_s: The time, seconds after the start of the stage.
         write: The number of the write, from 0.

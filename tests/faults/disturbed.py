@@ -96,6 +96,14 @@ def _later(fault: dict[str, Any], strike: Callable[[], bool]) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+def _terminate(fault: dict[str, Any]) -> None:
+    def strike() -> bool:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return True
+
+    _later(fault, strike)
+
+
 def _kill(fault: dict[str, Any]) -> None:
     def strike() -> bool:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -146,6 +154,7 @@ def _clock_back(_fault: dict[str, Any]) -> None:
 
 FAULTS: dict[str, Callable[[dict[str, Any]], None]] = {
     "kill": _kill,
+    "terminate": _terminate,
     "kill_in_write": _kill_in_write,
     "kill_worker": _kill_worker,
     "full": _failing_writes(errno.ENOSPC),

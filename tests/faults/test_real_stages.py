@@ -60,6 +60,19 @@ def test_killed_at_a_random_time(campaign: Any, tmp_path: Path) -> None:
     campaign.completes(out)
 
 
+def test_terminated_at_a_random_time(campaign: Any, tmp_path: Path) -> None:
+    """SIGTERM says what Ctrl-C says, and finished work is kept."""
+    rng, out = random.Random(9), tmp_path / "out"
+    for stage in ("train", "fit"):
+        before = analysis.finished_tasks(out)
+        code, message = campaign.run(out, fault=analysis.Fault(stage, "terminate", after_s=rng.uniform(0.1, 0.4) * campaign.seconds[stage]))
+        assert code in {0, 143}, message
+        assert code == 0 or "interrupted. Finished stages are kept: run the same command again to go on." in message
+        assert "Traceback" not in message
+        assert analysis.lost_tasks(before, out) == set()
+    campaign.completes(out)
+
+
 FULL = {"process": 2, "train": 3, "export": 0, "fit": 4, "report": 30}
 """The write that fails in each stage."""
 
