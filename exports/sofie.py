@@ -17,10 +17,11 @@ import onnx
 
 from toolkit.artifacts.atomic import make_folder, write_bytes
 from toolkit.artifacts.onnx_metadata import METADATA_KEY
-from toolkit.errors import InputFileError, MissingExtraError, SchemaError
+from toolkit.errors import MissingExtraError, SchemaError
 from toolkit.likelihood.onnx_ratio import OnnxRatio
 
 CPP = Path(__file__).parent / "cpp"
+LITERAL_BYTES = 8000
 BLOCK_ROWS = 512
 """Events per call of the generated code: its activations stay in the cache."""
 _READS_A_WEIGHT = b"return std::stof(s);"
@@ -64,13 +65,15 @@ def generate_cpp(model: str | Path, folder: str | Path, *, name: str | None = No
     """
     path, project = Path(model), Path(folder)
     ratio = OnnxRatio(path, threads=1)
-    chosen = name or re.sub(r"\W", "_", path.stem)
-    if not re.fullmatch(r"[A-Za-z]\w*", chosen) or chosen in {"onnxruntime", "model", "backend", "errors", "json", "weights_file"}:
+    chosen = name or re.sub(r"\W", "_", path.stem, flags=re.ASCII)
+    taken = {"onnxruntime", "model", "backend", "errors", "json", "weights_file"}
+    if chosen in taken or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,99}", chosen):
         msg = "name of the model in C++"
         raise SchemaError(
             msg, got=chosen, expected="letters, digits and _, none of the library's own headers", remedy="give another --name"
         )
     content = path.read_bytes()
+    _check_names(onnx.load_model_from_string(content).graph, path)
     code = _run_sofie(content, chosen, path) if sofie else None
     shutil.copytree(CPP, make_folder(project), dirs_exist_ok=True, ignore=shutil.ignore_patterns("build"))
     if code is None:
@@ -87,6 +90,16 @@ def generate_cpp(model: str | Path, folder: str | Path, *, name: str | None = No
     if reference.is_file():
         shutil.copyfile(reference, target / f"{chosen}.reference.json")
     return SofieCode(project, chosen, target / f"{chosen}.hxx", target / f"{chosen}.dat")
+
+
+def _check_names(graph: onnx.GraphProto, path: Path) -> None:
+    """Refuse a graph with names that could be more than names once they stand in code."""
+    names = [value.name for part in (graph.node, graph.initializer, graph.input, graph.output) for value in part]
+    names += [text for node in graph.node for text in (node.op_type, node.domain, *node.input, *node.output)]
+    strange = next((name for name in names if not re.fullmatch(r"[A-Za-z0-9_./:-]{0,200}", name)), None)
+    if strange is not None:
+        what, expected = f"graph of {path}", "names of letters, digits and _ . / : -"
+        raise SchemaError(what, got=f"{strange[:60]!r}", expected=expected, remedy="write the file again with exports.write_onnx")
 
 
 def _run_sofie(content: bytes, name: str, path: Path) -> tuple[bytes, bytes]:
@@ -141,14 +154,9 @@ def fnv1a(content: bytes) -> int:
 
 
 def _wrapper(name: str, metadata: str, *, weights: bytes, spread: bool, n_out: int) -> str:
-    if ')h4l"' in metadata:  # pragma: no cover - would end the literal
-        msg = "metadata"
-        raise InputFileError(msg, got=')h4l"', expected="names without it", remedy="rename the columns")
-    # A literal may hold 64 kB; pieces of a text are joined by the compiler.
-    pieces = "\n".join(f'R"h4l({metadata[i : i + 8000]})h4l"' for i in range(0, len(metadata), 8000))
     values = {
         "NAME": name,
-        "METADATA": pieces,
+        "METADATA": cpp_literal(metadata),
         "SIZE": str(len(weights)),
         "HASH": str(fnv1a(weights)),
         "BLOCK": str(BLOCK_ROWS),
@@ -157,10 +165,21 @@ def _wrapper(name: str, metadata: str, *, weights: bytes, spread: bool, n_out: i
         "CALL": "log_ratio, spread == nullptr ? unused_.data() : spread" if spread else "log_ratio",
         "IGNORE": "" if spread else "      static_cast<void>(spread);\n",
     }
-    text = _WRAPPER
-    for key, value in values.items():
-        text = text.replace(f"@{key}@", value)
-    return text
+    # All at once: a name in the metadata may look like a key.
+    return re.sub(r"@([A-Z]+)@", lambda key: values[key[1]], _WRAPPER)
+
+
+def cpp_literal(text: str) -> str:
+    r"""Write a text as string literals of C++: whatever is no plain letter or sign is an octal escape, so that nothing can end one.
+
+    Examples:
+        >>> cpp_literal('a"\\n')
+        '"a\\042\\134n"'
+    """
+    codes = [chr(byte) if 32 <= byte < 127 and byte not in b'"\\?' else f"\\{byte:03o}" for byte in text.encode()]
+    # A literal may hold 64 kB; pieces of a text are joined by the compiler.
+    pieces = ["".join(codes[i : i + LITERAL_BYTES]) for i in range(0, len(codes), LITERAL_BYTES)]
+    return "\n".join(f'"{piece}"' for piece in pieces or [""])
 
 
 _OPEN_HEADER = """// Generated: the model @NAME@.
