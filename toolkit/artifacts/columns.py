@@ -64,9 +64,7 @@ def _digest(content: bytes) -> bytes:
 
 
 def _digest_of(values: NDArray[Any]) -> str:
-    """Hash type, length and content of a column; every NaN counts as the same."""
+    """Hash type, length and content of a column."""
     found = hashlib.blake2b(f"{values.dtype.str} {len(values)} ".encode(), digest_size=16)
-    if values.dtype.kind == "f":
-        values = np.where(np.isnan(values), np.nan, values)
     found.update(np.ascontiguousarray(values).data)
     return found.hexdigest()
