@@ -18,6 +18,7 @@ from onnx import helper, numpy_helper
 
 from processors.four_lepton import FourLeptonProcessor
 from processors.predict import add_log_ratios
+from toolkit.artifacts import file_sha256
 from toolkit.artifacts.onnx_metadata import Feature, OnnxMetadata
 from toolkit.cli import main
 from toolkit.config import load_config
@@ -212,3 +213,21 @@ def test_likelihood_without_torch(tmp_path: Path) -> None:
     code += "print(OnnxRatio(sys.argv[1])(np.array([[300.0, 0.5]])).shape, 'torch' in sys.modules)\n"
     words = [sys.executable, "-c", code, str(write_model(tmp_path / "model.onnx"))]
     assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.split() == ["(1,", "2)", "False"]
+
+
+def test_a_network_without_a_checksum_is_said_and_one_with_a_wrong_one_refused(
+    table: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, options = write_model(tmp_path / "model.onnx"), ("--column", "m4l=mass4l")
+    h4l("predict", model, table[0], *options, "--out", tmp_path / "a.root")
+    assert "model.onnx has no checksum beside it" in " ".join(capsys.readouterr().err.split())
+    line = f"{file_sha256(model)}  model.onnx\n"
+    (tmp_path / "model.onnx.sha256").write_text(line)
+    h4l("predict", model, table[0], *options, "--out", tmp_path / "b.root")
+    assert "no checksum" not in capsys.readouterr().err
+    content = bytearray(model.read_bytes())
+    content[content.index(WEIGHTS.tobytes())] ^= 64
+    model.write_bytes(content)
+    h4l("predict", model, table[0], *options, "--out", tmp_path / "c.root", expect=2)
+    assert "model.onnx is not what was written" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "c.root").exists()

@@ -68,8 +68,7 @@ def _predict(request: PredictRequest, reporter: RichReporter) -> Prediction:
     from toolkit.likelihood import OnnxRatio
 
     ratio = OnnxRatio(request.model)
-    if not ratio.has_checksum:
-        request.screen.note(f"{request.model} has no checksum beside it: nothing says whether it is as it was written")
+    note_unchecked(request.model, request.screen)
     compute = None
     if request.config is not None:
         if request.sample is None or request.columns:
@@ -91,6 +90,14 @@ def _predict(request: PredictRequest, reporter: RichReporter) -> Prediction:
     )
     check_copy(done)
     return done
+
+
+def note_unchecked(model: Path, screen: Screen) -> None:
+    """Say that a network has no checksum beside it."""
+    from toolkit.artifacts.checksums import checksum_path
+
+    if not checksum_path(model).is_file():
+        screen.note(f"{model} has no checksum beside it: nothing says whether it is as it was written")
 
 
 def pairs(option: str, words: Sequence[str]) -> dict[str, str]:

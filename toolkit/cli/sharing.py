@@ -12,7 +12,7 @@ from toolkit.cli.bundle import bundle as run_bundle
 from toolkit.cli.bundle import reuse as run_reuse
 from toolkit.cli.completion import ARCHIVES, CONFIGS, MODELS, files, folders
 from toolkit.cli.options import AsJson, Data, Debug, NtupleFile, Quiet
-from toolkit.cli.predict import PredictRequest
+from toolkit.cli.predict import PredictRequest, note_unchecked
 from toolkit.cli.predict import predict as run_predict
 from toolkit.cli.screen import Screen
 
@@ -92,6 +92,7 @@ def cpp(
         from exports.sofie import generate_cpp
 
         code = generate_cpp(model, out, name=name, sofie=sofie)
+        note_unchecked(model, screen)
         project = code if isinstance(code, Path) else code.project
         steps = (
             f"cmake -S {project} -B {project}/build -DH4L_ARCH=native",
