@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 JsonObject = dict[str, Any]
+ExecutorName = Literal["iterative", "futures", "dask"]
+"""Where the files of the ntuples are read."""
 
 Progress = Callable[[str, float, float], None]
 """Called as progress(label, done, total) while a long step runs; a new label opens a new bar, done == total closes it. What

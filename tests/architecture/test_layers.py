@@ -171,3 +171,11 @@ def test_init_and_size_checks_can_fail() -> None:
     assert len(list(layers.init_complaints("toolkit.x", ast.parse("def f(): ...\nx = 1\n")))) == 2
     body = "def f():\n" + "    x = 1\n" * 90
     assert len(list(layers.size_complaints("m", body, file_limit=50, function_limit=80))) == 2
+
+
+def test_help_waits_for_nothing_heavy() -> None:
+    """A command imports configs, tables and kernels when it runs."""
+    heavy = {"pydantic", "pyarrow", "numba", "scipy", "torch", "coffea", "toolkit.pipeline", "toolkit.config"}
+    program = f"import sys\nimport toolkit.cli\nprint(sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"

@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from toolkit.pipeline import STAGE_NAMES
-
 CONFIGS = (".yaml", ".yml")
 NTUPLES = (".root", ".csv", ".lhe", ".lhe.gz")
 MODELS = (".onnx",)
@@ -21,6 +19,8 @@ def stages(incomplete: str) -> list[str]:
         >>> stages("f"), stages("r")
         (['fit'], ['report'])
     """
+    from toolkit.pipeline import STAGE_NAMES
+
     return [name for name in STAGE_NAMES if name.startswith(incomplete)]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from toolkit.config import Config, WeightMembers
+if TYPE_CHECKING:
+    from toolkit.config import Config
 
 
 def doubts(config: Config) -> tuple[str, ...]:
@@ -32,6 +34,8 @@ def _narrow_histograms(config: Config) -> Iterator[str]:
 
 def _unseen_variations(config: Config) -> Iterator[str]:
     """Find variations of which the unbinned channel sees what one histogram shows, and no more."""
+    from toolkit.config import WeightMembers
+
     learns = config.systematics.ratios.shape == "networks"
     names = [] if learns else [*config.systematics.objects]
     names += [name for name, weight in config.systematics.weights.items() if not learns or isinstance(weight, WeightMembers)]

@@ -11,11 +11,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from toolkit.artifacts.atomic import atomic_path
 from toolkit.cli.look import check_config, samples_table, validation_document
 from toolkit.cli.screen import Screen
-from toolkit.config import load_config, parse_config
-from toolkit.config.document import parse_document
 from toolkit.errors import InputFileError, ToolkitError
 
 if TYPE_CHECKING:
@@ -47,6 +44,9 @@ def write_config(request: InitRequest) -> None:
     with request.screen.explained():
         from processors.grouping import group_samples, read_ntuples
         from processors.starter import write_starter
+        from toolkit.artifacts.atomic import atomic_path
+        from toolkit.config import load_config, parse_config
+        from toolkit.config.document import parse_document
 
         _check_target(request)
         reporter = request.screen.reporter()

@@ -13,13 +13,13 @@ from rich.text import Text
 from toolkit.cli.doubts import doubts
 from toolkit.cli.screen import Screen
 from toolkit.cli.wording import count, size
-from toolkit.config import Config, load_config
 from toolkit.typing import JsonObject
 
 if TYPE_CHECKING:
     from processors.inputs import SampleInputs
     from processors.inspect import FileReport, TreeReport
     from processors.snippets import Findings
+    from toolkit.config import Config
 
 
 def inspect_file(file: Path, screen: Screen) -> None:
@@ -110,6 +110,8 @@ def validate_config(config_file: Path, *, data: Path | None, screen: Screen) -> 
         screen: How much is shown, and in which form.
     """
     with screen.explained():
+        from toolkit.config import load_config
+
         config = load_config(config_file, data=data)
         samples, observables = check_config(config)
         found = doubts(config)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from toolkit.cli import completion
-from toolkit.pipeline.stage import ExecutorName
+from toolkit.typing import ExecutorName
 
 ConfigFile = Annotated[
     Path,

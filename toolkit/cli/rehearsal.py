@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 
 from toolkit.cli.wording import count, duration, owner_text, size
-from toolkit.pipeline import RunPreview, StagePreview
-from toolkit.pipeline.reasons import counted
 from toolkit.typing import JsonObject
+
+if TYPE_CHECKING:
+    from toolkit.pipeline import RunPreview, StagePreview
 
 VERBS = {"run": "run", "resume": "go on", "skip": "skip"}
 SHOWN_FILES = 6
@@ -57,6 +59,8 @@ def _why(stage: StagePreview) -> RenderableType:
         return "unchanged"
     kept = [f"keeps {count(stage.kept_files, 'file')} of the interrupted run"] if stage.action == "resume" else []
     former = [f"takes over what is still true of {count(stage.former_tasks, 'file')}"] if stage.former_tasks else []
+    from toolkit.pipeline.reasons import counted
+
     return Group(*counted(stage.reasons), *kept, *former)
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from toolkit.cli.console import PlainConsole
 from toolkit.cli.wording import duration
-from toolkit.pipeline import StageOutcome
 from toolkit.text import visible
 from toolkit.typing import DETAIL
+
+if TYPE_CHECKING:
+    from toolkit.pipeline import StageOutcome
 
 LINE_INTERVAL_S = 15.0
 """A log gets a line at most this often."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from toolkit.cli.rehearsal import preview_document, preview_text
 from toolkit.cli.screen import Screen
 from toolkit.cli.summary import results_document, results_text, stage_table
-from toolkit.config import Config, load_config
 from toolkit.errors import InputFileError, SchemaError
-from toolkit.pipeline import GRAPH, ExecutorOptions, Plan, StageOutcome, preview_pipeline, run_pipeline
-from toolkit.pipeline.stage import ExecutorName
-from toolkit.typing import JsonObject
+from toolkit.typing import ExecutorName, JsonObject
+
+if TYPE_CHECKING:
+    from toolkit.config import Config
+    from toolkit.pipeline import ExecutorOptions, Plan, StageOutcome
 
 RESUME_HINT = "Finished stages are kept: run the same command again to go on."
 
@@ -63,6 +64,9 @@ def run_analysis(config_file: Path, request: Request) -> None:
                 expected=f"{request.only}, the one stage that this command runs",
                 remedy=f"h4l run {config_file} --from {request.first}",
             )
+        from toolkit.config import load_config
+        from toolkit.pipeline import GRAPH, Plan
+
         _check_executor(request.executor)
         plan = Plan(GRAPH, force_from=request.first, only=request.only)
         config = styled(load_config(config_file, data=request.data), request.style)
@@ -84,6 +88,8 @@ def executor_options(name: ExecutorName | None, workers: int | None, scheduler: 
         >>> [executor_options(None, *given).name for given in ((None, None), (1, None), (4, None), (4, "tcp://10.0.0.1:8786"))]
         ['iterative', 'iterative', 'futures', 'dask']
     """
+    from toolkit.pipeline import ExecutorOptions
+
     if name is not None:
         return ExecutorOptions(name, workers, scheduler)
     if scheduler is not None:
@@ -108,6 +114,8 @@ def styled(config: Config, style: Literal["plain", "ATLAS", "CMS"] | None) -> Co
 
 
 def _rehearse(config: Config, out: Path, plan: Plan, screen: Screen) -> None:
+    from toolkit.pipeline import preview_pipeline
+
     reporter = screen.reporter()
     try:
         preview = preview_pipeline(config, out=out, plan=plan, progress=reporter.progress)
@@ -117,6 +125,8 @@ def _rehearse(config: Config, out: Path, plan: Plan, screen: Screen) -> None:
 
 
 def _run(config: Config, out: Path, plan: Plan, request: Request) -> None:
+    from toolkit.pipeline import run_pipeline
+
     screen = request.screen
     reporter = screen.reporter()
     extra: JsonObject = {}

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.table import Table
 
 from toolkit.cli.screen import Screen
 from toolkit.cli.wording import duration, owner_text, size
-from toolkit.pipeline import STAGE_NAMES, RunStatus, read_status
+
+if TYPE_CHECKING:
+    from toolkit.pipeline import RunStatus
 
 _SHOWN_VERSIONS = ("h4l-toolkit", "python", "torch", "onnxruntime", "coffea", "pyhf", "numpy")
 _COLOURS = {"damaged": "bold red", "in work": "yellow", "missing": "dim"}
@@ -26,6 +29,8 @@ def show_status(out: Path, screen: Screen) -> None:
         screen: How much is shown, and in which form.
     """
     with screen.explained():
+        from toolkit.pipeline import STAGE_NAMES, read_status
+
         status = read_status(out, STAGE_NAMES)
         screen.document(status)
         screen.show(*_text(status))

@@ -12,12 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from toolkit.cli.wording import duration, size
-from toolkit.pipeline import StageOutcome
-from toolkit.pipeline.stamps import read_stamp
 from toolkit.typing import JsonObject
 
 if TYPE_CHECKING:
     from toolkit.likelihood.results import MethodResult, Results
+    from toolkit.pipeline import StageOutcome
 
 FILES = {
     "report": "report.html",
@@ -33,6 +32,8 @@ FILES = {
 
 def stage_table(out: Path, outcomes: Sequence[StageOutcome]) -> Table:
     """Lay out the stages of a run: what became of each, the time that its result took, and its size on disk."""
+    from toolkit.pipeline.stamps import read_stamp
+
     table = Table(title="stages", title_justify="left")
     for name in ("stage", "this run", "time", "files", "size"):
         table.add_column(name, justify="left" if name in {"stage", "this run"} else "right", no_wrap=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from toolkit.pipeline.lock import LockState
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from toolkit.pipeline.lock import LockState
 
 
 def duration(seconds: float | None) -> str:
@@ -51,6 +54,7 @@ def owner_text(lock: LockState) -> str:
     """Write who holds a lock.
 
     Examples:
+        >>> from toolkit.pipeline.lock import LockState
         >>> owner_text(LockState(True, 4711, "node7", "2026-03-01 12:00:00"))
         'process 4711 on node7 since 2026-03-01 12:00:00'
     """

@@ -6,13 +6,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config
-from toolkit.typing import JsonObject, Progress, silent_progress
-
-ExecutorName = Literal["iterative", "futures", "dask"]
+from toolkit.typing import ExecutorName, JsonObject, Progress, silent_progress
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from toolkit.cli import main, running
+from toolkit import pipeline
+from toolkit.cli import main
 from toolkit.pipeline import GRAPH, Stage, StageContext
 
 RESULTS = {
@@ -97,5 +98,5 @@ class CommandLine:
 def h4l(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     monkeypatch.chdir(tmp_path)
     command = CommandLine(tmp_path, capsys)
-    monkeypatch.setattr(running, "GRAPH", command.graph())
+    monkeypatch.setattr(pipeline, "GRAPH", command.graph())
     return command
