@@ -158,7 +158,11 @@ def _matches(pattern: str) -> list[Path]:
     if path.is_file():
         return [path]
     anchor = Path(path.anchor)
-    return sorted(m for m in anchor.glob(str(path.relative_to(anchor))) if m.is_file())
+    try:
+        return sorted(m for m in anchor.glob(str(path.relative_to(anchor))) if m.is_file())
+    except (ValueError, NotImplementedError) as error:
+        what, expected = f"pattern {pattern}", "`*`, `?` and `[abc]` in names; `**` alone between two /"
+        raise InputFileError(what, got=str(error), expected=expected, remedy="correct the pattern under `files`") from error
 
 
 def _inspect_sample(config: Config, sample: SampleConfig) -> SampleInputs:

@@ -257,3 +257,9 @@ def test_a_general_model_is_refused_in_one_message_until_it_can_be_fitted(h4l: C
 def test_a_general_model_can_be_processed(h4l: CommandLine) -> None:
     assert h4l("process", general(h4l)).code == 0
     assert h4l.ran == ["process"]
+
+
+@pytest.mark.parametrize("files", ["a" * 5000, "**/**/***/**", "a**b", "", "..", "{data}/x", "/dev/null/x"])
+def test_odd_paths_of_a_config_are_wrong_input(h4l: CommandLine, files: str) -> None:
+    done = h4l("validate", h4l.config(samples=[{"name": "a", "files": [files]}]))
+    assert (done.code, "  got:  " in done.stderr, "internal error" in done.stderr) == (2, True, False), done.stderr
