@@ -129,7 +129,7 @@ def _trace(network: torch.nn.Module, rows: torch.Tensor, output_names: Sequence[
         raise SchemaError(msg, got=got, expected="a module that torch.export can trace with a dynamic batch", remedy=remedy) from error
     if program is None:  # pragma: no cover - torch returns None only from its old exporter
         msg = "torch.onnx.export returned nothing"
-        raise SchemaError(msg, expected="an ONNX program", remedy="use torch >= 2.6")
+        raise SchemaError(msg, expected="an ONNX program", remedy="use torch >= 2.13")
     return program.model_proto
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +10,34 @@ from types import ModuleType
 import pytest
 
 from tests import ntuples as ntuple_module
+
+HERE = Path(__file__).parent
+WITH_TORCH = (
+    "browser",
+    "faults/disturbed.py",
+    "faults/test_real_stages.py",
+    "golden/test_train_member.py",
+    "integration",
+    "physics/test_estimator_laws.py",
+    "runtimes",
+    "unit/exports",
+    "unit/likelihood/test_workspace_onnx.py",
+    "unit/pipeline/test_export.py",
+    "unit/pipeline/test_learned.py",
+    "unit/ratios",
+)
+"""What imports torch or trains: carries the marker `torch`, and is left out where torch is not installed."""
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+collect_ignore = [] if HAS_TORCH else list(WITH_TORCH)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs torch, and skip single tests that do where it is not installed."""
+    for item in items:
+        if any(item.path.is_relative_to(HERE / part) for part in WITH_TORCH):
+            item.add_marker(pytest.mark.torch)
+        if not HAS_TORCH and item.get_closest_marker("torch"):
+            item.add_marker(pytest.mark.skip(reason="torch is not installed"))
 
 
 @pytest.fixture(scope="session")

@@ -5,14 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
-
-import pytest
-
-try:
-    import tomllib
-except ModuleNotFoundError:  # Python 3.10
-    tomllib = None  # type: ignore[assignment]
 
 ROOT = Path(__file__).resolve().parents[2]
 TEST_MARKERS = re.compile(r"<!-- tests:begin -->\n```bash\n(.+)\n```\n<!-- tests:end -->")
@@ -41,7 +35,6 @@ def test_readme_names_every_command() -> None:
         assert re.search(rf"\b{name}\b", _readme()), name
 
 
-@pytest.mark.skipif(tomllib is None, reason="tomllib comes with Python 3.11")
 def test_every_dependency_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()

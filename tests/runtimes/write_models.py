@@ -40,7 +40,9 @@ def _columns(names: tuple[str, ...], rows: np.ndarray) -> list[Feature]:
 def _mixture(folder: Path) -> None:
     """Write a trained and calibrated ensemble, as the stage `export` does."""
     events, names = toy(4000, seed=1), ("x", "y")
-    config = RatioConfig(features=names, hidden=(16,), epochs=8, composition_epochs=15, learning_rate=1e-2, batch_size=256, seed=3)
+    config = RatioConfig(
+        features=names, hidden=(16,), epochs=8, composition_epochs=15, learning_rate=1e-2, batch_size=256, seed=3, fold_beam_axis=False
+    )
     with tempfile.TemporaryDirectory() as scratch:
         morphing = MorphingConfig(signal="S", interfering="SBI", background="B")
         trained = train_mixture(events, config=config, morphing=morphing, folder=Path(scratch))

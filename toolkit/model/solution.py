@@ -65,8 +65,7 @@ def solve_benchmarks(
             remedy="move one of the degenerate benchmarks, add a benchmark, or drop a monomial",
         )
     if n_benchmarks == n_monomials:
-        exact: NDArray[np.float64] = np.linalg.inv(matrix.T)
-        return exact
+        return np.asarray(np.linalg.inv(matrix.T), dtype=np.float64)
     return least_variance(matrix, names=names, variances=variances)
 
 

@@ -19,6 +19,7 @@ def run():
     return names
 
 
+@pytest.mark.torch
 def test_numbers_of_the_examples(run):
     area = run["area"]
     assert abs(area.value - 0.7602) < 4 * area.error

@@ -59,6 +59,7 @@ def test_outputs_are_small_and_name_no_path(notebook: Path) -> None:
     assert not re.search(r"/(tmp|home|root|work|usr)/", text)
 
 
+@pytest.mark.torch
 def test_the_likelihoods(tmp_path: Path) -> None:
     notebook = FOLDER / "likelihood.ipynb"
     found, expected = run(notebook, tmp_path), stored(notebook)
@@ -68,6 +69,7 @@ def test_the_likelihoods(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.torch
 def test_the_whole_chain(tmp_path: Path) -> None:
     """Yields and histogram fits are the stored ones; what comes from trained networks differs by the processor."""
     notebook = FOLDER / "chain.ipynb"

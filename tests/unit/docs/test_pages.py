@@ -102,7 +102,13 @@ def test_commands_are_found_in_the_pages() -> None:
     assert {"demo", "run", "validate", "cpp", "bundle", "reuse", "predict"} <= {call[0] for call in found}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+def with_marks(page: Path) -> Any:
+    """Say of a page whether its snippets import what needs torch."""
+    imports = re.search(r"^(from|import) (torch|exports|toolkit\.ratios)\b", text_of(page), re.MULTILINE)
+    return pytest.param(page, id=name(page), marks=[pytest.mark.torch] if imports else [])
+
+
+@pytest.mark.parametrize("page", [with_marks(page) for page in PAGES])
 def test_python_snippets_parse_and_import_what_exists(page: Path) -> None:
     for block in blocks(page, "python"):
         source = block

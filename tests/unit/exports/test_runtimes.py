@@ -11,6 +11,7 @@ from torch import nn
 
 from exports import OnnxExport
 from tests.runtimes.check_rows import main
+from tests.runtimes.write_models import write_models
 
 
 @pytest.fixture
@@ -37,3 +38,10 @@ def test_another_number_is_found(folder: Path, output: str, shift: float) -> Non
 
 def test_empty_folder_is_no_success(tmp_path: Path) -> None:
     assert main(str(tmp_path)) == 1
+
+
+@pytest.mark.slow
+def test_every_kind_of_file_agrees(tmp_path: Path) -> None:
+    write_models(tmp_path / "models")
+    assert len(list((tmp_path / "models").glob("*.onnx"))) == 10
+    assert main(str(tmp_path / "models")) == 0

@@ -72,7 +72,7 @@ def test_the_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
 def test_metadata_says_what_the_readme_says(wheel: zipfile.ZipFile) -> None:
     info = f"h4l_toolkit-{__version__}.dist-info/"
     metadata = wheel.read(f"{info}METADATA").decode()
-    assert re.search(r"^Requires-Python: >=3\.10$", metadata, re.MULTILINE)
+    assert re.search(r"^Requires-Python: >=3\.11$", metadata, re.MULTILINE)
     assert re.search(r"^License-Expression: BSD-3-Clause$", metadata, re.MULTILINE)
     assert wheel.read(f"{info}entry_points.txt").decode().split() == ["[console_scripts]", "h4l", "=", "toolkit.cli:main"]
 

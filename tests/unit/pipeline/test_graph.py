@@ -78,8 +78,8 @@ def test_stages_come_after_what_they_need() -> None:
     ("stage", "used", "unused"),
     [
         ("process", "processors.four_lepton", "toolkit.ratios.training"),
-        ("train", "toolkit.ratios.training", "processors.four_lepton"),
-        ("export", "exports.onnx_graph", "toolkit.report.html"),
+        pytest.param("train", "toolkit.ratios.training", "processors.four_lepton", marks=pytest.mark.torch),
+        pytest.param("export", "exports.onnx_graph", "toolkit.report.html", marks=pytest.mark.torch),
         ("fit", "toolkit.likelihood.unbinned", "toolkit.ratios.training"),
         ("report", "toolkit.plots.scans", "exports.onnx_graph"),
     ],
