@@ -22,6 +22,9 @@ from toolkit.errors import PhysicsDomainError
 from toolkit.typing import BoolArray, FloatArray, IntArray
 from toolkit.weights.simulation import SimulatedEvents
 
+SECOND_ORDER = 5.0
+"""Directions whose variance is below SECOND_ORDER / (effective events) of the natural one are not tested."""
+
 
 @dataclass(frozen=True, eq=False)
 class CalibrationCurve:
@@ -117,7 +120,9 @@ def calibration_from_weights(
         With a_i, b_i the weights normalised to one, a bin's residual is sum(a_i (1 - s_i) - b_i s_i) / sum(a_i + b_i): zero on
         average if s is calibrated, bin by bin, also when a and b are carried by the same events. Its covariance is
         summed event by event and includes the fluctuation of the two normalisations. The network is taken as
-        fixed: its own training fluctuation is what the residual measures. A negative weight is used as it is; a
+        fixed: its own training fluctuation is what the residual measures. Where the same events carry both weights and their
+        ratio is the network's, the residual is zero by construction up to the square of the fluctuation: such directions
+        are not tested. A negative weight is used as it is; a
         fraction outside [0, 1] is then possible and is shown as such.
 
     References:
@@ -171,6 +176,7 @@ def calibration_from_weights(
     variance = _diagonal(index, k, local_fraction, v, response_fraction)
 
     residual = (missed_a - missed_b) / scale
+    natural = np.sqrt(bin_sums(index, k, (a * (1 - s)) ** 2 + (b * s) ** 2)) / scale  # as if other events carried the two weights
     return CalibrationCurve(
         numerator=numerator,
         denominator=denominator,
@@ -184,7 +190,7 @@ def calibration_from_weights(
         n_eff=n_eff,
         used=used,
         negative_weight_fraction=(_negative_fraction(numerator_weights), _negative_fraction(denominator_weights)),
-        test=chi_square(residual[used], covariance[np.ix_(used, used)]),
+        test=chi_square(residual[used], covariance[np.ix_(used, used)], natural=natural[used], tolerance=SECOND_ORDER / n_eff.sum()),
     )
 
 

@@ -39,7 +39,7 @@ class ChiSquare:
         return cls(chi2, int(document["ndf"]), p_value)
 
 
-def chi_square(difference: FloatArray, covariance: FloatArray, *, tolerance: float = 1e-9) -> ChiSquare:
+def chi_square(difference: FloatArray, covariance: FloatArray, *, tolerance: float = 1e-9, natural: FloatArray | None = None) -> ChiSquare:
     """Compute d^T C^-1 d, its degrees of freedom and its p-value.
 
     Args:
@@ -47,6 +47,9 @@ def chi_square(difference: FloatArray, covariance: FloatArray, *, tolerance: flo
         covariance: (k, k) their covariance.
         tolerance: Directions whose variance, in units of the bins' own errors, is below `tolerance` times the
             largest are left out: they are fixed by construction and carry no information.
+        natural: (k,) errors that the differences would have if nothing were fixed by construction. Then directions are left out
+            whose variance is below `tolerance` times the natural one: what varies there is of second order, which a covariance of
+            first order does not describe.
 
     Returns:
         Chi-square, number of directions used, and probability of a larger value. With no direction left,
@@ -74,10 +77,13 @@ def chi_square(difference: FloatArray, covariance: FloatArray, *, tolerance: flo
     live = error > 0
     if not live.any():
         return ChiSquare(0.0, 0, float("nan"))
-    pull = difference[live] / error[live]
-    correlation = covariance[np.ix_(live, live)] / np.outer(error[live], error[live])
+    unit = error[live] if natural is None else natural[live]
+    pull = difference[live] / unit
+    correlation = covariance[np.ix_(live, live)] / np.outer(unit, unit)
     eigenvalues, eigenvectors = np.linalg.eigh(correlation)
-    keep = eigenvalues > tolerance * eigenvalues[-1]
+    keep = eigenvalues > tolerance * (eigenvalues[-1] if natural is None else 1.0)
+    if not keep.any():
+        return ChiSquare(0.0, 0, float("nan"))
     projected = eigenvectors[:, keep].T @ pull
     value = float(np.sum(projected**2 / eigenvalues[keep]))
     ndf = int(keep.sum())

@@ -55,6 +55,14 @@ class Bootstrap:
         return float(np.std(self.replicas, ddof=1))
 
     @property
+    def error(self) -> float:
+        """The error to quote: `half_width_68`, which a few replicas far away do not drive; `standard_error` where it is 0.
+
+        It is 0 if nearly all replicas sit on the edge of the range. At mu = 0 the standard deviation is that of the few that do not.
+        """
+        return self.half_width_68 or self.standard_error
+
+    @property
     def half_width_68(self) -> float:
         """Half of the central 68.27 % of the replicas: less sensitive to replicas that jump to another minimum."""
         low, high = np.quantile(self.replicas, [0.158655, 0.841345])

@@ -206,3 +206,30 @@ def test_bad_input(make_toy):
             denominator="b",
             edges=np.array([0.0, 1.0]),
         )
+
+
+def test_directions_that_the_same_events_fix_are_not_tested() -> None:
+    """Exact ratios on events that carry both weights: the normalisation is all that varies, and its p-value is uniform."""
+    rng = np.random.default_rng(1)
+    tests = []
+    for _ in range(100):
+        x = rng.normal(0.0, 1.2, 3000)
+        top, below = (np.exp(-0.5 * (x - m) ** 2 + 0.5 * (x / 1.2) ** 2) for m in (0.5, -0.5))
+        tests.append(calibration_from_weights(x, numerator_weights=top, denominator_weights=below, numerator="a", denominator="b").test)
+    assert {t.ndf for t in tests} == {1}
+    low, high = np.mean([t.p_value < 0.2 for t in tests]), np.mean([t.p_value > 0.8 for t in tests])
+    assert 0.08 < low < 0.34
+    assert 0.08 < high < 0.34
+
+
+def test_a_ratio_that_is_off_is_seen_where_other_directions_are_fixed() -> None:
+    """The same events with ratios tilted by 10 %: twenty directions are live again, and the test fails them."""
+    rng = np.random.default_rng(2)
+    x, z = rng.normal(0.0, 1.2, 20_000), rng.normal(0.0, 0.5, 20_000)
+    top, below = (np.exp(-0.5 * (x - m) ** 2 + 0.5 * (x / 1.2) ** 2) for m in (0.5, -0.5))
+    top *= np.exp(z - 0.125)
+    options = {"numerator_weights": top, "denominator_weights": below, "numerator": "a", "denominator": "b"}
+    assert calibration_from_weights(1.2 * x, **options).test.p_value < 1e-4
+    good = calibration_from_weights(x, **options).test
+    assert good.ndf == 20
+    assert good.p_value > 0.001
