@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from processors.observables import known_observables
 from toolkit.config import Config
-from toolkit.kinematics.beam_swap import BeamSwap
 from toolkit.kinematics.swap_check import check_beam_swap
-from toolkit.weights.beam_swap import check_fills, feature_swaps
+from toolkit.weights.beam_swap import check_fills, column_swaps, feature_swaps
 from toolkit.weights.missing import source_of
-
-
-def declared_swaps(config: Config) -> dict[str, BeamSwap | None]:
-    """Return what every observable that the config knows becomes when the beams are exchanged; None where it does not say.
-
-    Raises:
-        SchemaError: A column has no known name and no range, or a module of the config does not run.
-        InputFileError: A module of the config cannot be read.
-    """
-    return {name: entry.beam_swap for name, entry in known_observables(config).items()}
 
 
 def check_symmetry(config: Config) -> None:
@@ -30,7 +19,7 @@ def check_symmetry(config: Config) -> None:
     if not config.ratios.fold_beam_axis:
         return
     features, known = config.ratios.features, known_observables(config)
-    check_fills(feature_swaps(features, declared=declared_swaps(config)), config.fills)
+    check_fills(feature_swaps(features, declared=column_swaps(config.columns)), config.fills)
     for name in dict.fromkeys(source_of(feature, config.fills) for feature in features):
         if name in known and known[name].group == "user" and known[name].needs != "column":
             check_beam_swap(known[name])

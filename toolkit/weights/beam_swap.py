@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from toolkit.config import ColumnConfig
 from toolkit.errors import SchemaError
 from toolkit.kinematics import OBSERVABLES
 from toolkit.kinematics.beam_swap import BeamSwap
@@ -44,6 +45,16 @@ def feature_swaps(features: Sequence[str], *, declared: Mapping[str, BeamSwap | 
                 remedy=f"add {' and '.join(absent)} to the features, leave {name} out, or set ratios.fold_beam_axis: false",
             )
     return found
+
+
+def column_swaps(columns: Mapping[str, ColumnConfig]) -> dict[str, BeamSwap | None]:
+    """Return what the columns of a config become when the beams are exchanged, but for those of which the registry knows it.
+
+    Examples:
+        >>> column_swaps({"bdt": ColumnConfig(branch="b", beam_swap="odd"), "met": ColumnConfig(branch="MET_pt")})
+        {'bdt': 'odd'}
+    """
+    return {name: column.beam_swap for name, column in columns.items() if column.beam_swap is not None or name not in OBSERVABLES}
 
 
 def pivot_of(swaps: Mapping[str, BeamSwap]) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from processors.inputs import inspect_inputs
-from processors.symmetry import check_symmetry, declared_swaps
+from processors.symmetry import check_symmetry
 from toolkit.errors import SchemaError
 from toolkit.kinematics import OBSERVABLES
 from toolkit.kinematics.registry import forget
@@ -76,9 +76,3 @@ def test_features_that_cannot_be_folded_are_refused_before_any_work(features: li
 )
 def test_features_that_say_what_they_become_are_accepted(features: list[str], sections: Any, make: Any) -> None:
     check_symmetry(make(features, **sections))
-
-
-def test_columns_and_modules_declare_beside_the_registry(make: Any) -> None:
-    config = make(["m4l"], module=', beam_swap="odd"', columns={"bdt": {**BDT, "beam_swap": "even"}, "met": {"branch": "x"}})
-    found = declared_swaps(config)
-    assert (found["eta_z1"], found["bdt"], found["met"], found["y4l"]) == ("odd", "even", "even", "odd")

@@ -8,7 +8,6 @@ from dataclasses import asdict
 import numpy as np
 
 from exports import Feature, write_onnx
-from processors.symmetry import declared_swaps
 from toolkit.analysis.datasets import read_simulation
 from toolkit.analysis.layout import INSPECTION, MEMBERS, MODEL, PARITY
 from toolkit.artifacts.atomic import write_json
@@ -21,6 +20,7 @@ from toolkit.pipeline.stages.provenance import portable_config
 from toolkit.pipeline.stages.variations import export_variations
 from toolkit.ratios import TrainedMixture, feature_matrix, load_mixture, mixture_key
 from toolkit.weights import SimulatedEvents
+from toolkit.weights.beam_swap import column_swaps
 from toolkit.weights.missing import flag_name, source_of
 
 ESTIMATOR = "mixture"
@@ -63,7 +63,7 @@ def load_trained(context: StageContext, pool: SimulatedEvents) -> TrainedMixture
         ArtifactMismatchError: It is incomplete, damaged, or not of these events and this config.
     """
     config = context.config
-    key = mixture_key(pool, config=config.ratios, model=config.model, swaps=declared_swaps(config))
+    key = mixture_key(pool, config=config.ratios, model=config.model, swaps=column_swaps(config.columns))
     return load_mixture(context.out / MEMBERS, key=key)
 
 

@@ -6,13 +6,13 @@ from dataclasses import asdict
 
 import numpy as np
 
-from processors.symmetry import declared_swaps
 from toolkit.analysis.datasets import read_simulation
 from toolkit.analysis.layout import MEMBERS, OUT_OF_BAG, TRAINING
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.pipeline.stage import ExecutorOptions, StageContext
 from toolkit.pipeline.stages.variations import train_variations
 from toolkit.ratios import TrainedMixture, train_mixture
+from toolkit.weights.beam_swap import column_swaps
 
 
 def run(context: StageContext) -> None:
@@ -27,7 +27,7 @@ def run(context: StageContext) -> None:
         executor=executor_of(context.executor),
         workers=context.executor.workers,
         former=[folder / MEMBERS for folder in context.former],
-        swaps=declared_swaps(context.config),
+        swaps=column_swaps(context.config.columns),
     )
     write_json(context.work / TRAINING, describe_training(trained))
     np.savez(
