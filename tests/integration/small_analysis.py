@@ -18,7 +18,8 @@ CONFIG: dict[str, Any] = {
         "objects": {
             "electron_scale": {"object": "electron", "kind": "scale", "size": 0.02},
             "jet_scale": {"object": "jet", "kind": "scale", "size": 0.1},
-        }
+        },
+        "ratios": {"shape": "histogram"},
     },
     "ratios": {
         "features": ["m4l", "cos_theta_star"],

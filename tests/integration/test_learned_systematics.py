@@ -156,5 +156,5 @@ def test_without_systematics_the_result_is_the_statistical_one(folder: Path, run
     at = [likelihood.twice_nll({**nominal, "mu": mu}) - fixed.twice_nll for mu in scan.values]
     np.testing.assert_allclose(at, scan.twice_delta_nll, atol=1e-6)
     off = config_of(folder, likelihood={"systematics": False})
-    assert learned_directions(off) == ()
+    assert learned_directions(off, folder) == ()
     assert not read_systematics(replace(context_of(folder, run), config=off), {}, pool=read_simulation(context_of(folder, run))[0])

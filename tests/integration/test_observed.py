@@ -31,7 +31,7 @@ DATA = [{"name": name, "kind": "data", "files": [f"{name}.root"]} for name in ("
 def run(folder: Path, *commands: str, out: str = "out", observed: bool = False, **changes: Any) -> None:
     fewer = {"normalisations": {}, "goodness": {"toys": 0}, "shape_only": observed, "observed": observed}
     objects = {"electron_scale": CONFIG["systematics"]["objects"]["electron_scale"]}
-    document = {**CONFIG, "luminosity_ifb": LUMINOSITY, "systematics": {"objects": objects}, **changes}
+    document = {**CONFIG, "luminosity_ifb": LUMINOSITY, "systematics": {"objects": objects, "ratios": {"shape": "histogram"}}, **changes}
     path = folder / f"{out}.yaml"
     path.write_text(yaml.safe_dump({**document, "likelihood": {**CONFIG["likelihood"], **fewer}}))
     for command in commands:

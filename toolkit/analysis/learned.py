@@ -9,13 +9,16 @@ from functools import partial
 from pathlib import Path
 
 from toolkit.analysis.datasets import Events
-from toolkit.analysis.layout import VARIATIONS, VARIATIONS_REPORT
+from toolkit.analysis.layout import EVENTS, VARIATIONS, VARIATIONS_REPORT
+from toolkit.artifacts.events import count_events
 from toolkit.config import Config, WeightColumns, WeightMembers
 from toolkit.errors import InputFileError
 from toolkit.likelihood import OnnxRatio
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
 
+AFFORDABLE = 3_000_000
+"""Variations times selected events up to which `shape: auto` trains networks: some minutes of one core."""
 KEPT = "kept"
 CHANGED_NOTHING = "changes nothing"
 LogPair = tuple[FloatArray, FloatArray]
@@ -53,17 +56,17 @@ class LearnedVariations:
         return replace(self, data=self.evaluate(events))
 
 
-def learned_directions(config: Config) -> tuple[tuple[str, str], ...]:
-    """List systematic and direction of everything that networks learn: all but sets of members, if the fit has systematics.
+def varied_directions(config: Config) -> tuple[tuple[str, str], ...]:
+    """List systematic and direction of everything that networks can learn: all but sets of members, if the fit has systematics.
 
     Examples:
         >>> from toolkit.config import load_config
         >>> from toolkit.example import demo_config
-        >>> learned_directions(load_config(demo_config()))
+        >>> varied_directions(load_config(demo_config()))
         ()
     """
     section = config.systematics
-    if section.ratios.shape != "networks" or not config.likelihood.systematics:
+    if not config.likelihood.systematics:
         return ()
     found = [(name, direction) for name, shift in section.objects.items() for direction in shift.directions]
     for name, weight in section.weights.items():
@@ -72,6 +75,26 @@ def learned_directions(config: Config) -> tuple[tuple[str, str], ...]:
         one_sided = isinstance(weight, WeightColumns) and weight.down is None
         found += [(name, direction) for direction in (("up",) if one_sided else ("up", "down"))]
     return tuple(found)
+
+
+def learned_directions(config: Config, out: Path) -> tuple[tuple[str, str], ...]:
+    """List systematic and direction of everything that networks learn.
+
+    Args:
+        config: The analysis.
+        out: The output folder; its event tables say whether `shape: auto` can afford networks.
+
+    Returns:
+        All of `varied_directions`, or none.
+
+    Raises:
+        InputFileError: `auto`, and there are no event tables.
+    """
+    wanted, shape = varied_directions(config), config.systematics.ratios.shape
+    if shape == "auto" and wanted:
+        events = sum(count_events(out / EVENTS, sample.name) for sample in config.simulated)
+        return wanted if len(wanted) * events <= AFFORDABLE else ()
+    return wanted if shape == "networks" else ()
 
 
 def variation_file(name: str, direction: str) -> Path:
@@ -99,7 +122,7 @@ def read_learned(out: Path, config: Config, *, pool: SimulatedEvents, test: Simu
     Raises:
         InputFileError: The export is not finished.
     """
-    wanted = learned_directions(config)
+    wanted = learned_directions(config, out)
     if not wanted:
         return None
     decisions = read_decisions(out / VARIATIONS_REPORT)["variations"]

@@ -145,10 +145,11 @@ def read_systematics(session: Session, fills: Mapping[str, Fill], *, pool: Simul
 
 def _read_learned(session: Session, pool: SimulatedEvents) -> LearnedVariations | None:
     config, learned = session.config, None
-    if not (learned_directions(config) or config.ratio_nuisances):
+    wanted = learned_directions(config, session.out)
+    if not (wanted or config.ratio_nuisances):
         return None
     _, test = read_simulation(session)
-    if learned_directions(config):
+    if wanted:
         learned = read_learned(session.out, config, pool=pool, test=test)
     if not config.ratio_nuisances:
         return learned

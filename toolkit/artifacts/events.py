@@ -317,6 +317,16 @@ def variations_of(folder: str | Path, sample: str) -> tuple[str, ...]:
     return (NOMINAL, *objects, *read_info(Path(folder) / index[sample][0]["file"]).weight_variations)
 
 
+def count_events(folder: str | Path, sample: str) -> int:
+    """Return the number of selected events of a sample, nominal, without reading them.
+
+    Raises:
+        InputFileError: The index is missing or damaged.
+        SchemaError: No such sample.
+    """
+    return sum(int(entry["rows"]) for entry in _read_index(Path(folder), sample)[sample])
+
+
 def chunk_table(path: str | Path, *, columns: Sequence[str] | None = None) -> EventTable:
     """Read the event table of one chunk; see `read_events` for a whole sample."""
     info = read_info(path)

@@ -36,7 +36,7 @@ def _unseen_variations(config: Config) -> Iterator[str]:
     """Find variations of which the unbinned channel sees what one histogram shows, and no more."""
     from toolkit.config import WeightMembers
 
-    learns = config.systematics.ratios.shape == "networks"
+    learns = config.systematics.ratios.shape != "histogram"
     names = [] if learns else [*config.systematics.objects]
     names += [name for name, weight in config.systematics.weights.items() if not learns or isinstance(weight, WeightMembers)]
     if not names or not config.likelihood.systematics or not any(sample.benchmarks for sample in config.samples):

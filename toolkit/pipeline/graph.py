@@ -65,7 +65,8 @@ def _export_part(config: Config) -> JsonObject:
 
 
 def _learned_part(config: Config, *, without: tuple[str, ...]) -> JsonObject:
-    if config.systematics.ratios.shape != "networks" or not config.likelihood.systematics:
+    varied = config.likelihood.systematics and (config.systematics.objects or config.systematics.weights)
+    if config.systematics.ratios.shape == "histogram" or not varied:
         return {}
     section = portable_config(config)["systematics"]
     return {"systematics": {**section, "ratios": {key: value for key, value in section["ratios"].items() if key not in without}}}

@@ -14,7 +14,7 @@ import torch
 from exports import Feature, write_onnx
 from toolkit.analysis.channels import normalisation_columns, parameters_of, unbinned_channel, unbinned_likelihood
 from toolkit.analysis.layout import ASIMOV, NORMALISATION, VARIATIONS_REPORT, WORKSPACE
-from toolkit.analysis.learned import LearnedVariations, learned_directions, read_learned, variation_file
+from toolkit.analysis.learned import LearnedVariations, learned_directions, read_learned, variation_file, varied_directions
 from toolkit.analysis.methods import BinnedMethod, UnbinnedMethod, histogram_method, rate_method
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import Ratios, Systematics
@@ -210,10 +210,10 @@ class Exact:
 
 def test_what_is_learned() -> None:
     directions = [("tilt", "up"), ("tilt", "down"), ("smear", "up"), ("qcd", "up"), ("qcd", "down"), ("pileup", "up")]
-    assert list(learned_directions(config_of())) == directions  # sets of members stay in bins
-    assert learned_directions(config_of(shape="histogram")) == ()
+    assert list(learned_directions(config_of(), Path())) == directions  # sets of members stay in bins
+    assert learned_directions(config_of(shape="histogram"), Path()) == ()
     off = config_of()
-    assert learned_directions(off.model_copy(update={"likelihood": off.likelihood.model_copy(update={"systematics": False})})) == ()
+    assert learned_directions(off.model_copy(update={"likelihood": off.likelihood.model_copy(update={"systematics": False})}), Path()) == ()
     with pytest.raises(SchemaError, match="shape"):
         config_of(shape="forest")
 
@@ -261,3 +261,20 @@ def test_other_events_as_data_have_their_own_variations(learned: LearnedVariatio
     np.testing.assert_allclose(found.data[2]["tilt"][1], -SLOPE * y - 0.5 * SLOPE**2, atol=1e-6)
     assert found.pool is learned.pool
     assert found.pool_events is learned.pool_events
+
+
+@pytest.mark.parametrize(("events", "learned"), [(500_000, True), (600_000, False)])
+def test_auto_learns_where_variations_times_events_are_affordable(
+    events: int, learned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is 3 million; the six directions of this config reach it at half a million events in its simulated samples."""
+    config = config_of(shape="auto")
+    wanted = varied_directions(config)
+    per_sample = events * 6 // len(wanted) // len(config.simulated)
+    monkeypatch.setattr("toolkit.analysis.learned.count_events", lambda folder, name: per_sample)
+    assert learned_directions(config, tmp_path) == (wanted if learned else ())
+
+
+def test_auto_counts_the_events_of_the_tables(tmp_path: Path) -> None:
+    with pytest.raises(InputFileError, match=r"index\.json"):
+        learned_directions(config_of(shape="auto"), tmp_path)

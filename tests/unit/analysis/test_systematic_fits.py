@@ -207,6 +207,7 @@ CONFIG = {
             "smear": {"object": "muon", "kind": "resolution", "size": 0.01},
         },
         "weights": {"pdf": {"kind": "members", "vector": "W", "first": 0, "last": 1, "combine": "envelope"}},
+        "ratios": {"shape": "histogram"},
     },
     "likelihood": {
         "luminosity_uncertainty": 0.01,

@@ -54,7 +54,7 @@ class FitPages:
             InputFileError: A file is missing or damaged.
         """
         intervals = read_json(out / INTERVALS) if config.parameter.interval == "neyman" else None
-        learned = read_json(out / VARIATIONS_REPORT)["variations"] if learned_directions(config) else {}
+        learned = read_json(out / VARIATIONS_REPORT)["variations"] if learned_directions(config, out) else {}
         left_out = read_json(out / LEFT_OUT)["variations"] if varied_names(config) else ()
         return cls(config.parameter.asimov, read_json(out / COMPARISON), read_json(out / GOODNESS), intervals, learned, left_out)
 

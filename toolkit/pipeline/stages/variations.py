@@ -11,7 +11,6 @@ from dataclasses import asdict
 from typing import Any
 
 from exports import Feature, write_onnx
-from processors.symmetry import declared_swaps
 from toolkit.analysis.datasets import read_pairs, read_simulation
 from toolkit.analysis.layout import VARIATIONS, VARIATIONS_REPORT
 from toolkit.analysis.learned import CHANGED_NOTHING, KEPT, learned_directions, variation_file
@@ -24,6 +23,7 @@ from toolkit.ratios import feature_matrix
 from toolkit.ratios.variations import load_variation, train_variation, variation_key
 from toolkit.typing import DETAIL, FloatArray, JsonObject, Progress
 from toolkit.weights import SimulatedEvents
+from toolkit.weights.beam_swap import column_swaps
 
 ESTIMATOR = "variation"
 REFERENCE = "nominal density of the same process"
@@ -32,7 +32,7 @@ REFERENCE = "nominal density of the same process"
 def train_variations(context: StageContext, *, executor: str) -> None:
     """Train every variation that the unbinned channel learns; those that are finished are read."""
     config = context.config
-    for name, direction in learned_directions(config):
+    for name, direction in learned_directions(config, context.out):
         pool, _ = read_pairs(context, variation=f"{name}_{direction}")
         train_variation(
             pool,
@@ -43,7 +43,7 @@ def train_variations(context: StageContext, *, executor: str) -> None:
             executor=executor,
             workers=context.executor.workers,
             former=[former / VARIATIONS / f"{name}_{direction}" for former in context.former],
-            swaps=declared_swaps(config),
+            swaps=column_swaps(config.columns),
         )
 
 
@@ -56,7 +56,7 @@ def export_variations(context: StageContext, *, features: Sequence[Feature], con
         config_hash: Hash of the config of the training.
     """
     config = context.config
-    wanted = learned_directions(config)
+    wanted = learned_directions(config, context.out)
     if not wanted:
         return
     make_folder(context.work / VARIATIONS)
@@ -125,7 +125,7 @@ def _export_one(
     entries: dict[str, JsonObject] = {p: {"yield_ratio": float(r)} for p, r in zip(pool.processes, pool.yield_ratios, strict=True)}
     if not pool.affected(config.ratios.features).any():
         return entries
-    key = variation_key(pool, config=config.systematics.ratios, common=config.ratios, swaps=declared_swaps(config))
+    key = variation_key(pool, config=config.systematics.ratios, common=config.ratios, swaps=column_swaps(config.columns))
     trained = load_variation(context.out / VARIATIONS / f"{name}_{direction}", key=key)
     rows = [feature_matrix(side, trained.features) for side in (test.nominal, test.varied)]
     write_onnx(
