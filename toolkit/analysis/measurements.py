@@ -122,13 +122,8 @@ def close(
     truth = {**model.truth, model.parameter: mu}
     weights = truth_weights(test, model, truth)
     fit = method.likelihood(weights).fit()
-<<<<<<< HEAD
-    of_test = method.bootstrap(weights, replicas=replicas, seed=seed).standard_error
-    of_pool = method.bootstrap_pool(truth_weights(pool, model, truth), replicas=replicas, seed=seed + 1).standard_error
-=======
     of_test = method.bootstrap(weights, replicas=replicas, seed=seed).error
-    of_pool = method.bootstrap_pool(truth_weights(pool, model, mu), replicas=replicas, seed=seed + 1).error
->>>>>>> 0509ea6 (Test only what varies in a calibration; quote the central 68 % of a bootstrap)
+    of_pool = method.bootstrap_pool(truth_weights(pool, model, truth), replicas=replicas, seed=seed + 1).error
     return ClosurePoint(
         mu=mu,
         mu_hat=fit.parameters[model.parameter],
