@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from exports import Feature, write_onnx
+from toolkit.artifacts.archive import extract_archive, write_archive
 from toolkit.artifacts.checksums import checksum_path
 from toolkit.artifacts.events import IDENTITY, ChunkInfo, chunk_table, write_chunk
 from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError, ShapeError, ToolkitError
@@ -87,6 +89,29 @@ def test_no_flipped_bit_passes(case: str, tmp_path: Path) -> None:
         path.write_bytes(changed)
         with contextlib.suppress(ToolkitError):
             assert read(path) == expected, f"bit {bit} changed what is read, silently"
+
+
+def test_no_flipped_bit_of_a_bundle_passes(tmp_path: Path) -> None:
+    """The index has no checksum of its own in the archive: that of the compression counts."""
+    path = tmp_path / "a.tar.gz"
+    write_archive(path, {"results.json": b'{"mu_hat": 1.0}'}, description={"title": "a", "poi": "mu"})
+    content, expected = path.read_bytes(), extract_archive(path, tmp_path / "0")
+    for bit in range(0, 8 * len(content), 11):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        with contextlib.suppress(ToolkitError):
+            assert extract_archive(path, tmp_path / str(bit)) == expected, f"bit {bit} changed what is read, silently"
+
+
+def test_a_bundle_with_more_after_its_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar.gz"
+    write_archive(path, {"results.json": b"{}"}, description={})
+    for more in (b"more", bytes(1 << 20)):
+        longer = tmp_path / "longer.tar.gz"
+        longer.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()) + more))
+        with pytest.raises(InputFileError, match="after the end"):
+            extract_archive(longer, tmp_path / "b")
 
 
 @pytest.mark.parametrize("case", ["network", "observation", "workspace"])

@@ -54,6 +54,8 @@ def members(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
             with _explained(path):
                 member = tar.next()
             if member is None:
+                with _explained(path):
+                    source.finish()
                 return
             most -= member.size
             if not member.isreg() or member.issparse() or member.name in seen or len(seen) >= MOST_FILES or most < 0:
@@ -107,6 +109,14 @@ class _Source(io.RawIOBase):
             raise tarfile.ReadError(msg)
         self.allowed -= size
         return self._unpacked.read(size)
+
+    def finish(self) -> None:
+        """Read what pads the archive, up to the end of the stream: its checksum stands there, and is compared then."""
+        self.allowed = HEADER_BYTES + PIECE
+        while rest := self.read(min(PIECE, self.allowed)):
+            if rest.strip(b"\0") or not self.allowed:
+                msg = "content after the end of the archive"
+                raise tarfile.ReadError(msg)
 
     def seek(self, position: int, whence: int = io.SEEK_SET) -> int:
         """Go forward to a position."""
