@@ -124,7 +124,8 @@ class _Loader(yaml.SafeLoader):
         kind, scalar = _KINDS.get(tag, tag), isinstance(node, yaml.ScalarNode) and tag != "str"
         if scalar and len(node.value) > LONGEST_NUMBER:
             self._refuse(node, f"{kind} of {len(node.value)} characters")
-        if (tag == "int" and _OCTAL.match(node.value)) or (tag in _KINDS and tag != "timestamp" and ":" in node.value):
+        old = scalar and ((tag == "int" and _OCTAL.match(node.value)) or (tag in {"int", "float"} and ":" in node.value))
+        if old:
             self._refuse(node, f"{node.value!r} is no {kind} that everyone reads alike: YAML takes it for base 8 or 60")
         try:
             value = super().construct_object(node, deep)

@@ -33,6 +33,8 @@ def _said(text: str) -> str:
         ("name: !!int abc", "'abc' is no integer"),
         ("name: !!int ''", "'' is no integer"),
         ("name: !!float ''", "'' is no number"),
+        ("name: !!int [1]", "expected a scalar node, but found sequence"),
+        ("name: !!float {a: 1}", "expected a scalar node, but found mapping"),
         ("name: !!bool perhaps", "'perhaps' is no bool"),
         ("name: !!timestamp soon", "'soon' is no date"),
         ("name: 0x_", "'0x_' is no integer"),
