@@ -31,7 +31,7 @@ import numpy as np
 
 from benchmarks.measure import print_json, print_table
 from toolkit.analysis.measurements import close, truth_weights
-from toolkit.analysis.methods import Method, UnbinnedMethod, histogram_method, rate_method, score_method
+from toolkit.analysis.methods import Method, UnbinnedMethod, histogram_method, rate_method, score_columns, score_method
 from toolkit.analysis.model import FitModel
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.artifacts.events import read_events
@@ -78,7 +78,9 @@ def retrain(events: SimulatedEvents, config: Config, *, split: int, swap: bool, 
     edges = config.histograms["m4l"].edges
     m4l = histogram_method("m4l", model, pool=pool, test=test, values=(pool.observables["m4l"], test.observables["m4l"]), edges=edges)
     bins = config.score_histogram.bins
-    score = score_method(model, pool=pool, test=test, log_ratios=(trained.out_of_bag, log_ratios), bins=bins, signal=0)
+    score = score_method(
+        model, pool=pool, test=test, log_ratios=(trained.out_of_bag, log_ratios), bins=bins, columns=score_columns(config.model)
+    )
     methods: list[Method] = [rate_method(model, pool=pool, test=test), m4l, score]
     methods.append(UnbinnedMethod("nsbi", unbinned(log_ratios, test, pool, model), unbinned(trained.out_of_bag, pool, pool, model)))
     points = [measure(method, pool, test, model, mu=mu) for method in methods for mu in MU]

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tests.browser import chromium
-from toolkit.likelihood.results import ClosurePoint, Interval, MethodResult, Results, Scan
+from toolkit.likelihood.results import ClosurePoint, MethodResult, Results
+from toolkit.likelihood.scans import Interval, Scan
 from toolkit.plots import plot_closure, plot_scans, png_bytes
 from toolkit.report import PageFigure, Provenance, build_page, judge, write_page
 

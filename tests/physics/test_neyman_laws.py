@@ -15,7 +15,7 @@ from toolkit.likelihood import BinnedLikelihood, CombinedLikelihood, Constraint,
 from toolkit.likelihood.coverage import check_coverage
 from toolkit.likelihood.critical import CriticalCurve, critical_curve
 from toolkit.likelihood.neyman import NeymanBands, accepted, construct_bands, grid_points, neyman_intervals
-from toolkit.likelihood.results import Scan
+from toolkit.likelihood.scans import Scan
 from toolkit.likelihood.toy_sources import BinnedToys, CombinedToys
 from toolkit.likelihood.toys import ToyRequest, run_toys, toy_generator
 

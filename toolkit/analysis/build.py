@@ -15,9 +15,11 @@ from toolkit.analysis.methods import (
     histogram_method,
     plane_method,
     rate_method,
+    score_columns,
     score_method,
 )
 from toolkit.analysis.model import FitModel
+from toolkit.analysis.regions import whole_densities
 from toolkit.config import Config, HistogramConfig
 from toolkit.errors import ArtifactMismatchError
 from toolkit.likelihood import OnnxRatio, UnbinnedLikelihood
@@ -33,7 +35,8 @@ def open_ratio(path: Path, config: Config) -> OnnxRatio:
         ArtifactMismatchError: They have other outputs or inputs.
     """
     ratio = OnnxRatio(path)
-    for what, got, expected in (("numerators", ratio.numerators, config.densities), ("features", ratio.features, config.ratios.features)):
+    wanted = (("numerators", ratio.numerators, whole_densities(config.model)), ("features", ratio.features, config.ratios.features))
+    for what, got, expected in wanted:
         if tuple(got) != tuple(expected):
             raise ArtifactMismatchError(
                 f"{what} of {path}", got=list(got), expected=list(expected), remedy="train and export again with this config"
@@ -81,14 +84,13 @@ def build_methods(
         for values, events in ((log_ratios, test), (out_of_bag, pool))
     )
     histograms = [configured_histogram(name, section, model, pool=pool, test=test) for name, section in config.histograms.items()]
-    signal = config.densities.index(config.morphing.signal)
     score = score_method(
         model,
         pool=pool,
         test=test,
         log_ratios=(out_of_bag, log_ratios),
         bins=config.score_histogram.bins,
-        signal=signal,
+        columns=score_columns(config.model),
         evaluate=evaluate,
     )
     return (rate_method(model, pool=pool, test=test), *histograms, score, UnbinnedMethod("nsbi", of_test, of_pool, evaluate))

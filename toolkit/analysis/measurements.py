@@ -10,12 +10,12 @@ import numpy as np
 
 from toolkit.analysis.data import FitData
 from toolkit.analysis.datasets import RecordedEvents
-from toolkit.analysis.methods import Method
+from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import SIMULATION, Systematics
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config
-from toolkit.errors import PhysicsDomainError
+from toolkit.errors import PhysicsDomainError, SchemaError
 from toolkit.likelihood import (
     ClosurePoint,
     FitResult,
@@ -119,6 +119,8 @@ def close(
     method: Method, pool: SimulatedEvents, test: SimulatedEvents, model: FitModel, *, mu: float, replicas: int, seed: int
 ) -> ClosurePoint:
     """Fit the Asimov set of test events at a truth, with the standard errors from resampling them and the pool."""
+    if not isinstance(method, BinnedMethod | UnbinnedMethod):
+        raise SchemaError(f"closure of {method.name}", got=type(method).__name__, expected="a method of one region")
     truth = {**model.truth, model.parameter: mu}
     weights = truth_weights(test, model, truth)
     fit = method.likelihood(weights).fit()

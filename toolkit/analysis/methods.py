@@ -16,6 +16,8 @@ import numpy as np
 from toolkit.analysis.datasets import Events
 from toolkit.analysis.model import FitModel
 from toolkit.errors import PhysicsDomainError, SchemaError
+from toolkit.expressions.arithmetic import Expression
+from toolkit.expressions.substitution import substitute
 from toolkit.likelihood import (
     BinnedLikelihood,
     Bootstrap,
@@ -30,6 +32,7 @@ from toolkit.likelihood import (
 )
 from toolkit.likelihood.planes import Plane, poor_bins
 from toolkit.likelihood.templates import Outside
+from toolkit.model import Model
 from toolkit.typing import FloatArray, IntArray
 from toolkit.weights import SimulatedEvents
 
@@ -51,18 +54,6 @@ class Method(Protocol):
 
     def likelihood(self, weights: FloatArray) -> Likelihood:
         """Build the likelihood of the test events with these weights, (n_test,)."""
-        ...
-
-    def bootstrap(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
-        """Resample the test events."""
-        ...
-
-    def bootstrap_pool(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
-        """Resample the pool events, (n_pool,).
-
-        Data that fluctuate against a fixed model move the best fit as much as a model that fluctuates against fixed
-        data, to first order with the opposite sign: the pool is resampled as if it were the data.
-        """
         ...
 
 
@@ -277,6 +268,37 @@ def plane_method(
     return replace(method, plane=plane)
 
 
+ScoreColumns = tuple[tuple[int, ...], tuple[int, ...]]
+"""Columns of the densities of signal, and of those of background, in a score."""
+
+
+def score_columns(model: Model) -> ScoreColumns:
+    """Divide the squared amplitudes of a model into those that depend on a parameter of interest and those that do not.
+
+    Returns:
+        Positions among `model.densities`; sums of two amplitudes belong to neither.
+
+    Examples:
+        >>> from toolkit.model import ModelParameter, Process
+        >>> gg = Process.build("gg", {"S": "sqrt(mu)", "B": "1"}, {"S": [1, 0], "SBI": [1, 1], "B": [0, 1]})
+        >>> score_columns(Model((ModelParameter("mu", range=(0.0, 6.0)),), (gg, Process.build("q", {"q": "1"}))))
+        ((0,), (2, 3))
+    """
+    interest = {p.name for p in model.interest}
+    signal: list[int] = []
+    background: list[int] = []
+    position = 0
+    for component in model.components:
+        process = component.process
+        for (k, m), _ in zip(process.pairs, component.densities, strict=True):
+            if k == m:
+                texts = (process.amplitudes[k].coefficient, process.factor)
+                names = {name for text in texts for name in Expression.parse(substitute(text, model.resolved)).names}
+                (signal if names & interest else background).append(position)
+            position += 1
+    return tuple(signal), tuple(background)
+
+
 def score_method(
     model: FitModel,
     *,
@@ -284,44 +306,48 @@ def score_method(
     test: SimulatedEvents,
     log_ratios: tuple[FloatArray, FloatArray],
     bins: int,
-    signal: int,
+    columns: ScoreColumns,
     evaluate: Observe | None = None,
 ) -> BinnedMethod:
     """Build the histogram fit of the networks' own signal score: the cross-check that no bias of the networks can move.
 
     Args:
-        model: The parameter of interest and the coefficients.
+        model: The parameters of interest and the coefficients.
         pool: Events that fill the templates.
         test: Events that fill the data.
         log_ratios: Of the pool (from networks that did not train on the event) and of the test events, (n, n_processes).
         bins: Number of bins; each holds the same signal, which puts the resolution where the signal is.
-        signal: Column of the signal.
+        columns: Columns of signal and of background.
         evaluate: Gives the log ratios of any events, (n, n_processes), for systematic variations.
 
     Returns:
         The method.
     """
     yields = pool.yields
-    observe: Observe | None = None if evaluate is None else lambda e: signal_score(evaluate(e), yields, signal=signal)
-    scores = (signal_score(log_ratios[0], yields, signal=signal), signal_score(log_ratios[1], yields, signal=signal))
-    edges = quantile_edges(scores[0], pool.weights[:, signal], bins=bins)
+    observe: Observe | None = None if evaluate is None else lambda e: signal_score(evaluate(e), yields, columns=columns)
+    scores = (signal_score(log_ratios[0], yields, columns=columns), signal_score(log_ratios[1], yields, columns=columns))
+    edges = quantile_edges(scores[0], pool.weights[:, list(columns[0])].sum(axis=1), bins=bins)
     return histogram_method("score", model, pool=pool, test=test, values=scores, edges=edges, clip=True, observe=observe)
 
 
-def signal_score(log_ratios: FloatArray, yields: FloatArray, *, signal: int) -> FloatArray:
-    """Compute log p_S / sum_b nu_b p_b: the signal (on top) against background amplitude and other backgrounds at their yields.
+def signal_score(log_ratios: FloatArray, yields: FloatArray, *, columns: ScoreColumns) -> FloatArray:
+    """Compute log sum_s pi_s p_s / sum_b nu_b p_b: the signals (on top, by their shares) against background at its yields.
 
     Args:
-        log_ratios: ln p_j / p_ref, (n, n_processes), in the order S, SBI, B, backgrounds.
+        log_ratios: ln p_j / p_ref, (n, n_processes).
         yields: nu_j, (n_processes,).
-        signal: Column of S.
+        columns: Columns of signal and of background.
 
     Returns:
         The score, (n,).
 
     Examples:
-        >>> signal_score(np.log([[2.0, 1.0, 1.0, 3.0]]), np.array([1.0, 1.0, 1.0, 1.0]), signal=0).round(6).tolist()
+        >>> signal_score(np.log([[2.0, 1.0, 1.0, 3.0]]), np.ones(4), columns=((0,), (2, 3))).round(6).tolist()
         [-0.693147]
     """
-    background = np.logaddexp.reduce(log_ratios[:, 2:] + np.log(yields[2:]), axis=1)
-    return np.asarray(log_ratios[:, signal] - background)
+    signal, background = (list(c) for c in columns)
+    below = np.logaddexp.reduce(log_ratios[:, background] + np.log(yields[background]), axis=1)
+    if len(signal) == 1:
+        return np.asarray(log_ratios[:, signal[0]] - below)
+    shares = np.log(yields[signal] / yields[signal].sum())
+    return np.asarray(np.logaddexp.reduce(log_ratios[:, signal] + shares, axis=1) - below)

@@ -14,7 +14,7 @@ import numpy as np
 from toolkit.config import Config
 from toolkit.errors import PhysicsDomainError, SchemaError
 from toolkit.expressions import Condition
-from toolkit.model import Model, Region, learned_densities
+from toolkit.model import Component, Model, Region, learned_densities
 from toolkit.typing import BoolArray, FloatArray
 from toolkit.weights import SimulatedEvents
 
@@ -115,52 +115,63 @@ def split_events(events: SimulatedEvents, model: Model) -> SimulatedEvents:
     """
     if not any(process.splits for process in model.processes):
         return events
-    columns, holds = _parts(model, events)
+    columns, holds = _parts(model, events.observables, len(events))
+    for process in model.processes:
+        if process.splits:
+            own = [events.processes.index(d.name) for d in learned_densities(process)]
+            inside = [hold for hold, c in zip(holds, _components(model), strict=True) if c.process.name == process.name]
+            per_part = inside[:: len(own)]
+            _check_cover(process.name, np.any(events.weights[:, own] != 0.0, axis=1), np.sum(per_part, axis=0))
     weights = np.stack([events.weights[:, j] * hold for j, hold in zip(columns, holds, strict=True)], axis=1)
     return replace(events, processes=model.densities, weights=weights)
 
 
-def split_ratios(log_ratios: FloatArray, events: SimulatedEvents, model: Model, *, yields: FloatArray, whole: FloatArray) -> FloatArray:
+def split_ratios(
+    log_ratios: FloatArray, observables: Mapping[str, FloatArray], model: Model, *, yields: FloatArray, whole: FloatArray
+) -> FloatArray:
     """Return ln p_j / p_ref of all parts inside a region.
 
     Args:
         log_ratios: Of the whole densities, normalised on all events that were learned from, (n_events, n_whole).
-        events: The same events.
+        observables: Observables of the same events, each (n_events,).
         model: The physics model.
         yields: Expected events of each part in the region, (n_densities,).
         whole: Expected events of the whole densities among the events that were learned from, (n_whole,).
 
     Returns:
-        (n_events, n_densities): yields times e^ratio is the expected density whatever the region is.
+        (n_events, n_densities): yields times e^ratio is the expected density whatever the region is; -inf where a part has no events.
     """
-    columns, holds = _parts(model, events)
-    moved = log_ratios[:, columns] + np.log(whole[columns]) - np.log(yields)
-    return np.where(np.stack(holds, axis=1), moved, -np.inf)
+    columns, holds = _parts(model, observables, len(log_ratios))
+    expected = yields > 0.0
+    moved = log_ratios[:, columns] + np.log(whole[columns]) - np.log(np.where(expected, yields, 1.0))
+    return np.where(np.stack(holds, axis=1) & expected, moved, -np.inf)
 
 
-def _parts(model: Model, events: SimulatedEvents) -> tuple[list[int], list[BoolArray]]:
-    """Return, for every density of the model, its whole density and where it does not vanish."""
+def _components(model: Model) -> list[Component]:
+    """Return the component of every density of the model."""
+    return [c for c in model.components for _ in c.densities]
+
+
+def _parts(model: Model, observables: Mapping[str, FloatArray], n_events: int) -> tuple[list[int], list[BoolArray]]:
+    """Return, for every density of the model, its whole density and at which events it does not vanish."""
     names = whole_densities(model)
-    everywhere = np.ones(len(events), dtype=np.bool_)
+    everywhere = np.ones(n_events, dtype=np.bool_)
     columns: list[int] = []
     holds: list[BoolArray] = []
-    inside: dict[str, list[BoolArray]] = {}
     for component in model.components:
-        hold = Condition.parse(component.condition).evaluate(events.observables) if component.condition else everywhere
+        hold = Condition.parse(component.condition).evaluate(observables) if component.condition else everywhere
         for density in learned_densities(component.process):
             columns.append(names.index(density.name))
             holds.append(hold)
-        if component.condition:
-            inside.setdefault(component.process.name, []).append(hold)
-    for process, parts in inside.items():
-        count = np.sum(parts, axis=0)
-        own = np.any(events.weights[:, [names.index(d.name) for d in learned_densities(model.process(process))]] != 0.0, axis=1)
-        wrong = own & (count != 1)
-        if np.any(wrong):
-            raise PhysicsDomainError(
-                f"parts of process {process!r}",
-                got=f"{int(np.sum(wrong & (count == 0)))} events in none of them, {int(np.sum(wrong & (count > 1)))} in several",
-                expected="every event of the process in exactly one",
-                remedy="write conditions that cover everything once",
-            )
     return columns, holds
+
+
+def _check_cover(process: str, own: BoolArray, count: FloatArray) -> None:
+    wrong = own & (count != 1)
+    if np.any(wrong):
+        raise PhysicsDomainError(
+            f"parts of process {process!r}",
+            got=f"{int(np.sum(wrong & (count == 0)))} events in none of them, {int(np.sum(wrong & (count > 1)))} in several",
+            expected="every event of the process in exactly one",
+            remedy="write conditions that cover everything once",
+        )

@@ -95,7 +95,9 @@ class LikelihoodConfig(Section):
     shape_only: bool = True
     """Whether every method is also fitted with a free normalisation of all processes, for the comparison with and without the rate."""
     closure_mu: tuple[float, ...] = (0.3, 1.0, 1.7)
-    """Truths of the closure tests on independent events."""
+    """Truths of the closure tests on independent events, values of the parameter of interest; of each, where there are several."""
+    closure: tuple[dict[str, float], ...] = ()
+    """Truths of several parameters in place of `closure_mu`: `[{mu_ggF: 0.5, mu_EW: 1.5}]`; those not named have their truth."""
     bootstrap_replicas: int = Field(default=200, ge=20, le=1_000_000)
     """Resamplings of the test events, and of the pool, behind the standard error of a closure test."""
     seed: Seed = 7
@@ -250,7 +252,7 @@ class Config(Section):
                 expected="the weights of all benchmarks at every event: the networks learn from them",
                 remedy="list its benchmarks; samples that know only their own weight can be morphed in Python (docs/weights.md)",
             )
-        _ = self.morphing.amplitudes
+        _ = self.morphing.amplitudes, self.model.expressions()
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
@@ -324,6 +326,13 @@ class Config(Section):
             msg = f"{twice} are names of regions and of parts of processes: rename one of them"
             raise ValueError(msg)
         model = self.model
+        for point in self.likelihood.closure:
+            for name, value in point.items():
+                known = {p.name: p.range for p in model.parameters}
+                low, high = known.get(name, (np.inf, -np.inf))
+                if not low <= value <= high:
+                    msg = f"likelihood.closure: {name} = {value:g} is no value in the range of a parameter; the ranges are {known}"
+                    raise ValueError(msg)
         require_constrained(model)
         require_disjoint(model.regions)
         for process in model.processes:

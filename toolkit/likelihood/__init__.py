@@ -13,27 +13,19 @@ from toolkit.likelihood.constraint_term import ConstraintTerm
 from toolkit.likelihood.constraints import Constraint
 from toolkit.likelihood.intervals import THRESHOLD_68, THRESHOLD_95, find_intervals
 from toolkit.likelihood.measure import measure
+from toolkit.likelihood.measure_parameters import measure_parameters
 from toolkit.likelihood.minimise import minimise
 from toolkit.likelihood.observation import read_observation, write_observation
 from toolkit.likelihood.onnx_ratio import OnnxRatio
 from toolkit.likelihood.p_values import Significance, ToyPValue, one_sided, toy_p_value
+from toolkit.likelihood.parameter_results import Contour, ParameterResult
 from toolkit.likelihood.parameterisations import SignalStrengths, parameterisation, wilson_expressions
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.pyhf_model import PyhfLikelihood
 from toolkit.likelihood.rates import NormSys
 from toolkit.likelihood.resampling import resampled
-from toolkit.likelihood.results import (
-    ClosurePoint,
-    FitResult,
-    GoodnessOfFit,
-    Interval,
-    Limit,
-    MethodResult,
-    Minimum,
-    ObservedResults,
-    Results,
-    Scan,
-)
+from toolkit.likelihood.results import ClosurePoint, FitResult, GoodnessOfFit, Limit, MethodResult, Minimum, ObservedResults, Results
+from toolkit.likelihood.scans import Interval, Scan
 from toolkit.likelihood.shaped import ShapeReference
 from toolkit.likelihood.shapes import Shapes
 from toolkit.likelihood.significance import significance
@@ -59,6 +51,7 @@ __all__ = [
     "Component",
     "Constraint",
     "ConstraintTerm",
+    "Contour",
     "Contribution",
     "Expression",
     "FitResult",
@@ -76,6 +69,7 @@ __all__ = [
     "ObservedResults",
     "OnnxRatio",
     "Parameter",
+    "ParameterResult",
     "Pull",
     "PyhfLikelihood",
     "Results",
@@ -103,6 +97,7 @@ __all__ = [
     "impacts",
     "make_document",
     "measure",
+    "measure_parameters",
     "minimise",
     "minos",
     "morphing_expressions",

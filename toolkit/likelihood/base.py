@@ -17,7 +17,8 @@ from toolkit.likelihood.domain import NotPositive, range_limits
 from toolkit.likelihood.minimise import minimise
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.profiles import Profile
-from toolkit.likelihood.results import FitResult, Scan
+from toolkit.likelihood.results import FitResult
+from toolkit.likelihood.scans import Scan
 from toolkit.typing import FloatArray
 
 Point = Mapping[str, float] | Sequence[float] | FloatArray | float

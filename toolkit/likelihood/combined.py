@@ -1,4 +1,7 @@
-"""Several likelihoods of independent data in shared parameters."""
+"""Several likelihoods of independent data in shared parameters.
+
+A constraint that several terms hold is one auxiliary measurement, so it counts once: what the others add is taken off again.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,11 @@ class CombinedLikelihood(Likelihood):
     """Sum of likelihoods; parameters of the same name are the same parameter.
 
     Args:
-        terms: Likelihoods of data that do not overlap. A constraint belongs to one term only.
+        terms: Likelihoods of data that do not overlap. A constraint that several hold must be the same in all of them.
         poi: Parameter of interest (default: the first term's).
 
     Raises:
-        SchemaError: No terms, two terms that disagree about a parameter, or that both constrain it.
+        SchemaError: No terms, or two terms that disagree about a parameter or its constraint.
 
     Examples:
         Two counting experiments with the same signal strength, 14 of 15 and 16 of 15 expected events:
@@ -49,7 +52,10 @@ class CombinedLikelihood(Likelihood):
                         what, got=f"{merged[p.name]} and {p}", expected="one definition", remedy="give both terms the same range and start"
                     )
         self._parameters = tuple(merged.values())
-        self._constraints = check_distinct([c for t in self.terms for c in t.constraints], self._parameters)
+        self._constraints, surplus = _counted_once([c for t in self.terms for c in t.constraints])
+        check_distinct(self._constraints, self._parameters)
+        names = [p.name for p in self._parameters]
+        self._surplus = tuple((names.index(c.parameter), c, times) for c, times in surplus.items())
         self._poi = self.terms[0].poi if poi is None else poi
         self._columns = [np.array([self.parameter_names.index(n) for n in t.parameter_names], dtype=np.intp) for t in self.terms]
 
@@ -86,14 +92,17 @@ class CombinedLikelihood(Likelihood):
     def twice_nll_points(self, points: FloatArray) -> FloatArray:
         """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""
         parts = [t.twice_nll_points(points[:, c]) for t, c in zip(self.terms, self._columns, strict=True)]
-        return np.asarray(np.sum(parts, axis=0))
+        total = np.sum(parts, axis=0)
+        for column, constraint, times in self._surplus:
+            total = total - times * np.array([constraint.twice_nll(float(v)) for v in points[:, column]])
+        return np.asarray(total)
 
     def slopes(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
         out = np.zeros(len(point))
         for term, columns in zip(self.terms, self._columns, strict=True):
             out[columns] += term.slopes(point[columns])
-        return out
+        return self._less_surplus(point, out)
 
     def shortfall(self, points: FloatArray) -> FloatArray:
         """Say how much is missing from points to allowed ones, (n_points,)."""
@@ -112,7 +121,8 @@ class CombinedLikelihood(Likelihood):
             own, slopes = term.value_and_gradient(point[columns])
             value += own
             out[columns] += slopes
-        return value, out
+        value -= sum(times * constraint.twice_nll(float(point[column])) for column, constraint, times in self._surplus)
+        return value, self._less_surplus(point, out)
 
     def bends(self, point: FloatArray) -> FloatArray | None:
         """Evaluate the second derivatives at one point; None where a term does not know its own."""
@@ -122,4 +132,32 @@ class CombinedLikelihood(Likelihood):
             if own is None:
                 return None
             out[np.ix_(columns, columns)] += own
+        for column, constraint, times in self._surplus:
+            out[column, column] -= times * constraint.bend(float(point[column]))
         return out
+
+    def _less_surplus(self, point: FloatArray, slopes: FloatArray) -> FloatArray:
+        for column, constraint, times in self._surplus:
+            slopes[column] -= times * constraint.slope(float(point[column]))
+        return slopes
+
+
+def _counted_once(constraints: Sequence[Constraint]) -> tuple[tuple[Constraint, ...], dict[Constraint, int]]:
+    """Return every constraint once, and how often more than once it occurs.
+
+    Raises:
+        SchemaError: Two different constraints of one parameter.
+    """
+    first: dict[str, Constraint] = {}
+    surplus: dict[Constraint, int] = {}
+    for constraint in constraints:
+        known = first.get(constraint.parameter)
+        if known is None:
+            first[constraint.parameter] = constraint
+            continue
+        if known != constraint:
+            what = f"constraint of {constraint.parameter!r}"
+            remedy = "rename one of the two parameters"
+            raise SchemaError(what, got=f"{known} and {constraint}", expected="the same in all terms", remedy=remedy)
+        surplus[constraint] = surplus.get(constraint, 0) + 1
+    return tuple(first.values()), surplus

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
 from toolkit.errors import SchemaError
-from toolkit.likelihood.results import Interval, Scan
+from toolkit.likelihood.scans import Interval, Scan
 from toolkit.typing import FloatArray
 
 Curve = Callable[[float], float]

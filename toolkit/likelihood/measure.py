@@ -10,7 +10,8 @@ from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.descent import EQUAL
 from toolkit.likelihood.intervals import THRESHOLD_68, THRESHOLD_95, find_intervals
 from toolkit.likelihood.profiles import Profile
-from toolkit.likelihood.results import MethodResult, Scan
+from toolkit.likelihood.results import MethodResult
+from toolkit.likelihood.scans import Scan
 
 
 def measure(likelihood: Likelihood, *, method: str, values: ArrayLike, poi: str | None = None, truth: float | None = None) -> MethodResult:

@@ -26,7 +26,8 @@ from toolkit.likelihood.critical import CriticalCurve, critical_curve
 from toolkit.likelihood.descent import EQUAL
 from toolkit.likelihood.intervals import find_intervals
 from toolkit.likelihood.p_values import ToyPValue, one_sided, toy_p_value
-from toolkit.likelihood.results import FitResult, Interval, Scan
+from toolkit.likelihood.results import FitResult
+from toolkit.likelihood.scans import Interval, Scan
 from toolkit.likelihood.toy_workers import Workers, run_here
 from toolkit.likelihood.toys import ToyRequest, ToySource, run_toys
 from toolkit.typing import Progress, silent_progress

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.stats import chi2
 
-from toolkit.errors import SchemaError, ShapeError
+from toolkit.errors import SchemaError
 from toolkit.likelihood.p_values import Significance
+from toolkit.likelihood.parameter_results import Contour, ParameterResult
+from toolkit.likelihood.scans import Interval, Scan, json_mapping
 from toolkit.typing import FloatArray
 
 Status = Literal["converged", "at_boundary", "not_converged", "forbidden"]
@@ -112,7 +113,7 @@ class FitResult:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> FitResult:
         """Read what `to_json` wrote."""
-        d = _mapping(document, "fit", ("parameters", "errors", "twice_nll", "status", "advice", "minima", "edm", "n_evaluations"))
+        d = json_mapping(document, "fit", ("parameters", "errors", "twice_nll", "status", "advice", "minima", "edm", "n_evaluations"))
         return cls(
             parameters=dict(d["parameters"]),
             errors={k: _float(v) for k, v in d["errors"].items()},
@@ -126,57 +127,6 @@ class FitResult:
             covariance=tuple(tuple(_float(x) for x in row) for row in d.get("covariance", ())),
             n_forbidden=d.get("n_forbidden", 0),
             limits=tuple(Limit(**entry) for entry in d.get("limits", ())),
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Scan:
-    """Profile of the test statistic over one parameter.
-
-    Attributes:
-        values: Values of the parameter, (n_points,), increasing.
-        twice_delta_nll: -2 ln lambda(value) / lambda(best fit), (n_points,), >= 0.
-        parameter: Name of the parameter.
-
-    Examples:
-        >>> scan = Scan(values=np.array([0.0, 1.0, 2.0]), twice_delta_nll=np.array([1.0, 0.0, 1.0]))
-        >>> scan.to_json()
-        {'mu': [0.0, 1.0, 2.0], 'twice_delta_nll': [1.0, 0.0, 1.0]}
-    """
-
-    values: FloatArray
-    twice_delta_nll: FloatArray
-    parameter: str = "mu"
-
-    def __post_init__(self) -> None:
-        values, delta = _read_only(self.values), _read_only(self.twice_delta_nll)
-        if values.ndim != 1 or values.shape != delta.shape:
-            what = "scan"
-            raise ShapeError(what, got=f"values {values.shape}, twice_delta_nll {delta.shape}", expected="two arrays (n_points,)")
-        object.__setattr__(self, "values", values)
-        object.__setattr__(self, "twice_delta_nll", delta)
-
-    @property
-    def p_values(self) -> FloatArray:
-        """Probability of twice_delta_nll or more for one parameter, if it is distributed as for many events (Wilks), (n_points,)."""
-        return np.asarray(chi2.sf(self.twice_delta_nll, 1), dtype=np.float64)
-
-    def to_json(self) -> dict[str, list[float]]:
-        """Return {parameter: [...], "twice_delta_nll": [...]}."""
-        return {self.parameter: self.values.tolist(), "twice_delta_nll": self.twice_delta_nll.tolist()}
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Scan:
-        """Read what `to_json` wrote."""
-        d = _mapping(document, "scan", ("twice_delta_nll",))
-        names = [k for k in d if k != "twice_delta_nll"]
-        if len(names) != 1:
-            what = "scan"
-            raise SchemaError(what, got=sorted(d), expected="one parameter beside twice_delta_nll")
-        return cls(
-            values=np.asarray(d[names[0]], dtype=np.float64),
-            twice_delta_nll=np.asarray(d["twice_delta_nll"], dtype=np.float64),
-            parameter=names[0],
         )
 
 
@@ -202,15 +152,6 @@ class GoodnessOfFit:
         return float(chi2.sf(self.statistic, self.degrees)) if self.degrees > 0 else math.nan
 
 
-@dataclass(frozen=True)
-class Interval:
-    """One connected piece of a confidence interval; `at_boundary` if it reaches the edge of the allowed range."""
-
-    low: float
-    high: float
-    at_boundary: bool = False
-
-
 @dataclass(frozen=True, eq=False)
 class MethodResult:
     """What one method says about the parameter of interest.
@@ -225,6 +166,8 @@ class MethodResult:
         fit: The fit behind it, if kept.
         statistical_only: The same without systematic uncertainties, if there are any.
         uncertainties: Pulls, impacts and the table of uncertainties as JSON objects, if there are systematic uncertainties.
+        parameters: Every parameter of interest, by name.
+        contours: Contours of pairs of parameters of interest.
 
     Examples:
         >>> scan = Scan(values=np.array([0.0, 1.0, 2.0]), twice_delta_nll=np.array([1.0, 0.0, 1.0]))
@@ -242,6 +185,8 @@ class MethodResult:
     fit: FitResult | None = None
     statistical_only: MethodResult | None = None
     uncertainties: Mapping[str, Any] | None = None
+    parameters: Mapping[str, ParameterResult] = field(default_factory=dict)
+    contours: tuple[Contour, ...] = ()
 
     @property
     def at_boundary(self) -> bool:
@@ -272,12 +217,16 @@ class MethodResult:
             document["statistical_only"] = self.statistical_only.to_json()
         if self.uncertainties is not None:
             document["uncertainties"] = dict(self.uncertainties)
+        if self.parameters:
+            document["parameters"] = {name: p.to_json() for name, p in self.parameters.items()}
+        if self.contours:
+            document["contours"] = [c.to_json() for c in self.contours]
         return document
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any], *, method: str) -> MethodResult:
         """Read what `to_json` wrote; the name is the key under which results.json holds it."""
-        d = _mapping(document, f"methods.{method}", ("mu_hat", "twice_nll_at_0", "interval_68", "interval_95", "scan"))
+        d = json_mapping(document, f"methods.{method}", ("mu_hat", "twice_nll_at_0", "interval_68", "interval_95", "scan"))
         return cls(
             method=method,
             mu_hat=float(d["mu_hat"]),
@@ -288,6 +237,8 @@ class MethodResult:
             fit=FitResult.from_json(d["fit"]) if d.get("fit") else None,
             statistical_only=cls.from_json(d["statistical_only"], method=method) if d.get("statistical_only") else None,
             uncertainties=d.get("uncertainties"),
+            parameters={name: ParameterResult.from_json(p) for name, p in d.get("parameters", {}).items()},
+            contours=tuple(Contour.from_json(c) for c in d.get("contours", ())),
         )
 
 
@@ -302,6 +253,8 @@ class ClosurePoint:
         method: Name of the method.
         test_error: Of the finite number of test events (the data); NaN if not known.
         pool_error: Of the finite number of events behind yields, templates and ratios (the model); NaN if not known.
+        parameter: The parameter, where there are several of interest.
+        truth: All parameters of interest at this point, where there are several.
 
     Examples:
         >>> round(ClosurePoint(mu=1.0, mu_hat=1.15, standard_error=0.1, method="nsbi").pull, 9)
@@ -314,6 +267,8 @@ class ClosurePoint:
     method: str
     test_error: float = math.nan
     pool_error: float = math.nan
+    parameter: str = ""
+    truth: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def pull(self) -> float:
@@ -323,14 +278,17 @@ class ClosurePoint:
     def to_json(self) -> dict[str, Any]:
         """Return the entry of results.json's `closure` list."""
         parts = {name: value for name in ("test_error", "pool_error") if math.isfinite(value := getattr(self, name))}
-        return {"mu": self.mu, "mu_hat": self.mu_hat, "standard_error": _number(self.standard_error), **parts, "method": self.method}
+        several = {"parameter": self.parameter, "truth": dict(self.truth)} if self.parameter else {}
+        error = _number(self.standard_error)
+        return {"mu": self.mu, "mu_hat": self.mu_hat, "standard_error": error, **parts, **several, "method": self.method}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ClosurePoint:
         """Read what `to_json` wrote."""
-        d = _mapping(document, "closure", ("mu", "mu_hat", "method"))
-        errors = {name: _float(d.get(name)) for name in ("standard_error", "test_error", "pool_error")}
-        return cls(mu=d["mu"], mu_hat=d["mu_hat"], method=d["method"], **errors)
+        d = json_mapping(document, "closure", ("mu", "mu_hat", "method"))
+        errors: dict[str, Any] = {name: _float(d.get(name)) for name in ("standard_error", "test_error", "pool_error")}
+        several: dict[str, Any] = {"parameter": d.get("parameter", ""), "truth": dict(d.get("truth", {}))}
+        return cls(mu=d["mu"], mu_hat=d["mu_hat"], method=d["method"], **errors, **several)
 
 
 @dataclass(frozen=True)
@@ -364,7 +322,7 @@ class ObservedResults:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ObservedResults:
         """Read what `to_json` wrote."""
-        d = _mapping(document, "observed", ("counts", "expected_events", "methods"))
+        d = json_mapping(document, "observed", ("counts", "expected_events", "methods"))
         methods = {name: MethodResult.from_json(m, method=name) for name, m in d["methods"].items()}
         return cls(dict(d["counts"]), float(d["expected_events"]), methods)
 
@@ -414,7 +372,7 @@ class Results:
         Raises:
             SchemaError: A key is missing, or the schema version is another one.
         """
-        d = _mapping(document, "results", ("schema", "poi", "asimov", "luminosity_ifb", "yields", "methods", "closure", "timing_s"))
+        d = json_mapping(document, "results", ("schema", "poi", "asimov", "luminosity_ifb", "yields", "methods", "closure", "timing_s"))
         if d["schema"] != 1:
             what = "results.schema"
             raise SchemaError(what, got=d["schema"], expected=1, remedy="read the file with the version of the toolkit that wrote it")
@@ -434,21 +392,6 @@ def _intervals(document: Mapping[str, Any], key: str) -> tuple[Interval, ...]:
     pairs = document[key]
     flags = document.get(f"{key}_at_boundary", [False] * len(pairs))
     return tuple(Interval(low=float(p[0]), high=float(p[1]), at_boundary=bool(flag)) for p, flag in zip(pairs, flags, strict=True))
-
-
-def _mapping(document: Any, what: str, keys: Sequence[str]) -> Mapping[str, Any]:
-    if not isinstance(document, Mapping):
-        raise SchemaError(what, got=type(document).__name__, expected=f"an object with {list(keys)}")
-    missing = [k for k in keys if k not in document]
-    if missing:
-        raise SchemaError(what, got=f"no {missing}", expected=f"the keys {list(keys)}", remedy="write the file with to_json")
-    return document
-
-
-def _read_only(values: ArrayLike) -> FloatArray:
-    array = np.array(values, dtype=np.float64)
-    array.setflags(write=False)
-    return array
 
 
 def _number(value: float) -> float | None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from toolkit.likelihood.planes import Plane
-from toolkit.likelihood.results import Interval
+from toolkit.likelihood.scans import Interval
 from toolkit.plots import PlotStyle
 from toolkit.plots.comparison import plot_comparison
 from toolkit.plots.plane import plot_plane

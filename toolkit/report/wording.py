@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 from toolkit.diagnostics.closure import ClosureCheck, ClosureVerdict
-from toolkit.likelihood.results import Interval, MethodResult
+from toolkit.likelihood.results import MethodResult
+from toolkit.likelihood.scans import Interval
 
 _NAMES = {"rate": "total rate", "m4l": "m4l histogram", "score": "score histogram", "nsbi": "NSBI, unbinned"}
 _METHODS = {
@@ -149,7 +150,8 @@ def t0_text(result: MethodResult, verdict: ClosureVerdict | None) -> str:
 
     Examples:
         >>> from toolkit.diagnostics import closure_verdict
-        >>> from toolkit.likelihood.results import ClosurePoint, Scan
+        >>> from toolkit.likelihood.results import ClosurePoint
+    from toolkit.likelihood.scans import Scan
         >>> result = MethodResult("nsbi", 1.4, 1.9, (), (), Scan([0.0, 1.0], [1.9, 0.0]))
         >>> t0_text(result, closure_verdict([ClosurePoint(1.0, 1.4, 0.1, "nsbi")], method="nsbi", asimov=1.0))
         '1.90 (inflated)'

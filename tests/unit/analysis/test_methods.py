@@ -76,7 +76,7 @@ def methods(pool: SimulatedEvents, test_events: SimulatedEvents) -> dict[str, Me
     ]
     x = (pool.observables["x"], test_events.observables["x"])
     binned = histogram_method("x", MODEL, pool=pool, test=test_events, values=x, edges=tuple(np.linspace(0.0, 1.0, 11)))
-    score = score_method(MODEL, pool=pool, test=test_events, log_ratios=(logs[0], logs[1]), bins=10, signal=0)
+    score = score_method(MODEL, pool=pool, test=test_events, log_ratios=(logs[0], logs[1]), bins=10, columns=((0,), (2, 3)))
     chosen: list[Method] = [rate_method(MODEL, pool=pool, test=test_events), binned, score, UnbinnedMethod("nsbi", *unbinned)]
     return {method.name: method for method in chosen}
 
@@ -114,7 +114,7 @@ def test_the_pool_error_is_the_spread_over_pools(test_events: SimulatedEvents, n
         logs = (np.log(densities(pool.observables["x"])), np.log(densities(test_events.observables["x"])))
         x = (pool.observables["x"], test_events.observables["x"])
         method = (
-            score_method(MODEL, pool=pool, test=test_events, log_ratios=logs, bins=10, signal=0)
+            score_method(MODEL, pool=pool, test=test_events, log_ratios=logs, bins=10, columns=((0,), (2, 3)))
             if name == "score"
             else histogram_method("x", MODEL, pool=pool, test=test_events, values=x, edges=tuple(np.linspace(0.0, 1.0, 11)))
         )
@@ -216,7 +216,9 @@ def test_recorded_events_of_a_known_truth(pool: SimulatedEvents, test_events: Si
     )
     chosen: list[Method] = [
         histogram_method("x", MODEL, pool=pool, test=test_events, values=x, edges=edges, observe=lambda e: e.observables["x"]),
-        score_method(MODEL, pool=pool, test=test_events, log_ratios=(logs(pool), logs(test_events)), bins=10, signal=0, evaluate=logs),
+        score_method(
+            MODEL, pool=pool, test=test_events, log_ratios=(logs(pool), logs(test_events)), bins=10, columns=((0,), (2, 3)), evaluate=logs
+        ),
         UnbinnedMethod("nsbi", exact, exact, logs),
     ]
     for method in chosen:

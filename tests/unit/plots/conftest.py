@@ -14,7 +14,8 @@ from toolkit.diagnostics import (
     spectrum,
     yield_curve,
 )
-from toolkit.likelihood.results import ClosurePoint, Interval, MethodResult, Scan
+from toolkit.likelihood.results import ClosurePoint, MethodResult
+from toolkit.likelihood.scans import Interval, Scan
 from toolkit.weights import SimulatedEvents
 
 PROCESSES = ("ggF_S", "ggF_SBI", "ggF_B", "qqZZ")

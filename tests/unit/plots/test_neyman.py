@@ -5,7 +5,7 @@ import pytest
 
 from toolkit.likelihood.critical import critical_curve
 from toolkit.likelihood.neyman import NeymanBands, NeymanInterval, NeymanResult
-from toolkit.likelihood.results import Interval, Scan
+from toolkit.likelihood.scans import Interval, Scan
 from toolkit.plots import plot_critical_values, save_figure
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from toolkit.likelihood.results import ClosurePoint, Interval, MethodResult, Results, Scan
+from toolkit.likelihood.results import ClosurePoint, MethodResult, Results
+from toolkit.likelihood.scans import Interval, Scan
 
 
 @pytest.fixture

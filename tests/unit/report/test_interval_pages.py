@@ -9,7 +9,7 @@ from toolkit.likelihood.coverage import CoverageCheck
 from toolkit.likelihood.critical import critical_curve
 from toolkit.likelihood.neyman import NeymanBands, NeymanInterval, NeymanResult
 from toolkit.likelihood.p_values import ToyPValue
-from toolkit.likelihood.results import Interval, Scan
+from toolkit.likelihood.scans import Interval, Scan
 from toolkit.plots import PlotStyle
 from toolkit.report.interval_pages import TITLE, ToyIntervals, coverage_curves, interval_jobs, with_intervals
 from toolkit.report.page import Page, PageFigure, PageSection

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from toolkit.likelihood.results import Interval
+from toolkit.likelihood.scans import Interval
 from toolkit.plots import PlotStyle
 from toolkit.report import Provenance, build_page, judge
 from toolkit.report.page import PageFigure

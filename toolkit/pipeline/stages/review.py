@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from toolkit.analysis.layout import INSPECTION, OUT_OF_BAG
-from toolkit.analysis.methods import signal_score
+from toolkit.analysis.methods import score_columns, signal_score
 from toolkit.config import Config
 from toolkit.diagnostics.review import EnsembleUnderReview, ReviewSettings
 from toolkit.diagnostics.suite import EstimateUnderTest
@@ -67,7 +67,7 @@ def ensemble_under_review(
 ) -> EnsembleUnderReview:
     """Put the exported networks and the kept log ratios together."""
     x = ratio.columns(estimate.events.observables)
-    signal = config.densities.index(config.morphing.signal)
+    columns = score_columns(config.model)
     return EnsembleUnderReview(
         estimate=estimate,
         before_calibration=stored.before_calibration,
@@ -80,7 +80,7 @@ def ensemble_under_review(
         n_members=ratio.metadata.ensemble_size,
         model=ratio,
         x=x,
-        score=lambda log_ratios: signal_score(log_ratios, pool.yields, signal=signal),
+        score=lambda log_ratios: signal_score(log_ratios, pool.yields, columns=columns),
         histograms=config.histograms_of_one,
         score_bins=config.score_histogram.bins,
     )

@@ -1,0 +1,156 @@
+"""Builds the methods of a config with regions, several parameters of interest or free normalisations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from toolkit.analysis.build import configured_histogram
+from toolkit.analysis.datasets import Events
+from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod, histogram_method, rate_method, score_columns, score_method
+from toolkit.analysis.model import FitModel
+from toolkit.analysis.region_method import Part, RegionMethod
+from toolkit.analysis.regions import Selection, learned_events, select_regions, split_events, split_ratios
+from toolkit.config import Config
+from toolkit.likelihood import Likelihood, OnnxRatio, Parameter, UnbinnedLikelihood, Workspace
+from toolkit.model import Model
+from toolkit.typing import FloatArray
+from toolkit.weights import SimulatedEvents
+
+
+def build_region_methods(
+    config: Config, *, pool: SimulatedEvents, test: SimulatedEvents, ratio: OnnxRatio, out_of_bag: FloatArray
+) -> tuple[RegionMethod, ...]:
+    """Build every method: they differ in how they read the unbinned regions, and share all others.
+
+    Args:
+        config: The analysis.
+        pool: Pool events of all regions; processes are the whole densities.
+        test: Test events, likewise.
+        ratio: The exported networks.
+        out_of_bag: Log ratios of the pool events of the unbinned regions, (n_learned, n_whole).
+
+    Returns:
+        Counts, the histograms of the config, the networks' score in bins, and the unbinned likelihood.
+    """
+    model = config.model
+    selections = select_regions(config, pool=pool, test=test)
+    learned = learned_events(config, pool)
+    position = np.cumsum(np.any([s.pool for s in selections if s.region.kind == "unbinned"], axis=0)) - 1
+    unbinned = [
+        _Unbinned(config, model, s, pool, test, ratio, out_of_bag[position[s.pool]], learned.yields).methods()
+        for s in selections
+        if s.region.kind == "unbinned"
+    ]
+    others = [_binned_part(config, model, s, pool=pool, test=test) for s in selections if s.region.kind != "unbinned"]
+    foreign = tuple(_foreign(Path(r.file), FitModel.of(config).parameters) for r in model.regions if r.kind == "workspace")
+    names = [method.name for method in unbinned[0][1]]
+    found = []
+    for k, name in enumerate(names):
+        parts = [_part(selection, methods[k], methods, model=fit_model, n=len(unbinned)) for selection, methods, fit_model in unbinned]
+        found.append(RegionMethod(name, model, model.interest[0].name, (*parts, *others), foreign))
+    return tuple(found)
+
+
+def _part(selection: Selection, method: Method, siblings: Sequence[Method], *, model: FitModel, n: int) -> Part:
+    """Name the histograms of several unbinned regions apart."""
+    renamed = [replace(m, name=f"{m.name}_{selection.region.name}") if n > 1 else m for m in siblings]  # type: ignore[type-var]
+    return Part(selection.region, renamed[list(siblings).index(method)], model, tuple(renamed), selection.test, selection.pool)
+
+
+class _Unbinned:
+    """The methods of one unbinned region."""
+
+    def __init__(  # noqa: PLR0917 - everything that a region is made of
+        self,
+        config: Config,
+        model: Model,
+        selection: Selection,
+        pool: SimulatedEvents,
+        test: SimulatedEvents,
+        ratio: OnnxRatio,
+        out_of_bag: FloatArray,
+        whole: FloatArray,
+    ) -> None:
+        self.config, self.model, self.selection, self.ratio, self.whole = config, model, selection, ratio, whole
+        region = selection.region.name if model.regions else None
+        self.fit_model = FitModel.of(config, region=region)
+        self.pool, self.test = (split_events(e.select(mask), model) for e, mask in ((pool, selection.pool), (test, selection.test)))
+        self.yields = self.pool.yields
+        self.out_of_bag = self._of_parts(out_of_bag, self.pool)
+
+    def _of_parts(self, log_ratios: FloatArray, events: SimulatedEvents) -> FloatArray:
+        return split_ratios(log_ratios, events.observables, self.model, yields=self.yields, whole=self.whole)
+
+    def evaluate(self, events: Events) -> FloatArray:
+        """Return the log ratios of the densities, parts included, (n_events, n_densities)."""
+        log_ratios = self.ratio(self.ratio.columns(events.observables))
+        return split_ratios(log_ratios, events.observables, self.model, yields=self.yields, whole=self.whole)
+
+    def methods(self) -> tuple[Selection, tuple[Method, ...], FitModel]:
+        """Build all methods."""
+        pool, test, model, config = self.pool, self.test, self.fit_model, self.config
+        log_ratios = self.evaluate(test)
+        of_test, of_pool = (
+            UnbinnedLikelihood(
+                log_ratios=values,
+                weights=np.ones(len(events)),
+                yields=self.yields,
+                coefficients=model.coefficients,
+                parameters=model.used,
+                event_ids=events.event_id,
+            )
+            for values, events in ((log_ratios, test), (self.out_of_bag, pool))
+        )
+        histograms = [configured_histogram(name, section, model, pool=pool, test=test) for name, section in config.histograms.items()]
+        score = score_method(
+            model,
+            pool=pool,
+            test=test,
+            log_ratios=(self.out_of_bag, log_ratios),
+            bins=config.score_histogram.bins,
+            columns=score_columns(self.model),
+            evaluate=self.evaluate,
+        )
+        rate = rate_method(model, pool=pool, test=test)
+        return self.selection, (rate, *histograms, score, UnbinnedMethod("nsbi", of_test, of_pool, self.evaluate)), model
+
+
+def _binned_part(config: Config, model: Model, selection: Selection, *, pool: SimulatedEvents, test: SimulatedEvents) -> Part:
+    """Build the histogram or the count of one region."""
+    region = selection.region
+    inside, outside = (split_events(e.select(mask), model) for e, mask in ((pool, selection.pool), (test, selection.test)))
+    fit_model = FitModel.of(config, region=region.name)
+    section = config.regions[region.name].histogram
+    if section is not None:
+        method: BinnedMethod = configured_histogram(region.name, section, fit_model, pool=inside, test=outside)
+    else:
+        values = (np.zeros(len(inside)), np.zeros(len(outside)))
+        method = histogram_method(region.name, fit_model, pool=inside, test=outside, values=values, edges=(-0.5, 0.5), observe=_nothing)
+    return Part(region, method, fit_model, (method,), selection.test, selection.pool)
+
+
+def _nothing(events: Events) -> FloatArray:
+    return np.zeros(len(events))
+
+
+def _foreign(path: Path, parameters: Sequence[Parameter]) -> Likelihood:
+    """Open the workspace of somebody else; parameters that the analysis has too get its ranges and starts."""
+    workspace = Workspace.load(path)
+    own = {p.name: p for p in parameters}
+    document = {**workspace.document, "measurements": [dict(m) for m in workspace.document["measurements"]]}
+    for measurement in document["measurements"]:
+        config = dict(measurement["config"])
+        config["parameters"] = [_shared(entry, own) for entry in config["parameters"]]
+        measurement["config"] = config
+    return replace(workspace, document=document).likelihood()
+
+
+def _shared(entry: dict[str, object], own: dict[str, Parameter]) -> dict[str, object]:
+    parameter = own.get(str(entry["name"]))
+    if parameter is None:
+        return entry
+    return {**entry, "inits": [parameter.init], "bounds": [[parameter.low, parameter.high]]}

@@ -1,0 +1,136 @@
+"""A method that measures in several regions at once: the events of every region in the way of its kind, and workspaces of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from toolkit.analysis.datasets import Events
+from toolkit.analysis.linear_errors import Sample, linear_errors
+from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
+from toolkit.analysis.model import FitModel
+from toolkit.analysis.regions import in_region, split_events
+from toolkit.errors import SchemaError
+from toolkit.likelihood import CombinedLikelihood, FitResult, Likelihood, PyhfLikelihood
+from toolkit.model import Coefficients, Model, Region
+from toolkit.typing import BoolArray, FloatArray
+from toolkit.weights import SimulatedEvents
+
+Fill = Callable[[SimulatedEvents], FloatArray]
+"""Fills the templates of a method, (n_densities, n_bins)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What a method does in one region.
+
+    Attributes:
+        region: The region.
+        method: The method of its events.
+        model: Coefficients and parameters of the region.
+        siblings: All methods of the region, of which an unbinned one takes the variations that it does not know itself.
+        test: Which test events belong to it, (n_test,).
+        pool: Which pool events do, (n_pool,).
+    """
+
+    region: Region
+    method: Method
+    model: FitModel
+    siblings: tuple[Method, ...]
+    test: BoolArray
+    pool: BoolArray
+
+
+@dataclass(frozen=True, eq=False)
+class RegionMethod:
+    """A method over regions.
+
+    Attributes:
+        name: Name in the results.
+        model: The physics model.
+        parameter: Name of the first parameter of interest.
+        parts: One per region.
+        foreign: Likelihoods of workspaces of others.
+    """
+
+    name: str
+    model: Model
+    parameter: str
+    parts: tuple[Part, ...]
+    foreign: tuple[Likelihood, ...] = ()
+
+    def for_events(self, events: Events) -> RegionMethod:
+        """Return the method with other events as data, each in the region that selects it."""
+        parts = []
+        for part in self.parts:
+            inside = in_region(part.region, events.observables)
+            own = _select(events, inside)
+            siblings = tuple(m.for_events(own) for m in part.siblings)
+            method = next((s for s, m in zip(siblings, part.siblings, strict=True) if m is part.method), None)
+            parts.append(replace(part, method=part.method.for_events(own) if method is None else method, siblings=siblings, test=inside))
+        return replace(self, parts=tuple(parts))
+
+    def likelihood(self, weights: FloatArray) -> Likelihood:
+        """Build the likelihood of all regions for weights of the events, (n_events,)."""
+        return self.combined([part.method.likelihood(weights[part.test]) for part in self.parts])
+
+    def combined(self, terms: Sequence[Likelihood], *, truth: Mapping[str, float] | None = None) -> Likelihood:
+        """Combine likelihoods of the regions with those of the workspaces, whose data become the expectation at a truth if one is given."""
+        others = [_expected(term, truth) for term in self.foreign]
+        return CombinedLikelihood([*terms, *others], poi=self.parameter)
+
+    def at(self, weights: FloatArray, truth: Mapping[str, float]) -> Likelihood:
+        """Build the likelihood of an Asimov set: weights of the events (n_events,), and the expectation of the workspaces, at a truth."""
+        return self.combined([part.method.likelihood(weights[part.test]) for part in self.parts], truth=truth)
+
+    def finite_simulation(
+        self, fit: FitResult, *, test: FloatArray, pool: FloatArray, roots: frozenset[str]
+    ) -> dict[str, tuple[float, float]]:
+        """Estimate the errors of a best fit from the finite numbers of test and pool events with weights (n_test,) and (n_pool,)."""
+        samples = [
+            [_sample(p.method, w[mask], of_pool) for p, mask in rows]
+            for rows, w, of_pool in (([(p, p.test) for p in self.parts], test, False), ([(p, p.pool) for p in self.parts], pool, True))
+        ]
+        return linear_errors(samples[0], samples[1], point=fit.parameters, roots=roots, foreign=self.foreign)
+
+    def fills(self) -> dict[str, Fill]:
+        """Return how the histograms of every region fill their templates from simulated events, by name."""
+        found: dict[str, Fill] = {}
+        for part in self.parts:
+            for method in part.siblings:
+                if isinstance(method, BinnedMethod):
+                    found[method.name] = self._filling(part.region, method)
+        return found
+
+    def _filling(self, region: Region, method: BinnedMethod) -> Fill:
+        def fill(events: SimulatedEvents) -> FloatArray:
+            own = events.select(in_region(region, events.observables))
+            return method.fill(split_events(own, self.model))
+
+        return fill
+
+
+def _select(events: Events, inside: BoolArray) -> Events:
+    """Return the events of a mask, simulated or recorded."""
+    if isinstance(events, SimulatedEvents):
+        return events.select(inside)
+    observables = {name: values[inside] for name, values in events.observables.items()}
+    return replace(events, event_id=events.event_id[inside], observables=observables)  # type: ignore[type-var]
+
+
+def _sample(method: Method, weights: FloatArray, of_pool: bool) -> Sample:
+    """Return the events of a method's region with the densities that they are fitted with."""
+    if isinstance(method, UnbinnedMethod):
+        likelihood = method.pool if of_pool else method.base
+        names = likelihood.parameter_names
+        return Sample(likelihood.densities, weights, Coefficients.parse(likelihood.coefficients.coefficients.texts, names))
+    if isinstance(method, BinnedMethod):
+        index, model = method.pool_index if of_pool else method.index, method.model
+        return Sample(method.templates.values.T[index], weights, Coefficients.parse(model.coefficients, tuple(p.name for p in model.used)))
+    raise SchemaError(f"method {method.name}", got=type(method).__name__, expected="BinnedMethod or UnbinnedMethod")
+
+
+def _expected(term: Likelihood, truth: Mapping[str, float] | None) -> Likelihood:
+    if truth is None or not isinstance(term, PyhfLikelihood):
+        return term
+    return term.asimov({name: value for name, value in truth.items() if name in term.parameter_names})

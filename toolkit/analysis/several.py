@@ -1,0 +1,133 @@
+"""Measures several parameters of interest in all regions by every method, and tests the closure of each parameter at every truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from toolkit.analysis.data import full_likelihood
+from toolkit.analysis.measurements import truth_weights
+from toolkit.analysis.model import FitModel
+from toolkit.analysis.nuisances import Systematics
+from toolkit.analysis.region_method import RegionMethod
+from toolkit.analysis.regions import split_events
+from toolkit.artifacts.tasks import FinishedTasks
+from toolkit.config import Config
+from toolkit.likelihood import ClosurePoint, MethodResult, Results, measure_parameters
+from toolkit.typing import JsonObject, Progress
+from toolkit.weights import SimulatedEvents
+
+Truth = Mapping[str, float]
+
+
+def measure_regions(
+    config: Config,
+    methods: Sequence[RegionMethod],
+    *,
+    pool: SimulatedEvents,
+    test: SimulatedEvents,
+    systematics: Systematics,
+    progress: Progress,
+    tasks: FinishedTasks,
+) -> Results:
+    """Measure all parameters of interest by every method on the Asimov set of the test events.
+
+    Args:
+        config: The analysis.
+        methods: All methods.
+        pool: Pool events of all regions.
+        test: Test events of all regions.
+        systematics: Uncertainties of yields and templates; intervals include them, closure tests do not.
+        progress: Told after every fit.
+        tasks: Records of finished fits.
+
+    Returns:
+        The results, without and with systematic uncertainties; closure points of every parameter, truth and method.
+    """
+    model = FitModel.of(config)
+    pool, test = (split_events(events, config.model) for events in (pool, test))
+    truths = closure_truths(config, model)
+    measured: dict[str, MethodResult] = {}
+    closure: list[ClosurePoint] = []
+    steps, done = len(methods) * (1 + len(truths)), 0
+    for method in methods:
+        measured[method.name] = _measured(config, method, test, model, systematics=systematics, tasks=tasks)
+        progress("fits", done := done + 1, steps)
+        for truth in truths:
+            compute = partial(_closure_document, method, pool, test, model, truth)
+            document = tasks.result(f"{method.name}: closure at {describe(truth)}", compute)
+            closure += [ClosurePoint.from_json(entry) for entry in document["points"]]
+            progress("fits", done := done + 1, steps)
+    return Results(
+        poi=model.parameter,
+        asimov=model.truth,
+        luminosity_ifb=config.luminosity_ifb,
+        yields=dict(zip(pool.processes, pool.yields.tolist(), strict=True)),
+        methods=measured,
+        closure=tuple(closure),
+    )
+
+
+def closure_truths(config: Config, model: FitModel) -> tuple[Truth, ...]:
+    """Return the truths of the closure tests: those of the config, or every parameter of interest moved by itself."""
+    if config.likelihood.closure:
+        return tuple({**model.truth, **point} for point in config.likelihood.closure)
+    points: list[Truth] = []
+    for name in model.interest:
+        low, high = model.bounds[name]
+        points += [{**model.truth, name: value} for value in config.likelihood.closure_mu if low <= value <= high]
+    return tuple({describe(p): p for p in points}.values())
+
+
+def describe(point: Truth) -> str:
+    """Write a parameter point: "mu = 1, t = 0.5".
+
+    Examples:
+        >>> describe({"mu": 1.0, "t": 0.5})
+        'mu = 1, t = 0.5'
+    """
+    return ", ".join(f"{name} = {value:g}" for name, value in point.items())
+
+
+def _measured(
+    config: Config, method: RegionMethod, test: SimulatedEvents, model: FitModel, *, systematics: Systematics, tasks: FinishedTasks
+) -> MethodResult:
+    weights = truth_weights(test, model, model.truth)
+    settings = {"method": method.name, "interest": model.interest, "truth": model.truth, "points": config.likelihood.scan_points}
+
+    def statistical() -> JsonObject:
+        return measure_parameters(method.at(weights, model.truth), **settings).to_json()  # type: ignore[arg-type]
+
+    plain = MethodResult.from_json(tasks.result(f"{method.name}: statistical", statistical), method=method.name)
+    if not systematics:
+        return plain
+
+    def full() -> JsonObject:
+        terms = [full_likelihood(p.method, weights[p.test], systematics, methods=p.siblings, model=p.model) for p in method.parts]
+        found = measure_parameters(method.combined(terms, truth=model.truth), **settings).to_json()  # type: ignore[arg-type]
+        return {**found, "statistical_only": plain.to_json()}
+
+    return MethodResult.from_json(tasks.result(f"{method.name}: with systematics", full), method=method.name)
+
+
+def _closure_document(method: RegionMethod, pool: SimulatedEvents, test: SimulatedEvents, model: FitModel, truth: Truth) -> JsonObject:
+    """Fit the Asimov set at a truth, with the errors of the finite simulation."""
+    of_test, of_pool = truth_weights(test, model, truth), truth_weights(pool, model, truth)
+    likelihood = method.at(of_test, truth)
+    fit = likelihood.fit()
+    errors = method.finite_simulation(fit, test=of_test, pool=of_pool, roots=likelihood.diverging)
+    points = []
+    for name in model.interest:
+        from_test, from_pool = errors[name]
+        point = ClosurePoint(
+            mu=truth[name],
+            mu_hat=fit.parameters[name],
+            standard_error=float((from_test**2 + from_pool**2) ** 0.5),
+            method=method.name,
+            test_error=from_test,
+            pool_error=from_pool,
+            parameter=name,
+            truth={n: truth[n] for n in model.interest},
+        )
+        points.append(point.to_json())
+    return {"points": points}

@@ -1,0 +1,104 @@
+"""What a method says about every parameter of interest, and about pairs of them; their JSON form (contract: results.json)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from toolkit.likelihood.scans import Interval, Scan
+
+Pieces = tuple[Interval, ...]
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class ParameterResult:
+    """One parameter of interest.
+
+    Attributes:
+        best_fit: Its value at the global best fit.
+        interval_68: Where twice_delta_nll <= 1, all other parameters profiled.
+        interval_95: Where twice_delta_nll <= 3.8415, likewise.
+        fixed_others_68: The same with the other parameters of interest at their truth; normalisations and nuisance parameters profiled.
+        fixed_others_95: Likewise.
+        scan: The profile.
+        interval_kind: How the intervals were found.
+
+    Examples:
+        >>> import numpy as np
+        >>> scan = Scan(values=np.array([0.0, 1.0]), twice_delta_nll=np.array([1.0, 0.0]), parameter="mu_EW")
+        >>> one = ParameterResult(1.0, (Interval(0.0, 1.0),), (), (), (), scan)
+        >>> ParameterResult.from_json(one.to_json()).interval_68
+        (Interval(low=0.0, high=1.0, at_boundary=False),)
+    """
+
+    best_fit: float
+    interval_68: Pieces
+    interval_95: Pieces
+    fixed_others_68: Pieces
+    fixed_others_95: Pieces
+    scan: Scan
+    interval_kind: str = "asymptotic"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry of `method["parameters"]`; intervals are lists of [low, high], each with flags at the edge of the range."""
+        pieces = {name: getattr(self, name) for name in _INTERVALS}
+        return {
+            "best_fit": self.best_fit,
+            **{name: [[i.low, i.high] for i in own] for name, own in pieces.items()},
+            **{f"{name}_at_boundary": [i.at_boundary for i in own] for name, own in pieces.items()},
+            "interval_kind": self.interval_kind,
+            "scan": self.scan.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> ParameterResult:
+        """Read what `to_json` wrote."""
+        pieces = {name: _pieces(document[name], document[f"{name}_at_boundary"]) for name in _INTERVALS}
+        scan = Scan.from_json(document["scan"])
+        return cls(float(document["best_fit"]), **pieces, scan=scan, interval_kind=document["interval_kind"])
+
+
+_INTERVALS = ("interval_68", "interval_95", "fixed_others_68", "fixed_others_95")
+
+
+@dataclass(frozen=True)
+class Contour:
+    """Where twice_delta_nll of two parameters equals the quantile of chi-squared with two degrees of freedom.
+
+    Attributes:
+        parameters: Their names.
+        level: Probability content, 0.68 or 0.95.
+        area: Area of the allowed set, in the units of the parameters, inside their ranges.
+        lines: Its edge, each a line of points; open where it meets the edge of the range.
+        best_fit: The best fit.
+    """
+
+    parameters: tuple[str, str]
+    level: float
+    area: float
+    lines: tuple[tuple[Point, ...], ...]
+    best_fit: Point
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry of `method["contours"]`."""
+        return {
+            "parameters": list(self.parameters),
+            "level": self.level,
+            "area": self.area,
+            "best_fit": list(self.best_fit),
+            "lines": [[list(point) for point in line] for line in self.lines],
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Contour:
+        """Read what `to_json` wrote."""
+        first, second = document["parameters"]
+        lines = tuple(tuple((float(x), float(y)) for x, y in line) for line in document["lines"])
+        x, y = document["best_fit"]
+        return cls((first, second), float(document["level"]), float(document["area"]), lines, (float(x), float(y)))
+
+
+def _pieces(pairs: Sequence[Sequence[float]], flags: Sequence[bool]) -> Pieces:
+    return tuple(Interval(float(p[0]), float(p[1]), bool(flag)) for p, flag in zip(pairs, flags, strict=True))
