@@ -118,6 +118,14 @@ class Likelihood(ABC):
         """
         return np.where(np.isfinite(self.twice_nll_points(points)), 0.0, 1.0)
 
+    def without_data(self, point: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the expectations of bins without data at a point, (n_bins,), and their derivatives, (n_bins, n_parameters)."""
+        return np.zeros(0), np.zeros((0, len(point)))
+
+    def continued(self, point: FloatArray) -> tuple[float, FloatArray]:
+        """Evaluate value and derivatives at a point, bins without data continued linearly below an expectation of 0."""
+        return self.value_and_gradient(point)
+
     def check(self, parameters: Point) -> None:
         """Refuse a forbidden point.
 

@@ -15,6 +15,7 @@ from toolkit.likelihood.base import Likelihood, Point, difference_slopes
 from toolkit.likelihood.coefficients import describe_point, diverging_parameters
 from toolkit.likelihood.domain import NotPositive
 from toolkit.likelihood.histfactory import channel_spec, normfactor_name, quiet_schema, workspace_spec
+from toolkit.likelihood.histfactory_kernel import poisson_twice_nll
 from toolkit.likelihood.mixture import by_parameters, missing_density, slope_by_coefficient
 from toolkit.likelihood.parameters import Bounds, Parameter, make_parameters
 from toolkit.model.coefficients import Coefficients
@@ -131,6 +132,23 @@ class BinnedLikelihood(Likelihood):
         counted = self.data > 0.0
         by_coefficient = slope_by_coefficient(self.templates.T[counted], self.data[counted], self.templates.sum(axis=1), f)
         return by_parameters(self.coefficients.jacobian(point[None, :])[0], by_coefficient)
+
+    def without_data(self, point: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the expectations of bins without data, (n_bins,), and their derivatives, (n_bins, n_parameters)."""
+        rows = self.templates.T[(self.data == 0.0) & np.any(self.templates != 0.0, axis=0)]
+        jacobian = self.coefficients.jacobian(point[None, :])[0]
+        with np.errstate(invalid="ignore"):
+            return rows @ self.coefficients.values(point[None, :])[0], rows @ jacobian.T
+
+    def continued(self, point: FloatArray) -> tuple[float, FloatArray]:
+        """Evaluate value and derivatives, bins without data continued linearly below an expectation of 0."""
+        counted = self.data > 0.0
+        f = self.coefficients.values(point[None, :])[0]
+        expected = f @ self.templates
+        if not np.all(expected[counted] > 0.0):
+            return np.inf, np.zeros(len(point))
+        by_coefficient = slope_by_coefficient(self.templates.T[counted], self.data[counted], self.templates.sum(axis=1), f)
+        return poisson_twice_nll(self.data, expected), by_parameters(self.coefficients.jacobian(point[None, :])[0], by_coefficient)
 
     def shortfall(self, points: FloatArray) -> FloatArray:
         """Say how much is missing from points to allowed ones, (n_points,)."""

@@ -104,6 +104,25 @@ class CombinedLikelihood(Likelihood):
             out[columns] += term.slopes(point[columns])
         return self._less_surplus(point, out)
 
+    def without_data(self, point: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the expectations of all bins without data, (n_bins,), and their derivatives, (n_bins, n_parameters)."""
+        found = [t.without_data(point[c]) for t, c in zip(self.terms, self._columns, strict=True)]
+        slopes = np.zeros((sum(len(e) for e, _ in found), len(point)))
+        first = 0
+        for (expected, own), c in zip(found, self._columns, strict=True):
+            slopes[first : first + len(expected), c] = own
+            first += len(expected)
+        return np.concatenate([e for e, _ in found]), slopes
+
+    def continued(self, point: FloatArray) -> tuple[float, FloatArray]:
+        """Evaluate value and derivatives, bins without data continued linearly below an expectation of 0."""
+        value, out = 0.0, np.zeros(len(point))
+        for term, columns in zip(self.terms, self._columns, strict=True):
+            own, slopes = term.continued(point[columns])
+            value += own
+            out[columns] += slopes
+        return value, out
+
     def shortfall(self, points: FloatArray) -> FloatArray:
         """Say how much is missing from points to allowed ones, (n_points,)."""
         return np.asarray(np.sum([t.shortfall(points[:, c]) for t, c in zip(self.terms, self._columns, strict=True)], axis=0))

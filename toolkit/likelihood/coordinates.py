@@ -62,6 +62,14 @@ class Objective(Protocol):
         """Say what forbids a point (n_parameters,); None if it is allowed."""
         ...
 
+    def without_data(self, point: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the expectations of bins without data, (n_bins,), and their derivatives, (n_bins, n_parameters)."""
+        ...
+
+    def continued(self, point: FloatArray) -> tuple[float, FloatArray]:
+        """Evaluate value and derivatives, bins without data continued linearly below an expectation of 0."""
+        ...
+
 
 FORBIDDEN = 1e8
 """Height of forbidden points, above the start, for minimisers that need a finite number."""
@@ -230,6 +238,19 @@ class FreeCoordinates:
         self.n_forbidden += int(np.isinf(value))
         self._remember(key, value - self.offset, self._by_coordinate(at, slopes))
         return self._known[key], np.array(self._slopes[key])
+
+    def without_data(self, coordinates: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the expectations of bins without data, (n_bins,), and their derivatives by the coordinates, (n_bins, n_free)."""
+        inside = self._inside(np.asarray(coordinates, dtype=np.float64))
+        expected, slopes = self.objective.without_data(self.points(inside[None, :])[0])
+        return expected, slopes[:, self.free] * np.where(self.root, 2.0 * inside, 1.0)
+
+    def continued(self, coordinates: FloatArray) -> tuple[float, FloatArray]:
+        """Evaluate value and derivatives with bins without data continued linearly below an expectation of 0."""
+        inside = self._inside(np.asarray(coordinates, dtype=np.float64))
+        self.n_evaluations += 1
+        value, slopes = self.objective.continued(self.points(inside[None, :])[0])
+        return value - self.offset, self._by_coordinate(inside, slopes)
 
     def _inside(self, at: FloatArray) -> FloatArray:
         """Move root coordinates off 0, where derivatives by the parameter diverge."""

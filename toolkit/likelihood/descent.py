@@ -49,6 +49,7 @@ class Descent:
         left: Squared length of the step that would come next, in units of twice_nll; NaN if not known.
         hessian: The second derivatives that were used last, (n_free, n_free); None if there were none.
         active: Coordinates that are not held at an edge, (n_free,).
+        normals: Derivatives of the expectations of bins without data that hold the minimum, (n_bins, n_free); None if none does.
     """
 
     at: FloatArray
@@ -56,6 +57,7 @@ class Descent:
     left: float = math.nan
     hessian: FloatArray | None = None
     active: NDArray[np.bool_] | None = None
+    normals: FloatArray | None = None
 
     def attracts(self, at: FloatArray, value: float, gradient: FloatArray) -> bool:
         """Whether a point (n_free,) with a value and a gradient lies inside the parabola around this minimum."""

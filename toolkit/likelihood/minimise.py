@@ -13,9 +13,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import null_space
 
 from toolkit.likelihood.coordinates import FreeCoordinates, Objective
 from toolkit.likelihood.descent import EQUAL, Descent, curvature, descend, interior
+from toolkit.likelihood.limit_descent import along_limit
 from toolkit.likelihood.results import FitResult, Minimum, Status
 from toolkit.typing import FloatArray
 
@@ -74,6 +76,8 @@ def minimise(
     for start in given or automatic_starts(space):
         hessian = None if near is None else _hessian_of(near, space, start)
         found.append(descend(space, start, hessian=hessian, known=found, exact=errors))
+    if space.n_forbidden:
+        found = [along_limit(space, d) for d in found]
     minima = _distinct(space, found)
     best = _preferred(space, minima)
     return _result(space, best, [best, *(m for m in minima if m is not best)], errors=errors)
@@ -143,7 +147,7 @@ def _result(space: FreeCoordinates, best: Descent, minima: Sequence[Descent], *,
         sigma = np.sqrt(np.diag(covariance))
     sigmas.update({name: float(s) for name, s in zip(names, sigma, strict=True) if s > 0})
     listed = tuple(Minimum(parameters=_named(space, m.at), twice_nll=m.value + space.offset) for m in minima)
-    status, advice = _diagnose(space, best.at, listed, edm)
+    status, advice = _diagnose(space, best, listed, edm)
     return FitResult(
         parameters=listed[0].parameters,
         errors=sigmas,
@@ -171,6 +175,8 @@ def _curvature_at(space: FreeCoordinates, best: Descent, *, errors: bool) -> tup
         bends = curvature(space, best.at, active)
     if not active.any():
         return active, 0.0, np.zeros((0, 0))
+    if best.normals is not None and gradient is not None:
+        return active, *_along(bends, gradient[active], best.normals[:, active])
     try:
         inverse = np.asarray(np.linalg.inv(bends))
     except np.linalg.LinAlgError:
@@ -179,13 +185,29 @@ def _curvature_at(space: FreeCoordinates, best: Descent, *, errors: bool) -> tup
     return active, 0.5 * length, inverse
 
 
-def _diagnose(space: FreeCoordinates, best: FloatArray, minima: Sequence[Minimum], edm: float) -> tuple[Status, str]:
+def _along(bends: FloatArray, gradient: FloatArray, normals: FloatArray) -> tuple[float, FloatArray]:
+    """Return the distance to the minimum and the inverse second derivatives on a limit with the normals (n_bins, n_active)."""
+    tangents = null_space(normals)
+    if not tangents.shape[1]:
+        return 0.0, np.zeros_like(bends)
+    try:
+        inside = np.linalg.inv(tangents.T @ bends @ tangents)
+    except np.linalg.LinAlgError:
+        return math.inf, np.full(bends.shape, np.nan)
+    left = tangents.T @ gradient
+    return 0.5 * float(left @ inside @ left), np.asarray(tangents @ inside @ tangents.T)
+
+
+def _diagnose(space: FreeCoordinates, best: Descent, minima: Sequence[Minimum], edm: float) -> tuple[Status, str]:
     advice = []
     status: Status = "converged"
-    edges = [n for n, x, a, b in zip(space.names, best, space.low, space.high, strict=True) if x in (a, b)]
+    edges = [n for n, x, a, b in zip(space.names, best.at, space.low, space.high, strict=True) if x in (a, b)]
     if edges:
         status = "at_boundary"
         advice.append(f"{', '.join(edges)} at the edge of the allowed range: quote an interval, and check that the range is meant")
+    if best.normals is not None:
+        status = "at_boundary"
+        advice.append(f"{len(best.normals)} bins without data expect nothing at the best fit: quote an interval, not a symmetric error")
     if not 0.0 <= edm <= CONVERGED_EDM:
         status = "not_converged"
         advice.append(

@@ -183,11 +183,7 @@ class PyhfLikelihood(Likelihood):
         pars = self.model_parameters(point[None, :])[0]
         out = np.zeros(len(point))
         if self._kernel is not None:
-            by_model = self._exact_slopes(self._kernel, pars)
-            out[list(self._plain.values())] = by_model[list(self._plain)]
-            if len(self._tied):
-                out += by_parameters(self._coefficients.jacobian(point[None, :])[0], by_model[self._tied])
-            return out
+            return self._by_own(self._exact_slopes(self._kernel, pars), point)
         for index, k in self._plain.items():
             p = self._parameters[k]
             if not p.fixed:
@@ -211,6 +207,39 @@ class PyhfLikelihood(Likelihood):
             if bad.any():
                 lack = np.where(counts[bad] == 0.0, 0.0, 1e-9) - np.minimum(expected[bad], 0.0) / nominal[bad]
                 out[i] = float(np.sum(lack)) + 1e-9
+        return out
+
+    def without_data(self, point: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the expectations of bins without data, (n_bins,), and their derivatives, (n_bins, n_parameters); none without a kernel."""
+        kernel = self._kernel
+        empty = np.flatnonzero(self.data[: self.model.config.nmaindata] == 0.0)
+        if kernel is None:
+            return super().without_data(point)
+        pars = self.model_parameters(point[None, :])[0]
+        units = np.zeros((len(empty), kernel.n_bins))
+        units[np.arange(len(empty)), empty] = 1.0
+        slopes = [self._by_own(kernel.slopes(pars, unit), point) for unit in units]
+        return kernel.expected(pars)[empty], np.array(slopes).reshape(len(empty), len(point))
+
+    def continued(self, point: FloatArray) -> tuple[float, FloatArray]:
+        """Evaluate value and derivatives, bins without data continued linearly below an expectation of 0."""
+        kernel = self._kernel
+        if kernel is None:
+            return self.value_and_gradient(point)
+        pars = self.model_parameters(point[None, :])[0]
+        expected, counts = self._expected(pars), self.data[: kernel.n_bins]
+        if not np.all(expected[counts > 0.0] > 0.0):
+            return np.inf, np.zeros(len(point))
+        ratio = np.divide(counts, expected, out=np.zeros_like(expected), where=counts != 0.0)
+        by_model = kernel.slopes(pars, 2.0 * (1.0 - ratio)) + self._constraint_table.slopes(pars)
+        return poisson_twice_nll(counts, expected) + self._constraint_table.twice_nll(pars), self._by_own(by_model, point)
+
+    def _by_own(self, by_model: FloatArray, point: FloatArray) -> FloatArray:
+        """Turn derivatives by the model's parameters into those by the own ones, (n_parameters,)."""
+        out = np.zeros(len(point))
+        out[list(self._plain.values())] = by_model[list(self._plain)]
+        if len(self._tied):
+            out += by_parameters(self._coefficients.jacobian(point[None, :])[0], by_model[self._tied])
         return out
 
     def not_positive(self, point: FloatArray) -> NotPositive | None:

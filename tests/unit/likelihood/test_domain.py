@@ -175,3 +175,45 @@ def test_no_warning_with_two_strengths_one_of_them_at_zero() -> None:
     curve = 2.0 * np.sum(expected - np.array([[60.0], [42.0]]) * np.log(expected), axis=0)
     assert fit.parameters["nu"] == pytest.approx(nu[np.argmin(curve)], abs=1e-5)
     assert np.isfinite(likelihood.gradient({"mu": 0.0, "nu": 1.0})[1])
+
+
+def test_a_bin_without_data_may_hold_the_best_fit() -> None:
+    """Without the limit mu = (50 / 14 - 12) / 10 = -0.843; the empty bin expects 1 + 4 mu, so the fit stops at -1/4."""
+    binned = BinnedLikelihood(
+        templates=[[10.0, 4.0], [12.0, 1.0]], data=[5.0, 0.0], coefficients=("mu", "1"), parameters=("mu",), bounds={"mu": (-10.0, 10.0)}
+    )
+    pyhf = workspace(
+        [{"name": "s", "data": [10.0, 4.0], "modifiers": [MU]}, {"name": "b", "data": [12.0, 1.0], "modifiers": []}], [5.0, 0.0], -10, 10
+    )
+    for likelihood in (binned, pyhf):
+        fit = likelihood.fit()
+        assert fit.parameters["mu"] == pytest.approx(-0.25, abs=1e-7)
+        assert fit.twice_nll == pytest.approx(-2.0 * poisson.logpmf(5, 9.5), abs=1e-6)
+        assert fit.status == "at_boundary"
+        assert "bins without data" in fit.advice
+        assert fit.limits[0].where == ("channel 'channel', bin 1" if likelihood is binned else "channel 'c', bin 1")
+
+
+def test_the_limit_may_be_a_curve_of_several_parameters() -> None:
+    """Signal strength against a background of 30 %: along the limit 1 + 4 mu + 0.3 alpha = 0 the minimum of a dense scan."""
+    histosys = {"name": "u", "type": "histosys", "data": {"hi_data": [15.6, 1.3], "lo_data": [8.4, 0.7]}}
+    likelihood = workspace(
+        [{"name": "s", "data": [10.0, 4.0], "modifiers": [MU]}, {"name": "b", "data": [12.0, 1.0], "modifiers": [histosys]}],
+        [5.0, 0.0],
+        -10,
+        10,
+    )
+    alpha = np.linspace(-3.0, 3.0, 600_001)
+    mu = -(1.0 + 0.3 * alpha) / 4.0
+    first = 10.0 * mu + 12.0 + 3.6 * alpha
+    curve = np.where(first > 0.0, -2.0 * poisson.logpmf(5, np.maximum(first, 1e-9)) + alpha**2 + np.log(2.0 * np.pi), np.inf)
+    fit = likelihood.fit()
+    assert fit.status == "at_boundary"
+    assert fit.twice_nll == pytest.approx(curve.min(), abs=1e-5)
+    assert fit.parameters["mu"] == pytest.approx(mu[np.argmin(curve)], abs=1e-4)
+    assert fit.parameters["u"] == pytest.approx(alpha[np.argmin(curve)], abs=3e-4)
+    # at mu = -0.4 the bin needs alpha >= 2: the profile follows the limit
+    at = -0.4
+    scan = likelihood.scan("mu", [-0.4, -0.2, 0.0])
+    rest = 10.0 * at + 12.0 + 3.6 * 2.0
+    assert scan.twice_delta_nll[0] + fit.twice_nll == pytest.approx(-2.0 * poisson.logpmf(5, rest) + 4.0 + np.log(2.0 * np.pi), abs=1e-5)
