@@ -19,7 +19,8 @@ from toolkit.pipeline.stamps import read_stamp, retract, write_stamp
 if TYPE_CHECKING:
     from conftest import Fake
 
-ALL = {"a/number.txt", "b/number.txt", "c/number.txt", "manifest.json"}
+NUMBERS = {"a/number.txt", "b/number.txt", "c/number.txt"}
+ALL = NUMBERS | {"manifest.json", "manifest.json.sha256"}
 
 
 def test_runs_in_order_and_resumes(fake: Fake) -> None:
@@ -90,7 +91,7 @@ def test_a_single_stage_runs_alone_and_clears_what_followed(fake: Fake) -> None:
     fake.run()
     fake.run(only="a", luminosity_ifb=36.1)
     assert fake.calls == ["a"]
-    assert fake.files() == {"a/number.txt", "manifest.json"}
+    assert fake.files() == {"a/number.txt", "manifest.json", "manifest.json.sha256"}
     assert list(json.loads((fake.out / "manifest.json").read_text())["stages"]) == ["a"]
 
 
@@ -248,7 +249,7 @@ def test_manifest_names_inputs_versions_and_seeds(fake: Fake) -> None:
 
 def test_a_run_that_died_while_moving_files_goes_on_moving(fake: Fake) -> None:
     fake.run()
-    before = {name: (fake.out / name).read_text() for name in ALL - {"manifest.json"}}
+    before = {name: (fake.out / name).read_text() for name in NUMBERS}
     stamp = read_stamp(fake.out, "b")
     assert stamp is not None
     retract(fake.out, ["c"])
@@ -258,7 +259,7 @@ def test_a_run_that_died_while_moving_files_goes_on_moving(fake: Fake) -> None:
     write_stamp(fake.out, replace(stamp, status="publishing"))
     fake.run()
     assert fake.calls == ["c"]
-    assert {name: (fake.out / name).read_text() for name in ALL - {"manifest.json"}} == before
+    assert {name: (fake.out / name).read_text() for name in NUMBERS} == before
     assert not left.exists()
 
 

@@ -31,12 +31,12 @@ def folder(tmp_path: Path, ntuples: ModuleType) -> Path:
     ("files", "words"),
     [
         ((["a.root", "copy.root"], ["b.root"]), r"files of sample ggF_SBI\n.*one is a copy"),
-        ((["a.root"], ["b.root", "a.root"]), r"files of samples ggF_SBI and ggF_B\n.*both read .*a\.root"),
-        ((["a.root"], ["copy.root"]), r"files of samples ggF_SBI and ggF_B\n.*one is a copy"),
+        ((["a.root"], ["b.root", "a.root"]), r"files of samples ggF_SBI and qqZZ\n.*both read .*a\.root"),
+        ((["a.root"], ["copy.root"]), r"files of samples ggF_SBI and qqZZ\n.*one is a copy"),
     ],
 )
 def test_a_file_that_is_read_twice_is_refused(files: Any, words: str, folder: Path, ntuples: ModuleType) -> None:
-    samples = [ntuples.signal_sample(files[0]), ntuples.signal_sample(files[1], name="ggF_B")]
+    samples = [ntuples.signal_sample(files[0]), {"name": "qqZZ", "files": files[1]}]
     with pytest.raises(ArtifactMismatchError, match=words):
         inspect_inputs(ntuples.make_config(folder, samples))
     assert len(inspect_inputs(ntuples.make_config(folder, samples, allow_duplicates=True))) == 2
@@ -100,9 +100,9 @@ def test_a_run_refuses_events_that_were_renumbered(tmp_path: Path, ntuples: Modu
     """Written again, the file is no copy of the other: only its events are."""
     ntuples.write_nano(tmp_path / "a.root", ntuples.make_events(30, seed=1))
     ntuples.write_nano(tmp_path / "b.root", ntuples.make_events(30, seed=1, first=1001))
-    samples = [ntuples.signal_sample("a.root"), ntuples.signal_sample("b.root", name="ggF_B")]
-    with pytest.raises(ArtifactMismatchError, match=r"selected events of samples ggF_B and ggF_SBI"):
+    samples = [ntuples.signal_sample("a.root"), {"name": "qqZZ", "files": ["b.root"]}]
+    with pytest.raises(ArtifactMismatchError, match=r"selected events of samples ggF_SBI and qqZZ"):
         run(ntuples.make_config(tmp_path, samples), tmp_path / "out")
     assert not (tmp_path / "out" / "events" / "index.json").exists()
     result = run(ntuples.make_config(tmp_path, samples, allow_duplicates=True), tmp_path / "out")
-    assert result.selected["ggF_B"] == result.selected["ggF_SBI"] > 0
+    assert result.selected["qqZZ"] == result.selected["ggF_SBI"] > 0
