@@ -21,7 +21,7 @@ from toolkit.analysis.session import Session
 from toolkit.artifacts.atomic import write_json
 from toolkit.artifacts.events import variations_of
 from toolkit.config import Config, WeightMembers
-from toolkit.diagnostics.binning import bin_index, bin_sums
+from toolkit.diagnostics.binning import bin_sums, clipped_index
 from toolkit.diagnostics.edges import observable_edges
 from toolkit.diagnostics.variations import VariationClosure, close_variation
 from toolkit.typing import FloatArray
@@ -133,11 +133,11 @@ def log_ratio_in_bins(pool: EventPairs, test: EventPairs, shape: BinnedMethod, p
     sides = ((pool.nominal, pool.nominal_weights), (pool.varied, pool.varied_weights))
     shares = []
     for observables, weights in sides:
-        sums = bin_sums(bin_index(observables[name], edges), len(edges) - 1, weights[:, j])
+        sums = bin_sums(clipped_index(observables[name], edges), len(edges) - 1, weights[:, j])
         shares.append(sums / sums.sum())
     good = (shares[0] > 0.0) & (shares[1] > 0.0)
     logs = np.log(np.divide(shares[1], shares[0], out=np.ones_like(shares[0]), where=good))
-    index: Any = bin_index(test.nominal[name], edges)
+    index: Any = clipped_index(test.nominal[name], edges)
     return np.where(index >= 0, logs[index], 0.0)
 
 

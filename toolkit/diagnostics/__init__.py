@@ -1,6 +1,5 @@
 """Checks that a ratio estimate can be believed, as frozen results that plots and the report read."""
 
-from toolkit.diagnostics.binning import bin_index, quantile_edges
 from toolkit.diagnostics.calibration import CalibrationCurve, calibration_curve, calibration_from_weights, hypothesis_calibration
 from toolkit.diagnostics.chi2 import ChiSquare, chi_square
 from toolkit.diagnostics.closure import ClosureCheck, ClosureVerdict, closure_verdict, closure_verdicts
@@ -49,7 +48,6 @@ __all__ = [
     "WeightedSample",
     "YieldCurve",
     "auc",
-    "bin_index",
     "calibration_curve",
     "calibration_from_weights",
     "chi_square",
@@ -70,7 +68,6 @@ __all__ = [
     "permutation_importance",
     "process_summaries",
     "pulls",
-    "quantile_edges",
     "rate_at_efficiency",
     "reweighting_closure",
     "significance",

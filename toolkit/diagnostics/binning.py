@@ -1,4 +1,8 @@
-"""Bin edges and the bin of each event."""
+"""Bin edges and the bin of each event, for plots: nothing is refused.
+
+What to use when: `toolkit.likelihood.bin_index` and `quantile_edges` for what is fitted, where an event outside the edges or a score that
+repeats is an error; these for what is looked at, where outliers join the outer bins and repeated values make fewer bins.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,14 @@ import numpy as np
 from scipy.sparse import csc_array
 
 from toolkit.errors import SchemaError, ShapeError
+from toolkit.likelihood.templates import bin_index
 from toolkit.typing import FloatArray, IntArray
 
 MISSING = -1
 """Bin index of an event whose value is missing (NaN)."""
 
 
-def bin_index(values: FloatArray, edges: FloatArray) -> IntArray:
+def clipped_index(values: FloatArray, edges: FloatArray) -> IntArray:
     """Find the bin of each value; underflow joins the first bin, overflow the last.
 
     Args:
@@ -27,18 +32,13 @@ def bin_index(values: FloatArray, edges: FloatArray) -> IntArray:
 
     Examples:
         >>> import numpy as np
-        >>> bin_index(np.array([-5.0, 0.0, 1.0, 9.0, np.nan]), np.array([0.0, 1.0, 2.0])).tolist()
+        >>> clipped_index(np.array([-5.0, 0.0, 1.0, 9.0, np.nan]), np.array([0.0, 1.0, 2.0])).tolist()
         [0, 0, 1, 1, -1]
     """
-    if edges.ndim != 1 or edges.size < 2 or not (np.diff(edges) > 0).all():
-        raise SchemaError(
-            what="bin edges",
-            got=np.asarray(edges).tolist(),
-            expected="at least two increasing numbers",
-            remedy="sort the edges and drop repeats",
-        )
-    index = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, edges.size - 2).astype(np.int64)
-    return np.where(np.isnan(values), np.int64(MISSING), index)
+    present = ~np.isnan(values)
+    index = np.full(values.shape, MISSING, dtype=np.int64)
+    index[present] = bin_index(values[present], edges, outside="clip")
+    return index
 
 
 def bin_sums(index: IntArray, n_bins: int, content: FloatArray) -> FloatArray:
@@ -63,7 +63,7 @@ def bin_sums(index: IntArray, n_bins: int, content: FloatArray) -> FloatArray:
     return np.asarray((member @ content)[:n_bins])
 
 
-def quantile_edges(values: FloatArray, weights: FloatArray, *, bins: int) -> FloatArray:
+def share_edges(values: FloatArray, weights: FloatArray, *, bins: int) -> FloatArray:
     """Choose edges that hold equal shares of |weight|; fewer bins where values repeat.
 
     Args:
@@ -80,18 +80,18 @@ def quantile_edges(values: FloatArray, weights: FloatArray, *, bins: int) -> Flo
 
     Examples:
         >>> import numpy as np
-        >>> quantile_edges(np.arange(9.0), np.ones(9), bins=2).tolist()
+        >>> share_edges(np.arange(9.0), np.ones(9), bins=2).tolist()
         [0.0, 4.0, 8.0]
     """
     if values.shape != weights.shape:
-        raise ShapeError(what="quantile_edges weights", got=weights.shape, expected=values.shape, remedy="pass one weight per value")
+        raise ShapeError(what="share_edges weights", got=weights.shape, expected=values.shape, remedy="pass one weight per value")
     used = np.isfinite(values) & (weights != 0)
     order = np.argsort(values[used], kind="stable")
     ordered = values[used][order]
     if ordered.size == 0 or ordered[0] == ordered[-1]:
         got = f"{ordered.size} weighted values, all equal" if ordered.size else "no weighted value"
         raise SchemaError(
-            what="quantile_edges values", got=got, expected="at least two different values", remedy="check the observable and the selection"
+            what="share_edges values", got=got, expected="at least two different values", remedy="check the observable and the selection"
         )
     share = np.cumsum(np.abs(weights[used][order]))
     inner = np.searchsorted(share, share[-1] * np.arange(1, bins) / bins)

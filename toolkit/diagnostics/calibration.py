@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from toolkit.diagnostics.binning import bin_index, bin_sums, quantile_edges
+from toolkit.diagnostics.binning import bin_sums, clipped_index, share_edges
 from toolkit.diagnostics.chi2 import ChiSquare, chi_square
 from toolkit.diagnostics.covariance import influence_covariance
 from toolkit.diagnostics.inputs import check_log_ratios, check_vector, process_index
@@ -155,8 +155,8 @@ def calibration_from_weights(
     v = np.stack([numerator_weights, denominator_weights], axis=1)
     a, b = (v / totals).T
     size = np.abs(a) + np.abs(b)
-    grid = quantile_edges(s, size, bins=bins) if edges is None else np.asarray(edges, dtype=np.float64)
-    index, k = bin_index(s, grid), grid.size - 1
+    grid = share_edges(s, size, bins=bins) if edges is None else np.asarray(edges, dtype=np.float64)
+    index, k = clipped_index(s, grid), grid.size - 1
 
     sum_a, sum_b, sum_size, sum_size2, sum_as, sum_bs = bin_sums(index, k, np.stack([a, b, size, size**2, a * s, b * s], axis=1)).T
     total = sum_a + sum_b

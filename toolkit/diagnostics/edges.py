@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from toolkit.diagnostics.binning import bin_index, bin_sums, quantile_edges
+from toolkit.diagnostics.binning import bin_sums, clipped_index, share_edges
 from toolkit.errors import SchemaError
 from toolkit.kinematics import OBSERVABLES
 from toolkit.typing import FloatArray
@@ -50,10 +50,10 @@ def observable_edges(events: SimulatedEvents, observable: str, *, bins: int = 20
         top = float(values[inside].max()) if high is None else min(high, float(values[inside].max()))
         grid = np.arange(0.0, top + 2.0) - 0.5
     elif low is None or high is None:
-        grid = quantile_edges(values, weights.sum(axis=1), bins=bins)
+        grid = share_edges(values, weights.sum(axis=1), bins=bins)
     else:
         grid = np.linspace(low, high, bins + 1)
-    index = bin_index(values, grid)
+    index = clipped_index(values, grid)
     sums, squares = bin_sums(index, grid.size - 1, weights), bin_sums(index, grid.size - 1, weights**2)
     return _join(grid, sums, squares, min_effective)
 

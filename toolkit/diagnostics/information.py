@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from toolkit.diagnostics.binning import bin_index, bin_sums
+from toolkit.diagnostics.binning import bin_sums, clipped_index
 from toolkit.diagnostics.inputs import check_vector
 from toolkit.diagnostics.merit import Merit, check_same_size
 from toolkit.errors import PhysicsDomainError, ShapeError
@@ -123,7 +123,7 @@ def histogram_information(score: FloatArray, *, numerator_weights: FloatArray, d
     for name, weights in (("numerator", numerator_weights), ("denominator", denominator_weights)):
         check_vector(weights, name=f"{name} weights", size=score.size)
     check_vector(score, name="score", size=score.size)
-    index = bin_index(score, grid)
+    index = clipped_index(score, grid)
     a, b = bin_sums(index, grid.size - 1, np.stack([numerator_weights, denominator_weights], axis=1)).T
     if not (np.minimum(a, b) > 0).all():
         worst = int(np.argmin(np.minimum(a, b)))

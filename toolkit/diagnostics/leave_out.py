@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from toolkit.diagnostics.binning import bin_index, bin_sums
+from toolkit.diagnostics.binning import bin_sums, clipped_index
 from toolkit.diagnostics.chi2 import ChiSquare, chi_square
 from toolkit.diagnostics.serialise import jsonable
 from toolkit.errors import SchemaError, ShapeError
@@ -167,7 +167,7 @@ def _event_deviation(used: FloatArray, f: FloatArray, true: FloatArray, predicte
 
 def _histogram(name: str, values: FloatArray, edges: FloatArray, predicted: FloatArray, true: FloatArray) -> LeftOutHistogram:
     grid = np.asarray(edges, dtype=np.float64)
-    index, k = bin_index(values, grid), len(grid) - 1
+    index, k = clipped_index(values, grid), len(grid) - 1
     sums = bin_sums(index, k, np.stack([predicted, true, np.square(predicted - true), np.square(true)], axis=1)).T
     return LeftOutHistogram(
         observable=name,

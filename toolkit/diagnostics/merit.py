@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from toolkit.diagnostics.binning import bin_index, bin_sums
+from toolkit.diagnostics.binning import bin_sums, clipped_index
 from toolkit.diagnostics.inputs import check_vector
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 from toolkit.typing import FloatArray
@@ -200,7 +200,7 @@ def significance(score: FloatArray, weights: MeritWeights, *, kind: Kind, edges:
         raise SchemaError("figure of merit", got=kind, expected=f"one of {list(FORMULAS)}", remedy="check the spelling")
     columns = weights.columns
     check_vector(score, name="score", size=len(columns))
-    index, k = bin_index(score, np.asarray(edges, dtype=np.float64)), np.asarray(edges).size - 1
+    index, k = clipped_index(score, np.asarray(edges, dtype=np.float64)), np.asarray(edges).size - 1
     yields = bin_sums(index, k, columns)
     _check_positive(yields, kind)
     values, slopes = FORMULAS[kind](yields)

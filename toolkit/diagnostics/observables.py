@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.diagnostics.binning import bin_index, bin_sums
+from toolkit.diagnostics.binning import bin_sums, clipped_index
 from toolkit.diagnostics.inputs import process_index
 from toolkit.diagnostics.serialise import jsonable
 from toolkit.errors import SchemaError, ShapeError
@@ -63,7 +63,7 @@ def count_recorded(values: FloatArray, *, edges: FloatArray) -> FloatArray:
         array([2., 1.])
     """
     grid = np.asarray(edges, dtype=np.float64)
-    index = bin_index(np.asarray(values, dtype=np.float64), grid)
+    index = clipped_index(np.asarray(values, dtype=np.float64), grid)
     return bin_sums(index, grid.size - 1, np.ones((index.size, 1)))[:, 0]
 
 
@@ -124,7 +124,7 @@ def spectrum(
     interfering[fixed] = 0.0
 
     grid, w = np.asarray(edges, dtype=np.float64), events.weights
-    index, k = bin_index(events.observables[observable], grid), grid.size - 1
+    index, k = clipped_index(events.observables[observable], grid), grid.size - 1
     expected, squares = bin_sums(index, k, w), bin_sums(index, k, w**2)
     morphed = w @ coefficients.T
     total = bin_sums(index, k, morphed)

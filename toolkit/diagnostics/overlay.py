@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.diagnostics.binning import bin_index, bin_sums, quantile_edges
+from toolkit.diagnostics.binning import bin_sums, clipped_index, share_edges
 from toolkit.diagnostics.chi2 import ChiSquare, chi_square
 from toolkit.diagnostics.covariance import influence_covariance
 from toolkit.diagnostics.inputs import check_vector
@@ -120,7 +120,7 @@ def overlay(
         [True, False]
     """
     first = samples[0]
-    grid = quantile_edges(first.score, first.weights, bins=bins) if edges is None else np.asarray(edges, dtype=np.float64)
+    grid = share_edges(first.score, first.weights, bins=bins) if edges is None else np.asarray(edges, dtype=np.float64)
     binned = [_shares(sample, grid) for sample in samples]
     content = np.array([share for share, _ in binned])
     rng = np.random.default_rng(seed)
@@ -165,7 +165,7 @@ def kolmogorov_smirnov(one: WeightedSample, two: WeightedSample, *, rng: np.rand
     """
     both = np.concatenate([one.score, two.score])
     share = np.concatenate([np.abs(w) / np.abs(w).sum() for w in (one.weights, two.weights)])
-    grid = quantile_edges(both, share, bins=GRID)
+    grid = share_edges(both, share, bins=GRID)
     parts = [_cumulative(sample, grid) for sample in (one, two)]
     distance = float(np.abs(parts[0][0] - parts[1][0]).max())
     simulated = np.zeros((replicas, grid.size - 1))
@@ -179,7 +179,7 @@ def kolmogorov_smirnov(one: WeightedSample, two: WeightedSample, *, rng: np.rand
 
 def _shares(sample: WeightedSample, edges: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Histogram normalised to one, (k,), and its covariance (k, k)."""
-    index, k = bin_index(sample.score, edges), edges.size - 1
+    index, k = clipped_index(sample.score, edges), edges.size - 1
     total = sample.weights.sum()
     share = bin_sums(index, k, sample.weights) / total
     local = sample.weights / total
@@ -189,6 +189,6 @@ def _shares(sample: WeightedSample, edges: FloatArray) -> tuple[FloatArray, Floa
 
 def _cumulative(sample: WeightedSample, edges: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Cumulative share up to each upper edge, and the variance of each step, both (k,)."""
-    index, k = bin_index(sample.score, edges), edges.size - 1
+    index, k = clipped_index(sample.score, edges), edges.size - 1
     sums, squares = bin_sums(index, k, np.stack([sample.weights, sample.weights**2], axis=1)).T
     return np.cumsum(sums) / sums.sum(), squares / sums.sum() ** 2

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.diagnostics.binning import quantile_edges
+from toolkit.diagnostics.binning import share_edges
 from toolkit.diagnostics.calibration import CalibrationCurve, calibration_from_weights
 from toolkit.diagnostics.edges import observable_edges
 from toolkit.diagnostics.importance import Importance, Model, permutation_importance
@@ -245,7 +245,7 @@ def _merits(subject: EnsembleUnderReview, name: str, alternative: float) -> Meri
     elif name == NETWORK_SCORE:
         pool_score, signal = subject.score(subject.out_of_bag), subject.pool.processes.index(estimate.benchmarks[0])
         score, ordered = subject.score(estimate.log_ratios), True
-        edges = quantile_edges(pool_score, subject.pool.weights[:, signal], bins=subject.score_bins)
+        edges = share_edges(pool_score, subject.pool.weights[:, signal], bins=subject.score_bins)
     else:
         observable, edges = subject.histograms[name]
         score, ordered = events.observables[observable], True

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.diagnostics.binning import MISSING, bin_index, bin_sums
+from toolkit.diagnostics.binning import MISSING, bin_sums, clipped_index
 from toolkit.diagnostics.chi2 import ChiSquare, chi_square
 from toolkit.diagnostics.covariance import influence_covariance
 from toolkit.diagnostics.inputs import check_log_ratios, check_vector, process_index
@@ -137,7 +137,7 @@ def reweighting_closure(
         raise SchemaError(what="observable", got=observable, expected=f"one of {sorted(events.observables)}", remedy="check the spelling")
     grid = np.asarray(edges, dtype=np.float64)
     k = grid.size  # the bins and, last, the missing values
-    index = bin_index(events.observables[observable], grid)
+    index = clipped_index(events.observables[observable], grid)
     index = np.where(index == MISSING, k - 1, index)
 
     w, totals = events.weights, events.weights.sum(axis=0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.diagnostics.binning import bin_index
+from toolkit.diagnostics.binning import clipped_index
 from toolkit.diagnostics.inputs import check_log_ratios
 from toolkit.diagnostics.serialise import jsonable
 from toolkit.errors import SchemaError, ShapeError
@@ -89,7 +89,7 @@ def spread_profile(
     if observable not in events.observables:
         raise SchemaError(what="observable", got=observable, expected=f"one of {sorted(events.observables)}", remedy="check the spelling")
     grid = np.asarray(edges, dtype=np.float64)
-    index, k = bin_index(events.observables[observable], grid), grid.size - 1
+    index, k = clipped_index(events.observables[observable], grid), grid.size - 1
     size, wanted = np.abs(events.weights), tuple(quantiles)
     overall = [weighted_quantiles(spread[:, j], size[:, j], wanted) for j in range(size.shape[1])]
     binned = np.full((size.shape[1], k, len(wanted)), np.nan)

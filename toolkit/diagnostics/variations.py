@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.diagnostics.binning import bin_index, bin_sums
+from toolkit.diagnostics.binning import bin_sums, clipped_index
 from toolkit.diagnostics.chi2 import ChiSquare, chi_square
 from toolkit.diagnostics.separation import auc
 from toolkit.diagnostics.serialise import jsonable
@@ -175,7 +175,7 @@ def _close(
     name: str, pairs: EventPairs, weights: tuple[FloatArray, FloatArray, FloatArray], edges: FloatArray, inflation: float = 1.0
 ) -> VariationClosure:
     n, expected = len(edges) - 1, float(weights[0].sum())
-    where = [bin_index(side[name], edges) for side in (pairs.nominal, pairs.nominal, pairs.varied)]
+    where = [clipped_index(side[name], edges) for side in (pairs.nominal, pairs.nominal, pairs.varied)]
     parts = [w / w.sum() for w in weights]
     shares = [bin_sums(index, n, part) for index, part in zip(where, parts, strict=True)]
     differences = [shares[2] - shares[k] for k in (0, 1)]

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from toolkit.diagnostics import observable_edges
-from toolkit.diagnostics.binning import bin_index, bin_sums, quantile_edges
+from toolkit.diagnostics.binning import bin_sums, clipped_index, share_edges
 from toolkit.diagnostics.chi2 import chi_square
 from toolkit.diagnostics.covariance import influence_covariance
 from toolkit.diagnostics.serialise import jsonable
@@ -26,13 +26,13 @@ def test_bin_index_against_loop():
             return -1
         return min(max(sum(v >= e for e in edges) - 1, 0), 2)
 
-    assert bin_index(values, edges).tolist() == [one(v) for v in values]
+    assert clipped_index(values, edges).tolist() == [one(v) for v in values]
 
 
 def test_edges_must_increase():
     for edges in ([0.0], [0.0, 0.0], [1.0, 0.0], [0.0, np.nan]):
         with pytest.raises(SchemaError):
-            bin_index(np.zeros(2), np.array(edges))
+            clipped_index(np.zeros(2), np.array(edges))
 
 
 def test_bin_sums_leaves_missing_out():
@@ -43,17 +43,17 @@ def test_bin_sums_leaves_missing_out():
 def test_quantiles_hold_equal_shares():
     rng = np.random.default_rng(2)
     values, weights = rng.normal(size=5000), rng.uniform(-0.2, 1, size=5000)
-    edges = quantile_edges(values, weights, bins=8)
-    shares = bin_sums(bin_index(values, edges), 8, np.abs(weights))
+    edges = share_edges(values, weights, bins=8)
+    shares = bin_sums(clipped_index(values, edges), 8, np.abs(weights))
     np.testing.assert_allclose(shares / shares.sum(), 1 / 8, atol=2e-3)
 
 
 def test_quantiles_of_repeated_values():
-    assert quantile_edges(np.array([0.0, 0, 0, 0, 1, 2]), np.ones(6), bins=4).tolist() == [0.0, 1.0, 2.0]
+    assert share_edges(np.array([0.0, 0, 0, 0, 1, 2]), np.ones(6), bins=4).tolist() == [0.0, 1.0, 2.0]
     with pytest.raises(SchemaError):
-        quantile_edges(np.ones(4), np.ones(4), bins=2)
+        share_edges(np.ones(4), np.ones(4), bins=2)
     with pytest.raises(ShapeError):
-        quantile_edges(np.ones(4), np.ones(3), bins=2)
+        share_edges(np.ones(4), np.ones(3), bins=2)
 
 
 def test_chi_square_of_correlated_differences():
@@ -100,7 +100,7 @@ class TestObservableEdges:
     def test_every_bin_is_filled_by_every_process(self, make_toy):
         toy = make_toy(20_000, 1)
         edges = observable_edges(toy.events, "m_jj", bins=25, min_effective=30)
-        index, w = bin_index(toy.events.observables["m_jj"], edges), np.abs(toy.events.weights)
+        index, w = clipped_index(toy.events.observables["m_jj"], edges), np.abs(toy.events.weights)
         sums, squares = bin_sums(index, edges.size - 1, w), bin_sums(index, edges.size - 1, w**2)
         assert (sums**2 / squares).min() >= 30
         assert edges[0] == 0.0
