@@ -39,11 +39,21 @@ def check_form(document: dict[str, Any]) -> None:
             for at, modifier in _named(sample.get("modifiers"), f"{place}.modifiers"):
                 if not isinstance(modifier.get("type"), str):
                     raise _wrong(f"{at}.type", modifier.get("type"), "a text")
+                _check_size(modifier.get("data"), f"{at}.data")
     for i, measurement in enumerate(document.get("measurements", [])):
         for place, parameter in _named(measurement["config"]["parameters"], f"measurements[{i}].config.parameters"):
             _check_parameter(parameter, place)
     for where, observation in _named(document.get("observations", []), "observations"):
         _numbers(observation.get("data"), f"{where}.data")
+
+
+def _check_size(value: Any, where: str) -> None:
+    """Check that the numbers in the data of a modifier fit the arithmetic: whole ones 64 bits, others `LARGEST`."""
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            _check_size(inner, f"{where}.{key}" if isinstance(value, dict) else f"{where}[{key}]")
+    elif isinstance(value, int | float) and not abs(value) < (2**63 if isinstance(value, int) else LARGEST):
+        raise _wrong(where, value, "a finite number")
 
 
 def _check_parameter(parameter: dict[str, Any], where: str) -> None:

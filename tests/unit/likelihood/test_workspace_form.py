@@ -50,6 +50,8 @@ PARAMETERS, PARAMETER = ("measurements", 0, "config", "parameters"), "measuremen
         ((*SAMPLE, "data"), [math.nan], "channels[0].samples[0].data[0]", "a finite number"),
         ((*SAMPLE, "data"), [10**400], "channels[0].samples[0].data[0]", "a finite number"),
         ((*SAMPLE, "modifiers", 0, "type"), 1, "channels[0].samples[0].modifiers[0].type", "a text"),
+        ((*SAMPLE, "modifiers", 0, "data"), {"hi": 10**20, "lo": 1}, "channels[0].samples[0].modifiers[0].data.hi", "a finite number"),
+        ((*SAMPLE, "modifiers", 0, "data"), [1.0, [math.nan]], "channels[0].samples[0].modifiers[0].data[1][0]", "a finite number"),
         (("observations", 0, "data"), [math.inf], "observations[0].data[0]", "a finite number"),
         (("unbinned_channels",), 3, "unbinned_channels", "a list"),
         ((*PARAMETERS,), [{"name": "mu", "bounds": [None]}], f"{PARAMETER}.bounds[0]", "a list"),
