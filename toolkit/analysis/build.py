@@ -44,6 +44,11 @@ def open_ratio(path: Path, config: Config) -> OnnxRatio:
     return ratio
 
 
+def write_out_of_bag(path: Path, pool: SimulatedEvents, *, log_ratio: FloatArray, before_calibration: FloatArray) -> None:
+    """Write, for `read_out_of_bag`, log ratios of the pool events from networks that did not train on them, (n_pool, n_processes)."""
+    np.savez(path, event_id=pool.event_id, log_ratio=log_ratio, before_calibration=before_calibration)
+
+
 def read_out_of_bag(path: Path, pool: SimulatedEvents) -> FloatArray:
     """Read the log ratios of the pool events from networks that did not train on them, (n_pool, n_processes).
 

@@ -28,7 +28,8 @@ def export_members(config: Config, out: Path, *, progress: Progress = silent_pro
     """
     from exports import write_onnx  # noqa: PLC0415 - torch only where a network is written
     from toolkit.analysis.datasets import read_simulation  # noqa: PLC0415
-    from toolkit.pipeline.stages.export import ESTIMATOR, data_hash, describe_features, load_trained, training_hash  # noqa: PLC0415
+    from toolkit.analysis.features import describe_features  # noqa: PLC0415
+    from toolkit.pipeline.stages.export import ESTIMATOR, data_hash, load_trained, training_hash  # noqa: PLC0415
     from toolkit.ratios import feature_matrix  # noqa: PLC0415
     from toolkit.ratios.single_member import CalibratedMember  # noqa: PLC0415
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from toolkit.analysis import fitting
 from toolkit.analysis.datasets import read_recorded
 from toolkit.analysis.layout import EVENTS
 from toolkit.artifacts.events import IDENTITY, ChunkInfo, write_chunk, write_index
 from toolkit.config import Config, parse_config
 from toolkit.errors import ArtifactMismatchError, SchemaError
-from toolkit.pipeline.stages import fit
 
 SIMULATED = {"name": "ggF_S", "files": ["a.root"], "benchmarks": ["ggF_S", "ggF_B", "ggF_SBI"]}
 
@@ -79,8 +79,8 @@ def test_blinded_fits_do_not_read_the_data(tmp_path: Path, monkeypatch: pytest.M
     def refuse(context: Any) -> None:
         raise AssertionError(context)
 
-    monkeypatch.setattr(fit, "read_recorded", refuse)
+    monkeypatch.setattr(fitting, "read_recorded", refuse)
     asimov: Any = SimpleNamespace(for_events=lambda events, label: (events, label))
-    assert fit.read_observed(context_of(tmp_path, config_of("early")), asimov) == ()
+    assert fitting.read_observed(context_of(tmp_path, config_of("early")), asimov) == ()
     with pytest.raises(AssertionError):
-        fit.read_observed(context_of(tmp_path, config_of("early", observed=True)), asimov)
+        fitting.read_observed(context_of(tmp_path, config_of("early", observed=True)), asimov)

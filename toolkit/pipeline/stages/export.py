@@ -7,13 +7,13 @@ from dataclasses import asdict
 
 import numpy as np
 
-from exports import Feature, write_onnx
+from exports import write_onnx
 from toolkit.analysis.datasets import read_simulation
+from toolkit.analysis.features import describe_features
 from toolkit.analysis.layout import INSPECTION, MEMBERS, MODEL, PARITY
 from toolkit.artifacts.atomic import write_json
 from toolkit.artifacts.hashing import stage_key
 from toolkit.config import Config
-from toolkit.kinematics import OBSERVABLES
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.inspection import write_inspection
 from toolkit.pipeline.stages.provenance import portable_config
@@ -21,7 +21,6 @@ from toolkit.pipeline.stages.variations import export_variations
 from toolkit.ratios import TrainedMixture, feature_matrix, load_mixture, mixture_key
 from toolkit.weights import SimulatedEvents
 from toolkit.weights.beam_swap import column_swaps
-from toolkit.weights.missing import flag_name, source_of
 
 ESTIMATOR = "mixture"
 STEPS = 4
@@ -78,16 +77,3 @@ def training_hash(config: Config) -> str:
     """Hash the parts of the config that the networks depend on."""
     document = portable_config(config)
     return stage_key({name: document[name] for name in ("luminosity_ifb", "samples", "selection", "morphing", "ratios")})
-
-
-def describe_features(pool: SimulatedEvents, config: Config, features: tuple[str, ...]) -> tuple[Feature, ...]:
-    """Return name, unit and training range of every input of the networks."""
-    return tuple(Feature(n, unit_of(n, config), float(np.min(pool.observables[n])), float(np.max(pool.observables[n]))) for n in features)
-
-
-def unit_of(feature: str, config: Config) -> str:
-    """Return the unit of a feature: that of its observable or column, none for a presence flag."""
-    source = source_of(feature, config.fills)
-    if feature == flag_name(source):
-        return ""
-    return config.columns[source].unit if source not in OBSERVABLES else OBSERVABLES[source].unit

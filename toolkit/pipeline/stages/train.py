@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-import numpy as np
-
+from toolkit.analysis.build import write_out_of_bag
 from toolkit.analysis.datasets import read_simulation
 from toolkit.analysis.layout import MEMBERS, OUT_OF_BAG, TRAINING
 from toolkit.artifacts.atomic import make_folder, write_json
@@ -30,12 +29,7 @@ def run(context: StageContext) -> None:
         swaps=column_swaps(context.config.columns),
     )
     write_json(context.work / TRAINING, describe_training(trained))
-    np.savez(
-        context.work / OUT_OF_BAG,
-        event_id=pool.event_id,
-        log_ratio=trained.out_of_bag,
-        before_calibration=trained.before_calibration,
-    )
+    write_out_of_bag(context.work / OUT_OF_BAG, pool, log_ratio=trained.out_of_bag, before_calibration=trained.before_calibration)
     train_variations(context, executor=executor_of(context.executor))
 
 

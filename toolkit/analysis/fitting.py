@@ -1,0 +1,91 @@
+"""From event tables and exported networks to the results of all methods, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from toolkit.analysis.build import build_methods, open_ratio, read_out_of_bag
+from toolkit.analysis.data import FitData
+from toolkit.analysis.datasets import read_recorded, read_simulation
+from toolkit.analysis.layout import MODEL, OUT_OF_BAG
+from toolkit.analysis.measurements import measure_all, truth_weights
+from toolkit.analysis.methods import BinnedMethod, Method
+from toolkit.analysis.model import FitModel
+from toolkit.analysis.nuisances import read_systematics
+from toolkit.analysis.region_build import build_region_methods
+from toolkit.analysis.region_method import RegionMethod
+from toolkit.analysis.regions import learned_events
+from toolkit.analysis.session import Session
+from toolkit.analysis.several import measure_regions
+from toolkit.likelihood import OnnxRatio, Results
+from toolkit.weights import SimulatedEvents
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """The results of an analysis, and what they were made from.
+
+    Attributes:
+        results: Best fits, intervals and closure of every method.
+        methods: All methods.
+        datasets: The Asimov set, then the recorded events if the config asks for them; empty for an analysis with regions.
+        pool: Simulated events that templates, yields and networks come from.
+        test: Simulated events of the Asimov set.
+        ratio: The exported networks.
+    """
+
+    results: Results
+    methods: Sequence[Method | RegionMethod]
+    datasets: tuple[FitData, ...]
+    pool: SimulatedEvents
+    test: SimulatedEvents
+    ratio: OnnxRatio
+
+
+def fit(session: Session) -> Fit:
+    """Build all methods of a config, fit them to the Asimov set of the test events, and test their closure.
+
+    Args:
+        session: `session.out` holds the event tables, `models/mixture.onnx` and `models/out_of_bag.npz`.
+
+    Raises:
+        ArtifactMismatchError: Tables or networks belong to another config.
+    """
+    return _fit_regions(session) if session.config.general else _fit_one(session)
+
+
+def _fit_one(session: Session) -> Fit:
+    """Fit one parameter of interest to all events."""
+    config = session.config
+    pool, test = read_simulation(session)
+    ratio = open_ratio(session.out / MODEL, config)
+    methods = build_methods(config, pool=pool, test=test, ratio=ratio, out_of_bag=read_out_of_bag(session.out / OUT_OF_BAG, pool))
+    systematics = read_systematics(session, {m.name: m.fill for m in methods if isinstance(m, BinnedMethod)}, pool=pool)
+    model = FitModel.of(config)
+    asimov = FitData(test, truth_weights(test, model, model.truth), methods, systematics, model)
+    datasets = (asimov, *read_observed(session, asimov))
+    results = measure_all(config, datasets, pool=pool, test=test, progress=session.progress, tasks=session.tasks)
+    return Fit(results, methods, datasets, pool, test, ratio)
+
+
+def _fit_regions(session: Session) -> Fit:
+    """Fit all parameters of interest to all regions."""
+    config = session.config
+    pool, test = read_simulation(session)
+    ratio, learned = open_ratio(session.out / MODEL, config), learned_events(config, pool)
+    out_of_bag = read_out_of_bag(session.out / OUT_OF_BAG, learned)
+    methods = build_region_methods(config, pool=pool, test=test, ratio=ratio, out_of_bag=out_of_bag)
+    fills = {name: fill for method in methods for name, fill in method.fills().items()}
+    systematics = read_systematics(session, fills, pool=pool)
+    results = measure_regions(
+        config, methods, pool=pool, test=test, systematics=systematics, progress=session.progress, tasks=session.tasks
+    )
+    return Fit(results, methods, (), pool, test, ratio)
+
+
+def read_observed(session: Session, asimov: FitData) -> tuple[FitData, ...]:
+    """Return the recorded events as data, if the config asks for them; nothing is read if it does not."""
+    if not session.config.likelihood.observed:
+        return ()
+    return (asimov.for_events(read_recorded(session), label="observed"),)
