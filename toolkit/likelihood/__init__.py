@@ -2,7 +2,7 @@
 
 from toolkit.expressions.arithmetic import Expression
 from toolkit.likelihood.asimov import asimov_weights, coefficient_values
-from toolkit.likelihood.asymptotics import CLs, cls, upper_limit
+from toolkit.likelihood.asymptotics import CLs, allowed_values, cls, upper_limit
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.binned import BinnedLikelihood
 from toolkit.likelihood.bootstrap import Bootstrap, bootstrap_binned, bootstrap_unbinned
@@ -84,6 +84,7 @@ __all__ = [
     "UnbinnedLikelihood",
     "UnbinnedSample",
     "Workspace",
+    "allowed_values",
     "asimov_weights",
     "auxiliary_impacts",
     "bin_index",

@@ -16,7 +16,7 @@ from toolkit.likelihood.coordinates import nearest_above
 from toolkit.likelihood.domain import NotPositive, range_limits
 from toolkit.likelihood.minimise import minimise
 from toolkit.likelihood.parameters import Parameter
-from toolkit.likelihood.profiles import Profile
+from toolkit.likelihood.profiles import Profile, profiled_plane
 from toolkit.likelihood.results import FitResult
 from toolkit.likelihood.scans import Scan
 from toolkit.typing import FloatArray
@@ -48,6 +48,11 @@ class Likelihood(ABC):
     @abstractmethod
     def slopes(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_parameters,) where they are finite; returns (n_parameters,)."""
+
+    @property
+    def interfering(self) -> frozenset[str]:
+        """Parameters in which there may be several minima, so that fits look for all of them; every one unless a class knows better."""
+        return frozenset(self.parameter_names)
 
     @property
     def poi(self) -> str:
@@ -143,6 +148,11 @@ class Likelihood(ABC):
         """Evaluate `twice_nll` and `gradient` at one point, in one pass over the data where a class can."""
         return self.twice_nll(parameters), self.gradient(parameters)
 
+    @property
+    def closed_bends(self) -> bool:
+        """Whether `bends` is a closed form that costs a few gradients, so that a fit begins with it; else it is left to the end."""
+        return False
+
     def bends(self, point: FloatArray) -> FloatArray | None:
         """Evaluate the second derivatives at one point, (n_parameters, n_parameters), or return None if a class does not know them."""
         del point
@@ -163,11 +173,22 @@ class Likelihood(ABC):
         found = minimise(self, fixed=fixed)
         if found.status == "forbidden":
             self.check(found.parameters)
-        return replace(found, limits=range_limits(self, found.parameters, found.free)) if found.n_forbidden else found
+        moved = found.free if found.n_forbidden else tuple(n for n in found.free if n == self.poi)
+        return replace(found, limits=range_limits(self, found.parameters, moved))
 
     def profile(self, poi: str, value: float, *, start: FloatArray | None = None, near: FitResult | None = None) -> FitResult:
-        """Minimise over all other parameters at a fixed value of one; `near` as for `minimise`."""
-        return minimise(self, fixed={poi: value}, starts=None if start is None else [start], errors=False, near=near)
+        """Minimise over all other parameters at a fixed value of one, from a start if given, and wherever else there may be minima.
+
+        Args:
+            poi: The parameter that is held.
+            value: Its value.
+            start: Where to begin, (n_parameters,).
+            near: As for `minimise`.
+
+        Returns:
+            The conditional fit.
+        """
+        return minimise(self, fixed={poi: value}, starts=None if start is None else [start], errors=False, near=near, search=True)
 
     def fit_near(self, poi: str, value: float, *, fit: FitResult) -> FitResult:
         """Find the minimum nearest to a value of one parameter, the others starting from an earlier fit."""
@@ -209,15 +230,7 @@ class Likelihood(ABC):
         """
         one, two = (self.scan_values(n, v) for n, v in zip(names, values, strict=True))
         fit = self.fit() if fit is None else fit
-        out = np.empty((len(one), len(two)))
-        row = fit
-        for i, x in enumerate(one):
-            local = row
-            for j in range(len(two)) if i % 2 == 0 else range(len(two) - 1, -1, -1):
-                fixed = {names[0]: float(x), names[1]: float(two[j])}
-                local = minimise(self, fixed=fixed, starts=[self.point({**local.parameters, **fixed})], errors=False, near=local)
-                out[i, j] = local.twice_nll
-            row = local
+        out = profiled_plane(self, names, (one, two), fit=fit)
         return np.asarray(out - min(fit.twice_nll, float(out.min())))
 
     def profile_points(self, poi: str, values: FloatArray, *, fit: FitResult) -> FloatArray:

@@ -16,6 +16,7 @@ from toolkit.likelihood.coefficients import describe_point, diverging_parameters
 from toolkit.likelihood.domain import NotPositive
 from toolkit.likelihood.histfactory import channel_spec, normfactor_name, quiet_schema, workspace_spec
 from toolkit.likelihood.histfactory_kernel import poisson_twice_nll
+from toolkit.likelihood.interference import turning_parameters
 from toolkit.likelihood.mixture import by_parameters, missing_density, slope_by_coefficient
 from toolkit.likelihood.parameters import Bounds, Parameter, make_parameters
 from toolkit.model.coefficients import Coefficients
@@ -95,6 +96,16 @@ class BinnedLikelihood(Likelihood):
     def diverging(self) -> frozenset[str]:
         """Parameters by which a coefficient's derivative diverges at the lower end of the range."""
         return diverging_parameters(self.coefficients, self._parameters)
+
+    @cached_property
+    def interfering(self) -> frozenset[str]:
+        """Parameters along which the expectation of a process or a bin turns back: fits look for several minima there."""
+
+        def rates(points: FloatArray) -> FloatArray:
+            f = self.coefficients.values(points)
+            return np.concatenate([f * self.templates.sum(axis=1), f @ self.templates], axis=1)
+
+        return self.diverging | turning_parameters(rates, self._parameters, (), points=41)
 
     @cached_property
     def model(self) -> pyhf.Model:

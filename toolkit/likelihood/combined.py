@@ -79,6 +79,11 @@ class CombinedLikelihood(Likelihood):
         """The constraints of all terms."""
         return self._constraints
 
+    @cached_property
+    def interfering(self) -> frozenset[str]:
+        """Parameters in which there may be several minima, because a rate of a term turns back along them."""
+        return frozenset().union(*(t.interfering for t in self.terms))
+
     def with_terms(self, terms: Sequence[Likelihood]) -> CombinedLikelihood:
         """Return the combination of other terms, with the same parameter of interest: the same channels with other data."""
         return CombinedLikelihood(terms, poi=self._poi)
@@ -142,6 +147,11 @@ class CombinedLikelihood(Likelihood):
             out[columns] += slopes
         value -= sum(times * constraint.twice_nll(float(point[column])) for column, constraint, times in self._surplus)
         return value, self._less_surplus(point, out)
+
+    @property
+    def closed_bends(self) -> bool:
+        """Whether second derivatives are a closed form in the terms that take the time: those of events."""
+        return any(t.closed_bends for t in self.terms)
 
     def bends(self, point: FloatArray) -> FloatArray | None:
         """Evaluate the second derivatives at one point; None where a term does not know its own."""

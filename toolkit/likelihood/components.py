@@ -23,10 +23,9 @@ import numpy as np
 from toolkit.errors import SchemaError
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.constraints import Constraint
-from toolkit.likelihood.minimise import minimise
 from toolkit.likelihood.resampling import resampled
 from toolkit.likelihood.results import FitResult
-from toolkit.likelihood.uncertainties import Impact
+from toolkit.likelihood.uncertainties import Impact, piece_around, refitted
 
 SPREAD_68 = (0.158655254, 0.841344746)
 """Quantiles whose distance is two standard deviations of a Gaussian; replicas in another minimum do not move them."""
@@ -95,10 +94,10 @@ def auxiliary_impacts(
     if unknown:
         expected = f"constrained parameters among {sorted(known)}"
         raise SchemaError("auxiliary observables", got=f"parameters {unknown}", expected=expected, remedy="leave them out")
-    found = []
+    piece, found = piece_around(likelihood, fit, poi), []
     for name in names:
-        shifted = [{name: value} for value in _moved(known[name])]
-        up, down = (_refitted(likelihood.with_auxiliary(s), fit).parameters[poi] - fit.parameters[poi] for s in shifted)
+        shifted = [likelihood.with_auxiliary({name: value}) for value in _moved(known[name])]
+        up, down = (refitted(moved, fit, poi, piece=piece) - fit.parameters[poi] for moved in shifted)
         found.append(Impact(name, up, down))
     return tuple(sorted(found, key=lambda i: -i.size if math.isfinite(i.size) else math.inf))
 
@@ -181,17 +180,14 @@ def statistical_component(likelihood: Likelihood, fit: FitResult, *, seed: int, 
     if replicas < 2:
         raise SchemaError("bootstrap of the data", got=f"{replicas} replicas", expected="at least 2")
     generator = np.random.default_rng(seed)
-    best = [_refitted(resampled(likelihood, generator), fit).parameters[poi] for _ in range(replicas)]
+    piece = piece_around(likelihood, fit, poi)
+    best = [refitted(resampled(likelihood, generator), fit, poi, piece=piece) for _ in range(replicas)]
     low, high = np.quantile(best, SPREAD_68)
     half = float(0.5 * (high - low))
     # the quantiles q and 1 - q of a Gaussian: variances q (1 - q) / (n phi^2), covariance q^2 / (n phi^2), phi the density at one sigma
     q, phi = SPREAD_68[0], math.exp(-0.5) / math.sqrt(2.0 * math.pi)
     share = math.sqrt(0.5 * (q * (1.0 - q) - q**2)) / phi
     return Component("statistical", half, half, half * share / math.sqrt(replicas))
-
-
-def _refitted(likelihood: Likelihood, fit: FitResult) -> FitResult:
-    return minimise(likelihood, starts=[likelihood.point(fit.parameters)], errors=False, near=fit)
 
 
 def _moved(constraint: Constraint) -> tuple[float, float]:

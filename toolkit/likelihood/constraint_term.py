@@ -44,6 +44,11 @@ class ConstraintTerm(Likelihood):
         return frozenset()
 
     @property
+    def interfering(self) -> frozenset[str]:
+        """No parameter."""
+        return frozenset()
+
+    @property
     def constraints(self) -> tuple[Constraint, ...]:
         """The constraints."""
         return self._constraints

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import SchemaError
+from toolkit.likelihood.constraints import Constraint
 from toolkit.likelihood.domain import NotPositive, allowed_point
+from toolkit.likelihood.interference import centre_and_width, plausible_range
 from toolkit.likelihood.parameters import Parameter
 from toolkit.typing import FloatArray
 
@@ -38,6 +40,16 @@ class Objective(Protocol):
         """Parameters whose derivative diverges at the lower end of their range."""
         ...
 
+    @property
+    def interfering(self) -> frozenset[str]:
+        """Parameters in which there may be several minima."""
+        ...
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """The constraint terms."""
+        ...
+
     def twice_nll_points(self, points: FloatArray) -> FloatArray:
         """Evaluate at points (n_points, n_parameters)."""
         ...
@@ -48,6 +60,11 @@ class Objective(Protocol):
 
     def value_and_gradient(self, parameters: FloatArray) -> tuple[float, FloatArray]:
         """Evaluate value and derivatives at one point (n_parameters,), in one pass over the data where possible."""
+        ...
+
+    @property
+    def closed_bends(self) -> bool:
+        """Whether second derivatives are a closed form that costs a few gradients."""
         ...
 
     def bends(self, point: FloatArray) -> FloatArray | None:
@@ -71,8 +88,8 @@ class Objective(Protocol):
         ...
 
 
-FORBIDDEN = 1e8
-"""Height of forbidden points, above the start, for minimisers that need a finite number."""
+WIDEST = 10.0
+"""Ranges count as at most this wide, or as this many times the value, so that an upper end of 1e12 changes no step."""
 REMEMBERED = 64
 """Values and gradients that are remembered, so that comparing minima costs nothing."""
 
@@ -192,6 +209,10 @@ class FreeCoordinates:
         out[..., self.root] = self._shift[self.root] + out[..., self.root] ** 2
         return np.minimum(out, [self.objective.parameters[k].high for k in self.free])
 
+    def start(self) -> FloatArray:
+        """Return the initial point, moved into the ranges, (n_free,)."""
+        return np.clip(self.inward(self.base[self.free]), self.low, self.high)
+
     def points(self, coordinates: FloatArray) -> FloatArray:
         """Turn coordinates (n_points, n_free) into full parameter points (n_points, n_parameters)."""
         full = np.tile(self.base, (len(coordinates), 1))
@@ -213,10 +234,6 @@ class FreeCoordinates:
             self._remember(key, float(self.values(at[None, :])[0]))
         return self._known[key]
 
-    def capped_value(self, coordinates: FloatArray) -> float:
-        """Evaluate like `value`, FORBIDDEN at forbidden points: for minimisers that compute with the values that they meet."""
-        return min(self.value(coordinates), FORBIDDEN) if np.all(np.isfinite(coordinates)) else FORBIDDEN
-
     def gradient(self, coordinates: FloatArray) -> FloatArray:
         """Evaluate the derivatives by the coordinates; at t = 0 the limit from above."""
         at = np.array(coordinates, dtype=np.float64)
@@ -231,12 +248,12 @@ class FreeCoordinates:
         """Evaluate value and derivatives at one set of coordinates, in one pass over the data where the objective can."""
         at = np.array(coordinates, dtype=np.float64)
         key, inside = at.tobytes(), self._inside(at)
-        if key in self._known or key in self._slopes or not np.array_equal(inside, at):
+        if key in self._known or key in self._slopes:
             return self.value(at), self.gradient(at)
         self.n_evaluations += 1
-        value, slopes = self.objective.value_and_gradient(self.points(at[None, :])[0])
-        self.n_forbidden += int(np.isinf(value))
-        self._remember(key, value - self.offset, self._by_coordinate(at, slopes))
+        value, slopes = self.objective.value_and_gradient(self.points(inside[None, :])[0])
+        self.n_forbidden += not np.isfinite(value)
+        self._remember(key, value - self.offset, self._by_coordinate(inside, slopes))
         return self._known[key], np.array(self._slopes[key])
 
     def without_data(self, coordinates: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -301,12 +318,36 @@ class FreeCoordinates:
         return np.asarray((self.gradient(up) - self.gradient(down)) / (up[k] - down[k]))
 
     def widths(self) -> FloatArray:
-        """Return the length of each range, 1 where it is not finite."""
-        width = self.high - self.low
-        return np.where(np.isfinite(width), width, 1.0)
+        """Return the length of each range, for steps and distances; a range that is far larger than the starting value counts less."""
+        start = np.abs(self.inward(self.base[self.free]))
+        return np.minimum(self.high - self.low, WIDEST * np.maximum(start, 1.0))
 
-    def grid(self, name: str, values: Sequence[float] | FloatArray) -> FloatArray:
-        """Return coordinates (n, n_free) in which `name` takes coordinate values and the others stay at their start."""
-        out = np.tile(self.inward(self.base[self.free]), (len(values), 1))
-        out[:, self.names.index(name)] = values
-        return out
+    def scales(self) -> FloatArray:
+        """Return a typical step of each coordinate, (n_free,): the width of its constraint, or a tenth of `widths`."""
+        own = {c.parameter: centre_and_width(c)[1] for c in self.objective.constraints}
+        return np.array([min(own.get(n, 0.1 * w), w) for n, w in zip(self.names, self.widths(), strict=True)])
+
+    def directions(self) -> list[int]:
+        """Return the free coordinates in which there may be several minima."""
+        return [k for k, name in enumerate(self.names) if name in self.objective.interfering]
+
+    def pulled(self, at: FloatArray, widths: float) -> list[int]:
+        """Return the constrained coordinates that a point (n_free,) has so many widths from their measurement, apart from `directions`."""
+        own = {c.parameter: centre_and_width(c) for c in self.objective.constraints}
+        values = dict(zip(self.names, self.outward(at).tolist(), strict=True))
+        far = {n for n, x in values.items() if n in own and abs(x - own[n][0]) > widths * own[n][1]}
+        return [k for k, name in enumerate(self.names) if name in far and name not in self.objective.interfering]
+
+    def plausible(self, k: int) -> tuple[float, float] | None:
+        """Return the part of a constrained coordinate's range that matters; None without a constraint."""
+        parameter = self.objective.parameters[self.free[k]]
+        own = next((c for c in self.objective.constraints if c.parameter == parameter.name), None)
+        if own is None:
+            return None
+        low, high = self.inward_of(k, plausible_range(parameter, own))
+        return float(low), float(high)
+
+    def inward_of(self, k: int, values: Sequence[float] | FloatArray) -> FloatArray:
+        """Turn values of the parameter behind coordinate k into coordinates."""
+        out = np.asarray(values, dtype=np.float64)
+        return np.sqrt(np.maximum(out - self._shift[k], 0.0)) if self.root[k] else out

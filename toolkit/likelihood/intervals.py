@@ -6,7 +6,7 @@ points that cross the threshold are found too; without one the ends are interpol
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -22,6 +22,36 @@ THRESHOLD_68 = 1.0
 """twice_delta_nll of 68.27 % for one parameter (Wilks)."""
 THRESHOLD_95 = 3.841458820694124
 """twice_delta_nll of 95 % for one parameter (Wilks)."""
+
+
+BETWEEN = 5
+"""Points between two minima: the top of the barrier between them is looked for next to the highest."""
+
+
+def scan_with_minima(scan: Scan, minima: Sequence[float], curve: Curve) -> Scan:
+    """Add the minima of a fit to a scan, and points between them, so that neither a piece nor a gap falls between scan points.
+
+    Args:
+        scan: The scan.
+        minima: Values of the parameter at all minima of the fit; those outside the scan are left out.
+        curve: twice_delta_nll as a function of the parameter.
+
+    Returns:
+        The scan with more points.
+
+    Examples:
+        >>> scan = Scan(values=np.array([0.0, 4.0]), twice_delta_nll=np.array([9.0, 9.0]))
+        >>> scan_with_minima(scan, [2.0], lambda v: 2.25 * (v - 2.0) ** 2).values.tolist()
+        [0.0, 2.0, 4.0]
+    """
+    low, high = float(scan.values[0]), float(scan.values[-1])
+    inside = sorted({float(m) for m in minima if low < m < high})
+    between = [np.linspace(a, b, BETWEEN + 2)[1:-1] for a, b in pairwise(inside) if b - a > 1e-9 * (high - low)]
+    values = np.setdiff1d(np.concatenate([inside, *between]) if inside else np.zeros(0), scan.values)
+    all_values = np.concatenate([scan.values, values])
+    heights = np.concatenate([scan.twice_delta_nll, [curve(float(v)) for v in values]])
+    order = np.argsort(all_values, kind="stable")
+    return Scan(values=all_values[order], twice_delta_nll=heights[order], parameter=scan.parameter)
 
 
 def find_intervals(scan: Scan, *, threshold: float, bounds: tuple[float, float], curve: Curve | None = None) -> tuple[Interval, ...]:

@@ -13,10 +13,12 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import minimize
 
-from toolkit.likelihood.coordinates import FORBIDDEN, FreeCoordinates
-from toolkit.likelihood.descent import EQUAL, NEARLY_DONE, Descent
+from toolkit.likelihood.coordinates import FreeCoordinates
+from toolkit.likelihood.descent import EQUAL, Descent
 from toolkit.typing import FloatArray
 
+FORBIDDEN = 1e8
+"""Height of forbidden points, above the start, for a minimiser that needs a finite number."""
 CLOSE_TO_LIMIT = 0.05
 """Expectation, in events, below which a bin without data may hold a fit."""
 INSIDE = 1e-9
@@ -35,7 +37,7 @@ def along_limit(space: FreeCoordinates, reached: Descent) -> Descent:
     Returns:
         The minimum on the limit, with the normals of the bins that hold it; `reached` if it is a minimum itself.
     """
-    if reached.left < NEARLY_DONE or not len(reached.at):
+    if not len(reached.at):
         return reached
     expected, _ = space.without_data(reached.at)
     near = np.flatnonzero(expected < CLOSE_TO_LIMIT)
@@ -61,7 +63,7 @@ def along_limit(space: FreeCoordinates, reached: Descent) -> Descent:
     expected, normals = space.without_data(at)
     held = expected < HELD
     if not held.any():
-        return replace(reached, at=at, value=value, hessian=None, active=None)
+        return replace(reached, at=at, value=value, hessian=None)
     return Descent(at, value, normals=normals[held])
 
 

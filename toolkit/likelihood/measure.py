@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from toolkit.errors import PhysicsDomainError
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.descent import EQUAL
-from toolkit.likelihood.intervals import THRESHOLD_68, THRESHOLD_95, find_intervals
+from toolkit.likelihood.intervals import THRESHOLD_68, THRESHOLD_95, find_intervals, scan_with_minima
 from toolkit.likelihood.profiles import Profile
 from toolkit.likelihood.results import MethodResult
 from toolkit.likelihood.scans import Scan
@@ -25,7 +25,8 @@ def measure(likelihood: Likelihood, *, method: str, values: ArrayLike, poi: str 
         truth: Value in the Asimov set, if there is one: checked to be inside the allowed range.
 
     Returns:
-        The result. Intervals lie inside the scanned range; `at_boundary` says that one reaches its edge.
+        The result. Intervals lie inside the scanned range; `at_boundary` says that one reaches its edge. All minima of the fit are
+        points of the search for intervals, so that no piece is lost between scan points, however few they are.
 
     Raises:
         PhysicsDomainError: The truth is outside the allowed range, or the density is not positive somewhere.
@@ -60,24 +61,14 @@ def measure(likelihood: Likelihood, *, method: str, values: ArrayLike, poi: str 
         return profile(value) - lowest
 
     scan = Scan(values=grid, twice_delta_nll=profiled - lowest, parameter=poi)
-    with_best = _including(scan, fit.parameters[poi], fit.twice_nll - lowest)
+    with_minima = scan_with_minima(scan, [m.parameters[poi] for m in fit.minima], curve)
     edges = (max(parameter.low, float(grid[0])), min(parameter.high, float(grid[-1])))
     return MethodResult(
         method=method,
         mu_hat=fit.parameters[poi],
         twice_nll_at_0=max(curve(0.0), 0.0) if parameter.low <= 0.0 <= parameter.high else None,
-        interval_68=find_intervals(with_best, threshold=THRESHOLD_68, bounds=edges, curve=curve),
-        interval_95=find_intervals(with_best, threshold=THRESHOLD_95, bounds=edges, curve=curve),
+        interval_68=find_intervals(with_minima, threshold=THRESHOLD_68, bounds=edges, curve=curve),
+        interval_95=find_intervals(with_minima, threshold=THRESHOLD_95, bounds=edges, curve=curve),
         scan=scan,
         fit=fit,
-    )
-
-
-def _including(scan: Scan, value: float, height: float) -> Scan:
-    """Add the best fit to the scan points, so that an interval narrower than the step is not lost."""
-    if not scan.values[0] < value < scan.values[-1] or value in scan.values:
-        return scan
-    k = int(np.searchsorted(scan.values, value))
-    return Scan(
-        values=np.insert(scan.values, k, value), twice_delta_nll=np.insert(scan.twice_delta_nll, k, height), parameter=scan.parameter
     )

@@ -1,8 +1,8 @@
 """Global minimum of a likelihood that may have several.
 
 What to use when: `Likelihood.fit()` for a best fit; `minimise(..., fixed=...)` for a conditional one, with `near` if a fit close by is
-known. With interference the yield is the same at two signal strengths, so two minima are normal: the range of the parameter of
-interest is scanned first, and a descent (`toolkit.likelihood.descent`) starts from every minimum of that scan. A constant offset
+known. With interference the yield is the same at two signal strengths, so several minima are normal: they are looked for in every
+parameter that can have them (`toolkit.likelihood.search`), and descents (`toolkit.likelihood.descent`) lead to each. A constant offset
 is subtracted, so that the descents see small numbers. The outcome is data, never an exception.
 """
 
@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 from scipy.linalg import null_space
 
 from toolkit.likelihood.coordinates import FreeCoordinates, Objective
-from toolkit.likelihood.descent import EQUAL, Descent, curvature, descend, interior
+from toolkit.likelihood.descent import EQUAL, Descent, curvature, interior, polish
 from toolkit.likelihood.limit_descent import along_limit
 from toolkit.likelihood.results import FitResult, Minimum, Status
+from toolkit.likelihood.search import find_minima, is_same
 from toolkit.typing import FloatArray
 
-GRID_POINTS = 61
-MAX_STARTS = 6
-CLOSE = 1e-3
-"""Two solutions are one minimum if they are closer than this fraction of every range."""
 CONVERGED_EDM = 1e-4
+NEAR = 1.0
+"""Another minimum up to this height above the best one is as good an explanation of the data: `advice` says so."""
+POLISHED = 4.0
+"""Minima up to this height above the best one are made exact and listed in `advice`."""
 
 
 def minimise(
@@ -35,17 +36,19 @@ def minimise(
     starts: Sequence[FloatArray] | None = None,
     errors: bool = True,
     near: FitResult | None = None,
+    search: bool | None = None,
 ) -> FitResult:
     """Minimise twice the negative log-likelihood over the allowed range.
 
     Args:
         objective: The likelihood.
         fixed: Parameters held at the values given.
-        starts: Full parameter points (n_parameters,) to start from instead of the automatic ones.
+        starts: Full parameter points (n_parameters,) to start from.
         errors: Compute the curvature at the minimum itself. Without, errors and covariance are those of the last step of the
             descent, estimates good to about a tenth; the position is good to 1e-4 of the errors, the value to 1e-10.
         near: A fit of the same or a similar likelihood whose minimum is close to the starts: its covariance replaces second
             derivatives as long as the descent gets on with it.
+        search: Look for minima that the starts do not lead to; by default where no starts are given.
 
     Returns:
         The fit. Of minima that are equally good within 1e-7 the one nearest to the starting value of the parameter of
@@ -72,15 +75,44 @@ def minimise(
         return _without_freedom(space)
     asked = [np.clip(space.inward(np.asarray(s, dtype=np.float64)[space.free]), space.low, space.high) for s in starts or ()]
     given = [at for at in (space.allowed(s) for s in asked) if at is not None]
-    found: list[Descent] = []
-    for start in given or automatic_starts(space):
-        hessian = None if near is None else _hessian_of(near, space, start)
-        found.append(descend(space, start, hessian=hessian, known=found, exact=errors))
+    hessian = None if near is None or not given else _hessian_of(near, space, given[0])
+    found = find_minima(space, given, hessian=hessian, search=not given if search is None else search)
+    if errors:
+        found = _polished(space, found)
     if space.n_forbidden:
-        found = [along_limit(space, d) for d in found]
-    minima = _distinct(space, found)
-    best = _preferred(space, minima)
-    return _result(space, best, [best, *(m for m in minima if m is not best)], errors=errors)
+        found = sorted((along_limit(space, d) for d in found), key=lambda d: d.value)
+    best = _preferred(space, found)
+    return _result(space, best, [best, *(m for m in found if m is not best)], errors=errors)
+
+
+def _polished(space: FreeCoordinates, found: Sequence[Descent]) -> list[Descent]:
+    """Make the lowest minima exact; those that turn out to be the same, or saddles above another minimum, are one."""
+    kept: list[Descent] = []
+    for minimum in found:
+        exact = _at_edges(space, polish(space, minimum)) if minimum.value <= found[0].value + POLISHED else minimum
+        if not any(is_same(space, exact, other) for other in kept):
+            kept.append(exact)
+    return sorted(kept, key=lambda m: m.value)
+
+
+def _at_edges(space: FreeCoordinates, reached: Descent) -> Descent:
+    """Take the edge of a range instead of a solution that stopped just short of it."""
+    for k in range(len(space.free)):
+        for edge in (float(space.low[k]), float(space.high[k])):
+            distance = abs(float(reached.at[k]) - edge)
+            if not 0.0 < distance < 0.02 * space.widths()[k]:
+                continue
+            trial = reached.at.copy()
+            trial[k] = edge
+            value, slope = space.value(trial), float(space.gradient(trial)[k])
+            outward = slope >= 0.0 if edge == space.low[k] else slope <= 0.0
+            indistinguishable = distance < 1e-4 * space.scales()[k] and value <= reached.value + 1e-9
+            if not math.isfinite(value) or not (outward or indistinguishable):
+                continue
+            moved = polish(space, Descent(trial, value))
+            if moved.at[k] == edge and moved.value < reached.value + EQUAL:
+                reached = moved
+    return reached
 
 
 def _hessian_of(fit: FitResult, space: FreeCoordinates, start: FloatArray) -> FloatArray | None:
@@ -96,38 +128,6 @@ def _hessian_of(fit: FitResult, space: FreeCoordinates, start: FloatArray) -> Fl
         return None
     stretch = np.where(space.root, 2.0 * start, 1.0)
     return np.asarray(bends * stretch[:, None] * stretch) if np.all(stretch > 0.0) else None
-
-
-def automatic_starts(space: FreeCoordinates) -> list[FloatArray]:
-    """Choose starting coordinates: the initial point and the minima of a scan of the parameter of interest, edges included."""
-    start = np.clip(space.inward(space.base[space.free]), space.low, space.high)
-    poi = space.objective.poi
-    if poi not in space.names:
-        return [start]
-    k = space.names.index(poi)
-    low, high = space.low[k], space.high[k]
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return [start]
-    grid = space.grid(poi, np.linspace(low, high, GRID_POINTS))
-    values = space.values(grid)
-    padded = np.concatenate([[np.inf], values, [np.inf]])
-    lowest = np.flatnonzero((values <= padded[:-2]) & (values <= padded[2:]) & np.isfinite(values))
-    lowest = lowest[np.argsort(values[lowest], kind="stable")][:MAX_STARTS]
-    starts = [grid[i] for i in lowest]
-    if len(space.free) > 1:
-        spacing = (high - low) / (GRID_POINTS - 1)
-        near = any(abs(s[k] - start[k]) <= spacing for s in starts)
-        starts += [*([] if near else [start]), *(grid[i] for i in (GRID_POINTS // 5, 4 * GRID_POINTS // 5) if np.isfinite(values[i]))]
-    return starts or [start]
-
-
-def _distinct(space: FreeCoordinates, found: Sequence[Descent]) -> list[Descent]:
-    """Sort solutions by value and drop repetitions."""
-    kept: list[Descent] = []
-    for solution in sorted(found, key=lambda d: d.value):
-        if all(np.any(np.abs(solution.at - other.at) > CLOSE * space.widths()) for other in kept):
-            kept.append(solution)
-    return kept
 
 
 def _preferred(space: FreeCoordinates, minima: Sequence[Descent]) -> Descent:
@@ -165,14 +165,12 @@ def _result(space: FreeCoordinates, best: Descent, minima: Sequence[Descent], *,
 
 def _curvature_at(space: FreeCoordinates, best: Descent, *, errors: bool) -> tuple[NDArray[np.bool_], float, FloatArray]:
     """Return the active coordinates (n_free,), the distance to the minimum and the inverse second derivatives (n_active, n_active)."""
-    gradient: FloatArray | None = None
-    if not errors and best.hessian is not None and best.active is not None:
-        active = best.active
-        bends = best.hessian[np.ix_(active, active)]
-    else:
-        gradient = space.gradient(best.at)
-        active = interior(space, best.at, gradient)
+    gradient = space.gradient(best.at)
+    active = interior(space, best.at, gradient)
+    if best.hessian is None or (errors and not _fits(best.hessian, active)):
         bends = curvature(space, best.at, active)
+    else:
+        bends = best.hessian[np.ix_(active, active)]
     if not active.any():
         return active, 0.0, np.zeros((0, 0))
     if best.normals is not None and gradient is not None:
@@ -181,8 +179,12 @@ def _curvature_at(space: FreeCoordinates, best: Descent, *, errors: bool) -> tup
         inverse = np.asarray(np.linalg.inv(bends))
     except np.linalg.LinAlgError:
         return active, math.inf, np.full(bends.shape, np.nan)
-    length = best.left if gradient is None else float(gradient[active] @ inverse @ gradient[active])
-    return active, 0.5 * length, inverse
+    return active, 0.5 * float(gradient[active] @ inverse @ gradient[active]), inverse
+
+
+def _fits(hessian: FloatArray, active: NDArray[np.bool_]) -> bool:
+    """Tell whether second derivatives belong to the coordinates that are active: those of the others are zero."""
+    return bool(np.all(np.diag(hessian)[active] != 0.0))
 
 
 def _along(bends: FloatArray, gradient: FloatArray, normals: FloatArray) -> tuple[float, FloatArray]:
@@ -213,14 +215,26 @@ def _diagnose(space: FreeCoordinates, best: Descent, minima: Sequence[Minimum], 
         advice.append(
             f"the distance to the minimum is {edm:.3g}, wanted is below {CONVERGED_EDM:g}: scan the parameters, narrow their ranges"
         )
-    others = [m for m in minima[1:] if m.twice_nll - minima[0].twice_nll < 4.0]
-    poi = space.objective.poi
-    if others and poi in space.names:
+    others = [m for m in minima[1:] if m.twice_nll - minima[0].twice_nll < POLISHED]
+    if others:
         shown = ", ".join(
-            f"{poi} = {m.parameters[poi]:.4g} (twice_delta_nll {max(m.twice_nll - minima[0].twice_nll, 0.0):.2g})" for m in others
+            f"{_where(space, m, minima[0])} (twice_delta_nll {max(m.twice_nll - minima[0].twice_nll, 0.0):.2g})" for m in others
         )
-        advice.append(f"another minimum at {shown}: quote intervals from the scan, not a symmetric error")
+        as_good = ", as good within 1 unit" if others[0].twice_nll - minima[0].twice_nll < NEAR else ""
+        advice.append(f"another minimum at {shown}{as_good}: quote intervals from the scan, not a symmetric error")
     return status, "; ".join(advice)
+
+
+def _where(space: FreeCoordinates, minimum: Minimum, best: Minimum) -> str:
+    """Name a minimum by the parameter of interest and the interfering parameters in which it differs from the best one."""
+    poi = space.objective.poi
+    moved = [
+        name
+        for name, width in zip(space.names, space.scales(), strict=True)
+        if name in space.objective.interfering and abs(minimum.parameters[name] - best.parameters[name]) > 0.1 * width
+    ]
+    names = list(dict.fromkeys([*([poi] if poi in space.names else []), *moved])) or space.names[:1]
+    return " and ".join(f"{name} = {minimum.parameters[name]:.4g}" for name in names)
 
 
 def _named(space: FreeCoordinates, solution: FloatArray) -> dict[str, float]:

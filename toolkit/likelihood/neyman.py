@@ -24,8 +24,9 @@ from toolkit.errors import SchemaError
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.critical import CriticalCurve, critical_curve
 from toolkit.likelihood.descent import EQUAL
-from toolkit.likelihood.intervals import find_intervals
+from toolkit.likelihood.intervals import find_intervals, scan_with_minima
 from toolkit.likelihood.p_values import ToyPValue, one_sided, toy_p_value
+from toolkit.likelihood.profiles import Profile
 from toolkit.likelihood.results import FitResult
 from toolkit.likelihood.scans import Interval, Scan
 from toolkit.likelihood.toy_workers import Workers, run_here
@@ -171,9 +172,9 @@ def grid_points(
     if all(p.fixed or p.name == poi for p in likelihood.parameters):
         others = {p.name: p.init for p in likelihood.parameters}
         return tuple({**others, poi: float(v)} for v in values)
-    fit = likelihood.fit() if fit is None else fit
-    start = likelihood.point(fit.parameters)
-    return tuple(likelihood.profile(poi, float(v), start=start).parameters for v in values)
+    profile = Profile(likelihood, poi, fit=likelihood.fit() if fit is None else fit)
+    profile.scan(values)
+    return tuple(profile.parameters(float(v)) for v in values)
 
 
 def construct_bands(
@@ -229,7 +230,7 @@ def neyman_intervals(bands: NeymanBands, likelihood: Likelihood, *, values: Arra
     Args:
         bands: The construction, over at least the range of `values`.
         likelihood: The likelihood of the data.
-        values: Scan points, (n_points,), increasing: pieces narrower than their distance may be missed.
+        values: Scan points, (n_points,), increasing; all minima of the fit are added.
         fit: The global fit, if it is known already.
 
     Returns:
@@ -241,22 +242,24 @@ def neyman_intervals(bands: NeymanBands, likelihood: Likelihood, *, values: Arra
     poi = bands.parameter
     grid = likelihood.scan_values(poi, values)
     fit = likelihood.fit() if fit is None else fit
-    profiled = likelihood.profile_points(poi, grid, fit=fit)
+    profile = Profile(likelihood, poi, fit=fit)
+    profiled = profile.scan(grid)
     if profiled.min() < fit.twice_nll - EQUAL:
         fit = likelihood.fit_near(poi, float(grid[np.argmin(profiled)]), fit=fit)
     lowest = min(fit.twice_nll, float(profiled.min()))
 
     def t(value: float) -> float:
-        return float(likelihood.profile_points(poi, np.array([value]), fit=fit)[0]) - lowest
+        return profile(value) - lowest
 
     best = fit.parameters[poi]
     scan = Scan(values=grid, twice_delta_nll=profiled - lowest, parameter=poi)
+    finer = scan_with_minima(scan, [m.parameters[poi] for m in fit.minima], t)
     intervals, asymptotic = {}, {}
     for name, curve in bands.curves.items():
-        intervals[name] = accepted(scan, curve, t=t, best=best)
+        intervals[name] = accepted(finer, curve, t=t, best=best)
         threshold = float(chi2.ppf(curve.level, 1))
         line = CriticalCurve(poi, curve.level, curve.points[[0, -1]], np.full(2, threshold), np.zeros(2))
-        asymptotic[name] = tuple(Interval(i.low, i.high, i.at_boundary) for i in accepted(scan, line, t=t, best=best))
+        asymptotic[name] = tuple(Interval(i.low, i.high, i.at_boundary) for i in accepted(finer, line, t=t, best=best))
     tested = toy_p_value(float(one_sided([t(0.0)], [best])[0]), bands.without_signal) if bands.without_signal else None
     return NeymanResult(best, intervals, asymptotic, scan, bands, tested)
 

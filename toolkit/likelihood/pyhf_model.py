@@ -21,6 +21,7 @@ from toolkit.likelihood.coefficients import describe_point, diverging_parameters
 from toolkit.likelihood.constraints import Constraint, replace_observed
 from toolkit.likelihood.domain import NotPositive
 from toolkit.likelihood.histfactory_kernel import ConstraintTable, HistFactoryKernel, compile_model, poisson_twice_nll
+from toolkit.likelihood.interference import turning_parameters
 from toolkit.likelihood.mixture import by_parameters
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.pyhf_build import check_factors, dropped_errors
@@ -111,6 +112,17 @@ class PyhfLikelihood(Likelihood):
     def diverging(self) -> frozenset[str]:
         """Parameters by which a tie's derivative diverges at the lower end of the range."""
         return diverging_parameters(self._coefficients, self._parameters) if len(self._tied) else frozenset()
+
+    @cached_property
+    def interfering(self) -> frozenset[str]:
+        """Parameters along which the expectation of a bin turns back: fits look for several minima there."""
+        evaluate = self.model.expected_actualdata if self._kernel is None else self._kernel.expected
+
+        def rates(points: FloatArray) -> FloatArray:
+            return np.array([evaluate(pars) for pars in self.model_parameters(points)], dtype=np.float64)
+
+        free = tuple(p for p in self._parameters if not p.fixed)
+        return self.diverging | turning_parameters(rates, self._parameters, self.constraints, points=9 if len(free) > 9 else 21)
 
     @cached_property
     def constraints(self) -> tuple[Constraint, ...]:

@@ -107,7 +107,11 @@ class FitResult:
             "n_evaluations": self.n_evaluations,
             "free": list(self.free),
             "covariance": [[_number(x) for x in row] for row in self.covariance],
-            **({"limits": [vars(limit).copy() for limit in self.limits], "n_forbidden": self.n_forbidden} if self.n_forbidden else {}),
+            **(
+                {"limits": [vars(limit).copy() for limit in self.limits], "n_forbidden": self.n_forbidden}
+                if self.limits or self.n_forbidden
+                else {}
+            ),
         }
 
     @classmethod

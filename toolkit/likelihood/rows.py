@@ -26,6 +26,7 @@ class RowLikelihood(Likelihood):
         coefficients: f as functions of the parameters.
         parameters: The parameters; the first is the parameter of interest.
         diverging: Parameters by which the derivative diverges at the lower end of the range.
+        interfering: Parameters in which there may be several minima.
         empty: Rows without weight, which add nothing as long as their density is not negative, (n_empty, n_processes).
     """
 
@@ -38,12 +39,13 @@ class RowLikelihood(Likelihood):
         coefficients: Coefficients,
         parameters: tuple[Parameter, ...],
         diverging: frozenset[str],
+        interfering: frozenset[str],
         empty: FloatArray | None = None,
     ) -> None:
         self.empty = np.zeros((0, densities.shape[1])) if empty is None else empty
         self.densities, self.weights, self.yields = densities, weights, yields
         self.coefficients = coefficients
-        self._parameters, self._diverging = parameters, diverging
+        self._parameters, self._diverging, self._interfering = parameters, diverging, interfering
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -54,6 +56,11 @@ class RowLikelihood(Likelihood):
     def diverging(self) -> frozenset[str]:
         """Parameters by which a coefficient's derivative diverges at the lower end of the range."""
         return self._diverging
+
+    @property
+    def interfering(self) -> frozenset[str]:
+        """Parameters in which there may be several minima."""
+        return self._interfering
 
     def twice_nll_points(self, points: FloatArray) -> FloatArray:
         """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""

@@ -77,6 +77,7 @@ class UnbinnedToys:
     def likelihood_of(self, data: tuple[IntArray, dict[str, float]]) -> UnbinnedLikelihood:
         """Build the likelihood of drawn events from the densities of the simulation."""
         rows, auxiliary = data
+        self._last.setdefault("interfering", self.likelihood.interfering)  # found once, and kept by the likelihoods made from this one
         toy = self.likelihood.with_events(rows)
         return toy.with_auxiliary(auxiliary) if auxiliary else toy
 
@@ -250,6 +251,7 @@ class BinnedToys:
             parameters=base.parameters,
             diverging=base.diverging,
             empty=base.templates.T[counts == 0.0],
+            interfering=base.interfering,
         )
 
     def fingerprint(self) -> str:

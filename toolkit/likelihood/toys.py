@@ -21,15 +21,19 @@ from toolkit.artifacts.hashing import stage_key
 from toolkit.artifacts.toys import Row, ToyFile, point_key
 from toolkit.errors import SchemaError
 from toolkit.likelihood.base import Likelihood
+from toolkit.likelihood.branches import other_directions
 from toolkit.likelihood.descent import EQUAL
 from toolkit.likelihood.grid_fit import fit_on_grid, free_parameter
+from toolkit.likelihood.minimise import minimise
 from toolkit.likelihood.toy_fit import Guide, fit_profiled
 from toolkit.likelihood.toy_workers import Workers, run_here
 from toolkit.typing import BoolArray, FloatArray, Progress, silent_progress
 
 BLOCK = 50
 """Toys that a worker takes at a time, and that go to the file together."""
-VERSION = 1
+STARTS = 4
+"""Minima of the free fit from which the conditional one starts too."""
+VERSION = 2
 """Changes when the same seed gives other toys."""
 
 
@@ -179,7 +183,7 @@ def guide_of(source: ToySource, theta: Mapping[str, float], *, poi: str, seed: i
     """
     first = source.likelihood_of(source.sample(theta, toy_generator(seed, theta, 0)))
     free = {p.name: p for p in first.parameters if not p.fixed}
-    if len(free) < 2 or poi not in free or not np.isfinite(free[poi].high - free[poi].low):
+    if len(free) < 2 or poi not in free or not np.isfinite(free[poi].high - free[poi].low) or other_directions(first, (poi,)):
         return None
     return Guide.of(first, theta, poi=poi)
 
@@ -206,7 +210,9 @@ def fit_toy(likelihood: Likelihood, *, poi: str, truth: float, guide: Guide | No
         if found.converged:
             value = float(found.parameters[likelihood.parameter_names.index(poi)])
             return (value, found.t, float(found.at_boundary), 1.0)
-    fit, conditional = likelihood.fit(), likelihood.fit(fixed={poi: truth})
+    fit = minimise(likelihood, errors=False)
+    starts = [likelihood.point({**m.parameters, poi: truth}) for m in fit.minima[:STARTS]]
+    conditional = minimise(likelihood, fixed={poi: truth}, starts=starts, errors=False, search=True)
     if conditional.twice_nll < fit.twice_nll - EQUAL:
         fit = likelihood.fit_near(poi, truth, fit=conditional)
     parameter = likelihood.parameters[likelihood.parameter_names.index(poi)]
@@ -224,7 +230,7 @@ def best_point(likelihood: Likelihood, *, poi: str, truth: float, guide: Guide |
         found = fit_profiled(likelihood, guide, poi=poi, test=truth)
         if found.converged:
             return found.parameters
-    return likelihood.point(likelihood.fit().parameters)
+    return likelihood.point(minimise(likelihood, errors=False).parameters)
 
 
 def _missing(request: ToyRequest, store: ToyFile, *, seed: int, poi: str) -> list[ToyTask]:

@@ -15,6 +15,7 @@ from toolkit.likelihood.coefficients import describe_point, diverging_parameters
 from toolkit.likelihood.constraints import Constraint, check_distinct, replace_observed
 from toolkit.likelihood.densities import check_logs, check_variations, checked_weights, checked_yields, scaled_densities
 from toolkit.likelihood.domain import NotPositive, infinite_where_forbidden
+from toolkit.likelihood.interference import turning_parameters, turning_shapes
 from toolkit.likelihood.mixture import Complain, by_parameters, missing_density, missing_total, sum_log_density
 from toolkit.likelihood.parameters import Bounds, Parameter, make_parameters
 from toolkit.likelihood.rates import NormSys, Rates
@@ -118,6 +119,17 @@ class UnbinnedLikelihood(Likelihood):
     def diverging(self) -> frozenset[str]:
         """Parameters by which a coefficient's derivative diverges at the lower end of the range."""
         return diverging_parameters(self.coefficients, self._parameters)
+
+    @cached_property
+    def interfering(self) -> frozenset[str]:
+        """Parameters along which a yield or the densities turn back: fits look for several minima there."""
+
+        def rates(points: FloatArray) -> FloatArray:
+            expected = self.coefficients.values(points) * self.yields
+            return np.concatenate([expected, expected.sum(axis=1, keepdims=True)], axis=1)
+
+        found = self.diverging | turning_parameters(rates, self._parameters, self._constraints, points=41)
+        return found if self.shapes is None else found | turning_shapes(self.shapes, self.yields)
 
     @cached_property
     def _offset(self) -> float:
@@ -226,9 +238,14 @@ class UnbinnedLikelihood(Likelihood):
             slopes[k] += c.slope(float(point[k]))
         return value, slopes
 
+    @property
+    def closed_bends(self) -> bool:
+        """Whether second derivatives are known in closed form."""
+        return self.shapes is None or self.shapes.code == "log_quadratic"
+
     def bends(self, point: FloatArray) -> FloatArray | None:
         """Evaluate the second derivatives at one point (n_parameters,); None where they are not known in closed form."""
-        if self.shapes is not None and self.shapes.code != "log_quadratic":
+        if not self.closed_bends:
             return None
         rates = self.coefficients
         f, jacobian = rates.values(point[None, :])[0], rates.jacobian(point[None, :])[0]
@@ -331,7 +348,9 @@ class UnbinnedLikelihood(Likelihood):
 
     def _with(self, **changes: Any) -> UnbinnedLikelihood:
         clone = object.__new__(UnbinnedLikelihood)
-        clone.__dict__.update({k: v for k, v in self.__dict__.items() if k not in {"_offset", "_mixture", "_alphas", "diverging"}})
+        of_data, of_model = {"_offset", "_mixture", "_alphas"}, {"diverging", "interfering"}
+        dropped = of_data | (of_model if set(changes) & {"_parameters", "coefficients"} else set())
+        clone.__dict__.update({k: v for k, v in self.__dict__.items() if k not in dropped})
         clone.__dict__.update(changes)
         return clone
 

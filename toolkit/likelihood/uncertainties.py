@@ -8,20 +8,25 @@ minima quote intervals of a scan (`toolkit.likelihood.measure`) instead of error
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from iminuit import Minuit
 from scipy.optimize import brentq
 
 from toolkit.errors import SchemaError
 from toolkit.likelihood.base import Likelihood
+from toolkit.likelihood.branches import other_directions
 from toolkit.likelihood.constraints import Constraint
-from toolkit.likelihood.coordinates import FreeCoordinates
 from toolkit.likelihood.minimise import minimise
+from toolkit.likelihood.profiles import Profile
 from toolkit.likelihood.results import FitResult
+
+STARTS = 4
+"""Minima of the fit that every refit starts from."""
+BARRIER_POINTS = 5
+"""Points between two minima at which a barrier is looked for."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,8 @@ def impacts(
             left out), which says how much it could matter before the data are looked at.
 
     Returns:
-        One entry per parameter. Fits start from the best fit and stay in its minimum.
+        One entry per parameter. The other parameters may change to another minimum; the parameter of interest stays on the side of
+        every barrier of 1 unit on which its best fit is.
 
     Raises:
         SchemaError: No such parameter.
@@ -159,16 +165,14 @@ def impacts(
     poi = likelihood.poi if poi is None else poi
     names = [n for n in fit.free if n != poi] if parameters is None else list(parameters)
     _check_names(likelihood, [poi, *names])
+    piece = piece_around(likelihood, fit, poi)
     widths = fit.errors if by == "post-fit" else {c.parameter: _width(c) for c in likelihood.constraints}
     found = []
     for name in (n for n in names if n in widths):
-        shifts = []
-        p = likelihood.parameters[likelihood.parameter_names.index(name)]
+        p, shifts = likelihood.parameters[likelihood.parameter_names.index(name)], []
         for sign in (1.0, -1.0):
             moved = min(max(fit.parameters[name] + sign * widths[name], p.low), p.high)
-            start = likelihood.point({**fit.parameters, name: moved})
-            refit = minimise(likelihood, fixed={name: moved}, starts=[start], errors=False, near=fit)
-            shifts.append(refit.parameters[poi] - fit.parameters[poi])
+            shifts.append(refitted(likelihood, fit, poi, piece=piece, fixed={name: moved}) - fit.parameters[poi])
         found.append(Impact(name, *shifts))
     return tuple(sorted(found, key=lambda i: -i.size if math.isfinite(i.size) else math.inf))
 
@@ -238,68 +242,40 @@ def minos(
         (0.3547, 0.4213)
     """
     _check_names(likelihood, [name, *(fixed or {})])
-    best = minimise(likelihood, fixed=fixed, starts=[likelihood.point({**fit.parameters, **(fixed or {})})], near=fit)
-    space = FreeCoordinates.of(likelihood, fixed or {})
-    k = space.names.index(name)
+    held = dict(fixed or {})
+    best = minimise(likelihood, fixed=held, starts=[likelihood.point({**fit.parameters, **held})], near=fit)
+    profile = Profile(likelihood, name, fit=replace(best, minima=(*best.minima, *fit.minima)), fixed=held)
     value = best.parameters[name]
-    ends = _by_minuit(space, best, k, threshold)
     parameter = likelihood.parameters[likelihood.parameter_names.index(name)]
     out = []
-    for end, edge in zip(ends, (parameter.low, parameter.high), strict=True):
-        found = _by_roots(likelihood, best, name, edge=edge, threshold=threshold, fixed=fixed or {}) if end is None else end
+    for edge in (parameter.low, parameter.high):
+        found = _crossing(profile, best, name, edge=edge, threshold=threshold)
         out.append((abs(found - value), found == edge))
     return AsymmetricError(down=out[0][0], up=out[1][0], at_low=out[0][1], at_high=out[1][1])
 
 
-def _by_minuit(space: FreeCoordinates, best: FitResult, k: int, threshold: float) -> tuple[float | None, float | None]:
-    """Run iminuit's MINOS in the smooth coordinates; None for an end that it does not find."""
-    free = [p.name for p in (space.objective.parameters[i] for i in space.free)]
-    start = space.inward(np.array([best.parameters[n] for n in free]))
-    if start[k] in (space.low[k], space.high[k]):
-        return None, None
-    minuit = Minuit(space.capped_value, start, grad=space.gradient, name=space.names)
-    minuit.errordef = Minuit.LEAST_SQUARES
-    minuit.strategy, minuit.tol, minuit.print_level = 1, 1e-3, 0
-    minuit.limits = [(a if math.isfinite(a) else None, b if math.isfinite(b) else None) for a, b in zip(space.low, space.high, strict=True)]
-    scales = [best.errors.get(n, math.nan) for n in free]
-    minuit.errors = [s if math.isfinite(s) and s > 0.0 else 0.05 * w for s, w in zip(scales, space.widths(), strict=True)]
-    minuit.migrad()
-    if not minuit.valid or abs(minuit.values[k] - start[k]) > 1e-2 * minuit.errors[k]:
-        return None, None
-    minuit.minos(space.names[k], cl=math.sqrt(threshold) if threshold >= 1.0 else math.erf(math.sqrt(threshold / 2.0)))
-    result = minuit.merrors[space.names[k]]
-    found: list[float | None] = []
-    sides = ((result.lower_valid, result.at_lower_limit, result.lower), (result.upper_valid, result.at_upper_limit, result.upper))
-    for valid, limited, shift in sides:
-        trial = start.copy()
-        trial[k] = minuit.values[k] + shift
-        found.append(float(space.outward(np.clip(trial, space.low, space.high))[k]) if valid and not limited else None)
-    return found[0], found[1]
-
-
-def _by_roots(likelihood: Likelihood, best: FitResult, name: str, *, edge: float, threshold: float, fixed: Mapping[str, float]) -> float:
-    """Find the crossing of the profile by bisection between the best fit and an edge; the edge if there is none."""
+def _crossing(profile: Profile, best: FitResult, name: str, *, edge: float, threshold: float) -> float:
+    """Find the nearest crossing of the profile between the best fit and an edge; the edge if there is none."""
     value = best.parameters[name]
-    state = {"last": best}
 
     def rise(x: float) -> float:
-        start = likelihood.point({**state["last"].parameters, name: x})
-        local = minimise(likelihood, fixed={**fixed, name: x}, starts=[start], errors=False, near=state["last"])
-        state["last"] = local
-        return local.twice_nll - best.twice_nll - threshold
+        return profile(x) - best.twice_nll - threshold
 
     if value == edge:
         return edge
     limit = edge if math.isfinite(edge) else value + math.copysign(100.0, edge)
     step = best.errors.get(name, math.nan)
-    step = math.copysign(step if math.isfinite(step) and step > 0.0 else 0.05 * abs(limit - value), limit - value)
+    step = math.copysign(step if math.isfinite(step) and step > 0.0 else min(0.05 * abs(limit - value), 0.5), limit - value)
     inner, outer = value, value
     while outer != limit:
         inner, outer = outer, value + step
         if abs(outer - value) >= abs(limit - value):
             outer = limit
         if rise(outer) > 0.0:
-            return float(brentq(rise, inner, outer, xtol=1e-10 * max(1.0, abs(step)), rtol=1e-10))
+            allowed = _last_finite(rise, inner, outer)
+            if rise(allowed) <= 0.0:
+                return allowed
+            return float(brentq(rise, inner, allowed, xtol=1e-10 * max(1.0, abs(step)), rtol=1e-10))
         step *= 1.6
     return edge
 
@@ -307,6 +283,65 @@ def _by_roots(likelihood: Likelihood, best: FitResult, name: str, *, edge: float
 def _width(constraint: Constraint) -> float:
     """Return the standard deviation of a parameter that its own measurement gives."""
     return constraint.scale if constraint.kind == "gaussian" else 1.0 / math.sqrt(constraint.scale)
+
+
+def _last_finite(rise: Callable[[float], float], inner: float, outer: float) -> float:
+    """Return the outer end, or where all points beyond are forbidden the last one that is above the threshold or allowed."""
+    if math.isfinite(rise(outer)):
+        return outer
+    for _ in range(60):
+        middle = 0.5 * (inner + outer)
+        height = rise(middle)
+        if math.isfinite(height) and height > 0.0:
+            return middle
+        inner, outer = (middle, outer) if math.isfinite(height) else (inner, middle)
+    return inner
+
+
+def piece_around(likelihood: Likelihood, fit: FitResult, poi: str) -> tuple[float, float]:
+    """Return the range of the parameter of interest around its best fit that no barrier of 1 unit separates from it.
+
+    Args:
+        likelihood: The likelihood.
+        fit: Its global fit, with all minima.
+        poi: Parameter of interest.
+
+    Returns:
+        The ends: where the barriers are highest, or infinite.
+    """
+    best, low, high = fit.parameters[poi], -math.inf, math.inf
+    others = sorted({m.parameters[poi] for m in fit.minima[1:] if abs(m.parameters[poi] - best) > 1e-6 * max(1.0, abs(best))})
+    profile = Profile(likelihood, poi, fit=fit) if others else None
+    for other in others:
+        between = np.linspace(best, other, BARRIER_POINTS + 2)[1:-1]
+        heights = [profile(float(x)) for x in between] if profile is not None else []
+        top = int(np.argmax(heights))
+        if heights[top] > fit.twice_nll + 1.0:
+            low, high = (max(low, between[top]), high) if other < best else (low, min(high, between[top]))
+    return low, high
+
+
+def refitted(
+    likelihood: Likelihood, fit: FitResult, poi: str, *, piece: tuple[float, float], fixed: Mapping[str, float] | None = None
+) -> float:
+    """Fit again after something moved, the other parameters in whatever minima they then have.
+
+    Args:
+        likelihood: The likelihood, or one of slightly different data.
+        fit: The fit before, whose minima are starts.
+        poi: Parameter of interest.
+        piece: Where it stays, from `piece_around`.
+        fixed: Parameters held at values.
+
+    Returns:
+        The parameter of interest at the lowest minimum inside the piece.
+    """
+    held = dict(fixed or {})
+    starts = [likelihood.point({**m.parameters, **held}) for m in fit.minima[:STARTS]]
+    several = bool(other_directions(likelihood, (poi, *held)))
+    again = minimise(likelihood, fixed=held, starts=starts, errors=False, near=fit, search=several)
+    inside = [m for m in again.minima if piece[0] <= m.parameters[poi] <= piece[1]]
+    return (inside or again.minima)[0].parameters[poi]
 
 
 def _without(total: float, rest: float) -> float:

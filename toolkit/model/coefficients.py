@@ -58,7 +58,7 @@ class Coefficients:
         Returns:
             Coefficients, (n_points, n_processes).
         """
-        return np.array(_remembered_values(self, np.ascontiguousarray(points, dtype=np.float64).tobytes(), points.shape))
+        return np.array(_evaluated(self, np.ascontiguousarray(points, dtype=np.float64).tobytes(), points.shape)[0])
 
     def jacobian(self, points: FloatArray) -> FloatArray:
         """Evaluate the derivatives of all coefficients, infinite where they diverge (sqrt at 0).
@@ -69,12 +69,7 @@ class Coefficients:
         Returns:
             Derivatives, (n_points, n_parameters, n_processes).
         """
-        named = self._named(points)
-        out = np.zeros((len(points), len(self.parameters), len(self.expressions)))
-        for j, expression in enumerate(self.expressions):
-            for name, slope in expression.dual(named)[1].items():
-                out[:, self.parameters.index(name), j] = slope
-        return out
+        return np.array(_evaluated(self, np.ascontiguousarray(points, dtype=np.float64).tobytes(), points.shape)[1])
 
     def _named(self, points: FloatArray) -> dict[str, FloatArray]:
         if points.ndim != 2 or points.shape[1] != len(self.parameters):
@@ -89,8 +84,16 @@ class Coefficients:
 
 
 @lru_cache(maxsize=64)
-def _remembered_values(coefficients: Coefficients, content: bytes, shape: tuple[int, ...]) -> FloatArray:
-    """Evaluate the coefficients at points; thousands of toys ask for the same grid."""
+def _evaluated(coefficients: Coefficients, content: bytes, shape: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
+    """Evaluate values and derivatives at points, which come together; thousands of toys ask for the same grid."""
     points = np.frombuffer(content, dtype=np.float64).reshape(shape)
     named = coefficients._named(points)
-    return np.stack([np.broadcast_to(e.dual(named)[0], shape[:1]) for e in coefficients.expressions], axis=1)
+    duals = {e: e.dual(named) for e in set(coefficients.expressions)}
+    values = np.empty((len(points), len(coefficients.expressions)))
+    slopes = np.zeros((len(points), len(coefficients.parameters), len(coefficients.expressions)))
+    columns = {name: k for k, name in enumerate(coefficients.parameters)}
+    for j, expression in enumerate(coefficients.expressions):
+        values[:, j], derivatives = duals[expression]
+        for name, slope in derivatives.items():
+            slopes[:, columns[name], j] = slope
+    return values, slopes

@@ -1,49 +1,77 @@
-"""Newton descents where the second derivatives mislead."""
+"""Descents: where second derivatives mislead, from a saddle, around forbidden points."""
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any
 
 import numpy as np
 import pytest
 
+from toolkit.likelihood import Likelihood, Parameter
 from toolkit.likelihood.coordinates import FreeCoordinates
-from toolkit.likelihood.descent import newton_descent
-from toolkit.typing import FloatArray
+from toolkit.likelihood.descent import descend, polish
 
 
-class Funnel:
+class Function(Likelihood):
+    """Any function of two parameters with its gradient."""
+
+    def __init__(self, value: Any, gradient: Any, *parameters: Parameter) -> None:
+        self._value, self._gradient, self._parameters = value, gradient, parameters
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        return self._parameters
+
+    @property
+    def diverging(self) -> frozenset[str]:
+        return frozenset()
+
+    def twice_nll_points(self, points: Any) -> Any:
+        return np.array([self._value(p) for p in points])
+
+    def slopes(self, point: Any) -> Any:
+        return np.asarray(self._gradient(point), dtype=np.float64)
+
+
+def funnel() -> FreeCoordinates:
     """sqrt(1 + x^2): far from the minimum a Newton step goes to -x^3, further up on the other side."""
-
-    low, high = np.array([-1000.0]), np.array([1000.0])
-
-    def __init__(self) -> None:
-        self.curvatures = 0
-
-    def widths(self) -> FloatArray:
-        return self.high - self.low
-
-    def value(self, at: FloatArray) -> float:
-        return float(np.sqrt(1.0 + at[0] ** 2))
-
-    def gradient(self, at: FloatArray) -> FloatArray:
-        return at / np.sqrt(1.0 + at**2)
-
-    def both(self, at: FloatArray) -> tuple[float, FloatArray]:
-        return self.value(at), self.gradient(at)
-
-    def hessian(self, at: FloatArray) -> FloatArray:
-        self.curvatures += 1
-        if self.curvatures > 100:
-            pytest.fail("the descent evaluates second derivatives again and again")
-        return np.array([(1.0 + at**2) ** -1.5])
+    function = Function(lambda p: np.sqrt(1.0 + p[0] ** 2), lambda p: p / np.sqrt(1.0 + p[0] ** 2), Parameter("x", 5.0, -1000.0, 1000.0))
+    return FreeCoordinates.of(function, {})
 
 
 @pytest.mark.parametrize("given", [None, 1e-3, 1e3])
 @pytest.mark.parametrize("start", [0.5, 3.0, -8.0])
 def test_a_step_that_climbs_is_shortened(start: float, given: float | None) -> None:
-    hessian = None if given is None else np.array([[given]])
-    reached = newton_descent(cast(FreeCoordinates, Funnel()), np.array([start]), hessian=hessian)
-    assert reached is not None
+    space = funnel()
+    reached = polish(space, descend(space, np.array([start]), hessian=None if given is None else np.array([[given]])))
     assert reached.at[0] == pytest.approx(0.0, abs=1e-6)
-    assert reached.value == pytest.approx(1.0, abs=1e-12)
+    assert reached.value + space.offset == pytest.approx(1.0, abs=1e-12)
+    assert space.n_evaluations < 120
+
+
+def test_a_saddle_is_left() -> None:
+    """(x^2 - 1)^2 + y^2 has no gradient at the origin, and its minima at x = -1 and 1."""
+    function = Function(
+        lambda p: (p[0] ** 2 - 1.0) ** 2 + p[1] ** 2,
+        lambda p: [4.0 * p[0] * (p[0] ** 2 - 1.0), 2.0 * p[1]],
+        Parameter("x", 0.0, -5.0, 5.0),
+        Parameter("y", 0.0, -5.0, 5.0),
+    )
+    space = FreeCoordinates.of(function, {})
+    reached = polish(space, descend(space, np.zeros(2)))
+    assert np.abs(reached.at) == pytest.approx([1.0, 0.0], abs=1e-6)
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_forbidden_points_are_walked_around(given: bool) -> None:
+    """(x - 3)^2 + (y - 1)^2 where x < 2 only; beyond, the value is infinite and the gradient means nothing."""
+
+    def value(p: Any) -> float:
+        return float((p[0] - 3.0) ** 2 + (p[1] - 1.0) ** 2 - np.log(2.0 - p[0])) if p[0] < 2.0 else np.inf
+
+    def gradient(p: Any) -> Any:
+        return [2.0 * (p[0] - 3.0) + 1.0 / (2.0 - p[0]), 2.0 * (p[1] - 1.0)] if p[0] < 2.0 else [np.nan, np.nan]
+
+    space = FreeCoordinates.of(Function(value, gradient, Parameter("x", -4.0, -5.0, 5.0), Parameter("y", -4.0, -5.0, 5.0)), {})
+    reached = descend(space, np.array([-4.0, -4.0]), hessian=np.diag([0.02, 0.02]) if given else None)
+    assert reached.at == pytest.approx([(5.0 - np.sqrt(3.0)) / 2.0, 1.0], abs=1e-4)  # 2 (x - 3)(2 - x) = -1

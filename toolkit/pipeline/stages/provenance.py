@@ -12,7 +12,7 @@ from toolkit.config import Config
 from toolkit.typing import JsonObject
 
 LIBRARIES = (
-    *("awkward", "coffea", "hist", "iminuit", "matplotlib", "mplhep", "numpy", "onnx", "onnxruntime"),
+    *("awkward", "coffea", "hist", "matplotlib", "mplhep", "numpy", "onnx", "onnxruntime"),
     *("pyarrow", "pyhf", "scipy", "torch", "uproot", "vector"),
 )
 
