@@ -23,6 +23,9 @@ THRESHOLD_68 = 1.0
 THRESHOLD_95 = 3.841458820694124
 """twice_delta_nll of 95 % for one parameter (Wilks)."""
 
+FORBIDDEN = 1e6
+"""Height of forbidden points, at which the curve is infinite: an interval may end where they begin."""
+
 
 BETWEEN = 5
 """Points between two minima: the top of the barrier between them is looked for next to the highest."""
@@ -60,7 +63,7 @@ def find_intervals(scan: Scan, *, threshold: float, bounds: tuple[float, float],
     Args:
         scan: The scan; the more points, the finer the structure that is found.
         threshold: Value of twice_delta_nll at the ends.
-        bounds: Allowed range of the parameter; an interval that reaches it is marked.
+        bounds: Allowed range of the parameter; an interval that reaches it, or points that are forbidden, is marked.
         curve: twice_delta_nll as a function of the parameter, for ends that do not depend on the scan's step.
 
     Returns:
@@ -79,8 +82,13 @@ def find_intervals(scan: Scan, *, threshold: float, bounds: tuple[float, float],
         raise SchemaError(
             what, got=f"threshold {threshold}, {len(scan.values)} scan points", expected="a threshold > 0 and at least two points"
         )
-    values, heights = scan.values, scan.twice_delta_nll - threshold
+    values, heights = scan.values, np.minimum(scan.twice_delta_nll, FORBIDDEN) - threshold
     if curve is not None:
+        given = curve
+
+        def curve(value: float) -> float:
+            return min(given(value), FORBIDDEN)
+
         values, heights = _with_extrema(values, heights, lambda v: curve(v) - threshold)
     inside = heights <= 0.0
     pieces, low = [], float(values[0]) if inside[0] else None
@@ -95,7 +103,7 @@ def find_intervals(scan: Scan, *, threshold: float, bounds: tuple[float, float],
             low = None
     if low is not None:
         pieces.append((low, float(values[-1])))
-    return tuple(Interval(low=a, high=b, at_boundary=_reaches(a, b, bounds)) for a, b in pieces)
+    return tuple(Interval(low=a, high=b, at_boundary=_reaches(a, b, bounds) or _is_cut(a, b, scan, curve)) for a, b in pieces)
 
 
 def _with_extrema(values: FloatArray, heights: FloatArray, curve: Curve) -> tuple[FloatArray, FloatArray]:
@@ -128,6 +136,15 @@ def _crossing(values: FloatArray, heights: FloatArray, i: int, curve: Curve | No
         if ga * gb < 0.0:
             return float(brentq(lambda v: curve(v) - threshold, a, b, xtol=1e-12 + 1e-10 * abs(b - a)))
     return a + (b - a) * ha / (ha - hb)
+
+
+def _is_cut(low: float, high: float, scan: Scan, curve: Curve | None) -> bool:
+    """Whether an interval ends because the points beyond are forbidden."""
+    if curve is None or np.all(np.isfinite(scan.twice_delta_nll)):
+        return False
+    first, last = float(scan.values[0]), float(scan.values[-1])
+    step = 1e-6 * (last - first)
+    return any(first <= x <= last and curve(x) >= FORBIDDEN for x in (low - step, high + step))
 
 
 def _reaches(low: float, high: float, bounds: tuple[float, float]) -> bool:

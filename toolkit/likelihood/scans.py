@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ class Scan:
 
     Attributes:
         values: Values of the parameter, (n_points,), increasing.
-        twice_delta_nll: -2 ln lambda(value) / lambda(best fit), (n_points,), >= 0.
+        twice_delta_nll: -2 ln lambda(value) / lambda(best fit), (n_points,), >= 0; infinite at forbidden points.
         parameter: Name of the parameter.
 
     Examples:
@@ -46,9 +47,10 @@ class Scan:
         """Probability of twice_delta_nll or more for one parameter, if it is distributed as for many events (Wilks), (n_points,)."""
         return np.asarray(chi2.sf(self.twice_delta_nll, 1), dtype=np.float64)
 
-    def to_json(self) -> dict[str, list[float]]:
-        """Return {parameter: [...], "twice_delta_nll": [...]}."""
-        return {self.parameter: self.values.tolist(), "twice_delta_nll": self.twice_delta_nll.tolist()}
+    def to_json(self) -> dict[str, list[Any]]:
+        """Return {parameter: [...], "twice_delta_nll": [...]}; forbidden points, at which it is infinite, are null."""
+        heights = [h if math.isfinite(h) else None for h in self.twice_delta_nll.tolist()]
+        return {self.parameter: self.values.tolist(), "twice_delta_nll": heights}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Scan:
@@ -60,7 +62,7 @@ class Scan:
             raise SchemaError(what, got=sorted(d), expected="one parameter beside twice_delta_nll")
         return cls(
             values=np.asarray(d[names[0]], dtype=np.float64),
-            twice_delta_nll=np.asarray(d["twice_delta_nll"], dtype=np.float64),
+            twice_delta_nll=np.array([math.inf if h is None else h for h in d["twice_delta_nll"]], dtype=np.float64),
             parameter=names[0],
         )
 

@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import poisson
 
 from toolkit.errors import PhysicsDomainError
-from toolkit.likelihood import BinnedLikelihood, CombinedLikelihood, UnbinnedLikelihood, Workspace
+from toolkit.likelihood import BinnedLikelihood, CombinedLikelihood, UnbinnedLikelihood, Workspace, measure
 from toolkit.likelihood.grid_fit import fit_on_grid
 from toolkit.likelihood.results import FitResult
 
@@ -217,3 +217,24 @@ def test_the_limit_may_be_a_curve_of_several_parameters() -> None:
     scan = likelihood.scan("mu", [-0.4, -0.2, 0.0])
     rest = 10.0 * at + 12.0 + 3.6 * 2.0
     assert scan.twice_delta_nll[0] + fit.twice_nll == pytest.approx(-2.0 * poisson.logpmf(5, rest) + 4.0 + np.log(2.0 * np.pi), abs=1e-5)
+
+
+def test_intervals_end_where_forbidden_points_begin_and_say_so() -> None:
+    """12 events and an empty bin: 2 (14 mu - 12 ln(1 + mu / 1.2)) rises by 1 from the limit -1/4. With an event there, a root."""
+    held, free = (
+        BinnedLikelihood(
+            templates=[[10.0, 4.0], [12.0, 1.0]], data=[12.0, n], coefficients=("mu", "1"), parameters=("mu",), bounds={"mu": (-10.0, 10.0)}
+        )
+        for n in (0.0, 1.0)
+    )
+    result = measure(held, method="m", values=np.linspace(-10.0, 10.0, 81))
+    mu = np.linspace(-0.25, 1.0, 1_250_001)
+    curve = 2.0 * (14.0 * mu - 12.0 * np.log(1.0 + mu / 1.2))
+    inside = mu[curve <= curve.min() + 1.0]
+    (piece,) = result.interval_68
+    assert (piece.low, piece.high) == (pytest.approx(inside[0], abs=1e-5), pytest.approx(inside[-1], abs=1e-5))
+    assert piece.at_boundary
+    assert type(result).from_json(json.loads(json.dumps(result.to_json(), allow_nan=False)), method="m").scan.twice_delta_nll[0] == math.inf
+    (piece,) = measure(free, method="m", values=np.linspace(-10.0, 10.0, 81)).interval_68
+    assert not piece.at_boundary
+    assert free.twice_nll(piece.low) - free.twice_nll(0.0) == pytest.approx(1.0, abs=1e-6)
