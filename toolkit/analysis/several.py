@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from toolkit.analysis.data import full_likelihood
@@ -13,7 +14,8 @@ from toolkit.analysis.region_method import RegionMethod
 from toolkit.analysis.regions import split_events
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config
-from toolkit.likelihood import ClosurePoint, MethodResult, Results, measure_parameters
+from toolkit.likelihood import ClosurePoint, Likelihood, MethodResult, Parameter, Results, measure_parameters
+from toolkit.likelihood.reparameterised import ReparameterisedLikelihood
 from toolkit.typing import JsonObject, Progress
 from toolkit.weights import SimulatedEvents
 
@@ -49,10 +51,14 @@ def measure_regions(
     truths = closure_truths(config, model)
     measured: dict[str, MethodResult] = {}
     closure: list[ClosurePoint] = []
-    steps, done = len(methods) * (1 + len(truths)), 0
+    fits: dict[str, dict[str, MethodResult]] = {name: {} for name in config.likelihood.fits}
+    steps, done = len(methods) * (1 + len(fits) + len(truths)), 0
     for method in methods:
         measured[method.name] = _measured(config, method, test, model, systematics=systematics, tasks=tasks)
         progress("fits", done := done + 1, steps)
+        for name, found in fits.items():
+            found[method.name] = _other_fit(config, name, method, test, model, systematics=systematics, tasks=tasks)
+            progress("fits", done := done + 1, steps)
         for truth in truths:
             compute = partial(_closure_document, method, pool, test, model, truth)
             document = tasks.result(f"{method.name}: closure at {describe(truth)}", compute)
@@ -65,6 +71,7 @@ def measure_regions(
         yields=dict(zip(pool.processes, pool.yields.tolist(), strict=True)),
         methods=measured,
         closure=tuple(closure),
+        fits=fits,
     )
 
 
@@ -89,25 +96,59 @@ def describe(point: Truth) -> str:
     return ", ".join(f"{name} = {value:g}" for name, value in point.items())
 
 
+def asimov_likelihood(method: RegionMethod, test: SimulatedEvents, model: FitModel, systematics: Systematics | None = None) -> Likelihood:
+    """Build the likelihood of the Asimov set of the test events, with systematic uncertainties if there are any."""
+    weights = truth_weights(test, model, model.truth)
+    if not systematics:
+        return method.at(weights, model.truth)
+    terms = [full_likelihood(p.method, weights[p.test], systematics, methods=p.siblings, model=p.model) for p in method.parts]
+    return method.combined(terms, truth=model.truth)
+
+
 def _measured(
     config: Config, method: RegionMethod, test: SimulatedEvents, model: FitModel, *, systematics: Systematics, tasks: FinishedTasks
 ) -> MethodResult:
-    weights = truth_weights(test, model, model.truth)
-    settings = {"method": method.name, "interest": model.interest, "truth": model.truth, "points": config.likelihood.scan_points}
+    """Measure without and with systematic uncertainties: two tasks."""
+    points = config.likelihood.scan_points
 
-    def statistical() -> JsonObject:
-        return measure_parameters(method.at(weights, model.truth), **settings).to_json()  # type: ignore[arg-type]
+    def measure(used: Systematics | None) -> JsonObject:
+        likelihood = asimov_likelihood(method, test, model, used)
+        return measure_parameters(likelihood, method=method.name, interest=model.interest, truth=model.truth, points=points).to_json()
 
-    plain = MethodResult.from_json(tasks.result(f"{method.name}: statistical", statistical), method=method.name)
+    plain = MethodResult.from_json(tasks.result(f"{method.name}: statistical", partial(measure, None)), method=method.name)
     if not systematics:
         return plain
+    full = MethodResult.from_json(tasks.result(f"{method.name}: with systematics", partial(measure, systematics)), method=method.name)
+    return replace(full, statistical_only=plain)
 
-    def full() -> JsonObject:
-        terms = [full_likelihood(p.method, weights[p.test], systematics, methods=p.siblings, model=p.model) for p in method.parts]
-        found = measure_parameters(method.combined(terms, truth=model.truth), **settings).to_json()  # type: ignore[arg-type]
-        return {**found, "statistical_only": plain.to_json()}
 
-    return MethodResult.from_json(tasks.result(f"{method.name}: with systematics", full), method=method.name)
+def _other_fit(
+    config: Config,
+    name: str,
+    method: RegionMethod,
+    test: SimulatedEvents,
+    model: FitModel,
+    *,
+    systematics: Systematics,
+    tasks: FinishedTasks,
+) -> MethodResult:
+    """Measure in other parameters."""
+    section = config.likelihood.fits[name]
+    made = {key: p.parameter(key) for key, p in section.parameters.items()}
+    parameters = [Parameter(p.name, p.start, *p.range) for p in made.values()]
+    truth = {p.name: p.truth for p in made.values()}
+    interest = [p.name for p in made.values() if p.kind == "interest"]
+
+    def measure(used: Systematics | None) -> JsonObject:
+        likelihood = ReparameterisedLikelihood(asimov_likelihood(method, test, model, used), section.express, parameters)
+        points = config.likelihood.scan_points
+        return measure_parameters(likelihood, method=method.name, interest=interest, truth=truth, points=points).to_json()
+
+    plain = MethodResult.from_json(tasks.result(f"{method.name}: {name}, statistical", partial(measure, None)), method=method.name)
+    if not systematics:
+        return plain
+    document = tasks.result(f"{method.name}: {name}, with systematics", partial(measure, systematics))
+    return replace(MethodResult.from_json(document, method=method.name), statistical_only=plain)
 
 
 def _closure_document(method: RegionMethod, pool: SimulatedEvents, test: SimulatedEvents, model: FitModel, truth: Truth) -> JsonObject:

@@ -14,7 +14,7 @@ from toolkit.config.model import general_model, short_model
 from toolkit.config.morphing import MorphingConfig
 from toolkit.config.names import FileName, Name, Seed
 from toolkit.config.parameters import ModelParameterConfig
-from toolkit.config.processes import ProcessConfig
+from toolkit.config.processes import ExpressionText, ProcessConfig
 from toolkit.config.ratios import RatioConfig
 from toolkit.config.regions import OutputConfig, RegionConfig, ScoreConfig
 from toolkit.config.report import ReportConfig
@@ -26,7 +26,7 @@ from toolkit.config.toys import GoodnessConfig, ToysConfig
 from toolkit.errors import SchemaError
 from toolkit.model.identifiability import require_constrained
 from toolkit.model.model import Model
-from toolkit.model.parameters import ModelParameter
+from toolkit.model.parameters import ModelParameter, require_names
 from toolkit.model.regions import require_disjoint
 from toolkit.typing import FloatArray
 
@@ -70,6 +70,15 @@ class NormalisationUncertainty(Section):
     """Yield at minus one standard deviation, over the nominal one; `null` means 1 / up."""
 
 
+class OtherFit(Section):
+    """The same fit in other parameters, such as one strength in the place of two."""
+
+    parameters: dict[Name, ModelParameterConfig] = Field(min_length=1)
+    """New parameters by name; ranges and truths as under `parameters`."""
+    express: dict[Name, ExpressionText] = Field(min_length=1)
+    """Expressions of the new parameters in the place of parameters of the analysis: `{mu_ggF: mu, mu_EW: mu}`."""
+
+
 class LikelihoodConfig(Section):
     """Scan, closure, finite-simulation and systematic uncertainties."""
 
@@ -98,6 +107,8 @@ class LikelihoodConfig(Section):
     """Truths of the closure tests on independent events, values of the parameter of interest; of each, where there are several."""
     closure: tuple[dict[str, float], ...] = ()
     """Truths of several parameters in place of `closure_mu`: `[{mu_ggF: 0.5, mu_EW: 1.5}]`; those not named have their truth."""
+    fits: dict[Name, OtherFit] = Field(default={})
+    """Further fits of an analysis with `parameters` in other parameters, by name."""
     bootstrap_replicas: int = Field(default=200, ge=20, le=1_000_000)
     """Resamplings of the test events, and of the pool, behind the standard error of a closure test."""
     seed: Seed = 7
@@ -333,6 +344,13 @@ class Config(Section):
                 if not low <= value <= high:
                     msg = f"likelihood.closure: {name} = {value:g} is no value in the range of a parameter; the ranges are {known}"
                     raise ValueError(msg)
+        for name, fit in self.likelihood.fits.items():
+            unknown = sorted(set(fit.express) - set(model.parameter_names))
+            if unknown:
+                msg = f"likelihood.fits.{name}: {unknown} are no parameters of the analysis; they are {list(model.parameter_names)}"
+                raise ValueError(msg)
+            for text in fit.express.values():
+                require_names(text, known=tuple(fit.parameters), what=f"likelihood.fits.{name}:")
         require_constrained(model)
         require_disjoint(model.regions)
         for process in model.processes:

@@ -22,16 +22,6 @@ def _coherent(model: Model) -> tuple[str, ...]:
 
 
 LIMITS: tuple[_Limit, ...] = (
-    _Limit("the form `processes` itself in training and fit", lambda m: tuple(p.name for p in m.processes)),
-    _Limit("several parameters of interest", lambda m: tuple(p.name for p in m.interest) if len(m.interest) != 1 else ()),
-    _Limit("free normalisations", lambda m: tuple(p.name for p in m.normalisations)),
-    _Limit("derived parameters", lambda m: tuple(name for name, _ in m.derived)),
-    _Limit("several coherent processes", lambda m: _coherent(m) if len(_coherent(m)) > 1 else ()),
-    _Limit("a signal without interference", lambda m: () if _coherent(m) else tuple(p.name for p in m.processes)),
-    _Limit("more or less than two amplitudes", lambda m: tuple(p.name for p in m.processes if p.n_amplitudes > 2)),
-    _Limit("factors of processes", lambda m: tuple(p.name for p in m.processes if p.factor != "1" or p.region_factors)),
-    _Limit("parts of a process by condition", lambda m: tuple(p.name for p in m.processes if p.splits)),
-    _Limit("regions in the fit", lambda m: tuple(r.name for r in m.regions)),
     _Limit(
         "samples without the weights of all their benchmarks",
         lambda m: tuple(s.name for s in m.samples if not determines_matrix(m.process(s.process), s.carried)),

@@ -344,6 +344,7 @@ class Results:
         closure: Closure tests.
         timing_s: Seconds per stage.
         observed: What the recorded events say; None while they are blinded.
+        fits: Fits in other parameters: by name of the fit, one entry per method.
     """
 
     poi: str
@@ -354,6 +355,7 @@ class Results:
     closure: tuple[ClosurePoint, ...] = ()
     timing_s: dict[str, float] = field(default_factory=dict)
     observed: ObservedResults | None = None
+    fits: Mapping[str, Mapping[str, MethodResult]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the document."""
@@ -367,6 +369,7 @@ class Results:
             "closure": [c.to_json() for c in self.closure],
             "timing_s": dict(self.timing_s),
             **({"observed": self.observed.to_json()} if self.observed is not None else {}),
+            **({"fits": {n: {m: r.to_json() for m, r in own.items()} for n, own in self.fits.items()}} if self.fits else {}),
         }
 
     @classmethod
@@ -389,6 +392,7 @@ class Results:
             closure=tuple(ClosurePoint.from_json(c) for c in d["closure"]),
             timing_s=dict(d["timing_s"]),
             observed=ObservedResults.from_json(d["observed"]) if d.get("observed") else None,
+            fits={n: {m: MethodResult.from_json(r, method=m) for m, r in own.items()} for n, own in d.get("fits", {}).items()},
         )
 
 

@@ -38,6 +38,10 @@ from toolkit.ratios.structure import EventClass, Mixture
 from toolkit.ratios.targets import Targets
 
 NEWTON_STEPS = 12
+LOGISTIC_STEPS = 40
+HALVINGS = 12
+EQUAL = 1e-12
+"""Relative change of a loss or a coefficient that is rounding."""
 RIDGE = 1e-7
 """Relative to the trace of the Hessian: keeps nearly collinear directions solvable without moving the solution."""
 
@@ -196,7 +200,8 @@ def _multinomial(logits: torch.Tensor, truth: torch.Tensor, weight: torch.Tensor
     """
     n_free, n_phi = logits.shape[1] - 1, phi.shape[1]
     theta = torch.zeros(n_phi, n_free, dtype=phi.dtype)
-    for _ in range(NEWTON_STEPS if n_free else 0):
+    loss = _multinomial_loss(logits, truth, weight, phi @ theta)
+    for _ in range(LOGISTIC_STEPS if n_free else 0):
         shifted = torch.cat([logits[:, :1], logits[:, 1:] + phi @ theta], dim=1)
         p = torch.softmax(shifted, dim=1)[:, 1:]
         gradient = phi.T @ (weight[:, None] * (truth - p))
@@ -205,8 +210,24 @@ def _multinomial(logits: torch.Tensor, truth: torch.Tensor, weight: torch.Tensor
             for a in range(n_free)
         ]
         hessian = torch.cat([torch.cat(row, dim=1) for row in blocks], dim=0)
-        theta = theta + _solve(hessian, gradient.T.reshape(-1)).reshape(n_free, n_phi).T
+        step = _solve(hessian, gradient.T.reshape(-1)).reshape(n_free, n_phi).T
+        found = _multinomial_loss(logits, truth, weight, phi @ (theta + step))
+        for _ in range(HALVINGS):  # directions with long tails let a full step overshoot
+            if found <= loss + EQUAL * abs(loss):
+                break
+            step = 0.5 * step
+            found = _multinomial_loss(logits, truth, weight, phi @ (theta + step))
+        theta, loss = theta + step, found
+        if bool(step.abs().max() <= EQUAL * theta.abs().max()):
+            break
     return theta
+
+
+def _multinomial_loss(logits: torch.Tensor, truth: torch.Tensor, weight: torch.Tensor, shift: torch.Tensor) -> float:
+    """Sum the weighted cross-entropy of logits with a shift of all but the first, (n, n_free)."""
+    shifted = torch.cat([logits[:, :1], logits[:, 1:] + shift], dim=1)
+    entropy = torch.logsumexp(shifted, dim=1) - (truth * shifted[:, 1:]).sum(dim=1) - (1.0 - truth.sum(dim=1)) * shifted[:, 0]
+    return float((weight * entropy).sum())
 
 
 def _fit_composition(heads: torch.Tensor, targets: Targets, phi: torch.Tensor, c: EventClass) -> torch.Tensor:

@@ -1,0 +1,94 @@
+"""A likelihood in other parameters: some of its own become expressions of new ones, such as two signal strengths that are one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from toolkit.errors import SchemaError
+from toolkit.likelihood.base import Likelihood
+from toolkit.likelihood.coefficients import diverging_parameters
+from toolkit.likelihood.constraints import Constraint
+from toolkit.likelihood.domain import NotPositive
+from toolkit.likelihood.parameters import Parameter
+from toolkit.model.coefficients import Coefficients
+from toolkit.typing import FloatArray
+
+
+class ReparameterisedLikelihood(Likelihood):
+    """A likelihood as a function of other parameters.
+
+    Args:
+        inner: The likelihood.
+        express: Expressions of the new parameters in the place of some of its own, by name.
+        parameters: The new parameters, those of interest first; parameters of the likelihood that are not expressed follow.
+
+    Raises:
+        SchemaError: An expression names no parameter, a constrained parameter is expressed, or a name is used twice.
+
+    Examples:
+        Two counting experiments with one strength, 12 + 28 events of 10 and 30 expected:
+
+        >>> from toolkit.likelihood.binned import BinnedLikelihood
+        >>> inner = BinnedLikelihood(templates=[[10.0, 0.0], [0.0, 30.0]], data=[12.0, 28.0], coefficients=("a", "b"),
+        ...     parameters=("a", "b"), bounds={"a": (0.0, 4.0), "b": (0.0, 4.0)})
+        >>> common = ReparameterisedLikelihood(inner, {"a": "mu", "b": "mu"}, [Parameter("mu", 1.0, 0.0, 4.0)])
+        >>> round(common.fit().parameters["mu"], 6)
+        1.0
+    """
+
+    def __init__(self, inner: Likelihood, express: Mapping[str, str], parameters: Sequence[Parameter]) -> None:
+        expressed = {name: text for name, text in express.items() if name in inner.parameter_names}
+        kept = [p for p in inner.parameters if p.name not in express]
+        names = [p.name for p in (*parameters, *kept)]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        constrained = sorted({c.parameter for c in inner.constraints} & set(expressed))
+        if twice or constrained:
+            what = "expressions in the place of parameters"
+            remedy = "give the new parameters other names, and express free parameters only"
+            raise SchemaError(what, got=f"{twice or constrained}", expected="new names for free parameters", remedy=remedy)
+        self._inner, self._parameters = inner, (*parameters, *kept)
+        texts = [expressed.get(name, name) for name in inner.parameter_names]
+        self._map = Coefficients.parse(texts, names)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The new parameters, then those that stay."""
+        return self._parameters
+
+    @property
+    def diverging(self) -> frozenset[str]:
+        """New parameters on which a diverging one depends, and those by which an expression diverges itself."""
+        own = set(diverging_parameters(self._map, self._parameters))
+        for expression, name in zip(self._map.expressions, self._inner.parameter_names, strict=True):
+            if name in self._inner.diverging:
+                own |= set(expression.names)
+        return frozenset(own)
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """The constraints of the parameters that stay."""
+        return self._inner.constraints
+
+    def with_auxiliary(self, observed: Mapping[str, float]) -> ReparameterisedLikelihood:
+        """Return the likelihood with other auxiliary data, by parameter."""
+        express = {n: e.text for n, e in zip(self._inner.parameter_names, self._map.expressions, strict=True) if e.text != n}
+        new = [p for p in self._parameters if p.name not in self._inner.parameter_names]
+        return ReparameterisedLikelihood(self._inner.with_auxiliary(observed), express, new)
+
+    def twice_nll_points(self, points: FloatArray) -> FloatArray:
+        """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""
+        return self._inner.twice_nll_points(self._map.values(points))
+
+    def slopes(self, point: FloatArray) -> FloatArray:
+        """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
+        return np.asarray(self._map.jacobian(point[None, :])[0] @ self._inner.slopes(self._map.values(point[None, :])[0]))
+
+    def shortfall(self, points: FloatArray) -> FloatArray:
+        """Say how much is missing from points to allowed ones, (n_points,)."""
+        return self._inner.shortfall(self._map.values(points))
+
+    def not_positive(self, point: FloatArray) -> NotPositive | None:
+        """Say which bin or event forbids a point (n_parameters,)."""
+        return self._inner.not_positive(self._map.values(point[None, :])[0])
