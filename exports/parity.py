@@ -12,6 +12,7 @@ from exports.onnx_graph import NamedOutputs
 from toolkit.artifacts.onnx_metadata import OUTPUT_NAME, SPREAD_NAME
 from toolkit.errors import PhysicsDomainError
 from toolkit.likelihood.onnx_ratio import OnnxRatio
+from toolkit.likelihood.reference_rows import density_difference
 from toolkit.typing import FloatArray, IntArray
 
 TOLERANCE = 1e-4
@@ -23,7 +24,7 @@ Outputs = dict[str, FloatArray]
 
 @dataclass(frozen=True)
 class Parity:
-    """Hold the largest absolute differences over the verified rows, in units of the log ratio.
+    """Hold the largest absolute differences of log ratios over the verified rows; see `density_difference` for small densities.
 
     Args:
         n_rows: Number of rows compared.
@@ -101,7 +102,7 @@ def measure_parity(network: NamedOutputs, ratio: OnnxRatio, rows: FloatArray, *,
         are measured on up to 10000 rows, batches of 1 and 7 on up to 1000, spread evenly over the given ones.
     """
     found = onnx_outputs(ratio, rows)
-    differences = {name: _largest(found[name], exact[name]) for name in exact}
+    differences = {name: _largest(found[name], exact[name], exact[OUTPUT_NAME]) for name in exact}
     few, many = _spread(len(rows), 1000), _spread(len(rows), _ROWS_PER_BATCH)
     batched = [_in_batches(ratio, rows[few], size) for size in BATCH_SIZES]
     rounded = rows[many].astype(np.float32).astype(np.float64)
@@ -131,5 +132,5 @@ def _in_batches(ratio: OnnxRatio, rows: FloatArray, size: int) -> FloatArray:
     return np.concatenate([ratio(filled[start : start + size]) for start in range(0, len(filled), size)])[: len(rows)]
 
 
-def _largest(found: FloatArray, exact: FloatArray) -> float:
-    return float(np.max(np.abs(found - exact)))
+def _largest(found: FloatArray, exact: FloatArray, log_ratio: FloatArray | None = None) -> float:
+    return float(np.max(np.abs(density_difference(found, exact, log_ratio=exact if log_ratio is None else log_ratio))))

@@ -16,6 +16,8 @@ from toolkit.typing import FloatArray
 
 TRUTH = "torch_float64"
 """The outputs to compare with: those of the training framework in double precision."""
+VANISHING = 0.01
+"""A density below this fraction of the reference density counts as this much when differences of its logarithm are judged."""
 _REMEDY = "copy the model and its reference rows again, or write both with exports.write_onnx"
 
 
@@ -25,7 +27,7 @@ class ReferenceCheck:
 
     Args:
         rows: Number of rows.
-        log_ratio: Largest absolute difference of a log ratio.
+        log_ratio: Largest absolute difference of a log ratio, see `density_difference`.
         log_ratio_spread: The same of the spread over an ensemble; None for a single network.
         tolerance: Largest difference that the file was written with.
     """
@@ -85,7 +87,7 @@ def check_reference(
             raise ShapeError(
                 f"reference rows {source}", got=got, expected=f"(n, {len(columns)}) and (n, {len(numerators)})", remedy=_REMEDY
             )
-        largest[name] = float(np.max(np.abs(evaluate(rows) - expected[name])))
+        largest[name] = float(np.max(np.abs(density_difference(evaluate(rows), expected[name], log_ratio=expected[OUTPUT_NAME]))))
         if not largest[name] < tolerance:
             raise ArtifactMismatchError(
                 f"{path} does not compute its reference rows: {name}",
@@ -94,6 +96,27 @@ def check_reference(
                 remedy=_REMEDY,
             )
     return ReferenceCheck(len(rows), largest[OUTPUT_NAME], largest.get(SPREAD_NAME), tolerance)
+
+
+def density_difference(found: FloatArray, exact: FloatArray, *, log_ratio: FloatArray) -> FloatArray:
+    """Return differences of log ratios, or of their spreads, as the likelihood feels them.
+
+    Where interference is nearly total a density vanishes, and its logarithm has no digits that mean anything: there the difference is that
+    of the density, over a hundredth of the reference density.
+
+    Args:
+        found: What was computed, any shape.
+        exact: What it should be.
+        log_ratio: Exact log ratios of the same entries.
+
+    Returns:
+        found - exact, times r / 0.01 where the density ratio r is below 0.01.
+
+    Examples:
+        >>> density_difference(np.array([1.001, -50.0]), np.array([1.0, -60.0]), log_ratio=np.array([1.0, -60.0])).round(6).tolist()
+        [0.001, 0.0]
+    """
+    return np.asarray((found - exact) * np.exp(np.minimum(0.0, log_ratio - np.log(VANISHING))))
 
 
 def _read(source: Path) -> dict[str, Any]:

@@ -36,6 +36,9 @@ Reference read_reference(const std::string &path, bool has_spread)
    });
 }
 
+// What a difference of log ratios means to a likelihood: where a density is below a hundredth of the reference density, that of the density.
+double felt(double difference, double log_ratio) { return std::abs(difference) * std::exp(std::min(0.0, log_ratio - std::log(0.01))); }
+
 }  // namespace
 
 int main(int argc, char **argv)
@@ -57,19 +60,19 @@ int main(int argc, char **argv)
       if (found.size() != expected.size()) throw h4l::MismatchError("the reference has another number of log ratios");
       double absolute = 0.0, relative = 0.0, of_spread = 0.0, single = 0.0;
       for (std::size_t i = 0; i < found.size(); ++i) {
-         const double difference = std::abs(static_cast<double>(found[i]) - expected[i]);
+         const double difference = felt(static_cast<double>(found[i]) - expected[i], expected[i]);
          absolute = std::max(absolute, difference);
          if (std::abs(expected[i]) > 1.0) relative = std::max(relative, difference / std::abs(expected[i]));
       }
       if (model.has_spread()) {
          const auto &wanted = reference.spread;
          if (spread.size() != wanted.size()) throw h4l::MismatchError("the reference has another number of spreads");
-         for (std::size_t i = 0; i < wanted.size(); ++i) of_spread = std::max(of_spread, std::abs(static_cast<double>(spread[i]) - wanted[i]));
+         for (std::size_t i = 0; i < wanted.size(); ++i) of_spread = std::max(of_spread, felt(static_cast<double>(spread[i]) - wanted[i], expected[i]));
       }
       const std::size_t width = names.size(), n_out = model.numerators().size();
       for (std::size_t k = 0; k < rows.size() / width; k += 17) {  // events one by one give the same
          const auto one = model.evaluate(std::vector<double>(rows.begin() + k * width, rows.begin() + (k + 1) * width));
-         for (std::size_t j = 0; j < n_out; ++j) single = std::max(single, std::abs(static_cast<double>(one[j]) - expected[k * n_out + j]));
+         for (std::size_t j = 0; j < n_out; ++j) single = std::max(single, felt(static_cast<double>(one[j]) - expected[k * n_out + j], expected[k * n_out + j]));
       }
       const double tolerance = reference.tolerance;
       const bool good = absolute < tolerance && of_spread < tolerance && single < tolerance;
