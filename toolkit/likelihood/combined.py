@@ -126,7 +126,8 @@ class CombinedLikelihood(Likelihood):
             own, slopes = term.continued(point[columns])
             value += own
             out[columns] += slopes
-        return value, out
+        value -= sum(times * constraint.twice_nll(float(point[column])) for column, constraint, times in self._surplus)
+        return value, self._less_surplus(point, out)
 
     def shortfall(self, points: FloatArray) -> FloatArray:
         """Say how much is missing from points to allowed ones, (n_points,)."""

@@ -80,8 +80,13 @@ def test_constraints_that_make_no_sense_are_refused() -> None:
 def test_a_combination_counts_a_constraint_once(model: pyhf.Model) -> None:
     binned = PyhfLikelihood(model, [53.0, 65.0, *model.config.auxdata])
     scale = next(p for p in binned.parameters if p.name == "scale")
-    with pytest.raises(SchemaError, match="counted once"):
-        CombinedLikelihood([binned, ConstraintTerm([Constraint("scale")], [scale])])
+    twice = CombinedLikelihood([binned, ConstraintTerm([Constraint("scale")], [scale])])
+    at = binned.point({"mu": 0.7, "scale": 0.4})
+    assert twice.twice_nll(at) == pytest.approx(binned.twice_nll(at), rel=1e-12)
+    for found, alone in zip(twice.continued(at), binned.continued(at), strict=True):
+        np.testing.assert_allclose(found, alone, rtol=1e-12)
+    with pytest.raises(SchemaError):
+        CombinedLikelihood([binned, ConstraintTerm([Constraint("scale", observed=0.5)], [scale])])
     other = Parameter("other", init=0.0, low=-5.0, high=5.0)
     combined = CombinedLikelihood([binned, ConstraintTerm([Constraint("other")], [other])])
     moved = combined.with_auxiliary({"other": 1.0, "scale": -1.0})
