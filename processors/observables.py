@@ -40,12 +40,13 @@ def known_observables(config: Config) -> Mapping[str, Observable]:
 def wanted_observables(config: Config) -> tuple[str, ...]:
     """Return the observables that the config names one by one: tables, features, histogram baselines, regions; once each.
 
-    Every sample must be able to give these; an observable that only belongs to a named group may be missing in a sample.
+    Every sample must be able to give these; an observable that only belongs to a named group may be missing in a sample. Scores of
+    classifiers are not among them: they are computed from the event tables.
     """
     tables = [name for name in config.observables if name not in GROUPS]
     features = [source_of(name, config.fills) for name in (*config.ratios.features, *config.fills)]
-    named = [*tables, *features, *(o for h in config.histograms.values() for o in h.observables), *config.columns]
-    named += region_observables(config)
+    used = [*features, *(o for h in config.histograms.values() for o in h.observables)]
+    named = [*tables, *(name for name in used if name not in config.classifiers), *config.columns, *region_observables(config)]
     return tuple(dict.fromkeys(named))
 
 

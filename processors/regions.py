@@ -13,6 +13,8 @@ from toolkit.config import Config, ScoreConfig
 from toolkit.errors import ArtifactMismatchError, SchemaError
 from toolkit.expressions import Condition
 from toolkit.typing import BoolArray, FloatArray
+from toolkit.weights.missing import source_of
+from toolkit.weights.scores import log_score
 
 if TYPE_CHECKING:
     from toolkit.likelihood.onnx_ratio import OnnxRatio
@@ -82,11 +84,14 @@ class Score:
         """
         x = self.ratio.columns({name: observables[name] for name in self.features})
         complete = ~np.any(np.isnan(x), axis=1)
-        logs = self.ratio(x[complete])
-        by_name = {name: logs[:, i] for i, name in enumerate(self.ratio.numerators)}
-        by_name.setdefault(self.ratio.reference, np.zeros(len(logs)))
         score = np.full(len(x), np.nan)
-        score[complete] = _log_sum(by_name, self.section.numerator) - _log_sum(by_name, self.section.denominator)
+        score[complete] = log_score(
+            self.ratio(x[complete]),
+            self.ratio.numerators,
+            numerator=self.section.numerator,
+            denominator=self.section.denominator,
+            reference=self.ratio.reference,
+        )
         return score
 
     def __getstate__(self) -> dict[str, object]:
@@ -94,13 +99,8 @@ class Score:
         return {"name": self.name, "section": self.section}
 
 
-def _log_sum(logs: Mapping[str, FloatArray], coefficients: Mapping[str, float]) -> FloatArray:
-    total = np.logaddexp.reduce([logs[name] + np.log(c) for name, c in coefficients.items()], axis=0)
-    return np.asarray(total, dtype=np.float64)
-
-
 class Regions:
-    """All scores and regions of an analysis.
+    """All scores and regions of an analysis, but for the regions that need a classifier: that is trained on the event tables.
 
     Args:
         config: The analysis.
@@ -113,9 +113,10 @@ class Regions:
     def __init__(self, config: Config, *, observables: tuple[str, ...]) -> None:
         self.scores = tuple(Score(name, section) for name, section in config.scores.items())
         self.conditions = {name: Condition.parse(text) for name, text in config.conditions.items()}
-        taken = sorted(set(config.scores) & set(observables))
-        if taken:
-            raise SchemaError("scores", got=f"names of observables {taken}", expected="names of their own", remedy="rename the scores")
+        for what in ("scores", "classifiers"):
+            taken = sorted(set(getattr(config, what)) & set(observables))
+            if taken:
+                raise SchemaError(what, got=f"names of observables {taken}", expected="names of their own", remedy=f"rename the {what}")
         known = {*observables, *config.scores}
         scored = sorted(set(condition_observables(config.selection)) & set(config.scores))
         if scored:
@@ -127,6 +128,8 @@ class Regions:
             )
         wanted = [(f"score {s.name}", s.features, observables) for s in self.scores]
         wanted += [(f"region {name}", c.names, tuple(known)) for name, c in self.conditions.items()]
+        scored_later = {name: Condition.parse(text) for name, text in config.scored_conditions.items()}
+        wanted += [(f"region {name}", c.names, (*known, *config.classifiers)) for name, c in scored_later.items()]
         for what, names, there in wanted:
             unknown = sorted(set(names) - set(there))
             if unknown:
@@ -152,8 +155,17 @@ class Regions:
 
 
 def region_observables(config: Config) -> tuple[str, ...]:
-    """Return what regions, scores and the condition of the selection need, once each: it is written whatever `observables` says."""
-    names = [name for text in config.conditions.values() for name in Condition.parse(text).names if name not in config.scores]
+    """Return what regions, scores, classifiers and the condition of the selection need, once each.
+
+    It is written whatever `observables` says; features of classifiers are those of `source_of`.
+    """
+    conditions = (*config.conditions.values(), *config.scored_conditions.values())
+    made = {*config.scores, *config.classifiers}
+    names = [name for text in conditions for name in Condition.parse(text).names if name not in made]
+    names += [
+        o for region in config.regions.values() if region.histogram is not None for o in region.histogram.observables if o not in made
+    ]
+    names += [source_of(feature, config.fills) for section in config.classifiers.values() for feature in section.features]
     names += condition_observables(config.selection)
     for name, section in config.scores.items():
         names += Score(name, section).features

@@ -78,6 +78,12 @@ def cutflow_document(
             sample: {name: {"cutflow": v["cutflow"], "regions": v["regions"]} for name, v in found.items()}
             for sample, found in variations.items()
         }
+    if config.scored_conditions:
+        later, classifiers = ", ".join(config.scored_conditions), ", ".join(config.classifiers)
+        notes = (
+            *notes,
+            f"not counted here: {later}, which need the classifiers ({classifiers}) that `h4l classify` trains",
+        )
     if notes:
         document["notes"] = list(notes)
     return document

@@ -5,7 +5,7 @@ from __future__ import annotations
 from processors.observables import known_observables
 from toolkit.config import Config
 from toolkit.kinematics.swap_check import check_beam_swap
-from toolkit.weights.beam_swap import check_fills, column_swaps, feature_swaps
+from toolkit.weights.beam_swap import check_fills, declared_swaps, feature_swaps
 from toolkit.weights.missing import source_of
 
 
@@ -18,8 +18,10 @@ def check_symmetry(config: Config) -> None:
     """
     if not config.ratios.fold_beam_axis:
         return
-    features, known = config.ratios.features, known_observables(config)
-    check_fills(feature_swaps(features, declared=column_swaps(config.columns)), config.fills)
-    for name in dict.fromkeys(source_of(feature, config.fills) for feature in features):
+    known, declared = known_observables(config), declared_swaps(config)
+    networks = [config.ratios.features, *(section.features for section in config.classifiers.values())]
+    for features in networks:
+        check_fills(feature_swaps(features, declared=declared), config.fills)
+    for name in dict.fromkeys(source_of(feature, config.fills) for features in networks for feature in features):
         if name in known and known[name].group == "user" and known[name].needs != "column":
             check_beam_swap(known[name])

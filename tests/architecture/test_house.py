@@ -30,7 +30,7 @@ def test_links_of_the_readme_exist() -> None:
 
 def test_readme_names_every_command() -> None:
     listed = subprocess.run([Path(sys.executable).with_name("h4l"), "--help"], capture_output=True, text=True, check=True).stdout
-    for name in ("demo", "run", "process", "train", "export", "fit", "report", "inspect", "validate"):
+    for name in ("demo", "run", "process", "classify", "train", "export", "fit", "report", "inspect", "validate"):
         assert re.search(rf"\b{name}\b", listed), name
         assert re.search(rf"\b{name}\b", _readme()), name
 

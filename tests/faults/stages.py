@@ -1,4 +1,4 @@
-"""Five small stages on the real engine, each after the one before; run as a script they can kill themselves.
+"""Small stages on the real engine, each after the one before; run as a script they can kill themselves.
 
     python stages.py FOLDER STAGE
 
@@ -55,7 +55,7 @@ def make_stage(name: str, hook: Hook) -> Stage:
 
 
 def run_stages(folder: Path, *, hook: Hook = lambda _stage, _task: None, seed: int = 1) -> tuple[StageOutcome, ...]:
-    """Run the five stages on FOLDER/input.json into FOLDER/out."""
+    """Run all stages on FOLDER/input.json into FOLDER/out."""
     sample = {"name": "ggF_S", "files": ["input.json"], "benchmarks": ["ggF_S", "ggF_B", "ggF_SBI"]}
     config = parse_config({"luminosity_ifb": 140.0, "samples": [sample], "ratios": {"seed": seed}}, folder=folder)
     return run_pipeline(config, out=folder / "out", plan=Plan(tuple(make_stage(name, hook) for name in STAGE_NAMES)))

@@ -1,4 +1,4 @@
-"""The five real stages on a small analysis under faults: the results of an undisturbed run, no finished work lost, a remedy named.
+"""The real stages on a small analysis under faults: the results of an undisturbed run, no finished work lost, a remedy named.
 
 `python -m benchmarks.faults` does the same at many more random moments, and to every output file.
 """

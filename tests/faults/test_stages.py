@@ -1,4 +1,4 @@
-"""The engine under faults, in each of the five stages: the results of an undisturbed run, no finished work lost, a remedy named."""
+"""The engine under faults, in each of the stages: the results of an undisturbed run, no finished work lost, a remedy named."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def config_of(folder: Path, **changes: Any) -> Config:
 
 @pytest.fixture(scope="module")
 def run(folder: Path) -> Path:
-    run_pipeline(config_of(folder), out=folder / "out", plan=Plan(GRAPH[:4]))
+    run_pipeline(config_of(folder), out=folder / "out", plan=Plan(GRAPH[:5]))
     return folder / "out"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.analysis.layout import EVENTS
+from toolkit.analysis.scores import add_scores
 from toolkit.analysis.session import Session
 from toolkit.artifacts.events import NOMINAL, EventTable, read_events, variations_of
 from toolkit.errors import ArtifactMismatchError, SchemaError
@@ -67,7 +68,7 @@ def read_recorded(session: Session) -> RecordedEvents:
     if not config.recorded:
         what = "samples"
         raise SchemaError(what, got="simulation only", expected="a sample of `kind: data`", remedy="add one to the config")
-    tables = [read_events(session.out / EVENTS, sample.name) for sample in config.recorded]
+    tables = [add_scores(session, read_events(session.out / EVENTS, sample.name)) for sample in config.recorded]
     _check_distinct(tables)
     common = [name for name in tables[0].observables if all(name in t.observables for t in tables)]
     observables = {name: np.concatenate([t.observables[name] for t in tables]) for name in common}
@@ -96,19 +97,23 @@ def _check_distinct(tables: Sequence[EventTable]) -> None:
     )
 
 
-def read_simulation(session: Session, *, variation: str = NOMINAL) -> tuple[SimulatedEvents, SimulatedEvents]:
+def read_simulation(session: Session, *, variation: str = NOMINAL, scored: bool = True) -> tuple[SimulatedEvents, SimulatedEvents]:
     """Read the event tables of all simulated samples and split them.
 
     Args:
         session: Where results are read; `out/events/` holds the tables.
         variation: A systematic variation; samples that do not have it are nominal.
+        scored: Whether the scores of the config's classifiers are among the observables; they must be trained.
 
     Returns:
         (pool, test): events to learn from and test events, with the filled columns and presence flags of the config, the
         weights of each scaled to the full luminosity. The split depends on the event numbers and the salt of the config only.
+
+    Raises:
+        InputFileError, ArtifactMismatchError: Event tables or scores are missing, damaged or not of each other.
     """
     config = session.config
-    events, _ = _read_all(session, variation)
+    events, _ = _read_all(session, variation, scored=scored)
     return hold_out(events, fraction=config.ratios.splits.test, salt=config.ratios.splits.salt)
 
 
@@ -129,13 +134,15 @@ def read_pairs(session: Session, *, variation: str) -> tuple[EventPairs, EventPa
     return pairs.select(~test).scaled(1.0 / (1.0 - splits.test)), pairs.select(test).scaled(1.0 / splits.test)
 
 
-def _read_all(session: Session, variation: str) -> tuple[SimulatedEvents, IntArray]:
+def _read_all(session: Session, variation: str, *, scored: bool = True) -> tuple[SimulatedEvents, IntArray]:
     """Read all simulated events, and what identifies each in its sample: file and entry as one number, (n,)."""
     config = session.config
     config.require_interference()
     folder, names = session.out / EVENTS, [sample.name for sample in config.simulated]
     chosen = [variation if variation != NOMINAL and variation in variations_of(folder, name) else NOMINAL for name in names]
     tables = [read_events(folder, name, variation=v) for name, v in zip(names, chosen, strict=True)]
+    if scored:
+        tables = [add_scores(session, table) for table in tables]
     events = combine_processes(tables, config.model)
     events = replace(events, observables=fill_missing(events.observables, config.fills))
     return events, np.concatenate([(t.file_index.astype(np.int64) << 40) + t.entry for t in tables])

@@ -25,8 +25,8 @@ def describe_features(pool: SimulatedEvents, config: Config, features: Sequence[
 
 
 def unit_of(feature: str, config: Config) -> str:
-    """Return the unit of a feature: that of its observable or column, none for a presence flag."""
+    """Return the unit of a feature: that of its observable or column, none for presence flags and scores."""
     source = source_of(feature, config.fills)
-    if feature == flag_name(source):
+    if feature == flag_name(source) or source in {*config.classifiers, *config.scores}:
         return ""
     return config.columns[source].unit if source not in OBSERVABLES else OBSERVABLES[source].unit

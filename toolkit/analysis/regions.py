@@ -17,6 +17,7 @@ from toolkit.expressions import Condition
 from toolkit.model import Component, Model, Region, learned_densities
 from toolkit.typing import BoolArray, FloatArray
 from toolkit.weights import SimulatedEvents
+from toolkit.weights.pairs import EventPairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,13 +87,57 @@ def learned_events(config: Config, events: SimulatedEvents) -> SimulatedEvents:
 
     Raises:
         SchemaError: No region is unbinned.
+        PhysicsDomainError: A density has no weight in the unbinned regions.
     """
-    regions = [r for r in config.model.regions if r.kind == "unbinned"]
-    if not config.model.regions:
-        return events
+    regions = _unbinned(config)
     if not regions:
+        return events
+    chosen = events.select(_in_any(regions, events.observables))
+    empty = [name for name, total in zip(chosen.processes, chosen.yields, strict=True) if not total > 0.0]
+    if empty:
+        raise PhysicsDomainError(
+            f"unbinned regions {[r.name for r in regions]}",
+            got=f"no expected events of {empty} among {len(chosen)} simulated events",
+            expected="events of every density",
+            remedy="widen the conditions, or simulate more events there",
+        )
+    return chosen
+
+
+def learned_pairs(config: Config, pairs: EventPairs) -> EventPairs:
+    """Return the pairs that networks of variations learn from: those that are in an unbinned region on either side.
+
+    A side outside has no weight there and the observables of the other, as where the selection refuses it.
+
+    Raises:
+        SchemaError: No region is unbinned.
+    """
+    regions = _unbinned(config)
+    if not regions:
+        return pairs
+    nominal, varied = (_in_any(regions, side) for side in (pairs.nominal, pairs.varied))
+    inside = EventPairs(
+        pairs.processes,
+        pairs.event_id,
+        {name: np.where(nominal, values, pairs.varied[name]) for name, values in pairs.nominal.items()},
+        {name: np.where(varied, values, pairs.nominal[name]) for name, values in pairs.varied.items()},
+        pairs.nominal_weights * nominal[:, np.newaxis],
+        pairs.varied_weights * varied[:, np.newaxis],
+    )
+    return inside.select(nominal | varied)
+
+
+def _unbinned(config: Config) -> list[Region]:
+    """Return the unbinned regions; none where the config has no regions at all."""
+    every = config.model.regions
+    regions = [r for r in every if r.kind == "unbinned"]
+    if every and not regions:
         raise SchemaError("regions", got="none of kind `unbinned`", expected="at least one", remedy="say which region the networks serve")
-    return events.select(np.any([in_region(r, events.observables) for r in regions], axis=0))
+    return regions
+
+
+def _in_any(regions: Sequence[Region], observables: Mapping[str, FloatArray]) -> BoolArray:
+    return np.asarray(np.any([in_region(r, observables) for r in regions], axis=0))
 
 
 def whole_densities(model: Model) -> tuple[str, ...]:

@@ -313,8 +313,17 @@ def variations_of(folder: str | Path, sample: str) -> tuple[str, ...]:
         SchemaError: No such sample.
     """
     index = _read_index(Path(folder), sample)
-    objects = [name.partition("@")[2] for name in index if name.startswith(f"{sample}@")]
-    return (NOMINAL, *objects, *read_info(Path(folder) / index[sample][0]["file"]).weight_variations)
+    return (*tables_of(folder, sample), *read_info(Path(folder) / index[sample][0]["file"]).weight_variations)
+
+
+def tables_of(folder: str | Path, sample: str) -> tuple[str, ...]:
+    """Return the variations of a sample that have events and observables of their own: `NOMINAL`, then those of objects.
+
+    Raises:
+        InputFileError: The index is missing or damaged.
+        SchemaError: No such sample.
+    """
+    return (NOMINAL, *(name.partition("@")[2] for name in _read_index(Path(folder), sample) if name.startswith(f"{sample}@")))
 
 
 def count_events(folder: str | Path, sample: str) -> int:

@@ -46,6 +46,7 @@ from toolkit.text import visible
 
 STAGE_HELP = {
     "process": "Select events of the ntuples, write event tables and histograms.",
+    "classify": "Train the classifiers of the config, if it has any, and write their scores.",
     "train": "Train the ratio networks on the event tables.",
     "export": "Write the networks as ONNX and check them against the training framework.",
     "fit": "Fit the signal strength, unbinned and from histograms.",

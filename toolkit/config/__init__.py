@@ -1,6 +1,7 @@
 """One YAML file describes an analysis; it is parsed into frozen models that reject unknown keys."""
 
 from toolkit.config.analysis import Config, LikelihoodConfig, ParameterConfig
+from toolkit.config.classifiers import ClassifierConfig
 from toolkit.config.columns import ColumnConfig
 from toolkit.config.histograms import HistogramConfig, ScoreHistogramConfig
 from toolkit.config.layouts import AtlasLayout, FlatLayout, LheLayout, MappingLayout, NanoLayout, ParticleColumns
@@ -28,6 +29,7 @@ from toolkit.config.systematics import (
 
 __all__ = [
     "AtlasLayout",
+    "ClassifierConfig",
     "ColumnConfig",
     "Config",
     "CorrectionFile",

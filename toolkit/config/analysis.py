@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
+from toolkit.config.classifiers import ClassifierConfig
 from toolkit.config.columns import ColumnConfig
 from toolkit.config.histograms import HistogramConfig, ScoreHistogramConfig
 from toolkit.config.model import general_model, short_model
@@ -24,6 +25,8 @@ from toolkit.config.support import require_supported
 from toolkit.config.systematics import SystematicsConfig
 from toolkit.config.toys import GoodnessConfig, ToysConfig
 from toolkit.errors import SchemaError
+from toolkit.expressions import Condition
+from toolkit.model.densities import learned_densities
 from toolkit.model.identifiability import require_constrained
 from toolkit.model.model import Model
 from toolkit.model.parameters import ModelParameter, require_names
@@ -138,6 +141,8 @@ class Config(Section):
     systematics: SystematicsConfig = SystematicsConfig()
     scores: dict[Name, ScoreConfig] = Field(default={})
     """Scores from ONNX files: columns of the event tables that regions may use. docs/systematics.md has an example."""
+    classifiers: dict[Name, ClassifierConfig] = Field(default={})
+    """Scores of networks that the stage `classify` trains: observables that regions, histograms and features may use (docs/model.md)."""
     regions: dict[Name, RegionConfig] = Field(default={})
     """Named selections: conditions on observables and scores, such as `m4l > 220 and n_jets >= 2` as a flag, or sections with a kind that
     enter the fit."""
@@ -193,9 +198,25 @@ class Config(Section):
 
     @property
     def conditions(self) -> dict[str, str]:
-        """Conditions of regions and of parts of processes by name: columns of the event tables that say which events fulfil them."""
+        """Conditions of regions and of parts of processes by name: columns of the event tables that say which events fulfil them.
+
+        Those that need a classifier are not among them: processing cannot evaluate them, see `scored_conditions`.
+        """
+        return {name: text for name, text in self._all_conditions.items() if not self._scores_in(text)}
+
+    @property
+    def scored_conditions(self) -> dict[str, str]:
+        """Conditions of regions and of parts of processes that need the score of a classifier, by name."""
+        return {name: text for name, text in self._all_conditions.items() if self._scores_in(text)}
+
+    @property
+    def _all_conditions(self) -> dict[str, str]:
         found = {name: section.condition for name, section in self.regions.items() if section.condition}
         return found | {name: part.condition for process in self.processes.values() for name, part in process.split.items()}
+
+    def _scores_in(self, condition: str) -> tuple[str, ...]:
+        """Return the classifiers that a condition names."""
+        return tuple(name for name in Condition.parse(condition).names if name in self.classifiers) if condition else ()
 
     @property
     def simulated(self) -> tuple[SampleConfig, ...]:
@@ -275,6 +296,7 @@ class Config(Section):
             self._check_general()
         else:
             self._check_short()
+        self._check_classifiers()
         chosen = {f"systematics.{n}": v.samples for n, v in {**self.systematics.objects, **self.systematics.weights}.items()}
         for key, wanted in chosen.items():
             unknown = sorted(set(wanted) - set(names))
@@ -358,6 +380,29 @@ class Config(Section):
             factors = {s.name: s.k_factor for s in self.samples if s.name in members}
             if process.n_amplitudes > 1 and len(set(factors.values())) > 1:
                 msg = f"k_factor differs between samples of process {process.name} {factors}: they inform the same densities"
+                raise ValueError(msg)
+
+    def _check_classifiers(self) -> None:
+        """Check that classifiers have names of their own, read observables, and tell learned densities apart."""
+        if not self.classifiers:
+            return
+        taken = sorted(set(self.classifiers) & {*self.scores, *self.columns})
+        if taken:
+            msg = f"classifiers {taken} are names of scores or columns, too: rename one of them"
+            raise ValueError(msg)
+        if self._scores_in(self.selection.where):
+            scores = list(self._scores_in(self.selection.where))
+            msg = f"selection.where uses the classifiers {scores}, which are trained on selected events; use a region with this condition"
+            raise ValueError(msg)
+        densities = [density.name for process in self.model.processes for density in learned_densities(process)]
+        for name, section in self.classifiers.items():
+            unknown = [density for density in section.classes if density not in densities]
+            if unknown:
+                msg = f"classifiers.{name}: no densities {unknown}; the densities are {densities}"
+                raise ValueError(msg)
+            scores = [feature for feature in section.features if feature in self.classifiers]
+            if scores:
+                msg = f"classifiers.{name}: features {scores} are scores of classifiers; give it their features"
                 raise ValueError(msg)
 
     @property

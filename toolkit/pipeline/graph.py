@@ -1,6 +1,6 @@
 """The stages of the analysis: what each reads, which part of the config it depends on, which code does the work.
 
-process -> train -> export -> fit -> report
+process -> classify -> train -> export -> fit -> report
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def _deferred(name: str) -> Callable[[StageContext], None]:
 
 MODEL = ("morphing", "parameters", "processes")
 """The physics model, in the short form (with `parameter`, on which networks do not depend) and in the general one."""
-NOT_FOR_PROCESSING = ("name", *MODEL, "parameter", "regions", "ratios", "likelihood", "score_histogram", "report")
-"""Sections of the config on which event tables do not depend; of the ratios only the observables that they name, of regions and processes
-only their conditions."""
+NOT_FOR_PROCESSING = ("name", *MODEL, "parameter", "regions", "classifiers", "ratios", "likelihood", "score_histogram", "report")
+"""Sections of the config on which event tables do not depend; of ratios and classifiers only the observables that they name, of regions
+and processes only their conditions."""
 
 
 def _part(*keys: str) -> Callable[[Config], JsonObject]:
@@ -46,8 +46,10 @@ def _process_part(config: Config) -> JsonObject:
     part = {key: value for key, value in portable_config(config).items() if key not in NOT_FOR_PROCESSING}
     varied = {key: value for key, value in part["systematics"].items() if key != "ratios"}
     samples = [{key: value for key, value in s.items() if key not in ("process", "generated")} for s in part["samples"]]
+    later = {"not_counted": [*config.scored_conditions, *config.classifiers]} if config.classifiers else {}
     return {
         **part,
+        **later,
         "samples": samples,
         "conditions": config.conditions,
         "systematics": varied,
@@ -55,13 +57,28 @@ def _process_part(config: Config) -> JsonObject:
     }
 
 
+def _classify_part(config: Config) -> JsonObject:
+    """Return what classifiers depend on: the sections themselves, the densities, and of the ratios what divides and folds events."""
+    if not config.classifiers:
+        return {"classifiers": {}}
+    ratios = {key: value for key, value in portable_config(config)["ratios"].items() if key in ("splits", "fold_beam_axis", "threads")}
+    return {**_part("samples", *MODEL, "classifiers")(config), "ratios": ratios}
+
+
 def _train_part(config: Config) -> JsonObject:
     """Return what the networks depend on; with learned variations their settings too, but not what the export decides by."""
-    return {**_part("samples", *MODEL, "ratios")(config), **_learned_part(config, without=("prune", "interpolation"))}
+    own = _part("samples", *MODEL, "ratios")(config)
+    return {**own, **_learning_regions(config), **_learned_part(config, without=("prune", "interpolation"))}
 
 
 def _export_part(config: Config) -> JsonObject:
-    return {**_part(*MODEL, "ratios")(config), **_learned_part(config, without=("interpolation",))}
+    return {**_part(*MODEL, "ratios")(config), **_learning_regions(config), **_learned_part(config, without=("interpolation",))}
+
+
+def _learning_regions(config: Config) -> JsonObject:
+    """Return the regions whose events networks learn from, if the config has regions in the fit."""
+    found = {name: section.condition for name, section in config.regions.items() if section.kind == "unbinned"}
+    return {"unbinned_regions": found} if found else {}
 
 
 def _learned_part(config: Config, *, without: tuple[str, ...]) -> JsonObject:
@@ -97,9 +114,19 @@ GRAPH: tuple[Stage, ...] = (
         tasks=("events/*/*.parquet",),
     ),
     Stage(
+        name="classify",
+        run=_deferred("classify"),
+        needs=("process",),
+        modules=(f"{_STAGES}.classify",),
+        config_part=_classify_part,
+        resumable=True,
+        writes=("models/",),
+        tasks=("models/classifiers/*/member_*.pt",),
+    ),
+    Stage(
         name="train",
         run=_deferred("train"),
-        needs=("process",),
+        needs=("process", "classify"),
         modules=(f"{_STAGES}.train",),
         config_part=_train_part,
         resumable=True,
@@ -109,7 +136,7 @@ GRAPH: tuple[Stage, ...] = (
     Stage(
         name="export",
         run=_deferred("export"),
-        needs=("process", "train"),
+        needs=("process", "classify", "train"),
         modules=(f"{_STAGES}.export",),
         config_part=_export_part,
         writes=("models/",),
@@ -117,7 +144,7 @@ GRAPH: tuple[Stage, ...] = (
     Stage(
         name="fit",
         run=_deferred("fit"),
-        needs=("process", "export"),
+        needs=("process", "classify", "export"),
         modules=(f"{_STAGES}.fit",),
         config_part=_part(*MODEL, "parameter", "regions", "ratios", "likelihood", "systematics", "histograms", "score_histogram"),
         resumable=True,
@@ -126,7 +153,7 @@ GRAPH: tuple[Stage, ...] = (
     Stage(
         name="report",
         run=_deferred("report"),
-        needs=("process", "train", "export", "fit"),
+        needs=("process", "classify", "train", "export", "fit"),
         modules=(f"{_STAGES}.report",),
         config_part=_part(
             "name", "luminosity_ifb", *MODEL, "parameter", "regions", "ratios", "likelihood", "histograms", "score_histogram", "report"

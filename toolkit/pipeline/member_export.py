@@ -29,12 +29,13 @@ def export_members(config: Config, out: Path, *, progress: Progress = silent_pro
     from exports import write_onnx  # noqa: PLC0415 - torch only where a network is written
     from toolkit.analysis.datasets import read_simulation  # noqa: PLC0415
     from toolkit.analysis.features import describe_features  # noqa: PLC0415
+    from toolkit.analysis.regions import learned_events  # noqa: PLC0415
     from toolkit.pipeline.stages.export import ESTIMATOR, data_hash, load_trained, training_hash  # noqa: PLC0415
     from toolkit.ratios import feature_matrix  # noqa: PLC0415
     from toolkit.ratios.single_member import CalibratedMember  # noqa: PLC0415
 
     context = StageContext(config=config, out=out, work=out, key="")
-    pool, test = read_simulation(context)
+    pool, test = (learned_events(config, events) for events in read_simulation(context))
     trained = load_trained(context, pool)
     rows = feature_matrix(test.observables, trained.features)
     folder, written = make_folder(out / FOLDER), []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from toolkit.config import ColumnConfig
+from toolkit.config import ColumnConfig, Config
 from toolkit.errors import SchemaError
 from toolkit.kinematics import OBSERVABLES
 from toolkit.kinematics.beam_swap import BeamSwap
@@ -55,6 +55,16 @@ def column_swaps(columns: Mapping[str, ColumnConfig]) -> dict[str, BeamSwap | No
         {'bdt': 'odd'}
     """
     return {name: column.beam_swap for name, column in columns.items() if column.beam_swap is not None or name not in OBSERVABLES}
+
+
+def declared_swaps(config: Config) -> dict[str, BeamSwap | None]:
+    """Return what a config says of features that the registry does not know: its columns, and its classifiers, whose features are folded.
+
+    Args:
+        config: The analysis.
+    """
+    even: dict[str, BeamSwap | None] = dict.fromkeys(config.classifiers, "even")
+    return even | column_swaps(config.columns)
 
 
 def pivot_of(swaps: Mapping[str, BeamSwap]) -> str | None:

@@ -25,19 +25,19 @@ def test_the_first_run_is_rehearsed_without_a_trace(h4l: CommandLine) -> None:
     assert h4l.ran == []
     assert _files(h4l) == before
     assert done.stdout.count("no result yet") == len(STAGE_NAMES)
-    assert "5 stages would run (process, train, export, fit, report)" in done.stdout
+    assert "6 stages would run (process, classify, train, export, fit, report)" in done.stdout
 
 
 def test_a_changed_key_is_named_and_the_run_then_does_what_was_said(h4l: CommandLine) -> None:
-    for stage in STAGE_NAMES[:4]:
+    for stage in STAGE_NAMES[:-1]:
         assert h4l(stage, h4l.config(), "--out", "there").code == 0
     config = h4l.config(name="other")
     done = h4l("run", config, "--out", "there", "--dry-run", "--json")
     document = json.loads(done.stdout)
     assert (done.code, document["dry_run"], document["out"]) == (0, True, "there")
-    assert [stage["action"] for stage in document["stages"]] == ["run"] * 5
+    assert [stage["action"] for stage in document["stages"]] == ["run"] * len(STAGE_NAMES)
     assert document["stages"][0]["reasons"] == ["config name: tiny -> other"]
-    assert document["stages"][1]["reasons"] == ["process runs before it", "config name: tiny -> other"]
+    assert document["stages"][2]["reasons"] == ["process runs before it", "classify runs before it", "config name: tiny -> other"]
 
 
 @pytest.mark.parametrize("stage", STAGE_NAMES)

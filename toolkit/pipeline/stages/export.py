@@ -11,6 +11,7 @@ from exports import write_onnx
 from toolkit.analysis.datasets import read_simulation
 from toolkit.analysis.features import describe_features
 from toolkit.analysis.layout import INSPECTION, MEMBERS, MODEL, PARITY
+from toolkit.analysis.regions import learned_events
 from toolkit.artifacts.atomic import write_json
 from toolkit.artifacts.hashing import stage_key
 from toolkit.config import Config
@@ -20,7 +21,7 @@ from toolkit.pipeline.stages.provenance import portable_config
 from toolkit.pipeline.stages.variations import export_variations
 from toolkit.ratios import TrainedMixture, feature_matrix, load_mixture, mixture_key
 from toolkit.weights import SimulatedEvents
-from toolkit.weights.beam_swap import column_swaps
+from toolkit.weights.beam_swap import declared_swaps
 
 ESTIMATOR = "mixture"
 STEPS = 4
@@ -30,7 +31,7 @@ STEPS = 4
 def run(context: StageContext) -> None:
     """Write `models/mixture.onnx`, its reference rows, parity and inspection, and the files of learned variations."""
     config = context.config
-    pool, test = read_simulation(context)
+    pool, test = (learned_events(config, events) for events in read_simulation(context))
     trained = load_trained(context, pool)
     context.progress("export | ONNX file", 1, STEPS)
     features = describe_features(pool, config, trained.features)
@@ -62,7 +63,7 @@ def load_trained(context: StageContext, pool: SimulatedEvents) -> TrainedMixture
         ArtifactMismatchError: It is incomplete, damaged, or not of these events and this config.
     """
     config = context.config
-    key = mixture_key(pool, config=config.ratios, model=config.model, swaps=column_swaps(config.columns))
+    key = mixture_key(pool, config=config.ratios, model=config.model, swaps=declared_swaps(config))
     return load_mixture(context.out / MEMBERS, key=key)
 
 

@@ -7,16 +7,18 @@ from dataclasses import asdict
 from toolkit.analysis.build import write_out_of_bag
 from toolkit.analysis.datasets import read_simulation
 from toolkit.analysis.layout import MEMBERS, OUT_OF_BAG, TRAINING
+from toolkit.analysis.regions import learned_events
 from toolkit.artifacts.atomic import make_folder, write_json
-from toolkit.pipeline.stage import ExecutorOptions, StageContext
+from toolkit.pipeline.stage import StageContext
+from toolkit.pipeline.stages.executors import executor_of
 from toolkit.pipeline.stages.variations import train_variations
 from toolkit.ratios import TrainedMixture, train_mixture
-from toolkit.weights.beam_swap import column_swaps
+from toolkit.weights.beam_swap import declared_swaps
 
 
 def run(context: StageContext) -> None:
     """Write `models/members/`, their losses, the out-of-bag log ratios of the pool events, and the networks of learned variations."""
-    pool, _ = read_simulation(context)
+    pool = learned_events(context.config, read_simulation(context)[0])
     trained = train_mixture(
         pool,
         config=context.config.ratios,
@@ -26,22 +28,11 @@ def run(context: StageContext) -> None:
         executor=executor_of(context.executor),
         workers=context.executor.workers,
         former=[folder / MEMBERS for folder in context.former],
-        swaps=column_swaps(context.config.columns),
+        swaps=declared_swaps(context.config),
     )
     write_json(context.work / TRAINING, describe_training(trained))
     write_out_of_bag(context.work / OUT_OF_BAG, pool, log_ratio=trained.out_of_bag, before_calibration=trained.before_calibration)
     train_variations(context, executor=executor_of(context.executor))
-
-
-def executor_of(options: ExecutorOptions) -> str:
-    """Return where the members train, in the words of `train_mixture`.
-
-    Examples:
-        >>> executor_of(ExecutorOptions("futures")), executor_of(ExecutorOptions("dask", scheduler="tcp://10.0.0.1:8786"))
-        ('processes', 'tcp://10.0.0.1:8786')
-    """
-    names = {"iterative": "sequential", "futures": "processes", "dask": options.scheduler or "dask"}
-    return names[options.name]
 
 
 def describe_training(trained: TrainedMixture) -> dict[str, object]:

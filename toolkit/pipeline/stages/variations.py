@@ -14,6 +14,7 @@ from exports import Feature, write_onnx
 from toolkit.analysis.datasets import read_pairs, read_simulation
 from toolkit.analysis.layout import VARIATIONS, VARIATIONS_REPORT
 from toolkit.analysis.learned import CHANGED_NOTHING, KEPT, learned_directions, variation_file
+from toolkit.analysis.regions import learned_events, learned_pairs
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.config import Config, PruneConfig
 from toolkit.diagnostics.edges import observable_edges
@@ -23,7 +24,7 @@ from toolkit.ratios import feature_matrix
 from toolkit.ratios.variations import load_variation, train_variation, variation_key
 from toolkit.typing import DETAIL, FloatArray, JsonObject, Progress
 from toolkit.weights import SimulatedEvents
-from toolkit.weights.beam_swap import column_swaps
+from toolkit.weights.beam_swap import declared_swaps
 
 ESTIMATOR = "variation"
 REFERENCE = "nominal density of the same process"
@@ -33,7 +34,7 @@ def train_variations(context: StageContext, *, executor: str) -> None:
     """Train every variation that the unbinned channel learns; those that are finished are read."""
     config = context.config
     for name, direction in learned_directions(config, context.out):
-        pool, _ = read_pairs(context, variation=f"{name}_{direction}")
+        pool = learned_pairs(config, read_pairs(context, variation=f"{name}_{direction}")[0])
         train_variation(
             pool,
             config=config.systematics.ratios,
@@ -43,7 +44,7 @@ def train_variations(context: StageContext, *, executor: str) -> None:
             executor=executor,
             workers=context.executor.workers,
             former=[former / VARIATIONS / f"{name}_{direction}" for former in context.former],
-            swaps=column_swaps(config.columns),
+            swaps=declared_swaps(config),
         )
 
 
@@ -60,7 +61,7 @@ def export_variations(context: StageContext, *, features: Sequence[Feature], con
     if not wanted:
         return
     make_folder(context.work / VARIATIONS)
-    edges = closure_edges(config, read_simulation(context)[1])
+    edges = closure_edges(config, learned_events(config, read_simulation(context)[1]))
     found: dict[str, dict[str, dict[str, JsonObject]]] = {}
     for done, (name, direction) in enumerate(wanted, start=1):
         entries = _export_one(context, name, direction, edges=edges, features=features, config_hash=config_hash)
@@ -121,11 +122,11 @@ def _export_one(
     context: StageContext, name: str, direction: str, *, edges: Mapping[str, FloatArray], features: Sequence[Feature], config_hash: str
 ) -> dict[str, JsonObject]:
     config = context.config
-    pool, test = read_pairs(context, variation=f"{name}_{direction}")
+    pool, test = (learned_pairs(config, pairs) for pairs in read_pairs(context, variation=f"{name}_{direction}"))
     entries: dict[str, JsonObject] = {p: {"yield_ratio": float(r)} for p, r in zip(pool.processes, pool.yield_ratios, strict=True)}
     if not pool.affected(config.ratios.features).any():
         return entries
-    key = variation_key(pool, config=config.systematics.ratios, common=config.ratios, swaps=column_swaps(config.columns))
+    key = variation_key(pool, config=config.systematics.ratios, common=config.ratios, swaps=declared_swaps(config))
     trained = load_variation(context.out / VARIATIONS / f"{name}_{direction}", key=key)
     rows = [feature_matrix(side, trained.features) for side in (test.nominal, test.varied)]
     write_onnx(

@@ -1,0 +1,171 @@
+"""Scores of the classifiers that the pipeline trains: evaluated once, kept beside the event tables, joined to them when they are read.
+
+A classifier is several networks, each trained without one fold of the pool. An event of the pool, nominal or varied, has the score of the
+network that did not see it; test events and recorded ones have that of the mean of all. Kept numbers make the same event belong to the
+same region in every stage and on every machine, which the last digit of a network in single precision would not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.analysis.layout import CLASSIFIERS, EVENTS, SCORES
+from toolkit.analysis.session import Session
+from toolkit.artifacts.atomic import make_folder
+from toolkit.artifacts.events import NOMINAL, EventTable, read_events, table_name, tables_of
+from toolkit.config import ClassifierConfig, Config
+from toolkit.errors import ArtifactMismatchError, InputFileError
+from toolkit.likelihood import OnnxRatio
+from toolkit.typing import BoolArray, FloatArray
+from toolkit.weights import assign_fold, hash_uniform
+from toolkit.weights.missing import fill_missing
+from toolkit.weights.scores import log_score
+
+_IDENTITY = "event-identity"
+
+
+def classifier_file(name: str, fold: int | None = None) -> Path:
+    """Return the ONNX file of a classifier, relative to the output folder: the mean of all networks, or the one without a fold.
+
+    Examples:
+        >>> classifier_file("D_pre").as_posix(), classifier_file("D_pre", 0).as_posix()
+        ('models/classifiers/D_pre.onnx', 'models/classifiers/D_pre/without_fold_0.onnx')
+    """
+    return CLASSIFIERS / (f"{name}.onnx" if fold is None else f"{name}/without_fold_{fold}.onnx")
+
+
+def classifier_fold(config: Config, section: ClassifierConfig, event_id: NDArray[np.uint64]) -> NDArray[np.int8]:
+    """Return the fold of each event for a classifier, (n,): by event number, independent of the folds of the density networks."""
+    return assign_fold(event_id, n_folds=section.folds, salt=f"{config.ratios.splits.salt}/classifier")
+
+
+def is_test(config: Config, event_id: NDArray[np.uint64]) -> BoolArray:
+    """Say which simulated events are test events, as `toolkit.weights.hold_out` does, (n,)."""
+    return np.asarray(hash_uniform(event_id, salt=config.ratios.splits.salt) < config.ratios.splits.test)
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A trained classifier: its networks as ONNX files.
+
+    Attributes:
+        name: Column of its score.
+        section: Its section of the config.
+        mean: The mean of all networks.
+        without: The network that did not see a fold, by fold.
+    """
+
+    name: str
+    section: ClassifierConfig
+    mean: OnnxRatio
+    without: tuple[OnnxRatio, ...]
+
+    @classmethod
+    def read(cls, folder: Path, name: str, section: ClassifierConfig) -> Classifier:
+        """Open the files below an output folder.
+
+        Raises:
+            InputFileError, ArtifactMismatchError: A file is missing or damaged.
+        """
+        ratios = [OnnxRatio(folder / classifier_file(name, fold), threads=1) for fold in (None, *range(section.folds))]
+        return cls(name, section, ratios[0], tuple(ratios[1:]))
+
+    def score(self, observables: Mapping[str, FloatArray], *, fold: NDArray[np.int8], everywhere: BoolArray) -> FloatArray:
+        """Compute the score.
+
+        Args:
+            observables: The features, each (n,), finite.
+            fold: Fold of each event, (n,).
+            everywhere: Events that no network has seen, (n,): they get the mean of all.
+
+        Returns:
+            (n,).
+
+        Raises:
+            SchemaError, PhysicsDomainError: A feature is missing, or missing in an event.
+        """
+        x = self.mean.columns({name: observables[name] for name in self.section.features if name in observables})
+        score = np.empty(len(x))
+        parts = [(self.mean, everywhere), *((ratio, ~everywhere & (fold == k)) for k, ratio in enumerate(self.without))]
+        for ratio, chosen in parts:
+            logs = ratio(x[chosen])
+            score[chosen] = log_score(logs, ratio.numerators, numerator=self.section.numerator, denominator=self.section.denominator)
+        return score
+
+
+def write_scores(session: Session) -> None:
+    """Evaluate all classifiers, of which the ONNX files are in `work`, on all event tables of `out`; write the scores to `work`.
+
+    Raises:
+        PhysicsDomainError: An event lacks a feature.
+        InputFileError, ArtifactMismatchError: A file is missing or damaged.
+    """
+    config = session.config
+    classifiers = [Classifier.read(session.work, name, section) for name, section in config.classifiers.items()]
+    make_folder(session.work / SCORES)
+    tables = [(s, variation) for s in config.samples for variation in tables_of(session.out / EVENTS, s.name)]
+    for done, (sample, variation) in enumerate(tables, start=1):
+        table = read_events(session.out / EVENTS, sample.name, variation=variation)
+        observables = fill_missing(table.observables, config.fills)
+        everywhere = np.ones(len(table), dtype=np.bool_) if sample.kind == "data" else is_test(config, table.event_id)
+        arrays: dict[str, Any] = {
+            c.name: c.score(observables, fold=classifier_fold(config, c.section, table.event_id), everywhere=everywhere)
+            for c in classifiers
+        }
+        arrays[_IDENTITY] = _identity(table)
+        np.savez(session.work / score_file(sample.name, variation), **arrays)
+        session.progress("scores", done, len(tables))
+
+
+def score_file(sample: str, variation: str = NOMINAL) -> Path:
+    """Return the file of the scores of an event table, relative to the output folder.
+
+    Examples:
+        >>> score_file("qqZZ", "jet_scale_up").as_posix()
+        'models/classifiers/scores/qqZZ@jet_scale_up.npz'
+    """
+    return SCORES / f"{table_name(sample, variation)}.npz"
+
+
+def add_scores(session: Session, table: EventTable) -> EventTable:
+    """Return an event table with the scores of the config's classifiers among its observables.
+
+    Args:
+        session: Whose `out` holds scores and tables.
+        table: What `read_events` returned, of any sample and variation.
+
+    Raises:
+        InputFileError: The scores are missing or damaged.
+        ArtifactMismatchError: They are those of other events.
+    """
+    if not session.config.classifiers:
+        return table
+    own = table.variation if table.variation in tables_of(session.out / EVENTS, table.sample) else NOMINAL
+    path = session.out / score_file(table.sample, own)
+    remedy = "run `h4l classify` again"
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            found = {name: np.asarray(file[name], dtype=np.float64) for name in session.config.classifiers}
+            same = np.array_equal(file[_IDENTITY], _identity(table))
+    except Exception as error:  # a damaged archive raises what numpy, zipfile or zlib like
+        got = f"{type(error).__name__}: {error}"
+        raise InputFileError(f"scores {path}", got=got, expected="a complete file of scores", remedy=remedy) from error
+    if not same:
+        what = f"scores {path}"
+        raise ArtifactMismatchError(what, got="scores of other events", expected=f"those of the table {table.sample}", remedy=remedy)
+    return replace(table, observables={**table.observables, **found})
+
+
+def _identity(table: EventTable) -> NDArray[np.uint8]:
+    """Hash which events a table holds, and in which order, (16,)."""
+    digest = hashlib.blake2b(digest_size=16)
+    for values in (table.event_id, table.file_index, table.entry):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return np.frombuffer(digest.digest(), dtype=np.uint8)

@@ -1,0 +1,69 @@
+"""Classifiers that the pipeline trains: scores that separate densities, for regions, histograms and features."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from toolkit.config.base import Section
+from toolkit.config.names import Name, Seed
+from toolkit.config.ratios import Width
+
+
+def _coefficients(value: Any) -> Any:
+    """Take a list of names as coefficients of 1."""
+    if not isinstance(value, list | tuple):
+        return value
+    repeated = sorted({str(name) for name in value if value.count(name) > 1})
+    if repeated:
+        msg = f"{repeated} occur twice; give the coefficient instead, `{{{repeated[0]}: 2}}`"
+        raise ValueError(msg)
+    return dict.fromkeys(value, 1.0)
+
+
+Coefficient = Annotated[float, Field(gt=0)]
+Coefficients = Annotated[dict[Name, Coefficient], BeforeValidator(_coefficients), Field(min_length=1)]
+"""Densities with their coefficients; a list gives each the coefficient 1."""
+
+
+class ClassifierConfig(Section):
+    """A network that tells densities apart; its score, ln(sum of `numerator`) - ln(sum of `denominator`), is a column NAME of all events.
+
+    The classes are the densities that are named, each with the same total weight; their probabilities are what is summed. Events that learn
+    have the score of a network that did not see them (docs/model.md).
+    """
+
+    features: tuple[str, ...] = Field(min_length=1)
+    """Observables that the network reads; every selected event must have them."""
+    numerator: Coefficients
+    """Densities above the line: a list, or coefficients (> 0) by name."""
+    denominator: Coefficients
+    """Densities below the line."""
+    hidden: tuple[Width, ...] = Field(default=(64, 64), min_length=1, max_length=100)
+    """Widths of the hidden layers."""
+    epochs: int = Field(default=20, ge=1, le=1_000_000)
+    """Passes over the training events, at most."""
+    folds: int = Field(default=5, ge=2, le=100)
+    """Networks, each trained without one part of the events that learn."""
+    batch_size: int = Field(default=1024, ge=16, le=100_000_000)
+    """Events per step."""
+    learning_rate: float = Field(default=3e-3, gt=0)
+    """Highest step size of the schedule."""
+    seed: Seed = 1
+    """Seed of the first network; the others follow from it."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The densities that are told apart, once each: those above the line first."""
+        return tuple(dict.fromkeys((*self.numerator, *self.denominator)))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ClassifierConfig:
+        if len(set(self.features)) != len(self.features):
+            msg = f"features repeat: {list(self.features)}"
+            raise ValueError(msg)
+        if len(self.classes) < 2:
+            msg = f"numerator and denominator name only {list(self.classes)}: there is nothing to tell apart"
+            raise ValueError(msg)
+        return self

@@ -1,0 +1,97 @@
+"""Stage `classify`: the classifiers of the config, trained out of fold, as ONNX files, and their scores of all events."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import partial
+
+from exports import write_onnx
+from toolkit.analysis.datasets import read_simulation
+from toolkit.analysis.features import describe_features
+from toolkit.analysis.layout import CLASSIFIERS, CLASSIFIERS_REPORT
+from toolkit.analysis.scores import classifier_file, classifier_fold, write_scores
+from toolkit.artifacts.atomic import make_folder, write_json
+from toolkit.config import Config
+from toolkit.pipeline.stage import StageContext
+from toolkit.pipeline.stages.executors import executor_of
+from toolkit.ratios import feature_matrix
+from toolkit.ratios.classification import REFERENCE, TrainedClassifier, train_classifier
+from toolkit.typing import DETAIL, FloatArray, Progress
+from toolkit.weights import SimulatedEvents
+from toolkit.weights.beam_swap import declared_swaps
+
+ESTIMATOR = "classifier"
+
+
+def run(context: StageContext) -> None:
+    """Write `models/classifiers/` and `models/classifiers.json`; nothing where the config has no classifiers."""
+    config = context.config
+    if not config.classifiers:
+        return
+    pool, test = read_simulation(context, scored=False)
+    make_folder(context.work / CLASSIFIERS)
+    trained = {}
+    for name in config.classifiers:
+        trained[name] = _train(context, name, pool)
+        _export(context, name, trained[name], pool=pool, test=test)
+    write_scores(context)
+    write_json(context.work / CLASSIFIERS_REPORT, {"schema": 1, "classifiers": {n: _describe(t, config, n) for n, t in trained.items()}})
+
+
+def _train(context: StageContext, name: str, pool: SimulatedEvents) -> TrainedClassifier:
+    config = context.config
+    section = config.classifiers[name]
+    return train_classifier(
+        pool,
+        config=section,
+        fold=classifier_fold(config, section, pool.event_id),
+        folder=context.work / CLASSIFIERS / name,
+        name=name,
+        fold_beam_axis=config.ratios.fold_beam_axis,
+        swaps=declared_swaps(config),
+        threads=config.ratios.threads,
+        device=config.ratios.device,
+        progress=partial(_named, context.progress, name),
+        executor=executor_of(context.executor),
+        workers=context.executor.workers,
+        former=[folder / CLASSIFIERS / name for folder in context.former],
+    )
+
+
+def _export(context: StageContext, name: str, trained: TrainedClassifier, *, pool: SimulatedEvents, test: SimulatedEvents) -> None:
+    """Write every network, verified on the events that it is used for: the mean on test events, each other on the fold it did not see."""
+    config = context.config
+    fold = classifier_fold(config, config.classifiers[name], pool.event_id)
+    pool_rows = feature_matrix(pool.observables, trained.features)
+    rows: dict[int | None, FloatArray] = {None: feature_matrix(test.observables, trained.features)}
+    rows |= {k: pool_rows[fold == k] for k in range(len(trained.networks))}
+    for done, (k, own) in enumerate(rows.items(), start=1):
+        write_onnx(
+            trained.network(k),
+            context.work / classifier_file(name, k),
+            features=describe_features(pool, config, trained.features),
+            numerators=trained.classes,
+            reference=REFERENCE,
+            estimator=ESTIMATOR,
+            reference_rows=own,
+            ensemble_size=len(trained.networks) if k is None else 1,
+            reference_mixture=trained.mixture,
+        )
+        context.progress(f"classify | {name}, ONNX files", done, len(rows))
+
+
+def _describe(trained: TrainedClassifier, config: Config, name: str) -> dict[str, object]:
+    section = config.classifiers[name]
+    return {
+        "features": list(trained.features),
+        "classes": list(trained.classes),
+        "numerator": section.numerator,
+        "denominator": section.denominator,
+        "members": [asdict(history) for history in trained.history],
+    }
+
+
+def _named(progress: Progress, name: str, label: str, done: float, total: float) -> None:
+    """Say which classifier it is that trains."""
+    text, _, detail = label.partition(DETAIL)
+    progress(f"{text} {name}" + (f"{DETAIL}{detail}" if detail else ""), done, total)

@@ -1,0 +1,246 @@
+"""A classifier of several densities, out of fold: as many networks as folds, each trained without the events of one.
+
+When to use: a score that selects events (a preselection, categories) and is used on the simulated events that it learned from. Each of
+these has the score of the network that did not see it, so that what is counted behind a cut is not what the network knows by heart.
+
+Every network is a softmax over the densities, each of the same total weight; an event counts for every density with its weight under it.
+Its outputs are the log ratios of the densities to their equal mixture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from toolkit.config import ClassifierConfig
+from toolkit.errors import PhysicsDomainError
+from toolkit.kinematics.beam_swap import BeamSwap
+from toolkit.ratios.architectures.mlp import MLP
+from toolkit.ratios.estimators.multiclass import SoftmaxRatios, multiclass_loss
+from toolkit.ratios.features import FeatureMap, feature_matrix, transform_of
+from toolkit.ratios.members import Member, train_ensemble
+from toolkit.ratios.plan import SEED_STEP
+from toolkit.ratios.trainer import InMemoryBatches, OnEpoch, TrainingSettings, train_network
+from toolkit.ratios.training import unfinished
+from toolkit.ratios.training_history import TrainingHistory
+from toolkit.ratios.training_state import tensor_bytes
+from toolkit.typing import Progress, silent_progress
+from toolkit.weights import SimulatedEvents
+
+FORMAT = 1
+"""Part of the key: raise it when the content of a checkpoint changes."""
+REFERENCE = "equal mixture"
+"""Name of the reference of the log ratios."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedClassifier:
+    """A trained classifier.
+
+    Attributes:
+        features: Input columns.
+        classes: Densities of the outputs.
+        networks: In the order of the folds: each trained without the events of its fold. (n, n_features) -> log ratios (n, n_classes).
+        history: Losses of each network.
+    """
+
+    features: tuple[str, ...]
+    classes: tuple[str, ...]
+    networks: tuple[nn.Module, ...]
+    history: tuple[TrainingHistory, ...]
+
+    def network(self, fold: int | None) -> nn.Module:
+        """Return the network that did not see a fold; for None the mean of all, with their spread as a second output."""
+        return MeanOfFolds(self.networks) if fold is None else self.networks[fold]
+
+    @property
+    def mixture(self) -> dict[str, float]:
+        """Fractions of the densities in the reference."""
+        return dict.fromkeys(self.classes, 1.0 / len(self.classes))
+
+
+class MeanOfFolds(nn.Module):
+    """Mean logits of several classifiers, as log ratios to the equal mixture, and their spread.
+
+    Args:
+        networks: Each (n, n_features) -> log ratios (n, n_classes).
+
+    Examples:
+        >>> one, two = (nn.Linear(1, 2, bias=False) for _ in range(2))
+        >>> _ = nn.init.constant_(one.weight, 1.0), nn.init.constant_(two.weight, 1.0)
+        >>> [output.tolist() for output in MeanOfFolds([one, two])(torch.ones(1, 1))]
+        [[[0.0, 0.0]], [[0.0, 0.0]]]
+    """
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return log ratios and their standard deviation over the networks, (n, n_classes) each."""
+        outputs = torch.stack([network(x) for network in self.networks])
+        mean = outputs.mean(dim=0)
+        spread = torch.sqrt(((outputs - mean) ** 2).mean(dim=0))
+        return mean - torch.logsumexp(mean, dim=1, keepdim=True) + float(np.log(mean.shape[1])), spread
+
+
+def train_classifier(
+    pool: SimulatedEvents,
+    *,
+    config: ClassifierConfig,
+    fold: NDArray[np.integer[Any]],
+    folder: Path,
+    name: str = "classifier",
+    fold_beam_axis: bool = False,
+    swaps: Mapping[str, BeamSwap | None] | None = None,
+    threads: int = 1,
+    device: str = "cpu",
+    progress: Progress = silent_progress,
+    executor: Any = "sequential",
+    workers: int | None = None,
+    former: Sequence[Path] = (),
+) -> TrainedClassifier:
+    """Train the networks of a classifier, or read the finished ones.
+
+    Args:
+        pool: Simulated events without the test events; their weights of the densities are the soft labels.
+        config: Features, classes, architecture.
+        fold: Fold of each event, (n,), 0 to `config.folds` - 1.
+        folder: Where finished networks are kept; a later call with the same events and settings goes on there.
+        name: Of the classifier, for messages.
+        fold_beam_axis: Whether events are rotated to one side, see `FeatureMap`.
+        swaps: What observables become when the beams are exchanged, see `FeatureMap`.
+        threads: Processor threads of a training.
+        device: Where the networks train, `cpu` or `cuda`.
+        progress: Called after every epoch.
+        executor: See `members.train_ensemble`.
+        workers: Number of processes.
+        former: Folders of earlier trainings by the same code.
+
+    Returns:
+        The networks.
+
+    Raises:
+        SchemaError, PhysicsDomainError: A feature is missing, constant or not finite, or a class has no weight without one of the folds.
+        FitError: Too few events, or the training diverged.
+    """
+    x = torch.from_numpy(feature_matrix(pool.observables, config.features))
+    columns = [pool.processes.index(density) for density in config.classes]
+    weights = torch.from_numpy(np.ascontiguousarray(pool.weights[:, columns]))
+    task = ClassifierTask(name, x, weights, np.asarray(fold, dtype=np.int64), config, fold_beam_axis, dict(swaps or {}), threads, device)
+    folds = range(config.folds)
+    plan = [Member(k, config.seed + SEED_STEP * k, "folds", folds=tuple(f for f in folds if f != k)) for k in folds]
+    for member in plan:
+        task.check(member)
+    trained = train_ensemble(task, plan, folder=folder, executor=executor, workers=workers, progress=progress, former=former)
+    return TrainedClassifier(config.features, config.classes, trained.networks, tuple(history for (history,) in trained.history))
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifierTask:
+    """Trains the networks of a classifier; see `members.MemberTask`.
+
+    Attributes:
+        name: Of the classifier.
+        x: Features in physical units, (n, n_features) float64.
+        weights: Weights under each class, (n, n_classes) float64.
+        fold: Fold of each event, (n,).
+        config: Architecture and settings.
+        fold_beam_axis: See `FeatureMap`.
+        swaps: See `FeatureMap`.
+        threads: Processor threads.
+        device: Where it trains.
+    """
+
+    name: str
+    x: torch.Tensor
+    weights: torch.Tensor
+    fold: NDArray[np.int64]
+    config: ClassifierConfig
+    fold_beam_axis: bool
+    swaps: Mapping[str, BeamSwap | None]
+    threads: int
+    device: str
+
+    def network(self) -> nn.Module:
+        """Build an untrained network."""
+        n_inputs = sum(4 if transform_of(name) == "angle" else 1 for name in self.config.features)
+        zeros, ones = torch.zeros(n_inputs, dtype=torch.float64), torch.ones(n_inputs, dtype=torch.float64)
+        feature_map = FeatureMap(self.config.features, fold=self.fold_beam_axis, mean=zeros, std=ones, swaps=self.swaps)
+        return self._complete(feature_map, self._perceptron(n_inputs, seed=0))
+
+    def key(self, member: Member) -> str:
+        """Hash the events that the network sees, all settings and its seed."""
+        settings = self.config.model_dump(mode="json", exclude={"numerator", "denominator", "folds"})
+        fold = {name: self.swaps.get(name) for name in self.config.features} if self.fold_beam_axis else {}
+        document = [FORMAT, self.name, settings, self.config.classes, self.fold_beam_axis, fold, self.threads, member.seed]
+        digest = hashlib.blake2b(json.dumps(document, sort_keys=True).encode(), digest_size=16)
+        for tensor in self._part(member):
+            digest.update(tensor_bytes(tensor))
+        return digest.hexdigest()
+
+    def check(self, member: Member) -> None:
+        """Check that every class has weight among the events of a network.
+
+        Raises:
+            PhysicsDomainError: One has none.
+        """
+        totals = self._part(member)[1].sum(dim=0)
+        for density, total in zip(self.config.classes, totals.tolist(), strict=True):
+            if not total > 0.0:
+                raise PhysicsDomainError(
+                    f"class {density} of classifier {self.name}",
+                    got=f"total weight {total:g} without fold {member.index}",
+                    expected="selected events with a positive total weight",
+                    remedy="simulate more events of it, or leave it out of the classifier",
+                )
+
+    def train(self, member: Member, *, checkpoint: Path, on_progress: OnEpoch) -> tuple[nn.Module, tuple[TrainingHistory, ...]]:
+        """Train without the events of the member's fold: neither scales nor class weights know them."""
+        x, weights = self._part(member)
+        settings = TrainingSettings(
+            epochs=self.config.epochs,
+            batch_size=self.config.batch_size,
+            learning_rate=self.config.learning_rate,
+            threads=self.threads,
+            device=self.device,
+            seed=member.seed,
+        )
+        feature_map = FeatureMap.fitted(self.config.features, x, fold=self.fold_beam_axis, swaps=self.swaps)
+        shares = weights * (len(weights) / weights.sum(dim=0) / weights.shape[1])
+        used = (shares != 0.0).any(dim=1)
+        batches = InMemoryBatches(
+            (feature_map(x[used]).float(), shares[used].float()),
+            batch_size=settings.batch_size,
+            validation_fraction=settings.validation_fraction,
+            generator=torch.Generator().manual_seed(settings.seed),
+            device=settings.device,
+        )
+        network = self._perceptron(feature_map.n_inputs, seed=member.seed)
+        name = f"{self.name} without fold {member.index}"
+        file = unfinished(checkpoint, "classes")
+        history = train_network(
+            network, multiclass_loss, batches, settings=settings, name=name, on_progress=on_progress, checkpoint=file, key="classification"
+        )
+        return self._complete(feature_map, network.cpu()), (history,)
+
+    def _part(self, member: Member) -> tuple[torch.Tensor, torch.Tensor]:
+        rows = torch.from_numpy(member.subset(len(self.x), fold=self.fold).rows)
+        return self.x[rows], self.weights[rows]
+
+    def _perceptron(self, n_inputs: int, *, seed: int) -> nn.Module:
+        generator = torch.Generator().manual_seed(seed)
+        return MLP(tuple(self.config.hidden)).stack(n_inputs, self.weights.shape[1], generator=generator)
+
+    def _complete(self, feature_map: FeatureMap, network: nn.Module) -> nn.Module:
+        n = self.weights.shape[1]
+        return SoftmaxRatios(feature_map, network, torch.full((n,), 1.0 / n, dtype=torch.float64)).double().eval()
