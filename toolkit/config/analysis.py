@@ -258,8 +258,17 @@ class Config(Section):
         Raises:
             SchemaError: They cannot yet.
         """
-        if self.general or any(section.kind != "flag" for section in self.regions.values()):
+        if self.general:
             require_supported(self.model)
+            return
+        fitted = [name for name, section in self.regions.items() if section.kind != "flag"]
+        if fitted:
+            raise SchemaError(
+                f"regions {fitted}",
+                got="regions of the fit in a config with `morphing` and `parameter`",
+                expected="`parameters` and `processes`",
+                remedy="write the model in the general form (docs/model.md), or give the region `kind: flag`",
+            )
 
     def require_interference(self) -> None:
         """Check that the config describes a measurement, not only ntuples to process.
@@ -269,6 +278,8 @@ class Config(Section):
                 stages cannot do it yet.
         """
         self.require_supported()
+        if self.general:
+            return
         if not any(s.benchmarks for s in self.samples):
             raise SchemaError(
                 "samples",

@@ -17,10 +17,6 @@ class _Limit(NamedTuple):
     uses: Callable[[Model], tuple[str, ...]]
 
 
-def _coherent(model: Model) -> tuple[str, ...]:
-    return tuple(p.name for p in model.processes if p.n_amplitudes > 1)
-
-
 LIMITS: tuple[_Limit, ...] = (
     _Limit(
         "samples without the weights of all their benchmarks",
