@@ -8,6 +8,7 @@ leaves the output folder as it was.
 from __future__ import annotations
 
 import errno
+import importlib
 import shutil
 import time
 from collections.abc import Mapping
@@ -162,6 +163,7 @@ class _Engine:
             former=() if fresh else former_tasks(stage, out=self.out, stamp=decision.stamp, code=decision.parts["code"]),
         )
         try:
+            self._register_observables()
             stage.run(context)
             stamp = Stamp(
                 stage=stage.name,
@@ -183,6 +185,11 @@ class _Engine:
         shutil.rmtree(work.parent, ignore_errors=True)
         forget(stage, out=self.out)
         return stamp
+
+    def _register_observables(self) -> None:
+        """Run the user's modules: every stage asks the registry for units, ranges and symmetry, in whichever process it runs."""
+        if self.config.modules:
+            importlib.import_module("processors.modules").load_modules(self.config.modules)
 
     def _prepare_work(self, stage: Stage, decision: Decision, *, fresh: bool) -> tuple[Path, float]:
         folder = work_folder(self.out, stage.name)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from toolkit.errors import ArtifactMismatchError, FitError, InputFileError, SchemaError, ToolkitError, WorkerLostError
+from toolkit.kinematics import OBSERVABLES
+from toolkit.kinematics.registry import forget
 from toolkit.pipeline import Plan, StageContext, decision
 from toolkit.pipeline.stamps import read_stamp, retract, write_stamp
 
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
 
 NUMBERS = {"a/number.txt", "b/number.txt", "c/number.txt"}
 ALL = NUMBERS | {"manifest.json", "manifest.json.sha256"}
+MODULE = """
+from toolkit.kinematics import FourLeptonEvent, observable
+
+@observable("m_z_sum", unit="GeV", label="sum", range=(0.0, 300.0), beam_swap="even")
+def m_z_sum(event: FourLeptonEvent):
+    return event.masses[1] + event.masses[2]
+"""
 
 
 def test_runs_in_order_and_resumes(fake: Fake) -> None:
@@ -93,6 +102,20 @@ def test_a_single_stage_runs_alone_and_clears_what_followed(fake: Fake) -> None:
     assert fake.calls == ["a"]
     assert fake.files() == {"a/number.txt", "manifest.json", "manifest.json.sha256"}
     assert list(json.loads((fake.out / "manifest.json").read_text())["stages"]) == ["a"]
+
+
+def test_every_stage_knows_the_observables_of_the_users_modules(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that runs a stage alone need not be the one that read the ntuples, which runs the modules for itself."""
+    monkeypatch.setattr("processors.modules._LOADED", {})
+    (fake.folder / "mine.py").write_text(MODULE)
+    fake.run(only="a")
+    seen: list[object] = []
+    fake.hooks["b"] = lambda _: seen.append(OBSERVABLES["m_z_sum"].beam_swap)
+    try:
+        fake.run(only="b", modules=["mine.py"])
+    finally:
+        forget(["m_z_sum"])
+    assert seen == ["even"]
 
 
 def test_a_single_stage_refuses_stale_needs(fake: Fake) -> None:
