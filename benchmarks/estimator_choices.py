@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from toolkit.config import MorphingConfig, RatioConfig
+from benchmarks.exact import MODEL
+from toolkit.config import RatioConfig
 from toolkit.ratios import train_mixture
 from toolkit.ratios.architectures import MLP, Architecture, DeepSet, Recurrent, jet_group, lepton_group
 from toolkit.ratios.estimators import (
@@ -44,9 +45,8 @@ class MixtureChoice:
 
     def fit(self, events: SimulatedEvents, *, features: Sequence[str], hypotheses: Hypotheses, folder: Path) -> ProcessModel:
         """Train the ensemble with the defaults of the config."""
-        morphing = MorphingConfig(basis="ggF", signal="ggF_S", interfering="ggF_SBI", background="ggF_B")
         config = RatioConfig(features=tuple(features), seed=self.seed)
-        trained = train_mixture(events, config=config, morphing=morphing, folder=folder)
+        trained = train_mixture(events, config=config, model=MODEL, folder=folder)
         history = tuple(h for member in trained.history for h in member)
         return ProcessModel("mixture", describe_columns(events, features), hypotheses, history, FirstOutput(trained.ensemble))
 

@@ -35,9 +35,17 @@ from toolkit.likelihood import (
     morphing_expressions,
     quantile_edges,
 )
+from toolkit.model import Model, ModelParameter, Process
 from toolkit.typing import FloatArray, IntArray
 
 PROCESSES = ("ggF_S", "ggF_SBI", "ggF_B", "qqZZ")
+MODEL = Model(
+    (ModelParameter("mu", range=(0.0, 6.0)),),
+    (
+        Process.build("ggF", {"S": "sqrt(mu)", "B": "1"}, {"ggF_S": [1, 0], "ggF_SBI": [1, 1], "ggF_B": [0, 1]}),
+        Process.build("qqZZ", {"qqZZ": "1"}),
+    ),
+)
 K_FACTORS = (1.8, 1.8, 1.8, 1.3)
 PT_MIN = (20.0, 15.0, 10.0, 7.0)
 ABS_ETA_MAX = 2.5
