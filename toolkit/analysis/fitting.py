@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from toolkit.analysis.build import build_methods, open_ratio, read_out_of_bag
 from toolkit.analysis.data import FitData
@@ -14,6 +14,7 @@ from toolkit.analysis.methods import BinnedMethod, Method
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import read_systematics
 from toolkit.analysis.region_build import build_region_methods
+from toolkit.analysis.region_checks import region_notes, require_measurable
 from toolkit.analysis.region_method import RegionMethod
 from toolkit.analysis.regions import learned_events
 from toolkit.analysis.session import Session
@@ -76,11 +77,13 @@ def _fit_regions(session: Session) -> Fit:
     ratio, learned = open_ratio(session.out / MODEL, config), learned_events(config, pool)
     out_of_bag = read_out_of_bag(session.out / OUT_OF_BAG, learned)
     methods = build_region_methods(config, pool=pool, test=test, ratio=ratio, out_of_bag=out_of_bag)
+    require_measurable(methods[-1])
     fills = {name: fill for method in methods for name, fill in method.fills().items()}
     systematics = read_systematics(session, fills, pool=pool)
     results = measure_regions(
         config, methods, pool=pool, test=test, systematics=systematics, progress=session.progress, tasks=session.tasks
     )
+    results = replace(results, notes=region_notes(methods[-1], test, FitModel.of(config)))
     return Fit(results, methods, (), pool, test, ratio)
 
 

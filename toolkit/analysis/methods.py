@@ -345,7 +345,7 @@ def signal_score(log_ratios: FloatArray, yields: FloatArray, *, columns: ScoreCo
         >>> signal_score(np.log([[2.0, 1.0, 1.0, 3.0]]), np.ones(4), columns=((0,), (2, 3))).round(6).tolist()
         [-0.693147]
     """
-    signal, background = (list(c) for c in columns)
+    signal, background = ([j for j in c if yields[j] > 0.0] for c in columns)  # a part may have no events in a region
     below = np.logaddexp.reduce(log_ratios[:, background] + np.log(yields[background]), axis=1)
     if len(signal) == 1:
         return np.asarray(log_ratios[:, signal[0]] - below)

@@ -15,6 +15,7 @@ from toolkit.config import Config
 from toolkit.errors import PhysicsDomainError, SchemaError
 from toolkit.expressions import Condition
 from toolkit.model import Component, Model, Region, learned_densities
+from toolkit.model.regions import partition
 from toolkit.typing import BoolArray, FloatArray
 from toolkit.weights import SimulatedEvents
 from toolkit.weights.pairs import EventPairs
@@ -60,26 +61,22 @@ def select_regions(config: Config, *, pool: SimulatedEvents, test: SimulatedEven
     """Find the events of every region that simulated events fill; without regions one unbinned region holds all.
 
     Raises:
-        PhysicsDomainError: Regions overlap: events would be counted twice.
+        SchemaError: Regions overlap: events would be counted twice.
+        PhysicsDomainError: A region has no simulated events.
     """
     regions = [r for r in config.model.regions if r.kind != "workspace"] or [Region("all")]
     found = tuple(Selection(r, in_region(r, pool.observables), in_region(r, test.observables)) for r in regions)
-    count = np.sum([s.test.astype(np.int64) for s in found], axis=0)
-    if np.any(count > 1):
-        both = [s.region.name for s in found if np.any(s.test & (count > 1))]
-        raise PhysicsDomainError(
-            f"regions {both}",
-            got=f"{int(np.sum(count > 1))} of {len(test)} simulated test events in more than one of them",
-            expected="regions that do not overlap: an event counts once",
-            remedy="exclude one region's condition from the other",
-        )
+    partition({s.region.name: s.test for s in found})
+    for selection in found:
+        empty = [what for what, mask in (("training", selection.pool), ("test", selection.test)) if not mask.any()]
+        if empty:
+            raise PhysicsDomainError(
+                f"region {selection.region.name!r}",
+                got=f"no simulated {' and no '.join(empty)} events fulfil {selection.region.condition!r}",
+                expected="simulated events in every region of the fit",
+                remedy="widen the condition, simulate more events there, or remove the region",
+            )
     return found
-
-
-def left_out(selections: Sequence[Selection], test: SimulatedEvents, *, weights: FloatArray) -> tuple[int, float]:
-    """Count the test events in no region, and what they stand for with weights (n_test,): number and expected events."""
-    nowhere = ~np.any([s.test for s in selections], axis=0)
-    return int(nowhere.sum()), float(weights[nowhere].sum())
 
 
 def learned_events(config: Config, events: SimulatedEvents) -> SimulatedEvents:

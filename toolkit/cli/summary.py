@@ -54,8 +54,9 @@ def results_text(out: Path, outcomes: Sequence[StageOutcome]) -> Iterator[Render
     if last == "report":
         from toolkit.report import Comparison, read_results
 
-        yield Comparison(read_results(out / "results.json"))
-        yield from (Text(f"note: {note}") for note in (*_cutflow_notes(out), *_left_out_notes(out)))
+        results = read_results(out / "results.json")
+        yield Comparison(results)
+        yield from (Text(f"note: {note}") for note in (*_cutflow_notes(out), *results.notes, *_left_out_notes(out)))
         found = {name: out / path for name, path in FILES.items() if (out / path).exists()}
         yield from (f"{name + ':':<13} {path}" for name, path in found.items())
         return

@@ -345,6 +345,7 @@ class Results:
         timing_s: Seconds per stage.
         observed: What the recorded events say; None while they are blinded.
         fits: Fits in other parameters: by name of the fit, one entry per method.
+        notes: What a reader should know, such as the number of selected events in no region.
     """
 
     poi: str
@@ -356,6 +357,7 @@ class Results:
     timing_s: dict[str, float] = field(default_factory=dict)
     observed: ObservedResults | None = None
     fits: Mapping[str, Mapping[str, MethodResult]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the document."""
@@ -370,6 +372,7 @@ class Results:
             "timing_s": dict(self.timing_s),
             **({"observed": self.observed.to_json()} if self.observed is not None else {}),
             **({"fits": {n: {m: r.to_json() for m, r in own.items()} for n, own in self.fits.items()}} if self.fits else {}),
+            **({"notes": list(self.notes)} if self.notes else {}),
         }
 
     @classmethod
@@ -393,6 +396,7 @@ class Results:
             timing_s=dict(d["timing_s"]),
             observed=ObservedResults.from_json(d["observed"]) if d.get("observed") else None,
             fits={n: {m: MethodResult.from_json(r, method=m) for m, r in own.items()} for n, own in d.get("fits", {}).items()},
+            notes=tuple(d.get("notes", ())),
         )
 
 

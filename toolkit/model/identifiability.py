@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 import numpy as np
 
 from toolkit.errors import SchemaError
@@ -13,28 +15,35 @@ _RELATIVE = 1e-8
 _SHOWN = 1e-3
 
 
-def flat_directions(model: Model) -> FloatArray:
+def flat_directions(
+    model: Model, *, templates: Mapping[str | None, FloatArray] | None = None, constrained: Collection[str] = ()
+) -> FloatArray:
     """Find directions of parameters of interest and normalisations along which no coefficient changes in any region.
 
     Args:
         model: The model.
+        templates: What a region sees of the densities, (n_densities, n_seen): expected events in its bins, or the diagonal matrix of
+            yields where densities are told apart event by event. Without them every region tells all densities apart.
+        constrained: Parameters that something else measures.
 
     Returns:
         (n_directions, n_parameters) unit vectors in the order of `model.parameter_names`, at a point near the truth; nuisance parameters
         have constraints of their own and take no part.
 
     Notes:
-        Necessary, not sufficient: two densities of the same shape leave a direction flat that is not found here.
+        Necessary, not sufficient: two densities of the same shape leave a direction flat that is not found without their templates.
     """
-    free = [k for k, p in enumerate(model.parameters) if p.kind != "nuisance"]
+    free = [k for k, p in enumerate(model.parameters) if p.kind != "nuisance" and p.name not in constrained]
     regions: list[str | None] = [r.name for r in model.regions]
-    functions = [model.coefficients(region) for region in regions or [None]]
+    seen: Mapping[str | None, FloatArray | None] = dict.fromkeys(regions or [None]) if templates is None else dict(templates)
+    functions = [(model.coefficients(region), matrix) for region, matrix in seen.items()]
     rng = np.random.default_rng(1)
     best: FloatArray | None = None
     for _ in range(_PROBES):
         point = np.array([[_inside(p.range, p.truth, rng) for p in model.parameters]])
-        jacobian = np.concatenate([f.jacobian(point)[0].T for f in functions])[:, free]
-        _, singular, right = np.linalg.svd(np.nan_to_num(jacobian, posinf=1e6, neginf=-1e6))
+        rows = [np.nan_to_num(f.jacobian(point)[0].T, posinf=1e6, neginf=-1e6) for f, _ in functions]
+        jacobian = np.concatenate([r if m is None else m.T @ r for r, (_, m) in zip(rows, functions, strict=True)])[:, free]
+        _, singular, right = np.linalg.svd(jacobian)
         largest = singular[0] if singular.size else 0.0
         rank = int(np.sum(singular > _RELATIVE * largest)) if largest > 0 else 0
         if best is None or len(free) - rank < len(best):
@@ -45,21 +54,26 @@ def flat_directions(model: Model) -> FloatArray:
     return out
 
 
-def require_constrained(model: Model) -> None:
-    """Check that every parameter of interest and every normalisation changes something.
+def require_constrained(
+    model: Model, *, templates: Mapping[str | None, FloatArray] | None = None, constrained: Collection[str] = ()
+) -> None:
+    """Check that every parameter of interest and every normalisation changes something; arguments as in `flat_directions`.
 
     Raises:
         SchemaError: A direction is flat; names the parameters in it.
     """
-    for direction in flat_directions(model):
+    what = "density" if templates is None else "region of the fit"
+    for direction in flat_directions(model, templates=templates, constrained=constrained):
         shown = [(name, part) for name, part in zip(model.parameter_names, direction, strict=True) if abs(part) > _SHOWN]
         names = [name for name, _ in shown]
-        one = f"parameter {names[0]!r}: no density depends on it"
+        one = f"parameter {names[0]!r}: no {what} depends on it"
         raise SchemaError(
-            one if len(names) == 1 else f"parameters {names}: no density tells them apart",
+            one if len(names) == 1 else f"parameters {names}: no {what} tells them apart",
             got=f"a flat direction, {' '.join(f'{part:+.3g} {name}' for name, part in shown)}, at a point near the truth",
             expected="densities, in some region of the fit, that change with every parameter",
-            remedy="use it in a factor or an amplitude, or remove it",
+            remedy="use it in a factor or an amplitude, or remove it"
+            if templates is None
+            else "add a region that tells them apart, or fix one with `kind: nuisance`",
         )
 
 

@@ -57,7 +57,7 @@ def run(context: StageContext) -> None:
     figures = draw_all(jobs, folder=context.work / PLOTS, progress=context.progress, tasks=context.tasks)
     processed = read_json(context.out / CUTFLOW)
     provenance = describe_provenance(config, test, processed["samples"], inputs=input_rows(context.out))
-    provenance = replace(provenance, notes=(*provenance.notes, *processed.get("notes", ())))
+    provenance = replace(provenance, notes=(*provenance.notes, *processed.get("notes", ()), *results.notes))
     figures["selection"] = (cutflow_picture(provenance, style),)
     timed = with_timing(results, context)
     page = build_page(
