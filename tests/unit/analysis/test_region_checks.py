@@ -26,11 +26,11 @@ YIELDS = {"sig": 60.0, "bkg": 500.0}
 SR, CR = "m4l > 115", "m4l <= 110"
 
 
-def config_of(
+def document_of(
     *, kind: str = "counting", sig: dict[str, Any] | None = None, bkg: dict[str, Any] | None = None, sr: str = SR, cr: str = CR, **more: Any
-) -> Config:
+) -> dict[str, Any]:
     histogram = {"histogram": {"observable": "m4l", "edges": [0, 105, 115]}} if kind == "histogram" else {}
-    document = {
+    return {
         "luminosity_ifb": 1.0,
         "parameters": {"mu": {"range": [0, 4]}, "t": {"kind": "normalisation", "range": [0.3, 3]}, **more},
         "processes": {"sig": sig or {"factor": "mu"}, "bkg": bkg or {"factor": "t"}},
@@ -40,7 +40,10 @@ def config_of(
         "score_histogram": {"bins": 4},
         "regions": {"SR": {"kind": "unbinned", "condition": sr}, "CR": {"kind": kind, "condition": cr, **histogram}},
     }
-    return parse_config(document, folder=Path())
+
+
+def config_of(**changes: Any) -> Config:
+    return parse_config(document_of(**changes), folder=Path())
 
 
 def simulate(seed: int, *, of: tuple[str, ...] = ("sig", "bkg")) -> SimulatedEvents:
