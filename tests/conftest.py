@@ -15,15 +15,18 @@ HERE = Path(__file__).parent
 WITH_TORCH = (
     "browser",
     "faults/disturbed.py",
+    "faults/test_bits.py",
     "faults/test_real_stages.py",
     "golden/test_train_member.py",
     "integration",
     "physics/test_estimator_laws.py",
     "runtimes",
+    "unit/analysis/test_learned.py",
     "unit/exports",
     "unit/likelihood/test_workspace_onnx.py",
     "unit/pipeline/test_export.py",
     "unit/pipeline/test_learned.py",
+    "unit/pipeline/test_validation.py",
     "unit/ratios",
 )
 """What imports torch or trains: carries the marker `torch`, and is left out where torch is not installed."""
