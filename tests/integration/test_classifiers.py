@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +37,9 @@ REGIONS = {
     "CR": {"kind": "histogram", "condition": f"D_pre <= {CUT}", "histogram": {"observable": "n_jets", "edges": [-0.5, 0.5, 1.5, 30.5]}},
     "heavy": "m4l > 400",
 }
+GGF = {"amplitudes": {"S": "sqrt(mu)", "B": "1"}, "benchmarks": {"ggF_S": [1, 0], "ggF_SBI": [1, 1], "ggF_B": [0, 1]}}
 SAMPLES = [
-    {"name": "ggF_SBI", "files": ["ggF_SBI_0.root"], "k_factor": 1.8, "benchmarks": THREE},
+    {"name": "ggF_SBI", "process": "ggF", "files": ["ggF_SBI_0.root"], "k_factor": 1.8, "benchmarks": THREE},
     {"name": "qqZZ", "files": ["qqZZ_0.root"], "k_factor": 1.3},
     {"name": "recorded", "kind": "data", "files": ["qqZZ_1.root"]},
 ]
@@ -49,6 +49,8 @@ def config_of(folder: Path, **changes: Any) -> Config:
     document = {
         **CONFIG,
         "samples": SAMPLES,
+        "parameters": {"mu": {"range": [0, 6]}},
+        "processes": {"ggF": GGF, "qqZZ": {}},
         "classifiers": {"D_pre": D_PRE},
         "regions": REGIONS,
         "fills": {"m_jj": 0.0},
@@ -62,16 +64,7 @@ def config_of(folder: Path, **changes: Any) -> Config:
 
 
 @pytest.fixture(scope="module")
-def supported() -> Iterator[None]:
-    """Let training accept regions whatever the fit can do."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("toolkit.config.support.LIMITS", ())
-        yield
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, supported: None) -> Path:
-    del supported
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made: Path = tmp_path_factory.mktemp("classifiers")
     write_first_events(made, EVENTS, files=2)
     run_pipeline(config_of(made), out=made / "out", plan=Plan(GRAPH[:4]))
