@@ -25,7 +25,6 @@ WITH_TORCH = (
     "unit/exports",
     "unit/likelihood/test_workspace_onnx.py",
     "unit/pipeline/test_export.py",
-    "unit/pipeline/test_learned.py",
     "unit/pipeline/test_validation.py",
     "unit/ratios",
 )
