@@ -52,7 +52,7 @@ def test_memory_stays_below_three_gigabytes(out: Path) -> None:
 
 
 def test_results_have_the_promised_form(results: dict[str, Any]) -> None:
-    assert (results["schema"], results["poi"], results["asimov"], results["luminosity_ifb"]) == (1, "mu", {"mu": 1.0}, 140.0)
+    assert (results["schema"], results["poi"], results["asimov"], results["luminosity_ifb"]) == (2, "mu", {"mu": 1.0}, 140.0)
     assert set(METHODS) <= set(results["methods"])
     assert set(results["timing_s"]) == set(STAGE_NAMES)
     assert all(seconds > 0 for seconds in results["timing_s"].values())

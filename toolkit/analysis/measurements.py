@@ -11,7 +11,7 @@ import numpy as np
 from toolkit.analysis.data import FitData
 from toolkit.analysis.datasets import RecordedEvents
 from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
-from toolkit.analysis.model import FitModel
+from toolkit.analysis.model import FitModel, describe_parameters
 from toolkit.analysis.nuisances import SIMULATION, Systematics
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config
@@ -72,6 +72,7 @@ def measure_all(
         methods=measured[0],
         closure=tuple(closure),
         observed=observed_results(datasets, measured, yields=pool.yields),
+        parameters=describe_parameters(config.model),
     )
 
 

@@ -8,8 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit.config import Config
-from toolkit.likelihood import Coefficients, Parameter
+from toolkit.likelihood import Coefficients, Parameter, ParameterInfo
+from toolkit.model import Model
 from toolkit.typing import FloatArray
+
+
+def describe_parameters(model: Model) -> dict[str, ParameterInfo]:
+    """Return kind, range and truth of every parameter of a physics model, as results.json holds them.
+
+    Examples:
+        >>> from toolkit.model import ModelParameter, Process
+        >>> model = Model((ModelParameter("mu", range=(0.0, 6.0)),), (Process.build("S", {"S": "sqrt(mu)"}),))
+        >>> describe_parameters(model)["mu"].range
+        (0.0, 6.0)
+    """
+    return {p.name: ParameterInfo(p.kind, p.range, p.truth) for p in model.parameters}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import partial
 
 from toolkit.analysis.data import full_likelihood
 from toolkit.analysis.measurements import truth_weights
-from toolkit.analysis.model import FitModel
+from toolkit.analysis.model import FitModel, describe_parameters
 from toolkit.analysis.nuisances import Systematics
 from toolkit.analysis.region_method import RegionMethod
 from toolkit.analysis.regions import split_events
@@ -72,6 +72,7 @@ def measure_regions(
         methods=measured,
         closure=tuple(closure),
         fits=fits,
+        parameters=describe_parameters(config.model),
     )
 
 

@@ -7,8 +7,8 @@ than it can. The verdict stands beside t(0) wherever t(0) is shown.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from toolkit.diagnostics.serialise import jsonable
@@ -28,7 +28,8 @@ Status = Literal["closes", "biased", "imprecise", "trivial", "untested"]
 class ClosureCheck:
     """One closure point with its deviation, its pull (NaN without a standard error) and whether it passes.
 
-    `fails` is None, "pull" (more than `MAX_PULL` standard errors), "deviation" (more than `MAX_DEVIATION`) or "both".
+    `fails` is None, "pull" (more than `MAX_PULL` standard errors), "deviation" (more than `MAX_DEVIATION`) or "both"; `truth` holds all
+    parameters of interest, where there are several.
     """
 
     mu: float
@@ -37,10 +38,12 @@ class ClosureCheck:
     deviation: float
     pull: float
     fails: Literal["pull", "deviation", "both"] | None
+    truth: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers as a JSON object."""
-        return {name: jsonable(getattr(self, name)) for name in ("mu", "mu_hat", "standard_error", "deviation", "pull", "fails")}
+        several = {"truth": dict(self.truth)} if self.truth else {}
+        return several | {name: jsonable(getattr(self, name)) for name in ("mu", "mu_hat", "standard_error", "deviation", "pull", "fails")}
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class ClosureVerdict:
         t0_shift: "inflated" or "deflated" when the point at the Asimov value fails upwards or downwards, else None.
         checks: The points, by increasing truth.
         message: One sentence for the reader, empty for a method that closes.
+        parameter: The parameter that was tested.
     """
 
     method: str
@@ -62,6 +66,7 @@ class ClosureVerdict:
     t0_shift: Literal["inflated", "deflated"] | None
     checks: tuple[ClosureCheck, ...]
     message: str
+    parameter: str = "mu"
 
     @property
     def flagged(self) -> bool:
@@ -79,7 +84,9 @@ class ClosureVerdict:
         }
 
 
-def closure_verdict(points: Iterable[ClosurePoint], *, method: str, asimov: float, parameter: str = "mu") -> ClosureVerdict:
+def closure_verdict(
+    points: Iterable[ClosurePoint], *, method: str, asimov: float, parameter: str = "mu", others: Mapping[str, float] | None = None
+) -> ClosureVerdict:
     """Judge one method.
 
     Args:
@@ -87,6 +94,7 @@ def closure_verdict(points: Iterable[ClosurePoint], *, method: str, asimov: floa
         method: Name of the method.
         asimov: Value of the parameter at which t(0) is quoted.
         parameter: Name of the parameter, for the message.
+        others: Values of the other parameters of interest at which t(0) is quoted, where there are several.
 
     Returns:
         The verdict.
@@ -105,17 +113,28 @@ def closure_verdict(points: Iterable[ClosurePoint], *, method: str, asimov: floa
     """
     checks = tuple(sorted((_check(p) for p in points if p.method == method), key=lambda c: c.mu))
     failing = [c for c in checks if c.fails]
-    at_asimov = next((c for c in failing if math.isclose(c.mu, asimov, abs_tol=1e-9)), None)
+    quoted = {parameter: asimov, **(others or {})}
+    at_asimov = next((c for c in failing if _is_at(c, quoted, parameter)), None)
     shift: Literal["inflated", "deflated"] | None = None
     if at_asimov is not None:
         shift = "inflated" if at_asimov.deviation > 0 else "deflated"
     return ClosureVerdict(
-        method=method, status=_status(checks), t0_shift=shift, checks=checks, message=_message(checks, failing, shift, at_asimov, parameter)
+        method=method,
+        status=_status(checks),
+        t0_shift=shift,
+        checks=checks,
+        message=_message(checks, failing, shift, at_asimov, parameter),
+        parameter=parameter,
     )
 
 
 def closure_verdicts(
-    points: Iterable[ClosurePoint], *, methods: Sequence[str], asimov: float, parameter: str = "mu"
+    points: Iterable[ClosurePoint],
+    *,
+    methods: Sequence[str],
+    asimov: float,
+    parameter: str = "mu",
+    others: Mapping[str, float] | None = None,
 ) -> tuple[ClosureVerdict, ...]:
     """Judge several methods, in their order; see `closure_verdict`.
 
@@ -125,7 +144,13 @@ def closure_verdicts(
         ['closes', 'biased', 'untested']
     """
     kept = tuple(points)
-    return tuple(closure_verdict(kept, method=name, asimov=asimov, parameter=parameter) for name in methods)
+    return tuple(closure_verdict(kept, method=name, asimov=asimov, parameter=parameter, others=others) for name in methods)
+
+
+def _is_at(check: ClosureCheck, point: Mapping[str, float], parameter: str) -> bool:
+    """Say whether a check was made at a point; parameters that the check does not name do not matter."""
+    truth = {**check.truth, parameter: check.mu}
+    return all(math.isclose(truth.get(name, value), value, abs_tol=1e-9) for name, value in point.items())
 
 
 def _check(point: ClosurePoint) -> ClosureCheck:
@@ -138,7 +163,7 @@ def _check(point: ClosurePoint) -> ClosureCheck:
     fails: Literal["pull", "deviation", "both"] | None = None
     if far_in_errors or far:
         fails = "both" if far_in_errors and far else "pull" if far_in_errors else "deviation"
-    return ClosureCheck(point.mu, point.mu_hat, point.standard_error, deviation, pull, fails)
+    return ClosureCheck(point.mu, point.mu_hat, point.standard_error, deviation, pull, fails, point.truth)
 
 
 def _status(checks: Sequence[ClosureCheck]) -> Status:
@@ -164,8 +189,11 @@ def _message(
         return ""
     shown = at_asimov or max(failing, key=lambda c: abs(c.deviation))
     size = f"{abs(shown.pull):.1f} standard errors" if math.isfinite(shown.pull) else "no standard error known"
-    error = f" ± {shown.standard_error:.2f}" if math.isfinite(shown.pull) else ""
-    where = f"fits {parameter} = {shown.mu_hat:.2f}{error} where {shown.mu:g} is true ({size})"
+    digits = ".2f" if shown.standard_error < 1000.0 else ".0e"
+    error = f" ± {shown.standard_error:{digits}}" if math.isfinite(shown.pull) else ""
+    elsewhere = ", ".join(f"{name} = {value:g}" for name, value in shown.truth.items() if name != parameter)
+    at = f" at {elsewhere}" if elsewhere else ""
+    where = f"fits {parameter} = {shown.mu_hat:.2f}{error} where {shown.mu:g} is true{at} ({size})"
     if shift is None:
         failed = any(c.fails in ("pull", "both") for c in failing)
         return f"closure {'fails' if failed else 'is too imprecise to tell'}: {where}"

@@ -155,8 +155,7 @@ def review(subject: EnsembleUnderReview, *, settings: ReviewSettings | None = No
     chosen = settings or ReviewSettings()
     problems: list[str] = []
     estimate = subject.estimate
-    low, high = estimate.range
-    alternative = low if low != estimate.truth else high
+    alternative = _other(estimate)
     return Review(
         calibrations=_attempt(problems, "calibration before and after", lambda: _calibrations(subject)) or (),
         normalisations=_normalisations(subject),
@@ -164,15 +163,21 @@ def review(subject: EnsembleUnderReview, *, settings: ReviewSettings | None = No
         spread=_attempt(problems, "ensemble spread", lambda: _spread(subject)),
         merits=tuple(
             row
-            for name in ("rate", *subject.histograms, NETWORK_SCORE)
+            for name in (("rate", *subject.histograms, NETWORK_SCORE) if estimate.benchmarks is not None else ())
             if (row := _attempt(problems, f"figures of merit of {name}", lambda name=name: _merits(subject, name, alternative)))  # type: ignore[misc]
         ),
-        certified=_attempt(problems, "certified information", lambda: _information(subject, alternative)(estimate.log_ratios)),
+        certified=_attempt(problems, "certified information", lambda: _information(estimate, alternative)(estimate.log_ratios)),
         alternative=alternative,
         importances=_attempt(problems, "importance", lambda: _importance(subject, chosen, alternative, progress)) or (),
         importance_events=int(_subsample(subject, chosen).sum()),
         problems=tuple(problems),
     )
+
+
+def _other(estimate: EstimateUnderTest) -> float:
+    """Return the value that the truth is compared with: the lower end of the range, or the upper one where the truth is the lower."""
+    low, high = estimate.range
+    return low if low != estimate.truth else high
 
 
 def _attempt(problems: list[str], what: str, make: Callable[[], Any]) -> Any:
@@ -239,23 +244,30 @@ def merit_weights(events: SimulatedEvents, *, benchmarks: tuple[str, str, str], 
 
 def _merits(subject: EnsembleUnderReview, name: str, alternative: float) -> MeritRow:
     estimate = subject.estimate
-    events = estimate.events
+    events, benchmarks = estimate.events, _benchmarks(estimate)
     if name == "rate":
         score, edges, ordered = np.zeros(len(events)), np.array([-0.5, 0.5]), False
     elif name == NETWORK_SCORE:
-        pool_score, signal = subject.score(subject.out_of_bag), subject.pool.processes.index(estimate.benchmarks[0])
+        pool_score, signal = subject.score(subject.out_of_bag), subject.pool.processes.index(benchmarks[0])
         score, ordered = subject.score(estimate.log_ratios), True
         edges = share_edges(pool_score, subject.pool.weights[:, signal], bins=subject.score_bins)
     else:
         observable, edges = subject.histograms[name]
         score, ordered = events.observables[observable], True
     at = [events.weights_at(f) for f in estimate.coefficients(np.array([estimate.truth, alternative]))]
-    weights = merit_weights(events, benchmarks=estimate.benchmarks, backgrounds=estimate.backgrounds)
+    weights = merit_weights(events, benchmarks=benchmarks, backgrounds=estimate.backgrounds)
     return merit_row(name, score, weights, edges=edges, truth=at[0], alternative=at[1], ordered=ordered)
 
 
-def _information(subject: EnsembleUnderReview, alternative: float, here: Any = slice(None), factor: float = 1.0) -> Callable[..., Merit]:
-    estimate = subject.estimate
+def _benchmarks(estimate: EstimateUnderTest) -> tuple[str, str, str]:
+    if estimate.benchmarks is None:
+        raise SchemaError("benchmarks", got="a model without S, SBI and B", expected="one signal that interferes with one background")
+    return estimate.benchmarks
+
+
+def _information(
+    estimate: EstimateUnderTest, alternative: float, here: Any = slice(None), factor: float = 1.0
+) -> Callable[[FloatArray], Merit]:
     coefficients = estimate.coefficients(np.array([estimate.truth, alternative]))
     weights = [factor * estimate.events.weights_at(f)[here] for f in coefficients]
     shares = [f * estimate.yields for f in coefficients]
@@ -278,16 +290,19 @@ def _importance(subject: EnsembleUnderReview, settings: ReviewSettings, alternat
         return ()
     factor = max(1.0, len(here) / settings.importance_events)
     some = estimate.events.select(here).scaled(factor)
-    weights = merit_weights(some, benchmarks=estimate.benchmarks, backgrounds=estimate.backgrounds)
-
-    def area(log_ratios: FloatArray) -> Merit:
-        return auc(subject.score(log_ratios), signal=weights.signal, background=weights.all_background)
-
+    metrics = {f"t({alternative:g})": _information(estimate, alternative, here, factor)}
+    if estimate.further:
+        metrics = {
+            f"t({one.parameter} = {_other(one):g})": _information(one, _other(one), here, factor) for one in (estimate, *estimate.further)
+        }
+    if estimate.benchmarks is not None:
+        weights = merit_weights(some, benchmarks=estimate.benchmarks, backgrounds=estimate.backgrounds)
+        metrics["AUC"] = lambda found: auc(subject.score(found), signal=weights.signal, background=weights.all_background)
     return permutation_importance(
         subject.model,
         subject.x[here],
         features=estimate.features,
-        metrics={f"t({alternative:g})": _information(subject, alternative, here, factor), "AUC": area},
+        metrics=metrics,
         seed=settings.seed,
         repeats=settings.importance_repeats,
         groups={**{name: (name,) for name in estimate.features}, **settings.importance_groups},

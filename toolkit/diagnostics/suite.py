@@ -35,8 +35,9 @@ class EstimateUnderTest:
         reference: Share of each process in p_ref.
         yields: (n_processes,) expected events that the likelihood uses.
         coefficients: Morphing coefficients: (m,) values of the parameter -> (m, n_processes).
-        benchmarks: Names of S, SBI and B.
-        backgrounds: Processes that do not interfere.
+        benchmarks: Names of S, SBI and B, where one signal interferes with one background; None for other models, where what is defined by
+            them is left out.
+        backgrounds: Processes that neither interfere nor depend on the parameter.
         features: Observables that the networks read.
         parameter: Name of the parameter of interest.
         truth: Its value in the Asimov set.
@@ -45,6 +46,7 @@ class EstimateUnderTest:
         edges: Edges of observables for which the default is not wanted.
         observables: Observables to check; all of the events when empty.
         regions: Events of each region, (n,) bool, in which negative weights are counted.
+        further: The same along other parameters of interest, where there are several.
     """
 
     events: SimulatedEvents
@@ -52,7 +54,7 @@ class EstimateUnderTest:
     reference: Mapping[str, float]
     yields: FloatArray
     coefficients: Callable[[FloatArray], FloatArray]
-    benchmarks: tuple[str, str, str]
+    benchmarks: tuple[str, str, str] | None
     backgrounds: tuple[str, ...]
     features: tuple[str, ...]
     parameter: str = "mu"
@@ -62,6 +64,7 @@ class EstimateUnderTest:
     edges: Mapping[str, FloatArray] = field(default_factory=dict)
     observables: tuple[str, ...] = ()
     regions: Mapping[str, BoolArray] = field(default_factory=dict)
+    further: tuple[EstimateUnderTest, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -126,8 +129,9 @@ def diagnose(estimate: EstimateUnderTest, *, progress: Progress = silent_progres
         progress: Told how far it is.
 
     Returns:
-        The results. Calibration: S and SBI against B and each background, and the parameter's other values against the truth.
-        Reweighting: every process and the truth, in every observable.
+        The results. Calibration: S and SBI against B and each background, or without benchmarks every density against those that do not
+        depend on a parameter, and other values of every parameter against the truth. Reweighting: every process and the truth, in every
+        observable.
     """
     events, names = estimate.events, estimate.names
     edges = {name: np.asarray(estimate.edges[name]) if name in estimate.edges else observable_edges(events, name) for name in names}
@@ -143,16 +147,19 @@ def diagnose(estimate: EstimateUnderTest, *, progress: Progress = silent_progres
     for name in names:
         spectra.append(_spectrum(estimate, name, edges[name], values))
         progress("diagnostics", len(reweightings) + len(spectra), total)
-    calibrations, problems = _calibrations(estimate, values)
+    for one in estimate.further:
+        own = np.array(sorted({*one.hypotheses, one.truth}))
+        spectra += [_spectrum(one, name, edges[name], own) for name in names if name in one.edges]
+    calibrations, problems = _calibrations(estimate)
     suite = Suite(
         processes=process_summaries(events),
         normalisation=normalisation(events, estimate.log_ratios, reference=estimate.reference),
         calibrations=calibrations,
         reweightings=tuple(reweightings),
         spectra=tuple(spectra),
-        yields=_yields(estimate),
+        yields=tuple(curve for one in (estimate, *estimate.further) for curve in _yields(one)),
         problems=problems,
-        weights=_weights(estimate, edges),
+        weights=None if estimate.benchmarks is None else _weights(estimate, edges, estimate.benchmarks),
     )
     progress("diagnostics", total, total)
     return suite
@@ -160,6 +167,7 @@ def diagnose(estimate: EstimateUnderTest, *, progress: Progress = silent_progres
 
 def _targets(estimate: EstimateUnderTest) -> Sequence[str | tuple[str, FloatArray]]:
     name, coefficients = _hypothesis(estimate, estimate.truth)
+    name = ", ".join([name, *(_hypothesis(one, one.truth)[0] for one in estimate.further)])
     return [*estimate.events.processes, (f"total, {name}", coefficients)]
 
 
@@ -188,27 +196,36 @@ def _spectrum(estimate: EstimateUnderTest, name: str, edges: FloatArray, values:
     )
 
 
-def _calibrations(estimate: EstimateUnderTest, values: FloatArray) -> tuple[tuple[CalibrationCurve, ...], tuple[str, ...]]:
-    signal, both, background = estimate.benchmarks
-    pairs = [(top, below) for top in (signal, both) for below in (background, *estimate.backgrounds)]
-    curves = [calibration_curve(estimate.events, estimate.log_ratios, numerator=top, denominator=below) for top, below in pairs]
+def _calibrations(estimate: EstimateUnderTest) -> tuple[tuple[CalibrationCurve, ...], tuple[str, ...]]:
+    curves = [calibration_curve(estimate.events, estimate.log_ratios, numerator=top, denominator=below) for top, below in _pairs(estimate)]
     problems = []
-    for value in values[values != estimate.truth]:
-        top, below = _hypothesis(estimate, value), _hypothesis(estimate, estimate.truth)
-        try:
-            curves.append(
-                hypothesis_calibration(estimate.events, estimate.log_ratios, numerator=top, denominator=below, yields=estimate.yields)
-            )
-        except PhysicsDomainError as error:
-            problems.append(f"calibration of {top[0]} against {below[0]}: {error.what}, got {error.got}, expected {error.expected}")
+    for one in (estimate, *estimate.further):
+        values = np.array(sorted({*one.hypotheses, one.truth}))
+        for value in values[values != one.truth]:
+            top, below = _hypothesis(one, value), _hypothesis(one, one.truth)
+            try:
+                curves.append(hypothesis_calibration(one.events, one.log_ratios, numerator=top, denominator=below, yields=one.yields))
+            except PhysicsDomainError as error:
+                problems.append(f"calibration of {top[0]} against {below[0]}: {error.what}, got {error.got}, expected {error.expected}")
     return tuple(curves), tuple(problems)
+
+
+def _pairs(estimate: EstimateUnderTest) -> list[tuple[str, str]]:
+    """Pair the densities that are compared: signal over background."""
+    if estimate.benchmarks is not None:
+        signal, both, background = estimate.benchmarks
+        return [(top, below) for top in (signal, both) for below in (background, *estimate.backgrounds)]
+    fixed = [name for name in estimate.backgrounds if all(name in one.backgrounds for one in estimate.further)]
+    names = estimate.events.processes
+    below = fixed or [names[-1]]
+    return [(top, other) for top in names if top not in below for other in below]
 
 
 def _hypothesis(estimate: EstimateUnderTest, value: float) -> tuple[str, FloatArray]:
     return f"{estimate.parameter} = {value:g}", estimate.coefficients(np.array([value]))[0]
 
 
-def _weights(estimate: EstimateUnderTest, edges: Mapping[str, FloatArray]) -> WeightQuality:
+def _weights(estimate: EstimateUnderTest, edges: Mapping[str, FloatArray], benchmarks: tuple[str, str, str]) -> WeightQuality:
     """Look at the weights; negative ones are located in the observables with edges of their own, or in the first ones."""
     mu = np.linspace(*estimate.range, VALUES)
     chosen = [name for name in edges if name in estimate.edges] or list(edges)[:3]
@@ -216,7 +233,7 @@ def _weights(estimate: EstimateUnderTest, edges: Mapping[str, FloatArray]) -> We
         estimate.events,
         values=mu,
         coefficients=estimate.coefficients(mu),
-        benchmarks=estimate.benchmarks,
+        benchmarks=benchmarks,
         parameter=estimate.parameter,
         hypotheses={f"total, {name}": f for name, f in (_hypothesis(estimate, value) for value in estimate.hypotheses)},
         regions=estimate.regions,
@@ -229,5 +246,7 @@ def _yields(estimate: EstimateUnderTest) -> tuple[YieldCurve, ...]:
     matrix = estimate.coefficients(mu)
     reference = (estimate.truth, _hypothesis(estimate, estimate.truth)[1])
     common: dict[str, Any] = {"reference": reference, "parameter": estimate.parameter}
-    interfering = yield_curve(estimate.events, mu, matrix, name="interfering only", processes=estimate.benchmarks, **common)
-    return yield_curve(estimate.events, mu, matrix, name="total", **common), interfering
+    total = yield_curve(estimate.events, mu, matrix, name="total", **common)
+    if estimate.benchmarks is None:
+        return (total,)
+    return total, yield_curve(estimate.events, mu, matrix, name="interfering only", processes=estimate.benchmarks, **common)

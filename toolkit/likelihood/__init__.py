@@ -18,7 +18,7 @@ from toolkit.likelihood.minimise import minimise
 from toolkit.likelihood.observation import read_observation, write_observation
 from toolkit.likelihood.onnx_ratio import OnnxRatio
 from toolkit.likelihood.p_values import Significance, ToyPValue, one_sided, toy_p_value
-from toolkit.likelihood.parameter_results import Contour, ParameterResult
+from toolkit.likelihood.parameter_results import Contour, ParameterInfo, ParameterResult
 from toolkit.likelihood.parameterisations import SignalStrengths, parameterisation, wilson_expressions
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.pyhf_model import PyhfLikelihood
@@ -69,6 +69,7 @@ __all__ = [
     "ObservedResults",
     "OnnxRatio",
     "Parameter",
+    "ParameterInfo",
     "ParameterResult",
     "Pull",
     "PyhfLikelihood",

@@ -67,6 +67,7 @@ def measure_parameters(
             fixed_others_68=fixed.interval_68,
             fixed_others_95=fixed.interval_95,
             scan=profiled.scan,
+            twice_nll_at_0=profiled.twice_nll_at_0,
         )
     first = found[known[0]]
     pairs = itertools.combinations(known, 2) if contours and first.fit is not None else ()

@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from toolkit.likelihood.scans import Interval, Scan
 
 Pieces = tuple[Interval, ...]
 Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ParameterInfo:
+    """A parameter of the analysis: the entry of results.json's `parameters`.
+
+    Attributes:
+        kind: `interest` is measured and reported, `normalisation` floats without a constraint, `nuisance` has one.
+        range: The allowed range.
+        truth: Its value in the Asimov set.
+
+    Examples:
+        >>> ParameterInfo("interest", (0.0, 6.0), 1.0).to_json()
+        {'kind': 'interest', 'range': [0.0, 6.0], 'truth': 1.0}
+    """
+
+    kind: Literal["interest", "normalisation", "nuisance"]
+    range: tuple[float, float]
+    truth: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry; an end that is not finite is null."""
+        return {"kind": self.kind, "range": [v if math.isfinite(v) else None for v in self.range], "truth": self.truth}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> ParameterInfo:
+        """Read what `to_json` wrote."""
+        low, high = document["range"]
+        return cls(document["kind"], (-math.inf if low is None else low, math.inf if high is None else high), document["truth"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +53,8 @@ class ParameterResult:
         fixed_others_68: The same with the other parameters of interest at their truth; normalisations and nuisance parameters profiled.
         fixed_others_95: Likewise.
         scan: The profile.
-        interval_kind: How the intervals were found.
+        interval_kind: How the intervals were found: "asymptotic" by the thresholds above, "neyman" by toys.
+        twice_nll_at_0: -2 ln lambda(0) / lambda(best fit); None if 0 is outside the allowed range.
 
     Examples:
         >>> import numpy as np
@@ -40,6 +71,7 @@ class ParameterResult:
     fixed_others_95: Pieces
     scan: Scan
     interval_kind: str = "asymptotic"
+    twice_nll_at_0: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry of `method["parameters"]`; intervals are lists of [low, high], each with flags at the edge of the range."""
@@ -49,6 +81,7 @@ class ParameterResult:
             **{name: [[i.low, i.high] for i in own] for name, own in pieces.items()},
             **{f"{name}_at_boundary": [i.at_boundary for i in own] for name, own in pieces.items()},
             "interval_kind": self.interval_kind,
+            "twice_nll_at_0": self.twice_nll_at_0,
             "scan": self.scan.to_json(),
         }
 
@@ -57,7 +90,14 @@ class ParameterResult:
         """Read what `to_json` wrote."""
         pieces = {name: _pieces(document[name], document[f"{name}_at_boundary"]) for name in _INTERVALS}
         scan = Scan.from_json(document["scan"])
-        return cls(float(document["best_fit"]), **pieces, scan=scan, interval_kind=document["interval_kind"])
+        at_0 = document.get("twice_nll_at_0")
+        return cls(
+            float(document["best_fit"]),
+            **pieces,
+            scan=scan,
+            interval_kind=document["interval_kind"],
+            twice_nll_at_0=None if at_0 is None else float(at_0),
+        )
 
 
 _INTERVALS = ("interval_68", "interval_95", "fixed_others_68", "fixed_others_95")

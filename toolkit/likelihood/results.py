@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,9 +12,12 @@ from scipy.stats import chi2
 
 from toolkit.errors import SchemaError
 from toolkit.likelihood.p_values import Significance
-from toolkit.likelihood.parameter_results import Contour, ParameterResult
+from toolkit.likelihood.parameter_results import Contour, ParameterInfo, ParameterResult
 from toolkit.likelihood.scans import Interval, Scan, json_mapping
 from toolkit.typing import FloatArray
+
+SCHEMA = 2
+"""Version of the form of results.json."""
 
 Status = Literal["converged", "at_boundary", "not_converged", "forbidden"]
 
@@ -197,6 +200,37 @@ class MethodResult:
         """Whether an interval reaches the edge of the allowed range."""
         return any(i.at_boundary for i in (*self.interval_68, *self.interval_95))
 
+    def of(self, parameter: str) -> MethodResult:
+        """Return what the method says about one parameter of interest: best fit, intervals, t(0) and scan are those of this one.
+
+        Uncertainties are kept for the parameter that the result itself is about.
+
+        Raises:
+            SchemaError: The method does not measure the parameter.
+
+        Examples:
+            >>> scan = Scan(values=np.array([0.0, 1.0]), twice_delta_nll=np.array([1.0, 0.0]), parameter="b")
+            >>> b = ParameterResult(0.7, (Interval(0.5, 0.9),), (), (), (), scan)
+            >>> MethodResult("nsbi", 1.0, 1.0, (), (), replace(scan, parameter="a"), parameters={"b": b}).of("b").mu_hat
+            0.7
+        """
+        if parameter == self.scan.parameter:
+            return self
+        own = self.parameters.get(parameter)
+        if own is None:
+            known = [self.scan.parameter, *self.parameters]
+            raise SchemaError(f"method {self.method}", got=f"no result for {parameter!r}", expected=f"one of {known}")
+        return replace(
+            self,
+            mu_hat=own.best_fit,
+            twice_nll_at_0=own.twice_nll_at_0,
+            interval_68=own.interval_68,
+            interval_95=own.interval_95,
+            scan=own.scan,
+            statistical_only=None if self.statistical_only is None else self.statistical_only.of(parameter),
+            uncertainties=None,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the `method` object of results.json.
 
@@ -235,8 +269,8 @@ class MethodResult:
             method=method,
             mu_hat=float(d["mu_hat"]),
             twice_nll_at_0=None if d["twice_nll_at_0"] is None else float(d["twice_nll_at_0"]),
-            interval_68=_intervals(d, "interval_68"),
-            interval_95=_intervals(d, "interval_95"),
+            interval_68=intervals_of(d, "interval_68"),
+            interval_95=intervals_of(d, "interval_95"),
             scan=Scan.from_json(d["scan"]),
             fit=FitResult.from_json(d["fit"]) if d.get("fit") else None,
             statistical_only=cls.from_json(d["statistical_only"], method=method) if d.get("statistical_only") else None,
@@ -346,6 +380,13 @@ class Results:
         observed: What the recorded events say; None while they are blinded.
         fits: Fits in other parameters: by name of the fit, one entry per method.
         notes: What a reader should know, such as the number of selected events in no region.
+        parameters: Parameters of the model by name: those of interest, free normalisations, nuisance parameters of the model.
+
+    Examples:
+        >>> measured = ParameterInfo("interest", (0.0, 6.0), 1.0)
+        >>> parameters = {"a": measured, "b": measured, "t": ParameterInfo("normalisation", (0.0, 2.0), 1.0)}
+        >>> Results("a", {"a": 1.0, "b": 1.0, "t": 1.0}, 140.0, {}, {}, parameters=parameters).interest
+        ('a', 'b')
     """
 
     poi: str
@@ -358,14 +399,38 @@ class Results:
     observed: ObservedResults | None = None
     fits: Mapping[str, Mapping[str, MethodResult]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    parameters: Mapping[str, ParameterInfo] = field(default_factory=dict)
+
+    @property
+    def interest(self) -> tuple[str, ...]:
+        """Names of the parameters of interest."""
+        return tuple(name for name, p in self.parameters.items() if p.kind == "interest") or (self.poi,)
+
+    def of(self, parameter: str) -> Results:
+        """Return the results of one parameter of interest, as those of an analysis of this one; see `MethodResult.of`.
+
+        Methods that do not measure it are left out, and closure points of others.
+        """
+
+        def own(methods: Mapping[str, MethodResult]) -> dict[str, MethodResult]:
+            return {n: m.of(parameter) for n, m in methods.items() if parameter in (m.scan.parameter, *m.parameters)}
+
+        return replace(
+            self,
+            poi=parameter,
+            methods=own(self.methods),
+            closure=tuple(point for point in self.closure if point.parameter in ("", parameter)),
+            observed=None if self.observed is None else replace(self.observed, methods=own(self.observed.methods)),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the document."""
         return {
-            "schema": 1,
+            "schema": SCHEMA,
             "poi": self.poi,
             "asimov": dict(self.asimov),
             "luminosity_ifb": self.luminosity_ifb,
+            "parameters": {name: p.to_json() for name, p in self.parameters.items()},
             "yields": dict(self.yields),
             "methods": {name: m.to_json() for name, m in self.methods.items()},
             "closure": [c.to_json() for c in self.closure],
@@ -380,12 +445,12 @@ class Results:
         """Read what `to_json` wrote.
 
         Raises:
-            SchemaError: A key is missing, or the schema version is another one.
+            SchemaError: A key is missing, or the schema version is none that this toolkit reads: 1 has no `parameters`.
         """
         d = json_mapping(document, "results", ("schema", "poi", "asimov", "luminosity_ifb", "yields", "methods", "closure", "timing_s"))
-        if d["schema"] != 1:
-            what = "results.schema"
-            raise SchemaError(what, got=d["schema"], expected=1, remedy="read the file with the version of the toolkit that wrote it")
+        if d["schema"] not in (1, SCHEMA):
+            remedy = "read the file with the version of the toolkit that wrote it"
+            raise SchemaError("results.schema", got=d["schema"], expected=f"1 or {SCHEMA}", remedy=remedy)
         return cls(
             poi=d["poi"],
             asimov=dict(d["asimov"]),
@@ -397,10 +462,12 @@ class Results:
             observed=ObservedResults.from_json(d["observed"]) if d.get("observed") else None,
             fits={n: {m: MethodResult.from_json(r, method=m) for m, r in own.items()} for n, own in d.get("fits", {}).items()},
             notes=tuple(d.get("notes", ())),
+            parameters={name: ParameterInfo.from_json(p) for name, p in d.get("parameters", {}).items()},
         )
 
 
-def _intervals(document: Mapping[str, Any], key: str) -> tuple[Interval, ...]:
+def intervals_of(document: Mapping[str, Any], key: str) -> tuple[Interval, ...]:
+    """Read the pieces of an interval, with the flags that stand beside it under `KEY_at_boundary`."""
     pairs = document[key]
     flags = document.get(f"{key}_at_boundary", [False] * len(pairs))
     return tuple(Interval(low=float(p[0]), high=float(p[1]), at_boundary=bool(flag)) for p, flag in zip(pairs, flags, strict=True))

@@ -3,6 +3,7 @@
 from toolkit.plots.calibration import plot_calibration
 from toolkit.plots.calibration_change import plot_calibration_change
 from toolkit.plots.closure import plot_closure
+from toolkit.plots.contours import plot_contours
 from toolkit.plots.coverage import plot_coverage
 from toolkit.plots.cutflow import plot_cutflow
 from toolkit.plots.effective_size import plot_effective_size
@@ -29,6 +30,7 @@ __all__ = [
     "plot_calibration",
     "plot_calibration_change",
     "plot_closure",
+    "plot_contours",
     "plot_coverage",
     "plot_critical_values",
     "plot_cutflow",

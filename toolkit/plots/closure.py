@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from toolkit.diagnostics.closure import MAX_DEVIATION, ClosureVerdict
@@ -23,26 +24,26 @@ def plot_closure(verdicts: Sequence[ClosureVerdict], *, parameter: str = "mu", s
 
     Returns:
         The figure; its numbers hold every point with standard error and pull. Points of one truth are moved apart
-        sideways to be readable; a point that is off by more than the grey band or two standard errors is hollow. Error bars are
-        one standard error.
+        sideways to be readable, those that differ in other parameters in groups; a point that is off by more than the grey
+        band or two standard errors is hollow. Error bars are one standard error.
     """
     symbol = parameter_symbol(parameter)
     inner = symbol.strip("$")
     numbers = {"parameter": parameter, "methods": {v.method: v.to_json() for v in verdicts}}
     truths = sorted({c.mu for v in verdicts for c in v.checks})
     with new_figure(style, numbers=numbers, size=(6.4, 6.0), panels=(2.2, 1.6)) as (figure, (top, low)):
-        ends = np.array([truths[0] - 0.4, truths[-1] + 0.4]) if truths else np.array([0.0, 1.0])
-        spacing = 0.14 * min(np.diff(truths), default=1.0)
+        pad = min([0.4, *(0.6 * np.diff(truths))])
+        ends = np.array([truths[0] - pad, truths[-1] + pad]) if truths else np.array([0.0, 1.0])
+        places = _places(verdicts, gap=min(np.diff(truths), default=1.0))
         top.plot(ends, ends, color=GREY, linewidth=1.0, linestyle="--", zorder=0)
         low.axhline(0, color=GREY, linewidth=1.0, linestyle="--", zorder=0)
         for ax, base in ((top, ends), (low, np.zeros(2))):
             ax.fill_between(ends, base - MAX_DEVIATION, base + MAX_DEVIATION, color="0.92", linewidth=0, zorder=-1)
-        for i, verdict in enumerate(verdicts):
+        for i, (verdict, own) in enumerate(zip(verdicts, places, strict=True)):
             color, _, marker = method_look(verdict.method, i)
-            shift = (i - (len(verdicts) - 1) / 2) * spacing
             for fails in (False, True):
                 chosen = [c for c in verdict.checks if bool(c.fails) is fails]
-                x = np.array([c.mu + shift for c in chosen])
+                x = np.array([place for c, place in zip(verdict.checks, own, strict=True) if bool(c.fails) is fails])
                 y = np.array([c.mu_hat for c in chosen])
                 error = np.nan_to_num(np.array([c.standard_error for c in chosen]))
                 look: dict[str, Any] = {
@@ -60,9 +61,42 @@ def plot_closure(verdicts: Sequence[ClosureVerdict], *, parameter: str = "mu", s
         low.set_xlabel(rf"${inner}_{{\mathrm{{true}}}}$")
         low.set_xticks(truths)
         low.set_xticks([], minor=True)
+        _hold(top, low, verdicts, widest=2.0 * float(ends[1] - ends[0]))
         if verdicts:
             bottom, highest = top.get_ylim()
             top.set_ylim(bottom, bottom + (highest - bottom) / (1 - band_height(len(verdicts), titled=True)))
             top.yaxis.set_major_locator(MaxNLocator(nbins=6, prune="lower"))
             legend_band(top, title=f"hollow: off    grey: $\\pm${MAX_DEVIATION:g}")
     return figure
+
+
+def _hold(top: Axes, low: Axes, verdicts: Sequence[ClosureVerdict], *, widest: float) -> None:
+    """Let no error bar that is wider than `widest` set the scale: it leaves the frame."""
+    checks = [c for v in verdicts for c in v.checks if np.isfinite(c.mu_hat)]
+    if not any(c.standard_error > widest for c in checks):
+        return
+    error = np.array([c.standard_error if c.standard_error <= widest else 0.0 for c in checks])
+    for ax, values in ((top, np.array([c.mu_hat for c in checks])), (low, np.array([c.deviation for c in checks]))):
+        bottom, highest = float(np.nanmin(values - error)), float(np.nanmax(values + error))
+        pad = 0.1 * max(highest - bottom, MAX_DEVIATION)
+        ax.set_ylim(bottom - pad, highest + pad)
+
+
+def _places(verdicts: Sequence[ClosureVerdict], *, gap: float) -> list[list[float]]:
+    """Return where each check of each verdict is drawn: around its truth, methods side by side, group by group of other parameters."""
+    rank: dict[float, dict[tuple[tuple[str, float], ...], int]] = {}
+    for verdict in verdicts:
+        for check in verdict.checks:
+            groups = rank.setdefault(check.mu, {})
+            groups.setdefault(tuple(sorted(check.truth.items())), len(groups))
+    most = max((len(groups) for groups in rank.values()), default=1)
+    spacing = gap * (0.14 if most == 1 else min(0.14, 0.75 / (most * (len(verdicts) + 1))))
+    found = []
+    for i, verdict in enumerate(verdicts):
+        own = []
+        for check in verdict.checks:
+            groups = rank[check.mu]
+            group = groups[tuple(sorted(check.truth.items()))] - (len(groups) - 1) / 2
+            own.append(check.mu + spacing * (i - (len(verdicts) - 1) / 2 + group * (len(verdicts) + 1)))
+        found.append(own)
+    return found

@@ -14,14 +14,20 @@ from toolkit.plots.style import BLACK, PLAIN, PlotStyle, StyledFigure, new_figur
 
 
 def plot_correlation(
-    names: Sequence[str], matrix: ArrayLike, *, poi: str = "mu", most: int = 24, least: float = 0.0, style: PlotStyle = PLAIN
+    names: Sequence[str],
+    matrix: ArrayLike,
+    *,
+    poi: str | Sequence[str] = "mu",
+    most: int = 24,
+    least: float = 0.0,
+    style: PlotStyle = PLAIN,
 ) -> StyledFigure:
     """Draw the correlations of the parameters, each as a number on its colour.
 
     Args:
         names: The parameters.
         matrix: Correlations in the order of the names, (n, n).
-        poi: Parameter of interest: comes first, with its symbol.
+        poi: Parameter of interest, or several: they come first, with their symbols.
         most: Parameters drawn, at most: those with the largest correlations.
         least: Parameters without any correlation of at least this size are left out, except that of interest.
         style: Look and header.
@@ -36,9 +42,10 @@ def plot_correlation(
     if whole.shape != (len(names), len(names)):
         what = "correlation matrix"
         raise ShapeError(what, got=whole.shape, expected=(len(names), len(names)))
+    pois = (poi,) if isinstance(poi, str) else tuple(poi)
     others = np.nan_to_num(np.abs(whole - np.diag(np.diag(whole)))).max(axis=1, initial=0.0)
-    ranked = sorted((i for i, n in enumerate(names) if n != poi and others[i] >= least), key=lambda i: -others[i])
-    first = [i for i, n in enumerate(names) if n == poi]
+    ranked = sorted((i for i, n in enumerate(names) if n not in pois and others[i] >= least), key=lambda i: -others[i])
+    first = [i for i, n in enumerate(names) if n in pois]
     chosen = [*first, *sorted(ranked[: most - len(first)])]
     shown, n = whole[np.ix_(chosen, chosen)], len(chosen)
     side = 2.6 + 0.52 * n
@@ -51,7 +58,7 @@ def plot_correlation(
                 text = "" if not np.isfinite(value) else f"{value:.2f}".replace("-0.00", "0.00")
                 color = "white" if abs(value) > 0.6 else BLACK
                 ax.text(j, i, text, ha="center", va="center", fontsize=8.5, color=color)
-        labels = [parameter_symbol(names[i]) if names[i] == poi else plain(names[i]) for i in chosen]
+        labels = [parameter_symbol(names[i]) if names[i] in pois else plain(names[i]) for i in chosen]
         ax.set_xticks(range(n), labels, rotation=90)
         ax.set_yticks(range(n), labels)
         ax.tick_params(which="both", length=0)

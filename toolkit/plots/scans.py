@@ -75,9 +75,19 @@ def plot_scans(
         ax.set_ylim(0, top / (1 - band_height(len(results) + 2 * bool(observed))))
         _add_p_values(ax)
         if results:
-            ax.set_xlim(min(r.scan.values[0] for r in results), max(r.scan.values[-1] for r in results))
+            ax.set_xlim(*_limits([*results, *observed], top))
             legend_band(ax)
     return figure
+
+
+def _limits(results: Sequence[MethodResult], top: float) -> tuple[float, float]:
+    """Show the whole range of the scans, or, if the curves leave the frame in less than half of it, the part where they are in it."""
+    low, high = min(float(r.scan.values[0]) for r in results), max(float(r.scan.values[-1]) for r in results)
+    seen = [(r.scan.values[inside], np.diff(r.scan.values).max()) for r in results if (inside := r.scan.twice_delta_nll <= top).any()]
+    if not seen:
+        return low, high
+    first, last = min(float(v[0]) - 2 * step for v, step in seen), max(float(v[-1]) + 2 * step for v, step in seen)
+    return (low, high) if last - first > 0.5 * (high - low) else (max(low, first), min(high, last))
 
 
 def _add_p_values(ax: Axes) -> None:

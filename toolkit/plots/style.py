@@ -225,10 +225,10 @@ def band_height(entries: int, *, titled: bool = False) -> float:
     return 0.075 * (-(-entries // 2) + titled)
 
 
-def legend_band(ax: Axes, *, title: str | None = None) -> None:
-    """Put the legend in a band across the top of an axes, in two columns, over whatever reaches up there."""
+def legend_band(ax: Axes, *, title: str | None = None, entries: tuple[Sequence[Any], Sequence[str]] | None = None) -> None:
+    """Put the legend in a band across the top of an axes, in two columns, over whatever reaches up there; `entries` are handles, labels."""
     look: dict[str, Any] = {"mode": "expand", "ncols": 2, "framealpha": 1.0, "borderaxespad": 0.15, "alignment": "left"}
-    ax.legend(loc="upper left", bbox_to_anchor=(0, 0, 1, 1), title=title, **look)
+    ax.legend(*(entries or ()), loc="upper left", bbox_to_anchor=(0, 0, 1, 1), title=title, **look)
 
 
 def log_limits(low: float, high: float, *, headroom: float) -> tuple[float, float]:

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from toolkit.diagnostics.closure import ClosureVerdict
+from toolkit.diagnostics.regions import RegionYields
 from toolkit.diagnostics.review import Review
 from toolkit.diagnostics.suite import Suite
 from toolkit.likelihood.results import Results
 from toolkit.report import prose
+from toolkit.report.contours import area_rows, areas_page_table, best_histogram, pairs_of
+from toolkit.report.fitted import fitted_section, region_table
 from toolkit.report.observed_tables import observed_section
 from toolkit.report.page import Page, PageFigure, PageSection, PageTable
 from toolkit.report.page_tables import (
@@ -26,8 +29,9 @@ from toolkit.report.page_tables import (
 )
 from toolkit.report.review_tables import importance_page_table, merits_page_table, normalisations_page_table
 from toolkit.report.systematics_tables import systematics_section, uncertainty_documents
+from toolkit.report.table import verdicts_on
 from toolkit.report.weight_tables import negative_page_table
-from toolkit.report.wording import method_name, methods_text, notes, number, parameter_name
+from toolkit.report.wording import asimov_text, method_name, methods_text, notes, number, parameter_name
 
 Figures = Mapping[str, tuple[PageFigure, ...]]
 
@@ -73,6 +77,8 @@ def build_page(
     provenance: Provenance,
     review: Review | None = None,
     training_warnings: Sequence[str] = (),
+    regions: RegionYields | None = None,
+    left_out: Sequence[str] = (),
 ) -> Page:
     """Build the page.
 
@@ -85,12 +91,14 @@ def build_page(
         provenance: Samples, cut flow, versions.
         review: Review of the networks, if it was made.
         training_warnings: What the trainings noticed about weights and gradients.
+        regions: Expected events of the regions of the fit, where there are several or parts of processes.
+        left_out: Sentences on what of the report the physics model does not allow.
 
     Returns:
         The page; sections without content are left out. The order is that of an analysis note: result, closure, selection, inputs,
         training, tests of the ratios, what they are worth, provenance.
     """
-    poi, truth = parameter_name(results.poi), results.asimov[results.poi]
+    fitted = fitted_section(results, figures.get("fitted", ()))
     systematics = systematics_section(results, figures.get("systematics", ()))
     uncertainties = "statistical uncertainties only" if systematics is None else "statistical and systematic uncertainties"
     recorded = "" if results.observed is None else f"{results.observed.n_events} recorded events, "
@@ -98,18 +106,20 @@ def build_page(
         _summary(results, verdicts, figures),
         *(section for section in (observed_section(results, figures.get("observed", ())), systematics) if section is not None),
         _closure(results, verdicts, figures),
+        *((fitted,) if fitted is not None else ()),
         _samples(provenance, figures),
         PageSection("Observables", figures=figures.get("observables", ())),
-        _yields(results, suite, figures),
+        _yields(results, suite, figures, regions),
         _training(review, figures, training_warnings, provenance),
         *(_diagnostic_sections(suite, review, figures) if suite is not None else ()),
         *(_worth(results, review, figures) if review is not None else ()),
+        PageSection("Left out", text=tuple(left_out)),
         _origin(results, provenance),
     ]
     shown = tuple(s for s in sections if s.tables or s.figures or s.text or s.warnings)
     return Page(
         title=title,
-        subtitle=f"{results.luminosity_ifb:g}/fb, {recorded}Asimov set at {poi} = {truth:g}, {uncertainties}",
+        subtitle=f"{results.luminosity_ifb:g}/fb, {recorded}Asimov set at {asimov_text(results)}, {uncertainties}",
         sections=shown,
         footer=f"Made with h4l-toolkit {provenance.versions['h4l-toolkit']}" if "h4l-toolkit" in provenance.versions else "",
     )
@@ -120,8 +130,15 @@ def _summary(results: Results, verdicts: Sequence[ClosureVerdict], figures: Figu
     return PageSection(
         title="Result",
         warnings=flagged,
-        text=(prose.RESULT, methods_text(tuple(results.methods)), *_headline(results, verdicts)),
-        tables=(methods_page_table(results, verdicts),),
+        text=(
+            prose.RESULT if len(results.interest) == 1 else prose.RESULT_SEVERAL,
+            methods_text(tuple(results.methods)),
+            *(_headline(results, verdicts) if len(results.interest) == 1 else _areas(results)),
+        ),
+        tables=(
+            *(methods_page_table(results.of(name), verdicts_on(name, verdicts)) for name in results.interest),
+            *(areas_page_table(results, pair) for pair in pairs_of(results)),
+        ),
         figures=figures.get("results", ()),
     )
 
@@ -137,13 +154,28 @@ def _headline(results: Results, verdicts: Sequence[ClosureVerdict]) -> tuple[str
     return (f"{ratio}, but must not be quoted: {' and '.join(flagged)} did not pass the closure test.",) if flagged else (ratio + ".",)
 
 
+def _areas(results: Results) -> tuple[str, ...]:
+    """Compare the 68 % area of the unbinned method with that of the best histogram, pair by pair."""
+    found = []
+    for pair in pairs_of(results):
+        best, nsbi = best_histogram(results, pair), next((r for r in area_rows(results, pair) if r.method == "nsbi"), None)
+        if best is not None and nsbi is not None and 0.68 in nsbi.areas:
+            names = " and ".join(parameter_name(name) for name in pair)
+            ratio = number(nsbi.areas[0.68][1])
+            found.append(
+                f"The area of the 68 % contour of {names} of {method_name('nsbi')} is {ratio} times that of the {method_name(best)}."
+            )
+    return tuple(found)
+
+
 def _closure(results: Results, verdicts: Sequence[ClosureVerdict], figures: Figures) -> PageSection:
     if not results.closure:
         return PageSection("Closure", warnings=(prose.CLOSURE_MISSING,))
     remarks = tuple(line for line in notes(verdicts, (), full_names=True) if not line.startswith("!"))
     apart = (prose.CLOSURE_STATISTICAL,) if uncertainty_documents(results) else ()
     text = (prose.CLOSURE, prose.CLOSURE_ERRORS, *apart, *remarks)
-    return PageSection("Closure", text=text, tables=(closure_page_table(results, verdicts),), figures=figures.get("closure", ()))
+    tables = tuple(closure_page_table(results.of(name), verdicts_on(name, verdicts)) for name in results.interest)
+    return PageSection("Closure", text=text, tables=tables, figures=figures.get("closure", ()))
 
 
 def _training(review: Review | None, figures: Figures, warnings: Sequence[str], provenance: Provenance) -> PageSection:
@@ -173,21 +205,24 @@ def _diagnostic_sections(suite: Suite, review: Review | None, figures: Figures) 
 
 def _worth(results: Results, review: Review, figures: Figures) -> tuple[PageSection, ...]:
     table = merits_page_table(review, parameter=results.poi, truth=results.asimov[results.poi])
-    sections = [PageSection("Figures of merit", text=(prose.MERITS,), tables=(table,))]
+    sections = [PageSection("Figures of merit", text=(prose.MERITS,), tables=(table,))] if review.merits else []
     if review.importances:
         tables = (importance_page_table(review.importances),)
         sections.append(PageSection("Importance", text=(prose.IMPORTANCE,), tables=tables, figures=figures.get("importance", ())))
     return tuple(sections)
 
 
-def _yields(results: Results, suite: Suite | None, figures: Figures) -> PageSection:
+def _yields(results: Results, suite: Suite | None, figures: Figures, regions: RegionYields | None) -> PageSection:
+    shown = [] if regions is None else [region_table(regions)]
+    text = () if regions is None else (prose.REGIONS,)
     if suite is None:
         rows = {name: number(value) for name, value in results.yields.items()}
-        return PageSection("Yields", tables=(two_column_table("Expected events", rows, columns=("process", "events")),))
-    tables = [processes_page_table(suite.processes, results.yields)]
+        total = two_column_table("Expected events", rows, columns=("process", "events"))
+        return PageSection("Yields", text=text, tables=(*shown, total))
+    tables = [*shown, processes_page_table(suite.processes, results.yields)]
     negative = None if suite.weights is None else negative_page_table(suite.weights)
     tables += [] if negative is None else [negative]
-    return PageSection("Yields", tables=tuple(tables), figures=figures.get("yields", ()))
+    return PageSection("Yields", text=text, tables=tuple(tables), figures=figures.get("yields", ()))
 
 
 def _samples(provenance: Provenance, figures: Figures) -> PageSection:

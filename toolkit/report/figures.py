@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +32,8 @@ from toolkit.plots import (
 from toolkit.plots.effective_size import SizeCurve
 from toolkit.report import prose
 from toolkit.report.page import PageFigure
-from toolkit.report.wording import parameter_name
+from toolkit.report.table import verdicts_on
+from toolkit.report.wording import asimov_text, parameter_name
 from toolkit.typing import FloatArray, Progress, silent_progress
 
 
@@ -78,7 +79,7 @@ def draw_all(
 
 
 def plot_jobs(
-    suite: Suite,
+    suite: Suite | None,
     results: Results,
     verdicts: Sequence[ClosureVerdict],
     training: Sequence[TrainingCurve],
@@ -90,7 +91,7 @@ def plot_jobs(
     """List every plot of the report.
 
     Args:
-        suite: Results of the diagnostics.
+        suite: Results of the diagnostics; None if they were not made.
         results: Methods and closure points.
         verdicts: Closure verdicts.
         training: Training curves; may be empty.
@@ -104,18 +105,32 @@ def plot_jobs(
     """
     return (
         *_result_jobs(results, verdicts, style),
-        *_calibration_jobs(suite, style),
-        *_reweighting_jobs(suite, style, details),
-        *_observable_jobs(suite, style, recorded or {}),
-        *_yield_jobs(suite, style),
+        *(_suite_jobs(suite, style, details, recorded or {}) if suite is not None else ()),
         *_training_jobs(training, style),
     )
 
 
+def _suite_jobs(suite: Suite, style: PlotStyle, details: bool, recorded: Mapping[str, FloatArray]) -> Iterator[PlotJob]:
+    yield from _calibration_jobs(suite, style)
+    yield from _reweighting_jobs(suite, style, details)
+    yield from _observable_jobs(suite, style, recorded)
+    yield from _yield_jobs(suite, style)
+
+
 def _result_jobs(results: Results, verdicts: Sequence[ClosureVerdict], style: PlotStyle) -> Iterator[PlotJob]:
-    poi = parameter_name(results.poi)
-    truth = results.asimov[results.poi]
-    text = f"Scans of every method, Asimov set of test events at {poi} = {truth:g}. Lines: thresholds of the 68 % and 95 % intervals."
+    for name in results.interest:
+        tail = f"_{slug(name)}" if len(results.interest) > 1 else ""
+        for job in _one_result_jobs(results.of(name), verdicts_on(name, verdicts), style):
+            yield replace(job, name=job.name + tail)
+
+
+def _one_result_jobs(results: Results, verdicts: Sequence[ClosureVerdict], style: PlotStyle) -> Iterator[PlotJob]:
+    what = f" of {parameter_name(results.poi)}" if len(results.interest) > 1 else ""
+    others = ", the other parameters profiled" if what else ""
+    text = (
+        f"Scans{what} of every method{others}, Asimov set of test events at {asimov_text(results)}. Lines: thresholds of the 68 % and 95 % "
+        "intervals."
+    )
     observed: list[MethodResult] = []
     scans_style = style
     if results.observed is not None:
@@ -125,7 +140,9 @@ def _result_jobs(results: Results, verdicts: Sequence[ClosureVerdict], style: Pl
     methods = list(results.methods.values())
     yield PlotJob("results", "scans", text, lambda: plot_scans(methods, observed=observed, verdicts=verdicts, style=scans_style))
     if results.closure:
-        text = "Best fit against truth on Asimov sets of test events. Bars: standard error of the finite simulation."
+        text = f"Best fit{what} against truth on Asimov sets of test events. Bars: standard error of the finite simulation."
+        if what:
+            text += " Where several points stand at one truth, other parameters differ: the table says which."
         yield PlotJob("closure", "closure", text, lambda: plot_closure(verdicts, parameter=results.poi, style=style))
 
 
@@ -170,16 +187,22 @@ def _observable_jobs(suite: Suite, style: PlotStyle, recorded: Mapping[str, Floa
             text += f" {prose.RECORDED}"
             counts = count_recorded(recorded[one.observable], edges=one.edges)
             draw = partial(plot_spectrum, one, recorded=counts, style=style.for_data())
-        yield PlotJob("observables", f"observable_{slug(one.observable)}", text, draw)
+        tail = "" if one.parameter == suite.spectra[0].parameter else f"_{slug(one.parameter)}"
+        yield PlotJob("observables", f"observable_{slug(one.observable)}{tail}", text, draw)
 
 
 def _yield_jobs(suite: Suite, style: PlotStyle) -> Iterator[PlotJob]:
-    poi = parameter_name(suite.yields[0].parameter) if suite.yields else ""
-    text = f"Change of the expected events with {poi}; around a minimum two values give the same rate. Band: counting error of the total."
-    yield PlotJob("yields", "yields", text, lambda: plot_yields(suite.yields, style=style))
-    text = f"Effective number of simulated test events against {poi}, in two definitions; interfering samples also one by one."
-    sizes: tuple[SizeCurve, ...] = (*suite.yields, *(suite.weights.sizes[1:] if suite.weights is not None else ()))
-    yield PlotJob("yields", "effective_size", text, lambda: plot_effective_size(sizes, style=style))
+    for k, name in enumerate(dict.fromkeys(curve.parameter for curve in suite.yields)):
+        poi, tail = parameter_name(name), f"_{slug(name)}" if k else ""
+        curves = [curve for curve in suite.yields if curve.parameter == name]
+        text = (
+            f"Change of the expected events with {poi}; around a minimum two values give the same rate. Band: counting error of the total."
+        )
+        yield PlotJob("yields", f"yields{tail}", text, partial(plot_yields, curves, style=style))
+        text = f"Effective number of simulated test events against {poi}, in two definitions"
+        text += "; interfering samples also one by one." if suite.weights is not None else "."
+        sizes: list[SizeCurve] = [*curves, *(suite.weights.sizes[1:] if suite.weights is not None else ())]
+        yield PlotJob("yields", f"effective_size{tail}", text, partial(plot_effective_size, sizes, style=style))
     for name in suite.weights.observables if suite.weights is not None else ():
         profiles = suite.weights.of_observable(name) if suite.weights is not None else ()
         text = f"Share of negative weight in bins of {name}; a share f leaves (1 - 2 f)^2 of the effective size."

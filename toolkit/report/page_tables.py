@@ -9,10 +9,12 @@ from toolkit.diagnostics.closure import MAX_DEVIATION, MAX_PULL, ClosureVerdict
 from toolkit.diagnostics.normalisation import Normalisation
 from toolkit.diagnostics.processes import ProcessSummary
 from toolkit.diagnostics.suite import Suite
-from toolkit.likelihood.results import Results
+from toolkit.likelihood.results import MethodResult, Results
+from toolkit.likelihood.scans import Interval
 from toolkit.report import prose
 from toolkit.report.page import PageTable
 from toolkit.report.wording import (
+    asimov_text,
     closure_text,
     flag_notes,
     interval_lines,
@@ -20,9 +22,11 @@ from toolkit.report.wording import (
     notes,
     number,
     parameter_name,
+    point_of,
     probability,
     significant,
     t0_text,
+    truth_points,
     verdict_text,
     with_error,
 )
@@ -34,21 +38,25 @@ RELEVANT = 0.01
 
 
 def methods_page_table(results: Results, verdicts: Sequence[ClosureVerdict]) -> PageTable:
-    """Best fit, intervals and t(0) of every method; the flag of the closure stands in the row."""
+    """Best fit, intervals and t(0) of every method; the flag of the closure stands in the row.
+
+    Where there are several parameters of interest, the intervals are those with the others profiled, and with the others fixed beside them.
+    """
     by_method = {v.method: v for v in verdicts}
     poi = parameter_name(results.poi)
     rows, flagged = [], set()
     for i, (name, result) in enumerate(results.methods.items()):
         verdict = by_method.get(name)
-        intervals = ["\n".join(interval_lines(pieces)) for pieces in (result.interval_68, result.interval_95)]
+        intervals = ["\n".join(interval_lines(pieces)) for pieces in _levels(results, result)]
         rows.append((method_name(name), number(result.mu_hat), *intervals, t0_text(result, verdict), verdict_text(verdict)))
         if verdict is not None and verdict.flagged:
             flagged.add(i)
     remarks = [line for line in notes(verdicts, list(results.methods.values())) if line.startswith("*")]
     remarks += flag_notes([cell for row in rows for cell in row[-2:]])
+    fixed = ("68 %, others fixed", "95 %, others fixed") if len(results.interest) > 1 else ()
     return PageTable(
-        title=f"Expected results: Asimov set at {poi} = {results.asimov[results.poi]:g}",
-        columns=("method", f"best fit {poi}", "68 %", "95 %", f"t({poi} = 0)", "closure"),
+        title=f"Expected results{f' for {poi}' if fixed else ''}: Asimov set at {asimov_text(results)}",
+        columns=("method", f"best fit {poi}", "68 %", "95 %", *fixed, f"t({poi} = 0)", "closure"),
         rows=tuple(rows),
         flagged=frozenset(flagged),
         note="\n".join(
@@ -57,19 +65,26 @@ def methods_page_table(results: Results, verdicts: Sequence[ClosureVerdict]) -> 
     )
 
 
+def _levels(results: Results, result: MethodResult) -> tuple[tuple[Interval, ...], ...]:
+    """Return the intervals that the table shows, in its order."""
+    own = result.parameters.get(results.poi)
+    fixed = () if own is None or len(results.interest) < 2 else (own.fixed_others_68, own.fixed_others_95)
+    return (result.interval_68, result.interval_95, *fixed)
+
+
 def closure_page_table(results: Results, verdicts: Sequence[ClosureVerdict]) -> PageTable:
     """Best fit at each truth with standard error and distance in standard errors."""
-    truths = sorted({point.mu for point in results.closure})
+    truths = truth_points(results)
     rows, flagged = [], set()
     for i, verdict in enumerate(verdicts):
-        checks = {c.mu: c for c in verdict.checks}
-        rows.append((method_name(verdict.method), *(closure_text(checks.get(mu)) for mu in truths), verdict_text(verdict)))
+        checks = {point_of(c): c for c in verdict.checks}
+        rows.append((method_name(verdict.method), *(closure_text(checks.get(key)) for key in truths), verdict_text(verdict)))
         if verdict.flagged:
             flagged.add(i)
     poi = parameter_name(results.poi)
     return PageTable(
         title=f"Best fit {poi} on Asimov sets of test events",
-        columns=("method", *(f"true {poi} = {mu:g}" for mu in truths), "verdict"),
+        columns=("method", *(f"true {label}" for label in truths.values()), "verdict"),
         rows=tuple(rows),
         flagged=frozenset(flagged),
         note=f"best fit ± standard error (distance from the truth in standard errors); ! is off by more than {MAX_DEVIATION:g} or "

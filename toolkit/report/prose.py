@@ -7,6 +7,24 @@ RESULT = (
     "The larger t(0), the better a method excludes zero; the number means something only if the method also closes, which is to fit "
     "the value that the events were simulated with."
 )
+RESULT_SEVERAL = (
+    "Every method fits the same Asimov set: simulated test events that count as many events as are expected, without fluctuations. "
+    "Intervals of a parameter have the other parameters profiled; beside them stand those with the other parameters of interest at their "
+    "truth, which is less than an analysis can know. A result means something only if the method also closes, which is to fit the values "
+    "that the events were simulated with."
+)
+SEVERAL_LEFT_OUT = (
+    "Left out, because they are defined for one signal that interferes with one background: figures of merit of S, SBI and B, effective "
+    "sizes of their sum, the comparison of the methods with and without the rate, goodness of fit and intervals from toys."
+)
+FITTED = (
+    "Best fits to the Asimov set with errors from the curvature of the likelihood, and correlations of all parameters that are free and "
+    "inside their ranges."
+)
+REGIONS = (
+    "Expected events of every process in the regions of the fit, at coefficients of 1: the densities of a process that interferes are not "
+    "to be added up. An event that no region selects takes no part in the fit."
+)
 CLOSURE = (
     "Each method is fitted to Asimov sets of test events at several true values. Networks, templates and yields come from "
     "other events. A method fails where it is off by more than 2 standard errors of the finite simulation. Where it is off by more than "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from toolkit.artifacts.atomic import write_json
 from toolkit.diagnostics.closure import ClosureVerdict
 from toolkit.diagnostics.serialise import jsonable
 from toolkit.errors import InputFileError, SchemaError
-from toolkit.likelihood.results import Results
+from toolkit.likelihood.parameter_results import ParameterResult
+from toolkit.likelihood.results import MethodResult, Results, intervals_of
 from toolkit.report.table import judge
 
 
@@ -26,25 +28,60 @@ def results_document(
         extras: Further top-level entries, for example diagnostics.
 
     Returns:
-        The keys `schema, poi, asimov, luminosity_ifb, yields, methods, closure, timing_s`, then the extras. Each method has
-        a `verdict`; each closure point `pull` and `fails` beside `mu, mu_hat, standard_error, method`. Numbers that are
-        not finite are null.
+        The keys `schema, poi, asimov, luminosity_ifb, parameters, yields, methods, closure, timing_s`, then the extras. Each method
+        has `parameters`, and a `verdict` on the first parameter of interest; where there are several, each of its parameters has a
+        `verdict`. Each closure point has `pull` and `fails` beside `mu, mu_hat, standard_error, method`. Numbers that are not finite are
+        null.
 
     Raises:
         SchemaError: An extra has the name of one of the fixed keys.
     """
-    document: dict[str, Any] = dict(jsonable(results.to_json()))
+    document: dict[str, Any] = dict(jsonable(with_parameters(results, (extras or {}).get("intervals")).to_json()))
     taken = sorted(set(document) & set(extras or {}))
     if taken:
         raise SchemaError(what="extra entries of results.json", got=taken, expected="other names than the fixed ones", remedy="rename them")
     for verdict in judge(results) if verdicts is None else verdicts:
-        if verdict.method in document["methods"]:
-            document["methods"][verdict.method]["verdict"] = verdict.to_json()
+        method = document["methods"].get(verdict.method, {})
+        if method and verdict.parameter == results.poi:
+            method["verdict"] = verdict.to_json()
+        if method and len(results.interest) > 1:
+            method["parameters"][verdict.parameter]["verdict"] = verdict.to_json()
         for check in verdict.checks:
             for point in document["closure"]:
-                if point["method"] == verdict.method and point["mu"] == check.mu:
+                one = (point["method"], point.get("parameter") or verdict.parameter, point["mu"], point.get("truth", {}))
+                if one == (verdict.method, verdict.parameter, check.mu, dict(check.truth)):
                     point.update(pull=jsonable(check.pull), fails=check.fails)
     return {**document, **jsonable(extras or {})}
+
+
+def with_parameters(results: Results, intervals: Mapping[str, Any] | None = None) -> Results:
+    """Say for every method of an analysis of one parameter what it says about it, in the form of several.
+
+    Args:
+        results: All methods.
+        intervals: Intervals from toys, the object `intervals` of results.json; methods that it has quote these.
+
+    Returns:
+        The results, where every method has `parameters`.
+    """
+    toys = intervals or {}
+    observed = results.observed
+    return replace(
+        results,
+        methods=_named(results.methods, toys.get("methods", {})),
+        observed=None if observed is None else replace(observed, methods=_named(observed.methods, toys.get("observed", {}))),
+    )
+
+
+def _named(methods: Mapping[str, MethodResult], toys: Mapping[str, Any]) -> dict[str, MethodResult]:
+    found = {}
+    for name, result in methods.items():
+        levels, kind = (result.interval_68, result.interval_95), "asymptotic"
+        if name in toys:
+            levels, kind = (intervals_of(toys[name], "interval_68"), intervals_of(toys[name], "interval_95")), "neyman"
+        one = ParameterResult(result.mu_hat, *levels, *levels, result.scan, kind, result.twice_nll_at_0)
+        found[name] = result if result.parameters else replace(result, parameters={result.scan.parameter: one})
+    return found
 
 
 def write_results(

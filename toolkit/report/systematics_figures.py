@@ -25,7 +25,7 @@ def systematics_jobs(results: Results, *, style: PlotStyle) -> Iterator[PlotJob]
                 text += " Grey frames: before the fit. Diamonds: impacts of the auxiliary measurements."
             draw = partial(plot_impacts, impacts, pulls, before=before, auxiliary=auxiliary, poi=results.poi, style=style)
             yield PlotJob("systematics", f"impacts_{slug(name)}", text, draw, wide=True)
-    for name in uncertainty_documents(results):
+    for name in uncertainty_documents(results) if len(results.parameters) < 2 else ():
         fit = results.methods[name].fit
         if fit is not None and len(fit.free) > 1:
             text = f"{method_name(name)}: correlations of the fitted parameters."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -11,7 +11,20 @@ from rich.text import Text
 
 from toolkit.diagnostics.closure import ClosureVerdict, closure_verdicts
 from toolkit.likelihood.results import MethodResult, ObservedResults, Results
-from toolkit.report.wording import closure_text, interval_lines, notes, number, parameter_name, t0_text, verdict_text
+from toolkit.report.contours import area_rows, pairs_of
+from toolkit.report.wording import (
+    Point,
+    asimov_text,
+    closure_text,
+    interval_lines,
+    notes,
+    number,
+    parameter_name,
+    point_of,
+    t0_text,
+    truth_points,
+    verdict_text,
+)
 
 WIDE = 132
 """Columns of a terminal from which measurement and closure fit into one table."""
@@ -37,21 +50,30 @@ class Comparison:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the tables that fit the width, then the notes."""
         verdicts = judge(self.results)
-        if options.max_width >= WIDE:
-            yield methods_table(self.results, verdicts=verdicts)
-        else:
-            yield methods_table(self.results, verdicts=verdicts, closure=False)
-            if self.results.closure:
-                yield closure_table(self.results, verdicts=verdicts)
-        if self.results.observed is not None:
-            yield observed_table(self.results, self.results.observed)
+        several = len(self.results.interest) > 1
+        for name in self.results.interest:
+            own, judged = self.results.of(name), verdicts_on(name, verdicts)
+            together = options.max_width >= WIDE and not several
+            yield methods_table(own, verdicts=judged, closure=together)
+            if own.closure and not together:
+                yield closure_table(own, verdicts=judged)
+            if own.observed is not None:
+                yield observed_table(own, own.observed)
+        if any(method.contours for method in self.results.methods.values()):
+            yield from contour_tables(self.results)
         for line in self.note_lines(verdicts):
             yield Text(line, style="bold" if line.startswith("!") else "")
 
     def note_lines(self, verdicts: Sequence[ClosureVerdict]) -> list[str]:
         """Return what must be read with the table."""
-        poi = parameter_name(self.results.poi)
-        lines = [*notes(verdicts, list(self.results.methods.values())), f"t({poi}=0): -2 Delta ln L at {poi} = 0."]
+        lines: list[str] = []
+        for name in self.results.interest:
+            own = self.results.of(name)
+            lines += notes(verdicts_on(name, verdicts), list(own.methods.values()))
+        names = [parameter_name(name) for name in self.results.interest]
+        lines = [*dict.fromkeys(lines), f"{', '.join(f't({poi}=0)' for poi in names)}: -2 Delta ln L at {' or '.join(names)} = 0."]
+        if len(names) > 1:
+            lines.append("68 %, 95 %: the other parameters profiled; fixed: the other parameters of interest at their truth.")
         if self.results.closure:
             lines.append("closure: best fit ± standard error of the finite simulation (distance from the truth in standard errors).")
         return lines
@@ -72,20 +94,23 @@ def methods_table(results: Results, *, verdicts: Sequence[ClosureVerdict] | None
     """
     by_method = {v.method: v for v in (judge(results) if verdicts is None else verdicts)}
     poi = parameter_name(results.poi)
-    table = _table(f"{poi} from an Asimov set at {poi} = {results.asimov[results.poi]:g}, {results.luminosity_ifb:g}/fb")
-    for header in ("best fit", "68 %", "95 %", f"t({poi}=0)"):
+    table = _table(f"{poi} from an Asimov set at {asimov_text(results)}, {results.luminosity_ifb:g}/fb")
+    fixed = ("68 %, fixed", "95 %, fixed") if len(results.interest) > 1 else ()
+    for header in ("best fit", "68 %", "95 %", *fixed, f"t({poi}=0)"):
         table.add_column(header, justify="right", no_wrap=True)
     truths = _add_closure_columns(table, results) if closure and results.closure else []
     for name, result in results.methods.items():
         verdict = by_method.get(name)
-        table.add_row(name, *_measured(result, verdict), *_closed(verdict, truths), style=_colour(verdict))
+        cells = _measured(result, verdict, poi=results.poi if fixed else None)
+        table.add_row(name, *cells, *_closed(verdict, truths), style=_colour(verdict))
     return table
 
 
 def closure_table(results: Results, *, verdicts: Sequence[ClosureVerdict] | None = None) -> Table:
     """Lay out the closure of every method: best fit at each truth, and the verdict; colours as in `methods_table`."""
     by_method = {v.method: v for v in (judge(results) if verdicts is None else verdicts)}
-    table = _table("closure on Asimov sets of test events")
+    what = f" of {parameter_name(results.poi)}" if len(results.interest) > 1 else ""
+    table = _table(f"closure{what} on Asimov sets of test events")
     truths = _add_closure_columns(table, results)
     for name in results.methods:
         table.add_row(name, *_closed(by_method.get(name), truths), style=_colour(by_method.get(name)))
@@ -105,9 +130,30 @@ def observed_table(results: Results, observed: ObservedResults) -> Table:
     return table
 
 
+def contour_tables(results: Results) -> Iterator[Table]:
+    """Lay out the areas of the contours of every pair of parameters, one table each."""
+    for pair in pairs_of(results):
+        table = _table(f"areas of the contours of {' and '.join(parameter_name(name) for name in pair)}")
+        for header in ("68 %", "over best histogram", "95 %", "over best histogram"):
+            table.add_column(header, justify="right", no_wrap=True)
+        for row in area_rows(results, pair):
+            table.add_row(row.method, *row.cells)
+        yield table
+
+
 def judge(results: Results) -> tuple[ClosureVerdict, ...]:
-    """Return the closure verdict of every method, in the order of the results."""
-    return closure_verdicts(results.closure, methods=tuple(results.methods), asimov=results.asimov[results.poi], parameter=results.poi)
+    """Return the closure verdict of every method on every parameter of interest, parameter by parameter, in the order of the results."""
+    verdicts: list[ClosureVerdict] = []
+    for name in results.interest:
+        own = results.of(name)
+        others = {other: results.asimov[other] for other in results.interest if other != name}
+        verdicts += closure_verdicts(own.closure, methods=tuple(own.methods), asimov=results.asimov[name], parameter=name, others=others)
+    return tuple(verdicts)
+
+
+def verdicts_on(parameter: str, verdicts: Sequence[ClosureVerdict]) -> tuple[ClosureVerdict, ...]:
+    """Return the verdicts on one parameter."""
+    return tuple(v for v in verdicts if v.parameter == parameter)
 
 
 def _table(title: str) -> Table:
@@ -116,24 +162,27 @@ def _table(title: str) -> Table:
     return table
 
 
-def _add_closure_columns(table: Table, results: Results) -> list[float]:
-    truths = sorted({point.mu for point in results.closure})
-    for mu in truths:
-        table.add_column(f"{parameter_name(results.poi)} = {mu:g}", justify="right", no_wrap=True)
+def _add_closure_columns(table: Table, results: Results) -> list[Point]:
+    truths = truth_points(results)
+    for label in truths.values():
+        table.add_column(label.replace(", ", "\n"), justify="right", no_wrap=True)
     table.add_column("closure", no_wrap=True)
-    return truths
+    return list(truths)
 
 
-def _measured(result: MethodResult, verdict: ClosureVerdict | None) -> list[str | Text]:
-    intervals = [Text("\n".join(interval_lines(i))) for i in (result.interval_68, result.interval_95)]
+def _measured(result: MethodResult, verdict: ClosureVerdict | None, *, poi: str | None = None) -> list[str | Text]:
+    """Write best fit, intervals and t(0); with the name of the parameter also the intervals with the others fixed."""
+    own = None if poi is None else result.parameters.get(poi)
+    fixed = () if own is None else (own.fixed_others_68, own.fixed_others_95)
+    intervals = [Text("\n".join(interval_lines(i))) for i in (result.interval_68, result.interval_95, *fixed)]
     return [number(result.mu_hat), *intervals, t0_text(result, verdict)]
 
 
-def _closed(verdict: ClosureVerdict | None, truths: Sequence[float]) -> list[str | Text]:
+def _closed(verdict: ClosureVerdict | None, truths: Sequence[Point]) -> list[str | Text]:
     if not truths:
         return []
-    checks = {c.mu: c for c in verdict.checks} if verdict else {}
-    return [*(Text(closure_text(checks.get(mu)).replace(" (", "\n(")) for mu in truths), verdict_text(verdict)]
+    checks = {point_of(c): c for c in verdict.checks} if verdict else {}
+    return [*(Text(closure_text(checks.get(key)).replace(" (", "\n(")) for key in truths), verdict_text(verdict)]
 
 
 def _colour(verdict: ClosureVerdict | None) -> str | None:

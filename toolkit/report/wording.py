@@ -6,8 +6,11 @@ import math
 from collections.abc import Sequence
 
 from toolkit.diagnostics.closure import ClosureCheck, ClosureVerdict
-from toolkit.likelihood.results import MethodResult
+from toolkit.likelihood.results import ClosurePoint, MethodResult, Results
 from toolkit.likelihood.scans import Interval
+
+Point = tuple[float | tuple[str, float], ...]
+"""A truth: the value of the parameter, and all parameters of interest by name."""
 
 _NAMES = {"rate": "total rate", "m4l": "m4l histogram", "score": "score histogram", "nsbi": "NSBI, unbinned"}
 _METHODS = {
@@ -141,8 +144,56 @@ def closure_text(check: ClosureCheck | None) -> str:
     if check is None:
         return "-"
     known = math.isfinite(check.pull)
-    error = f" ± {check.standard_error:.2f} ({check.pull:+.1f})" if known else ""
+    error = f" ± {error_text(check.standard_error)} ({check.pull:+.1f})" if known else ""
     return number(check.mu_hat) + error + (" !" if check.fails else "")
+
+
+def asimov_text(results: Results) -> str:
+    """Write the parameters of interest of the Asimov set.
+
+    Examples:
+        >>> asimov_text(Results("mu", {"mu": 1.0, "t0": 1.0}, 140.0, {}, {}))
+        'μ = 1'
+    """
+    return ", ".join(f"{parameter_name(name)} = {results.asimov[name]:g}" for name in results.interest)
+
+
+def truth_points(results: Results) -> dict[Point, str]:
+    """Label the truths of the closure tests of a parameter: those at which it moves alone, then the others, each by increasing value.
+
+    Args:
+        results: The results of one parameter (`Results.of`).
+
+    Returns:
+        Label by truth. Other parameters of interest are named where they are not those of the Asimov set.
+
+    Examples:
+        >>> from toolkit.likelihood.results import ClosurePoint
+        >>> points = [ClosurePoint(1.0, 1.1, 0.1, "nsbi", parameter="mu", truth={"mu": 1.0, "c": c}) for c in (2.0, 0.0)]
+        >>> list(truth_points(Results("mu", {"mu": 1.0, "c": 0.0}, 140.0, {}, {}, tuple(points))).values())
+        ['μ = 1', 'μ = 1, c = 2']
+    """
+    found: dict[Point, tuple[bool, float, str]] = {}
+    for point in results.closure:
+        moved = {n: v for n, v in point.truth.items() if n != results.poi and not math.isclose(v, results.asimov.get(n, math.nan))}
+        others = "".join(f", {parameter_name(name)} = {value:g}" for name, value in moved.items())
+        found[point_of(point)] = (bool(moved), point.mu, f"{parameter_name(results.poi)} = {point.mu:g}{others}")
+    return {key: label for key, (_, _, label) in sorted(found.items(), key=lambda item: item[1])}
+
+
+def point_of(point: ClosurePoint | ClosureCheck) -> Point:
+    """Return what tells the truth of a closure point from others."""
+    return (point.mu, *sorted(point.truth.items()))
+
+
+def error_text(error: float) -> str:
+    """Write a standard error with two decimals, a large one with one digit: such a fit determines nothing.
+
+    Examples:
+        >>> error_text(0.123), error_text(1.4e7)
+        ('0.12', '1e+07')
+    """
+    return f"{error:.2f}" if error < 1000.0 else f"{error:.0e}"
 
 
 def t0_text(result: MethodResult, verdict: ClosureVerdict | None) -> str:
@@ -151,7 +202,7 @@ def t0_text(result: MethodResult, verdict: ClosureVerdict | None) -> str:
     Examples:
         >>> from toolkit.diagnostics import closure_verdict
         >>> from toolkit.likelihood.results import ClosurePoint
-    from toolkit.likelihood.scans import Scan
+        >>> from toolkit.likelihood.scans import Scan
         >>> result = MethodResult("nsbi", 1.4, 1.9, (), (), Scan([0.0, 1.0], [1.9, 0.0]))
         >>> t0_text(result, closure_verdict([ClosurePoint(1.0, 1.4, 0.1, "nsbi")], method="nsbi", asimov=1.0))
         '1.90 (inflated)'

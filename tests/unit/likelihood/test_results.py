@@ -28,7 +28,7 @@ def example(toy: Any) -> Results:
 
 def test_document_has_the_fixed_names(toy: Any) -> None:
     document = example(toy).to_json()
-    assert document["schema"] == 1
+    assert document["schema"] == 2
     assert document["poi"] == "mu"
     assert document["asimov"] == {"mu": 1.0}
     assert document["closure"] == [{"mu": 0.3, "mu_hat": 0.35, "standard_error": 0.05, "method": "nsbi"}]
@@ -70,7 +70,7 @@ def test_interval_flags_come_back() -> None:
     assert again.at_boundary
 
 
-@pytest.mark.parametrize("change", [{"schema": 2}, {"methods": None}])
+@pytest.mark.parametrize("change", [{"schema": 3}, {"methods": None}])
 def test_other_documents_are_refused(toy: Any, change: dict[str, Any]) -> None:
     document = {**example(toy).to_json(), **change}
     if document["methods"] is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from toolkit.config import Config
-from toolkit.pipeline.stages.report import region_masks
+from toolkit.pipeline.stages.estimate import region_masks
 from toolkit.weights import SimulatedEvents
 
 

@@ -15,8 +15,8 @@ from toolkit.report import read_results, results_document, write_results
 
 def test_fixed_schema(results):
     document = results_document(results)
-    assert list(document) == ["schema", "poi", "asimov", "luminosity_ifb", "yields", "methods", "closure", "timing_s"]
-    assert document["schema"] == 1
+    assert list(document) == ["schema", "poi", "asimov", "luminosity_ifb", "parameters", "yields", "methods", "closure", "timing_s"]
+    assert document["schema"] == 2
     assert document["poi"] == "mu"
     assert document["asimov"] == {"mu": 1.0}
     assert document["luminosity_ifb"] == 140.0
@@ -68,7 +68,7 @@ def test_bad_files(tmp_path):
     (tmp_path / "half.json").write_text('{"schema": 1, ')
     with pytest.raises(SchemaError, match="valid JSON"):
         read_results(tmp_path / "half.json")
-    (tmp_path / "other.json").write_text('{"schema": 2}')
+    (tmp_path / "other.json").write_text('{"schema": 3}')
     with pytest.raises(SchemaError):
         read_results(tmp_path / "other.json")
 

@@ -32,16 +32,16 @@ class FitPages:
 
     Attributes:
         truth: Parameter of interest in the Asimov set.
-        comparison: `workspace/comparison.json`.
-        goodness: `workspace/goodness.json`.
+        comparison: `workspace/comparison.json`; None where several parameters or regions are fitted.
+        goodness: `workspace/goodness.json`, likewise.
         intervals: `workspace/intervals.json`, if intervals were made from toys.
         variations: `variations` of `models/systematics.json`; empty if networks learned none.
         left_out: `variations` of `workspace/left_out.json`: changes of features that the unbinned fit does not know of.
     """
 
     truth: float
-    comparison: Mapping[str, Any]
-    goodness: Mapping[str, Any]
+    comparison: Mapping[str, Any] | None
+    goodness: Mapping[str, Any] | None
     intervals: Mapping[str, Any] | None
     variations: Mapping[str, Any]
     left_out: Sequence[Mapping[str, Any]] = ()
@@ -53,15 +53,19 @@ class FitPages:
         Raises:
             InputFileError: A file is missing or damaged.
         """
-        intervals = read_json(out / INTERVALS) if config.parameter.interval == "neyman" else None
         learned = read_json(out / VARIATIONS_REPORT)["variations"] if learned_directions(config, out) else {}
+        if config.general:
+            return cls(config.parameter.asimov, None, None, None, learned)
+        intervals = read_json(out / INTERVALS) if config.parameter.interval == "neyman" else None
         left_out = read_json(out / LEFT_OUT)["variations"] if varied_names(config) else ()
         return cls(config.parameter.asimov, read_json(out / COMPARISON), read_json(out / GOODNESS), intervals, learned, left_out)
 
     def jobs(self, *, style: PlotStyle) -> Iterator[PlotJob]:
         """List the plots."""
-        yield from comparison_jobs(self.comparison, truth=self.truth, style=style)
-        yield from goodness_jobs(self.goodness, style=style)
+        if self.comparison is not None:
+            yield from comparison_jobs(self.comparison, truth=self.truth, style=style)
+        if self.goodness is not None:
+            yield from goodness_jobs(self.goodness, style=style)
         if self.intervals is not None:
             yield from interval_jobs(ToyIntervals.from_json(self.intervals), style=style)
         yield from variation_jobs(self.variations, style=style)
@@ -70,8 +74,10 @@ class FitPages:
         """Add the sections to the page."""
         if self.intervals is not None:
             page = with_intervals(page, ToyIntervals.from_json(self.intervals), figures["intervals"])
-        page = page.with_section(comparison_section(self.comparison, figures["comparison"]), after=HEAD)
-        page = page.with_section(goodness_section(self.goodness, figures.get("goodness", ())), after=HEAD)
+        if self.comparison is not None:
+            page = page.with_section(comparison_section(self.comparison, figures["comparison"]), after=HEAD)
+        if self.goodness is not None:
+            page = page.with_section(goodness_section(self.goodness, figures.get("goodness", ())), after=HEAD)
         if self.variations:
             page = page.with_section(variations_section(self.variations, figures.get("variations", ())), after=HEAD)
         if self.left_out:
@@ -80,7 +86,8 @@ class FitPages:
 
     def extras(self) -> dict[str, Any]:
         """Return the entries of results.json."""
-        found: dict[str, Any] = {"comparison": self.comparison, "goodness_of_fit": self.goodness}
+        documents = {"comparison": self.comparison, "goodness_of_fit": self.goodness}
+        found: dict[str, Any] = {name: document for name, document in documents.items() if document is not None}
         if self.variations:
             found["learned_variations"] = decisions_document(self.variations)
         if self.left_out:

@@ -6,41 +6,39 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from toolkit.analysis.datasets import read_recorded, read_simulation
 from toolkit.analysis.layout import CUTFLOW, FIT, MODEL, PARITY, PLOTS, REPORT, RESULTS, TRAINING
-from toolkit.analysis.model import FitModel
+from toolkit.analysis.region_yields import region_yields
+from toolkit.analysis.regions import learned_events
 from toolkit.config import Config
-from toolkit.diagnostics.review import review
-from toolkit.diagnostics.suite import EstimateUnderTest, diagnose
+from toolkit.diagnostics.review import Review, review
+from toolkit.diagnostics.suite import Suite, diagnose
 from toolkit.diagnostics.training import TrainingCurve
-from toolkit.expressions import Condition
+from toolkit.errors import SchemaError
 from toolkit.likelihood import OnnxRatio, Results
 from toolkit.pipeline.stage import StageContext
+from toolkit.pipeline.stages.estimate import estimate_under_test
 from toolkit.pipeline.stages.fit_pages import FitPages, read_json
 from toolkit.pipeline.stages.origin import describe_provenance, input_rows
 from toolkit.pipeline.stages.review import ensemble_under_review, read_stored, review_settings
 from toolkit.plots import PlotStyle, plot_cutflow, png_bytes
-from toolkit.report import PageFigure, Provenance, build_page, judge, write_page, write_results
+from toolkit.report import PageFigure, Provenance, build_page, judge, prose, write_page, write_results
 from toolkit.report.figures import draw_all, plot_jobs
+from toolkit.report.fitted_figures import contour_jobs, correlation_jobs
 from toolkit.report.review_figures import review_jobs
 from toolkit.report.systematics_figures import observed_jobs, systematics_jobs
-from toolkit.typing import BoolArray, FloatArray
 from toolkit.weights import SimulatedEvents
 
 
 def run(context: StageContext) -> None:
     """Write `plots/`, `report.html` and `results.json`."""
     config = context.config
-    pool, test = read_simulation(context)
+    simulated = read_simulation(context)
+    pool, test = (learned_events(config, events) for events in simulated)
     results = Results.from_json(read_json(context.out / FIT))
     verdicts = judge(results)
-    ratio = OnnxRatio(context.out / MODEL)
-    estimate = estimate_under_test(config, pool, test, ratio)
-    suite = diagnose(estimate, progress=context.progress)
-    subject = ensemble_under_review(config, estimate, ratio, pool=pool, stored=read_stored(context.out, pool=pool, test=test))
-    reviewed = review(subject, settings=review_settings(config), progress=context.progress)
+    suite, reviewed, left_out = examine(context, pool, test)
+    regions = region_yields(config, pool=simulated[0], test=simulated[1]) if config.general else None
     trained = read_json(context.out / TRAINING)
     training = training_curves(trained)
     style = plot_style(config)
@@ -49,9 +47,11 @@ def run(context: StageContext) -> None:
     fitted = FitPages.read(context.out, config)
     jobs = (
         *jobs,
-        *review_jobs(reviewed, style=style),
+        *(review_jobs(reviewed, style=style) if reviewed is not None else ()),
         *systematics_jobs(results, style=style),
         *observed_jobs(results, style=style),
+        *contour_jobs(results, style=style),
+        *correlation_jobs(results, style=style),
         *fitted.jobs(style=style),
     )
     figures = draw_all(jobs, folder=context.work / PLOTS, progress=context.progress, tasks=context.tasks)
@@ -69,10 +69,37 @@ def run(context: StageContext) -> None:
         provenance=provenance,
         review=reviewed,
         training_warnings=training_warnings(trained),
+        regions=regions,
+        left_out=left_out,
     )
     write_page(context.work / REPORT, fitted.on(page, figures))
-    extras = {"diagnostics": suite.to_json(), "review": reviewed.to_json(), "onnx_parity": read_json(context.out / PARITY)}
+    extras: dict[str, Any] = {"onnx_parity": read_json(context.out / PARITY)}
+    extras |= {
+        name: part.to_json() for name, part in (("diagnostics", suite), ("review", reviewed), ("regions", regions)) if part is not None
+    }
     write_results(context.work / RESULTS, with_timing(results, context), verdicts=verdicts, extras={**extras, **fitted.extras()})
+
+
+def examine(context: StageContext, pool: SimulatedEvents, test: SimulatedEvents) -> tuple[Suite | None, Review | None, tuple[str, ...]]:
+    """Run the diagnostics of the networks.
+
+    Args:
+        context: The stage.
+        pool: Events that the networks learned from.
+        test: Test events of the same regions.
+
+    Returns:
+        Diagnostics and review; None where the physics model does not allow them. Sentences say what is left out, and why.
+    """
+    config, ratio = context.config, OnnxRatio(context.out / MODEL)
+    try:
+        estimate = estimate_under_test(config, pool, test, ratio)
+    except SchemaError as error:
+        return None, None, (f"Diagnostics of the networks are left out: {error.what}, got {error.got}.",)
+    suite = diagnose(estimate, progress=context.progress)
+    subject = ensemble_under_review(config, estimate, ratio, pool=pool, stored=read_stored(context.out, pool=pool, test=test))
+    reviewed = review(subject, settings=review_settings(config), progress=context.progress)
+    return suite, reviewed, () if estimate.benchmarks is not None else (prose.SEVERAL_LEFT_OUT,)
 
 
 def plot_style(config: Config) -> PlotStyle:
@@ -87,44 +114,6 @@ def cutflow_picture(provenance: Provenance, style: PlotStyle) -> PageFigure:
     """Draw the cut flow for the page; the files of this plot are those of the processing stage."""
     text = "Expected events of each sample after each cut, and the fraction of its simulated events that is left."
     return PageFigure(png_bytes(plot_cutflow(provenance.cutflow, style=style)), text, name="cutflow")
-
-
-def estimate_under_test(config: Config, pool: SimulatedEvents, test: SimulatedEvents, ratio: OnnxRatio) -> EstimateUnderTest:
-    """Collect what the diagnostics need: the exported networks on the test events, yields from the pool."""
-    model = FitModel.of(config)
-
-    def at(values: FloatArray) -> FloatArray:
-        return model.along(model.parameter, np.asarray(values, dtype=np.float64))
-
-    return EstimateUnderTest(
-        events=test,
-        log_ratios=ratio(ratio.columns(test.observables)),
-        reference=ratio.metadata.reference_mixture,
-        yields=pool.yields,
-        coefficients=at,
-        benchmarks=config.morphing.amplitudes,
-        backgrounds=config.backgrounds,
-        features=tuple(ratio.features),
-        parameter=model.parameter,
-        truth=model.truth[model.parameter],
-        range=model.range,
-        hypotheses=shown_hypotheses(model),
-        edges=dict(config.histograms_of_one.values()),
-        regions=region_masks(config, test),
-    )
-
-
-def region_masks(config: Config, events: SimulatedEvents) -> dict[str, BoolArray]:
-    """Evaluate the regions of the config on events, (n,) each; regions of columns that the tables lack are left out."""
-    conditions = {name: Condition.parse(text) for name, text in config.conditions.items()}
-    known = set(events.observables)
-    return {name: c.evaluate(events.observables) for name, c in conditions.items() if set(c.names) <= known}
-
-
-def shown_hypotheses(model: FitModel) -> tuple[float, ...]:
-    """Return the values shown in spectra: 0, the truth and 4, as far as they are allowed."""
-    low, high = model.range
-    return tuple(sorted({value for value in (0.0, model.truth[model.parameter], 4.0) if low <= value <= high}))
 
 
 def training_curves(document: Mapping[str, Any]) -> tuple[TrainingCurve, ...]:

@@ -9,12 +9,14 @@ from zipfile import BadZipFile
 import numpy as np
 
 from toolkit.analysis.layout import INSPECTION, OUT_OF_BAG
-from toolkit.analysis.methods import score_columns, signal_score
+from toolkit.analysis.methods import ScoreColumns, score_columns, signal_score
+from toolkit.analysis.regions import whole_densities
 from toolkit.config import Config
 from toolkit.diagnostics.review import EnsembleUnderReview, ReviewSettings
 from toolkit.diagnostics.suite import EstimateUnderTest
 from toolkit.errors import ArtifactMismatchError, InputFileError
 from toolkit.likelihood import OnnxRatio
+from toolkit.model import Model, learned_densities
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
 
@@ -67,7 +69,7 @@ def ensemble_under_review(
 ) -> EnsembleUnderReview:
     """Put the exported networks and the kept log ratios together."""
     x = ratio.columns(estimate.events.observables)
-    columns = score_columns(config.model)
+    columns = whole_columns(config.model)
     return EnsembleUnderReview(
         estimate=estimate,
         before_calibration=stored.before_calibration,
@@ -84,6 +86,14 @@ def ensemble_under_review(
         histograms=config.histograms_of_one,
         score_bins=config.score_histogram.bins,
     )
+
+
+def whole_columns(model: Model) -> ScoreColumns:
+    """Return the columns of signal and of background among the whole densities, before any process is split into parts."""
+    whole = whole_densities(model)
+    names = [d.name for component in model.components for d in learned_densities(component.process)]
+    signal, background = (tuple(dict.fromkeys(whole.index(names[j]) for j in part)) for part in score_columns(model))
+    return signal, background
 
 
 def review_settings(config: Config) -> ReviewSettings:

@@ -1,0 +1,209 @@
+"""Two parameters of interest: one table, scan and closure each, contours of the pair, yields of the regions; the form of results.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from toolkit.diagnostics.regions import RegionYields
+from toolkit.likelihood import ClosurePoint, Contour, FitResult, Interval, MethodResult, ParameterInfo, ParameterResult, Results, Scan
+from toolkit.plots import PlotStyle, plot_contours
+from toolkit.report import Comparison, Provenance, build_page, judge, results_document
+from toolkit.report.contours import area_rows, areas_page_table, best_histogram, pairs_of
+from toolkit.report.figures import plot_jobs
+from toolkit.report.fitted import fitted_section, region_table
+from toolkit.report.fitted_figures import contour_jobs, correlation_jobs
+from toolkit.report.results import with_parameters
+
+A, B = "mu_ggF", "mu_EW"
+TRUTHS = ({A: 1.0, B: 1.0}, {A: 0.5, B: 1.5}, {A: 1.0, B: 2.0})
+SHIFTS = {"m4l": {A: 0.05, B: 0.05}, "nsbi": {A: 0.4, B: 0.0}}
+"""NSBI is off by four standard errors in one parameter and right in the other."""
+
+
+def _result(name: str, width: float) -> MethodResult:
+    values = np.linspace(0.0, 4.0, 41)
+    scans = {p: Scan(values, ((values - 1.0) / width) ** 2, parameter=p) for p in (A, B)}
+    parameters = {
+        p: ParameterResult(
+            best_fit=1.0 + k / 10,
+            interval_68=(Interval(1.0 - width, 1.0 + width),),
+            interval_95=(Interval(0.0, 1.0 + 2 * width, at_boundary=True),),
+            fixed_others_68=(Interval(1.0 - width / 2, 1.0 + width / 2),),
+            fixed_others_95=(Interval(1.0 - width, 1.0 + width),),
+            scan=scans[p],
+            twice_nll_at_0=float(width**-2) + k,
+        )
+        for k, p in enumerate((A, B))
+    }
+    angle = np.linspace(0.0, 2 * np.pi, 60)
+    contours = []
+    for level, radius in ((0.68, 1.515), (0.95, 2.448)):
+        line = tuple((1.0 + radius * width * np.cos(a), 1.0 + radius * width * np.sin(a)) for a in angle)
+        contours.append(Contour((A, B), level, float(np.pi * (radius * width) ** 2), ((*line[:-1], line[0]),), (1.0, 1.1)))
+    fit = FitResult(
+        {A: 1.0, B: 1.1, "t0": 0.98},
+        {A: 0.5, B: 0.25, "t0": 0.02},
+        -3.0,
+        "converged",
+        "",
+        (),
+        0.0,
+        10,
+        free=(A, B, "t0"),
+        covariance=((0.25, 0.05, 0.0), (0.05, 0.0625, 0.0), (0.0, 0.0, 0.0004)),
+    )
+    first = parameters[A]
+    one = MethodResult(name, 1.0, first.twice_nll_at_0, first.interval_68, first.interval_95, scans[A], fit=fit)
+    return replace(one, parameters=parameters, contours=tuple(contours))
+
+
+@pytest.fixture
+def two() -> Results:
+    closure = [
+        ClosurePoint(t[p], t[p] + SHIFTS[m][p], 0.1, m, parameter=p, truth=dict(t)) for m in ("m4l", "nsbi") for t in TRUTHS for p in (A, B)
+    ]
+    interest = ParameterInfo("interest", (0.0, 4.0), 1.0)
+    parameters = {A: interest, B: interest, "t0": ParameterInfo("normalisation", (0.2, 3.0), 1.0)}
+    methods = {"m4l": _result("m4l", 0.5), "nsbi": _result("nsbi", 0.4)}
+    yields = {"S": 10.0, "qqZZ": 100.0}
+    return Results(A, {A: 1.0, B: 1.0, "t0": 1.0}, 140.0, yields, methods, tuple(closure), parameters=parameters)
+
+
+def test_results_survive_their_json(two: Results) -> None:
+    document = results_document(two)
+    back = Results.from_json(json.loads(json.dumps(document)))
+    assert results_document(back) == document
+    assert document["schema"] == 2
+    assert document["parameters"]["t0"] == {"kind": "normalisation", "range": [0.2, 3.0], "truth": 1.0}
+    assert back.interest == (A, B)
+    method = document["methods"]["nsbi"]
+    assert method["mu_hat"] == 1.0, "the keys of one parameter are those of the first"
+    assert method["parameters"][B]["best_fit"] == pytest.approx(1.1)
+    assert method["parameters"][B]["interval_68"] == [[0.6, 1.4]]
+    assert method["parameters"][B]["fixed_others_68"] == [[0.8, 1.2]]
+    assert method["contours"][0]["area"] == pytest.approx(np.pi * (1.515 * 0.4) ** 2)
+
+
+def test_each_parameter_has_a_verdict_of_its_own(two: Results) -> None:
+    assert [(v.parameter, v.method, v.status) for v in judge(two)] == [
+        (A, "m4l", "closes"),
+        (A, "nsbi", "biased"),
+        (B, "m4l", "closes"),
+        (B, "nsbi", "closes"),
+    ]
+    document = results_document(two)
+    verdicts = {p: document["methods"]["nsbi"]["parameters"][p]["verdict"]["status"] for p in (A, B)}
+    assert verdicts == {A: "biased", B: "closes"}
+    assert document["methods"]["nsbi"]["verdict"]["t0_shift"] == "inflated"
+    pulls = {(c["parameter"], c["truth"][A], c["truth"][B]): c["pull"] for c in document["closure"] if c["method"] == "nsbi"}
+    assert pulls[A, 1.0, 1.0] == pytest.approx(4.0)
+    assert pulls[B, 0.5, 1.5] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_one_parameter_is_the_special_case(results: Results) -> None:
+    document = results_document(results)["methods"]["m4l"]
+    own = document["parameters"]["mu"]
+    assert own["interval_68"] == document["interval_68"] == own["fixed_others_68"]
+    assert own["interval_68_at_boundary"] == [True, False]
+    assert own["interval_kind"] == "asymptotic"
+    toys = {"methods": {"m4l": {"interval_68": [[0.1, 2.0]], "interval_95": [[0.0, 5.0]], "interval_95_at_boundary": [True]}}}
+    named = with_parameters(results, toys)
+    assert named.methods["m4l"].parameters["mu"].interval_68 == (Interval(0.1, 2.0),)
+    assert named.methods["m4l"].parameters["mu"].interval_kind == "neyman"
+    assert named.methods["m4l"].interval_68 == results.methods["m4l"].interval_68, "the old keys keep their meaning"
+
+
+def test_the_page_has_a_table_per_parameter(two: Results) -> None:
+    page = build_page(two, judge(two), None, {}, title="two", provenance=Provenance(), left_out=("Something is left out.",))
+    by_title = {section.title: section for section in page.sections}
+    first, second, areas = by_title["Result"].tables
+    assert second.columns[:6] == ("method", "best fit μ_EW", "68 %", "95 %", "68 %, others fixed", "95 %, others fixed")
+    assert second.rows[1][:6] == ("NSBI, unbinned", "1.10", "[0.60, 1.40]", "[0.00, 1.80]*", "[0.80, 1.20]", "[0.60, 1.40]")
+    assert first.flagged == {1}
+    assert second.flagged == frozenset()
+    assert areas.rows[1][2] == "0.64", "(0.4 / 0.5)^2"
+    assert any("0.64 times that of the m4l histogram" in text for text in by_title["Result"].text)
+    closure_a, closure_b = by_title["Closure"].tables
+    assert closure_a.columns == ("method", "true μ_ggF = 1", "true μ_ggF = 0.5, μ_EW = 1.5", "true μ_ggF = 1, μ_EW = 2", "verdict")
+    assert closure_a.rows[1][1] == "1.40 ± 0.10 (+4.0) !"
+    assert closure_b.rows[1] == ("NSBI, unbinned", *closure_b.rows[1][1:4], "closes")
+    assert by_title["Left out"].text == ("Something is left out.",)
+    assert "Asimov set at μ_ggF = 1, μ_EW = 1" in page.subtitle
+
+
+def test_fitted_parameters_and_regions(two: Results, results: Results) -> None:
+    section = fitted_section(two, ())
+    assert section is not None
+    assert section.tables[0].rows[0] == ("m4l histogram", "1.00 ± 0.50", "1.10 ± 0.25", "0.980 ± 0.020", "converged")
+    assert fitted_section(results, ()) is None
+    regions = RegionYields(
+        (("SR", "unbinned", "x > 1"), ("CR", "counting", "x <= 1")),
+        ("S", "q"),
+        ((9.0, 40.0), (1.0, 60.0)),
+        (500, 700),
+        (49.0, 61.0),
+        12,
+        3.25,
+    )
+    table = region_table(regions)
+    assert table.columns == ("process", "SR (unbinned)", "CR (counting)")
+    assert table.rows[1] == ("q", "40.0", "60.0")
+    assert "12 simulated test events, which stand for 3.2 expected events" in table.note
+    assert regions.to_json()["outside_events"] == 12
+
+
+def test_areas_are_compared_with_the_best_histogram(two: Results) -> None:
+    assert pairs_of(two) == ((A, B),)
+    assert best_histogram(two, (A, B)) == "m4l"
+    ratio = {row.method: row.areas[0.95][1] for row in area_rows(two, (A, B))}
+    assert ratio == {"m4l": 1.0, "nsbi": pytest.approx(0.64)}
+    opened = replace(two.methods["m4l"].contours[0], lines=(((0.0, 0.0), (0.0, 1.0)),))
+    methods = {**two.methods, "m4l": replace(two.methods["m4l"], contours=(opened,))}
+    assert areas_page_table(replace(two, methods=methods), (A, B)).rows[0][1].endswith("*"), "an open line ends at the edge of the range"
+
+
+def test_plots_of_both_parameters(two: Results) -> None:
+    names = [job.name for job in plot_jobs(None, two, judge(two), [], style=PlotStyle())]
+    assert names == ["scans_mu_ggF", "closure_mu_ggF", "scans_mu_EW", "closure_mu_EW"]
+    drawn = {job.name: job.draw().numbers for job in plot_jobs(None, two, judge(two), [], style=PlotStyle())}
+    assert set(drawn["scans_mu_EW"]["methods"]["nsbi"]["scan"]) == {B, "twice_delta_nll"}
+    assert drawn["scans_mu_EW"]["flagged"] == {}
+    assert set(drawn["scans_mu_ggF"]["flagged"]) == {"nsbi"}
+    (job,) = contour_jobs(two, style=PlotStyle())
+    assert job.name == "contours_mu_ggF_mu_EW"
+    numbers: dict[str, Any] = job.draw().numbers
+    assert numbers["truth"] == [1.0, 1.0]
+    assert numbers["methods"]["m4l"][1]["level"] == 0.95
+    correlations = [job.draw().numbers for job in correlation_jobs(two, style=PlotStyle())]
+    assert correlations[0]["drawn"] == [A, B, "t0"]
+    assert correlations[0]["correlation"][0][1] == pytest.approx(0.4)
+
+
+def test_a_contour_plot_shows_all_lines_and_the_legend_below_none() -> None:
+    line = ((0.0, 0.5), (3.0, 1.0), (0.0, 1.5))
+    contours = {"nsbi": (Contour((A, B), 0.68, 2.0, (line,), (1.0, 1.0)),)}
+    figure = plot_contours(contours, truth=(1.0, 1.0))
+    (low, high), (bottom, top) = figure.axes[0].get_xlim(), figure.axes[0].get_ylim()
+    assert low < 0.0
+    assert high > 3.0
+    assert bottom < 0.5
+    assert top > 1.5 + 0.25 * (top - bottom), "room for the legend"
+    assert plot_contours({}).numbers == {"truth": None, "methods": {}}
+
+
+def test_the_terminal_has_a_table_per_parameter(two: Results) -> None:
+    console = Console(width=160, record=True, file=None)
+    with console.capture() as captured:
+        console.print(Comparison(two))
+    text = captured.get()
+    assert text.count("from an Asimov set at μ_ggF = 1, μ_EW = 1, 140/fb") == 2
+    assert "closure of μ_EW on Asimov sets of test events" in text
+    assert "areas of the contours of μ_ggF and μ_EW" in text
+    assert "[0.80, 1.20]" in text
+    assert "! nsbi: t(0) is inflated: fits mu_ggF = 1.40 ± 0.10 where 1 is true at mu_EW = 1 (4.0 standard errors)." in text
