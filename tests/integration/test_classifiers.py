@@ -90,11 +90,14 @@ def test_processing_leaves_out_what_it_cannot_know(folder: Path) -> None:
 
 
 def test_scores_are_out_of_fold(folder: Path, context: StageContext) -> None:
-    """From the networks as others read them: pool events by the one that did not see them, test events by the mean of all."""
+    """From the networks as others read them: every event by the one without its fold, pool and test events alike."""
     pool, test = read_simulation(context)
-    fold = classifier_fold(context.config, context.config.classifiers["D_pre"], pool.event_id)
+    section = context.config.classifiers["D_pre"]
+    fold = classifier_fold(context.config, section, pool.event_id)
     assert sorted(set(fold.tolist())) == [0, 1, 2]
-    for events, k in [(test, None), *((pool.select(fold == k), k) for k in range(3))]:
+    parts = [(events, k) for events in (pool, test) for k in range(3)]
+    for whole, k in parts:
+        events = whole.select(classifier_fold(context.config, section, whole.event_id) == k)
         ratio = OnnxRatio(folder / "out" / classifier_file("D_pre", k))
         assert ratio.numerators == ("ggF_S", "ggF_B", "qqZZ")
         logs = ratio(ratio.columns(events.observables))
@@ -106,11 +109,13 @@ def test_scores_are_out_of_fold(folder: Path, context: StageContext) -> None:
     assert np.max(np.abs(seen.observables["D_pre"] - logs[:, 0] + log_sum(logs[:, 1:]))) > 1e-3
 
 
-def test_recorded_events_have_the_mean(folder: Path, context: StageContext) -> None:
+def test_recorded_events_have_scores_of_the_same_distribution(folder: Path, context: StageContext) -> None:
     recorded = read_recorded(context)
-    ratio = OnnxRatio(folder / "out" / classifier_file("D_pre"))
-    logs = ratio(ratio.columns(recorded.observables))
-    np.testing.assert_allclose(recorded.observables["D_pre"], logs[:, 0] - log_sum(logs[:, 1:]), atol=1e-5)
+    fold = classifier_fold(context.config, context.config.classifiers["D_pre"], recorded.event_id)
+    for k in range(3):
+        ratio = OnnxRatio(folder / "out" / classifier_file("D_pre", k))
+        logs = ratio(ratio.columns(recorded.observables))[fold == k]
+        np.testing.assert_allclose(recorded.observables["D_pre"][fold == k], logs[:, 0] - log_sum(logs[:, 1:]), atol=1e-5)
 
 
 def test_a_varied_event_has_the_network_of_the_same_event(context: StageContext) -> None:

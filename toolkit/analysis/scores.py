@@ -1,8 +1,10 @@
 """Scores of the classifiers that the pipeline trains: evaluated once, kept beside the event tables, joined to them when they are read.
 
-A classifier is several networks, each trained without one fold of the pool. An event of the pool, nominal or varied, has the score of the
-network that did not see it; test events and recorded ones have that of the mean of all. Kept numbers make the same event belong to the
-same region in every stage and on every machine, which the last digit of a network in single precision would not.
+A classifier is several networks, each trained without one fold of the pool. Every event, simulated or recorded, nominal or varied, has the
+score of the network without the fold of its number: none has seen it, and pool, test and recorded events have scores of one distribution.
+(The mean of all networks is another score: its cut passes other shares of every process than the templates of the pool say.) Kept numbers
+make the same event belong to the same region in every stage and on every machine, which the last digit of a network in single precision
+would not.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ from toolkit.artifacts.events import NOMINAL, EventTable, read_events, table_nam
 from toolkit.config import ClassifierConfig, Config
 from toolkit.errors import ArtifactMismatchError, InputFileError
 from toolkit.likelihood import OnnxRatio
-from toolkit.typing import BoolArray, FloatArray
-from toolkit.weights import assign_fold, hash_uniform
+from toolkit.typing import FloatArray
+from toolkit.weights import assign_fold
 from toolkit.weights.missing import fill_missing
 from toolkit.weights.scores import log_score
 
@@ -46,11 +48,6 @@ def classifier_fold(config: Config, section: ClassifierConfig, event_id: NDArray
     return assign_fold(event_id, n_folds=section.folds, salt=f"{config.ratios.splits.salt}/classifier")
 
 
-def is_test(config: Config, event_id: NDArray[np.uint64]) -> BoolArray:
-    """Say which simulated events are test events, as `toolkit.weights.hold_out` does, (n,)."""
-    return np.asarray(hash_uniform(event_id, salt=config.ratios.splits.salt) < config.ratios.splits.test)
-
-
 @dataclass(frozen=True, eq=False)
 class Classifier:
     """A trained classifier: its networks as ONNX files.
@@ -58,13 +55,11 @@ class Classifier:
     Attributes:
         name: Column of its score.
         section: Its section of the config.
-        mean: The mean of all networks.
         without: The network that did not see a fold, by fold.
     """
 
     name: str
     section: ClassifierConfig
-    mean: OnnxRatio
     without: tuple[OnnxRatio, ...]
 
     @classmethod
@@ -74,16 +69,14 @@ class Classifier:
         Raises:
             InputFileError, ArtifactMismatchError: A file is missing or damaged.
         """
-        ratios = [OnnxRatio(folder / classifier_file(name, fold), threads=1) for fold in (None, *range(section.folds))]
-        return cls(name, section, ratios[0], tuple(ratios[1:]))
+        return cls(name, section, tuple(OnnxRatio(folder / classifier_file(name, k), threads=1) for k in range(section.folds)))
 
-    def score(self, observables: Mapping[str, FloatArray], *, fold: NDArray[np.int8], everywhere: BoolArray) -> FloatArray:
+    def score(self, observables: Mapping[str, FloatArray], *, fold: NDArray[np.int8]) -> FloatArray:
         """Compute the score.
 
         Args:
             observables: The features, each (n,), finite.
             fold: Fold of each event, (n,).
-            everywhere: Events that no network has seen, (n,): they get the mean of all.
 
         Returns:
             (n,).
@@ -91,10 +84,10 @@ class Classifier:
         Raises:
             SchemaError, PhysicsDomainError: A feature is missing, or missing in an event.
         """
-        x = self.mean.columns({name: observables[name] for name in self.section.features if name in observables})
+        x = self.without[0].columns({name: observables[name] for name in self.section.features if name in observables})
         score = np.empty(len(x))
-        parts = [(self.mean, everywhere), *((ratio, ~everywhere & (fold == k)) for k, ratio in enumerate(self.without))]
-        for ratio, chosen in parts:
+        for k, ratio in enumerate(self.without):
+            chosen = fold == k
             logs = ratio(x[chosen])
             score[chosen] = log_score(logs, ratio.numerators, numerator=self.section.numerator, denominator=self.section.denominator)
         return score
@@ -114,10 +107,8 @@ def write_scores(session: Session) -> None:
     for done, (sample, variation) in enumerate(tables, start=1):
         table = read_events(session.out / EVENTS, sample.name, variation=variation)
         observables = fill_missing(table.observables, config.fills)
-        everywhere = np.ones(len(table), dtype=np.bool_) if sample.kind == "data" else is_test(config, table.event_id)
         arrays: dict[str, Any] = {
-            c.name: c.score(observables, fold=classifier_fold(config, c.section, table.event_id), everywhere=everywhere)
-            for c in classifiers
+            c.name: c.score(observables, fold=classifier_fold(config, c.section, table.event_id)) for c in classifiers
         }
         arrays[_IDENTITY] = _identity(table)
         np.savez(session.work / score_file(sample.name, variation), **arrays)

@@ -30,8 +30,8 @@ Coefficients = Annotated[dict[Name, Coefficient], BeforeValidator(_coefficients)
 class ClassifierConfig(Section):
     """A network that tells densities apart; its score, ln(sum of `numerator`) - ln(sum of `denominator`), is a column NAME of all events.
 
-    The classes are the densities that are named, each with the same total weight; their probabilities are what is summed. Events that learn
-    have the score of a network that did not see them (docs/model.md).
+    The classes are the densities that are named, each with the same total weight; their probabilities are what is summed. Every
+    event has the score of a network that did not see it (docs/model.md).
     """
 
     features: tuple[str, ...] = Field(min_length=1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from functools import partial
 
+import numpy as np
+
 from exports import write_onnx
 from toolkit.analysis.datasets import read_simulation
 from toolkit.analysis.features import describe_features
@@ -59,12 +61,12 @@ def _train(context: StageContext, name: str, pool: SimulatedEvents) -> TrainedCl
 
 
 def _export(context: StageContext, name: str, trained: TrainedClassifier, *, pool: SimulatedEvents, test: SimulatedEvents) -> None:
-    """Write every network, verified on the events that it is used for: the mean on test events, each other on the fold it did not see."""
+    """Write every network and their mean, each verified on the events that it serves: a fold, or all test events."""
     config = context.config
-    fold = classifier_fold(config, config.classifiers[name], pool.event_id)
-    pool_rows = feature_matrix(pool.observables, trained.features)
-    rows: dict[int | None, FloatArray] = {None: feature_matrix(test.observables, trained.features)}
-    rows |= {k: pool_rows[fold == k] for k in range(len(trained.networks))}
+    test_rows = feature_matrix(test.observables, trained.features)
+    every = np.concatenate([feature_matrix(pool.observables, trained.features), test_rows])
+    fold = classifier_fold(config, config.classifiers[name], np.concatenate([pool.event_id, test.event_id]))
+    rows: dict[int | None, FloatArray] = {None: test_rows} | {k: every[fold == k] for k in range(len(trained.networks))}
     for done, (k, own) in enumerate(rows.items(), start=1):
         write_onnx(
             trained.network(k),
