@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow
 
 H4L = Path(sys.executable).with_name("h4l")
 METHODS = ("rate", "m4l", "score", "nsbi")
+MANIFEST = ("manifest.json", "manifest.json.sha256")
 GIGABYTE = 1 << 30
 
 
@@ -183,7 +184,7 @@ def _coefficients(mu: float) -> np.ndarray[Any, np.dtype[np.float64]]:
 def test_the_manifest_describes_every_file(out: Path) -> None:
     manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file() and ".stages" not in path.parts}
-    assert files == {*manifest["outputs"], "manifest.json"}
+    assert files == {*manifest["outputs"], *MANIFEST}
     for name in ("results.json", "models/mixture.onnx"):
         assert manifest["outputs"][name] == hashlib.sha256((out / name).read_bytes()).hexdigest()
     assert set(manifest["inputs"]) == {"ggF_S", "ggF_SBI", "ggF_B", "qqZZ"}
@@ -202,8 +203,8 @@ def test_a_second_run_does_nothing(out: Path) -> None:
     done = _demo(out)
     assert done.returncode == 0
     assert done.stderr.count("unchanged, skipped") == len(STAGE_NAMES)
-    after = {path: path.stat().st_mtime_ns for path in before if path.name != "manifest.json"}
-    assert after == {path: time for path, time in before.items() if path.name != "manifest.json"}
+    after = {path: path.stat().st_mtime_ns for path in before if path.name not in MANIFEST}
+    assert after == {path: time for path, time in before.items() if path.name not in MANIFEST}
 
 
 def test_every_plot_is_three_files_and_has_its_place_in_the_report(out: Path) -> None:
