@@ -145,7 +145,10 @@ class CombinedLikelihood(Likelihood):
         for term, columns in zip(self.terms, self._columns, strict=True):
             own, slopes = term.value_and_gradient(point[columns])
             value += own
-            out[columns] += slopes
+            with np.errstate(invalid="ignore"):
+                out[columns] += slopes
+        if np.isnan(out).any():  # under a root at zero terms diverge with opposite signs; the limit of their sum has one
+            return super().value_and_gradient(point)
         value -= sum(times * constraint.twice_nll(float(point[column])) for column, constraint, times in self._surplus)
         return value, self._less_surplus(point, out)
 

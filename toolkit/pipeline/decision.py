@@ -103,6 +103,11 @@ def decide(out: Path, plan: Plan, stage: Stage, own: Ingredients, *, keys: Mappi
     return Decision(stage.name, key, parts, own.modules, reasons, read_stamp(out, stage.name))
 
 
+def comes_along(plan: Plan, stage: Stage, decision: Decision, config: Config) -> bool:
+    """Whether a stage that was not asked for runs: it has nothing to do for this config, and the one asked for needs it."""
+    return bool(decision.reasons) and plan.only in plan.after(stage.name) and stage.idle(config)
+
+
 def check_needed(out: Path, plan: Plan, decision: Decision) -> None:
     """Refuse to run a single stage on results that are not there or no longer true.
 

@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.config import Config
 from toolkit.errors import InputFileError, PhysicsDomainError, SchemaError, ShapeError, ToolkitError
-from toolkit.pipeline.decision import Decision, Ingredients, check_needed, decide, ingredients
+from toolkit.pipeline.decision import Decision, Ingredients, check_needed, comes_along, decide, ingredients
 from toolkit.pipeline.fingerprints import Fingerprints
 from toolkit.pipeline.former import forget, former_tasks, set_aside
 from toolkit.pipeline.lock import folder_lock
@@ -129,7 +129,7 @@ class _Engine:
         for number, stage in enumerate(self.plan.graph, start=1):
             decision = decide(self.out, self.plan, stage, own[stage.name], keys=keys, ran=ran)
             keys[stage.name], stamp = decision.key, decision.done
-            if not self.plan.wants(stage.name):
+            if not self.plan.wants(stage.name) and not comes_along(self.plan, stage, decision, self.config):
                 check_needed(self.out, self.plan, decision)
                 timing.update({stage.name: stamp.seconds} if stamp else {})
                 continue

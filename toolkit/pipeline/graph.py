@@ -122,6 +122,7 @@ GRAPH: tuple[Stage, ...] = (
         resumable=True,
         writes=("models/",),
         tasks=("models/classifiers/*/member_*.pt",),
+        idle=lambda config: not config.classifiers,
     ),
     Stage(
         name="train",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from toolkit.config import Config
-from toolkit.pipeline.decision import Decision, check_needed, decide, ingredients
+from toolkit.pipeline.decision import Decision, check_needed, comes_along, decide, ingredients
 from toolkit.pipeline.fingerprints import Fingerprints
 from toolkit.pipeline.former import count_tasks, former_tasks
 from toolkit.pipeline.lock import LockState, lock_state
@@ -94,7 +94,7 @@ def preview_pipeline(config: Config, *, out: Path, plan: Plan, progress: Progres
     for stage in plan.graph:
         decision = decide(out, plan, stage, ingredients(stage, config, fingerprints, progress), keys=keys, ran=would_run)
         keys[stage.name] = decision.key
-        if not plan.wants(stage.name):
+        if not plan.wants(stage.name) and not comes_along(plan, stage, decision, config):
             check_needed(out, plan, decision)
             continue
         if decision.reasons:

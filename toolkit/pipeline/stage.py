@@ -89,6 +89,7 @@ class Stage:
         disk_bytes: Estimate of the space that the result takes, given the inputs' sizes summed.
         writes: Files and folders (with a slash) of the result, for a run that is only rehearsed.
         tasks: Patterns of files of the result that a later run may take over, each with a key of its own inside.
+        idle: Whether it has nothing to do for a config: it then runs by itself before a later stage that is asked for alone.
     """
 
     name: str
@@ -101,3 +102,4 @@ class Stage:
     disk_bytes: Callable[[int], int] = lambda size: 50_000_000
     writes: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
+    idle: Callable[[Config], bool] = lambda config: False

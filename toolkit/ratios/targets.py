@@ -91,7 +91,15 @@ def describe_mixture(events: SimulatedEvents, model: Model) -> Mixture:
     if empty:
         remedy = "check the selection and the weights of this process"
         raise PhysicsDomainError(f"process {empty[0]}", got=f"{yields[empty[0]]:g} expected events", expected="> 0", remedy=remedy)
-    return Mixture(tuple(_event_class(process, yields) for process in model.processes))
+    mixture = Mixture(tuple(_event_class(process, yields) for process in model.processes))
+    if mixture.n_heads == 0:
+        raise SchemaError(
+            f"process {model.processes[0].name!r}",
+            got="one process of one amplitude, and no other: there is nothing to learn, its density is the reference",
+            expected="two processes, or two amplitudes",
+            remedy="add a background, or count events: a workspace of one bin measures all that there is",
+        )
+    return mixture
 
 
 def _event_class(process: Process, yields: dict[str, float]) -> EventClass:

@@ -19,7 +19,8 @@ Hook = Callable[[StageContext], None]
 class Fake:
     """Three stages a -> b -> c that copy a number.
 
-    `calls` lists those that ran, `hooks` lets a test interfere, `tasks` names those whose number is a task.
+    `calls` lists those that ran, `hooks` lets a test interfere, `tasks` names those whose number is a task,
+    `idle` those that have nothing to do.
     """
 
     folder: Path
@@ -27,6 +28,7 @@ class Fake:
     hooks: dict[str, Hook] = field(default_factory=dict)
     resumable: bool = True
     tasks: str = ""
+    idle: str = ""
 
     @property
     def out(self) -> Path:
@@ -42,7 +44,12 @@ class Fake:
 
     def _stage(self, name: str, config_part: Callable[[Config], dict[str, object]], *, after: str | None = None, **keys: Any) -> Stage:
         needs, tasks = (after,) if after else (), (f"{name}/number.txt",) if name in self.tasks else ()
-        common = {"config_part": config_part, "resumable": self.resumable, "disk_bytes": lambda size: size}
+        common = {
+            "config_part": config_part,
+            "resumable": self.resumable,
+            "disk_bytes": lambda size: size,
+            "idle": lambda _: name in self.idle,
+        }
         return Stage(name, self._copy(name, after), needs=needs, tasks=tasks, **common, **keys)
 
     def config(self, **changes: object) -> Config:

@@ -329,3 +329,17 @@ def test_records_of_tasks_outlive_a_lost_worker_before_the_first_file(fake: Fake
     fake.hooks["b"] = lambda context: context.tasks.result("closure", lambda: calls.append(1) or {"x": 1})  # type: ignore[func-returns-value]
     fake.run()
     assert calls == [1]
+
+
+def test_a_stage_without_work_runs_before_one_that_is_asked_for_alone(fake):
+    """So that `h4l process` and `h4l train` are all that a config without classifiers needs; a stage with work is still refused."""
+    fake.idle = "b"
+    fake.run(only="a")
+    assert [o.stage for o in fake.run(only="c")] == ["b", "c"]
+    assert [o.stage for o in fake.run(only="c")] == ["c"]
+    with pytest.raises(ArtifactMismatchError, match="h4l a"):
+        fake.run(only="c", luminosity_ifb=36.1)
+    fake.idle = ""
+    fake.run(only="a", luminosity_ifb=36.1)
+    with pytest.raises(ArtifactMismatchError, match="h4l b"):
+        fake.run(only="c", luminosity_ifb=36.1)

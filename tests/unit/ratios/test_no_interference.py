@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from toolkit.config import RatioConfig
+from toolkit.errors import SchemaError
 from toolkit.likelihood import Parameter, UnbinnedLikelihood, asimov_weights, measure_parameters
 from toolkit.model import Model, ModelParameter, Process
 from toolkit.ratios import train_mixture
@@ -106,3 +107,21 @@ def test_ratios_are_those_of_the_exact_density(trained):
     learned, true = mixture.log_ratio(x[:, None]), exact(model, x)
     error = (learned[:, 0] - learned[:, -1]) - (true[:, 0] - true[:, -1])
     assert np.median(np.abs(error[np.abs(x) < 2.0])) < 0.08
+
+
+def test_one_process_alone_is_learned_if_it_interferes_and_refused_if_there_is_nothing_to_learn(tmp_path):
+    gg = Process.build("gg", {"S": "sqrt(mu)", "B": "1"}, {"S": [1, 0], "SBI": [1, 1], "B": [0, 1]})
+    mu = ModelParameter("mu", range=(0.0, 4.0))
+    rng = np.random.default_rng(5)
+    x = rng.uniform(0.0, 1.0, 4000)
+    densities = np.stack([2.0 * x, 2.0 + 0.0 * x - 3.0 * x * (1.0 - x), 2.0 * (1.0 - x)], axis=1)
+    ids, one = np.arange(4000, dtype=np.uint64), np.zeros(4000, dtype=np.int64)
+    events = SimulatedEvents(("S", "SBI", "B"), ids, one, ("SBI",), {"x": x}, densities / 40.0)
+    config = CONFIG.model_copy(update={"epochs": 2, "composition_epochs": 10})
+    mixture = train_mixture(events, config=config, model=Model((mu,), (gg,)), folder=tmp_path / "gg")
+    learned = mixture.log_ratio(x[:, None])
+    error = learned[:, 0] - learned[:, 2] - np.log(x / (1.0 - x))
+    assert np.median(np.abs(error)) < 0.1
+    alone = SimulatedEvents(("sig",), ids, one, ("sig",), {"x": x}, np.full((4000, 1), 0.1))
+    with pytest.raises(SchemaError, match=r"process 'sig'\n.*nothing to learn"):
+        train_mixture(alone, config=CONFIG, model=Model((mu,), (Process.build("sig", {"A": "1"}, factor="mu"),)), folder=tmp_path / "sig")

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from toolkit.analysis.build import write_out_of_bag
 from toolkit.analysis.datasets import read_simulation
 from toolkit.analysis.layout import MEMBERS, OUT_OF_BAG, TRAINING
-from toolkit.analysis.regions import learned_events
+from toolkit.analysis.regions import learned_events, select_regions
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.executors import executor_of
@@ -18,7 +18,9 @@ from toolkit.weights.beam_swap import declared_swaps
 
 def run(context: StageContext) -> None:
     """Write `models/members/`, their losses, the out-of-bag log ratios of the pool events, and the networks of learned variations."""
-    pool = learned_events(context.config, read_simulation(context)[0])
+    everything, test = read_simulation(context)
+    select_regions(context.config, pool=everything, test=test)  # what the fit would refuse, said before hours of training
+    pool = learned_events(context.config, everything)
     trained = train_mixture(
         pool,
         config=context.config.ratios,

@@ -1,0 +1,87 @@
+"""Several parameters and regions on the command line, with the first events of the example ntuples: what is refused, what is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from tests.example_slice import write_first_events
+from toolkit.artifacts.events import read_events
+from toolkit.cli import main
+from toolkit.likelihood import Results
+
+pytestmark = pytest.mark.slow
+
+SAMPLES = ("ggF_SBI", "qqZZ")
+THREE = ["ggF_S", "ggF_B", "ggF_SBI"]
+
+
+def config_of(signal: str, control: str) -> dict[str, Any]:
+    return {
+        "luminosity_ifb": 140.0,
+        "parameters": {"mu": {"range": [0, 6]}, "t": {"kind": "normalisation", "range": [0.2, 3]}},
+        "processes": {"ggF": {"basis": "ggF"}, "qqZZ": {"factor": "t"}},
+        "samples": [
+            {"name": "ggF_SBI", "process": "ggF", "files": ["ggF_SBI_0.root"], "k_factor": 1.8, "benchmarks": THREE},
+            {"name": "qqZZ", "files": ["qqZZ_0.root"], "k_factor": 1.3},
+        ],
+        "observables": ["m4l", "n_jets"],
+        "ratios": {"features": ["m4l"], "hidden": [8], "epochs": 2, "composition_epochs": 2, "batch_size": 16, "calibration_mu": [1.0]},
+        "histograms": {"m4l": {"observable": "m4l", "edges": [220, 320, 2001]}},
+        "score_histogram": {"bins": 3},
+        "likelihood": {"closure": [{"mu": 1.0}], "scan_points": 11, "goodness": {"toys": 1}},
+        "regions": {"SR": {"kind": "unbinned", "condition": signal}, "CR": {"kind": "counting", "condition": control}},
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("regions")
+    write_first_events(found, dict.fromkeys(SAMPLES, 1200))
+    return found
+
+
+def run(folder: Path, config: dict[str, Any], *commands: str) -> int:
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    code = 0
+    for command in commands:
+        with pytest.raises(SystemExit) as ended:
+            main([command, str(path), "--out", str(folder / "out")])
+        code = int(ended.value.code or 0)
+    return code
+
+
+@pytest.mark.parametrize(
+    ("signal", "control", "said"),
+    [
+        ("m4l > 250", "m4l <= 260", ("regions 'SR' and 'CR'", "events in both", "make their conditions exclude each other")),
+        ("m4l > 250", "m4l <= 200", ("region 'CR'", "no simulated training and no test events fulfil 'm4l <= 200'")),
+    ],
+)
+def test_what_no_fit_can_use_is_refused_before_training(
+    folder: Path, capsys: pytest.CaptureFixture[str], signal: str, control: str, said: tuple[str, ...]
+) -> None:
+    assert run(folder, config_of(signal, control), "process", "train") == 2
+    message = capsys.readouterr().err
+    assert "Traceback" not in message
+    for words in said:
+        assert words in message
+    assert not (folder / "out" / "models").exists()
+
+
+def test_events_in_no_region_are_counted_in_the_results(folder: Path) -> None:
+    assert run(folder, config_of("m4l > 280", "m4l <= 260"), "process", "train", "export", "fit") == 0
+    results = Results.from_json(json.loads((folder / "out" / "workspace" / "fit.json").read_text()))
+    [note] = results.notes
+    mass = np.concatenate([read_events(folder / "out" / "events", name).observables["m4l"] for name in SAMPLES])
+    left, of = (int(word) for word in note.split()[:3:2])
+    share = np.mean((mass > 260.0) & (mass <= 280.0))
+    assert note.endswith("lie in no region and take no part in the fit")
+    assert left / of == pytest.approx(share, abs=4.0 * np.sqrt(share / of))
+    assert set(results.methods["nsbi"].parameters) == {"mu"}
