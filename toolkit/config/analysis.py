@@ -259,7 +259,9 @@ class Config(Section):
             SchemaError: They cannot yet.
         """
         if self.general:
-            require_supported(self.model)
+            neyman = [f"parameters.{name}.interval: neyman" for name, section in self.parameters.items() if section.interval == "neyman"]
+            observed = ["likelihood.observed: true"] if self.likelihood.observed else []
+            require_supported(self.model, settings=(*neyman, *observed))
             return
         fitted = [name for name, section in self.regions.items() if section.kind != "flag"]
         if fitted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from toolkit.errors import SchemaError
@@ -22,22 +22,29 @@ LIMITS: tuple[_Limit, ...] = (
         "samples without the weights of all their benchmarks",
         lambda m: tuple(s.name for s in m.samples if not determines_matrix(m.process(s.process), s.carried)),
     ),
+    _Limit("parameters of kind nuisance", lambda m: tuple(p.name for p in m.parameters if p.kind == "nuisance")),
 )
 """Everything that `h4l validate` and `h4l run` refuse. Take an entry out when training, fit and report can do it."""
 
 
-def require_supported(model: Model) -> None:
+def require_supported(model: Model, *, settings: Sequence[str] = ()) -> None:
     """Check that all stages can measure with a model.
+
+    Args:
+        model: The model of a config with `parameters` and `processes`.
+        settings: Keys of the config that ask for something that is done for `morphing` and `parameter` only.
 
     Raises:
         SchemaError: They cannot yet; names every feature that is missing and what uses it.
     """
     missing = [f"{limit.words} ({', '.join(used)})" for limit in LIMITS if (used := limit.uses(model))]
+    missing += [f"{key} of a config with `parameters`" for key in settings]
     if missing:
         raise SchemaError(
             "the physics model of the config is valid, but cannot be trained and fitted yet",
             got="; ".join(missing),
-            expected="one process with two amplitudes, one parameter and backgrounds with fixed normalisations",
-            remedy="run `h4l process` for the event tables, write `morphing` and `parameter` for a measurement of one parameter, or use "
-            "toolkit.model and toolkit.likelihood in Python",
+            expected="samples of interfering processes with the weights of enough benchmarks; parameters of interest and free "
+            "normalisations, fitted to simulated events",
+            remedy="add the weights, and write uncertainties under `likelihood.normalisations` and `systematics`; or run `h4l process` for "
+            "the event tables and use toolkit.model and toolkit.likelihood in Python",
         )

@@ -238,6 +238,26 @@ def test_what_cannot_be_measured_yet_is_refused_in_one_message() -> None:
         parse(document()).require_interference()
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("parameters.t2", {"kind": "nuisance", "range": [0.2, 3]}, r"parameters of kind nuisance \(t2\)"),
+        ("parameters.mu_EW", {"range": [0, 6], "interval": "neyman"}, "parameters.mu_EW.interval: neyman of a config with `parameters`"),
+    ],
+)
+def test_what_the_fit_would_leave_out_is_refused(path: str, value: Any, said: str) -> None:
+    with pytest.raises(SchemaError, match=said):
+        parse(changed(path, value)).require_supported()
+
+
+def test_recorded_events_of_a_general_config_are_refused_not_ignored() -> None:
+    with_data = document()
+    with_data["samples"].append({"name": "data", "kind": "data", "files": ["d.root"]})
+    with_data["likelihood"] = {"observed": True}
+    with pytest.raises(SchemaError, match=r"likelihood\.observed: true of a config with `parameters`"):
+        parse(with_data).require_supported()
+
+
 def test_regions_of_the_fit_need_the_general_form() -> None:
     samples = [{"name": n, "files": ["a.root"], "benchmarks": GGF} for n in GGF]
     parse({"luminosity_ifb": 1, "samples": samples, "regions": {"high": "m4l > 300"}}).require_interference()
