@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import yaml
 from tests.example_slice import write_first_events
 from toolkit.artifacts.events import read_events
 from toolkit.cli import main
-from toolkit.likelihood import Results
+from toolkit.report import read_results
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +33,7 @@ def config_of(signal: str, control: str) -> dict[str, Any]:
         "ratios": {"features": ["m4l"], "hidden": [8], "epochs": 2, "composition_epochs": 2, "batch_size": 16, "calibration_mu": [1.0]},
         "histograms": {"m4l": {"observable": "m4l", "edges": [220, 320, 2001]}},
         "score_histogram": {"bins": 3},
+        "report": {"importance_events": 0},
         "likelihood": {"closure": [{"mu": 1.0}], "scan_points": 11, "goodness": {"toys": 1}},
         "regions": {"SR": {"kind": "unbinned", "condition": signal}, "CR": {"kind": "counting", "condition": control}},
     }
@@ -75,10 +75,12 @@ def test_what_no_fit_can_use_is_refused_before_training(
     assert not (folder / "out" / "models").exists()
 
 
-def test_events_in_no_region_are_counted_in_the_results(folder: Path) -> None:
-    assert run(folder, config_of("m4l > 280", "m4l <= 260"), "process", "train", "export", "fit") == 0
-    results = Results.from_json(json.loads((folder / "out" / "workspace" / "fit.json").read_text()))
+def test_events_in_no_region_are_counted_on_terminal_page_and_in_the_results(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(folder, config_of("m4l > 280", "m4l <= 260"), "run") == 0
+    results = read_results(folder / "out" / "results.json")
     [note] = results.notes
+    assert note in " ".join(capsys.readouterr().out.split())
+    assert note in (folder / "out" / "report.html").read_text()
     mass = np.concatenate([read_events(folder / "out" / "events", name).observables["m4l"] for name in SAMPLES])
     left, of = (int(word) for word in note.split()[:3:2])
     share = np.mean((mass > 260.0) & (mass <= 280.0))
