@@ -40,6 +40,8 @@ from toolkit.ratios.targets import Targets
 NEWTON_STEPS = 12
 LOGISTIC_STEPS = 40
 HALVINGS = 12
+LONGEST = 30.0
+"""Standard deviations to which directions are cut: a score grows without bound where a density vanishes, and with it errors of the last digit."""
 EQUAL = 1e-12
 """Relative change of a loss or a coefficient that is rounding."""
 RIDGE = 1e-7
@@ -159,7 +161,7 @@ def fit_calibration(heads: torch.Tensor, targets: Targets, *, mixture: Mixture, 
 
 
 def _with_constant(directions: torch.Tensor, centre: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    return torch.cat([torch.ones_like(directions[:, :1]), (directions - centre) / scale], dim=1)
+    return torch.cat([torch.ones_like(directions[:, :1]), ((directions - centre) / scale).clamp(-LONGEST, LONGEST)], dim=1)
 
 
 def _standardise(centre: torch.Tensor, scale: torch.Tensor, directions: torch.Tensor) -> None:

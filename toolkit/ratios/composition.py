@@ -131,6 +131,39 @@ def log_densities(heads: torch.Tensor, kappas: Sequence[float], reference: int) 
     return torch.stack(found, dim=1)
 
 
+def mixed(heads: torch.Tensor, kappas: Sequence[float], reference: int, numbers: Sequence[float]) -> torch.Tensor | None:
+    """Compute sum_kl q_kl M_kl relative to tr(K M) without loss of digits where two amplitudes nearly cancel.
+
+    That is for q_kl = a_k a_l, and for the derivative of this by one of two amplitudes, whose q is zero for the square of the other.
+
+    Args:
+        heads: Heads of one class.
+        kappas: Diagonal of K.
+        reference: Position of the reference amplitude.
+        numbers: q_kl of the pairs (k, l), k <= l.
+
+    Returns:
+        (n,); None where all numbers are zero.
+    """
+    if len(kappas) == 2 and all(numbers):
+        share = shares(heads, 2, reference)
+        first, second = (torch.sqrt(s * (abs(q) / kappa)) for s, q, kappa in zip(share, (numbers[0], numbers[2]), kappas, strict=True))
+        near = torch.sigmoid(2.0 * heads[:, 1] if numbers[1] > 0.0 else -2.0 * heads[:, 1])
+        return (first - second) ** 2 + 4.0 * first * second * near
+    if len(kappas) == 2 and numbers[2] == 0.0 and numbers[0] != 0.0 and numbers[1] > 0.0:
+        share = shares(heads, 2, reference)
+        first, second = (torch.sqrt(s / kappa) for s, kappa in zip(share, kappas, strict=True))
+        apart = 0.5 * numbers[0] * first - numbers[1] * second
+        return 2.0 * first * (apart + 2.0 * numbers[1] * second * torch.sigmoid(2.0 * heads[:, 1]))
+    terms = [p if q == 1.0 else q * p for q, p in zip(numbers, products(heads, kappas, reference), strict=True) if q != 0.0]
+    if not terms:
+        return None
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
 def _dot(short: Sequence[torch.Tensor], long: Sequence[torch.Tensor]) -> torch.Tensor:
     """Multiply row k with the longer row l > k; row 0 is (1)."""
     if len(short) == 1:

@@ -53,8 +53,7 @@ class Direction:
         amounts = mixture.densities(heads)
         totals, slopes, inside = [], [], {}
         for k in range(len(mixture.classes)):
-            products = mixture.products(heads, k)
-            part, change = _combine(self.density[k], products), _combine(self.slope[k], products)
+            part, change = mixture.mixed(heads, k, self.density[k]), mixture.mixed(heads, k, self.slope[k])
             if part is not None:
                 inside[k] = part
                 totals.append(_times(part, amounts[k]))
@@ -62,11 +61,6 @@ class Direction:
                 slopes.append(_times(change, amounts[k]))
         score = _sum(slopes) / _sum(totals)
         return score, [inside[k] * score for k in mixture.coherent]
-
-
-def _combine(numbers: Sequence[float], products: Sequence[torch.Tensor]) -> torch.Tensor | None:
-    terms = [p if x == 1.0 else x * p for x, p in zip(numbers, products, strict=True) if x != 0.0]
-    return _sum(terms) if terms else None
 
 
 def _times(part: torch.Tensor, amount: torch.Tensor | None) -> torch.Tensor:

@@ -173,6 +173,13 @@ class Mixture:
             return [torch.ones_like(heads[:, 0])]
         return composition.products(heads[:, self.columns(k)], c.kappas, c.reference)
 
+    def mixed(self, heads: torch.Tensor, k: int, numbers: tuple[float, ...]) -> torch.Tensor | None:
+        """Return the density of class k with coefficients a_k a_l of its pairs, relative to tr(K M), (n,); None where all are zero."""
+        c = self.classes[k]
+        if not c.n_heads:
+            return torch.ones_like(heads[:, 0]) * numbers[0] if numbers[0] else None
+        return composition.mixed(heads[:, self.columns(k)], c.kappas, c.reference, numbers)
+
     def densities(self, heads: torch.Tensor) -> list[torch.Tensor | None]:
         """Return the density of every class at its yield over that of the first class, each (n,); None stands for 1, the first."""
         ratios = [torch.exp(heads[:, k]) * (n / self.class_yields[0]) for k, n in enumerate(self.class_yields[1:])]
