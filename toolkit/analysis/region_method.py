@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from toolkit.analysis.datasets import Events
-from toolkit.analysis.linear_errors import Sample, linear_errors
+from toolkit.analysis.finite_simulation import Sample, simulation_errors
 from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.regions import in_region, split_events
@@ -84,14 +84,20 @@ class RegionMethod:
         return self.combined([part.method.likelihood(weights[part.test]) for part in self.parts], truth=truth)
 
     def finite_simulation(
-        self, fit: FitResult, *, test: FloatArray, pool: FloatArray, roots: frozenset[str]
+        self,
+        fit: FitResult,
+        *,
+        test: FloatArray,
+        pool: FloatArray,
+        roots: frozenset[str],
+        bounds: Mapping[str, tuple[float, float]],
     ) -> dict[str, tuple[float, float]]:
         """Estimate the errors of a best fit from the finite numbers of test and pool events with weights (n_test,) and (n_pool,)."""
         samples = [
             [_sample(p.method, w[mask], of_pool) for p, mask in rows]
             for rows, w, of_pool in (([(p, p.test) for p in self.parts], test, False), ([(p, p.pool) for p in self.parts], pool, True))
         ]
-        return linear_errors(samples[0], samples[1], point=fit.parameters, roots=roots, foreign=self.foreign)
+        return simulation_errors(samples[0], samples[1], fit=fit, bounds=bounds, roots=roots, foreign=self.foreign)
 
     def fills(self) -> dict[str, Fill]:
         """Return how the histograms of every region fill their templates from simulated events, by name."""

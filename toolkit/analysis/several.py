@@ -157,7 +157,8 @@ def _closure_document(method: RegionMethod, pool: SimulatedEvents, test: Simulat
     of_test, of_pool = truth_weights(test, model, truth), truth_weights(pool, model, truth)
     likelihood = method.at(of_test, truth)
     fit = likelihood.fit()
-    errors = method.finite_simulation(fit, test=of_test, pool=of_pool, roots=likelihood.diverging)
+    bounds = {p.name: (p.low, p.high) for p in likelihood.parameters}
+    errors = method.finite_simulation(fit, test=of_test, pool=of_pool, roots=likelihood.diverging, bounds=bounds)
     points = []
     for name in model.interest:
         from_test, from_pool = errors[name]

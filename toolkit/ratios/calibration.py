@@ -41,7 +41,7 @@ NEWTON_STEPS = 12
 LOGISTIC_STEPS = 40
 HALVINGS = 12
 LONGEST = 30.0
-"""Standard deviations to which directions are cut: a score grows without bound where a density vanishes, and errors of last digits with it."""
+"""Standard deviations to which directions are cut: scores, and errors of their last digit, grow without bound where a density vanishes."""
 EQUAL = 1e-12
 """Relative change of a loss or a coefficient that is rounding."""
 RIDGE = 1e-7

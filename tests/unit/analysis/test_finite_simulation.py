@@ -1,0 +1,59 @@
+"""Errors from the finite simulation of several parameters: against refits of resampled events, with one minimum and with two."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from toolkit.analysis.finite_simulation import Sample, simulation_errors
+from toolkit.likelihood import UnbinnedLikelihood
+from toolkit.model import Coefficients
+
+TEXTS = ("mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)", "t")
+NAMES = ("mu", "t")
+BOUNDS = {"mu": (0.0, 6.0), "t": (0.2, 3.0)}
+
+
+def expected(x, scale):
+    """Events per unit of x in [0, 1] of S, SBI, B and a free background; interference is nearly total for `scale` near 1."""
+    s, b = 60.0 * (0.85 + 0.3 * x), 60.0 * (1.15 - 0.3 * x)
+    return np.stack([s, s + b - 2.0 * scale * np.sqrt(s * b), b, 150.0 * x**3], axis=1)
+
+
+def sample(n, seed, truth, scale):
+    x = np.random.default_rng(seed).uniform(size=n)
+    densities = expected(x, scale)
+    f = Coefficients.parse(TEXTS, NAMES).values(np.array([truth]))[0]
+    return Sample(densities, densities @ f / n, Coefficients.parse(TEXTS, NAMES))
+
+
+def likelihood(events, weights, scale):
+    yields = expected(np.linspace(0.0, 1.0, 20_001), scale).mean(axis=0)
+    logs = np.log(events.densities / yields)
+    return UnbinnedLikelihood(log_ratios=logs, weights=weights, yields=yields, coefficients=TEXTS, parameters=NAMES, bounds=BOUNDS)
+
+
+@pytest.mark.parametrize(("truth", "scale", "two"), [((2.0, 1.0), 0.1, False), ((0.3, 1.0), 0.9, True)])
+def test_errors_are_those_of_refits(truth, scale, two):
+    events = sample(1500, 3, truth, scale)
+    fit = likelihood(events, events.weights, scale).fit()
+    assert (len([m for m in fit.minima if m.twice_nll - fit.twice_nll < 4.0]) > 1) == two
+    errors = simulation_errors([events], [events], fit=fit, bounds=BOUNDS, roots=frozenset({"mu"}))
+    rng = np.random.default_rng(11)
+    fits = [likelihood(events, events.weights * rng.poisson(1.0, len(events.weights)), scale).fit().parameters for _ in range(120)]
+    for name in NAMES:
+        refits = np.array([f[name] for f in fits])
+        width = 0.5 * (np.quantile(refits, 0.841345) - np.quantile(refits, 0.158655))
+        assert errors[name][0] == pytest.approx(width, rel=0.25)
+        assert errors[name][1] == pytest.approx(errors[name][0], rel=0.1)
+
+
+def test_a_direction_that_nothing_determines_does_not_move():
+    flat = Sample(np.tile([10.0, 10.0], (50, 1)), np.ones(50), Coefficients.parse(("a", "b"), ("a", "b")))
+    one = UnbinnedLikelihood(
+        log_ratios=np.zeros((50, 1)), weights=np.ones(50), yields=[50.0], coefficients=("a",), parameters=("a",), bounds={"a": (0.1, 3)}
+    )
+    fit = one.fit()
+    fit.parameters["b"] = 1.0
+    errors = simulation_errors([flat], [flat], fit=fit, bounds={"a": (0.0, 3.0), "b": (0.0, 3.0)}, roots=frozenset())
+    assert max(errors["a"][0], errors["b"][0]) < 0.2
