@@ -30,7 +30,7 @@ def solve_matrices(
         variances: Variance of each benchmark, (n_benchmarks,); more benchmarks than needed are combined by them, equal by default.
 
     Returns:
-        (n_events, n_amplitudes, n_amplitudes), symmetric, in the unit of the weights: v_b^T M v_b is the weight under b. Positive
+        Symmetric, (n_events, n_amplitudes, n_amplitudes), in the unit of the weights, so that v_b^T M v_b is the weight under b. Positive
         semi-definite up to the rounding of the weights.
 
     Raises:
@@ -70,7 +70,7 @@ def class_matrix(process: Process, yields: Mapping[str, float], *, share: float 
         share: Share of each amplitude but the reference in tr(K M), at most 1/n.
 
     Returns:
-        K, (n_amplitudes, n_amplitudes): 1 for the reference, which is the amplitude with a constant coefficient or else that of the
+        K, (n_amplitudes, n_amplitudes), with 1 for the reference, which is the amplitude with a constant coefficient or else that of the
         largest yield.
 
     Raises:
