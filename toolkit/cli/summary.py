@@ -111,8 +111,12 @@ def results_document(out: Path, outcomes: Sequence[StageOutcome]) -> JsonObject:
 def _headlines(results: Results) -> JsonObject:
     from toolkit.report import judge
 
-    closures = {verdict.method: verdict.status for verdict in judge(results)}
-    methods = {name: {**_headline(result), "closure": closures.get(name)} for name, result in results.methods.items()}
+    closures = {(verdict.method, verdict.parameter): verdict.status for verdict in judge(results)}
+    methods = {name: {**_headline(result), "closure": closures.get((name, results.poi))} for name, result in results.methods.items()}
+    for parameter in results.interest if len(results.interest) > 1 else ():
+        for name, result in results.of(parameter).methods.items():
+            own = {**_headline(result), "closure": closures.get((name, parameter))}
+            methods[name].setdefault("parameters", {})[parameter] = own
     document = {"poi": results.poi, "asimov": dict(results.asimov), "luminosity_ifb": results.luminosity_ifb, "methods": methods}
     if results.observed is None:
         return document

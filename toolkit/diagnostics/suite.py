@@ -86,6 +86,8 @@ class Suite:
     problems: tuple[str, ...] = ()
     """Checks that could not be made, and why."""
     weights: WeightQuality | None = None
+    expected: Mapping[str, float] = field(default_factory=dict)
+    """Expected events of every process that the likelihood uses, of the events under test."""
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -159,6 +161,7 @@ def diagnose(estimate: EstimateUnderTest, *, progress: Progress = silent_progres
         spectra=tuple(spectra),
         yields=tuple(curve for one in (estimate, *estimate.further) for curve in _yields(one)),
         problems=problems,
+        expected=dict(zip(events.processes, np.asarray(estimate.yields).tolist(), strict=True)),
         weights=None if estimate.benchmarks is None else _weights(estimate, edges, estimate.benchmarks),
     )
     progress("diagnostics", total, total)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import __version__
-from toolkit.analysis.layout import OBSERVED, RESULTS, WORKSPACE
+from toolkit.analysis.layout import MODEL, OBSERVED, RESULTS, WORKSPACE
 from toolkit.artifacts.archive import write_archive
 from toolkit.artifacts.checksums import checksum_path
 from toolkit.errors import ArtifactMismatchError, InputFileError
@@ -30,7 +30,8 @@ def write_bundle(run: str | Path, path: str | Path, *, licence: Path | None = No
     """Write the release bundle of a finished run.
 
     The likelihoods of the recorded events are packed beside the expected ones if results.json has observed results; otherwise nothing
-    that depends on the recorded events is, whatever lies in the folder.
+    that depends on the recorded events is, whatever lies in the folder. A fit of several parameters or regions has no workspaces: its
+    bundle holds results, networks and tables.
 
     Args:
         run: Output folder of `h4l run`, with results.json.
@@ -51,7 +52,11 @@ def write_bundle(run: str | Path, path: str | Path, *, licence: Path | None = No
     workspaces = {n: Workspace.load(out / _workspace(n)) for n in results.methods if (out / _workspace(n)).is_file()}
     recorded = results.observed.methods if results.observed is not None else {}
     observed = {n: _recorded(out / _workspace(n, observed=True)) for n in workspaces if n in recorded}
-    files = {name: _bytes(out / name) for name in (RESULTS.as_posix(), MANIFEST, *_needed(out, workspaces, observed))}
+    general = bool(manifest.get("config", {}).get("processes"))
+    if not workspaces and not general:
+        raise InputFileError(f"{out / WORKSPACE}", got="no workspace of any method", expected="those of a finished run", remedy="fit again")
+    networks = _networks(out) if not workspaces else ()
+    files = {name: _bytes(out / name) for name in (RESULTS.as_posix(), MANIFEST, *_needed(out, workspaces, observed), *networks)}
     files |= _examples(workspaces)
     config = manifest.get("config", {})
     name = title or str(config.get("name", out.name))
@@ -72,9 +77,9 @@ def write_bundle(run: str | Path, path: str | Path, *, licence: Path | None = No
         "tables": [f"tables/{file}" for file in tables],
         "config_hash": manifest.get("config_hash", ""),
         "versions": manifest.get("versions", {}),
-        "use": "h4l reuse BUNDLE",
+        "use": "h4l reuse BUNDLE" if workspaces else "results.json, models and tables; the likelihoods of the regions are not in it",
     }
-    files["README.txt"] = _readme(description, observed=bool(observed)).encode()
+    files["README.txt"] = (_readme(description, observed=bool(observed)) if workspaces else _readme_of_several(description)).encode()
     return write_archive(path, files, description=description)
 
 
@@ -103,6 +108,12 @@ def _needed(out: Path, workspaces: Mapping[str, Workspace], observed: Mapping[st
     references = {Path(file).with_name(f"{Path(file).stem}.reference.json").as_posix() for file in named if file.endswith(".onnx")}
     files = {*(_workspace(name, observed=flag) for name, flag in own), *plain, *named, *references}
     return sorted(files | {file for name in files if (out / (file := checksum_path(name).as_posix())).is_file()})
+
+
+def _networks(out: Path) -> tuple[str, ...]:
+    """List the files of the density networks, with their reference rows and checksums."""
+    names = [MODEL.as_posix(), MODEL.with_name(f"{MODEL.stem}.reference.json").as_posix()]
+    return tuple(file for name in names for file in (name, checksum_path(name).as_posix()) if (out / file).is_file())
 
 
 def _examples(workspaces: Mapping[str, Workspace]) -> dict[str, bytes]:
@@ -179,4 +190,16 @@ tables/        scans, templates and nuisance parameters as HEPData takes them
     pip install h4l-toolkit
     h4l reuse THIS.tar.gz
     h4l reuse THIS.tar.gz --at {description["poi"]}=2
+"""
+
+
+def _readme_of_several(description: Mapping[str, Any]) -> str:
+    return f"""{description["title"]}: release bundle of h4l-toolkit {description["toolkit_version"]}
+
+bundle.json    description, every file with its SHA-256
+results.json   published results of every parameter and method: best fits, intervals, scans, contours
+models/        ratio networks as ONNX, with reference rows to check other programs against
+tables/        scans and contours as HEPData takes them
+
+The likelihoods of several parameters or regions are not in this bundle.
 """

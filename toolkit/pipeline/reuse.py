@@ -222,6 +222,9 @@ def _check_methods(index: Mapping[str, Any], published: Results) -> None:
         there = [file in inside for _, _, file, _ in named]
     except (KeyError, TypeError, AttributeError) as error:
         raise SchemaError(what, got=f"{type(error).__name__}: {error}", expected="workspaces by method", remedy=remedy) from error
+    if not named and len(published.parameters) > 1:
+        got = "results of several parameters or regions, without their likelihoods"
+        raise SchemaError(what, got=got, expected="at least one likelihood", remedy="use results.json, models/ and tables/ of the bundle")
     if not named:
         raise SchemaError(what, got="no methods", expected="at least one", remedy=remedy)
     for (data, name, file, results), found in zip(named, there, strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from toolkit.diagnostics.closure import ClosureVerdict
@@ -13,7 +13,7 @@ from toolkit.diagnostics.suite import Suite
 from toolkit.likelihood.results import Results
 from toolkit.report import prose
 from toolkit.report.contours import area_rows, areas_page_table, best_histogram, pairs_of
-from toolkit.report.fitted import fitted_section, region_table
+from toolkit.report.fitted import fitted_section, other_fits_section, region_table
 from toolkit.report.observed_tables import observed_section
 from toolkit.report.page import Page, PageFigure, PageSection, PageTable
 from toolkit.report.page_tables import (
@@ -99,16 +99,18 @@ def build_page(
         training, tests of the ratios, what they are worth, provenance.
     """
     fitted = fitted_section(results, figures.get("fitted", ()))
+    others = other_fits_section(results, figures.get("fits", ()))
     systematics = systematics_section(results, figures.get("systematics", ()))
     uncertainties = "statistical uncertainties only" if systematics is None else "statistical and systematic uncertainties"
     recorded = "" if results.observed is None else f"{results.observed.n_events} recorded events, "
     sections = [
         _summary(results, verdicts, figures),
+        *((others,) if others is not None else ()),
         *(section for section in (observed_section(results, figures.get("observed", ())), systematics) if section is not None),
         _closure(results, verdicts, figures),
         *((fitted,) if fitted is not None else ()),
         _samples(provenance, figures),
-        PageSection("Observables", figures=figures.get("observables", ())),
+        PageSection("Observables", text=_where(regions, figures), figures=figures.get("observables", ())),
         _yields(results, suite, figures, regions),
         _training(review, figures, training_warnings, provenance),
         *(_diagnostic_sections(suite, review, figures) if suite is not None else ()),
@@ -219,10 +221,23 @@ def _yields(results: Results, suite: Suite | None, figures: Figures, regions: Re
         rows = {name: number(value) for name, value in results.yields.items()}
         total = two_column_table("Expected events", rows, columns=("process", "events"))
         return PageSection("Yields", text=text, tables=(*shown, total))
-    tables = [*shown, processes_page_table(suite.processes, results.yields)]
+    tables = [*shown, _processes(suite, results, several=regions is not None)]
     negative = None if suite.weights is None else negative_page_table(suite.weights)
     tables += [] if negative is None else [negative]
     return PageSection("Yields", text=text, tables=tuple(tables), figures=figures.get("yields", ()))
+
+
+def _where(regions: RegionYields | None, figures: Figures) -> tuple[str, ...]:
+    """Say which events the spectra show, where there are several regions."""
+    return (prose.SPECTRA,) if regions is not None and figures.get("observables") else ()
+
+
+def _processes(suite: Suite, results: Results, *, several: bool) -> PageTable:
+    """Expected and simulated events; those of the unbinned regions where there are several regions."""
+    if not several:
+        return processes_page_table(suite.processes, results.yields)
+    table = processes_page_table(suite.processes, suite.expected)
+    return replace(table, title=f"{table.title} that the networks serve, those of the unbinned regions")
 
 
 def _samples(provenance: Provenance, figures: Figures) -> PageSection:

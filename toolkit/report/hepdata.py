@@ -14,7 +14,7 @@ import numpy as np
 import yaml
 
 from toolkit.errors import ArtifactMismatchError
-from toolkit.likelihood import MethodResult, Results
+from toolkit.likelihood import Contour, MethodResult, Results
 
 SUBMISSION = "submission.yaml"
 MISSING = "-"
@@ -63,9 +63,16 @@ def hepdata_tables(
     """
     tables: dict[str, tuple[str, dict[str, Any]]] = {}
     columns = {name: list(_columns(name, results, intervals or {})) for name in results.methods}
+    for poi in results.interest:
+        own, tail = results.of(poi), f"_{poi}" if len(results.interest) > 1 else ""
+        for name in own.methods:
+            found = list(_columns(name, own, intervals or {}))
+            best = ", ".join(f"{column.result.mu_hat:.6g} {column.data}" for column in found)
+            tables[f"scan_{name}{tail}.yaml"] = (f"Profile likelihood scan of {poi}, method {name}; best fit {best}", _scan(found))
     for name, found in columns.items():
-        best = ", ".join(f"{column.result.mu_hat:.6g} {column.data}" for column in found)
-        tables[f"scan_{name}.yaml"] = (f"Profile likelihood scan of {results.poi}, method {name}; best fit {best}", _scan(found))
+        for (first, second), contours in _pairs(found).items():
+            text = f"Contours of {first} and {second}, method {name}: points of the lines, all other parameters profiled"
+            tables[f"contours_{name}_{first}_{second}.yaml"] = (text, _contours(contours, _qualifiers(results)))
     common = _qualifiers(results)
     for name, document in binned.items():
         templates = _templates(document, (observed or {}).get(name), common)
@@ -76,7 +83,8 @@ def hepdata_tables(
             text = f"Pulls of the nuisance parameters in units of their constraints and impacts on {results.poi}, method {name}"
             tables[f"nuisances_{name}.yaml"] = (text, _nuisances(found, poi=results.poi, qualifiers=common))
     files = {file: yaml.safe_dump(table, sort_keys=False) for file, (_, table) in tables.items()}
-    entries: list[dict[str, Any]] = [{"comment": f"{title}: scans of {results.poi}, templates and nuisance parameters"}]
+    contents = "scans of " + ", ".join(results.interest) + (", contours" if len(results.interest) > 1 else "")
+    entries: list[dict[str, Any]] = [{"comment": f"{title}: {contents}, templates and nuisance parameters"}]
     entries += [_entry(file, description) for file, (description, _) in tables.items()]
     return {SUBMISSION: yaml.safe_dump_all(entries, sort_keys=False), **files}
 
@@ -143,6 +151,31 @@ def _scan(columns: Sequence[_Column]) -> dict[str, Any]:
             )
     dependent = [_dependent(f"-2 ln lambda, {c.data}", c.result.scan.twice_delta_nll.tolist(), c.qualifiers) for c in columns]
     return _table(first.scan.parameter, [{"value": v} for v in first.scan.values.tolist()], dependent)
+
+
+def _pairs(columns: Sequence[_Column]) -> dict[tuple[str, str], list[tuple[str, Contour]]]:
+    """Return the contours of every pair of parameters, each with the data that it is of."""
+    found: dict[tuple[str, str], list[tuple[str, Contour]]] = {}
+    for column in columns:
+        for contour in column.result.contours:
+            found.setdefault(contour.parameters, []).append((column.data, contour))
+    return found
+
+
+def _contours(contours: Sequence[tuple[str, Contour]], qualifiers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the points of all lines: two independent variables, and as dependent ones the level and the number of the line."""
+    rows = [(data, c.level, k, *p) for data, c in contours for k, line in enumerate(c.lines, start=1) for p in line]
+    areas = [{"name": f"AREA {data}, {100 * c.level:.0f}%", "value": float(c.area)} for data, c in contours]
+    names = contours[0][1].parameters
+    independent = [{"header": {"name": name}, "values": [{"value": float(row[3 + i])} for row in rows]} for i, name in enumerate(names)]
+    dependent = [
+        {"header": {"name": "confidence level", "units": "%"}, "values": [{"value": 100.0 * row[1]} for row in rows]},
+        {"header": {"name": "line"}, "values": [{"value": float(row[2])} for row in rows]},
+        {"header": {"name": "data"}, "values": [{"value": row[0]} for row in rows]},
+    ]
+    for column in dependent:
+        column["qualifiers"] = [dict(q) for q in (*qualifiers, *areas)]
+    return {"independent_variables": independent, "dependent_variables": dependent}
 
 
 def _templates(

@@ -21,6 +21,11 @@ FITTED = (
     "Best fits to the Asimov set with errors from the curvature of the likelihood, and correlations of all parameters that are free and "
     "inside their ranges."
 )
+SPECTRA = "Events of the unbinned regions, which the networks serve. The other parameters have their values of the Asimov set."
+OTHER_FITS = (
+    "The same likelihoods in other parameters, of which those of the analysis are expressions, such as one strength that several modes "
+    "have in common."
+)
 REGIONS = (
     "Expected events of every process in the regions of the fit, at coefficients of 1: the densities of a process that interferes are not "
     "to be added up. An event that no region selects takes no part in the fit."

@@ -8,16 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from rich.console import Console
 
+from toolkit.diagnostics.closure import closure_verdict
 from toolkit.diagnostics.regions import RegionYields
 from toolkit.likelihood import ClosurePoint, Contour, FitResult, Interval, MethodResult, ParameterInfo, ParameterResult, Results, Scan
 from toolkit.plots import PlotStyle, plot_contours
 from toolkit.report import Comparison, Provenance, build_page, judge, results_document
 from toolkit.report.contours import area_rows, areas_page_table, best_histogram, pairs_of
 from toolkit.report.figures import plot_jobs
-from toolkit.report.fitted import fitted_section, region_table
-from toolkit.report.fitted_figures import contour_jobs, correlation_jobs
+from toolkit.report.fitted import fitted_section, other_fits, region_table
+from toolkit.report.fitted_figures import contour_jobs, correlation_jobs, other_jobs
+from toolkit.report.hepdata import SUBMISSION, hepdata_tables
 from toolkit.report.results import with_parameters
 
 A, B = "mu_ggF", "mu_EW"
@@ -207,3 +210,46 @@ def test_the_terminal_has_a_table_per_parameter(two: Results) -> None:
     assert "areas of the contours of μ_ggF and μ_EW" in text
     assert "[0.80, 1.20]" in text
     assert "! nsbi: t(0) is inflated: fits mu_ggF = 1.40 ± 0.10 where 1 is true at mu_EW = 1 (4.0 standard errors)." in text
+
+
+def test_hepdata_has_scans_of_every_parameter_and_the_contours(two: Results) -> None:
+    files = hepdata_tables(two, binned={}, edges={}, title="two")
+    tables = {name: yaml.safe_load(text) for name, text in files.items() if name != SUBMISSION}
+    assert set(tables) == {
+        *(f"scan_{m}_{p}.yaml" for m in ("m4l", "nsbi") for p in (A, B)),
+        *(f"contours_{m}_{A}_{B}.yaml" for m in ("m4l", "nsbi")),
+    }
+    scan = tables[f"scan_nsbi_{B}.yaml"]
+    assert scan["independent_variables"][0]["header"]["name"] == B
+    assert {"name": "BEST FIT", "value": 1.1} in scan["dependent_variables"][0]["qualifiers"]
+    lines = tables[f"contours_nsbi_{A}_{B}.yaml"]
+    (x, y), (level, *_) = lines["independent_variables"], lines["dependent_variables"]
+    assert (x["header"]["name"], y["header"]["name"]) == (A, B)
+    inner, outer = two.methods["nsbi"].contours
+    points = [(float(p), float(q)) for c in (inner, outer) for line in c.lines for p, q in line]
+    assert [(p["value"], q["value"]) for p, q in zip(x["values"], y["values"], strict=True)] == points
+    assert [v["value"] for v in level["values"]] == [68.0] * 60 + [95.0] * 60
+    assert {"name": "AREA expected, 68%", "value": inner.area} in level["qualifiers"]
+
+
+def test_fits_in_other_parameters(two: Results) -> None:
+    one = two.methods["nsbi"].of(B)
+    common = replace(one, parameters={B: two.methods["nsbi"].parameters[B]}, contours=())
+    both = replace(two, fits={"common": {"nsbi": common}, "again": {"nsbi": two.methods["nsbi"]}})
+    tables = other_fits(both)
+    assert tables["common"][0].rows == (("NSBI, unbinned", "1.10", "[0.60, 1.40]", "[0.00, 1.80]*"),), "one parameter has no others"
+    assert [len(t.columns) for t in tables["again"]] == [6, 6]
+    assert [job.name for job in other_jobs(both, style=PlotStyle())] == [
+        "scans_common_mu_EW",
+        "scans_again_mu_ggF",
+        "scans_again_mu_EW",
+        "contours_again_mu_ggF_mu_EW",
+    ]
+    titles = [s.title for s in build_page(both, judge(both), None, {}, title="two", provenance=Provenance()).sections]
+    assert "Fits in other parameters" in titles
+
+
+def test_a_fit_that_determines_nothing_is_imprecise_not_biased() -> None:
+    point = ClosurePoint(1.0, 0.3, float("inf"), "rate", parameter=A, truth={A: 1.0, B: 1.0})
+    back = ClosurePoint.from_json(json.loads(json.dumps(point.to_json())))
+    assert [closure_verdict([p], method="rate", asimov=1.0, parameter=A).status for p in (point, back)] == ["imprecise", "imprecise"]
