@@ -16,6 +16,8 @@ from toolkit.model import Model, ModelParameter, Process
 from toolkit.ratios import train_mixture
 from toolkit.weights import SimulatedEvents
 
+pytestmark = pytest.mark.slow
+
 N = 60_000
 SHAPES = {"sig": (1.0, 0.6), "other": (-1.2, 0.5), "bkg": (0.0, 2.0)}
 """Mean and standard deviation of x."""
