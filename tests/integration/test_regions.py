@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyhf
 import pytest
 import yaml
 
 from tests.example_slice import write_first_events
 from toolkit.artifacts.events import read_events
 from toolkit.cli import main
+from toolkit.likelihood import Workspace
 from toolkit.report import read_results
 
 pytestmark = pytest.mark.slow
@@ -87,3 +90,30 @@ def test_events_in_no_region_are_counted_on_terminal_page_and_in_the_results(fol
     assert note.endswith("lie in no region and take no part in the fit")
     assert left / of == pytest.approx(share, abs=4.0 * np.sqrt(share / of))
     assert set(results.methods["nsbi"].parameters) == {"mu"}
+
+
+def test_a_workspace_of_others_and_systematic_uncertainties_enter_the_fit(folder: Path) -> None:
+    """A control measurement of the free normalisation in a file of its own; binned methods are written as one pyhf document."""
+    normfactor = {"name": "t", "type": "normfactor", "data": None}
+    document = {
+        "version": "1.0.0",
+        "channels": [{"name": "elsewhere", "samples": [{"name": "qqZZ", "data": [1e4], "modifiers": [normfactor]}]}],
+        "observations": [{"name": "elsewhere", "data": [9500.0]}],
+        "measurements": [{"name": "m", "config": {"poi": "t", "parameters": [{"name": "t", "bounds": [[0, 10]], "inits": [1.0]}]}}],
+    }
+    (folder / "elsewhere.json").write_text(json.dumps(document))
+    config = config_of("m4l > 280", "m4l <= 280")
+    config["regions"]["elsewhere"] = {"kind": "workspace", "file": "elsewhere.json"}
+    theory = {"processes": ["ggF_S", "ggF_SBI", "ggF_B"], "up": 1.1}
+    config["likelihood"] |= {"luminosity_uncertainty": 0.02, "normalisations": {"theory": theory}}
+    assert run(folder, config, "run") == 0
+    results = read_results(folder / "out" / "results.json")
+    nsbi = results.methods["nsbi"]
+    assert nsbi.fit is not None
+    assert nsbi.fit.errors["t"] == pytest.approx(0.0100, rel=0.1)  # 1 / sqrt(10^4), at the expectation of the truth t = 1
+    assert {i["parameter"] for i in nsbi.parameters["mu"].impacts} == {"lumi", "theory"}
+    whole = Workspace.load(folder / "out" / "workspace" / "m4l.json").likelihood()
+    assert {"mu", "t", "lumi", "theory"} <= set(whole.parameter_names)
+    plain = json.loads((folder / "out" / "workspace" / "m4l.pyhf.json").read_text())
+    assert {c["name"] for c in plain["channels"]} == {"m4l", "CR"}
+    pyhf.Workspace(plain)

@@ -12,7 +12,7 @@ from toolkit.analysis.layout import MODEL, OUT_OF_BAG
 from toolkit.analysis.measurements import measure_all, truth_weights
 from toolkit.analysis.methods import BinnedMethod, Method
 from toolkit.analysis.model import FitModel
-from toolkit.analysis.nuisances import read_systematics
+from toolkit.analysis.nuisances import Systematics, read_systematics
 from toolkit.analysis.region_build import build_region_methods
 from toolkit.analysis.region_checks import region_notes, require_measurable
 from toolkit.analysis.region_method import RegionMethod
@@ -34,6 +34,7 @@ class Fit:
         pool: Simulated events that templates, yields and networks come from.
         test: Simulated events of the Asimov set.
         ratio: The exported networks.
+        systematics: All systematic uncertainties.
     """
 
     results: Results
@@ -42,6 +43,7 @@ class Fit:
     pool: SimulatedEvents
     test: SimulatedEvents
     ratio: OnnxRatio
+    systematics: Systematics
 
 
 def fit(session: Session) -> Fit:
@@ -67,7 +69,7 @@ def _fit_one(session: Session) -> Fit:
     asimov = FitData(test, truth_weights(test, model, model.truth), methods, systematics, model)
     datasets = (asimov, *read_observed(session, asimov))
     results = measure_all(config, datasets, pool=pool, test=test, progress=session.progress, tasks=session.tasks)
-    return Fit(results, methods, datasets, pool, test, ratio)
+    return Fit(results, methods, datasets, pool, test, ratio, systematics)
 
 
 def _fit_regions(session: Session) -> Fit:
@@ -84,7 +86,7 @@ def _fit_regions(session: Session) -> Fit:
         config, methods, pool=pool, test=test, systematics=systematics, progress=session.progress, tasks=session.tasks
     )
     results = replace(results, notes=region_notes(methods[-1], test, FitModel.of(config)))
-    return Fit(results, methods, (), pool, test, ratio)
+    return Fit(results, methods, (), pool, test, ratio, systematics)
 
 
 def read_observed(session: Session, asimov: FitData) -> tuple[FitData, ...]:

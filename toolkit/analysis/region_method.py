@@ -74,7 +74,7 @@ class RegionMethod:
         """Build the likelihood of all regions for weights of the events, (n_events,)."""
         return self.combined([part.method.likelihood(weights[part.test]) for part in self.parts])
 
-    def combined(self, terms: Sequence[Likelihood], *, truth: Mapping[str, float] | None = None) -> Likelihood:
+    def combined(self, terms: Sequence[Likelihood], *, truth: Mapping[str, float] | None = None) -> CombinedLikelihood:
         """Combine likelihoods of the regions with those of the workspaces, whose data become the expectation at a truth if one is given."""
         others = [_expected(term, truth) for term in self.foreign]
         return CombinedLikelihood([*terms, *others], poi=self.parameter)

@@ -14,7 +14,17 @@ from toolkit.analysis.region_method import RegionMethod
 from toolkit.analysis.regions import split_events
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config
-from toolkit.likelihood import ClosurePoint, Likelihood, MethodResult, Parameter, Results, measure_parameters
+from toolkit.likelihood import (
+    ClosurePoint,
+    CombinedLikelihood,
+    Impact,
+    Likelihood,
+    MethodResult,
+    Parameter,
+    Results,
+    impacts,
+    measure_parameters,
+)
 from toolkit.likelihood.reparameterised import ReparameterisedLikelihood
 from toolkit.typing import JsonObject, Progress
 from toolkit.weights import SimulatedEvents
@@ -120,7 +130,21 @@ def _measured(
     if not systematics:
         return plain
     full = MethodResult.from_json(tasks.result(f"{method.name}: with systematics", partial(measure, systematics)), method=method.name)
-    return replace(full, statistical_only=plain)
+
+    def shifts() -> JsonObject:
+        likelihood = asimov_likelihood(method, test, model, systematics)
+        return {name: [i.to_json() for i in _impacts(likelihood, full, name)] for name in model.interest}
+
+    found = tasks.result(f"{method.name}: impacts", shifts)
+    parameters = {name: replace(result, impacts=tuple(found[name])) for name, result in full.parameters.items()}
+    return replace(full, statistical_only=plain, parameters=parameters)
+
+
+def _impacts(likelihood: Likelihood, result: MethodResult, name: str) -> tuple[Impact, ...]:
+    """Compute the impacts of the nuisance parameters on one parameter of interest."""
+    if not isinstance(likelihood, CombinedLikelihood) or result.fit is None:
+        return ()
+    return impacts(CombinedLikelihood(likelihood.terms, poi=name), result.fit)
 
 
 def _other_fit(

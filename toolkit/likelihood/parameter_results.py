@@ -55,6 +55,7 @@ class ParameterResult:
         scan: The profile.
         interval_kind: How the intervals were found: "asymptotic" by the thresholds above, "neyman" by toys.
         twice_nll_at_0: -2 ln lambda(0) / lambda(best fit); None if 0 is outside the allowed range.
+        impacts: Shift of this parameter by each nuisance parameter, as JSON objects; see `toolkit.likelihood.Impact`.
 
     Examples:
         >>> import numpy as np
@@ -72,6 +73,7 @@ class ParameterResult:
     scan: Scan
     interval_kind: str = "asymptotic"
     twice_nll_at_0: float | None = None
+    impacts: tuple[Mapping[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry of `method["parameters"]`; intervals are lists of [low, high], each with flags at the edge of the range."""
@@ -83,6 +85,7 @@ class ParameterResult:
             "interval_kind": self.interval_kind,
             "twice_nll_at_0": self.twice_nll_at_0,
             "scan": self.scan.to_json(),
+            **({"impacts": [dict(i) for i in self.impacts]} if self.impacts else {}),
         }
 
     @classmethod
@@ -97,6 +100,7 @@ class ParameterResult:
             scan=scan,
             interval_kind=document["interval_kind"],
             twice_nll_at_0=None if at_0 is None else float(at_0),
+            impacts=tuple(document.get("impacts", ())),
         )
 
 
