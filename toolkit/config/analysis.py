@@ -262,6 +262,7 @@ class Config(Section):
             neyman = [f"parameters.{name}.interval: neyman" for name, section in self.parameters.items() if section.interval == "neyman"]
             observed = ["likelihood.observed: true"] if self.likelihood.observed else []
             require_supported(self.model, settings=(*neyman, *observed))
+            self._require_known_conditions()
             return
         fitted = [name for name, section in self.regions.items() if section.kind != "flag"]
         if fitted:
@@ -271,6 +272,26 @@ class Config(Section):
                 expected="`parameters` and `processes`",
                 remedy="write the model in the general form (docs/model.md), or give the region `kind: flag`",
             )
+
+    def _require_known_conditions(self) -> None:
+        """Check that the networks see what tells parts of a process, or several unbinned regions, apart.
+
+        A part has the learned density of its whole process where its condition holds: wrong if the density does not know of the condition.
+        """
+        model = self.model
+        unbinned = [r for r in model.regions if r.kind == "unbinned"]
+        parts = [(f"processes.{p.name}.split.{s.name}", s.condition) for p in model.processes for s in p.splits]
+        regions = [(f"regions.{r.name}", r.condition) for r in unbinned if r.condition] if len(unbinned) > 1 else []
+        known = {*self.ratios.features, *(f.removesuffix("_filled") for f in self.ratios.features), *self.scores, *self.classifiers}
+        for key, text in (*parts, *regions) if unbinned or not model.regions else ():
+            unseen = sorted(set(Condition.parse(text).names) - known)
+            if unseen:
+                raise SchemaError(
+                    f"{key}.condition",
+                    got=f"{text!r}, while the networks do not read {unseen}",
+                    expected=f"a condition on ratios.features {list(self.ratios.features)}",
+                    remedy=f"add {', '.join(unseen)} to ratios.features (with `fills` where values are missing)",
+                )
 
     def require_interference(self) -> None:
         """Check that the config describes a measurement, not only ntuples to process.

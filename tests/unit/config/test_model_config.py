@@ -309,6 +309,21 @@ def parse_parts(split: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def test_the_networks_read_what_parts_and_regions_are_told_apart_by() -> None:
+    parts = parse_parts({"none": {"condition": "n_jets == 0", "factor": "t0"}, "some": {"condition": "n_jets > 0", "factor": "t1"}})
+    parse(parts).require_supported()
+    blind = {**parts, "ratios": {"features": ["m4l"]}}
+    with pytest.raises(SchemaError, match=r"processes\.qqZZ\.split\.none\.condition\n.*do not read \['n_jets'\]"):
+        parse(blind).require_supported()
+    counted = {"low": {"kind": "counting", "condition": "n_jets == 0"}, "high": {"kind": "counting", "condition": "n_jets > 0"}}
+    parse({**blind, "regions": counted}).require_supported()
+    regions = {"low": {"kind": "unbinned", "condition": "n_jets == 0"}, "high": {"kind": "unbinned", "condition": "n_jets > 0"}}
+    one = {**blind, "processes": {"signal": {"factor": "mu"}, "qqZZ": {"region_factors": {"low": "t0", "high": "t1"}}}}
+    with pytest.raises(SchemaError, match=r"regions\.low\.condition"):
+        parse({**one, "regions": regions}).require_supported()
+    parse({**one, "regions": regions, "ratios": {"features": ["m4l", "n_jets"]}}).require_supported()
+
+
 def test_events_in_two_regions_are_refused_with_their_number() -> None:
     inside = {"SR": np.array([True, True, False, False]), "CR": np.array([False, True, True, False])}
     with pytest.raises(SchemaError, match=r"regions 'SR' and 'CR'\n.*1 events in both"):
