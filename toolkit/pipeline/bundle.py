@@ -30,8 +30,8 @@ def write_bundle(run: str | Path, path: str | Path, *, licence: Path | None = No
     """Write the release bundle of a finished run.
 
     The likelihoods of the recorded events are packed beside the expected ones if results.json has observed results; otherwise nothing
-    that depends on the recorded events is, whatever lies in the folder. A fit of several parameters or regions has no workspaces: its
-    bundle holds results, networks and tables.
+    that depends on the recorded events is, whatever lies in the folder. The unbinned fit of several parameters or regions has no
+    workspace: its bundle holds results, networks, tables, and the workspaces of the binned methods.
 
     Args:
         run: Output folder of `h4l run`, with results.json.
@@ -55,7 +55,7 @@ def write_bundle(run: str | Path, path: str | Path, *, licence: Path | None = No
     general = bool(manifest.get("config", {}).get("processes"))
     if not workspaces and not general:
         raise InputFileError(f"{out / WORKSPACE}", got="no workspace of any method", expected="those of a finished run", remedy="fit again")
-    networks = _networks(out) if not workspaces else ()
+    networks = _networks(out) if general else ()
     files = {name: _bytes(out / name) for name in (RESULTS.as_posix(), MANIFEST, *_needed(out, workspaces, observed), *networks)}
     files |= _examples(workspaces)
     config = manifest.get("config", {})
