@@ -158,6 +158,7 @@ def test_a_changed_config_takes_over_the_tasks_that_are_still_true(campaign: Any
     """Another sample leaves the tables and networks of the others true; everything after them is made again."""
     document = yaml.safe_load(campaign.config.read_text())
     document["samples"].append({"name": "data", "kind": "data", "files": ["ggF_SBI_0.root"]})
+    document["allow_duplicates"] = True
     more = campaign.config.with_name("more.yaml")
     more.write_text(yaml.safe_dump(document))
     networks_and_tables = {name: found for name, found in analysis.finished_tasks(finished).items() if not name.startswith("plots/")}
