@@ -180,7 +180,7 @@ def _table(title: str) -> Table:
 def _add_closure_columns(table: Table, results: Results) -> list[Point]:
     truths = truth_points(results)
     for label in truths.values():
-        table.add_column(label.replace(", ", "\n"), justify="right", no_wrap=True)
+        table.add_column(Text(label.replace(", ", "\n")), justify="right", no_wrap=True)
     table.add_column("closure", no_wrap=True)
     return list(truths)
 
