@@ -15,6 +15,7 @@ from tests.example_slice import write_first_events
 from toolkit.artifacts.events import read_events
 from toolkit.cli import main
 from toolkit.likelihood import Workspace
+from toolkit.likelihood.histfactory import quiet_schema
 from toolkit.report import read_results
 
 pytestmark = pytest.mark.slow
@@ -116,4 +117,5 @@ def test_a_workspace_of_others_and_systematic_uncertainties_enter_the_fit(folder
     assert {"mu", "t", "lumi", "theory"} <= set(whole.parameter_names)
     plain = json.loads((folder / "out" / "workspace" / "m4l.pyhf.json").read_text())
     assert {c["name"] for c in plain["channels"]} == {"m4l", "CR"}
-    pyhf.Workspace(plain)
+    with quiet_schema():
+        pyhf.Workspace(plain)
