@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -76,7 +77,19 @@ def build_methods(
     def evaluate(events: Events) -> FloatArray:
         return ratio(ratio.columns(events.observables))
 
-    log_ratios = evaluate(test)
+    return all_methods(config, model, pool=pool, test=test, log_ratios=(out_of_bag, evaluate(test)), evaluate=evaluate)
+
+
+def all_methods(
+    config: Config,
+    model: FitModel,
+    *,
+    pool: SimulatedEvents,
+    test: SimulatedEvents,
+    log_ratios: tuple[FloatArray, FloatArray],
+    evaluate: Callable[[Events], FloatArray],
+) -> tuple[Method, ...]:
+    """Build every method from log ratios of pool and test events, (n_events, n_processes) each; `evaluate` gives those of other events."""
     of_test, of_pool = (
         UnbinnedLikelihood(
             log_ratios=values,
@@ -86,14 +99,14 @@ def build_methods(
             parameters=model.used,
             event_ids=events.event_id,
         )
-        for values, events in ((log_ratios, test), (out_of_bag, pool))
+        for values, events in ((log_ratios[1], test), (log_ratios[0], pool))
     )
     histograms = [configured_histogram(name, section, model, pool=pool, test=test) for name, section in config.histograms.items()]
     score = score_method(
         model,
         pool=pool,
         test=test,
-        log_ratios=(out_of_bag, log_ratios),
+        log_ratios=log_ratios,
         bins=config.score_histogram.bins,
         columns=score_columns(config.model),
         evaluate=evaluate,

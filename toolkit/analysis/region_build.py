@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.analysis.build import configured_histogram
+from toolkit.analysis.build import all_methods, configured_histogram
 from toolkit.analysis.datasets import Events
-from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod, histogram_method, rate_method, score_columns, score_method
+from toolkit.analysis.methods import BinnedMethod, Method, histogram_method
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.region_method import Part, RegionMethod
 from toolkit.analysis.regions import Selection, learned_events, select_regions, split_events, split_ratios
 from toolkit.config import Config
-from toolkit.likelihood import Likelihood, OnnxRatio, Parameter, UnbinnedLikelihood, Workspace
+from toolkit.likelihood import Likelihood, OnnxRatio, Parameter, Workspace
 from toolkit.model import Model
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
@@ -92,31 +92,9 @@ class _Unbinned:
 
     def methods(self) -> tuple[Selection, tuple[Method, ...], FitModel]:
         """Build all methods."""
-        pool, test, model, config = self.pool, self.test, self.fit_model, self.config
-        log_ratios = self.evaluate(test)
-        of_test, of_pool = (
-            UnbinnedLikelihood(
-                log_ratios=values,
-                weights=np.ones(len(events)),
-                yields=self.yields,
-                coefficients=model.coefficients,
-                parameters=model.used,
-                event_ids=events.event_id,
-            )
-            for values, events in ((log_ratios, test), (self.out_of_bag, pool))
-        )
-        histograms = [configured_histogram(name, section, model, pool=pool, test=test) for name, section in config.histograms.items()]
-        score = score_method(
-            model,
-            pool=pool,
-            test=test,
-            log_ratios=(self.out_of_bag, log_ratios),
-            bins=config.score_histogram.bins,
-            columns=score_columns(self.model),
-            evaluate=self.evaluate,
-        )
-        rate = rate_method(model, pool=pool, test=test)
-        return self.selection, (rate, *histograms, score, UnbinnedMethod("nsbi", of_test, of_pool, self.evaluate)), model
+        log_ratios = (self.out_of_bag, self.evaluate(self.test))
+        methods = all_methods(self.config, self.fit_model, pool=self.pool, test=self.test, log_ratios=log_ratios, evaluate=self.evaluate)
+        return self.selection, methods, self.fit_model
 
 
 def _binned_part(config: Config, model: Model, selection: Selection, *, pool: SimulatedEvents, test: SimulatedEvents) -> Part:

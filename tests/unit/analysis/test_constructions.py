@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.unit.analysis.toy import YIELDS, densities, events_at
 from toolkit.analysis import constructions
 from toolkit.analysis.constructions import Experiment, reference_weights, toy_source, write_intervals
 from toolkit.analysis.data import FitData, full_likelihood
@@ -26,17 +27,9 @@ from toolkit.likelihood.toy_sources import BinnedToys, UnbinnedToys
 from toolkit.likelihood.toys import toy_generator
 from toolkit.pipeline.stage import ExecutorOptions, StageContext
 from toolkit.report.interval_pages import ToyIntervals
-from toolkit.weights import SimulatedEvents
 
 PROCESSES = ("ggF_S", "ggF_SBI", "ggF_B", "qqZZ")
-YIELDS = np.array([20.0, 55.0, 50.0, 100.0])
 PI = {"ggF_S": 0.4, "ggF_B": 0.3, "qqZZ": 0.3}
-
-
-def densities(x):
-    s, b, q = 2.0 * x, 2.0 * (1.0 - x), np.ones_like(x)
-    sbi = (YIELDS[0] * s + YIELDS[2] * b - 90.0 * x * (1.0 - x)) / YIELDS[1]
-    return np.stack([s, sbi, b, q], axis=1)
 
 
 @dataclass(frozen=True)
@@ -57,9 +50,7 @@ class Ratio:
 @pytest.fixture(scope="module")
 def test_events():
     x = np.random.default_rng(2).uniform(0.01, 0.99, size=3000)
-    w = densities(x) * YIELDS / 3000
-    common = {"event_id": np.arange(3000, dtype=np.uint64), "sample_index": np.zeros(3000, dtype=np.int64), "samples": ("flat",)}
-    return SimulatedEvents(processes=PROCESSES, observables={"x": x}, weights=w, **common)
+    return events_at(x, PROCESSES)
 
 
 def config(**toys):

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.unit.analysis.toy import COEFFICIENTS, MODEL, PROCESSES, YIELDS, densities, simulate
 from toolkit.analysis.datasets import Events, RecordedEvents
 from toolkit.analysis.methods import (
     BinnedMethod,
@@ -17,37 +18,11 @@ from toolkit.analysis.methods import (
     rate_method,
     score_method,
 )
-from toolkit.analysis.model import FitModel
 from toolkit.errors import PhysicsDomainError, SchemaError
 from toolkit.likelihood import UnbinnedLikelihood
 from toolkit.likelihood.planes import Plane
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
-
-PROCESSES = ("S", "SBI", "B", "q")
-COEFFICIENTS = ("mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)", "1")
-MODEL = FitModel.of_one(PROCESSES, COEFFICIENTS, range=(0.0, 6.0))
-YIELDS = np.array([20.0, 55.0, 50.0, 100.0])
-
-
-def densities(x: FloatArray) -> FloatArray:
-    """Normalised densities on [0, 1]: S rises, B falls, q is flat, and I = SBI - S - B is negative at low x; (n, 4)."""
-    s, b, q = 2.0 * x, 2.0 * (1.0 - x), np.ones_like(x)
-    interference = -15.0 * 6.0 * x * (1.0 - x)
-    sbi = (YIELDS[0] * s + YIELDS[2] * b + interference) / YIELDS[1]
-    return np.stack([s, sbi, b, q], axis=1)
-
-
-def simulate(n: int, seed: int) -> SimulatedEvents:
-    x = np.random.default_rng(seed).uniform(size=n)
-    return SimulatedEvents(
-        processes=PROCESSES,
-        event_id=np.arange(n, dtype=np.uint64),
-        sample_index=np.zeros(n, dtype=np.int64),
-        samples=("flat",),
-        observables={"x": x},
-        weights=densities(x) * YIELDS / n,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.unit.analysis.toy import MODEL, PROCESSES, YIELDS, densities, simulate
 from toolkit.analysis import nuisances
 from toolkit.analysis.channels import binned_document, normalisation_columns, parameters_of, unbinned_channel, unbinned_likelihood
 from toolkit.analysis.data import full_likelihood, yields_and_shape
 from toolkit.analysis.layout import ASIMOV, NORMALISATION, WORKSPACE
 from toolkit.analysis.measurements import measure_with
 from toolkit.analysis.methods import BinnedMethod, UnbinnedMethod, histogram_method, rate_method
-from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import Ratios, Systematics, read_systematics
 from toolkit.config import parse_config
 from toolkit.errors import SchemaError
@@ -24,30 +24,8 @@ from toolkit.likelihood import UnbinnedLikelihood, Workspace, make_document, mea
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
 
-PROCESSES = ("S", "SBI", "B", "q")
-MODEL = FitModel.of_one(PROCESSES, ("mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)", "1"), range=(0.0, 6.0))
-YIELDS = np.array([20.0, 55.0, 50.0, 100.0])
 EDGES = np.linspace(0.0, 1.0, 9)
 UP, DOWN = 1.0 + 0.1 * (EDGES[:-1] - 0.3), 1.0 - 0.12 * (EDGES[:-1] - 0.3)
-
-
-def densities(x: FloatArray) -> FloatArray:
-    """Normalised densities on [0, 1]; the interference is negative at low x, (n, 4)."""
-    s, b, q = 2.0 * x, 2.0 * (1.0 - x), np.ones_like(x)
-    sbi = (YIELDS[0] * s + YIELDS[2] * b - 15.0 * 6.0 * x * (1.0 - x)) / YIELDS[1]
-    return np.stack([s, sbi, b, q], axis=1)
-
-
-def simulate(n: int, seed: int) -> SimulatedEvents:
-    x = np.random.default_rng(seed).uniform(size=n)
-    return SimulatedEvents(
-        processes=PROCESSES,
-        event_id=np.arange(n, dtype=np.uint64),
-        sample_index=np.zeros(n, dtype=np.int64),
-        samples=("flat",),
-        observables={"x": x},
-        weights=densities(x) * YIELDS / n,
-    )
 
 
 @pytest.fixture(scope="module")

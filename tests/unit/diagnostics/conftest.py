@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.unit.diagnostics.toy import densities
 from toolkit.weights import SimulatedEvents
 
 PROCESSES = ("ggF_S", "ggF_SBI", "ggF_B", "qqZZ")
@@ -23,13 +24,6 @@ class Toy:
     """Exact log p_process / p_ref."""
     reference: dict[str, float]
     yields: NDArray[np.float64]
-
-
-def densities(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Normalised densities on 0 < x < 1, (n, 4): |c x|^2, |1 - c x|^2 (destructive interference), 1 and 4 (1 - x)^3."""
-    amplitude = 0.9 * x
-    signal, both = amplitude**2, 1 - amplitude + amplitude**2
-    return np.stack([signal / 0.27, both / (1 - 0.45 + 0.27), np.ones_like(x), 4 * (1 - x) ** 3], axis=1)
 
 
 @pytest.fixture

@@ -8,16 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.unit.diagnostics.toy import densities
 from toolkit.diagnostics import EstimateUnderTest, auc, information_bound, log_rate_ratio, normalisation
 from toolkit.diagnostics.merit import from_yields
 from toolkit.diagnostics.review import NETWORK_SCORE, EnsembleUnderReview, ReviewSettings, merit_weights, review
-
-
-def densities(x):
-    """The densities of the toy: |c x|^2, |1 - c x|^2, 1 and 4 (1 - x)^3."""
-    amplitude = 0.9 * x
-    signal, both = amplitude**2, 1 - amplitude + amplitude**2
-    return np.stack([signal / 0.27, both / 0.82, np.ones_like(x), 4 * (1 - x) ** 3], axis=1)
 
 
 @pytest.fixture

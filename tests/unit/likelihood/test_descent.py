@@ -7,35 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from toolkit.likelihood import Likelihood, Parameter
+from tests.unit.likelihood.curves import Curve
+from toolkit.likelihood import Parameter
 from toolkit.likelihood.coordinates import FreeCoordinates
 from toolkit.likelihood.descent import descend, polish
 
 
-class Function(Likelihood):
-    """Any function of two parameters with its gradient."""
-
-    def __init__(self, value: Any, gradient: Any, *parameters: Parameter) -> None:
-        self._value, self._gradient, self._parameters = value, gradient, parameters
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        return self._parameters
-
-    @property
-    def diverging(self) -> frozenset[str]:
-        return frozenset()
-
-    def twice_nll_points(self, points: Any) -> Any:
-        return np.array([self._value(p) for p in points])
-
-    def slopes(self, point: Any) -> Any:
-        return np.asarray(self._gradient(point), dtype=np.float64)
-
-
 def funnel() -> FreeCoordinates:
     """sqrt(1 + x^2): far from the minimum a Newton step goes to -x^3, further up on the other side."""
-    function = Function(lambda p: np.sqrt(1.0 + p[0] ** 2), lambda p: p / np.sqrt(1.0 + p[0] ** 2), Parameter("x", 5.0, -1000.0, 1000.0))
+    function = Curve(lambda p: np.sqrt(1.0 + p[0] ** 2), lambda p: p / np.sqrt(1.0 + p[0] ** 2), Parameter("x", 5.0, -1000.0, 1000.0))
     return FreeCoordinates.of(function, {})
 
 
@@ -51,7 +31,7 @@ def test_a_step_that_climbs_is_shortened(start: float, given: float | None) -> N
 
 def test_a_saddle_is_left() -> None:
     """(x^2 - 1)^2 + y^2 has no gradient at the origin, and its minima at x = -1 and 1."""
-    function = Function(
+    function = Curve(
         lambda p: (p[0] ** 2 - 1.0) ** 2 + p[1] ** 2,
         lambda p: [4.0 * p[0] * (p[0] ** 2 - 1.0), 2.0 * p[1]],
         Parameter("x", 0.0, -5.0, 5.0),
@@ -72,6 +52,6 @@ def test_forbidden_points_are_walked_around(given: bool) -> None:
     def gradient(p: Any) -> Any:
         return [2.0 * (p[0] - 3.0) + 1.0 / (2.0 - p[0]), 2.0 * (p[1] - 1.0)] if p[0] < 2.0 else [np.nan, np.nan]
 
-    space = FreeCoordinates.of(Function(value, gradient, Parameter("x", -4.0, -5.0, 5.0), Parameter("y", -4.0, -5.0, 5.0)), {})
+    space = FreeCoordinates.of(Curve(value, gradient, Parameter("x", -4.0, -5.0, 5.0), Parameter("y", -4.0, -5.0, 5.0)), {})
     reached = descend(space, np.array([-4.0, -4.0]), hessian=np.diag([0.02, 0.02]) if given else None)
     assert reached.at == pytest.approx([(5.0 - np.sqrt(3.0)) / 2.0, 1.0], abs=1e-4)  # 2 (x - 3)(2 - x) = -1

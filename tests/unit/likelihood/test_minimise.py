@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.unit.likelihood.curves import Curve
 from tests.unit.likelihood.systematics_toy import asimov, channel
 from toolkit.errors import PhysicsDomainError, SchemaError
-from toolkit.likelihood import BinnedLikelihood, Likelihood, Parameter, UnbinnedLikelihood, measure, minimise, morphing_expressions
-
-
-class Curve(Likelihood):
-    """An artificial likelihood: any function of its parameters with its gradient."""
-
-    def __init__(
-        self, value: Callable[[Any], float], slope: Callable[[Any], Any], *parameters: Parameter, roots: tuple[str, ...] = ()
-    ) -> None:
-        self._value, self._slope, self._parameters, self._roots = value, slope, parameters, frozenset(roots)
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        return self._parameters
-
-    @property
-    def diverging(self) -> frozenset[str]:
-        return frozenset()
-
-    def twice_nll_points(self, points: Any) -> Any:
-        return np.array([self._value(p) for p in points])
-
-    def slopes(self, point: Any) -> Any:
-        return np.atleast_1d(self._slope(point))
+from toolkit.likelihood import BinnedLikelihood, Parameter, UnbinnedLikelihood, measure, minimise, morphing_expressions
 
 
 def double_well(tilt: float, offset: float = 0.0) -> Curve:
