@@ -36,7 +36,7 @@ def open_ratio(path: Path, config: Config) -> OnnxRatio:
         ArtifactMismatchError: They have other outputs or inputs.
     """
     ratio = OnnxRatio(path)
-    wanted = (("numerators", ratio.numerators, whole_densities(config.model)), ("features", ratio.features, config.ratios.features))
+    wanted = (("numerators", ratio.numerators, whole_densities(config.model.learned)), ("features", ratio.features, config.ratios.features))
     for what, got, expected in wanted:
         if tuple(got) != tuple(expected):
             raise ArtifactMismatchError(

@@ -52,7 +52,11 @@ class FitModel:
     @classmethod
     def of(cls, config: Config, *, region: str | None = None) -> FitModel:
         """Take the model of a region from a config; without a region, what holds everywhere."""
-        model = config.model
+        return cls.of_model(config.model, region=region)
+
+    @classmethod
+    def of_model(cls, model: Model, *, region: str | None = None) -> FitModel:
+        """Take the model of a region from a physics model, such as the part of it that is learned."""
         parameters = tuple(Parameter(p.name, p.start, *p.range) for p in model.parameters)
         truths = tuple((p.name, p.truth) for p in model.parameters)
         return cls(model.densities, model.expressions(region), parameters, tuple(p.name for p in model.interest), truths)

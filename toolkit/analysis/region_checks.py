@@ -8,8 +8,9 @@ from toolkit.analysis.measurements import truth_weights
 from toolkit.analysis.methods import BinnedMethod, UnbinnedMethod
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.region_method import Part, RegionMethod
-from toolkit.analysis.regions import split_events
+from toolkit.analysis.regions import in_region, only_declared, split_events
 from toolkit.errors import SchemaError
+from toolkit.model import Model, Process
 from toolkit.model.identifiability import require_constrained
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
@@ -33,10 +34,31 @@ def region_notes(method: RegionMethod, test: SimulatedEvents, model: FitModel) -
             "part in the fit"
         )
     for part in method.parts:
-        empty = [name for name, total in zip(model.processes, _seen(part).sum(axis=1), strict=True) if total == 0.0]
+        declared = {name for c in method.model.components if _has(c.process, part.region.name) for name in c.densities}
+        empty = [n for n, total in zip(model.processes, _seen(part).sum(axis=1), strict=True) if total == 0.0 and n in declared]
         if empty:
             notes.append(f"region {part.region.name}: no simulated events of {', '.join(empty)}; the fit expects none of them there")
-    return tuple(notes)
+    return (*notes, *_undeclared(method.model, test))
+
+
+def _undeclared(model: Model, test: SimulatedEvents) -> list[str]:
+    """Say how many events of a process lie in regions of the fit that it does not name."""
+    changed = np.any(test.weights != only_declared(test, model).weights, axis=1)
+    inside = np.any([in_region(r, test.observables) for r in model.regions if r.kind != "workspace"] or [np.ones(len(test), bool)], axis=0)
+    notes = []
+    for process in model.processes:
+        samples = [test.samples.index(s.name) for s in model.samples_of(process.name) if s.name in test.samples]
+        lost = changed & inside & np.isin(test.sample_index, samples)
+        if lost.any():
+            notes.append(
+                f"{int(lost.sum())} simulated test events of {process.name} lie in regions of the fit other than "
+                f"{', '.join(process.regions)}, which it is said to be in, and count nowhere"
+            )
+    return notes
+
+
+def _has(process: Process, region: str) -> bool:
+    return not process.regions or region in process.regions
 
 
 def require_measurable(method: RegionMethod) -> None:

@@ -82,6 +82,9 @@ def select_regions(config: Config, *, pool: SimulatedEvents, test: SimulatedEven
 def learned_events(config: Config, events: SimulatedEvents) -> SimulatedEvents:
     """Return the events that networks learn from and are judged on: those of all unbinned regions.
 
+    Returns:
+        Processes: the densities of `config.model.learned`, those of the processes that an unbinned region holds.
+
     Raises:
         SchemaError: No region is unbinned.
         PhysicsDomainError: A density has no weight in the unbinned regions.
@@ -90,6 +93,7 @@ def learned_events(config: Config, events: SimulatedEvents) -> SimulatedEvents:
     if not regions:
         return events
     chosen = events.select(_in_any(regions, events.observables))
+    chosen = _of_processes(only_declared(chosen, config.model), whole_densities(config.model.learned))
     empty = [name for name, total in zip(chosen.processes, chosen.yields, strict=True) if not total > 0.0]
     if empty:
         raise PhysicsDomainError(
@@ -113,13 +117,16 @@ def learned_pairs(config: Config, pairs: EventPairs) -> EventPairs:
     if not regions:
         return pairs
     nominal, varied = (_in_any(regions, side) for side in (pairs.nominal, pairs.varied))
+    names = whole_densities(config.model.learned)
+    own = [pairs.processes.index(name) for name in names]
+    declared = [_declared(config.model, side, pairs.processes)[:, own] for side in (pairs.nominal, pairs.varied)]
     inside = EventPairs(
-        pairs.processes,
+        names,
         pairs.event_id,
         {name: np.where(nominal, values, pairs.varied[name]) for name, values in pairs.nominal.items()},
         {name: np.where(varied, values, pairs.nominal[name]) for name, values in pairs.varied.items()},
-        pairs.nominal_weights * nominal[:, np.newaxis],
-        pairs.varied_weights * varied[:, np.newaxis],
+        pairs.nominal_weights[:, own] * (nominal[:, np.newaxis] & declared[0]),
+        pairs.varied_weights[:, own] * (varied[:, np.newaxis] & declared[1]),
     )
     return inside.select(nominal | varied)
 
@@ -137,8 +144,38 @@ def _in_any(regions: Sequence[Region], observables: Mapping[str, FloatArray]) ->
     return np.asarray(np.any([in_region(r, observables) for r in regions], axis=0))
 
 
+def only_declared(events: SimulatedEvents, model: Model) -> SimulatedEvents:
+    """Take the weights of processes with `regions` from their events outside these; the same events where no process has any.
+
+    Args:
+        events: Processes: `whole_densities(model)`.
+        model: The physics model.
+    """
+    if not any(process.regions for process in model.processes):
+        return events
+    return replace(events, weights=events.weights * _declared(model, events.observables, events.processes))
+
+
+def _declared(model: Model, observables: Mapping[str, FloatArray], densities: Sequence[str]) -> BoolArray:
+    """Say at which events each whole density counts, (n_events, n_whole): in the regions of its process."""
+    n_events = len(next(iter(observables.values())))
+    found = np.ones((n_events, len(densities)), dtype=np.bool_)
+    for process in model.processes:
+        if process.regions:
+            inside = _in_any([r for r in model.regions if r.name in process.regions], observables)
+            own = [densities.index(d.name) for d in learned_densities(process)]
+            found[:, own] = inside[:, np.newaxis]
+    return found
+
+
+def _of_processes(events: SimulatedEvents, names: Sequence[str]) -> SimulatedEvents:
+    """Return the columns of some densities."""
+    own = [events.processes.index(name) for name in names]
+    return events if len(own) == len(events.processes) else replace(events, processes=tuple(names), weights=events.weights[:, own])
+
+
 def whole_densities(model: Model) -> tuple[str, ...]:
-    """Name the learned densities of all processes, before any is split: the outputs of the networks."""
+    """Name the densities of all processes, before any is split; those of `model.learned` are the outputs of the networks."""
     return tuple(d.name for process in model.processes for d in learned_densities(process))
 
 
@@ -150,11 +187,13 @@ def split_events(events: SimulatedEvents, model: Model) -> SimulatedEvents:
         model: The physics model.
 
     Returns:
-        Processes: `model.densities`. The same events where nothing is split.
+        Processes: `model.densities`; without weight where a process has no events by its `regions`. The same events where nothing is
+        split and every process is everywhere.
 
     Raises:
         PhysicsDomainError: An event belongs to several parts of a process, or to none.
     """
+    events = only_declared(events, model)
     if not any(process.splits for process in model.processes):
         return events
     columns, holds = _parts(model, events.observables, len(events))
@@ -174,18 +213,22 @@ def split_ratios(
     """Return ln p_j / p_ref of all parts inside a region.
 
     Args:
-        log_ratios: Of the whole densities, normalised on all events that were learned from, (n_events, n_whole).
+        log_ratios: Of the densities of `model.learned`, normalised on all events that were learned from, (n_events, n_learned).
         observables: Observables of the same events, each (n_events,).
         model: The physics model.
         yields: Expected events of each part in the region, (n_densities,).
-        whole: Expected events of the whole densities among the events that were learned from, (n_whole,).
+        whole: Expected events of these densities among the events that were learned from, (n_learned,).
 
     Returns:
         (n_events, n_densities): yields times e^ratio is the expected density whatever the region is; -inf where a part has no events.
     """
+    names = whole_densities(model)
+    learned = [names.index(name) for name in whole_densities(model.learned)]
+    ratios, totals = np.full((len(log_ratios), len(names)), -np.inf), np.ones(len(names))
+    ratios[:, learned], totals[learned] = log_ratios, whole
     columns, holds = _parts(model, observables, len(log_ratios))
     expected = yields > 0.0
-    moved = log_ratios[:, columns] + np.log(whole[columns]) - np.log(np.where(expected, yields, 1.0))
+    moved = ratios[:, columns] + np.log(totals[columns]) - np.log(np.where(expected, yields, 1.0))
     return np.where(np.stack(holds, axis=1) & expected, moved, -np.inf)
 
 

@@ -20,10 +20,14 @@ def doubts(config: Config) -> tuple[str, ...]:
 
 def _narrow_histograms(config: Config) -> Iterator[str]:
     """Find histograms that end inside a window of the selection: the fit refuses events beyond their edges, after the training."""
+    from toolkit.expressions import Condition
+
     windows = {name: getattr(config.selection, name) for name in ("m4l", "m_z1", "m_z2")}
+    conditions = [r.condition for r in config.model.regions if r.kind == "unbinned" and r.condition]
+    narrowed = {name for text in conditions for name in Condition.parse(text).names}
     for method, histogram in config.histograms.items():
         for observable, edges in zip(histogram.observables, histogram.axes, strict=True):
-            low, high = windows.get(observable, (edges[0], edges[-1]))
+            low, high = (edges[0], edges[-1]) if observable in narrowed else windows.get(observable, (edges[0], edges[-1]))
             if edges[0] > low or edges[-1] < high:
                 ends, window = f"[{edges[0]:g}, {edges[-1]:g}]", f"[{low:g}, {high:g}]"
                 yield (

@@ -465,8 +465,9 @@ class Config(Section):
 
     @property
     def ratio_nuisances(self) -> tuple[str, ...]:
-        """Nuisance parameters of the density ratios, one per process; none unless the config asks for them."""
-        return tuple(f"network_{name}" for name in self.densities) if self.likelihood.ratio_uncertainty else ()
+        """Nuisance parameters of the density ratios, one per density that is learned; none unless the config asks for them."""
+        names = self.model.learned.densities if self.general else self.densities
+        return tuple(f"network_{name}" for name in names) if self.likelihood.ratio_uncertainty else ()
 
     def _check_observed(self) -> None:
         if not self.recorded:

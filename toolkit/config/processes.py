@@ -62,6 +62,9 @@ class ProcessConfig(Section):
     """Factor on the whole density, such as a free normalisation `t0`, or `mu` for a signal that does not interfere."""
     region_factors: dict[Name, ExpressionText] = Field(default={})
     """Further factors by region."""
+    regions: tuple[Name, ...] = ()
+    """Regions of the fit that the process has events in; empty for all. Its simulated events elsewhere do not count, and what no unbinned
+    region holds is not learned: a counted on-shell signal, say, beside off-shell ones."""
     split: dict[Name, PartConfig] = Field(default={})
     """Parts of the process by condition, each with a factor of its own and a density of its own, such as jet bins."""
 
@@ -100,5 +103,12 @@ class ProcessConfig(Section):
             )
         splits = [Split(key, part.condition, part.factor) for key, part in self.split.items()]
         return Process.build(
-            name, amplitudes, benchmarks, factor=self.factor, region_factors=self.region_factors, splits=splits, derived=derived
+            name,
+            amplitudes,
+            benchmarks,
+            factor=self.factor,
+            region_factors=self.region_factors,
+            splits=splits,
+            derived=derived,
+            regions=self.regions,
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from toolkit.errors import SchemaError
+from toolkit.expressions.arithmetic import Expression
 from toolkit.expressions.conditions import Condition
 from toolkit.expressions.substitution import substitute
 from toolkit.model.coefficients import Coefficients
@@ -132,6 +133,27 @@ class Model:
         """Names of the learned densities of all components: the columns of `expressions` and `coefficients`."""
         return tuple(name for component in self.components for name in component.densities)
 
+    @property
+    def learned(self) -> Model:
+        """What density ratios describe: the processes that an unbinned region holds, and the parameters that they depend on.
+
+        Networks learn the densities of this model. The model itself where every process is in an unbinned region.
+        """
+        unbinned = {r.name for r in self.regions if r.kind == "unbinned"}
+        processes = tuple(p for p in self.processes if not p.regions or unbinned & set(p.regions))
+        if len(processes) in (0, len(self.processes)):
+            return self
+        resolved = self.resolved
+        texts = [substitute(text, resolved) for p in processes for text in p.expressions.values()]
+        used = {name for text in texts for name in Expression.parse(text).names}
+        return replace(
+            self,
+            parameters=tuple(p for p in self.parameters if p.name in used),
+            derived=tuple((name, text) for name, text in self.derived if set(Expression.parse(resolved[name]).names) <= used),
+            processes=processes,
+            samples=tuple(s for s in self.samples if s.process in {p.name for p in processes}),
+        )
+
     def process(self, name: str) -> Process:
         """Return the process of a name.
 
@@ -191,8 +213,20 @@ class Model:
             unknown = sorted({region for region, _ in process.region_factors} - {r.name for r in self.regions})
             if unknown:
                 raise SchemaError(f"process {process.name!r}", got=f"factors in the regions {unknown}", expected="regions of the model")
+            self._check_regions(process)
             density_expressions(process)
         require_defined(written, parameters=self.parameters)
+
+    def _check_regions(self, process: Process) -> None:
+        known = [r.name for r in self.regions if r.kind != "workspace"]
+        unknown = sorted(set(process.regions) - set(known))
+        if unknown:
+            raise SchemaError(
+                f"process {process.name!r}",
+                got=f"events in the regions {unknown}",
+                expected=f"regions of the fit that events fill, {known}",
+                remedy="correct the names, or leave `regions` of the process out: it is in all then",
+            )
 
     def _check_samples(self) -> None:
         for sample in self.samples:

@@ -82,6 +82,7 @@ class Process:
         region_factors: (region, expression) pairs: further factors in some regions.
         splits: Parts with conditions and factors of their own; empty for a process as a whole.
         density_names: Names of the learned densities in the order of `pairs`; empty takes those of `learned_densities`.
+        regions: Regions of the fit that it has events in; empty for all. Simulated events of it elsewhere do not count.
 
     Examples:
         >>> ggf = Process.build("ggF", {"S": "sqrt(mu)", "B": "1"}, {"ggF_S": [1, 0], "ggF_SBI": {"mu": 1.0}, "ggF_B": {"mu": 0.0}})
@@ -98,6 +99,7 @@ class Process:
     region_factors: tuple[tuple[str, str], ...] = ()
     splits: tuple[Split, ...] = ()
     density_names: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
 
     @classmethod
     def build(
@@ -110,6 +112,7 @@ class Process:
         region_factors: Mapping[str, str] | None = None,
         splits: Sequence[Split] = (),
         derived: Mapping[str, str] | None = None,
+        regions: Sequence[str] = (),
     ) -> Process:
         """Build a process; benchmarks may be parameter points, v_b = a(theta_b).
 
@@ -121,6 +124,7 @@ class Process:
             region_factors: Further factors by region.
             splits: Parts by condition.
             derived: Derived parameters as expressions of independent ones, for points given in the latter.
+            regions: Regions of the fit that it has events in; empty for all.
 
         Raises:
             SchemaError: No amplitude, a vector of another length, a point that lacks a parameter, a zero vector.
@@ -131,7 +135,7 @@ class Process:
             raise SchemaError(f"process {name!r}", got="no amplitude", expected="at least one", remedy="write for example S: sqrt(mu)")
         given = benchmarks if benchmarks else ({name: [1.0]} if len(rows) == 1 else {})
         made = tuple(Benchmark(key, _vector(key, value, rows, derived or {})) for key, value in given.items())
-        return cls(name, rows, made, factor, tuple((region_factors or {}).items()), tuple(splits))
+        return cls(name, rows, made, factor, tuple((region_factors or {}).items()), tuple(splits), regions=tuple(regions))
 
     @property
     def n_amplitudes(self) -> int:

@@ -34,10 +34,18 @@ def run(context: StageContext) -> None:
     make_folder(context.work / CLASSIFIERS)
     trained = {}
     for name in config.classifiers:
-        trained[name] = _train(context, name, pool)
-        _export(context, name, trained[name], pool=pool, test=test)
+        own, served = (_of_classes(config, name, events) for events in (pool, test))
+        trained[name] = _train(context, name, own)
+        _export(context, name, trained[name], pool=own, test=served)
     write_scores(context)
     write_json(context.work / CLASSIFIERS_REPORT, {"schema": 1, "classifiers": {n: _describe(t, config, n) for n, t in trained.items()}})
+
+
+def _of_classes(config: Config, name: str, events: SimulatedEvents) -> SimulatedEvents:
+    """Return the events that have weight in a class: others, of a counted on-shell signal say, teach nothing but the scale of features."""
+    columns = [events.processes.index(density) for density in config.classifiers[name].classes]
+    inside = np.any(events.weights[:, columns] != 0.0, axis=1)
+    return events if inside.all() else events.select(inside)
 
 
 def _train(context: StageContext, name: str, pool: SimulatedEvents) -> TrainedClassifier:

@@ -33,7 +33,7 @@ def estimate_under_test(config: Config, pool: SimulatedEvents, test: SimulatedEv
     Raises:
         SchemaError: Parts or regions of a process have different coefficients, so that the sum of its whole densities has none.
     """
-    model = FitModel.of(config)
+    model = FitModel.of_model(config.model.learned)
     first, *others = (_along(config, model, name, pool=pool, test=test, ratio=ratio) for name in model.interest)
     return replace(first, further=tuple(others))
 
@@ -77,13 +77,13 @@ def whole_coefficients(config: Config, parameter: str, values: FloatArray) -> Fl
     Raises:
         SchemaError: A whole density has several: its parts or its regions differ.
     """
-    model = config.model
+    model = config.model.learned
     unbinned: list[str | None] = [r.name for r in model.regions if r.kind == "unbinned"]
     whole = whole_densities(model)
     position = [d.name for component in model.components for d in learned_densities(component.process)]
     found = np.full((len(values), len(whole)), np.nan)
     for region in unbinned or [None]:
-        own = FitModel.of(config, region=region).along(parameter, values)
+        own = FitModel.of_model(model, region=region).along(parameter, values)
         for column, name in zip(own.T, position, strict=True):
             j = whole.index(name)
             if np.isfinite(found[:, j]).all() and not np.allclose(found[:, j], column, rtol=1e-9, atol=1e-12):

@@ -63,7 +63,7 @@ def load_trained(context: StageContext, pool: SimulatedEvents) -> TrainedMixture
         ArtifactMismatchError: It is incomplete, damaged, or not of these events and this config.
     """
     config = context.config
-    key = mixture_key(pool, config=config.ratios, model=config.model, swaps=declared_swaps(config))
+    key = mixture_key(pool, config=config.ratios, model=config.model.learned, swaps=declared_swaps(config))
     return load_mixture(context.out / MEMBERS, key=key)
 
 

@@ -69,7 +69,7 @@ def ensemble_under_review(
 ) -> EnsembleUnderReview:
     """Put the exported networks and the kept log ratios together."""
     x = ratio.columns(estimate.events.observables)
-    columns = whole_columns(config.model)
+    columns = whole_columns(config.model.learned)
     return EnsembleUnderReview(
         estimate=estimate,
         before_calibration=stored.before_calibration,

@@ -24,7 +24,7 @@ def run(context: StageContext) -> None:
     trained = train_mixture(
         pool,
         config=context.config.ratios,
-        model=context.config.model,
+        model=context.config.model.learned,
         folder=make_folder(context.work / MEMBERS),
         progress=context.progress,
         executor=executor_of(context.executor),
