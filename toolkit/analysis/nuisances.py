@@ -157,10 +157,16 @@ def _read_learned(session: Session, pool: SimulatedEvents) -> LearnedVariations 
 
 
 def normalisations(config: Config) -> dict[str, tuple[FloatArray, FloatArray]]:
-    """Return the factors of the yields under the normalisation uncertainties of the config, (n_processes,) each."""
+    """Return the factors of the yields under the normalisation uncertainties of the config, (n_processes,) each.
+
+    The name of a process, or of a part of one, stands for all its densities.
+    """
     found = {}
+    names = [{name} for name in config.densities]
+    if config.general:
+        names = [{name, c.name, c.process.name} for c in config.model.components for name in c.densities]
     for name, section in config.likelihood.normalisations.items():
-        chosen = np.array([p in section.processes for p in config.densities])
+        chosen = np.array([bool(own & set(section.processes)) for own in names])
         down = 1.0 / section.up if section.down is None else section.down
         found[name] = (np.where(chosen, section.up, 1.0), np.where(chosen, down, 1.0))
     return found

@@ -66,7 +66,7 @@ class NormalisationUncertainty(Section):
     """An uncertainty of the yields of some processes that the ntuples do not hold, such as that of a cross-section."""
 
     processes: tuple[str, ...] = Field(min_length=1)
-    """Processes that it scales together."""
+    """Processes that it scales together: densities, or whole processes and parts of `processes`."""
     up: float = Field(gt=0)
     """Yield at plus one standard deviation, over the nominal one."""
     down: float | None = Field(default=None, gt=0)

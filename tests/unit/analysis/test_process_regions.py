@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import norm
 
 from toolkit.analysis import FitModel, RegionMethod, build_region_methods
+from toolkit.analysis.nuisances import normalisations
 from toolkit.analysis.region_checks import region_notes, require_measurable
 from toolkit.analysis.regions import learned_events, learned_pairs
 from toolkit.cli.doubts import doubts
@@ -141,6 +142,15 @@ def test_events_elsewhere_are_said(methods: tuple[RegionMethod, ...]) -> None:
         == f"{N // 10} simulated test events of on lie in regions of the fit other than ON, which it is said to be in, and count nowhere"
     )
     assert not any("no simulated events of on" in text for text in region_notes(methods[-1], simulate(2), FitModel.of(config)))
+
+
+def test_an_uncertainty_of_a_whole_process_moves_all_its_densities() -> None:
+    document = config_of().model_dump(exclude_unset=True)
+    document["processes"]["bkg"] = {"split": {"low": {"condition": "m4l < 120", "factor": "t"}, "high": {"condition": "m4l >= 120"}}}
+    document["likelihood"] = {"normalisations": {n: {"processes": [n], "up": 1.2} for n in ("bkg", "high")}}
+    found = normalisations(parse_config(document, folder=Path()))
+    assert found["bkg"][0].tolist() == [1.0, 1.2, 1.2, 1.0]
+    assert found["high"][0].tolist() == [1.0, 1.0, 1.2, 1.0]
 
 
 def test_a_region_that_is_none_is_refused() -> None:

@@ -20,7 +20,9 @@ def test_snippets_give_what_the_page_says() -> None:
 
 
 def test_the_config_is_read(tmp_path: Path) -> None:
-    block, classifiers = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
+    block, windows, classifiers = (
+        yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    )
     model = parse_config(block, folder=tmp_path, data=tmp_path).model
     assert model.densities[:6] == ("ggF_S", "ggF_SBI", "ggF_B", "EW_S", "EW_SBI1", "EW_B")
     assert model.expressions()[-1] == "t0 * t1 * t2"
@@ -28,3 +30,5 @@ def test_the_config_is_read(tmp_path: Path) -> None:
     config = parse_config(block | classifiers, folder=tmp_path, data=tmp_path)
     assert config.classifiers["D_pre"].classes == ("ggF_S", "EW_S", "ggF_B", "EW_B", "qqZZ")
     assert set(config.scored_conditions) == {"SR", "CR"}
+    wide = parse_config(block | classifiers | windows, folder=tmp_path, data=tmp_path)
+    assert [r.kind for r in wide.model.regions] == ["unbinned", "histogram", "counting"]
