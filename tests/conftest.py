@@ -23,6 +23,8 @@ WITH_TORCH = (
     "runtimes",
     "unit/analysis/test_learned.py",
     "unit/exports",
+    "unit/likelihood/parameterised_toy.py",
+    "unit/likelihood/test_parameterised.py",
     "unit/likelihood/test_workspace_onnx.py",
     "unit/pipeline/test_export.py",
     "unit/pipeline/test_validation.py",

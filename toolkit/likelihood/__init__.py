@@ -5,7 +5,7 @@ from toolkit.likelihood.asimov import asimov_weights, coefficient_values
 from toolkit.likelihood.asymptotics import CLs, allowed_values, cls, upper_limit
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.binned import BinnedLikelihood
-from toolkit.likelihood.bootstrap import Bootstrap, bootstrap_binned, bootstrap_unbinned
+from toolkit.likelihood.bootstrap import Bootstrap, bootstrap_binned, bootstrap_parameterised, bootstrap_unbinned
 from toolkit.likelihood.coefficients import morphing_expressions
 from toolkit.likelihood.combined import CombinedLikelihood
 from toolkit.likelihood.components import Component, auxiliary_impacts, uncertainty_components
@@ -20,9 +20,11 @@ from toolkit.likelihood.onnx_ratio import OnnxRatio
 from toolkit.likelihood.p_values import Significance, ToyPValue, one_sided, toy_p_value
 from toolkit.likelihood.parameter_results import Contour, ParameterInfo, ParameterResult
 from toolkit.likelihood.parameterisations import SignalStrengths, parameterisation, wilson_expressions
+from toolkit.likelihood.parameterised import ParameterisedLikelihood
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.pyhf_model import PyhfLikelihood
 from toolkit.likelihood.rates import NormSys
+from toolkit.likelihood.ratio_mean import RatioMean
 from toolkit.likelihood.resampling import resampled
 from toolkit.likelihood.results import ClosurePoint, FitResult, GoodnessOfFit, Limit, MethodResult, Minimum, ObservedResults, Results
 from toolkit.likelihood.scans import Interval, Scan
@@ -31,6 +33,7 @@ from toolkit.likelihood.shapes import Shapes
 from toolkit.likelihood.significance import significance
 from toolkit.likelihood.statistical import relative_errors, statistical_modifiers
 from toolkit.likelihood.templates import Templates, bin_index, fill_templates, quantile_edges
+from toolkit.likelihood.theta_series import ThetaAxis, ThetaSeries
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
 from toolkit.likelihood.uncertainties import AsymmetricError, Contribution, Impact, Pull, breakdown, impacts, minos, pulls
 from toolkit.likelihood.workspace import Workspace
@@ -71,8 +74,10 @@ __all__ = [
     "Parameter",
     "ParameterInfo",
     "ParameterResult",
+    "ParameterisedLikelihood",
     "Pull",
     "PyhfLikelihood",
+    "RatioMean",
     "Results",
     "Scan",
     "ShapeReference",
@@ -80,6 +85,8 @@ __all__ = [
     "SignalStrengths",
     "Significance",
     "Templates",
+    "ThetaAxis",
+    "ThetaSeries",
     "ToyPValue",
     "UnbinnedChannel",
     "UnbinnedLikelihood",
@@ -90,6 +97,7 @@ __all__ = [
     "auxiliary_impacts",
     "bin_index",
     "bootstrap_binned",
+    "bootstrap_parameterised",
     "bootstrap_unbinned",
     "breakdown",
     "cls",

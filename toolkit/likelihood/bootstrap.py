@@ -16,10 +16,11 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import ArrayLike
 
-from toolkit.errors import FitError, ShapeError
+from toolkit.errors import FitError, PhysicsDomainError, ShapeError
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.binned import BinnedLikelihood
 from toolkit.likelihood.mixture import Complain, for_each_block
+from toolkit.likelihood.parameterised import ParameterisedLikelihood
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
 from toolkit.typing import FloatArray, IntArray
@@ -101,6 +102,32 @@ def bootstrap_unbinned(likelihood: UnbinnedLikelihood, *, replicas: int = 200, s
         sums += (logs * likelihood.weights[rows, None]).T @ draw
     curves = 2.0 * ((f @ likelihood.yields)[:, None] - sums)
     return _summarise(grid, curves, seed)
+
+
+def bootstrap_parameterised(likelihood: ParameterisedLikelihood, *, replicas: int = 200, seed: int, nodes: int = 64) -> Bootstrap:
+    """Bootstrap the events of a likelihood whose network reads theta; arguments, and the same Poisson numbers, as of `bootstrap_unbinned`.
+
+    Examples:
+        Nine events of a unit Gaussian around theta: the error of their mean is 1 / 3 times their standard deviation.
+
+        >>> from toolkit.likelihood.theta_series import ThetaAxis, ThetaSeries
+        >>> x = np.linspace(-1.0, 1.0, 9)
+        >>> series = ThetaSeries.of(lambda theta: theta[0] * x - 0.5 * theta[0] ** 2, [ThetaAxis("shift", -2.0, 2.0)])
+        >>> likelihood = ParameterisedLikelihood(log_ratios=series, weights=np.ones(9), yields=[9.0], coefficients=("1",),
+        ...     parameters=("shift",), bounds={"shift": (-2.0, 2.0)})
+        >>> bool(abs(bootstrap_parameterised(likelihood, replicas=400, seed=1).standard_error / (x.std() / 3.0) - 1.0) < 0.1)
+        True
+    """
+    grid = _grid(likelihood, nodes, replicas)
+    nu = likelihood.expected(grid.points)
+    if not np.all(nu > 0.0):
+        what = "total yield at a node of the bootstrap"
+        raise PhysicsDomainError(what, got=float(nu.min()), expected="> 0", remedy="restrict the range of the parameter")
+    sums = np.zeros((len(nu), replicas))
+    for rows, draw in _poisson(len(likelihood.weights), replicas, seed):
+        logs = likelihood.log_density(grid.points, rows=rows) + np.log(nu)
+        sums += (logs * likelihood.weights[rows, None]).T @ draw
+    return _summarise(grid, 2.0 * (nu[:, None] - sums), seed)
 
 
 def bootstrap_binned(

@@ -65,6 +65,8 @@ def combine_documents(
             out[key] = entries
     for sample in _samples(out):
         sample["modifiers"] = [_expressed(m, express) for m in sample.get("modifiers", [])]
+    for channel in out.get("unbinned_channels", []):
+        _substitute_inputs(channel, express)
     _separate_ties(out)
     chosen = first["measurements"][0]["config"]["poi"] if poi is None else poi
     if chosen in express:
@@ -103,7 +105,15 @@ def _renamed(document: Document, names: Mapping[str, str], label: str) -> Docume
             modifier["data"]["coefficient"] = substitute(modifier["data"]["coefficient"], names)
         elif modifier["type"] != "lumi":
             modifier["name"] = new(modifier["name"])
+    for channel in out.get("unbinned_channels", []):
+        _substitute_inputs(channel, names)
     return out
+
+
+def _substitute_inputs(channel: Document, texts: Mapping[str, str]) -> None:
+    """Put names or expressions in the place of parameters that the network of a channel reads; changes the channel."""
+    if "output" in channel:
+        channel["inputs"] = {name: substitute(text, texts) for name, text in channel["inputs"].items()}
 
 
 def _moved(document: Document, old: Path, new: Path) -> Document:

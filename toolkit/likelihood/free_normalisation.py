@@ -12,6 +12,7 @@ from typing import Any
 from toolkit.errors import SchemaError
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.binned import BinnedLikelihood
+from toolkit.likelihood.parameterised import ParameterisedLikelihood
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
 from toolkit.likelihood.workspace import Workspace
@@ -20,7 +21,7 @@ NORMALISATION = Parameter("free_normalisation", init=1.0, low=0.05, high=20.0)
 """The factor of all processes; it has no constraint."""
 
 
-def without_rate(likelihood: BinnedLikelihood | UnbinnedLikelihood) -> Likelihood:
+def without_rate(likelihood: BinnedLikelihood | UnbinnedLikelihood | ParameterisedLikelihood) -> Likelihood:
     """Return the likelihood with a free normalisation of all processes together.
 
     Args:
@@ -53,6 +54,13 @@ def without_rate(likelihood: BinnedLikelihood | UnbinnedLikelihood) -> Likelihoo
             processes=likelihood.processes,
             channel=likelihood.channel,
             bins=likelihood.bins,
+        )
+    if isinstance(likelihood, ParameterisedLikelihood):
+        return likelihood.with_systematics(
+            parameters=parameters,
+            coefficients=[_free(text) for text in likelihood.coefficients.coefficients.texts],
+            systematics=likelihood.coefficients.systematics,
+            constraints=likelihood.constraints,
         )
     if not isinstance(likelihood, UnbinnedLikelihood):
         what = "likelihood without rate"

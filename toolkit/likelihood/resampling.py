@@ -17,6 +17,7 @@ from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.binned import BinnedLikelihood
 from toolkit.likelihood.combined import CombinedLikelihood
 from toolkit.likelihood.constraint_term import ConstraintTerm
+from toolkit.likelihood.parameterised import ParameterisedLikelihood
 from toolkit.likelihood.pyhf_model import PyhfLikelihood
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
 
@@ -62,8 +63,9 @@ def _pyhf(likelihood: PyhfLikelihood, generator: np.random.Generator) -> Likelih
     return likelihood.with_data(generator.poisson(counts).astype(np.float64))
 
 
-@resampled.register
-def _unbinned(likelihood: UnbinnedLikelihood, generator: np.random.Generator) -> Likelihood:
+@resampled.register(UnbinnedLikelihood)
+@resampled.register(ParameterisedLikelihood)
+def _unbinned(likelihood: UnbinnedLikelihood | ParameterisedLikelihood, generator: np.random.Generator) -> Likelihood:
     weights = likelihood.weights
     if np.any(weights < 0.0):
         raise PhysicsDomainError(

@@ -13,6 +13,8 @@ from toolkit.likelihood.coefficients import describe_point
 from toolkit.likelihood.combined import CombinedLikelihood
 from toolkit.likelihood.compression import quickly_normalised
 from toolkit.likelihood.constraint_term import ConstraintTerm
+from toolkit.likelihood.parameterised import ParameterisedLikelihood
+from toolkit.likelihood.parameterised_toys import ParameterisedToys
 from toolkit.likelihood.pyhf_model import PyhfLikelihood
 from toolkit.likelihood.toy_sources import BinnedToys, CombinedToys, Negative, UnbinnedToys, rescaled
 from toolkit.likelihood.toys import ToySource
@@ -41,6 +43,8 @@ def toys_of(likelihood: Likelihood, *, asimov: Mapping[str, float], negative: Ne
     """
     if isinstance(likelihood, UnbinnedLikelihood):
         return _unbinned(likelihood, asimov, negative, seed)
+    if isinstance(likelihood, ParameterisedLikelihood):
+        return _parameterised(likelihood, asimov)
     if isinstance(likelihood, BinnedLikelihood | PyhfLikelihood):
         return BinnedToys(likelihood)
     if isinstance(likelihood, CombinedLikelihood):
@@ -52,13 +56,26 @@ def toys_of(likelihood: Likelihood, *, asimov: Mapping[str, float], negative: Ne
     raise SchemaError(what, got=type(likelihood).__name__, expected="unbinned, binned, pyhf or combined", remedy="write a ToySource for it")
 
 
-def _unbinned(likelihood: UnbinnedLikelihood, asimov: Mapping[str, float], negative: Negative, seed: int) -> UnbinnedToys:
+def _parameterised(likelihood: ParameterisedLikelihood, asimov: Mapping[str, float]) -> ParameterisedToys:
+    point = likelihood.point(_complete(likelihood, asimov))
+    found = likelihood.not_positive(point)
+    if found is not None:
+        raise found.error
+    return ParameterisedToys(likelihood, likelihood.weights * np.exp(-likelihood.log_density(point[None, :])[:, 0]))
+
+
+def _complete(likelihood: Likelihood, asimov: Mapping[str, float]) -> dict[str, float]:
     names = likelihood.parameter_names
     missing = [name for name in names if name not in asimov]
     if missing:
         what = "point of the Asimov set"
         raise SchemaError(what, got=sorted(asimov), expected=f"values of {list(names)}", remedy=f"name {missing} as well")
-    point = likelihood.point({name: asimov[name] for name in names})
+    return {name: asimov[name] for name in names}
+
+
+def _unbinned(likelihood: UnbinnedLikelihood, asimov: Mapping[str, float], negative: Negative, seed: int) -> UnbinnedToys:
+    names = likelihood.parameter_names
+    point = likelihood.point(_complete(likelihood, asimov))
     factors = likelihood.coefficients.values(point[None, :])[0]
     varied = likelihood.densities * factors
     if likelihood.shapes is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import difflib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +35,7 @@ from toolkit.likelihood.rates import NormSys
 from toolkit.likelihood.shaped import ShapeReference
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
 from toolkit.likelihood.workspace_form import check_form
+from toolkit.likelihood.workspace_parameterised import check_model, parameterised_likelihood
 from toolkit.likelihood.workspace_parameters import definitions, nuisances, used_parameters
 from toolkit.likelihood.workspace_schema import UnbinnedChannel, merge_kinds, parse_channel
 from toolkit.likelihood.workspace_shapes import OpenRatio, ShapeReader
@@ -235,7 +236,7 @@ class Workspace:
             terms.append(PyhfLikelihood(model, data, ties=self.ties, parameters=own, poi=poi))
         alone = not terms and len(channels) == 1
         for channel in channels:
-            used = used_parameters((s.coefficient for s in channel.samples), defined, poi, also=channel.kinds)
+            used = used_parameters(channel.coefficients, defined, poi, also=channel.kinds)
             terms.append(self._unbinned(channel, used, open_ratio, constraints=[c for _, c in new] if alone else []))
         if new and not alone:
             terms.append(ConstraintTerm([c for _, c in new], [p for p, _ in new]))
@@ -259,13 +260,18 @@ class Workspace:
         self, channel: UnbinnedChannel, parameters: Sequence[Parameter], open_ratio: OpenRatio, *, constraints: Sequence[Constraint]
     ) -> Likelihood:
         ratio = open_ratio(self.folder / channel.model)
+        if channel.output is not None:
+            if not isinstance(ratio, OnnxRatio):
+                what = f"unbinned channel {channel.name!r} with `output`"
+                raise SchemaError(what, got=type(ratio).__name__, expected="an OnnxRatio, which says what the network reads")
+            return parameterised_likelihood(channel, ratio, self.folder, parameters, constraints=constraints)
         where = f"unbinned channel {channel.name!r}, model {channel.model}"
         outputs = [s.output for s in channel.samples]
-        _check_belongs(where, "outputs", outputs, ratio.numerators)
-        _check_belongs(where, "observables", ratio.features, channel.observables)
-        if ratio.reference != channel.reference:
-            what = f"{where}: reference"
-            raise ArtifactMismatchError(what, got=ratio.reference, expected=channel.reference, remedy="take the model that belongs to it")
+        check_model(where, channel, ratio, outputs)
+        if isinstance(ratio, OnnxRatio) and ratio.parameters:
+            what = f"{where}: inputs"
+            expected = "a model of observables alone, or a channel with `output` for the whole density"
+            raise ArtifactMismatchError(what, got=f"a network that reads {list(ratio.parameters)}", expected=expected)
         variations = ShapeReader(channel, self.folder, open_ratio)
         names = tuple(dict.fromkeys((*channel.observables, *variations.columns)))
         columns = [list(ratio.numerators).index(o) for o in outputs]
@@ -345,12 +351,3 @@ def _morphing(modifier: Mapping[str, Any], *, where: str) -> tuple[str, str]:
 
 def _modifier_names(document: Mapping[str, Any]) -> set[str]:
     return {m["name"] for c in document["channels"] for s in c["samples"] for m in s["modifiers"]}
-
-
-def _check_belongs(where: str, what: str, wanted: Iterable[str], present: Iterable[str]) -> None:
-    missing = [w for w in wanted if w not in set(present)]
-    if missing:
-        title = f"{where}: {what}"
-        raise ArtifactMismatchError(
-            title, got=list(present), expected=f"{missing} among them", remedy="take the model that belongs to this workspace"
-        )

@@ -3,6 +3,8 @@
     "unbinned_channels": [{"name", "observables": [...], "reference", "model": "models/ratio.onnx",
                            "samples": [{"name", "yield", "output", "modifiers": [{"type", "name", "data"}]}],
                            "observation": {"file", "weight"}, "normalisation": {"file", "weight"}, "interpolation": "log_quadratic"}],
+                           with a network that reads theta: "output", "inputs": {"mu": "mu"}, "ratio_mean": {"points", "mean", "error"},
+                           and no outputs of the samples
     "channels", "observations", "measurements", "version": as in pyhf, except that samples of channels may carry modifiers
                            {"name", "type": "morphing", "data": {"coefficient": "sqrt(mu)"}}
 
@@ -142,7 +144,8 @@ class UnbinnedSample(Section):
 
     name: str
     expected: float = Field(ge=0, alias="yield")
-    output: str
+    output: str = ""
+    """Output of the model with ln p_j / p_ref; none where the channel has one for the whole density."""
     modifiers: tuple[Modifier, ...] = ()
 
     @property
@@ -196,6 +199,14 @@ class Normalisation(Section):
     """Instead: column of weights for each sample by its name, so that no ratios are needed."""
 
 
+class RatioMeanTable(Section):
+    """Mean of the density ratio over the reference at points of theta, see `toolkit.likelihood.ratio_mean`."""
+
+    points: tuple[tuple[float, ...], ...] = Field(min_length=1)
+    mean: tuple[float, ...]
+    error: tuple[float, ...]
+
+
 class UnbinnedChannel(Section):
     """Events, the density ratios that describe them, and the processes."""
 
@@ -209,6 +220,42 @@ class UnbinnedChannel(Section):
     """On what per-event variations are normalised; "normalised" says that they are already."""
     interpolation: ShapeCode = "log_quadratic"
     """Of the per-event variations."""
+    output: str | None = None
+    """Output of a model that reads theta: ln p(x|theta) / p_ref of the whole density. Samples then give yields and coefficients."""
+    inputs: dict[str, str] = Field(default_factory=dict)
+    """Each component of theta that the model reads as an expression in the parameters."""
+    ratio_mean: RatioMeanTable | None = None
+    """Mean of that ratio over the reference, divided out; left out, the ratio is taken as it is."""
+
+    @model_validator(mode="after")
+    def _one_kind_of_model(self) -> UnbinnedChannel:
+        without = [s.name for s in self.samples if not s.output]
+        varied = [s.name for s in self.samples if s.shapes]
+        faults = (
+            (self.output is None and without, f"samples {without} have no output, and the channel has none for the whole density"),
+            (self.output is not None and not self.inputs, "a channel with `output` names what its model reads: inputs: {mu: mu}"),
+            (
+                self.output is None and (self.inputs or self.ratio_mean is not None),
+                "`inputs` and `ratio_mean` belong to a channel with `output`",
+            ),
+            (
+                self.output is not None and len(without) < len(self.samples),
+                "the channel has an output for the whole density, and samples have their own",
+            ),
+            (
+                self.output is not None and varied,
+                f"samples {varied} have per-event variations, which a network of the whole density does not know",
+            ),
+        )
+        for wrong, message in faults:
+            if wrong:
+                raise ValueError(message)
+        return self
+
+    @property
+    def coefficients(self) -> tuple[str, ...]:
+        """All expressions in which parameters enter: coefficients of the samples, and inputs of the model."""
+        return (*(s.coefficient for s in self.samples), *self.inputs.values())
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -222,9 +269,18 @@ class UnbinnedChannel(Section):
     def to_json(self) -> dict[str, Any]:
         """Return the object of the document; keys at their defaults are left out."""
         document = self.model_dump(mode="json", by_alias=True)
-        for key, default in (("normalisation", None), ("interpolation", "log_quadratic")):
+        for key, default in (
+            ("normalisation", None),
+            ("interpolation", "log_quadratic"),
+            ("output", None),
+            ("inputs", {}),
+            ("ratio_mean", None),
+        ):
             if document[key] == default:
                 del document[key]
+        for sample in document["samples"]:
+            if not sample["output"]:
+                del sample["output"]
         return document
 
 
