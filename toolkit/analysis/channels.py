@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from toolkit.analysis.methods import BinnedMethod, UnbinnedMethod
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import LUMINOSITY, SIMULATION, Systematics
 from toolkit.likelihood import (
+    Constraint,
     Observation,
     OnnxRatio,
     Parameter,
@@ -40,8 +41,10 @@ def with_luminosity(texts: Sequence[str], systematics: Systematics) -> tuple[str
 
 
 def parameters_of(model: FitModel, systematics: Systematics) -> tuple[Parameter, ...]:
-    """Return the parameters that the coefficients depend on, and the nuisance parameters."""
-    return (*model.used, *systematics.parameters)
+    """Return the parameters that the coefficients depend on, free nuisance parameters in the place of held ones, and all of these."""
+    nuisances = systematics.parameters
+    free = {p.name for p in nuisances}
+    return (*(p for p in model.used if p.name not in free), *nuisances)
 
 
 def binned_document(method: BinnedMethod, weights: FloatArray, systematics: Systematics) -> dict[str, Any]:
@@ -76,11 +79,18 @@ def binned_document(method: BinnedMethod, weights: FloatArray, systematics: Syst
                 modifiers.append({"name": name, "type": "histosys", "data": data})
         samples.append({"name": process, "data": row.tolist(), "modifiers": modifiers + errors[j]})
     counts = method.likelihood(weights).data
-    special = [c for c in systematics.constraints if c.parameter == LUMINOSITY]
-    used = {m["name"] for s in samples for m in s["modifiers"]}
-    parameters = [p for p in parameters_of(model, systematics) if p.name in model.names or p.name in used]
+    modifiers_used = {m["name"] for s in samples for m in s["modifiers"]}
+    used = modifiers_used | {p.name for p in model.used}
+    parameters = [p for p in parameters_of(model, systematics) if p.name in used]
+    special = [c for c in special_constraints(systematics, modifiers=modifiers_used) if c.parameter in used]
     channel = {"name": method.name, "samples": samples}
     return make_document(parameters=parameters, channels=[(channel, counts.tolist())], constraints=special)
+
+
+def special_constraints(systematics: Systematics, *, modifiers: Collection[str]) -> list[Constraint]:
+    """Return the constraints that a document has to write: that of the luminosity, and those of parameters that no modifier brings."""
+    own = {LUMINOSITY, *(p.name for p, _ in systematics.of_model if p.name not in modifiers)}
+    return [c for c in systematics.constraints if c.parameter in own]
 
 
 def _normsys(name: str, hi: float, lo: float) -> list[dict[str, Any]]:
@@ -114,7 +124,7 @@ def unbinned_likelihood(
     parameters = parameters_of(model, systematics)
     norms = _unbinned_norms(systematics, rate)
     logs, learned = _shape_logs(systematics, shape), systematics.learned
-    varied = {*model.names, LUMINOSITY, *(s.parameter for s in norms), *(name for own in logs for name in own)}
+    varied = {*(p.name for p in model.used), LUMINOSITY, *(s.parameter for s in norms), *(name for own in logs for name in own)}
     if learned is not None:
         varied |= set(learned.processes)
     code = systematics.interpolation

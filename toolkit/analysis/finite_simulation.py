@@ -18,7 +18,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +63,7 @@ class Sample:
         f, slopes = self.coefficients.values(at)[0], self.coefficients.jacobian(at)[0]
         total = self.densities @ f
         found = np.zeros((len(total), len(names)))
-        for k, name in enumerate(own):
+        for k, name in ((k, name) for k, name in enumerate(own) if name in names):
             found[:, names.index(name)] = self.densities @ slopes[k] * scale[names.index(name)] / total
         return found
 
@@ -76,6 +76,7 @@ def simulation_errors(
     bounds: Mapping[str, tuple[float, float]],
     roots: frozenset[str],
     foreign: Sequence[Likelihood] = (),
+    held: Collection[str] = (),
     seed: int = 7,
 ) -> dict[str, tuple[float, float]]:
     """Estimate the errors of the best fit from the finite numbers of test and of pool events.
@@ -87,6 +88,7 @@ def simulation_errors(
         bounds: Allowed range of each parameter.
         roots: Parameters that stand under a root.
         foreign: Likelihoods of workspaces of others: they hold parameters, and do not fluctuate with the simulation.
+        held: Parameters that the fit does not move.
         seed: Of the replicas.
 
     Returns:
@@ -101,8 +103,8 @@ def simulation_errors(
         >>> round(error, 2)
         0.32
     """
-    names = list(dict.fromkeys(name for sample in test for name in sample.coefficients.parameters))
-    names += [n for term in foreign for n in term.parameter_names if n not in names and n in fit.parameters]
+    names = list(dict.fromkeys(name for sample in test for name in sample.coefficients.parameters if name not in held))
+    names += [n for term in foreign for n in term.parameter_names if n not in {*names, *held} and n in fit.parameters]
     low = min([fit.twice_nll, *(m.twice_nll for m in fit.minima)])
     points = [(m.parameters, m.twice_nll - low) for m in fit.minima if m.twice_nll - low < DEEPEST] or [(fit.parameters, 0.0)]
     basins = [_Basin.at(point, height, names, test, roots=roots, foreign=foreign) for point, height in points]

@@ -22,7 +22,8 @@ def describe_parameters(model: Model) -> dict[str, ParameterInfo]:
         >>> describe_parameters(model)["mu"].range
         (0.0, 6.0)
     """
-    return {p.name: ParameterInfo(p.kind, p.range, p.truth) for p in model.parameters}
+    free = {p.name: ParameterInfo(p.kind, p.range, p.truth) for p in model.parameters}
+    return free | {p.name: ParameterInfo(p.kind, p.range, p.truth, p.constraint, p.width) for p in model.nuisances}
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class FitModel:
     Attributes:
         processes: Names of the densities.
         coefficients: One expression of the parameters per density.
-        parameters: Parameters of interest and free normalisations, with ranges; a fit starts at `init`.
+        parameters: Parameters of interest and free normalisations, with ranges; a fit starts at `init`. Nuisance parameters are held at
+            their central values here: `Systematics` frees them.
         interest: Names of the parameters of interest.
         truths: (name, value) pairs of the Asimov set.
 
@@ -57,7 +59,8 @@ class FitModel:
     @classmethod
     def of_model(cls, model: Model, *, region: str | None = None) -> FitModel:
         """Take the model of a region from a physics model, such as the part of it that is learned."""
-        parameters = tuple(Parameter(p.name, p.start, *p.range) for p in model.parameters)
+        held = {p.name: Parameter(p.name, p.truth, *p.range, fixed=True) for p in model.nuisances}
+        parameters = tuple(held.get(p.name) or Parameter(p.name, p.start, *p.range) for p in model.parameters)
         truths = tuple((p.name, p.truth) for p in model.parameters)
         return cls(model.densities, model.expressions(region), parameters, tuple(p.name for p in model.interest), truths)
 

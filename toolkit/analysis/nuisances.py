@@ -22,6 +22,7 @@ from toolkit.config import Config, WeightMembers
 from toolkit.errors import SchemaError
 from toolkit.likelihood import Constraint, OnnxRatio, Parameter
 from toolkit.likelihood.interpolation import ShapeCode
+from toolkit.model import Model
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents, combine_members
 
@@ -66,6 +67,7 @@ class Systematics:
         networks: Nuisance parameters of the density ratios themselves.
         interpolation: Of the per-event ratios in the unbinned channel.
         template_statistics: Whether the templates of histogram fits carry their statistical errors.
+        of_model: Nuisance parameters of the physics model, which coefficients depend on, with their constraints.
     """
 
     luminosity: float = 0.0
@@ -76,6 +78,7 @@ class Systematics:
     networks: tuple[str, ...] = ()
     interpolation: ShapeCode = "log_quadratic"
     template_statistics: bool = False
+    of_model: tuple[tuple[Parameter, Constraint], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -88,22 +91,23 @@ class Systematics:
         return self if self.learned is None else replace(self, learned=self.learned.for_events(events))
 
     def __bool__(self) -> bool:
-        return bool(self.luminosity or self.names or self.template_statistics)
+        return bool(self.luminosity or self.names or self.template_statistics or self.of_model)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """The nuisance parameters, the luminosity first."""
-        low, high = NUISANCE_RANGE
-        own = tuple(Parameter(name, init=0.0, low=low, high=high) for name in self.names)
+        """The nuisance parameters, the luminosity first; one that the model shares with a variation is there once."""
+        (low, high), shared = NUISANCE_RANGE, {p.name for p, _ in self.of_model}
+        own = tuple(Parameter(name, init=0.0, low=low, high=high) for name in self.names if name not in shared)
         wide = min(10.0 * self.luminosity, 0.9)
-        return (*((Parameter(LUMINOSITY, init=1.0, low=1.0 - wide, high=1.0 + wide),) if self.luminosity else ()), *own)
+        first = (Parameter(LUMINOSITY, init=1.0, low=1.0 - wide, high=1.0 + wide),) if self.luminosity else ()
+        return (*first, *(p for p, _ in self.of_model), *own)
 
     @property
     def constraints(self) -> tuple[Constraint, ...]:
         """One constraint per nuisance parameter."""
-        return tuple(
-            Constraint(p.name, observed=1.0, scale=self.luminosity) if p.name == LUMINOSITY else Constraint(p.name) for p in self.parameters
-        )
+        special = {LUMINOSITY: Constraint(LUMINOSITY, observed=1.0, scale=self.luminosity)} if self.luminosity else {}
+        special |= {p.name: constraint for p, constraint in self.of_model}
+        return tuple(special.get(p.name) or Constraint(p.name) for p in self.parameters)
 
 
 def read_systematics(session: Session, fills: Mapping[str, Fill], *, pool: SimulatedEvents) -> Systematics:
@@ -140,7 +144,31 @@ def read_systematics(session: Session, fills: Mapping[str, Fill], *, pool: Simul
         networks=config.ratio_nuisances,
         interpolation=config.systematics.ratios.interpolation,
         template_statistics=config.likelihood.template_statistics,
+        of_model=constrained_parameters(config.model),
     )
+
+
+def constrained_parameters(model: Model) -> tuple[tuple[Parameter, Constraint], ...]:
+    """Return the nuisance parameters of a physics model with their auxiliary measurements.
+
+    Examples:
+        A factor of 1.0 +- 0.1, and one that 16 events measured:
+
+        >>> from toolkit.model import ModelParameter, Process
+        >>> k = ModelParameter("k", "nuisance", width=0.1)
+        >>> n = ModelParameter("n", "nuisance", range=(0.1, 3.0), constraint="poisson", width=0.25)
+        >>> model = Model((k, n), (Process.build("S", {"S": "1"}, factor="k * n"),))
+        >>> [(c.kind, c.observed, c.scale) for _, c in constrained_parameters(model)]
+        [('gaussian', 1.0, 0.1), ('poisson', 16.0, 16.0)]
+    """
+    found = []
+    for p in model.nuisances:
+        if p.constraint == "poisson":
+            constraint = Constraint(p.name, observed=(p.truth / p.width) ** 2, kind="poisson", scale=p.truth / p.width**2)
+        else:
+            constraint = Constraint(p.name, observed=p.truth, scale=p.width)
+        found.append((Parameter(p.name, p.start, *p.range), constraint))
+    return tuple(found)
 
 
 def _read_learned(session: Session, pool: SimulatedEvents) -> LearnedVariations | None:

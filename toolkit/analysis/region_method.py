@@ -12,6 +12,7 @@ from toolkit.analysis.model import FitModel
 from toolkit.analysis.regions import in_region, split_events
 from toolkit.errors import SchemaError
 from toolkit.likelihood import CombinedLikelihood, FitResult, Likelihood, PyhfLikelihood
+from toolkit.likelihood.fixed import FixedLikelihood
 from toolkit.model import Coefficients, Model, Region
 from toolkit.typing import BoolArray, FloatArray
 from toolkit.weights import SimulatedEvents
@@ -76,8 +77,10 @@ class RegionMethod:
 
     def combined(self, terms: Sequence[Likelihood], *, truth: Mapping[str, float] | None = None) -> CombinedLikelihood:
         """Combine likelihoods of the regions with those of the workspaces, whose data become the expectation at a truth if one is given."""
-        others = [_expected(term, truth) for term in self.foreign]
-        return CombinedLikelihood([*terms, *others], poi=self.parameter)
+        held = {p.name: p.init for term in terms for p in term.parameters if p.fixed}
+        others = [_held(_expected(term, truth), held) for term in self.foreign]
+        flat = [term for one in terms for term in (one.terms if isinstance(one, CombinedLikelihood) else (one,))]
+        return CombinedLikelihood([*flat, *others], poi=self.parameter)
 
     def at(self, weights: FloatArray, truth: Mapping[str, float]) -> Likelihood:
         """Build the likelihood of an Asimov set: weights of the events (n_events,), and the expectation of the workspaces, at a truth."""
@@ -97,7 +100,8 @@ class RegionMethod:
             [_sample(p.method, w[mask], of_pool) for p, mask in rows]
             for rows, w, of_pool in (([(p, p.test) for p in self.parts], test, False), ([(p, p.pool) for p in self.parts], pool, True))
         ]
-        return simulation_errors(samples[0], samples[1], fit=fit, bounds=bounds, roots=roots, foreign=self.foreign)
+        held = {p.name for part in self.parts for p in part.model.parameters if p.fixed}
+        return simulation_errors(samples[0], samples[1], fit=fit, bounds=bounds, roots=roots, foreign=self.foreign, held=held)
 
     def fills(self) -> dict[str, Fill]:
         """Return how the histograms of every region fill their templates from simulated events, by name."""
@@ -134,6 +138,12 @@ def _sample(method: Method, weights: FloatArray, of_pool: bool) -> Sample:
         index, model = method.pool_index if of_pool else method.index, method.model
         return Sample(method.templates.values.T[index], weights, Coefficients.parse(model.coefficients, tuple(p.name for p in model.used)))
     raise SchemaError(f"method {method.name}", got=type(method).__name__, expected="BinnedMethod or UnbinnedMethod")
+
+
+def _held(term: Likelihood, held: Mapping[str, float]) -> Likelihood:
+    """Hold the nuisance parameters of the analysis in a workspace that has them too, where the regions hold them."""
+    common = {name: value for name, value in held.items() if name in term.parameter_names}
+    return FixedLikelihood(term, common) if common else term
 
 
 def _expected(term: Likelihood, truth: Mapping[str, float] | None) -> Likelihood:

@@ -16,14 +16,13 @@ from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config
 from toolkit.likelihood import (
     ClosurePoint,
-    CombinedLikelihood,
-    Impact,
     Likelihood,
     MethodResult,
     Parameter,
     Results,
     impacts,
     measure_parameters,
+    pulls,
 )
 from toolkit.likelihood.reparameterised import ReparameterisedLikelihood
 from toolkit.typing import JsonObject, Progress
@@ -133,18 +132,14 @@ def _measured(
 
     def shifts() -> JsonObject:
         likelihood = asimov_likelihood(method, test, model, systematics)
-        return {name: [i.to_json() for i in _impacts(likelihood, full, name)] for name in model.interest}
+        fit = likelihood.fit() if full.fit is None else full.fit
+        found: JsonObject = {name: [i.to_json() for i in impacts(likelihood, fit, poi=name)] for name in model.interest}
+        return {"pulls": [p.to_json() for p in pulls(likelihood, fit)], "impacts": found}
 
-    found = tasks.result(f"{method.name}: impacts", shifts)
-    parameters = {name: replace(result, impacts=tuple(found[name])) for name, result in full.parameters.items()}
-    return replace(full, statistical_only=plain, parameters=parameters)
-
-
-def _impacts(likelihood: Likelihood, result: MethodResult, name: str) -> tuple[Impact, ...]:
-    """Compute the impacts of the nuisance parameters on one parameter of interest."""
-    if not isinstance(likelihood, CombinedLikelihood) or result.fit is None:
-        return ()
-    return impacts(CombinedLikelihood(likelihood.terms, poi=name), result.fit)
+    found = tasks.result(f"{method.name}: pulls and impacts", shifts)
+    parameters = {name: replace(result, impacts=tuple(found["impacts"][name])) for name, result in full.parameters.items()}
+    uncertainties = {"pulls": found["pulls"], "impacts": found["impacts"][model.parameter]}
+    return replace(full, statistical_only=plain, parameters=parameters, uncertainties=uncertainties)
 
 
 def _other_fit(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from toolkit.analysis.channels import binned_document, normalisation_columns, parameters_of, unbinned_channel
+from toolkit.analysis.channels import binned_document, normalisation_columns, parameters_of, special_constraints, unbinned_channel
 from toolkit.analysis.data import FitData, yields_and_shape
 from toolkit.analysis.datasets import RecordedEvents
 from toolkit.analysis.layout import ASIMOV, NORMALISATION, OBSERVED, WORKSPACE
 from toolkit.analysis.measurements import truth_weights
 from toolkit.analysis.methods import BinnedMethod
-from toolkit.analysis.nuisances import LUMINOSITY, Systematics
+from toolkit.analysis.nuisances import Systematics
 from toolkit.analysis.region_method import RegionMethod
 from toolkit.artifacts.checksums import write_checked_json
 from toolkit.likelihood import OnnxRatio, Workspace, make_document, write_observation
@@ -74,6 +74,6 @@ def write_workspaces(folder: Path, data: FitData, *, yields: FloatArray, ratio: 
     document = make_document(
         parameters=[p for p in parameters_of(model, systematics) if p.name in used],
         unbinned=[channel],
-        constraints=[c for c in systematics.constraints if c.parameter == LUMINOSITY],
+        constraints=[c for c in special_constraints(systematics, modifiers=channel.kinds) if c.parameter in used],
     )
     Workspace(document).save(folder / WORKSPACE / f"{data.named('nsbi')}.json")

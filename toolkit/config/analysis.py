@@ -26,6 +26,7 @@ from toolkit.config.systematics import SystematicsConfig
 from toolkit.config.toys import GoodnessConfig, ToysConfig
 from toolkit.errors import SchemaError
 from toolkit.expressions import Condition
+from toolkit.expressions.arithmetic import Expression
 from toolkit.model.densities import learned_densities
 from toolkit.model.identifiability import require_constrained
 from toolkit.model.model import Model
@@ -86,7 +87,8 @@ class LikelihoodConfig(Section):
     """Scan, closure, finite-simulation and systematic uncertainties."""
 
     systematics: bool = True
-    """Whether the variations of `systematics`, the luminosity and the normalisations enter the fit as nuisance parameters."""
+    """Whether the variations of `systematics`, the luminosity, the normalisations and the parameters of kind `nuisance` are free in the
+    fit, with their constraints."""
     observed: bool = False
     """Whether the recorded events, all samples of `kind: data`, are fitted as well (docs/observed.md). Until then the fit does not read
     them."""
@@ -395,18 +397,26 @@ class Config(Section):
         model = self.model
         for point in self.likelihood.closure:
             for name, value in point.items():
-                known = {p.name: p.range for p in model.parameters}
+                known = {p.name: p.range for p in model.parameters if p.kind != "nuisance"}
                 low, high = known.get(name, (np.inf, -np.inf))
                 if not low <= value <= high:
-                    msg = f"likelihood.closure: {name} = {value:g} is no value in the range of a parameter; the ranges are {known}"
+                    msg = f"likelihood.closure: {name} = {value:g} is no value in the range of a free parameter; the ranges are {known}"
                     raise ValueError(msg)
         for name, fit in self.likelihood.fits.items():
-            unknown = sorted(set(fit.express) - set(model.parameter_names))
+            free = [p.name for p in model.parameters if p.kind != "nuisance"]
+            unknown = sorted(set(fit.express) - set(free))
             if unknown:
-                msg = f"likelihood.fits.{name}: {unknown} are no parameters of the analysis; they are {list(model.parameter_names)}"
+                msg = f"likelihood.fits.{name}: {unknown} are no free parameters of the analysis; they are {free}"
+                raise ValueError(msg)
+            constrained = sorted(n for n, p in fit.parameters.items() if p.kind == "nuisance")
+            if constrained:
+                msg = (
+                    f"likelihood.fits.{name}: {constrained} of kind nuisance: define them under `parameters`, whose nuisances every fit has"
+                )
                 raise ValueError(msg)
             for text in fit.express.values():
                 require_names(text, known=tuple(fit.parameters), what=f"likelihood.fits.{name}:")
+        self._check_model_nuisances(model)
         require_constrained(model)
         require_disjoint(model.regions)
         for process in model.processes:
@@ -414,6 +424,22 @@ class Config(Section):
             factors = {s.name: s.k_factor for s in self.samples if s.name in members}
             if process.n_amplitudes > 1 and len(set(factors.values())) > 1:
                 msg = f"k_factor differs between samples of process {process.name} {factors}: they inform the same densities"
+                raise ValueError(msg)
+
+    def _check_model_nuisances(self, model: Model) -> None:
+        """Check that every nuisance parameter of the model does something, and that one with the name of a variation is the same."""
+        texts = [text for region in (None, *(r.name for r in model.regions)) for text in model.expressions(region)]
+        used = {name for text in texts for name in Expression.parse(text).names}
+        for parameter in model.nuisances:
+            shared = parameter.name in self._variations
+            if parameter.name not in used:
+                msg = f"parameters.{parameter.name}: no density depends on this nuisance parameter; use it in a factor, or remove it"
+                raise ValueError(msg)
+            if shared and (parameter.constraint, parameter.truth, parameter.width) != ("gaussian", 0.0, 1.0):
+                msg = (
+                    f"parameters.{parameter.name}: a systematic variation has this name, too, and is a number of standard deviations; "
+                    "one parameter of both needs `central: 0` and `width: 1`, otherwise rename it"
+                )
                 raise ValueError(msg)
 
     def _check_classifiers(self) -> None:
@@ -445,12 +471,17 @@ class Config(Section):
 
     @property
     def _poi_names(self) -> tuple[str, ...]:
-        """Names that no nuisance parameter may have."""
-        return tuple(self.parameters) if self.general else (self.parameter.name,)
+        """Names that no systematic variation may have."""
+        return tuple(n for n, p in self.parameters.items() if p.kind != "nuisance") if self.general else (self.parameter.name,)
+
+    @property
+    def _variations(self) -> tuple[str, ...]:
+        """Names of all systematic uncertainties but the luminosity."""
+        return (*self.likelihood.normalisations, *self.systematics.objects, *self.systematics.weights, *self.ratio_nuisances)
 
     @property
     def nuisance_names(self) -> dict[str, tuple[str, ...]]:
-        """Nuisance parameters of the fit by where they come from: luminosity, normalisation, objects, weights, networks."""
+        """Nuisance parameters of the fit by where they come from: luminosity, normalisation, objects, weights, networks, model."""
         settings = self.likelihood
         if not settings.systematics:
             return {}
@@ -460,6 +491,7 @@ class Config(Section):
             "objects": tuple(self.systematics.objects),
             "weights": tuple(self.systematics.weights),
             "networks": self.ratio_nuisances,
+            "model": tuple(n for n, p in self.parameters.items() if p.kind == "nuisance" and n not in self._variations),
         }
         return {group: names for group, names in found.items() if names}
 
@@ -480,8 +512,8 @@ class Config(Section):
 
     def _check_nuisances(self) -> None:
         settings = self.likelihood
-        varied = (*settings.normalisations, *self.systematics.objects, *self.systematics.weights, *self.ratio_nuisances)
-        names = ["lumi", *self._poi_names, *varied]
+        own = [name for name, p in self.parameters.items() if p.kind == "nuisance" and name not in self._variations]
+        names = ["lumi", *self._poi_names, *self._variations, *own]
         repeated = sorted({n for n in names if names.count(n) > 1})
         if repeated:
             others = ", ".join(self._poi_names)

@@ -22,7 +22,6 @@ LIMITS: tuple[_Limit, ...] = (
         "samples without the weights of all their benchmarks",
         lambda m: tuple(s.name for s in m.samples if not determines_matrix(m.process(s.process), s.carried)),
     ),
-    _Limit("parameters of kind nuisance", lambda m: tuple(p.name for p in m.parameters if p.kind == "nuisance")),
 )
 """Everything that `h4l validate` and `h4l run` refuse. Take an entry out when training, fit and report can do it."""
 
@@ -43,8 +42,6 @@ def require_supported(model: Model, *, settings: Sequence[str] = ()) -> None:
         raise SchemaError(
             "the physics model of the config is valid, but cannot be trained and fitted yet",
             got="; ".join(missing),
-            expected="samples of interfering processes with the weights of enough benchmarks; parameters of interest and free "
-            "normalisations, fitted to simulated events",
-            remedy="add the weights, and write uncertainties under `likelihood.normalisations` and `systematics`; or run `h4l process` for "
-            "the event tables and use toolkit.model and toolkit.likelihood in Python",
+            expected="samples of interfering processes with the weights of enough benchmarks, fitted to simulated events",
+            remedy="add the weights, or run `h4l process` for the event tables and use toolkit.model and toolkit.likelihood in Python",
         )

@@ -168,6 +168,8 @@ def _merged_definitions(documents: Mapping[str, Document], given: Sequence[Param
         for name, kind in _kinds(document).items():
             _check_constraint(terms, name, label, _term(kind, described.get(name, {})))
         for name, entry in described.items():
+            if name not in _kinds(document) and "auxdata" in entry:
+                _check_constraint(terms, name, label, _of_coefficients(entry))
             known = merged.get(name, {})
             for key in ("inits", "bounds", "fixed"):
                 if name not in override and known.get(key, entry.get(key)) != entry.get(key, known.get(key)):
@@ -178,6 +180,9 @@ def _merged_definitions(documents: Mapping[str, Document], given: Sequence[Param
                         remedy="give the combination a definition in `parameters`, or rename one of the two",
                     )
             merged[name] = {**entry, **known, **override.get(name, {})}
+    for name in {n for document in documents.values() for n, kind in _kinds(document).items() if kind == "unit"} & set(merged):
+        if terms[name][1] == _term("unit", {}):  # what a modifier brings anyway: pyhf knows it
+            merged[name] = {key: value for key, value in merged[name].items() if key not in ("auxdata", "sigmas")}
     constrained = sorted(n for n in express if n in terms and terms[n][1][0] not in ("free", ""))
     if constrained:
         raise SchemaError("expressions of the combination", got=constrained, expected="free parameters", remedy="rename instead")
@@ -189,6 +194,13 @@ def _term(kind: str, entry: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return what makes a constraint: kind, observed value, width."""
     observed, width = _DEFAULTS.get(kind, (None, None))
     return (kind, *entry.get("auxdata", [observed]), *entry.get("sigmas", [width]))
+
+
+def _of_coefficients(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the same of a parameter of coefficients, whose constraint stands in the measurement."""
+    if entry["auxdata"] == [0.0] and entry.get("sigmas") == [1.0]:
+        return _term("unit", {})
+    return ("of coefficients", *entry["auxdata"], *entry.get("sigmas", ()), *((f, "factor") for f in entry.get("factors", ())))
 
 
 def _check_constraint(terms: dict[str, tuple[str, Any]], name: str, label: str, own: tuple[Any, ...]) -> None:

@@ -20,7 +20,9 @@ class ParameterInfo:
     Attributes:
         kind: `interest` is measured and reported, `normalisation` floats without a constraint, `nuisance` has one.
         range: The allowed range.
-        truth: Its value in the Asimov set.
+        truth: Its value in the Asimov set, around which a nuisance parameter is constrained.
+        constraint: Of a nuisance parameter, "gaussian" or "poisson"; empty of a free one.
+        width: Standard deviation of what is known about a nuisance parameter.
 
     Examples:
         >>> ParameterInfo("interest", (0.0, 6.0), 1.0).to_json()
@@ -30,16 +32,20 @@ class ParameterInfo:
     kind: Literal["interest", "normalisation", "nuisance"]
     range: tuple[float, float]
     truth: float
+    constraint: str = ""
+    width: float = math.nan
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry; an end that is not finite is null."""
-        return {"kind": self.kind, "range": [v if math.isfinite(v) else None for v in self.range], "truth": self.truth}
+        known = {"constraint": self.constraint, "width": self.width} if self.constraint else {}
+        return {"kind": self.kind, "range": [v if math.isfinite(v) else None for v in self.range], "truth": self.truth, **known}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ParameterInfo:
         """Read what `to_json` wrote."""
         low, high = document["range"]
-        return cls(document["kind"], (-math.inf if low is None else low, math.inf if high is None else high), document["truth"])
+        allowed = (-math.inf if low is None else low, math.inf if high is None else high)
+        return cls(document["kind"], allowed, document["truth"], document.get("constraint", ""), document.get("width", math.nan))
 
 
 @dataclass(frozen=True, eq=False)

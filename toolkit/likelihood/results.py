@@ -203,7 +203,7 @@ class MethodResult:
     def of(self, parameter: str) -> MethodResult:
         """Return what the method says about one parameter of interest: best fit, intervals, t(0) and scan are those of this one.
 
-        Uncertainties are kept for the parameter that the result itself is about.
+        Of the uncertainties of a fit of several parameters, pulls and the impacts on this one are kept.
 
         Raises:
             SchemaError: The method does not measure the parameter.
@@ -220,6 +220,7 @@ class MethodResult:
         if own is None:
             known = [self.scan.parameter, *self.parameters]
             raise SchemaError(f"method {self.method}", got=f"no result for {parameter!r}", expected=f"one of {known}")
+        pulls = (self.uncertainties or {}).get("pulls")
         return replace(
             self,
             mu_hat=own.best_fit,
@@ -228,7 +229,7 @@ class MethodResult:
             interval_95=own.interval_95,
             scan=own.scan,
             statistical_only=None if self.statistical_only is None else self.statistical_only.of(parameter),
-            uncertainties=None,
+            uncertainties={"pulls": pulls, "impacts": [dict(i) for i in own.impacts]} if pulls and own.impacts else None,
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from toolkit.likelihood.shaped import ShapeReference
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
 from toolkit.likelihood.workspace_form import check_form
 from toolkit.likelihood.workspace_parameterised import check_model, parameterised_likelihood
-from toolkit.likelihood.workspace_parameters import definitions, nuisances, used_parameters
+from toolkit.likelihood.workspace_parameters import constrained_parameters, definitions, nuisances, used_parameters
 from toolkit.likelihood.workspace_schema import UnbinnedChannel, merge_kinds, parse_channel
 from toolkit.likelihood.workspace_shapes import OpenRatio, ShapeReader
 from toolkit.typing import FloatArray
@@ -230,6 +230,10 @@ class Workspace:
         kinds = merge_kinds((c.kinds for c in channels), where="unbinned channels")
         new = nuisances(kinds, config, model)
         defined.update({p.name: p for p, _ in new})
+        coefficients = [*self.ties.values(), *(s.coefficient for c in channels for s in c.samples)]
+        names = {name for text in coefficients for name in Expression.parse(text).names} & set(defined)
+        taken = {*kinds, *(model.config.parameters if model is not None else ())}
+        new += constrained_parameters(names, defined, config, taken=taken)
         terms: list[Likelihood] = []
         if model is not None and data is not None:
             own = used_parameters(self.ties.values(), defined, poi)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import pyhf
 
@@ -64,6 +64,38 @@ def _nuisance(raw: Mapping[str, Any], kind: str) -> tuple[Parameter, Constraint]
     init, low, high, fixed = parse_parameter(dict(entries), where="measurement")
     parameter = Parameter(name=str(raw["name"]), init=init, low=low, high=high, fixed=fixed)
     return parameter, Constraint(parameter.name, observed=float(entries["auxdata"][0]), scale=float(entries["sigmas"][0]))
+
+
+def constrained_parameters(
+    names: Iterable[str], defined: Mapping[str, Parameter], config: Mapping[str, Any], *, taken: Iterable[str]
+) -> list[tuple[Parameter, Constraint]]:
+    """Find the parameters of coefficients for which the measurement has an auxiliary measurement, as pyhf writes it.
+
+    Args:
+        names: Parameters that occur in coefficients.
+        defined: All parameters by name.
+        config: Of the measurement: `auxdata` with `sigmas` is a Gaussian, with `factors` a count.
+        taken: Parameters whose constraint comes with a modifier.
+
+    Raises:
+        SchemaError: `auxdata` alone, with both, or of several numbers.
+    """
+    wanted, found = set(names) - set(taken), []
+    for raw in config["parameters"]:
+        if raw["name"] not in wanted or "auxdata" not in raw:
+            continue
+        widths = [key for key in ("sigmas", "factors") if key in raw]
+        if len(widths) != 1 or len(raw["auxdata"]) != 1 or len(raw[widths[0]]) != 1:
+            raise SchemaError(
+                f"measurement: parameter {raw['name']!r}",
+                got={key: raw[key] for key in ("auxdata", *widths)},
+                expected='one number in "auxdata", and one in "sigmas" (a Gaussian) or "factors" (a count)',
+                remedy="write its constraint as pyhf does",
+            )
+        kind: Literal["gaussian", "poisson"] = "gaussian" if widths == ["sigmas"] else "poisson"
+        constraint = Constraint(raw["name"], observed=float(raw["auxdata"][0]), kind=kind, scale=float(raw[widths[0]][0]))
+        found.append((defined[raw["name"]], constraint))
+    return found
 
 
 def used_parameters(

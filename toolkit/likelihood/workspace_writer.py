@@ -29,7 +29,8 @@ def make_document(
         binned: Binned channels, of data that do not overlap with any other channel. A document that must be readable by pyhf
             alone comes from `BinnedLikelihood.to_pyhf` instead.
         channels: Binned channels as objects of pyhf's schema (morphing modifiers allowed) with their counts.
-        constraints: Those that are no unit Gaussian around 0 (the luminosity); their parameters are among `parameters`.
+        constraints: Those that no modifier brings (of parameters of coefficients), or that are no unit Gaussian around 0 (of the
+            luminosity); their parameters are among `parameters`.
         measurement: Name of the measurement.
 
     Returns:
@@ -54,7 +55,8 @@ def make_document(
         {"name": p.name, "inits": [p.init], "bounds": [[p.low, p.high]], "fixed": p.fixed} for p in parameters
     ]
     for c in constraints:
-        next(d for d in described if d["name"] == c.parameter).update(auxdata=[c.observed], sigmas=[c.scale])
+        width = "sigmas" if c.kind == "gaussian" else "factors"
+        next(d for d in described if d["name"] == c.parameter).update({"auxdata": [c.observed], width: [c.scale]})
     document["measurements"] = [{"name": measurement, "config": {"poi": parameters[0].name, "parameters": described}}]
     return document
 

@@ -106,6 +106,11 @@ class Model:
         return tuple(p for p in self.parameters if p.kind == "normalisation")
 
     @property
+    def nuisances(self) -> tuple[ModelParameter, ...]:
+        """The parameters with an auxiliary measurement."""
+        return tuple(p for p in self.parameters if p.kind == "nuisance")
+
+    @property
     def truth(self) -> dict[str, float]:
         """The Asimov truth of every independent parameter."""
         return {p.name: p.truth for p in self.parameters}

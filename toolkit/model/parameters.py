@@ -13,6 +13,7 @@ from toolkit.expressions.arithmetic import Expression
 from toolkit.expressions.substitution import substitute
 
 ParameterKind = Literal["interest", "normalisation", "nuisance"]
+ConstraintKind = Literal["gaussian", "poisson"]
 
 
 @dataclass(frozen=True)
@@ -21,15 +22,18 @@ class ModelParameter:
 
     Attributes:
         name: Its name.
-        kind: `interest` is measured and reported, `normalisation` is a free factor of a background without constraint, `nuisance` has a
-            constraint of unit width around its truth.
+        kind: `interest` is measured and reported, `normalisation` is a free factor of a background without constraint, `nuisance` has an
+            auxiliary measurement that gave its truth, with an error `width`.
         start: Where a fit starts.
         range: (low, high), both included, in which fits and scans stay.
         truth: Value of the Asimov set.
         label: For plots, in TeX; empty takes the name.
+        constraint: Distribution of the auxiliary measurement of a nuisance parameter: `gaussian`, or `poisson` for a count
+            (truth / width)^2.
+        width: Standard deviation of that measurement.
 
     Raises:
-        SchemaError: The range is empty, or start or truth lies outside.
+        SchemaError: The range is empty, start or truth lies outside, or the width (of a count the truth, too) is not positive.
 
     Examples:
         >>> ModelParameter("mu", range=(0.0, 6.0)).truth
@@ -42,6 +46,8 @@ class ModelParameter:
     range: tuple[float, float] = (-math.inf, math.inf)
     truth: float = 1.0
     label: str = ""
+    constraint: ConstraintKind = "gaussian"
+    width: float = 1.0
 
     def __post_init__(self) -> None:
         low, high = self.range
@@ -51,6 +57,12 @@ class ModelParameter:
             if not low <= value <= high:
                 what = f"{word} of parameter {self.name!r}"
                 raise SchemaError(what, got=value, expected=f"a value in [{low:g}, {high:g}]", remedy="widen the range, or move the value")
+        if not (0.0 < self.width < math.inf):
+            raise SchemaError(f"width of parameter {self.name!r}", got=self.width, expected="a finite number > 0")
+        if self.constraint == "poisson" and not (self.truth > 0.0 and low >= 0.0):
+            what = f"parameter {self.name!r}, constrained by a count"
+            remedy = "take `constraint: gaussian`, or a factor around 1"
+            raise SchemaError(what, got=f"{self.truth:g} in [{low:g}, {high:g}]", expected="a positive value and range", remedy=remedy)
 
 
 def resolve_derived(derived: Mapping[str, str], *, parameters: Sequence[str]) -> dict[str, str]:

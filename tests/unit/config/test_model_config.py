@@ -195,6 +195,13 @@ WRONG = [
     ("processes.qqZZ.split", {"a": {"condition": "n_jets == 0", "factor": "t0 * t1"}}, "no density (depends on it|tells them apart)"),
     ("parameters.t0", {"kind": "normalisation", "range": [2, 3]}, "truth of parameter"),
     ("parameters.t0", {"kind": "free"}, "parameters.t0.kind"),
+    ("parameters.t2", {"kind": "nuisance", "truth": 1.0}, "a nuisance parameter has no truth: its value in the Asimov set is `central`"),
+    ("parameters.t2", {"kind": "normalisation", "width": 0.1}, "width belong to `kind: nuisance`"),
+    ("parameters.t2", {"kind": "nuisance", "width": 0.0}, "parameters.t2.width"),
+    ("parameters.t2", {"kind": "nuisance", "constraint": "poisson"}, "parameter 't2', constrained by a count"),
+    ("parameters.t2", {"kind": "nuisance", "central": 1.0, "range": [2, 3]}, "truth of parameter 't2'"),
+    ("parameters.alpha", {"kind": "nuisance"}, "parameters.alpha: no density depends on this nuisance parameter"),
+    ("parameters.lumi", {"kind": "nuisance"}, "no density depends on this nuisance parameter"),
     ("parameters.t0", {"rang": [0, 1]}, "parameters.t0.rang: unknown key; did you mean 'range'"),
     ("parameters.mu_ggF", "kappa**2", "undefined parameter 'kappa'"),
     ("parameters.mu_ggF", {"expression": "t0", "range": [0, 1]}, "a derived parameter follows from others: it has no range"),
@@ -241,7 +248,6 @@ def test_what_cannot_be_measured_yet_is_refused_in_one_message() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        ("parameters.t2", {"kind": "nuisance", "range": [0.2, 3]}, r"parameters of kind nuisance \(t2\)"),
         ("parameters.mu_EW", {"range": [0, 6], "interval": "neyman"}, "parameters.mu_EW.interval: neyman of a config with `parameters`"),
     ],
 )
