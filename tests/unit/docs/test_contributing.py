@@ -15,7 +15,7 @@ PROGRAM = """
 import numpy as np
 from pathlib import Path
 from processors.observables import written_observables
-from tests.unit.analysis import test_region_checks as toy
+from tests.unit.analysis import two_regions as toy
 from toolkit.config import parse_config
 
 document = toy.document_of()
