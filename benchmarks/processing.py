@@ -25,9 +25,9 @@ from benchmarks.ntuple import config_for, find_source, replicate
 from benchmarks.sections import Sections
 
 TARGETS = {
-    "open": ("uproot:open", "coffea.nanoevents:NanoEventsFactory.from_root", "coffea.nanoevents:NanoEventsFactory.events"),
+    "open": ("uproot:open",),
     "check inputs": ("processors.runner:inspect_inputs",),
-    "read": ("processors.dialects.nanoaod:NanoReader.read",),
+    "read": ("processors.rootfile:RootEvents.arrays", "processors.dialects.nanoaod:NanoReader.read"),
     "decompress": ("uproot.compression:decompress",),
     "select": ("processors.four_lepton:select",),
     "kinematics": ("processors.selection:compute_observables",),

@@ -52,6 +52,14 @@ def check_branches(path: Path, config: Config, sample: SampleConfig, branches: C
     _check_variations(path, config, sample, branches)
 
 
+def branches_to_read(config: Config, sample: SampleConfig, branches: Collection[str]) -> tuple[str, ...]:
+    """Return the branches that processing reads of a file with these branches, once each: nothing else of the file is decoded."""
+    reader = reader_for(sample)
+    needed = [*reader.required(sample), *weight_branches(config, sample), *(column.branch for column in config.columns.values())]
+    wanted = dict.fromkeys([*needed, *reader.optional()])
+    return tuple(name for name in wanted if name in branches)
+
+
 def _check_variations(path: Path, config: Config, sample: SampleConfig, branches: Collection[str]) -> None:
     for name in weight_branches(config, sample):
         if name not in branches and name not in config.columns:

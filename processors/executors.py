@@ -12,7 +12,7 @@ from typing import Any
 from coffea import processor
 from coffea.processor import accumulate
 
-from toolkit.errors import InputFileError, ToolkitError, WorkerLostError
+from toolkit.errors import ToolkitError, WorkerLostError
 
 OnChunk = Callable[[Any], None]
 """Called in the main process with each work item that is finished."""
@@ -90,7 +90,7 @@ def guarded(function: Callable[[Any], Any], item: Any) -> Any:
     try:
         return function(item)
     except Exception as error:
-        own = _own_error(error) or _unreadable(item, error)
+        own = _own_error(error)
         if own is None:
             raise
     finally:
@@ -104,16 +104,3 @@ def _own_error(error: BaseException) -> ToolkitError | None:
     while cause is not None and not isinstance(cause, ToolkitError):
         cause = cause.__cause__
     return cause
-
-
-def _unreadable(item: Any, error: Exception) -> InputFileError | None:
-    """Return the error for a file that was good when the run began and that coffea cannot open any more."""
-    if not str(error).startswith(("Failed to open file", "Failed creating nanoevents")):
-        return None
-    cause = error.__cause__ or error
-    return InputFileError(
-        f"input file {getattr(item, 'filename', item)}",
-        got=f"{type(cause).__name__}: {(str(cause).strip().splitlines() or [''])[0][:200]}",
-        expected="the file that was there when the run began",
-        remedy="restore the file and run again; finished chunks are reused",
-    )

@@ -230,7 +230,7 @@ def _check_no_copies(samples: Sequence[SampleInputs]) -> None:
 def _inspect_file(path: Path, config: Config, sample: SampleConfig) -> FileInput:
     check_file(path)
     with open_events(path, sample.tree) as events:
-        check_branches(path, config, sample, frozenset(events.types))
+        check_branches(path, config, sample, events.types)
         vectors = describe_weights(path, events, sample, weight_branches(config, sample))
         xsec_pb, sumw = read_normalisation(path, events, sample)
         check_probe(path, events, sample)

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from processors.dialects.columns import branch
 from processors.modules import load_modules
 from processors.regions import region_observables
 from processors.rootfile import nearest
@@ -92,7 +93,7 @@ def read_columns(events: Any, columns: Mapping[str, ColumnConfig]) -> dict[str, 
     Raises:
         ShapeError: A branch does not hold one number per event.
     """
-    return {name: _column(_field(events, column.branch), name, column) for name, column in columns.items()}
+    return {name: _column(branch(events, column.branch), name, column) for name, column in columns.items()}
 
 
 def _column(values: Any, name: str, column: ColumnConfig) -> FloatArray:
@@ -115,14 +116,6 @@ def _not_one_number(name: str, column: ColumnConfig, got: str) -> ShapeError:
         expected="one number per event",
         remedy=f"name another branch under `columns.{name}.branch`",
     )
-
-
-def _field(events: Any, branch: str) -> Any:
-    """Return a branch by its TTree name; an RNTuple may hold it as a field of a record."""
-    if branch in events.fields:
-        return events[branch]
-    record, _, field = branch.partition("_")
-    return events[record][field]
 
 
 def _in_groups(entry: Observable, groups: list[str]) -> bool:

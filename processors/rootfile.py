@@ -13,7 +13,9 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import uproot
+from uproot.source.file import MultithreadedFileSource
 
+from processors.dialects.names import Names, find_name, keys_by_name
 from toolkit.errors import InputFileError, SchemaError, ToolkitError
 from toolkit.typing import FloatArray
 
@@ -43,7 +45,7 @@ def open_root(path: Path) -> Iterator[Any]:
             remedy="give the ntuple itself; an interrupted download often leaves a text page or an empty file",
         )
     with decoding(path, "the file"):
-        directory = uproot.open(path)
+        directory = uproot.open(path, handler=MultithreadedFileSource)  # plain reads, a quarter faster than those of fsspec
     with directory:
         with decoding(path, "the list of objects"):
             end, objects = int(directory.file.fEND), len(directory.keys())
@@ -123,13 +125,13 @@ class RootEvents:
     @cached_property
     def _keys(self) -> dict[str, str]:
         with self._decoding():
-            return {key.replace(".", "_"): key for key in self.tree.keys()}  # noqa: SIM118
+            return keys_by_name(list(self.tree.keys()))
 
     @cached_property
     def types(self) -> Mapping[str, str]:
-        """Type of each branch by its name in TTree spelling."""
+        """Type of each branch by its plain name; other spellings of the name find it, too."""
         with self._decoding():
-            return {name: str(self.tree[key].typename) for name, key in self._keys.items()}
+            return Names({name: str(self.tree[key].typename) for name, key in self._keys.items()})
 
     @property
     def uuid(self) -> bytes:
@@ -147,7 +149,7 @@ class RootEvents:
         columns = {}
         for name in names:
             with self._decoding(f"branch {name!r}, entries {start} to {stop}"):
-                columns[name] = self.tree[self._keys[name]].array(entry_start=start, entry_stop=stop)
+                columns[name] = self._branch(name).array(entry_start=start, entry_stop=stop)
                 if len(columns[name]) != stop - start:
                     raise _damaged(self.path, f"branch {name!r} of tree {self.name!r}", f"{len(columns[name])} of {stop - start} entries")
         with self._decoding():
@@ -156,7 +158,7 @@ class RootEvents:
     def weight_names(self, column: str) -> tuple[str, ...]:
         """Return the description of a weight branch, where whoever wrote the file gave it one: a title that is not its leaf."""
         with self._decoding(f"branch {column!r}"):
-            title = str(getattr(self.tree[self._keys[column]], "title", "") or "")
+            title = str(getattr(self._branch(column), "title", "") or "")
         leaf = re.fullmatch(rf"{re.escape(column)}(\[\w*\])*(/\w)?", title)
         return () if not title or leaf else (title,)
 
@@ -169,6 +171,17 @@ class RootEvents:
         other = get_tree(self.directory, tree, self.path, option="layout.runs_tree")
         with decoding(self.path, f"branch {column!r} of tree {tree!r}"):
             return np.asarray(other[column].array(library="np"), dtype=np.float64) if column in other.keys() else None  # noqa: SIM118
+
+    def _branch(self, name: str) -> Any:
+        found = find_name(self._keys, name)
+        if found is None:
+            raise SchemaError(
+                f"branch {name!r} of tree {self.name!r} in {self.path}",
+                got="no such branch",
+                expected="a branch of the tree",
+                remedy=nearest(name, self._keys) or "`h4l inspect` lists what the file has",
+            )
+        return self.tree[self._keys[found]]
 
     def _decoding(self, what: str = "") -> contextlib.AbstractContextManager[None]:
         return decoding(self.path, f"{what} of tree {self.name!r}" if what else f"tree {self.name!r}")

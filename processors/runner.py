@@ -9,11 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from coffea import processor
-from coffea.nanoevents import BaseSchema
 from coffea.processor import accumulate
 from coffea.processor.executor import ExecutorBase, WorkItem
-from uproot.source.file import MultithreadedFileSource
 
 from processors.checks import check_complete, check_none_lost, check_selected, check_unchanged, check_unique, remove_stale, verify_tables
 from processors.duplicates import check_no_shared_events
@@ -21,11 +18,11 @@ from processors.executors import LocalExecutor
 from processors.four_lepton import FourLeptonProcessor
 from processors.histograms import write_histograms
 from processors.inputs import SampleInputs, inspect_inputs
+from processors.items import process_item
 from processors.ntuples import write_ntuples
 from processors.plan import Chunk, plan_chunks
 from processors.selection import Cutflow
 from processors.summary import add_combinations, cutflow_document, histogram_files
-from processors.textfile import process_text
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.artifacts.events import write_index
 from toolkit.config import Config
@@ -117,11 +114,7 @@ def run(
     tracker = _Tracker(progress, chunks, done)
     merged = accumulate([instance.reload(events_folder, chunk.relative_paths) for chunk in done])
     if todo:
-        in_root = [chunk for chunk in todo if chunk.file.format == "root"]
-        in_text = [chunk for chunk in todo if chunk.file.format != "root"]
-        chosen = _executor(executor, workers, tracker)
-        outputs = [process(instance, part, chosen) for process, part in ((_process, in_root), (_process_text, in_text)) if part]
-        merged = accumulate(outputs, merged)
+        merged = accumulate([_process(instance, todo, _executor(executor, workers, tracker))], merged)
     tracker.finish()
     check_unchanged(inputs)
     check_complete(merged, inputs)
@@ -197,22 +190,7 @@ def _executor(executor: ExecutorName | ExecutorBase, workers: int, tracker: _Tra
 
 def _process(instance: FourLeptonProcessor, chunks: Sequence[Chunk], executor: ExecutorBase) -> Any:
     items = _work_items(chunks)
-    runner = processor.Runner(
-        executor=executor,
-        pre_executor=executor,
-        schema=BaseSchema,
-        skipbadfiles=False,
-        savemetrics=False,
-    )
-    output = runner.run(items, instance, uproot_options={"handler": MultithreadedFileSource})  # plain reads, a quarter faster than fsspec's
-    check_none_lost(items, output["processed"])
-    return output["out"]
-
-
-def _process_text(instance: FourLeptonProcessor, chunks: Sequence[Chunk], executor: ExecutorBase) -> Any:
-    """Process chunks of files that coffea's runner does not open, on the same executor."""
-    items = _work_items(chunks)
-    output, _ = executor(items, partial(process_text, instance), None)
+    output, _ = executor(items, partial(process_item, instance), None)
     check_none_lost(items, output["processed"])
     return output["out"]
 

@@ -16,6 +16,7 @@ import hist
 import numpy as np
 from numpy.typing import NDArray
 
+from processors.dialects.columns import branch, has
 from processors.dialects.record import EventRecord
 from toolkit.config import Config, SampleConfig, WeightColumns, WeightMembers, WeightPair, WeightVariation
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
@@ -117,11 +118,8 @@ def _columns(key: str, v: WeightVariation) -> tuple[str, ...]:
 
 
 def _branch(events: Any, name: str) -> Any:
-    record, _, field = name.partition("_")
-    if name in events.fields:
-        return events[name]
-    if field and record in events.fields and field in events[record].fields:
-        return events[record][field]
+    if has(events, name):
+        return branch(events, name)
     raise SchemaError(
         f"branch {name!r} of a weight variation",
         got="no such branch",

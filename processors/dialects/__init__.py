@@ -1,7 +1,7 @@
 """Ntuple dialects: one file each, all turned into one internal event record."""
 
 from processors.dialects.choice import reader_for
-from processors.dialects.columns import branch_names, has, wrong_vector_length
+from processors.dialects.columns import branch, has, wrong_vector_length
 from processors.dialects.flat import FlatReader
 from processors.dialects.lhe import LheReader
 from processors.dialects.mapping import MappingReader
@@ -19,7 +19,7 @@ __all__ = [
     "MappingReader",
     "NanoReader",
     "Reader",
-    "branch_names",
+    "branch",
     "has",
     "numbered",
     "reader_for",

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from processors.dialects.names import find_name, keys_by_name
 from toolkit.config import SampleConfig
 from toolkit.errors import PhysicsDomainError, ShapeError
-
-
-def branch_names(fields: Collection[str]) -> set[str]:
-    """Return branch names in TTree spelling: the RNTuple field ``Electron.pt`` is ``Electron_pt``.
-
-    Examples:
-        >>> sorted(branch_names(["Electron.pt", "genWeight"]))
-        ['Electron_pt', 'genWeight']
-    """
-    return {name.replace(".", "_") for name in fields}
 
 
 def column_name(pattern: str, i: int, field: str) -> str:
@@ -34,17 +25,27 @@ def column_name(pattern: str, i: int, field: str) -> str:
 
 
 def has(events: ak.Array, name: str) -> bool:
-    """Return whether the chunk has the branch, as itself or as a field of a collection."""
+    """Return whether the chunk has the branch, under any spelling of its name or as a field of a collection."""
     kind, _, field = name.partition("_")
-    return name in events.fields or (kind in events.fields and field in events[kind].fields)
+    return _field(events, name) is not None or (kind in events.fields and field in events[kind].fields)
 
 
 def branch(events: ak.Array, name: str) -> ak.Array:
-    """Return a branch by its TTree name; an RNTuple may hold it as a field of a collection."""
-    if name in events.fields:
-        return events[name]
+    """Return a branch by any spelling of its name; events of an RNTuple that coffea opened hold it as a field of a collection."""
+    found = _field(events, name)
+    if found is not None:
+        return events[found]
     kind, _, field = name.partition("_")
     return events[kind][field]
+
+
+def _field(events: ak.Array, name: str) -> str | None:
+    """Return the field of a chunk that a name means: the chunk has the names that were asked for, or the keys of the tree."""
+    if name in events.fields:
+        return name
+    known = keys_by_name(events.fields)
+    found = find_name(known, name)
+    return None if found is None else known[found]
 
 
 def scalars(events: ak.Array, name: str) -> NDArray[np.float64]:

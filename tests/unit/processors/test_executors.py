@@ -5,13 +5,12 @@ import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from processors.executors import LocalExecutor
-from toolkit.errors import InputFileError, PhysicsDomainError, ToolkitError, WorkerLostError
+from toolkit.errors import PhysicsDomainError, ToolkitError, WorkerLostError
 
 
 def _listed(item: int) -> list[int]:
@@ -54,16 +53,6 @@ def test_the_toolkits_errors_keep_type_and_message(workers: int, capfd: pytest.C
 def test_other_errors_stay_what_they_are(workers: int) -> None:
     with pytest.raises(ZeroDivisionError):
         LocalExecutor(workers=workers, pool=ThreadPoolExecutor)(list(range(3)), _broken, None)
-
-
-def _opens_nothing(item: Any) -> list[int]:
-    msg = f"Failed to open file: {item!r}. The error was: gone."
-    raise Exception(msg) from FileNotFoundError(2, "gone")  # what coffea does
-
-
-def test_a_file_that_cannot_be_opened_any_more_is_an_input_error() -> None:
-    with pytest.raises(InputFileError, match=r"(?s)input file x\.root.*FileNotFoundError.*run again"):
-        LocalExecutor()([SimpleNamespace(filename="x.root")], _opens_nothing, None)
 
 
 def _dies(item: int) -> list[int]:
