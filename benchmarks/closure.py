@@ -38,7 +38,7 @@ from toolkit.artifacts.events import read_events
 from toolkit.config import Config, load_config
 from toolkit.likelihood import Likelihood, UnbinnedLikelihood, asimov_weights
 from toolkit.likelihood.asimov import coefficient_values
-from toolkit.ratios import feature_matrix, train_mixture
+from toolkit.ratios import feature_matrix, fit_ratios
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents, combine_samples, hash_uniform
 from toolkit.weights.missing import fill_missing
@@ -70,7 +70,7 @@ def retrain(events: SimulatedEvents, config: Config, *, split: int, swap: bool, 
     ratios = config.ratios.model_copy(update={"splits": splits, "seed": config.ratios.seed + 7919 * (2 * split + swap)})
     began = time.perf_counter()
     executor, folder = "processes" if workers > 1 else "sequential", work / f"members_{split}_{int(swap)}"
-    trained = train_mixture(pool, config=ratios, model=config.model, folder=folder, executor=executor, workers=workers)
+    trained = fit_ratios(pool, config=ratios, model=config.model, folder=folder, executor=executor, workers=workers)
     seconds = time.perf_counter() - began
     log_ratios = trained.log_ratio(feature_matrix(test.observables, ratios.features))
     np.savez(work / f"ratios_{split}_{int(swap)}.npz", test=log_ratios.astype(np.float32), out_of_bag=trained.out_of_bag.astype(np.float32))

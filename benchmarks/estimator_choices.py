@@ -12,7 +12,7 @@ from torch import nn
 
 from benchmarks.exact import MODEL
 from toolkit.config import RatioConfig
-from toolkit.ratios import train_mixture
+from toolkit.ratios import fit_ratios
 from toolkit.ratios.architectures import MLP, Architecture, DeepSet, Recurrent, jet_group, lepton_group
 from toolkit.ratios.estimators import (
     Alice,
@@ -46,7 +46,7 @@ class MixtureChoice:
     def fit(self, events: SimulatedEvents, *, features: Sequence[str], hypotheses: Hypotheses, folder: Path) -> ProcessModel:
         """Train the ensemble with the defaults of the config."""
         config = RatioConfig(features=tuple(features), seed=self.seed)
-        trained = train_mixture(events, config=config, model=MODEL, folder=folder)
+        trained = fit_ratios(events, config=config, model=MODEL, folder=folder)
         history = tuple(h for member in trained.history for h in member)
         return ProcessModel("mixture", describe_columns(events, features), hypotheses, history, FirstOutput(trained.ensemble))
 

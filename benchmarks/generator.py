@@ -27,7 +27,7 @@ from benchmarks.measure import print_json, print_table
 from toolkit.config import RatioConfig
 from toolkit.kinematics import compute_observables
 from toolkit.likelihood import UnbinnedLikelihood, asimov_weights, bootstrap_unbinned, morphing_expressions
-from toolkit.ratios import TrainedMixture, feature_matrix, train_mixture
+from toolkit.ratios import TrainedMixture, feature_matrix, fit_ratios
 from toolkit.typing import FloatArray
 from toolkit.units import M_Z
 from toolkit.weights import SimulatedEvents, hash_uniform
@@ -136,7 +136,7 @@ def main() -> None:
     test = hash_uniform(truth.event_id, salt=options.salt) < 0.5
     pool = simulated(truth).select(~test).scaled(2.0)
     judged = simulated(read_truth(options.data, luminosity_ifb=140.0)).select(test).scaled(2.0)
-    trained = train_mixture(pool, config=config, model=MODEL, folder=options.work, progress=report)
+    trained = fit_ratios(pool, config=config, model=MODEL, folder=options.work, progress=report)
     estimated = trained.log_ratio(feature_matrix(judged.observables, FEATURES))
     exact = exact_log_ratios(truth, test, trained, pool.yields)
     reference = judged.weights / judged.yields @ np.array([trained.ensemble.mixture.reference_fractions()[p] for p in PROCESSES])

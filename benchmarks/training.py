@@ -22,8 +22,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from benchmarks.measure import print_json, print_table
+from toolkit.ratios.architectures import MLP
 from toolkit.ratios.losses import class_loss
-from toolkit.ratios.network import MixtureNetwork
 from toolkit.ratios.structure import EventClass, Mixture
 from toolkit.ratios.targets import Targets
 from toolkit.ratios.trainer import InMemoryBatches, TrainingSettings, train_network
@@ -41,9 +41,7 @@ def make_tensors(n: int) -> tuple[torch.Tensor, ...]:
 
 
 def new_network() -> torch.nn.Module:
-    network = MixtureNetwork(N_INPUTS, hidden=HIDDEN, mixture=MIXTURE, generator=torch.Generator().manual_seed(2)).classes
-    assert network is not None
-    return network
+    return MLP(HIDDEN).stack(N_INPUTS, MIXTURE.n_logits, generator=torch.Generator().manual_seed(2))
 
 
 def bare_loop(tensors: tuple[torch.Tensor, ...], batch_size: int, epochs: int) -> int:

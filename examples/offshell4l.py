@@ -13,7 +13,7 @@ from exports import write_onnx
 from toolkit.analysis import MEMBERS, MODEL, OUT_OF_BAG, Folder, describe_features, fit, read_simulation, write_out_of_bag
 from toolkit.config import load_config
 from toolkit.likelihood import Results
-from toolkit.ratios import feature_matrix, train_mixture
+from toolkit.ratios import feature_matrix, fit_ratios
 from toolkit.report import methods_table
 
 
@@ -24,7 +24,7 @@ def analyse(config_file: Path, data: Path, out: Path) -> Results:
 
     session = Folder(config, out)
     pool, test = read_simulation(session)
-    trained = train_mixture(pool, config=config.ratios, model=config.model, folder=out / MEMBERS)
+    trained = fit_ratios(pool, config=config.ratios, model=config.model, folder=out / MEMBERS)
     write_out_of_bag(out / OUT_OF_BAG, pool, log_ratio=trained.out_of_bag, before_calibration=trained.before_calibration)
     write_onnx(
         trained.ensemble,

@@ -45,10 +45,9 @@ NO_EXAMPLE = {
     "toolkit.ratios.MixtureEnsemble": _NEEDS_TRAINING,
     "toolkit.ratios.TargetedCalibration": _NEEDS_TRAINING,
     "toolkit.ratios.fit_calibration": _NEEDS_TRAINING,
-    "toolkit.ratios.load_mixture": _NEEDS_TRAINING,
-    "toolkit.ratios.mixture_key": _NEEDS_TRAINING,
+    "toolkit.ratios.load_ratios": _NEEDS_TRAINING,
     "toolkit.ratios.train_ensemble": _NEEDS_TRAINING,
-    "toolkit.ratios.train_mixture": _NEEDS_TRAINING,
+    "toolkit.ratios.fit_ratios": _NEEDS_TRAINING,
     "toolkit.ratios.estimators.measure_normalisation": _NEEDS_TRAINING,
 }
 """Exported names without an example, and why."""

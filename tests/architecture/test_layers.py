@@ -107,7 +107,7 @@ def test_likelihood_and_report_run_without_torch() -> None:
         ("processors.four_lepton", "exports"),
         ("exports.onnx", "processors.runner"),
         ("toolkit.kinematics.angles", "toolkit.weights"),
-        ("toolkit.likelihood.unbinned", "toolkit.ratios.mixture"),
+        ("toolkit.likelihood.unbinned", "toolkit.ratios.densities"),
         ("toolkit.plots.scans", "toolkit.report.html"),
         ("toolkit.artifacts.events", "toolkit.weights"),
         ("toolkit.weights.morphing", "toolkit.artifacts.events"),

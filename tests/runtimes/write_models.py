@@ -15,7 +15,7 @@ from tests.unit.exports import networks
 from tests.unit.ratios import test_architectures as layers
 from tests.unit.ratios.toy import MODEL, toy
 from toolkit.config import RatioConfig
-from toolkit.ratios import feature_matrix, train_mixture
+from toolkit.ratios import feature_matrix, fit_ratios
 from toolkit.ratios.architectures import MLP, DeepSet, Recurrent
 from toolkit.ratios.curves import fit_mixture_curves
 from toolkit.ratios.curves_module import CalibratedRatio
@@ -44,7 +44,7 @@ def _mixture(folder: Path) -> None:
         features=names, hidden=(16,), epochs=8, composition_epochs=15, learning_rate=1e-2, batch_size=256, seed=3, fold_beam_axis=False
     )
     with tempfile.TemporaryDirectory() as scratch:
-        trained = train_mixture(events, config=config, model=MODEL, folder=Path(scratch))
+        trained = fit_ratios(events, config=config, model=MODEL, folder=Path(scratch))
     rows = feature_matrix(events.observables, trained.features)
     write_onnx(
         trained.ensemble,

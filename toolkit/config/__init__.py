@@ -9,7 +9,7 @@ from toolkit.config.loader import load_config, parse_config
 from toolkit.config.morphing import MorphingConfig
 from toolkit.config.parameters import ModelParameterConfig
 from toolkit.config.processes import PartConfig, ProcessConfig
-from toolkit.config.ratios import RatioConfig, SplitConfig
+from toolkit.config.ratios import AnyRatioConfig, EnsembleConfig, RatioConfig, RatioSettings, SplitConfig
 from toolkit.config.regions import OutputConfig, RegionConfig, ScoreConfig
 from toolkit.config.report import ReportConfig
 from toolkit.config.samples import SampleConfig
@@ -28,11 +28,13 @@ from toolkit.config.systematics import (
 )
 
 __all__ = [
+    "AnyRatioConfig",
     "AtlasLayout",
     "ClassifierConfig",
     "ColumnConfig",
     "Config",
     "CorrectionFile",
+    "EnsembleConfig",
     "FlatLayout",
     "HistogramConfig",
     "JetSelection",
@@ -51,6 +53,7 @@ __all__ = [
     "ProcessConfig",
     "PruneConfig",
     "RatioConfig",
+    "RatioSettings",
     "RegionConfig",
     "ReportConfig",
     "SampleConfig",

@@ -1,34 +1,73 @@
-"""Ratio estimation: splits, features, networks, calibration."""
+"""Ratio estimation: splits, features, estimators and their networks, ensembles, calibration.
+
+One class per estimator, told apart by `estimator`; what all of them have stands in `RatioSettings`, what those with networks have in
+`NetworkSettings`.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from toolkit.config.base import Section
 from toolkit.config.names import Seed
 
 Width = Annotated[int, Field(ge=1, le=100_000)]
+ActivationName = Annotated[
+    Literal["silu", "tanh", "relu", "gelu"], BeforeValidator(lambda value: "silu" if isinstance(value, str) and value == "swish" else value)
+]
+"""Activation function; `swish` is another name of `silu`."""
+
+
+USUAL_MEMBERS = 10
+"""Members of an ensemble of shares whose number nobody gave."""
+MOST_MEMBERS = 1000
+
+
+def group_size(fraction: float) -> int:
+    """Return how many members that train on such a share of the events leave out every event once.
+
+    Examples:
+        >>> group_size(0.8), group_size(0.5), group_size(0.3), group_size(1.0)
+        (5, 2, 2, 1)
+    """
+    return 1 if fraction >= 1.0 else math.ceil(round(1.0 / (1.0 - fraction), 9))
 
 
 class SplitConfig(Section):
     """Which events learn and which test, by a hash of the event number.
 
-    The test events see no network, no calibration and no template. The others form folds; each member of the ensemble
-    trains on half of the folds, and the calibration uses for every event only the members that did not train on it.
+    The test events see no network, no calibration and no template. The others form folds, of which each member of the ensemble
+    sees a part; the calibration uses for every event only the members that did not train on it.
     """
 
     test: float = Field(default=0.4, gt=0, lt=1)
     """Expected fraction of test events."""
-    folds: Literal[4, 6] = 4
-    """Folds of the other events: 4 give an ensemble of 6 members (all pairs), 6 one of 20 (all triples)."""
+    folds: int = Field(default=4, ge=2, le=100)
+    """Folds of the other events. Every choice of half of them trains a member unless `ensemble` says otherwise: 4 give 6 members,
+    6 give 20."""
     salt: str = "h4l"
     """Key of the hash; another salt gives an independent split."""
 
 
-class RatioConfig(Section):
-    """The ensemble of mixture networks."""
+class EnsembleConfig(Section):
+    """How many members there are, and which events each of them trains on; every event is left out by at least one of them."""
+
+    subsets: Literal["folds", "fraction", "bootstrap"] = "folds"
+    """Events of a member: some of the folds of `splits`; a share of the events, drawn without replacement such that all events are left out
+    equally often; or as many events as there are, drawn with replacement from such a share."""
+    members: int | None = Field(default=None, ge=2, le=1000)
+    """Number of members. By default every choice of folds, or 10 members of a share."""
+    train_folds: int | None = Field(default=None, ge=1, le=99)
+    """Folds that a member trains on, for `folds`; by default half of them. One less than there are is the usual cross-fitting."""
+    fraction: float = Field(default=0.8, gt=0, lt=1)
+    """Share of the events that a member trains on, for `fraction` and `bootstrap`."""
+
+
+class RatioSettings(Section):
+    """What every estimator has."""
 
     features: tuple[str, ...] = Field(
         default=("m4l", "m_z1", "m_z2", "cos_theta_star", "cos_theta_1", "cos_theta_2", "phi", "phi_1", "pt4l", "y4l", "n_jets"),
@@ -39,29 +78,11 @@ class RatioConfig(Section):
     """Use that two identical beams look the same from both sides; every feature must say what it becomes when they are exchanged
     (docs/observables.md). Turn off for asymmetric beams or acceptance."""
     splits: SplitConfig = SplitConfig()
+    ensemble: EnsembleConfig = EnsembleConfig()
     calibration_mu: tuple[float, ...] = Field(default=(0.0, 0.3, 1.0, 2.0), min_length=1)
     """Values of the parameter of interest whose scores span the calibration: it removes the bias along these directions."""
-    hidden: tuple[Width, ...] = Field(default=(64, 64, 64), min_length=1, max_length=100)
-    """Widths of the hidden layers."""
-    epochs: int = Field(default=20, ge=1, le=1_000_000)
-    """Passes of the class networks over the training events, at most."""
-    composition_epochs: int = Field(default=60, ge=1, le=1_000_000)
-    """The same for the networks of signal share and interference, whose exact targets allow a longer training."""
-    batch_size: int = Field(default=1024, ge=16, le=100_000_000)
-    """Events per step."""
-    learning_rate: float = Field(default=3e-3, gt=0)
-    """Highest step size of the schedule."""
-    optimiser: Literal["adamw", "nadam"] = "adamw"
-    """Adam, or Adam with Nesterov momentum; both decay the weights apart from the gradient."""
-    schedule: Literal["one_cycle", "cosine", "plateau", "constant"] = "one_cycle"
-    """Step size over the training: climb in the first tenth and fall to zero; fall to zero; halve where the validation loss stands still;
-    constant."""
-    gradient_clip: float | None = Field(default=None, gt=0)
-    """Largest norm of the gradient of a step; longer ones are shortened to it. A safeguard for weights of both signs; none by default."""
-    weight_decay: float = Field(default=1e-2, ge=0)
-    """Decay of the weights per step, relative to the step size."""
     patience: int = Field(default=10, ge=1, le=1_000_000)
-    """Epochs without a better validation loss after which a network stops."""
+    """Epochs (trees for `bit`) without a better validation loss after which a member stops."""
     validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     """Share of a member's training events that decide which epoch is kept."""
     negative_weights: Literal["refuse", "resample"] = "refuse"
@@ -78,8 +99,108 @@ class RatioConfig(Section):
     """Where the networks train."""
 
     @model_validator(mode="after")
-    def _unique_features(self) -> RatioConfig:
+    def _consistent(self) -> RatioSettings:
         if len(set(self.features)) != len(self.features):
             msg = f"features repeat: {list(self.features)}"
             raise ValueError(msg)
+        self._check_ensemble()
         return self
+
+    @property
+    def train_folds(self) -> int:
+        """Folds that a member trains on."""
+        return self.ensemble.train_folds or self.splits.folds // 2
+
+    @property
+    def n_members(self) -> int:
+        """Number of members of the ensemble.
+
+        Examples:
+            >>> RatioConfig().n_members, RatioConfig(ensemble=EnsembleConfig(subsets="fraction")).n_members
+            (6, 10)
+        """
+        chosen = self.ensemble
+        if chosen.members is not None:
+            return chosen.members
+        if chosen.subsets == "folds":
+            return math.comb(self.splits.folds, self.train_folds)
+        return max(USUAL_MEMBERS, group_size(chosen.fraction))
+
+    def _check_ensemble(self) -> None:
+        chosen, folds = self.ensemble, self.splits.folds
+        if chosen.subsets != "folds" and chosen.train_folds is not None:
+            msg = f"ensemble.train_folds belongs to subsets: folds, not {chosen.subsets}"
+            raise ValueError(msg)
+        if chosen.subsets == "folds" and self.train_folds >= folds:
+            msg = f"ensemble.train_folds: {self.train_folds} of {folds} folds; one at least must be left out, for the calibration"
+            raise ValueError(msg)
+        if self.n_members > MOST_MEMBERS:
+            msg = (
+                f"ensemble: {self.n_members} members, all choices of {self.train_folds} of {folds} folds; give `members` (at most "
+                f"{MOST_MEMBERS}), or `train_folds: {folds - 1}` for {folds} members"
+            )
+            raise ValueError(msg)
+        least = math.ceil(folds / (folds - self.train_folds)) if chosen.subsets == "folds" else group_size(chosen.fraction)
+        if self.n_members < least:
+            msg = f"ensemble.members: {self.n_members} do not leave out every event once, for the calibration; at least {least} are needed"
+            raise ValueError(msg)
+
+
+class NetworkSettings(RatioSettings):
+    """What the estimators with networks have."""
+
+    architecture: Literal["mlp", "residual", "deep_set", "recurrent"] = "mlp"
+    """Layers one after the other; such layers that add to their input, for deep networks; a network per lepton and jet whose results are
+    summed; a network that reads them one after the other. The last two need the columns of the objects among `features`
+    (docs/training.md) and `fold_beam_axis: false`."""
+    hidden: tuple[Width, ...] = Field(default=(64, 64, 64), min_length=1, max_length=100)
+    """Widths of the hidden layers."""
+    activation: ActivationName = "silu"
+    """Activation function of the hidden layers; `swish` is another name of `silu`."""
+    epochs: int = Field(default=20, ge=1, le=1_000_000)
+    """Passes of the class networks over the training events, at most."""
+    batch_size: int = Field(default=1024, ge=16, le=100_000_000)
+    """Events per step."""
+    largest_batch_size: int | None = Field(default=None, ge=16, le=100_000_000)
+    """Events per step in the last epoch: the batches grow by the same factor from epoch to epoch. They keep their size by default."""
+    learning_rate: float = Field(default=3e-3, gt=0)
+    """Highest step size of the schedule."""
+    optimiser: Literal["adamw", "nadam"] = "adamw"
+    """Adam, or Adam with Nesterov momentum; both decay the weights apart from the gradient."""
+    schedule: Literal["one_cycle", "cosine", "plateau", "constant"] = "one_cycle"
+    """Step size over the training: climb in the first tenth and fall to zero; fall to zero; halve where the validation loss stands still;
+    constant."""
+    gradient_clip: float | None = Field(default=None, gt=0)
+    """Largest norm of the gradient of a step; longer ones are shortened to it. A safeguard for weights of both signs; none by default."""
+    weight_decay: float = Field(default=1e-2, ge=0)
+    """Decay of the weights per step, relative to the step size."""
+
+    @model_validator(mode="after")
+    def _networks(self) -> NetworkSettings:
+        if self.largest_batch_size is not None and self.largest_batch_size < self.batch_size:
+            msg = f"largest_batch_size {self.largest_batch_size} is below batch_size {self.batch_size}: batches grow"
+            raise ValueError(msg)
+        if self.architecture == "residual" and len(set(self.hidden)) != 1:
+            msg = f"architecture residual adds layers to each other: give `hidden` equal widths, not {list(self.hidden)}"
+            raise ValueError(msg)
+        if self.architecture in {"deep_set", "recurrent"}:
+            if self.fold_beam_axis:
+                msg = f"architecture {self.architecture} needs fold_beam_axis: false: leptons and jets would have to be rotated, too"
+                raise ValueError(msg)
+            if not any("_lep" in name or name.endswith("_j1_filled") for name in self.features):
+                msg = f"architecture {self.architecture} needs leptons or jets among `features`: pt_z1_lep1, ..., or pt_j1_filled, ..."
+                raise ValueError(msg)
+        return self
+
+
+class RatioConfig(NetworkSettings):
+    """Mixture networks: one for the classes, one for the composition of every process whose amplitudes interfere (the default)."""
+
+    estimator: Literal["mixture"] = "mixture"
+    """Which estimator this is."""
+    composition_epochs: int = Field(default=60, ge=1, le=1_000_000)
+    """Epochs of the networks of signal share and interference, whose exact targets allow a longer training than `epochs`."""
+
+
+AnyRatioConfig = RatioConfig
+"""The section `ratios`, told apart by `estimator`."""

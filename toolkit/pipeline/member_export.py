@@ -30,9 +30,8 @@ def export_members(config: Config, out: Path, *, progress: Progress = silent_pro
     from toolkit.analysis.datasets import read_simulation  # noqa: PLC0415
     from toolkit.analysis.features import describe_features  # noqa: PLC0415
     from toolkit.analysis.regions import learned_events  # noqa: PLC0415
-    from toolkit.pipeline.stages.export import ESTIMATOR, data_hash, load_trained, training_hash  # noqa: PLC0415
+    from toolkit.pipeline.stages.export import data_hash, load_trained, training_hash  # noqa: PLC0415
     from toolkit.ratios import feature_matrix  # noqa: PLC0415
-    from toolkit.ratios.single_member import CalibratedMember  # noqa: PLC0415
 
     context = StageContext(config=config, out=out, work=out, key="")
     pool, test = (learned_events(config, events) for events in read_simulation(context))
@@ -41,14 +40,14 @@ def export_members(config: Config, out: Path, *, progress: Progress = silent_pro
     folder, written = make_folder(out / FOLDER), []
     for k in range(len(trained.history)):
         export = write_onnx(
-            CalibratedMember(trained.ensemble, k),
+            trained.member(k),
             folder / f"member_{k:02d}.onnx",
             features=describe_features(pool, config, trained.features),
             numerators=trained.numerators,
             reference=trained.reference,
-            estimator=f"{ESTIMATOR}, member {k} of {len(trained.history)}",
+            estimator=f"{trained.estimator}, member {k} of {len(trained.history)}",
             reference_rows=rows,
-            reference_mixture=trained.ensemble.mixture.reference_fractions(),
+            reference_mixture=trained.reference_mixture,
             config_hash=training_hash(config),
             training_data_hash=data_hash(pool),
         )

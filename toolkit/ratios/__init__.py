@@ -2,11 +2,12 @@
 
 from toolkit.ratios.calibration import TargetedCalibration, fit_calibration
 from toolkit.ratios.directions import Direction, direction_at, score_directions
-from toolkit.ratios.ensemble import MixtureEnsemble, member_folds
+from toolkit.ratios.ensemble import MixtureEnsemble
 from toolkit.ratios.features import FeatureMap, feature_matrix
+from toolkit.ratios.interface import Estimator, RatioModel
 from toolkit.ratios.members import train_ensemble
-from toolkit.ratios.mixture import train_mixture
-from toolkit.ratios.persistence import load_mixture, mixture_key
+from toolkit.ratios.plan import member_folds
+from toolkit.ratios.registry import fit_ratios, load_ratios
 from toolkit.ratios.structure import EventClass, Mixture
 from toolkit.ratios.trained_mixture import TrainedMixture
 from toolkit.ratios.trainer import InMemoryBatches, TrainingSettings, train_network
@@ -14,11 +15,13 @@ from toolkit.ratios.training_history import TrainingHistory
 
 __all__ = [
     "Direction",
+    "Estimator",
     "EventClass",
     "FeatureMap",
     "InMemoryBatches",
     "Mixture",
     "MixtureEnsemble",
+    "RatioModel",
     "TargetedCalibration",
     "TrainedMixture",
     "TrainingHistory",
@@ -26,11 +29,10 @@ __all__ = [
     "direction_at",
     "feature_matrix",
     "fit_calibration",
-    "load_mixture",
+    "fit_ratios",
+    "load_ratios",
     "member_folds",
-    "mixture_key",
     "score_directions",
     "train_ensemble",
-    "train_mixture",
     "train_network",
 ]

@@ -32,8 +32,8 @@ class Batches(Protocol):
     n_validation: int
     batch_size: int
 
-    def training(self, generator: torch.Generator) -> Iterator[Batch]:
-        """Yield the batches of one epoch, `n_training // batch_size` in number, in a new random order."""
+    def training(self, generator: torch.Generator, *, batch_size: int | None = None) -> Iterator[Batch]:
+        """Yield the batches of one epoch, `n_training // batch_size` in number, in a new random order; by default of the usual size."""
 
     def validation(self) -> Iterator[Batch]:
         """Yield all validation events in a fixed order, in as many batches as memory asks for."""
@@ -74,13 +74,14 @@ class InMemoryBatches:
         self.n_training = n - self.n_validation
         self._held, self._used = order[: self.n_validation], order[self.n_validation :]
 
-    def training(self, generator: torch.Generator) -> Iterator[Batch]:
+    def training(self, generator: torch.Generator, *, batch_size: int | None = None) -> Iterator[Batch]:
         """Yield the batches of one epoch in a new random order."""
+        size = self.batch_size if batch_size is None else batch_size
         shuffled = self._used[torch.randperm(self.n_training, generator=generator)]
-        complete = self.n_training - self.n_training % self.batch_size
-        for rows in torch.split(shuffled[:complete].to(self.tensors[0].device), BLOCK * self.batch_size):
+        complete = self.n_training - self.n_training % size
+        for rows in torch.split(shuffled[:complete].to(self.tensors[0].device), BLOCK * size):
             gathered = (t.index_select(0, rows) for t in self.tensors)  # twice as fast as t[rows]
-            yield from zip(*(torch.split(t, self.batch_size) for t in gathered), strict=True)
+            yield from zip(*(torch.split(t, size) for t in gathered), strict=True)
 
     def validation(self) -> Iterator[Batch]:
         """Yield all validation events at once."""

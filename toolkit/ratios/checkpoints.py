@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from toolkit.artifacts.atomic import link_or_copy
-from toolkit.config import RatioConfig
+from toolkit.config import AnyRatioConfig
 from toolkit.ratios.plan import Member, MemberTask
 from toolkit.ratios.structure import Mixture
 from toolkit.ratios.targets import Targets
@@ -26,10 +26,10 @@ FORMAT = 4
 """Part of the key: raise it when the content of a checkpoint changes."""
 
 
-def member_key(inputs: torch.Tensor, targets: Targets, *, mixture: Mixture, config: RatioConfig, seed: int) -> str:
+def member_key(inputs: torch.Tensor, targets: Targets, *, mixture: Mixture, config: AnyRatioConfig, seed: int) -> str:
     """Hash everything that decides the weights of a member."""
     digest = hashlib.blake2b(digest_size=16)
-    settings = config.model_dump(mode="json", exclude={"device", "calibration_mu"})
+    settings = config.model_dump(mode="json", exclude={"device", "calibration_mu", "ensemble"})
     digest.update(json.dumps([FORMAT, settings, asdict(mixture), seed], sort_keys=True).encode())
     for tensor in (inputs, targets.label, targets.weight, targets.composition):
         digest.update(tensor_bytes(tensor))

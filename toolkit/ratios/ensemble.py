@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from toolkit.ratios.calibration import TargetedCalibration
 from toolkit.ratios.features import FeatureMap
-from toolkit.ratios.network import MixtureNetwork
 from toolkit.ratios.structure import Mixture
 
-
-def member_folds(n_folds: int) -> list[tuple[int, ...]]:
-    """List the folds that each member trains on: every choice of half of the folds.
-
-    Every event then trains half of the members and is out of bag for the other half.
-
-    Examples:
-        >>> member_folds(4)
-        [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
-    """
-    return list(itertools.combinations(range(n_folds), n_folds // 2))
+BATCH = 20_000
+"""Events per evaluation: memory stays bounded."""
 
 
 class MixtureEnsemble(nn.Module):
@@ -31,11 +22,11 @@ class MixtureEnsemble(nn.Module):
 
     Args:
         feature_map: From observables to network inputs.
-        members: Trained networks.
+        members: Trained networks, from inputs to heads.
         calibration: Acts on the mean of the members' heads.
     """
 
-    def __init__(self, feature_map: FeatureMap, members: Sequence[MixtureNetwork], calibration: TargetedCalibration) -> None:
+    def __init__(self, feature_map: FeatureMap, members: Sequence[nn.Module], calibration: TargetedCalibration) -> None:
         super().__init__()
         self.feature_map = feature_map
         self.members = nn.ModuleList(members)
@@ -69,23 +60,23 @@ class MixtureEnsemble(nn.Module):
 
 
 @torch.no_grad()
-def out_of_bag_heads(ensemble: MixtureEnsemble, x: torch.Tensor, fold: torch.Tensor, *, n_folds: int) -> torch.Tensor:
-    """Average the heads of those members that did not train on an event.
+def mean_heads(ensemble: MixtureEnsemble, x: torch.Tensor, chosen: Iterator[NDArray[np.bool_]]) -> torch.Tensor:
+    """Average the heads of some members, for every event others.
 
     Args:
-        ensemble: Members in the order of `member_folds(n_folds)`.
+        ensemble: The members.
         x: Observables, shape (n, n_features).
-        fold: Fold of each event, shape (n,).
-        n_folds: Number of folds.
+        chosen: For each member the events that it is to count for, (n,); every event has one.
 
     Returns:
         Heads before calibration, shape (n, n_heads), in the type of `x`.
     """
-    trained_on = member_folds(n_folds)
     heads = torch.zeros(len(x), ensemble.mixture.n_heads, dtype=x.dtype)
-    for k in range(n_folds):
-        rows = torch.nonzero(fold == k)[:, 0]
-        unseen = [m for m, folds in enumerate(trained_on) if k not in folds]
-        z = ensemble.feature_map(x[rows])
-        heads[rows] = torch.stack([ensemble.members[m](z) for m in unseen]).mean(dim=0)
-    return heads
+    counts = torch.zeros(len(x), 1, dtype=x.dtype)
+    z = ensemble.feature_map(x)
+    for member, events in zip(ensemble.members, chosen, strict=True):
+        rows = torch.from_numpy(np.flatnonzero(events))
+        for part in torch.split(rows, BATCH):
+            heads[part] += member(z[part])
+        counts[rows] += 1.0
+    return heads / counts

@@ -2,52 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from toolkit.ratios.ensemble import MixtureEnsemble, member_folds
+from toolkit.ratios.ensemble import MixtureEnsemble, mean_heads
+from toolkit.ratios.interface import Inspection
+from toolkit.ratios.plan import Member
+from toolkit.typing import IntArray
 
 BATCH = 20_000
-
-
-@dataclass(frozen=True, eq=False)
-class Inspection:
-    """Log ratios of the same ensemble, evaluated in other ways than the exported file does.
-
-    Attributes:
-        before_calibration: Test events, all members, without the calibration, (n_test, n_processes).
-        test_by_part: Test events, calibrated, from only the members that would have trained on the fold of the event,
-            (n_test, n_processes): as many members per event as in `in_sample`.
-        in_sample: Pool events, calibrated, from only the members that trained on the event, (n_pool, n_processes).
-    """
-
-    before_calibration: NDArray[np.float64]
-    test_by_part: NDArray[np.float64]
-    in_sample: NDArray[np.float64]
 
 
 @torch.no_grad()
 def inspect_ensemble(
     ensemble: MixtureEnsemble,
+    plan: Sequence[Member],
     *,
     test: NDArray[np.float64],
-    test_fold: NDArray[np.int8],
+    test_fold: IntArray,
     pool: NDArray[np.float64],
-    pool_fold: NDArray[np.int8],
-    n_folds: int,
+    pool_fold: IntArray,
 ) -> Inspection:
     """Evaluate the ensemble for the comparison of training and test events, and of before and after the calibration.
 
     Args:
-        ensemble: Members in the order of `member_folds(n_folds)`.
+        ensemble: The members.
+        plan: Which events each of them trained on.
         test: Observables of the test events, (n_test, n_features).
         test_fold: Fold that each test event would belong to, (n_test,).
         pool: Observables of the pool events, (n_pool, n_features).
         pool_fold: Fold of each pool event, (n_pool,).
-        n_folds: Number of folds.
 
     Returns:
         The log ratios.
@@ -55,22 +42,25 @@ def inspect_ensemble(
     parts = [ensemble.mixture.log_ratios(ensemble.member_heads(rows).mean(dim=0)) for rows in torch.split(_tensor(test), BATCH)]
     return Inspection(
         before_calibration=torch.cat(parts).numpy(),
-        test_by_part=_calibrated(ensemble, test, test_fold, n_folds),
-        in_sample=_calibrated(ensemble, pool, pool_fold, n_folds),
+        test_by_part=_calibrated(ensemble, plan, test, test_fold),
+        in_sample=_calibrated(ensemble, plan, pool, pool_fold),
     )
 
 
-def _calibrated(ensemble: MixtureEnsemble, x: NDArray[np.float64], fold: NDArray[np.int8], n_folds: int) -> NDArray[np.float64]:
-    """Calibrated log ratios of the mean over the members that train on the fold of an event, (n, n_processes)."""
-    rows, trained_on = _tensor(x), member_folds(n_folds)
-    result = np.empty((len(x), len(ensemble.mixture.processes)))
-    for k in range(n_folds):
-        chosen = [m for m, folds in enumerate(trained_on) if k in folds]
-        for here in np.array_split(np.flatnonzero(fold == k), max(1, int(np.sum(fold == k)) // BATCH)):
-            z = ensemble.feature_map(rows[torch.from_numpy(here)])
-            heads = torch.stack([ensemble.members[m](z) for m in chosen]).mean(dim=0)
-            result[here] = ensemble.mixture.log_ratios(ensemble.calibration(heads)).numpy()
-    return result
+def _calibrated(ensemble: MixtureEnsemble, plan: Sequence[Member], x: NDArray[np.float64], fold: IntArray) -> NDArray[np.float64]:
+    """Calibrated log ratios of the mean over the members that train on an event, (n, n_processes).
+
+    An event that no member trained on, which small ensembles of bootstrapped events may have, counts for all.
+    """
+    never = ~np.any([member.saw(len(x), fold=fold) for member in plan], axis=0)
+
+    def seen() -> Iterator[NDArray[np.bool_]]:
+        for member in plan:
+            yield member.saw(len(x), fold=fold) | never
+
+    heads = mean_heads(ensemble, _tensor(x), seen())
+    found = [ensemble.mixture.log_ratios(ensemble.calibration(part)) for part in torch.split(heads, BATCH)]
+    return torch.cat(found).numpy()
 
 
 def _tensor(x: NDArray[np.float64]) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The networks of one ensemble member: plain multilayer perceptrons with SiLU activations, together giving the heads of `Mixture`.
+"""The networks of one member: one for the classes and one for every composition, together giving the heads of `Mixture`.
 
 Classes and compositions are networks of their own. The classes learn from labels and overfit early; the composition of a coherent class
 (shares and interferences of its amplitudes) learns from exact weights without label noise and gains from a longer training.
@@ -6,21 +6,48 @@ Classes and compositions are networks of their own. The classes learn from label
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import torch
 from torch import nn
 
+from toolkit.config.ratios import NetworkSettings
+from toolkit.ratios.architectures import MLP, Architecture, DeepSet, Recurrent
+from toolkit.ratios.architectures.objects import object_groups
+from toolkit.ratios.features import FeatureMap
 from toolkit.ratios.structure import EventClass, Mixture
+
+Build = Callable[[int, torch.Generator], nn.Module]
+"""build(n_outputs, generator): a network of the inputs with so many outputs."""
+
+
+def architecture_of(config: NetworkSettings) -> Architecture:
+    """Return the architecture that a config asks for.
+
+    Raises:
+        SchemaError: The features lack columns of its objects.
+    """
+    if config.architecture in {"mlp", "residual"}:
+        return MLP(config.hidden, activation=config.activation, residual=config.architecture == "residual")
+    kind = DeepSet if config.architecture == "deep_set" else Recurrent
+    return kind(groups=object_groups(config.features), hidden=config.hidden, activation=config.activation)
+
+
+def builder(config: NetworkSettings, feature_map: FeatureMap) -> Build:
+    """Return what builds the networks that a config asks for."""
+    architecture = architecture_of(config)
+
+    def build(n_outputs: int, generator: torch.Generator) -> nn.Module:
+        return architecture.build(feature_map, n_outputs=n_outputs, n_context=0, generator=generator)
+
+    return build
 
 
 class MixtureNetwork(nn.Module):
     """Maps network inputs to heads.
 
     Args:
-        n_inputs: Width of the input.
-        hidden: Widths of the hidden layers of each part.
+        build: Builds each part.
         mixture: Defines the heads; their biases start at the inclusive ratios, so that training starts from the rate.
         generator: Source of the initial weights.
 
@@ -29,12 +56,12 @@ class MixtureNetwork(nn.Module):
         compositions: Give the heads of every coherent class.
     """
 
-    def __init__(self, n_inputs: int, *, hidden: Sequence[int], mixture: Mixture, generator: torch.Generator) -> None:
+    def __init__(self, build: Build, *, mixture: Mixture, generator: torch.Generator) -> None:
         super().__init__()
         n = mixture.n_logits
-        self.classes = _perceptron(n_inputs, hidden, torch.zeros(n), generator=generator) if n else None
+        self.classes = build(n, generator) if n else None
         coherent = [mixture.classes[k] for k in mixture.coherent]
-        self.compositions = nn.ModuleList(_perceptron(n_inputs, hidden, inclusive_heads(c), generator=generator) for c in coherent)
+        self.compositions = nn.ModuleList(_starting_at(build, inclusive_heads(c), generator) for c in coherent)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """Compute the heads, shape (n, n_heads)."""
@@ -42,24 +69,13 @@ class MixtureNetwork(nn.Module):
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
-def _perceptron(n_inputs: int, hidden: Sequence[int], bias: torch.Tensor, *, generator: torch.Generator) -> nn.Sequential:
-    """Build a perceptron whose output is near `bias` at the start."""
-    widths = [n_inputs, *hidden]
-    layers: list[nn.Module] = []
-    for a, b in itertools.pairwise(widths):
-        layers += [_linear(a, b, gain=1.0, generator=generator), nn.SiLU()]
-    last = _linear(widths[-1], len(bias), gain=0.3, generator=generator)
+def _starting_at(build: Build, bias: torch.Tensor, generator: torch.Generator) -> nn.Module:
+    """Build a network whose output is near `bias` at the start."""
+    network = build(len(bias), generator)
+    last = [part for part in network.modules() if isinstance(part, nn.Linear)][-1]
     with torch.no_grad():
         last.bias.copy_(bias)
-    return nn.Sequential(*layers, last)
-
-
-def _linear(n_in: int, n_out: int, *, gain: float, generator: torch.Generator) -> nn.Linear:
-    layer = nn.Linear(n_in, n_out)
-    with torch.no_grad():
-        layer.weight.copy_(torch.randn(n_out, n_in, generator=generator) * (gain / n_in**0.5))
-        layer.bias.zero_()
-    return layer
+    return network
 
 
 def inclusive_heads(c: EventClass) -> torch.Tensor:

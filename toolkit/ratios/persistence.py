@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
+from torch import nn
 
-from toolkit.config import RatioConfig
+from toolkit.config import AnyRatioConfig
 from toolkit.errors import ArtifactMismatchError
 from toolkit.kinematics.beam_swap import BeamSwap
 from toolkit.model import Model
@@ -21,7 +23,7 @@ from toolkit.ratios.checkpoints import load_member
 from toolkit.ratios.directions import Direction, score_directions
 from toolkit.ratios.ensemble import MixtureEnsemble
 from toolkit.ratios.features import FeatureMap, feature_matrix
-from toolkit.ratios.network import MixtureNetwork
+from toolkit.ratios.interface import Learner
 from toolkit.ratios.structure import EventClass, Mixture
 from toolkit.ratios.trained_mixture import TrainedMixture
 from toolkit.ratios.training_history import TrainingHistory
@@ -30,11 +32,11 @@ from toolkit.weights import SimulatedEvents
 from toolkit.weights.beam_swap import feature_swaps
 
 FILE = "mixture.pt"
-FORMAT = 4
+FORMAT = 5
 """Part of the key: raise it when the content of the file changes."""
 
 
-def mixture_key(pool: SimulatedEvents, *, config: RatioConfig, model: Model, swaps: Mapping[str, BeamSwap | None] | None = None) -> str:
+def mixture_key(pool: SimulatedEvents, *, config: AnyRatioConfig, model: Model, swaps: Mapping[str, BeamSwap | None] | None = None) -> str:
     """Hash everything that decides a trained mixture: events, weights, features and their symmetry, settings; 32 hexadecimal digits."""
     settings = [FORMAT, config.model_dump(mode="json", exclude={"device"}), directions_of(model, config), pool.processes]
     settings += [feature_swaps(config.features, declared=swaps) if config.fold_beam_axis else {}]
@@ -44,27 +46,26 @@ def mixture_key(pool: SimulatedEvents, *, config: RatioConfig, model: Model, swa
     return digest.hexdigest()
 
 
-def directions_of(model: Model, config: RatioConfig) -> list[dict[str, Any]]:
+def directions_of(model: Model, config: AnyRatioConfig) -> list[dict[str, Any]]:
     """Return what a training takes from the model: its processes, and the scores that the calibration knows."""
     processes = [{"process": asdict(process) | {"splits": ()}} for process in model.processes]
     return [*processes, *(asdict(d) for d in score_directions(model, config.calibration_mu))]
 
 
-def save_mixture(trained: TrainedMixture, folder: Path, *, key: str, hidden: Sequence[int], members: Mapping[str, str]) -> None:
+def save_mixture(trained: TrainedMixture, folder: Path, *, key: str, members: Mapping[str, str]) -> None:
     """Write what `load_mixture` needs besides the members.
 
     Args:
         trained: The mixture.
         folder: Holds the files of the members.
         key: See `mixture_key`.
-        hidden: Widths of the hidden layers of the members.
         members: Key of each member by the name of its file, in the order of the ensemble.
     """
     ensemble = trained.ensemble
     state = {
         "key": key,
         "members": dict(members),
-        "hidden": list(hidden),
+        "config": trained.config.model_dump(mode="json"),
         "features": list(ensemble.feature_map.features),
         "fold": ensemble.feature_map.fold,
         "swaps": ensemble.feature_map.swaps,
@@ -78,15 +79,16 @@ def save_mixture(trained: TrainedMixture, folder: Path, *, key: str, hidden: Seq
     write_state(folder / FILE, state)
 
 
-def load_mixture(folder: Path, *, key: str | None = None) -> TrainedMixture:
+def load_mixture(folder: Path, learner: Learner, *, key: str | None = None) -> TrainedMixture:
     """Read a trained mixture; every file is checked against its digest.
 
     Args:
-        folder: Where `train_mixture` kept it.
+        folder: Where `densities.DensityEstimator.fit` kept it.
+        learner: How its members learned.
         key: Refuse a mixture of other events or settings (see `mixture_key`); None takes what is there.
 
     Returns:
-        The mixture, the same to the last bit as `train_mixture` returned it.
+        The mixture, the same to the last bit as it was returned.
 
     Raises:
         ArtifactMismatchError: A file is missing, damaged, or of other events or settings.
@@ -95,20 +97,21 @@ def load_mixture(folder: Path, *, key: str | None = None) -> TrainedMixture:
     if state is None:
         raise _unusable(folder, FILE, key)
     mixture = Mixture(tuple(EventClass(**{name: _tuples(v) for name, v in c.items()}) for c in state["mixture"]["classes"]))
-    members: list[MixtureNetwork] = []
+    config: AnyRatioConfig = TypeAdapter(AnyRatioConfig).validate_python(state["config"])
+    feature_map = FeatureMap(state["features"], fold=state["fold"], swaps=state["swaps"], **state["feature_map"])
+    members: list[nn.Module] = []
     history: list[tuple[TrainingHistory, ...]] = []
     for name, member_key in state["members"].items():
-        network = MixtureNetwork(len(state["feature_map"]["mean"]), hidden=state["hidden"], mixture=mixture, generator=torch.Generator())
+        network = learner.network(feature_map, mixture=mixture, config=config)
         losses = load_member(folder / name, network, key=member_key)
         if losses is None:
             raise _unusable(folder, name, member_key)
         members.append(network)
         history.append(losses)
-    feature_map = FeatureMap(state["features"], fold=state["fold"], swaps=state["swaps"], **state["feature_map"])
     calibration = TargetedCalibration(mixture, [Direction(**{name: _tuples(v) for name, v in d.items()}) for d in state["directions"]])
     calibration.load_state_dict(state["calibration"])
     ensemble = MixtureEnsemble(feature_map, members, calibration).double().eval()
-    return TrainedMixture(ensemble, tuple(history), state["out_of_bag"].numpy(), state["before_calibration"].numpy())
+    return TrainedMixture(ensemble, tuple(history), state["out_of_bag"].numpy(), state["before_calibration"].numpy(), config)
 
 
 def _unusable(folder: Path, name: str, key: str | None) -> ArtifactMismatchError:

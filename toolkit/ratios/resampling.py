@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 from torch.nn.functional import logsigmoid
 
-from toolkit.config import RatioConfig
+from toolkit.config import RatioSettings
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 from toolkit.ratios.architectures.mlp import MLP
 from toolkit.ratios.features import FeatureMap, feature_matrix
@@ -232,7 +232,7 @@ def resample_process(
 
 
 def positive_backgrounds(
-    pool: SimulatedEvents, mixture: Mixture, *, config: RatioConfig, progress: Progress = silent_progress
+    pool: SimulatedEvents, mixture: Mixture, *, config: RatioSettings, progress: Progress = silent_progress
 ) -> SimulatedEvents:
     """Replace negative weights of backgrounds if the config asks for it.
 

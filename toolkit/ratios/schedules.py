@@ -26,7 +26,8 @@ class TrainingSettings:
 
     Args:
         epochs: Passes over the training events, at most.
-        batch_size: Events per step.
+        batch_size: Events per step, of the first epoch.
+        largest_batch_size: Of the last epoch; batches grow by the same factor from epoch to epoch. None: they keep their size.
         learning_rate: Highest step size.
         optimiser: `adamw` or `nadam`, both with weight decay apart from the gradient.
         schedule: `one_cycle` (climb, then fall to zero), `cosine` (fall to zero), `plateau` (halve where the validation loss
@@ -52,6 +53,19 @@ class TrainingSettings:
     threads: int = 1
     device: str = "cpu"
     seed: int = 1
+    largest_batch_size: int | None = None
+
+    def batch_sizes(self, n_training: int) -> list[int]:
+        """Return the events per step of every epoch; at least two steps are left where one with `batch_size` leaves them.
+
+        Examples:
+            >>> TrainingSettings(epochs=3, batch_size=100, largest_batch_size=400).batch_sizes(10_000)
+            [100, 200, 400]
+        """
+        growth = 1.0 if self.largest_batch_size is None else self.largest_batch_size / self.batch_size
+        most = max(self.batch_size, n_training // 2)
+        last = max(1, self.epochs - 1)
+        return [min(most, round(self.batch_size * growth ** (epoch / last))) for epoch in range(self.epochs)]
 
 
 def make_optimiser(network: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
@@ -71,13 +85,12 @@ class Schedule:
     Args:
         optimiser: Whose step size is set.
         settings: Name of the schedule and highest step size.
-        steps: Steps per epoch.
+        total: Steps of all epochs.
     """
 
-    def __init__(self, optimiser: torch.optim.Optimizer, settings: TrainingSettings, *, steps: int) -> None:
+    def __init__(self, optimiser: torch.optim.Optimizer, settings: TrainingSettings, *, total: int) -> None:
         self._each_step: lr_scheduler.LRScheduler | None = None
         self._each_epoch: lr_scheduler.ReduceLROnPlateau | None = None
-        total = steps * settings.epochs
         if settings.schedule == "one_cycle" and total > SHORTEST_CYCLE:
             climb = WARM_UP if WARM_UP * total > 1.0 else min(0.5, 2.0 / total)  # at least one step, or the library divides by zero
             self._each_step = lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=total, pct_start=climb)

@@ -77,22 +77,23 @@ class ParquetBatches:
         self._held: IntArray = rng.multivariate_hypergeometric(sizes, self.n_validation, method="marginals") if n else sizes
         self._kept = self._check()
 
-    def training(self, generator: torch.Generator) -> Iterator[Batch]:
+    def training(self, generator: torch.Generator, *, batch_size: int | None = None) -> Iterator[Batch]:
         """Yield the batches of one epoch in a new random order."""
+        size = self.batch_size if batch_size is None else batch_size
         rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
         parts: list[Batch] = []
         rows = 0
         for chunk in self._interleaved(rng):
             parts.append(chunk)
             rows += len(chunk[0])
-            if rows >= self.buffer_rows:
+            if rows >= max(self.buffer_rows, 2 * size):
                 pool = _shuffled(parts, rng)
-                taken = rows // 2 // self.batch_size * self.batch_size
-                yield from self._split(pool, taken)
+                taken = rows // 2 // size * size
+                yield from _split(pool, taken, size)
                 parts, rows = [tuple(t[taken:].clone() for t in pool)], rows - taken
                 del pool
         if parts:
-            yield from self._split(_shuffled(parts, rng), rows // self.batch_size * self.batch_size)
+            yield from _split(_shuffled(parts, rng), rows // size * size, size)
 
     def validation(self) -> Iterator[Batch]:
         """Yield all validation events in the order of the files."""
@@ -112,9 +113,6 @@ class ParquetBatches:
         """Hash the files and what is made of them."""
         settings = repr((self.columns, self._matrix, self.batch_size, self.buffer_rows, self.n_validation, self._seed))
         return digest_of(settings.encode(), *(file_sha256(file).encode() for file in self.files))
-
-    def _split(self, pool: Batch, rows: int) -> Iterator[Batch]:
-        yield from zip(*(torch.split(t[:rows], self.batch_size) for t in pool), strict=True) if rows else ()
 
     def _interleaved(self, rng: np.random.Generator) -> Iterator[Batch]:
         """Yield training rows from a few row groups in turns, chosen at random."""
@@ -202,6 +200,10 @@ def write_shuffled(path: Path, tensors: Batch, *, generator: torch.Generator, ro
 
 def _named(names: str | Sequence[str], values: np.ndarray) -> list[tuple[str, np.ndarray]]:
     return [(names, values)] if isinstance(names, str) else [(name, values[:, j]) for j, name in enumerate(names)]
+
+
+def _split(pool: Batch, rows: int, size: int) -> Iterator[Batch]:
+    yield from zip(*(torch.split(t[:rows], size) for t in pool), strict=True) if rows else ()
 
 
 def _joined(parts: Sequence[Batch]) -> Batch:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
+from toolkit.config import AnyRatioConfig
 from toolkit.ratios.ensemble import MixtureEnsemble
+from toolkit.ratios.features import feature_matrix
+from toolkit.ratios.inspection import inspect_ensemble
+from toolkit.ratios.interface import Inspection
+from toolkit.ratios.plan import plan_ensemble
+from toolkit.ratios.single_member import CalibratedMember
 from toolkit.ratios.training_history import TrainingHistory
+from toolkit.weights import SimulatedEvents, assign_fold
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,12 +33,24 @@ class TrainedMixture:
         out_of_bag: Calibrated log ratios of the pool events from those members that did not train on them,
             shape (n_pool, n_processes).
         before_calibration: The same without calibration.
+        config: How it was trained.
     """
 
     ensemble: MixtureEnsemble
     history: tuple[tuple[TrainingHistory, ...], ...]
     out_of_bag: NDArray[np.float64]
     before_calibration: NDArray[np.float64]
+    config: AnyRatioConfig
+
+    @property
+    def estimator(self) -> str:
+        """Its name in the config."""
+        return self.config.estimator
+
+    @property
+    def module(self) -> nn.Module:
+        """The ensemble."""
+        return self.ensemble
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -43,6 +66,38 @@ class TrainedMixture:
     def reference(self) -> str:
         """The reference density in words."""
         return self.ensemble.mixture.reference
+
+    @property
+    def reference_mixture(self) -> Mapping[str, float]:
+        """Probability of each density in the reference density."""
+        return self.ensemble.mixture.reference_fractions()
+
+    def member(self, index: int) -> nn.Module:
+        """Return one member with the calibration of the ensemble, observables -> log ratios."""
+        return CalibratedMember(self.ensemble, index)
+
+    def inspect(self, *, pool: SimulatedEvents, test: SimulatedEvents) -> Inspection:
+        """Evaluate it for the comparison of training and test events, and of before and after the calibration."""
+        splits = self.config.splits
+        rows = [feature_matrix(events.observables, self.features) for events in (test, pool)]
+        folds = [assign_fold(events.event_id, n_folds=splits.folds, salt=splits.salt).astype(np.int64) for events in (test, pool)]
+        return inspect_ensemble(
+            self.ensemble, plan_ensemble(self.config), test=rows[0], test_fold=folds[0], pool=rows[1], pool_fold=folds[1]
+        )
+
+    def to_onnx(self, path: Path, *, writer: Callable[..., Any], reference_rows: NDArray[np.float64], **more: Any) -> Any:
+        """Write the ensemble as one file; see `interface.RatioModel.to_onnx`."""
+        return writer(
+            self.ensemble,
+            path,
+            numerators=self.numerators,
+            reference=self.reference,
+            estimator=self.estimator,
+            reference_rows=reference_rows,
+            ensemble_size=len(self.history),
+            reference_mixture=self.reference_mixture,
+            **more,
+        )
 
     @torch.no_grad()
     def log_ratio(self, x: NDArray[np.float64], *, batch: int = 20_000) -> NDArray[np.float64]:

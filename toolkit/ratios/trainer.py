@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,19 +92,18 @@ def train_network(
         >>> bool(abs(line.weight.item() - 3.0) < 0.05), len(history.validation)
         (True, 30)
     """
-    steps = batches.n_training // batches.batch_size
-    _require_steps(name, steps, batches)
+    _require_steps(name, batches)
     generator = torch.Generator().manual_seed(settings.seed) if generator is None else generator
     with _threads(settings.threads), torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         network.to(settings.device)
         run = _Run(name, network, loss, batches, settings, generator, StepWatch(weights, settings.gradient_clip))
         full_key = "" if checkpoint is None else run.key(key)
-        run.start(steps)
+        run.start()
         if checkpoint is not None:
             run.resume(read_state(checkpoint, key=full_key))
         while not run.finished:
-            run.epoch(steps)
+            run.epoch()
             if checkpoint is not None:
                 write_state(checkpoint, run.state() | {"key": full_key}, durable=run.finished)
             on_progress(len(run.train) / settings.epochs, run.validation[-1])
@@ -129,11 +128,12 @@ class _Run:
     best_epoch: int = -1
     best: dict[str, torch.Tensor] = field(default_factory=dict)
 
-    def start(self, steps: int) -> None:
+    def start(self) -> None:
         """Make optimiser and schedule."""
+        self.sizes = replace(self.settings, batch_size=self.batches.batch_size).batch_sizes(self.batches.n_training)
         self.parameters = [p for p in self.network.parameters() if p.requires_grad]
         self.optimiser = make_optimiser(self.network, self.settings)
-        self.schedule = Schedule(self.optimiser, self.settings, steps=steps)
+        self.schedule = Schedule(self.optimiser, self.settings, total=sum(self.batches.n_training // size for size in self.sizes))
 
     @property
     def finished(self) -> bool:
@@ -141,11 +141,13 @@ class _Run:
         done = len(self.train)
         return done >= self.settings.epochs or (done > 0 and done - 1 - self.best_epoch >= self.settings.patience)
 
-    def epoch(self, steps: int) -> None:
+    def epoch(self) -> None:
         """Train one epoch and look at the validation events."""
+        size = self.sizes[len(self.train)]
+        steps = self.batches.n_training // size
         self.network.train()
         total = torch.zeros((), dtype=torch.float64, device=self.settings.device)
-        for batch in self._moved(self.batches.training(self.generator)):
+        for batch in self._moved(self.batches.training(self.generator, batch_size=size)):
             loss = self.loss(self.network, batch)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -223,8 +225,8 @@ def _threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _require_steps(name: str, steps: int, batches: Batches) -> None:
-    if steps < 2:
+def _require_steps(name: str, batches: Batches) -> None:
+    if batches.n_training // batches.batch_size < 2:
         raise FitError(
             f"training the {name} network",
             got=f"{batches.n_training} events",

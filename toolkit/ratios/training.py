@@ -14,27 +14,30 @@ import torch
 from torch import nn
 
 from toolkit.config import RatioConfig
+from toolkit.config.ratios import NetworkSettings
 from toolkit.errors import FitError
+from toolkit.ratios.features import FeatureMap
 from toolkit.ratios.losses import class_loss, composition_loss
-from toolkit.ratios.network import MixtureNetwork
+from toolkit.ratios.network import MixtureNetwork, builder
 from toolkit.ratios.streaming import ParquetBatches, write_shuffled
 from toolkit.ratios.structure import Mixture
 from toolkit.ratios.targets import Targets
 from toolkit.ratios.trainer import Batch, Batches, InMemoryBatches, OnEpoch, TrainingSettings, ignore_epoch, train_network
 from toolkit.ratios.training_history import TrainingHistory
 
-__all__ = ["TrainingHistory", "train_member", "training_settings"]
+__all__ = ["Share", "TrainingHistory", "batches_of", "require_classes", "train_member", "training_settings", "unfinished"]
 
 WEIGHT = 2
 """Position of the event weights in a batch: inputs, label, weight, composition."""
 PartialLoss = Callable[[torch.Tensor, Targets], torch.Tensor]
 
 
-def training_settings(config: RatioConfig, *, epochs: int, seed: int) -> TrainingSettings:
+def training_settings(config: NetworkSettings, *, epochs: int, seed: int) -> TrainingSettings:
     """Take the settings of the training loop from the config."""
     return TrainingSettings(
         epochs=epochs,
         batch_size=config.batch_size,
+        largest_batch_size=config.largest_batch_size,
         learning_rate=config.learning_rate,
         optimiser=config.optimiser,
         schedule=config.schedule,
@@ -52,6 +55,7 @@ def train_member(
     inputs: torch.Tensor,
     targets: Targets,
     *,
+    feature_map: FeatureMap,
     mixture: Mixture,
     config: RatioConfig,
     seed: int,
@@ -63,6 +67,7 @@ def train_member(
     Args:
         inputs: Network inputs (transformed, standardised), shape (n, n_inputs), float32.
         targets: Targets of the same events.
+        feature_map: From observables to these inputs.
         mixture: Meaning of the heads.
         config: Architecture and optimiser.
         seed: Seeds initial weights, validation events and batches; nothing else is random.
@@ -77,9 +82,9 @@ def train_member(
         FitError: There are fewer events than two batches, a class has no weight, or an input or the loss is not finite.
     """
     generator = torch.Generator().manual_seed(seed)
-    member = MixtureNetwork(inputs.shape[1], hidden=config.hidden, mixture=mixture, generator=generator)
+    member = MixtureNetwork(builder(config, feature_map), mixture=mixture, generator=generator)
     targets = targets.to(torch.float32)
-    _require_classes(targets, mixture)
+    require_classes(targets, mixture)
     parts: list[tuple[str, nn.Module, torch.Tensor, Targets, PartialLoss]] = []
     if member.classes is not None:
         parts.append(("classes", member.classes, inputs, targets, class_loss))
@@ -93,7 +98,7 @@ def train_member(
         settings = training_settings(config, epochs=epochs, seed=seed)
         tensors = (part_inputs, part.label, part.weight, part.composition)
         own_file = None if checkpoint is None else unfinished(checkpoint, name)
-        with _batches(tensors, settings, generator, stream_above_mb=config.stream_above_mb, beside=own_file) as batches:
+        with batches_of(tensors, settings, generator, stream_above_mb=config.stream_above_mb, beside=own_file) as batches:
             histories.append(
                 train_network(
                     network,
@@ -103,7 +108,7 @@ def train_member(
                     name=name,
                     generator=generator,
                     weights=WEIGHT,
-                    on_progress=_Share(on_progress, k / len(parts), 1.0 / len(parts)),
+                    on_progress=Share(on_progress, k / len(parts), 1.0 / len(parts)),
                     checkpoint=own_file,
                     key=f"{mixture}",
                 )
@@ -112,10 +117,18 @@ def train_member(
 
 
 @contextmanager
-def _batches(
+def batches_of(
     tensors: Batch, settings: TrainingSettings, generator: torch.Generator, *, stream_above_mb: float, beside: Path | None
 ) -> Iterator[Batches]:
-    """Give batches from memory, or from a temporary file if the tensors are large."""
+    """Give batches from memory, or from a temporary file if the tensors are large.
+
+    Args:
+        tensors: Of the same length.
+        settings: Size of the batches, share of validation events, device.
+        generator: Draws the validation events.
+        stream_above_mb: Larger tensors are written to a file.
+        beside: The checkpoint of the training, next to which the file stands; None takes a temporary folder.
+    """
     size, fraction = settings.batch_size, settings.validation_fraction
     if sum(t.numel() * t.element_size() for t in tensors) <= stream_above_mb * 1e6:
         yield InMemoryBatches(tensors, batch_size=size, validation_fraction=fraction, generator=generator, device=settings.device)
@@ -163,16 +176,19 @@ class _Loss:
 
 
 @dataclass(frozen=True)
-class _Share:
+class Share:
+    """Reports the progress of one network as a part of that of its member."""
+
     report: OnEpoch
     before: float
     share: float
 
     def __call__(self, done: float, loss: float) -> None:
+        """Report the finished share of the network."""
         self.report(self.before + self.share * done, loss)
 
 
-def _require_classes(targets: Targets, mixture: Mixture) -> None:
+def require_classes(targets: Targets, mixture: Mixture) -> None:
     """Refuse training events in which a class has no weight."""
     names = [" and ".join(dict.fromkeys(c.densities[:1] + c.densities[-1:])) for c in mixture.classes]
     if len(targets) == 0:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,11 +21,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from toolkit.artifacts.atomic import make_folder
-from toolkit.config import RatioConfig, VariationRatioConfig
+from toolkit.config import RatioSettings, VariationRatioConfig
 from toolkit.errors import ArtifactMismatchError, FitError
 from toolkit.kinematics.beam_swap import BeamSwap
 from toolkit.ratios.checkpoints import load_member
-from toolkit.ratios.ensemble import member_folds
 from toolkit.ratios.features import FeatureMap, feature_matrix
 from toolkit.ratios.members import train_ensemble
 from toolkit.ratios.plan import Member, plan_members
@@ -43,6 +43,8 @@ FILE = "variation.pt"
 FORMAT = 2
 """Part of the keys: raise it when the content of the files changes."""
 NETWORK = "variation"
+MOST_CHOICES = 20
+"""Of more choices of half of the folds not all train a member."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +79,7 @@ def train_variation(
     pairs: EventPairs,
     *,
     config: VariationRatioConfig,
-    common: RatioConfig,
+    common: RatioSettings,
     folder: Path,
     progress: Progress = silent_progress,
     executor: Any = "sequential",
@@ -115,9 +117,9 @@ def train_variation(
     z0, z1 = feature_map(x0).float(), feature_map(x1).float()
     fold = assign_fold(pairs.event_id, n_folds=common.splits.folds, salt=common.splits.salt).astype(np.int64)
     task = VariationTask((z0, z1, *weights), fold, output_scale(z0, z1, *weights), config, common)
-    plan = plan_members(seed=config.seed, n_folds=common.splits.folds)
+    plan = plan_variation(config.seed, common)
     trained = train_ensemble(task, plan, folder=make_folder(folder), executor=executor, workers=workers, progress=progress, former=former)
-    raw = [_out_of_bag(trained.networks, z, fold, n_folds=common.splits.folds) for z in (z0, z1)]
+    raw = [_out_of_bag(trained.networks, plan, z, fold) for z in (z0, z1)]
     calibrations = tuple(
         calibrate_pairs(
             *(f[:, k] for f in raw),
@@ -152,7 +154,7 @@ class VariationTask:
     fold: NDArray[np.int64]
     scale: torch.Tensor
     config: VariationRatioConfig
-    common: RatioConfig
+    common: RatioSettings
 
     def network(self) -> VariationNetwork:
         """Build an untrained network."""
@@ -215,7 +217,7 @@ class VariationTask:
 
 
 def variation_key(
-    pairs: EventPairs, *, config: VariationRatioConfig, common: RatioConfig, swaps: Mapping[str, BeamSwap | None] | None = None
+    pairs: EventPairs, *, config: VariationRatioConfig, common: RatioSettings, swaps: Mapping[str, BeamSwap | None] | None = None
 ) -> str:
     """Hash everything that decides a trained variation: events, weights, features and their symmetry, settings; 32 hexadecimal digits."""
     own = config.model_dump(mode="json", exclude={"prune", "shape", "interpolation"})
@@ -284,12 +286,19 @@ def _save(result: TrainedVariation, folder: Path, *, key: str, members: dict[str
     write_state(folder / FILE, state)
 
 
+def plan_variation(seed: int, common: RatioSettings) -> tuple[Member, ...]:
+    """List the members of a variation: all choices of half of the folds, or so many that leave out every fold twice."""
+    n_folds = common.splits.folds
+    all_choices = math.comb(n_folds, n_folds // 2) <= MOST_CHOICES
+    return plan_members(None if all_choices else 2 * n_folds, seed=seed, n_folds=n_folds)
+
+
 @torch.no_grad()
-def _out_of_bag(networks: tuple[nn.Module, ...], z: torch.Tensor, fold: NDArray[np.int64], *, n_folds: int) -> FloatArray:
+def _out_of_bag(networks: tuple[nn.Module, ...], plan: tuple[Member, ...], z: torch.Tensor, fold: NDArray[np.int64]) -> FloatArray:
     """Average the networks that did not train on an event, (n, n_processes)."""
     outputs = torch.stack([network(z) for network in networks]).double().numpy()
-    unseen = np.array([[k not in folds for folds in member_folds(n_folds)] for k in range(n_folds)], dtype=np.float64)
-    return np.asarray(np.einsum("mnp,nm->np", outputs, unseen[fold] / unseen[fold].sum(axis=1, keepdims=True)))
+    unseen = np.stack([~np.isin(fold, member.folds) for member in plan], axis=1).astype(np.float64)
+    return np.asarray(np.einsum("mnp,nm->np", outputs, unseen / unseen.sum(axis=1, keepdims=True)))
 
 
 def _mean_one(weights: FloatArray, processes: tuple[str, ...]) -> torch.Tensor:

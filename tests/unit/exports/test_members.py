@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from toolkit.analysis import datasets
-from toolkit.config import load_config
+from toolkit.config import RatioConfig, load_config
 from toolkit.example import demo_config
 from toolkit.likelihood import OnnxRatio
 from toolkit.pipeline import member_export
 from toolkit.pipeline.stages import export
-from toolkit.ratios import EventClass, FeatureMap, Mixture, MixtureEnsemble
+from toolkit.ratios import EventClass, FeatureMap, Mixture, MixtureEnsemble, TrainedMixture
 from toolkit.ratios.calibration import identity_calibration
-from toolkit.ratios.network import MixtureNetwork
+from toolkit.ratios.network import MixtureNetwork, builder
 from toolkit.ratios.single_member import CalibratedMember
 
 FEATURES = ("m4l", "cos_theta_star")
@@ -29,7 +29,8 @@ MIXTURE = Mixture((GGF, EventClass("qqZZ", ("qqZZ",), (1923.2,))))
 def make_ensemble(x: torch.Tensor, n_members: int) -> MixtureEnsemble:
     generator = torch.Generator().manual_seed(4)
     feature_map = FeatureMap.fitted(FEATURES, x, fold=False)
-    members = [MixtureNetwork(feature_map.n_inputs, hidden=(8,), mixture=MIXTURE, generator=generator) for _ in range(n_members)]
+    build = builder(RatioConfig(hidden=(8,)), feature_map)
+    members = [MixtureNetwork(build, mixture=MIXTURE, generator=generator) for _ in range(n_members)]
     return MixtureEnsemble(feature_map, members, identity_calibration(MIXTURE)).double().eval()
 
 
@@ -38,15 +39,6 @@ class Simulation:
     observables: dict[str, Any]
     event_id: Any
     weights: Any
-
-
-@dataclass
-class Trained:
-    ensemble: MixtureEnsemble
-    history: tuple[int, ...]
-    features: tuple[str, ...] = FEATURES
-    numerators: tuple[str, ...] = MIXTURE.processes
-    reference: str = "mixture"
 
 
 @pytest.fixture
@@ -66,7 +58,8 @@ def test_every_member_is_written(rows: Any, tmp_path: Path, monkeypatch: pytest.
     ensemble = make_ensemble(x, 3)
     events = Simulation(dict(zip(FEATURES, rows.T, strict=True)), np.arange(300), np.ones((300, 4)))
     monkeypatch.setattr(datasets, "read_simulation", lambda context: (events, events))
-    monkeypatch.setattr(export, "load_trained", lambda context, pool: Trained(ensemble, (0, 1, 2)))
+    trained = TrainedMixture(ensemble, ((), (), ()), np.empty((0, 4)), np.empty((0, 4)), RatioConfig())
+    monkeypatch.setattr(export, "load_trained", lambda context, pool: trained)
     files = member_export.export_members(load_config(demo_config()), tmp_path)
     assert [path.name for path in files] == ["member_00.onnx", "member_01.onnx", "member_02.onnx"]
     found = [OnnxRatio(path, threads=1) for path in files]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from toolkit.config import Config, RatioConfig, parse_config
 from toolkit.errors import ArtifactMismatchError
 from toolkit.pipeline import StageContext
 from toolkit.pipeline.stages import export
+from toolkit.ratios import densities
 from toolkit.weights import SimulatedEvents
 
 
@@ -46,7 +48,8 @@ def test_missing_or_damaged_networks_are_refused(context: StageContext, content:
 
 def test_networks_must_be_of_these_events_and_this_config(context: StageContext, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = []
-    monkeypatch.setattr(export, "load_mixture", lambda folder, *, key: keys.append(key))
+    monkeypatch.setattr(densities, "load_mixture", lambda folder, learner, *, key: keys.append(key) or loaded)
+    loaded = SimpleNamespace(estimator="mixture")
     pool = _pool()
     for events in (pool, pool, pool.scaled(2.0)):
         export.load_trained(context, events)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.ratios.toy import MODEL, exact_log_ratios, toy
 from toolkit.config import RatioConfig
-from toolkit.ratios import train_mixture
+from toolkit.ratios import fit_ratios
 
 CONFIG = RatioConfig(
     features=("x", "y"),
@@ -40,13 +40,13 @@ def fresh():
 
 @pytest.fixture(scope="session")
 def trained(pool, tmp_path_factory):
-    return train_mixture(pool, config=CONFIG, model=MODEL, folder=tmp_path_factory.mktemp("members"))
+    return fit_ratios(pool, config=CONFIG, model=MODEL, folder=tmp_path_factory.mktemp("members"))
 
 
 @pytest.fixture(scope="session")
 def quickly_trained(small_pool, tmp_path_factory):
     """An ensemble that has learned little."""
-    return train_mixture(small_pool, config=QUICK, model=MODEL, folder=tmp_path_factory.mktemp("quick"))
+    return fit_ratios(small_pool, config=QUICK, model=MODEL, folder=tmp_path_factory.mktemp("quick"))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from toolkit.config import RatioConfig
 from toolkit.errors import SchemaError
 from toolkit.likelihood import Parameter, UnbinnedLikelihood, asimov_weights, measure_parameters
 from toolkit.model import Model, ModelParameter, Process
-from toolkit.ratios import train_mixture
+from toolkit.ratios import fit_ratios
 from toolkit.weights import SimulatedEvents
 
 pytestmark = pytest.mark.slow
@@ -76,7 +76,7 @@ def likelihood(model: Model, events: SimulatedEvents, log_ratios: np.ndarray, tr
 @pytest.fixture(scope="module", params=["one", "two"])
 def trained(request, tmp_path_factory):
     model = one_signal() if request.param == "one" else two_signals()
-    mixture = train_mixture(sample(model, 1), config=CONFIG, model=model, folder=tmp_path_factory.mktemp(request.param))
+    mixture = fit_ratios(sample(model, 1), config=CONFIG, model=model, folder=tmp_path_factory.mktemp(request.param))
     return model, mixture, sample(model, 2)
 
 
@@ -120,10 +120,10 @@ def test_one_process_alone_is_learned_if_it_interferes_and_refused_if_there_is_n
     ids, one = np.arange(4000, dtype=np.uint64), np.zeros(4000, dtype=np.int64)
     events = SimulatedEvents(("S", "SBI", "B"), ids, one, ("SBI",), {"x": x}, densities / 40.0)
     config = CONFIG.model_copy(update={"epochs": 2, "composition_epochs": 10})
-    mixture = train_mixture(events, config=config, model=Model((mu,), (gg,)), folder=tmp_path / "gg")
+    mixture = fit_ratios(events, config=config, model=Model((mu,), (gg,)), folder=tmp_path / "gg")
     learned = mixture.log_ratio(x[:, None])
     error = learned[:, 0] - learned[:, 2] - np.log(x / (1.0 - x))
     assert np.median(np.abs(error)) < 0.1
     alone = SimulatedEvents(("sig",), ids, one, ("sig",), {"x": x}, np.full((4000, 1), 0.1))
     with pytest.raises(SchemaError, match=r"process 'sig'\n.*nothing to learn"):
-        train_mixture(alone, config=CONFIG, model=Model((mu,), (Process.build("sig", {"A": "1"}, factor="mu"),)), folder=tmp_path / "sig")
+        fit_ratios(alone, config=CONFIG, model=Model((mu,), (Process.build("sig", {"A": "1"}, factor="mu"),)), folder=tmp_path / "sig")

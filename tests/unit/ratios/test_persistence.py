@@ -11,7 +11,7 @@ import torch
 from tests.unit.ratios.toy import MODEL, toy
 from toolkit.config import RatioConfig
 from toolkit.errors import ArtifactMismatchError
-from toolkit.ratios import feature_matrix, load_mixture, mixture_key, train_mixture
+from toolkit.ratios import feature_matrix, fit_ratios, load_ratios
 
 CONFIG = RatioConfig(features=("x", "y"), fold_beam_axis=False, hidden=(8,), epochs=2, composition_epochs=2, batch_size=256, seed=3)
 
@@ -24,7 +24,7 @@ def events():
 @pytest.fixture(scope="module")
 def stored(events, tmp_path_factory):
     folder = tmp_path_factory.mktemp("stored")
-    return folder, train_mixture(events, config=CONFIG, model=MODEL, folder=folder)
+    return folder, fit_ratios(events, config=CONFIG, model=MODEL, folder=folder)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def folder(stored, tmp_path):
 
 def test_everything_comes_back_to_the_last_bit(stored, folder, events):
     trained = stored[1]
-    loaded = load_mixture(folder, key=mixture_key(events, config=CONFIG, model=MODEL))
+    loaded = load_ratios(folder, config=CONFIG, pool=events, model=MODEL)
     x = feature_matrix(events.observables, ("x", "y"))[:200]
     np.testing.assert_array_equal(loaded.log_ratio(x), trained.log_ratio(x))
     with torch.no_grad():
@@ -48,7 +48,7 @@ def test_everything_comes_back_to_the_last_bit(stored, folder, events):
 
 def test_any_mixture_loads_without_a_key(folder, events):
     x = feature_matrix(events.observables, ("x", "y"))[:5]
-    assert np.isfinite(load_mixture(folder).log_ratio(x)).all()
+    assert np.isfinite(load_ratios(folder, config=CONFIG).log_ratio(x)).all()
 
 
 @pytest.mark.parametrize("name", ["mixture.pt", "member_03.pt"])
@@ -64,13 +64,13 @@ def test_bad_files_are_refused(folder, name, fault):
     else:
         path.write_bytes(content[: len(content) // 2])
     with pytest.raises(ArtifactMismatchError, match=rf"{name}[\s\S]*--force"):
-        load_mixture(folder)
+        load_ratios(folder, config=CONFIG)
 
 
 def test_a_member_of_another_place_is_refused(folder):
     shutil.copy(folder / "member_01.pt", folder / "member_00.pt")
     with pytest.raises(ArtifactMismatchError, match=r"member_00\.pt of other events"):
-        load_mixture(folder)
+        load_ratios(folder, config=CONFIG)
 
 
 @pytest.mark.parametrize("change", ["weights", "events", "observables", "config"])
@@ -86,4 +86,4 @@ def test_other_events_or_settings_are_refused(folder, events, change):
     else:
         config = CONFIG.model_copy(update={"calibration_mu": (1.0,)})
     with pytest.raises(ArtifactMismatchError, match=r"mixture\.pt of other events"):
-        load_mixture(folder, key=mixture_key(events, config=config, model=MODEL))
+        load_ratios(folder, config=config, pool=events, model=MODEL)

@@ -11,7 +11,7 @@ import torch
 from tests.unit.ratios.toy import MODEL, exact_log_ratios, toy
 from toolkit.config import RatioConfig
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
-from toolkit.ratios import feature_matrix, train_mixture
+from toolkit.ratios import feature_matrix, fit_ratios
 from toolkit.ratios.resampling import Resampled, ResamplingSettings, fit_resampling, resample_process, sign_loss
 from toolkit.ratios.resampling_closure import resampling_closure
 from toolkit.ratios.signed_calibration import directions, fit_signed_calibration
@@ -156,9 +156,9 @@ def test_the_mixture_learns_from_a_background_with_negative_weights(tmp_path):
         seed=3,
     )
     with pytest.raises(PhysicsDomainError, match="negative_weights: resample"):
-        train_mixture(signed, config=config, model=MODEL, folder=tmp_path / "refused")
+        fit_ratios(signed, config=config, model=MODEL, folder=tmp_path / "refused")
     resampling = config.model_copy(update={"negative_weights": "resample"})
-    trained = train_mixture(signed, config=resampling, model=MODEL, folder=tmp_path / "resampled")
+    trained = fit_ratios(signed, config=resampling, model=MODEL, folder=tmp_path / "resampled")
     fresh = toy(3000, seed=7)
     rows = np.abs(fresh.observables["x"]) < 1.0
     estimated = trained.log_ratio(feature_matrix(fresh.observables, ("x", "y")))[rows]

@@ -13,7 +13,7 @@ import torch
 from tests.unit.ratios.toy import NOISE
 from toolkit.config import RatioConfig
 from toolkit.model import Model, ModelParameter, Process, learned_densities
-from toolkit.ratios import direction_at, train_mixture
+from toolkit.ratios import direction_at, fit_ratios
 from toolkit.weights import SimulatedEvents
 
 N = 40_000
@@ -100,7 +100,7 @@ def exact_densities(model, x):
 @pytest.fixture(scope="module", params=["three", "two"])
 def trained(request, tmp_path_factory):
     model = MODELS[request.param]
-    return model, train_mixture(sample(model, 1), config=CONFIG, model=model, folder=tmp_path_factory.mktemp(request.param))
+    return model, fit_ratios(sample(model, 1), config=CONFIG, model=model, folder=tmp_path_factory.mktemp(request.param))
 
 
 def test_ratios_agree_with_the_closed_form(trained):

@@ -204,7 +204,8 @@ def test_members_stream_above_the_limit_of_the_config_with_the_same_loss(tmp_pat
     pool = toy(4000, seed=1)
     x = torch.from_numpy(feature_matrix(pool.observables, ("x", "y")))
     mixture = describe_mixture(pool, MODEL)
-    inputs = FeatureMap.fitted(("x", "y"), x, fold=False)(x).float()
+    feature_map = FeatureMap.fitted(("x", "y"), x, fold=False)
+    inputs = feature_map(x).float()
     histories = []
     for limit in (4000.0, 0.0):
         config = RatioConfig(
@@ -218,7 +219,9 @@ def test_members_stream_above_the_limit_of_the_config_with_the_same_loss(tmp_pat
             stream_above_mb=limit,
         )
         checkpoint = tmp_path / f"member_{limit}.pt"
-        member, history = train_member(inputs, make_targets(pool, mixture), mixture=mixture, config=config, seed=2, checkpoint=checkpoint)
+        member, history = train_member(
+            inputs, make_targets(pool, mixture), feature_map=feature_map, mixture=mixture, config=config, seed=2, checkpoint=checkpoint
+        )
         assert torch.isfinite(member(inputs[:5])).all()
         histories.append(history)
     for memory, streamed in zip(*histories, strict=True):

@@ -260,7 +260,7 @@ def test_batches_visit_every_event_once_per_epoch_in_another_order():
 def test_the_shortest_trainings_have_finite_steps_and_a_large_one(schedule, steps, epochs):
     parameter = nn.Parameter(torch.zeros(1))
     optimiser = torch.optim.AdamW([parameter], lr=0.1)
-    moving = Schedule(optimiser, replace(SETTINGS, epochs=epochs, schedule=schedule, learning_rate=0.1), steps=steps)
+    moving = Schedule(optimiser, replace(SETTINGS, epochs=epochs, schedule=schedule, learning_rate=0.1), total=steps * epochs)
     sizes = []
     for _ in range(epochs):
         for _ in range(steps):

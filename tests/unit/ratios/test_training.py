@@ -24,12 +24,13 @@ def prepared():
     pool = toy(1500, seed=1)
     x = torch.from_numpy(feature_matrix(pool.observables, ("x", "y")))
     mixture = describe_mixture(pool, MODEL)
-    return FeatureMap.fitted(("x", "y"), x, fold=False)(x).float(), make_targets(pool, mixture), mixture
+    feature_map = FeatureMap.fitted(("x", "y"), x, fold=False)
+    return feature_map(x).float(), make_targets(pool, mixture), mixture, feature_map
 
 
 def train(prepared, **options):
-    inputs, targets, mixture = prepared
-    return train_member(inputs, targets, mixture=mixture, config=options.pop("config", CONFIG), seed=5, **options)
+    inputs, targets, mixture, feature_map = prepared
+    return train_member(inputs, targets, feature_map=feature_map, mixture=mixture, config=options.pop("config", CONFIG), seed=5, **options)
 
 
 class Stopped(Exception):
@@ -65,21 +66,21 @@ def test_optimiser_schedule_and_clipping_of_the_config_are_used(prepared):
 
 
 def test_class_without_weight_is_named(prepared):
-    inputs, targets, mixture = prepared
+    inputs, targets, mixture, feature_map = prepared
     none = torch.where(targets.label == 1, 0.0, targets.weight)
     with pytest.raises(FitError, match=r"events of b\n[\s\S]*sum of weights 0 among 3000 events"):
-        train((inputs, replace(targets, weight=none), mixture))
+        train((inputs, replace(targets, weight=none), mixture, feature_map))
 
 
 def test_no_events_are_refused(prepared):
-    inputs, targets, mixture = prepared
+    inputs, targets, mixture, feature_map = prepared
     with pytest.raises(FitError, match="no events"):
-        train((inputs[:0], targets.select(torch.arange(0)), mixture))
+        train((inputs[:0], targets.select(torch.arange(0)), mixture, feature_map))
 
 
 def test_inputs_that_are_not_finite_are_refused(prepared):
-    inputs, targets, mixture = prepared
+    inputs, targets, mixture, feature_map = prepared
     bad = inputs.clone()
     bad[7, 1] = float("inf")
     with pytest.raises(FitError, match="inf in row 7, column 1"):
-        train((bad, targets, mixture))
+        train((bad, targets, mixture, feature_map))

@@ -19,11 +19,10 @@ from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.inspection import write_inspection
 from toolkit.pipeline.stages.provenance import portable_config
 from toolkit.pipeline.stages.variations import export_variations
-from toolkit.ratios import TrainedMixture, feature_matrix, load_mixture, mixture_key
+from toolkit.ratios import RatioModel, feature_matrix, load_ratios
 from toolkit.weights import SimulatedEvents
 from toolkit.weights.beam_swap import declared_swaps
 
-ESTIMATOR = "mixture"
 STEPS = 4
 """Steps of the stage that its progress counts."""
 
@@ -35,36 +34,30 @@ def run(context: StageContext) -> None:
     trained = load_trained(context, pool)
     context.progress("export | ONNX file", 1, STEPS)
     features = describe_features(pool, config, trained.features)
-    export = write_onnx(
-        trained.ensemble,
+    export = trained.to_onnx(
         context.work / MODEL,
-        features=features,
-        numerators=trained.numerators,
-        reference=trained.reference,
-        estimator=ESTIMATOR,
+        writer=write_onnx,
         reference_rows=feature_matrix(test.observables, trained.features),
-        ensemble_size=len(trained.history),
-        reference_mixture=trained.ensemble.mixture.reference_fractions(),
+        features=features,
         config_hash=training_hash(config),
         training_data_hash=data_hash(pool),
     )
     context.progress("export | inspection", 2, STEPS)
     write_json(context.work / PARITY, {"schema": 1, "sample": "all test events", **asdict(export.parity)})
-    write_inspection(context.work / INSPECTION, trained, config=config, pool=pool, test=test)
+    write_inspection(context.work / INSPECTION, trained, pool=pool, test=test)
     context.progress("export | variations", 3, STEPS)
     export_variations(context, features=features, config_hash=training_hash(config))
     context.progress("export", STEPS, STEPS)
 
 
-def load_trained(context: StageContext, pool: SimulatedEvents) -> TrainedMixture:
+def load_trained(context: StageContext, pool: SimulatedEvents) -> RatioModel:
     """Read the trained ensemble.
 
     Raises:
         ArtifactMismatchError: It is incomplete, damaged, or not of these events and this config.
     """
     config = context.config
-    key = mixture_key(pool, config=config.ratios, model=config.model.learned, swaps=declared_swaps(config))
-    return load_mixture(context.out / MEMBERS, key=key)
+    return load_ratios(context.out / MEMBERS, config=config.ratios, pool=pool, model=config.model.learned, swaps=declared_swaps(config))
 
 
 def data_hash(events: SimulatedEvents) -> str:

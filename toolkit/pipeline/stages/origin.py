@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from toolkit.config import Config
+from toolkit.config import Config, RatioConfig, RatioSettings
+from toolkit.config.ratios import NetworkSettings
 from toolkit.pipeline.stages.provenance import config_hash, library_versions, seeds
 from toolkit.pipeline.stamps import read_stamp
 from toolkit.report import Provenance
@@ -73,21 +73,46 @@ def selection_rows(config: Config) -> tuple[tuple[str, str], ...]:
 def network_rows(config: Config) -> tuple[tuple[str, str], ...]:
     """Return in words what the networks read, how many there are, and how they were trained."""
     ratios = config.ratios
-    members = math.comb(ratios.splits.folds, ratios.splits.folds // 2)
-    layers = " x ".join(str(width) for width in ratios.hidden)
-    schedule = ratios.schedule.replace("_", " ")
-    return (
+    rows = [
+        ("estimator", ESTIMATORS[ratios.estimator]),
         ("observables", ", ".join(ratios.features)),
-        ("ensemble", f"{members} members, each trained on {ratios.splits.folds // 2} of {ratios.splits.folds} folds of the pool"),
-        (
-            "networks of a member",
-            "classes: interfering processes against each background; composition: S, interference and B among the former",
-        ),
-        ("hidden layers", f"{layers} nodes"),
-        ("epochs, at most", f"{ratios.epochs} (classes), {ratios.composition_epochs} (composition)"),
-        ("optimiser", f"{ratios.optimiser}, {schedule}, learning rate {ratios.learning_rate:g}, batches of {ratios.batch_size}"),
-        ("validation", f"{ratios.validation_fraction:.0%} of the training events"),
-    )
+        ("ensemble", ensemble_in_words(ratios)),
+    ]
+    if isinstance(ratios, NetworkSettings):
+        layers = " x ".join(str(width) for width in ratios.hidden)
+        grown = f" growing to {ratios.largest_batch_size}" if ratios.largest_batch_size else ""
+        schedule = ratios.schedule.replace("_", " ")
+        epochs = (
+            f"{ratios.epochs} (classes), {ratios.composition_epochs} (composition)" if isinstance(ratios, RatioConfig) else ratios.epochs
+        )
+        rows += [
+            ("architecture", f"{ratios.architecture.replace('_', ' ')}, {ratios.activation}"),
+            ("hidden layers", f"{layers} nodes"),
+            ("epochs, at most", str(epochs)),
+            ("optimiser", f"{ratios.optimiser}, {schedule}, learning rate {ratios.learning_rate:g}, batches of {ratios.batch_size}{grown}"),
+        ]
+    return (*rows, ("validation", f"{ratios.validation_fraction:.0%} of the training events"))
+
+
+ESTIMATORS = {
+    "mixture": "mixture: one network for the classes (interfering processes against each background), one for the composition (S, "
+    "interference and B among the former)",
+}
+"""What the members of each estimator are."""
+
+
+def ensemble_in_words(ratios: RatioSettings) -> str:
+    """Say how many members there are, and what each is trained on.
+
+    Examples:
+        >>> ensemble_in_words(RatioConfig())
+        '6 members, each trained on 2 of 4 folds of the pool'
+    """
+    chosen = ratios.ensemble
+    if chosen.subsets == "folds":
+        return f"{ratios.n_members} members, each trained on {ratios.train_folds} of {ratios.splits.folds} folds of the pool"
+    drawn = "" if chosen.subsets == "fraction" else "a bootstrap of "
+    return f"{ratios.n_members} members, each trained on {drawn}{chosen.fraction:.0%} of the events of the pool"
 
 
 def _without(gap: tuple[float, float] | None) -> str:

@@ -12,7 +12,7 @@ from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.executors import executor_of
 from toolkit.pipeline.stages.variations import train_variations
-from toolkit.ratios import TrainedMixture, train_mixture
+from toolkit.ratios import RatioModel, fit_ratios
 from toolkit.weights.beam_swap import declared_swaps
 
 
@@ -21,7 +21,7 @@ def run(context: StageContext) -> None:
     everything, test = read_simulation(context)
     select_regions(context.config, pool=everything, test=test)  # what the fit would refuse, said before hours of training
     pool = learned_events(context.config, everything)
-    trained = train_mixture(
+    trained = fit_ratios(
         pool,
         config=context.config.ratios,
         model=context.config.model.learned,
@@ -37,10 +37,11 @@ def run(context: StageContext) -> None:
     train_variations(context, executor=executor_of(context.executor))
 
 
-def describe_training(trained: TrainedMixture) -> dict[str, object]:
+def describe_training(trained: RatioModel) -> dict[str, object]:
     """Return what training.json says: names of inputs and outputs, the reference, losses per epoch of every member."""
     return {
         "schema": 2,
+        "estimator": trained.estimator,
         "features": list(trained.features),
         "numerators": list(trained.numerators),
         "reference": trained.reference,

@@ -6,6 +6,7 @@ needs filled columns and a presence flag: list the observables in `fills` of the
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -72,6 +73,37 @@ def jet_group(quantities: Sequence[str] = ("pt", "eta"), *, n_jets: int = 2) -> 
     """
     members = tuple(tuple(f"{q}_j{k}_filled" for q in quantities) for k in range(1, n_jets + 1))
     return ObjectGroup("jets", members, tuple(f"has_{quantities[0]}_j{k}" for k in range(1, n_jets + 1)))
+
+
+def object_groups(features: Sequence[str]) -> tuple[ObjectGroup, ...]:
+    """Return the groups that the names of features tell: the four leptons, and the leading jets with their presence flags.
+
+    Raises:
+        SchemaError: There is no complete group among them.
+
+    Examples:
+        >>> names = [f"{q}_z{z}_lep{k}" for q in ("pt", "eta") for z in (1, 2) for k in (1, 2)]
+        >>> [group.name for group in object_groups(["m4l", *names])]
+        ['leptons']
+        >>> object_groups(["pt_j1_filled", "has_pt_j1"])[0].members
+        (('pt_j1_filled',),)
+    """
+    labels = [f"z{z}_lep{lepton}" for z in (1, 2) for lepton in (1, 2)]
+    firsts = [name.removesuffix(f"_{labels[0]}") for name in features if name.endswith(f"_{labels[0]}")]
+    quantities = [q for q in firsts if all(f"{q}_{label}" in features for label in labels)]
+    groups = [lepton_group(quantities)] if quantities else []
+    filled = [name.removesuffix("_j1_filled") for name in features if name.endswith("_j1_filled")]
+    if filled:
+        counts = itertools.takewhile(lambda k: all(f"{q}_j{k}_filled" in features for q in filled), itertools.count(1))
+        groups.append(jet_group(filled, n_jets=len(list(counts))))
+    if not groups:
+        raise SchemaError(
+            "ratios.features",
+            got=list(features),
+            expected="the same quantities of all four leptons (pt_z1_lep1, ...), or of the leading jets (pt_j1_filled with has_pt_j1, ...)",
+            remedy="add them, or take `architecture: mlp`",
+        )
+    return tuple(groups)
 
 
 def column_spans(features: Sequence[str]) -> dict[str, tuple[int, ...]]:

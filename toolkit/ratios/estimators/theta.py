@@ -202,9 +202,9 @@ class ThetaBatches:
         self.events, self.prior, self.hypotheses, self.terms, self.seed, self.n_extra = events, prior, hypotheses, terms, seed, n_extra
         self.n_training, self.n_validation, self.batch_size = events.n_training, events.n_validation, events.batch_size
 
-    def training(self, generator: torch.Generator) -> Iterator[Batch]:
+    def training(self, generator: torch.Generator, *, batch_size: int | None = None) -> Iterator[Batch]:
         """Yield the batches of one epoch, v (n, n_parameters) and the extra numbers appended."""
-        for batch in self.events.training(generator):
+        for batch in self.events.training(generator, batch_size=batch_size):
             yield (*batch, *self._draw(batch[0], generator))
 
     def validation(self) -> Iterator[Batch]:

@@ -1,0 +1,1 @@
+"""How one member of an ensemble learns the heads of a mixture: one way per file."""

@@ -1,0 +1,72 @@
+"""The estimators by the name that `ratios.estimator` of the config gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from toolkit.config import AnyRatioConfig
+from toolkit.kinematics.beam_swap import BeamSwap
+from toolkit.model import Model
+from toolkit.ratios.densities import DensityEstimator
+from toolkit.ratios.interface import Estimator, RatioModel
+from toolkit.ratios.learners.mixture import MixtureLearner
+from toolkit.typing import Progress, silent_progress
+from toolkit.weights import SimulatedEvents
+
+ESTIMATORS: Mapping[str, Estimator] = {
+    "mixture": DensityEstimator(MixtureLearner()),
+}
+
+
+def fit_ratios(
+    pool: SimulatedEvents,
+    *,
+    config: AnyRatioConfig,
+    model: Model,
+    folder: Path,
+    progress: Progress = silent_progress,
+    executor: Any = "sequential",
+    workers: int | None = None,
+    former: Sequence[Path] = (),
+    swaps: Mapping[str, BeamSwap | None] | None = None,
+) -> RatioModel:
+    """Train the estimator that a config names, or go on where an earlier call stopped.
+
+    Arguments, errors and result are those of `toolkit.ratios.interface.Estimator.fit`.
+    """
+    return ESTIMATORS[config.estimator].fit(
+        pool,
+        config=config,
+        model=model,
+        folder=folder,
+        progress=progress,
+        executor=executor,
+        workers=workers,
+        former=former,
+        swaps=swaps,
+    )
+
+
+def load_ratios(
+    folder: Path,
+    *,
+    config: AnyRatioConfig,
+    pool: SimulatedEvents | None = None,
+    model: Model | None = None,
+    swaps: Mapping[str, BeamSwap | None] | None = None,
+) -> RatioModel:
+    """Read what `fit_ratios` left in the folder, the same to the last bit.
+
+    Args:
+        folder: Where it is.
+        config: The section `ratios` of the training.
+        pool: The events that it must have been trained on; without them, any events and settings will do.
+        model: The model that it must have been trained for; needed with `pool`.
+        swaps: As for `fit_ratios`.
+
+    Raises:
+        ArtifactMismatchError: It is incomplete, damaged, or not of these events and this config.
+    """
+    return ESTIMATORS[config.estimator].load(folder, config=config, pool=pool, model=model, swaps=swaps)
