@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 from processors.dialects import ELECTRON, MUON, EventRecord
+from processors.dialects.fields import OWN
 from processors.particles import Particles
 from toolkit.config import JetSelection, LeptonSelection, SelectionConfig
 from toolkit.errors import SchemaError
+from toolkit.expressions import Condition
+
+FOUR = "four leptons"
+IDENTIFIED = "four identified leptons"
+"""Lines of the cut flow: enough leptons in the acceptance, and, where leptons must fulfil conditions, enough that fulfil them all."""
 
 
 def lepton_mask(particles: Particles, selection: LeptonSelection) -> NDArray[np.bool_]:
@@ -42,6 +51,9 @@ def accept_jets(jets: Particles, leptons: Particles, selection: JetSelection, *,
         The jets that are left, in their order.
     """
     accepted = (jets["pt"] > selection.pt_min) & (np.abs(jets["eta"]) < selection.abs_eta_max)
+    for condition in conditions_of(selection.where):
+        _demand(jets, accepted, condition)
+    jets = jets.only("pt", "eta", "phi", "mass")
     if rows is None:
         jets = jets.where(accepted)
     else:
@@ -49,12 +61,33 @@ def accept_jets(jets: Particles, leptons: Particles, selection: JetSelection, *,
     return jets.where(~_near(jets, leptons, selection.lepton_delta_r, rows=rows))
 
 
-def four_leptons(record: EventRecord, selection: SelectionConfig) -> tuple[NDArray[np.int64], Particles, Particles | None]:
+@lru_cache(maxsize=64)
+def conditions_of(text: str) -> tuple[Condition, ...]:
+    """Return the parts of a condition that must all be true; none for an empty text.
+
+    Examples:
+        >>> [str(part) for part in conditions_of("cutBased >= 3 and abs(dxy) < 0.5")]
+        ['cutBased >= 3', 'abs(dxy) < 0.5']
+    """
+    return Condition.parse(text).conjuncts if text else ()
+
+
+def lepton_conditions(selection: SelectionConfig) -> tuple[tuple[int, str, Condition], ...]:
+    """Return the conditions on leptons: position of the flavour (0 electrons, 1 muons), line of the cut flow, condition."""
+    kinds = (("electron", selection.electron), ("muon", selection.muon))
+    return tuple((i, f"{kind} {part}", part) for i, (kind, section) in enumerate(kinds) for part in conditions_of(section.where))
+
+
+def four_leptons(
+    record: EventRecord, selection: SelectionConfig, mark: Callable[[str, NDArray[np.int64]], None]
+) -> tuple[NDArray[np.int64], Particles, Particles | None]:
     """Find the events with enough accepted leptons.
 
     Args:
         record: The events.
-        selection: Thresholds.
+        selection: Thresholds and conditions.
+        mark: Called with the name of each line of the cut flow and the positions of the events that pass it. Conditions on leptons have a
+            line each, of the events with at least four leptons that fulfil it and all before it.
 
     Returns:
         Positions of the events with enough leptons; their accepted leptons, electrons first, with their ``flavour``; and
@@ -66,6 +99,9 @@ def four_leptons(record: EventRecord, selection: SelectionConfig) -> tuple[NDArr
     """
     electrons, muons, jets = record.electrons, record.muons, None
     masks = [lepton_mask(electrons, selection.electron), lepton_mask(muons, selection.muon)]
+    conditions = lepton_conditions(selection)
+    if conditions:
+        _identify((electrons, muons), masks, conditions, mark)
     if max(selection.electron.jet_delta_r, selection.muon.jet_delta_r) > 0:
         if record.jets is None:
             raise SchemaError(
@@ -83,10 +119,35 @@ def four_leptons(record: EventRecord, selection: SelectionConfig) -> tuple[NDArr
     enough = count == 4 if selection.n_leptons_exact else count >= 4
     kept = np.flatnonzero(enough.take(event))
     position = position.take(kept).take(np.argsort(event.take(kept), kind="stable"))
-    columns = {name: np.concatenate([values, muons[name]]).take(position) for name, values in electrons.columns.items()}
+    columns = {name: np.concatenate([electrons[name], muons[name]]).take(position) for name in OWN}
     columns["flavour"] = np.array([MUON, ELECTRON]).take(position < len(electrons.event))
     index = np.flatnonzero(enough)
+    mark(IDENTIFIED if conditions else FOUR, index)
     return index, Particles(count.take(index), columns), jets
+
+
+def _identify(
+    leptons: tuple[Particles, Particles],
+    masks: Sequence[NDArray[np.bool_]],
+    conditions: Sequence[tuple[int, str, Condition]],
+    mark: Callable[[str, NDArray[np.int64]], None],
+) -> None:
+    """Take leptons that do not fulfil the conditions out of the masks, and mark the events that keep four after each."""
+    n_events = len(leptons[0])
+    count = sum(np.bincount(own.event[mask], minlength=n_events) for own, mask in zip(leptons, masks, strict=True))
+    mark(FOUR, np.flatnonzero(count >= 4))
+    for flavour, name, condition in conditions:
+        lost = _demand(leptons[flavour], masks[flavour], condition)
+        count -= np.bincount(leptons[flavour].event.take(lost), minlength=n_events)
+        mark(name, np.flatnonzero(count >= 4))
+
+
+def _demand(particles: Particles, mask: NDArray[np.bool_], condition: Condition) -> NDArray[np.int64]:
+    """Take the particles that do not fulfil a condition out of a mask, and return their positions."""
+    kept = np.flatnonzero(mask)
+    lost = kept[~condition.evaluate({name: particles[name].take(kept) for name in (condition.names or ("pt",))})]
+    mask[lost] = False
+    return lost
 
 
 def _near(particles: Particles, others: Particles, delta_r: float, *, rows: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:

@@ -12,6 +12,7 @@ import numpy as np
 from processors.dialects import reader_for, wrong_vector_length
 from processors.eventfile import EventFile
 from processors.observables import wanted_observables
+from processors.reading import check_condition_branches, selection_branches
 from processors.rootfile import nearest
 from processors.variations import weight_branches
 from toolkit.config import Config, MappingLayout, SampleConfig
@@ -50,13 +51,14 @@ def check_branches(path: Path, config: Config, sample: SampleConfig, branches: C
         if column.branch not in branches:
             raise _missing_branch(column.branch, path, sample, branches, f" (for column {name!r})")
     _check_variations(path, config, sample, branches)
+    check_condition_branches(path, config, sample, branches)
 
 
 def branches_to_read(config: Config, sample: SampleConfig, branches: Collection[str]) -> tuple[str, ...]:
     """Return the branches that processing reads of a file with these branches, once each: nothing else of the file is decoded."""
     reader = reader_for(sample)
     needed = [*reader.required(sample), *weight_branches(config, sample), *(column.branch for column in config.columns.values())]
-    wanted = dict.fromkeys([*needed, *reader.optional()])
+    wanted = dict.fromkeys([*needed, *reader.optional(), *selection_branches(config, sample, branches)])
     return tuple(name for name in wanted if name in branches)
 
 

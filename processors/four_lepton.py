@@ -12,12 +12,13 @@ import numpy as np
 from coffea import processor
 from numpy.typing import NDArray
 
-from processors.dialects import EventRecord, has, numbered, reader_for
+from processors.dialects import EventRecord, has, numbered
 from processors.histograms import OWN, book, fill
 from processors.inputs import SampleInputs, inspect_inputs
 from processors.modules import load_modules
-from processors.observables import read_columns, written_observables
+from processors.observables import written_observables
 from processors.plan import chunk_key, sample_keys
+from processors.reading import read_record
 from processors.regions import Regions
 from processors.rootfile import decoding
 from processors.sanity import check_momenta
@@ -92,8 +93,7 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
         sample = self._sample(chunk["dataset"])
         with decoding(chunk["filename"], f"a branch of entries {chunk['entrystart']} to {chunk['entrystop']}"):
             vectors = [name for name in weight_branches(self.config, sample.config) if has(events, name)]
-            record = reader_for(sample.config).read(events, sample.config, weight_vectors=vectors)
-            record = replace(record, columns=record.columns | read_columns(events, self.config.columns))
+            record = read_record(events, self.config, sample.config, weight_vectors=vectors)
             record = numbered(record, sample.position(chunk["filename"]), chunk["entrystart"])
             ratios = read_ratios(events, record, self.config, sample.config)
         _check_weights(record, sample, chunk["filename"], chunk["entrystart"])

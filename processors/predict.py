@@ -15,10 +15,10 @@ import awkward as ak
 import numpy as np
 import uproot
 
-from processors.dialects import numbered, reader_for
-from processors.observables import read_columns
+from processors.dialects import numbered
+from processors.reading import read_record
 from processors.rootfile import decoding, open_root
-from processors.selection import condition_observables, select
+from processors.selection import condition_names, select
 from toolkit.artifacts.atomic import atomic_path
 from toolkit.config import Config
 from toolkit.errors import ArtifactMismatchError, SchemaError
@@ -131,10 +131,9 @@ def observables_of(config: Config, sample: str, ratio: OnnxRatio) -> Compute:
     wanted = tuple(dict.fromkeys(source_of(name, config.fills) for name in ratio.features))
 
     def compute(events: ak.Array, start: int) -> Mapping[str, FloatArray]:
-        record = numbered(reader_for(section).read(events, section, weight_vectors=[]), 0, start)
-        needed = {*wanted, *condition_observables(config.selection)}
+        needed = {*wanted, *condition_names(config.selection)}
         kept = {name: column for name, column in config.columns.items() if name in needed}
-        record.columns.update(read_columns(events, kept))
+        record = numbered(read_record(events, config, section, columns=kept), 0, start)
         selected = select(record, record.gen_weight, config.selection, observables=wanted)
         filled = fill_missing(selected.observables, {name: fill for name, fill in config.fills.items() if name in wanted})
         out = {name: np.full(len(record), np.nan) for name in ratio.features}

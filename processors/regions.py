@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from processors.selection import condition_observables
+from processors.selection import condition_names
 from toolkit.config import Config, ScoreConfig
 from toolkit.errors import ArtifactMismatchError, SchemaError
 from toolkit.expressions import Condition
+from toolkit.kinematics import OBSERVABLES
 from toolkit.typing import BoolArray, FloatArray
 from toolkit.weights.missing import source_of
 from toolkit.weights.scores import log_score
@@ -118,7 +119,7 @@ class Regions:
             if taken:
                 raise SchemaError(what, got=f"names of observables {taken}", expected="names of their own", remedy=f"rename the {what}")
         known = {*observables, *config.scores}
-        scored = sorted(set(condition_observables(config.selection)) & set(config.scores))
+        scored = sorted(set(condition_names(config.selection)) & set(config.scores))
         if scored:
             raise SchemaError(
                 "selection.where",
@@ -154,6 +155,15 @@ class Regions:
         return scores, {name: c.evaluate(values) for name, c in self.conditions.items()}
 
 
+def condition_branches(config: Config) -> tuple[str, ...]:
+    """Return the branches of the event tree that the condition of the selection names: what is no observable, column or score.
+
+    Observables of the config's modules count once the modules are loaded.
+    """
+    known = {*OBSERVABLES, *config.columns, *config.scores, *config.classifiers}
+    return tuple(name for name in condition_names(config.selection) if name not in known)
+
+
 def region_observables(config: Config) -> tuple[str, ...]:
     """Return what regions, scores, classifiers and the condition of the selection need, once each.
 
@@ -166,7 +176,8 @@ def region_observables(config: Config) -> tuple[str, ...]:
         o for region in config.regions.values() if region.histogram is not None for o in region.histogram.observables if o not in made
     ]
     names += [source_of(feature, config.fills) for section in config.classifiers.values() for feature in section.features]
-    names += condition_observables(config.selection)
+    branches = condition_branches(config)
+    names += [name for name in condition_names(config.selection) if name not in branches]
     for name, section in config.scores.items():
         names += Score(name, section).features
     return tuple(dict.fromkeys(names))

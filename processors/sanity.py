@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.dialects import ELECTRON, MUON, EventRecord, reader_for
+from processors.dialects.fields import OWN
 from processors.dialects.momenta import MOMENTUM_UNITS
 from processors.eventfile import EventFile, open_events
 from processors.particles import Particles
@@ -122,7 +123,8 @@ def check_momenta(record: EventRecord, path: str, start: int) -> None:
         PhysicsDomainError: A component is NaN or infinite; the event is named.
     """
     for kind, particles in (("electron", record.electrons), ("muon", record.muons), ("jet", record.jets)):
-        for name, values in () if particles is None else particles.columns.items():
+        columns = {} if particles is None else particles.columns
+        for name, values in ((name, columns[name]) for name in OWN if name in columns):
             bad = np.flatnonzero(~np.isfinite(values))
             if particles is not None and len(bad):
                 event = int(particles.event[bad[0]])

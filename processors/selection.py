@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.acceptance import accept_jets, four_leptons
+from processors.acceptance import FOUR, IDENTIFIED, accept_jets, conditions_of, four_leptons, lepton_conditions
 from processors.dialects import ELECTRON, EventRecord
 from processors.particles import Particles
 from toolkit.artifacts.events import CHANNELS
@@ -27,7 +27,7 @@ BLOCK = 16384
 """Events that are selected at once: their leptons and jets fit the second-level cache, several times faster than a whole chunk."""
 
 WINDOWS = ("m_z1", "m_z2", "m4l")
-CUTS = ("all", "four leptons", "two pairs", "leading pt", *WINDOWS)
+CUTS = ("all", FOUR, "two pairs", "leading pt", *WINDOWS)
 """Cuts in the order in which they are applied; `cuts_of` adds those that a config asks for."""
 
 ROLES = ("a1", "b1", "a2", "b2")
@@ -61,20 +61,22 @@ def cuts_of(selection: SelectionConfig) -> tuple[str, ...]:
         ('all', 'four leptons', 'total charge', 'two pairs', 'channel')
     """
     names = list(CUTS)
+    identification = [name for _, name, _ in lepton_conditions(selection)]
+    if identification:
+        names[names.index(FOUR) + 1 : names.index(FOUR) + 1] = [*identification, IDENTIFIED]
     if selection.total_charge is not None:
         names.insert(names.index("two pairs"), "total charge")
     if len(selection.channels) < len(CHANNELS):
         names.insert(names.index("leading pt"), "channel")
-    if selection.where:
-        names.append("where")
+    names += [str(part) for part in conditions_of(selection.where)]
     return tuple(names)
 
 
-def condition_observables(selection: SelectionConfig) -> tuple[str, ...]:
-    """Return the observables that the condition of a selection needs.
+def condition_names(selection: SelectionConfig) -> tuple[str, ...]:
+    """Return the observables and branches that the condition of a selection needs.
 
     Examples:
-        >>> condition_observables(SelectionConfig(where="n_jets >= 2 and m_jj > 120"))
+        >>> condition_names(SelectionConfig(where="n_jets >= 2 and m_jj > 120"))
         ('m_jj', 'n_jets')
     """
     return Condition.parse(selection.where).names if selection.where else ()
@@ -121,8 +123,7 @@ def _select_block(
     record: EventRecord, selection: SelectionConfig, *, observables: tuple[str, ...], cuts: _Cuts
 ) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.int8]]:
     """Select the events of a block, mark the cuts that they pass, and return observables and channel of those that pass all."""
-    index, leptons, jets = four_leptons(record, selection)
-    cuts.mark("four leptons", index)
+    index, leptons, jets = four_leptons(record, selection, cuts.mark)
     if selection.total_charge is not None:
         charge = np.bincount(leptons.event, weights=leptons["charge"], minlength=len(index))
         kept = np.flatnonzero(charge == selection.total_charge)
@@ -155,9 +156,11 @@ def _select_block(
     columns = {name: values[index] for name, values in record.columns.items()}
     if not selection.where:
         return _observables(paired.roles, jets, observables, columns=columns), paired.channel
-    computed = _observables(paired.roles, jets, tuple(dict.fromkeys((*observables, *condition_observables(selection)))), columns=columns)
-    inside = Condition.parse(selection.where).evaluate(computed)
-    cuts.mark("where", index[inside])
+    computed = _observables(paired.roles, jets, tuple(dict.fromkeys((*observables, *condition_names(selection)))), columns=columns)
+    inside = np.ones(len(index), dtype=bool)
+    for part in conditions_of(selection.where):
+        inside &= part.evaluate({name: computed[name] for name in (part.names or WINDOWS)})
+        cuts.mark(str(part), index[inside])
     return {name: computed[name][inside] for name in observables}, paired.channel[inside]
 
 
@@ -228,7 +231,7 @@ class _Cuts:
 
     def __init__(self, names: tuple[str, ...], n_events: int) -> None:
         self.names = names
-        self.passed = np.zeros(n_events, dtype=np.int8)
+        self.passed = np.zeros(n_events, dtype=np.int16)
 
     def from_event(self, start: int) -> _Cuts:
         """Return the same cuts of the events from `start` on; marks go into both."""

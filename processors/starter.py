@@ -10,6 +10,7 @@ from typing import Any
 
 from processors.benchmarks import own_entry
 from processors.grouping import Group, identifier
+from processors.quality import commented, proposals
 from processors.snippets import FEW, OPEN_SELECTION, has_jets, layout_section, states_normalisation
 from processors.yamltext import comment, flow
 from toolkit.config import LheLayout, NanoLayout, RatioConfig, SelectionConfig
@@ -235,12 +236,19 @@ def _selection(groups: Sequence[Group]) -> str:
     note = "Opened, because few events pass the default windows of off-shell production" if opened else "Off-shell production"
     text = f"# {note} (GeV, low included, high excluded).\n"
     text += _yaml({"selection": {**windows, "leading_pt_min": selection["leading_pt_min"]}})
+    found = [proposals(g.first.findings.layout, _types(g)) for g in groups]
+    text += commented({key: value for key, value in found[0].items() if all(other.get(key) == value for other in found[1:])})
     text += "\n# What the event tables hold; docs/observables.md lists all, `standard`, `jets` and `vbf` are groups of them.\n"
     text += _yaml({"observables": ["standard"]})
     if opened:
         text += "\n# Histograms that are filled, and fitted beside the unbinned likelihood.\n"
         text += _yaml({"histograms": {"m4l": {"observable": "m4l", "edges": ONSHELL_EDGES}}})
     return text
+
+
+def _types(group: Group) -> Mapping[str, str]:
+    """Return the types of the branches of the event tree of a sample."""
+    return next(tree.branches for tree in group.first.report.trees if tree.name == group.first.report.tree)
 
 
 def _measurement(groups: Sequence[Group], *, measures: bool) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from processors.selection import Cutflow
 from processors.variations import combine_histograms, combined_members
-from toolkit.config import Config, SampleConfig
+from toolkit.config import Config, LheLayout, SampleConfig
 from toolkit.typing import JsonObject
 from toolkit.weights import combine_members
 
@@ -78,6 +78,7 @@ def cutflow_document(
             sample: {name: {"cutflow": v["cutflow"], "regions": v["regions"]} for name, v in found.items()}
             for sample, found in variations.items()
         }
+    notes = (*identification_notes(config), *notes)
     if config.scored_conditions:
         later, classifiers = ", ".join(config.scored_conditions), ", ".join(config.classifiers)
         notes = (
@@ -87,6 +88,27 @@ def cutflow_document(
     if notes:
         document["notes"] = list(notes)
     return document
+
+
+def identification_notes(config: Config) -> tuple[str, ...]:
+    """Say which leptons count whatever their quality; nothing where all samples are generated particles.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from toolkit.config import parse_config
+        >>> sample = {"name": "qqZZ", "files": ["a.root"], "xsec_pb": 1.0}
+        >>> identification_notes(parse_config({"luminosity_ifb": 1.0, "samples": [sample]}, folder=Path()))[0][:35]
+        'no lepton identification required: '
+    """
+    if all(isinstance(sample.layout, LheLayout) for sample in config.samples):
+        return ()
+    free = [kind for kind in ("electron", "muon") if not getattr(config.selection, kind).where]
+    if not free:
+        return ()
+    what = "lepton" if len(free) == 2 else free[0]
+    keys = " and ".join(f"selection.{kind}.where" for kind in free)
+    every = f"no {what} identification required: every {what} of the ntuples inside the acceptance counts"
+    return (f"{every}; {keys} can demand more",)
 
 
 def histogram_files(sample: str, content: Mapping[str, Any], variations: Mapping[str, Any]) -> dict[str, dict[str, hist.Hist]]:

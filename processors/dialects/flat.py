@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.dialects.columns import benchmark_columns, column_name, has, identity, product, scalars, weight_vector
+from processors.dialects.fields import NO_FIELDS, Fields, Kind, ObjectFields
 from processors.dialects.momenta import ANGLE_UNITS, MOMENTUM_UNITS
 from processors.dialects.record import ELECTRON, LEPTON_MASS, MUON, EventRecord
 from processors.particles import Particles
@@ -54,6 +55,12 @@ class FlatReader:
         masses = [self._lepton(i, "mass") for i in self._slots]
         return (self.layout.run, self.layout.luminosity_block, *masses, *self.jet_branches())
 
+    def field_branches(self, kind: Kind, field: str) -> tuple[tuple[str, ...], ...]:
+        """Return the columns of all slots."""
+        if kind == "jet":
+            return () if self.layout.jet is None else (tuple(self._jet(i, field) for i in range(1, self.layout.n_jets + 1)),)
+        return (tuple(self._lepton(i, field) for i in self._slots),)
+
     def counts_jets(self) -> bool:
         """Return whether n_jets is a column of the ntuple."""
         return self.layout.n_jets_column is not None
@@ -67,7 +74,9 @@ class FlatReader:
         """Return the weights, (n,); ones for data and where the layout names no column."""
         return product(events, self.weight_branches())
 
-    def read(self, events: ak.Array, sample: SampleConfig, *, weight_vectors: Sequence[str] = ()) -> EventRecord:
+    def read(
+        self, events: ak.Array, sample: SampleConfig, *, weight_vectors: Sequence[str] = (), fields: ObjectFields = NO_FIELDS
+    ) -> EventRecord:
         """Turn events into the internal record."""
         layout = self.layout
         names = layout.benchmark_weights
@@ -77,9 +86,9 @@ class FlatReader:
             identity=identity(events, event=layout.event, run=layout.run, block=layout.luminosity_block),
             gen_weight=self.gen_weights(events),
             benchmark_ratios=benchmark_columns(events, names, sample, option="layout.benchmark_weights") if sample.benchmarks else none,
-            electrons=self._leptons(events, ELECTRON),
-            muons=self._leptons(events, MUON),
-            jets=self._jets(events) if has_jets else None,
+            electrons=self._leptons(events, ELECTRON, fields.get("electron", {})),
+            muons=self._leptons(events, MUON, fields.get("muon", {})),
+            jets=self._jets(events, fields.get("jet", {})) if has_jets else None,
             weight_vectors={name: weight_vector(events, name) for name in weight_vectors},
             columns={} if layout.n_jets_column is None else {"n_jets": self._missing_as_nan(scalars(events, layout.n_jets_column))},
         )
@@ -94,7 +103,7 @@ class FlatReader:
     def _jet(self, i: int, field: str) -> str:
         return column_name(self.layout.jet or "", i, self.layout.fields.get(field, field))
 
-    def _leptons(self, events: ak.Array, flavour: int) -> Particles:
+    def _leptons(self, events: ak.Array, flavour: int, more: Fields) -> Particles:
         stacked = {field: self._stack(events, [self._lepton(i, field) for i in self._slots]) for field in ("pt", "eta", "phi", "pdg_id")}
         for field in ("mass", "charge"):
             names = [self._lepton(i, field) for i in self._slots]
@@ -105,12 +114,14 @@ class FlatReader:
         columns = self._in_internal_units(stacked)
         columns.setdefault("mass", np.full_like(stacked["pt"], LEPTON_MASS[flavour]))
         columns.setdefault("charge", -np.sign(pdg_id))
-        return _compressed({name: columns[name] for name in ("pt", "eta", "phi", "mass", "charge")}, present)
+        further = {name: self._stack(events, list(branches)) for name, branches in more.items()}
+        return _compressed({name: columns[name] for name in ("pt", "eta", "phi", "mass", "charge")} | further, present)
 
-    def _jets(self, events: ak.Array) -> Particles:
+    def _jets(self, events: ak.Array, more: Fields) -> Particles:
         slots = range(1, self.layout.n_jets + 1)
         stacked = {field: self._stack(events, [self._jet(i, field) for i in slots]) for field in JET_FIELDS}
-        return _compressed(self._in_internal_units(stacked), self._present(stacked["pt"]))
+        further = {name: self._stack(events, list(branches)) for name, branches in more.items()}
+        return _compressed(self._in_internal_units(stacked) | further, self._present(stacked["pt"]))
 
     def _in_internal_units(self, columns: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
         momentum, angle = MOMENTUM_UNITS[self.layout.momentum_unit], ANGLE_UNITS[self.layout.angle_unit]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.dialects.columns import benchmark_columns, identity, lists, scalars, weight_vector
+from processors.dialects.fields import NO_FIELDS, Kind, ObjectFields
 from processors.dialects.momenta import angular
 from processors.dialects.record import ELECTRON, LEPTON_MASS, MUON, EventRecord
 from processors.particles import Particles
@@ -48,6 +49,11 @@ class LheReader:
         """Return the columns that are read where they exist."""
         return ()
 
+    def field_branches(self, kind: Kind, field: str) -> tuple[tuple[str, ...], ...]:
+        """Return nothing: generated particles have momenta only."""
+        del kind, field
+        return ()
+
     def counts_jets(self) -> bool:
         """Return False: partons are counted."""
         return False
@@ -60,8 +66,11 @@ class LheReader:
         """Return the nominal weights, (n,)."""
         return np.ones(len(events)) if self.data else scalars(events, WEIGHT)
 
-    def read(self, events: ak.Array, sample: SampleConfig, *, weight_vectors: Sequence[str] = ()) -> EventRecord:
+    def read(
+        self, events: ak.Array, sample: SampleConfig, *, weight_vectors: Sequence[str] = (), fields: ObjectFields = NO_FIELDS
+    ) -> EventRecord:
         """Turn events into the internal record; named weights become relative to the nominal one."""
+        del fields
         counts, content = lists(events, PARTICLES)
         columns = dict(zip((name.removeprefix("particle_") for name in PARTICLES), content, strict=True))
         columns |= angular(columns["px"], columns["py"], columns["pz"])

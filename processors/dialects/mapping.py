@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.dialects.columns import benchmark_columns, benchmark_vector, has, identity, lists, product, weight_vector
+from processors.dialects.fields import NO_FIELDS, Fields, Kind, ObjectFields, spellings
 from processors.dialects.momenta import ANGLE_UNITS, MOMENTUM_UNITS, angular, mass_from_energy
 from processors.dialects.record import ELECTRON, LEPTON_MASS, MUON, EventRecord, no_particles
 from processors.particles import Particles
@@ -44,6 +45,12 @@ class MappingReader:
         """Return the branches that are read where they exist."""
         return self.jet_branches()
 
+    def field_branches(self, kind: Kind, field: str) -> tuple[tuple[str, ...], ...]:
+        """Return the spellings of a branch beside those of the momenta."""
+        layout = self.layout
+        source = {"electron": layout.electrons or layout.leptons, "muon": layout.muons or layout.leptons, "jet": layout.jets}[kind]
+        return () if source is None else spellings(source, field)
+
     def counts_jets(self) -> bool:
         """Return False: jets are always counted."""
         return False
@@ -57,7 +64,9 @@ class MappingReader:
         """Return the weights, (n,): generator weight times scale factors; ones for data and where the layout names no branch."""
         return product(events, self.weight_branches())
 
-    def read(self, events: ak.Array, sample: SampleConfig, *, weight_vectors: Sequence[str] = ()) -> EventRecord:
+    def read(
+        self, events: ak.Array, sample: SampleConfig, *, weight_vectors: Sequence[str] = (), fields: ObjectFields = NO_FIELDS
+    ) -> EventRecord:
         """Turn events into the internal record."""
         layout = self.layout
         jets = layout.jets if all(has(events, name) for name in self.jet_branches()) else None
@@ -65,9 +74,9 @@ class MappingReader:
             identity=identity(events, event=layout.event, run=layout.run, block=layout.luminosity_block),
             gen_weight=self.gen_weights(events),
             benchmark_ratios=self._ratios(events, sample),
-            electrons=self._leptons(events, layout.electrons, ELECTRON),
-            muons=self._leptons(events, layout.muons, MUON),
-            jets=None if jets is None else self._jets(events, jets),
+            electrons=self._leptons(events, layout.electrons, ELECTRON, fields.get("electron", {})),
+            muons=self._leptons(events, layout.muons, MUON, fields.get("muon", {})),
+            jets=None if jets is None else self._jets(events, jets, fields.get("jet", {})),
             weight_vectors={name: weight_vector(events, name) for name in weight_vectors},
         )
 
@@ -79,31 +88,34 @@ class MappingReader:
             return benchmark_vector(events, names, sample)
         return benchmark_columns(events, names, sample, option="layout.benchmark_weights")
 
-    def _leptons(self, events: ak.Array, own: ParticleColumns | None, flavour: int) -> Particles:
+    def _leptons(self, events: ak.Array, own: ParticleColumns | None, flavour: int, more: Fields) -> Particles:
         source = own or self.layout.leptons
         if source is None:
-            return no_particles(len(events), charge=True)
-        counts, columns = self._momenta(events, source)
+            return no_particles(len(events), charge=True, more=more)
+        counts, columns, further = self._momenta(events, source, more)
         keep = columns["pt"] != 0
         if own is None:
             keep &= np.abs(columns["pdg_id"]) == flavour
         columns.setdefault("mass", np.full_like(columns["pt"], LEPTON_MASS[flavour]))
         if "charge" not in columns:
             columns["charge"] = -np.sign(columns["pdg_id"])
-        particles = Particles(counts, {name: columns[name] for name in ("pt", "eta", "phi", "mass", "charge")})
+        particles = Particles(counts, {name: columns[name] for name in ("pt", "eta", "phi", "mass", "charge")} | further)
         return particles.where(keep)
 
-    def _jets(self, events: ak.Array, source: ParticleColumns) -> Particles:
-        counts, columns = self._momenta(events, source)
+    def _jets(self, events: ak.Array, source: ParticleColumns, more: Fields) -> Particles:
+        counts, columns, further = self._momenta(events, source, more)
         if "mass" not in columns:
             columns["mass"] = np.where(columns["pt"] == 0, 0.0, mass_from_energy(columns))
-        return Particles(counts, {name: columns[name] for name in ("pt", "eta", "phi", "mass")}).where(columns["pt"] != 0)
+        return Particles(counts, {name: columns[name] for name in ("pt", "eta", "phi", "mass")} | further).where(columns["pt"] != 0)
 
-    def _momenta(self, events: ak.Array, source: ParticleColumns) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
-        """Read what the section names, in GeV and radians; pt, eta, phi are always among it."""
+    def _momenta(
+        self, events: ak.Array, source: ParticleColumns, more: Fields
+    ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
+        """Read what the section names, in GeV and radians (pt, eta, phi are always among it), and further properties as they are."""
         named = {field: name for field, name in source.model_dump().items() if name is not None}
-        counts, content = lists(events, list(named.values()))
-        columns = dict(zip(named, content, strict=True))
+        counts, content = lists(events, [*named.values(), *(name for (name,) in more.values())])
+        columns = dict(zip(named, content[: len(named)], strict=True))
+        further = dict(zip(more, content[len(named) :], strict=True))
         scale = MOMENTUM_UNITS[self.layout.momentum_unit]
         for field in ("pt", "px", "py", "pz", "mass", "energy"):
             if field in columns:
@@ -112,7 +124,7 @@ class MappingReader:
             columns |= angular(columns["px"], columns["py"], columns["pz"])
         else:
             columns["phi"] = columns["phi"] * ANGLE_UNITS[self.layout.angle_unit]
-        return counts, columns
+        return counts, columns, further
 
 
 def _branches(source: ParticleColumns | None) -> tuple[str, ...]:

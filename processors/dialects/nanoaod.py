@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.dialects.columns import benchmark_vector, has, identity, lists, scalars, weight_vector
+from processors.dialects.fields import NO_FIELDS, Fields, Kind, ObjectFields
 from processors.dialects.record import ELECTRON, LEPTON_MASS, MUON, EventRecord, no_particles
 from processors.particles import Particles
 from toolkit.config import NanoLayout, SampleConfig
@@ -47,6 +48,11 @@ class NanoReader:
         masses = [f"{kind}_mass" for kind in (self.layout.electron, self.layout.muon) if kind is not None]
         return ("run", "luminosityBlock", *masses, *self.jet_branches())
 
+    def field_branches(self, kind: Kind, field: str) -> tuple[tuple[str, ...], ...]:
+        """Return the branch COLLECTION_field; nothing where the layout has no such collection."""
+        collection = {"electron": self.layout.electron, "muon": self.layout.muon, "jet": self.layout.jet}[kind]
+        return () if collection is None else ((f"{collection}_{field}",),)
+
     def counts_jets(self) -> bool:
         """Return False: jets are always counted."""
         return False
@@ -59,7 +65,9 @@ class NanoReader:
         """Return the generator weights, (n,); ones for data."""
         return np.ones(len(events)) if self.data else scalars(events, self.layout.gen_weight)
 
-    def read(self, events: ak.Array, sample: SampleConfig, *, weight_vectors: Sequence[str] = ()) -> EventRecord:
+    def read(
+        self, events: ak.Array, sample: SampleConfig, *, weight_vectors: Sequence[str] = (), fields: ObjectFields = NO_FIELDS
+    ) -> EventRecord:
         """Turn events into the internal record."""
         jets = self.layout.jet if self.layout.jet is not None and has(events, f"{self.layout.jet}_pt") else None
         vector = self.layout.benchmark_weights
@@ -67,9 +75,9 @@ class NanoReader:
             identity=identity(events, event=self.layout.event, run="run", block="luminosityBlock"),
             gen_weight=self.gen_weights(events),
             benchmark_ratios=benchmark_vector(events, vector, sample) if sample.benchmarks else np.empty((len(events), 0)),
-            electrons=_leptons(events, self.layout.electron, LEPTON_MASS[ELECTRON]),
-            muons=_leptons(events, self.layout.muon, LEPTON_MASS[MUON]),
-            jets=None if jets is None else _jets(events, jets),
+            electrons=_leptons(events, self.layout.electron, LEPTON_MASS[ELECTRON], fields.get("electron", {})),
+            muons=_leptons(events, self.layout.muon, LEPTON_MASS[MUON], fields.get("muon", {})),
+            jets=None if jets is None else _jets(events, jets, fields.get("jet", {})),
             weight_vectors={name: weight_vector(events, name) for name in weight_vectors},
         )
 
@@ -78,18 +86,18 @@ class NanoReader:
         return tuple(name for name in self.required(sample) if name not in branches)
 
 
-def _leptons(events: ak.Array, kind: str | None, mass: float) -> Particles:
+def _leptons(events: ak.Array, kind: str | None, mass: float, more: Fields) -> Particles:
     if kind is None:
-        return no_particles(len(events), charge=True)
+        return no_particles(len(events), charge=True, more=more)
     own_mass = has(events, f"{kind}_mass")
     fields = ("pt", "eta", "phi", *(("mass",) if own_mass else ()), "charge")
-    counts, content = lists(events, [f"{kind}_{field}" for field in fields])
-    columns = dict(zip(fields, content, strict=True))
+    counts, content = lists(events, [*(f"{kind}_{field}" for field in fields), *(name for (name,) in more.values())])
+    columns = dict(zip((*fields, *more), content, strict=True))
     if not own_mass:
         columns["mass"] = np.full_like(columns["pt"], mass)
-    return Particles(counts, {name: columns[name] for name in ("pt", "eta", "phi", "mass", "charge")})
+    return Particles(counts, {name: columns[name] for name in ("pt", "eta", "phi", "mass", "charge", *more)})
 
 
-def _jets(events: ak.Array, kind: str) -> Particles:
-    counts, content = lists(events, [f"{kind}_{field}" for field in JET_FIELDS])
-    return Particles(counts, dict(zip(JET_FIELDS, content, strict=True)))
+def _jets(events: ak.Array, kind: str, more: Fields) -> Particles:
+    counts, content = lists(events, [*(f"{kind}_{field}" for field in JET_FIELDS), *(name for (name,) in more.values())])
+    return Particles(counts, dict(zip((*JET_FIELDS, *more), content, strict=True)))

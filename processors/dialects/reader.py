@@ -9,6 +9,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from processors.dialects.fields import NO_FIELDS, Kind, ObjectFields
 from processors.dialects.record import EventRecord
 from toolkit.config import SampleConfig
 
@@ -28,6 +29,10 @@ class Reader(Protocol):
         """Branches that are read where they exist."""
         ...
 
+    def field_branches(self, kind: Kind, field: str) -> tuple[tuple[str, ...], ...]:
+        """Names that the layout may give to a property of electrons, muons or jets: each a list of the branches that hold it together."""
+        ...
+
     def counts_jets(self) -> bool:
         """Whether n_jets is a column of the ntuple."""
         ...
@@ -36,13 +41,16 @@ class Reader(Protocol):
         """Branches whose product is the weight; empty where all weights are 1."""
         ...
 
-    def read(self, events: ak.Array, sample: SampleConfig, *, weight_vectors: Sequence[str] = ()) -> EventRecord:
+    def read(
+        self, events: ak.Array, sample: SampleConfig, *, weight_vectors: Sequence[str] = (), fields: ObjectFields = NO_FIELDS
+    ) -> EventRecord:
         """Turn events into the internal record.
 
         Args:
             events: One field per branch, as coffea's BaseSchema or an event file gives them.
             sample: The sample's section of the config.
             weight_vectors: Branches of further weights to put into the record, relative to the weight of the event.
+            fields: Further properties of objects, which become columns of the particles under their names.
         """
         ...
 

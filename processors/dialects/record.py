@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,7 +25,7 @@ class EventRecord:
         identity: ``run``, ``luminosityBlock`` and, where the ntuple numbers its events, ``event``, each (n,).
         gen_weight: Generator weight times the scale factors, (n,) float64; ones for data.
         benchmark_ratios: Weight under each benchmark relative to `gen_weight`, (n, n_benchmarks); (n, 0) without benchmarks.
-        electrons: pt, eta, phi, mass (GeV), charge of n events, float64.
+        electrons: pt, eta, phi, mass (GeV), charge of n events, float64, and the further properties that the caller asked for.
         muons: Same columns.
         jets: pt, eta, phi, mass (GeV); None where the ntuple has no jets.
         weight_vectors: Further weights that the caller asked for, relative to `gen_weight`, (n, k) each, by branch; (n, 1) for a
@@ -60,14 +61,14 @@ class EventRecord:
         )
 
 
-def no_particles(n_events: int, *, charge: bool) -> Particles:
+def no_particles(n_events: int, *, charge: bool, more: Collection[str] = ()) -> Particles:
     """Return empty lists for every event, for ntuples that do not hold this kind of particle.
 
     Examples:
         >>> no_particles(2, charge=True).counts.tolist()
         [0, 0]
     """
-    names = ("pt", "eta", "phi", "mass", *(("charge",) if charge else ()))
+    names = ("pt", "eta", "phi", "mass", *(("charge",) if charge else ()), *more)
     return Particles(np.zeros(n_events, dtype=np.int64), {name: np.empty(0) for name in names})
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -28,6 +29,9 @@ class LeptonSelection(Section):
     """Leptons with |eta| inside are left out (low included, high excluded), for example [1.37, 1.52]; `null` leaves none out."""
     jet_delta_r: float = Field(default=0.0, ge=0)
     """Leptons nearer than this to a jet that is left after `jet.lepton_delta_r` are removed; 0 keeps them. See docs/systematics.md."""
+    where: OptionalCondition = ""
+    """Identification and isolation: a condition on branches of the collection, `cutBased >= 3 and pfRelIso03_all < 0.15`. `pt`, `eta`,
+    `phi`, `mass` and `charge` are those of the selection (GeV, rad). Each part is a line of the cut flow (docs/ntuples.md)."""
 
 
 class JetSelection(Section):
@@ -39,13 +43,17 @@ class JetSelection(Section):
     """Pseudorapidity at most this, either side."""
     lepton_delta_r: float = Field(default=0.4, ge=0)
     """Jets nearer than this to a selected lepton are removed."""
+    where: OptionalCondition = ""
+    """A condition on branches of the collection that counted jets must fulfil, `jetId >= 2`; see that of leptons."""
 
 
 class SelectionConfig(Section):
     """Four-lepton selection; windows are (low, high) in GeV, low included, high excluded."""
 
     electron: LeptonSelection = LeptonSelection(pt_min=7.0, abs_eta_max=2.47)
+    """Keys that are left out keep these values."""
     muon: LeptonSelection = LeptonSelection(pt_min=5.0, abs_eta_max=2.7)
+    """Keys that are left out keep these values."""
     jet: JetSelection = JetSelection()
     leading_pt_min: tuple[float, ...] = (20.0, 15.0, 10.0)
     """Thresholds of the hardest leptons (GeV), hardest first."""
@@ -65,7 +73,20 @@ class SelectionConfig(Section):
     m4l: Window = (220.0, 2000.0)
     """Four-lepton mass (GeV)."""
     where: OptionalCondition = ""
-    """A further condition that selected events must fulfil, on any observable: `n_jets >= 2 and m_jj > 120`; the last cut."""
+    """A further condition that selected events must fulfil, on observables and on branches of the event (triggers, flags):
+    `HLT_IsoMu24 == 1 and m_jj > 120`. The last cuts, one line of the cut flow for each part."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_acceptance(cls, document: Any) -> Any:
+        """Let a section that names a condition only keep the acceptance of its flavour."""
+        if not isinstance(document, Mapping):
+            return document
+        filled = dict(document)
+        for name in ("electron", "muon"):
+            if isinstance(filled.get(name), Mapping):
+                filled[name] = {**cls.model_fields[name].default.model_dump(include={"pt_min", "abs_eta_max"}), **filled[name]}
+        return filled
 
     @model_validator(mode="after")
     def _ordered(self) -> SelectionConfig:

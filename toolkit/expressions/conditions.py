@@ -144,6 +144,16 @@ class Condition:
             truth = self._logic(arrays)
         return np.array(np.broadcast_to(truth.true, next(iter(shapes))))
 
+    @property
+    def conjuncts(self) -> tuple[Condition, ...]:
+        """The parts that `and` joins, all of which must be true, once each; the condition itself where it is one part.
+
+        Examples:
+            >>> [str(part) for part in Condition.parse("m4l > 220 and (n_jets >= 2 or m_z1 > 80) and not m_jj > 500").conjuncts]
+            ['m4l > 220', '(n_jets >= 2 or m_z1 > 80)', 'not m_jj > 500']
+        """
+        return tuple(Condition.parse(part) for part in dict.fromkeys(_Parser(self.text).split_at_and()))
+
     def __reduce__(self) -> tuple[Callable[[str], Condition], tuple[str]]:
         """Pickle as text: worker processes parse it again."""
         return (Condition.parse, (self.text,))
@@ -225,6 +235,18 @@ class _Parser:
         if node.logic is None:
             self._refuse(0, self.text, "a yes or no, such as a comparison with a number")
         return node.logic
+
+    def split_at_and(self) -> list[str]:
+        """Return the texts between the `and`s outside of parentheses; the whole text if an `or` stands beside them."""
+        depth, starts, ends = 0, [0], []
+        for _, token, position in self._tokens:
+            depth += (token == "(") - (token == ")")
+            if depth == 0 and token == "or":
+                return [self.text.strip()]
+            if depth == 0 and token == "and":
+                ends.append(position)
+                starts.append(position + len("and"))
+        return [self.text[a:b].strip() for a, b in zip(starts, [*ends, len(self.text)], strict=True)]
 
     def _tokenise(self) -> list[tuple[str, str, int]]:
         tokens, position, end = [], 0, len(self.text.rstrip())
