@@ -119,3 +119,33 @@ def test_a_workspace_of_others_and_systematic_uncertainties_enter_the_fit(folder
     assert {c["name"] for c in plain["channels"]} == {"m4l", "CR"}
     with quiet_schema():
         pyhf.Workspace(plain)
+
+
+def test_recorded_events_and_a_nuisance_parameter_of_the_model(folder: Path) -> None:
+    """Blinded until the config says otherwise; then observed results stand beside the expected ones, which stay as they are."""
+    config = config_of("m4l > 280", "m4l <= 260")
+    config["parameters"]["k"] = {"kind": "nuisance", "central": 1.0, "width": 0.1}
+    config["processes"]["qqZZ"]["factor"] = "t * k"
+    config["samples"].append({"name": "data", "kind": "data", "files": ["qqZZ_0.root"]})
+    config |= {"allow_duplicates": True, "luminosity_ifb": 3.0}
+    assert run(folder, config, "run") == 0
+    blinded = read_results(folder / "out" / "results.json")
+    assert blinded.observed is None
+    config["likelihood"] |= {"observed": True}
+    assert run(folder, config, "run") == 0
+    results = read_results(folder / "out" / "results.json")
+    assert results.observed is not None
+    mass = read_events(folder / "out" / "events", "data").observables["m4l"]
+    assert results.observed.n_events == len(mass)
+    assert results.observed.regions == {"SR": int(np.sum(mass > 280.0)), "CR": int(np.sum(mass <= 260.0))}
+    assert set(results.observed.methods) == set(results.methods) == set(blinded.methods)
+    assert results.methods["nsbi"].mu_hat == blinded.methods["nsbi"].mu_hat
+    nsbi = results.observed.methods["nsbi"]
+    assert nsbi.fit is not None
+    known = results.parameters["k"]
+    assert (known.kind, known.range, known.truth, known.constraint, known.width) == ("nuisance", (0.5, 1.5), 1.0, "gaussian", 0.1)
+    assert nsbi.uncertainties is not None
+    assert [p["parameter"] for p in nsbi.uncertainties["pulls"]] == ["k"]
+    observed = Workspace.load(folder / "out" / "workspace" / "m4l_observed.json").likelihood()
+    assert observed.fit().twice_nll == pytest.approx(results.observed.methods["m4l"].fit.twice_nll, abs=1e-6)  # type: ignore[union-attr]
+    assert any("recorded events lie in no region" in note for note in results.notes)

@@ -16,9 +16,11 @@ from toolkit.analysis.datasets import Events
 from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import Systematics
+from toolkit.analysis.region_method import RegionMethod
 from toolkit.errors import SchemaError
 from toolkit.likelihood import Likelihood, Workspace
 from toolkit.typing import FloatArray, IntArray
+from toolkit.weights import SimulatedEvents
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +59,20 @@ class FitData:
         """Return the name of a method in files and tasks: `nsbi`, and `nsbi_observed` of the recorded events."""
         return f"{name}_{self.label}" if self.label else name
 
+    @property
+    def expectation(self) -> dict[str, float] | None:
+        """Where workspaces of others have their expectation as data: the truth of an Asimov set; None keeps their own data."""
+        return self.model.truth if isinstance(self.events, SimulatedEvents) else None
+
+    def plain(self, method: Method) -> Likelihood:
+        """Build the likelihood of a method without systematic uncertainties."""
+        return method.at(self.weights, self.expectation) if isinstance(method, RegionMethod) else method.likelihood(self.weights)
+
     def full(self, method: Method, weights: FloatArray | None = None) -> Likelihood:
         """Build the likelihood of a method with all systematic uncertainties, for other weights (n_events,) if given."""
         chosen = self.weights if weights is None else weights
+        if isinstance(method, RegionMethod):
+            return region_likelihood(method, chosen, self.systematics, truth=self.expectation)
         return full_likelihood(method, chosen, self.systematics, methods=self.methods, model=self.model)
 
 
@@ -68,6 +81,21 @@ def yields_and_shape(methods: Sequence[Method]) -> tuple[BinnedMethod, BinnedMet
     binned = [m for m in methods if isinstance(m, BinnedMethod)]
     rate = next(m for m in binned if m.name == "rate")
     return rate, next((m for m in binned if m.observable is not None), None)
+
+
+def region_likelihood(
+    method: RegionMethod, weights: FloatArray, systematics: Systematics, *, truth: Mapping[str, float] | None = None
+) -> Likelihood:
+    """Build the likelihood of a method over regions with all systematic uncertainties.
+
+    Args:
+        method: The method.
+        weights: Weights of its events, (n_events,).
+        systematics: All systematic uncertainties.
+        truth: Where workspaces of others have their expectation as data; None keeps their own.
+    """
+    terms = [full_likelihood(p.method, weights[p.test], systematics, methods=p.siblings, model=p.model) for p in method.parts]
+    return method.combined(terms, truth=truth)
 
 
 def full_likelihood(

@@ -18,7 +18,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,7 +76,7 @@ def simulation_errors(
     bounds: Mapping[str, tuple[float, float]],
     roots: frozenset[str],
     foreign: Sequence[Likelihood] = (),
-    held: Collection[str] = (),
+    held: Mapping[str, float] | None = None,
     seed: int = 7,
 ) -> dict[str, tuple[float, float]]:
     """Estimate the errors of the best fit from the finite numbers of test and of pool events.
@@ -88,7 +88,7 @@ def simulation_errors(
         bounds: Allowed range of each parameter.
         roots: Parameters that stand under a root.
         foreign: Likelihoods of workspaces of others: they hold parameters, and do not fluctuate with the simulation.
-        held: Parameters that the fit does not move.
+        held: Values of parameters that the fit does not move.
         seed: Of the replicas.
 
     Returns:
@@ -103,11 +103,12 @@ def simulation_errors(
         >>> round(error, 2)
         0.32
     """
+    held = held or {}
     names = list(dict.fromkeys(name for sample in test for name in sample.coefficients.parameters if name not in held))
     names += [n for term in foreign for n in term.parameter_names if n not in {*names, *held} and n in fit.parameters]
     low = min([fit.twice_nll, *(m.twice_nll for m in fit.minima)])
     points = [(m.parameters, m.twice_nll - low) for m in fit.minima if m.twice_nll - low < DEEPEST] or [(fit.parameters, 0.0)]
-    basins = [_Basin.at(point, height, names, test, roots=roots, foreign=foreign) for point, height in points]
+    basins = [_Basin.at({**held, **point}, height, names, test, roots=roots, foreign=foreign) for point, height in points]
     rng = np.random.default_rng(seed)
     sides = [_replicas(basins, samples, names, bounds, rng) for samples in (test, pool)]
     widths = [0.5 * (np.quantile(r, 0.841345, axis=0) - np.quantile(r, 0.158655, axis=0)) for r in sides]
@@ -136,7 +137,7 @@ class _Basin:
         foreign: Sequence[Likelihood],
     ) -> _Basin:
         """Evaluate the second derivatives of -ln L at a minimum."""
-        moved = {n: max(point[n], FLOOR**2) if n in roots else point[n] for n in names}
+        moved = {n: max(v, FLOOR**2) if n in roots else v for n, v in point.items()}
         scale = np.array([2.0 * moved[n] ** 0.5 if n in roots else 1.0 for n in names])
         hessian = np.zeros((len(names), len(names)))
         for sample in test:

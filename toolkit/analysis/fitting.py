@@ -14,9 +14,9 @@ from toolkit.analysis.methods import BinnedMethod, Method
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import Systematics, read_systematics
 from toolkit.analysis.region_build import build_region_methods
-from toolkit.analysis.region_checks import region_notes, require_measurable
+from toolkit.analysis.region_checks import recorded_notes, region_notes, require_measurable
 from toolkit.analysis.region_method import RegionMethod
-from toolkit.analysis.regions import learned_events
+from toolkit.analysis.regions import learned_events, split_events
 from toolkit.analysis.session import Session
 from toolkit.analysis.several import measure_regions
 from toolkit.likelihood import OnnxRatio, Results
@@ -30,7 +30,7 @@ class Fit:
     Attributes:
         results: Best fits, intervals and closure of every method.
         methods: All methods.
-        datasets: The Asimov set, then the recorded events if the config asks for them; empty for an analysis with regions.
+        datasets: The Asimov set, then the recorded events if the config asks for them.
         pool: Simulated events that templates, yields and networks come from.
         test: Simulated events of the Asimov set.
         ratio: The exported networks.
@@ -82,11 +82,12 @@ def _fit_regions(session: Session) -> Fit:
     require_measurable(methods[-1])
     fills = {name: fill for method in methods for name, fill in method.fills().items()}
     systematics = read_systematics(session, fills, pool=pool)
-    results = measure_regions(
-        config, methods, pool=pool, test=test, systematics=systematics, progress=session.progress, tasks=session.tasks
-    )
-    results = replace(results, notes=region_notes(methods[-1], test, FitModel.of(config)))
-    return Fit(results, methods, (), pool, test, ratio, systematics)
+    model, events = FitModel.of(config), split_events(test, config.model)
+    asimov = FitData(events, truth_weights(events, model, model.truth), methods, systematics, model)
+    datasets = (asimov, *read_observed(session, asimov))
+    results = measure_regions(config, datasets, pool=pool, test=test, progress=session.progress, tasks=session.tasks)
+    notes = (*region_notes(methods[-1], test, model), *(note for data in datasets[1:] for note in recorded_notes(data)))
+    return Fit(replace(results, notes=notes), methods, datasets, pool, test, ratio, systematics)
 
 
 def read_observed(session: Session, asimov: FitData) -> tuple[FitData, ...]:

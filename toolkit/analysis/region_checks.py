@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from toolkit.analysis.data import FitData
 from toolkit.analysis.measurements import truth_weights
 from toolkit.analysis.methods import BinnedMethod, UnbinnedMethod
 from toolkit.analysis.model import FitModel
@@ -39,6 +40,13 @@ def region_notes(method: RegionMethod, test: SimulatedEvents, model: FitModel) -
         if empty:
             notes.append(f"region {part.region.name}: no simulated events of {', '.join(empty)}; the fit expects none of them there")
     return (*notes, *_undeclared(method.model, test))
+
+
+def recorded_notes(data: FitData) -> tuple[str, ...]:
+    """Say how many recorded events lie in no region."""
+    method = next(m for m in data.methods if isinstance(m, RegionMethod))
+    nowhere = int(np.count_nonzero(~np.any([part.test for part in method.parts], axis=0)))
+    return (f"{nowhere} of {len(data.events)} recorded events lie in no region and take no part in the fit",) if nowhere else ()
 
 
 def _undeclared(model: Model, test: SimulatedEvents) -> list[str]:

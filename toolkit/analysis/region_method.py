@@ -14,6 +14,7 @@ from toolkit.errors import SchemaError
 from toolkit.likelihood import CombinedLikelihood, FitResult, Likelihood, PyhfLikelihood
 from toolkit.likelihood.fixed import FixedLikelihood
 from toolkit.model import Coefficients, Model, Region
+from toolkit.model.regions import partition
 from toolkit.typing import BoolArray, FloatArray
 from toolkit.weights import SimulatedEvents
 
@@ -61,10 +62,16 @@ class RegionMethod:
     foreign: tuple[Likelihood, ...] = ()
 
     def for_events(self, events: Events) -> RegionMethod:
-        """Return the method with other events as data, each in the region that selects it."""
+        """Return the method with other events as data, each in the region that selects it.
+
+        Raises:
+            SchemaError: Two regions share events.
+        """
+        found = {part.region.name: in_region(part.region, events.observables) for part in self.parts}
+        partition(found)
         parts = []
         for part in self.parts:
-            inside = in_region(part.region, events.observables)
+            inside = found[part.region.name]
             own = _select(events, inside)
             siblings = tuple(m.for_events(own) for m in part.siblings)
             method = next((s for s, m in zip(siblings, part.siblings, strict=True) if m is part.method), None)
@@ -82,8 +89,8 @@ class RegionMethod:
         flat = [term for one in terms for term in (one.terms if isinstance(one, CombinedLikelihood) else (one,))]
         return CombinedLikelihood([*flat, *others], poi=self.parameter)
 
-    def at(self, weights: FloatArray, truth: Mapping[str, float]) -> Likelihood:
-        """Build the likelihood of an Asimov set: weights of the events (n_events,), and the expectation of the workspaces, at a truth."""
+    def at(self, weights: FloatArray, truth: Mapping[str, float] | None) -> Likelihood:
+        """Build the likelihood for weights of the events (n_events,), with the expectation of the workspaces at a truth as their data."""
         return self.combined([part.method.likelihood(weights[part.test]) for part in self.parts], truth=truth)
 
     def finite_simulation(
@@ -100,7 +107,7 @@ class RegionMethod:
             [_sample(p.method, w[mask], of_pool) for p, mask in rows]
             for rows, w, of_pool in (([(p, p.test) for p in self.parts], test, False), ([(p, p.pool) for p in self.parts], pool, True))
         ]
-        held = {p.name for part in self.parts for p in part.model.parameters if p.fixed}
+        held = {p.name: p.init for part in self.parts for p in part.model.parameters if p.fixed}
         return simulation_errors(samples[0], samples[1], fit=fit, bounds=bounds, roots=roots, foreign=self.foreign, held=held)
 
     def fills(self) -> dict[str, Fill]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from toolkit.analysis.data import full_likelihood
-from toolkit.analysis.measurements import truth_weights
+import numpy as np
+
+from toolkit.analysis.data import FitData
+from toolkit.analysis.measurements import observed_results, truth_weights
+from toolkit.analysis.methods import Method
 from toolkit.analysis.model import FitModel, describe_parameters
-from toolkit.analysis.nuisances import Systematics
 from toolkit.analysis.region_method import RegionMethod
 from toolkit.analysis.regions import split_events
 from toolkit.artifacts.tasks import FinishedTasks
@@ -18,6 +20,7 @@ from toolkit.likelihood import (
     ClosurePoint,
     Likelihood,
     MethodResult,
+    ObservedResults,
     Parameter,
     Results,
     impacts,
@@ -25,7 +28,7 @@ from toolkit.likelihood import (
     pulls,
 )
 from toolkit.likelihood.reparameterised import ReparameterisedLikelihood
-from toolkit.typing import JsonObject, Progress
+from toolkit.typing import FloatArray, JsonObject, Progress
 from toolkit.weights import SimulatedEvents
 
 Truth = Mapping[str, float]
@@ -33,22 +36,20 @@ Truth = Mapping[str, float]
 
 def measure_regions(
     config: Config,
-    methods: Sequence[RegionMethod],
+    datasets: Sequence[FitData],
     *,
     pool: SimulatedEvents,
     test: SimulatedEvents,
-    systematics: Systematics,
     progress: Progress,
     tasks: FinishedTasks,
 ) -> Results:
-    """Measure all parameters of interest by every method on the Asimov set of the test events.
+    """Measure all parameters of interest by every method on all data, the Asimov set first.
 
     Args:
         config: The analysis.
-        methods: All methods.
+        datasets: The Asimov set of the test events, and the recorded events if they are fitted; methods are those over regions.
         pool: Pool events of all regions.
         test: Test events of all regions.
-        systematics: Uncertainties of yields and templates; intervals include them, closure tests do not.
         progress: Told after every fit.
         tasks: Records of finished fits.
 
@@ -57,17 +58,19 @@ def measure_regions(
     """
     model = FitModel.of(config)
     pool, test = (split_events(events, config.model) for events in (pool, test))
-    truths = closure_truths(config, model)
-    measured: dict[str, MethodResult] = {}
+    truths, names = closure_truths(config, model), list(config.likelihood.fits)
+    measured: list[dict[str, MethodResult]] = [{} for _ in datasets]
+    fits: list[dict[str, dict[str, MethodResult]]] = [{name: {} for name in names} for _ in datasets]
     closure: list[ClosurePoint] = []
-    fits: dict[str, dict[str, MethodResult]] = {name: {} for name in config.likelihood.fits}
-    steps, done = len(methods) * (1 + len(fits) + len(truths)), 0
-    for method in methods:
-        measured[method.name] = _measured(config, method, test, model, systematics=systematics, tasks=tasks)
-        progress("fits", done := done + 1, steps)
-        for name, found in fits.items():
-            found[method.name] = _other_fit(config, name, method, test, model, systematics=systematics, tasks=tasks)
+    methods = region_methods(datasets[0])
+    steps, done = len(methods) * (len(datasets) * (1 + len(names)) + len(truths)), 0
+    for k, method in enumerate(methods):
+        for data, found, others in zip(datasets, measured, fits, strict=True):
+            found[method.name] = _measured(config, data, data.methods[k], tasks=tasks)
             progress("fits", done := done + 1, steps)
+            for name in names:
+                others[name][method.name] = _other_fit(config, name, data, data.methods[k], tasks=tasks)
+                progress("fits", done := done + 1, steps)
         for truth in truths:
             compute = partial(_closure_document, method, pool, test, model, truth)
             document = tasks.result(f"{method.name}: closure at {describe(truth)}", compute)
@@ -78,11 +81,32 @@ def measure_regions(
         asimov=model.truth,
         luminosity_ifb=config.luminosity_ifb,
         yields=dict(zip(pool.processes, pool.yields.tolist(), strict=True)),
-        methods=measured,
+        methods=measured[0],
         closure=tuple(closure),
-        fits=fits,
+        observed=_observed(datasets, measured, fits, yields=pool.yields),
+        fits=fits[0],
         parameters=describe_parameters(config.model),
     )
+
+
+def region_methods(data: FitData) -> tuple[RegionMethod, ...]:
+    """Return the methods of data, all of which are over regions."""
+    return tuple(method for method in data.methods if isinstance(method, RegionMethod))
+
+
+def _observed(
+    datasets: Sequence[FitData],
+    measured: Sequence[dict[str, MethodResult]],
+    fits: Sequence[dict[str, dict[str, MethodResult]]],
+    *,
+    yields: FloatArray,
+) -> ObservedResults | None:
+    """Return what the recorded events say, and how many there are in every region."""
+    found = observed_results(datasets, measured, yields=yields)
+    if found is None:
+        return None
+    regions = {part.region.name: int(np.count_nonzero(part.test)) for part in region_methods(datasets[-1])[0].parts}
+    return replace(found, regions=regions, fits=fits[-1])
 
 
 def closure_truths(config: Config, model: FitModel) -> tuple[Truth, ...]:
@@ -106,52 +130,32 @@ def describe(point: Truth) -> str:
     return ", ".join(f"{name} = {value:g}" for name, value in point.items())
 
 
-def asimov_likelihood(method: RegionMethod, test: SimulatedEvents, model: FitModel, systematics: Systematics | None = None) -> Likelihood:
-    """Build the likelihood of the Asimov set of the test events, with systematic uncertainties if there are any."""
-    weights = truth_weights(test, model, model.truth)
-    if not systematics:
-        return method.at(weights, model.truth)
-    terms = [full_likelihood(p.method, weights[p.test], systematics, methods=p.siblings, model=p.model) for p in method.parts]
-    return method.combined(terms, truth=model.truth)
+def _measured(config: Config, data: FitData, method: Method, *, tasks: FinishedTasks) -> MethodResult:
+    """Measure by one method of the data, without and with systematic uncertainties: two tasks."""
+    model, name = data.model, data.named(method.name)
 
+    def measure(build: Callable[[Method], Likelihood]) -> JsonObject:
+        points = config.likelihood.scan_points
+        return measure_parameters(build(method), method=method.name, interest=model.interest, truth=model.truth, points=points).to_json()
 
-def _measured(
-    config: Config, method: RegionMethod, test: SimulatedEvents, model: FitModel, *, systematics: Systematics, tasks: FinishedTasks
-) -> MethodResult:
-    """Measure without and with systematic uncertainties: two tasks."""
-    points = config.likelihood.scan_points
-
-    def measure(used: Systematics | None) -> JsonObject:
-        likelihood = asimov_likelihood(method, test, model, used)
-        return measure_parameters(likelihood, method=method.name, interest=model.interest, truth=model.truth, points=points).to_json()
-
-    plain = MethodResult.from_json(tasks.result(f"{method.name}: statistical", partial(measure, None)), method=method.name)
-    if not systematics:
+    plain = MethodResult.from_json(tasks.result(f"{name}: statistical", partial(measure, data.plain)), method=method.name)
+    if not data.systematics:
         return plain
-    full = MethodResult.from_json(tasks.result(f"{method.name}: with systematics", partial(measure, systematics)), method=method.name)
+    full = MethodResult.from_json(tasks.result(f"{name}: with systematics", partial(measure, data.full)), method=method.name)
 
     def shifts() -> JsonObject:
-        likelihood = asimov_likelihood(method, test, model, systematics)
+        likelihood = data.full(method)
         fit = likelihood.fit() if full.fit is None else full.fit
-        found: JsonObject = {name: [i.to_json() for i in impacts(likelihood, fit, poi=name)] for name in model.interest}
+        found: JsonObject = {poi: [i.to_json() for i in impacts(likelihood, fit, poi=poi)] for poi in model.interest}
         return {"pulls": [p.to_json() for p in pulls(likelihood, fit)], "impacts": found}
 
-    found = tasks.result(f"{method.name}: pulls and impacts", shifts)
-    parameters = {name: replace(result, impacts=tuple(found["impacts"][name])) for name, result in full.parameters.items()}
+    found = tasks.result(f"{name}: pulls and impacts", shifts)
+    parameters = {poi: replace(result, impacts=tuple(found["impacts"][poi])) for poi, result in full.parameters.items()}
     uncertainties = {"pulls": found["pulls"], "impacts": found["impacts"][model.parameter]}
     return replace(full, statistical_only=plain, parameters=parameters, uncertainties=uncertainties)
 
 
-def _other_fit(
-    config: Config,
-    name: str,
-    method: RegionMethod,
-    test: SimulatedEvents,
-    model: FitModel,
-    *,
-    systematics: Systematics,
-    tasks: FinishedTasks,
-) -> MethodResult:
+def _other_fit(config: Config, name: str, data: FitData, method: Method, *, tasks: FinishedTasks) -> MethodResult:
     """Measure in other parameters."""
     section = config.likelihood.fits[name]
     made = {key: p.parameter(key) for key, p in section.parameters.items()}
@@ -159,15 +163,16 @@ def _other_fit(
     truth = {p.name: p.truth for p in made.values()}
     interest = [p.name for p in made.values() if p.kind == "interest"]
 
-    def measure(used: Systematics | None) -> JsonObject:
-        likelihood = ReparameterisedLikelihood(asimov_likelihood(method, test, model, used), section.express, parameters)
+    def measure(build: Callable[[Method], Likelihood]) -> JsonObject:
+        likelihood = ReparameterisedLikelihood(build(method), section.express, parameters)
         points = config.likelihood.scan_points
         return measure_parameters(likelihood, method=method.name, interest=interest, truth=truth, points=points).to_json()
 
-    plain = MethodResult.from_json(tasks.result(f"{method.name}: {name}, statistical", partial(measure, None)), method=method.name)
-    if not systematics:
+    task = f"{data.named(method.name)}: {name}"
+    plain = MethodResult.from_json(tasks.result(f"{task}, statistical", partial(measure, data.plain)), method=method.name)
+    if not data.systematics:
         return plain
-    document = tasks.result(f"{method.name}: {name}, with systematics", partial(measure, systematics))
+    document = tasks.result(f"{task}, with systematics", partial(measure, data.full))
     return replace(MethodResult.from_json(document, method=method.name), statistical_only=plain)
 
 

@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.analysis.channels import binned_document, normalisation_columns, parameters_of, special_constraints, unbinned_channel
 from toolkit.analysis.data import FitData, yields_and_shape
 from toolkit.analysis.datasets import RecordedEvents
 from toolkit.analysis.layout import ASIMOV, NORMALISATION, OBSERVED, WORKSPACE
-from toolkit.analysis.measurements import truth_weights
 from toolkit.analysis.methods import BinnedMethod
-from toolkit.analysis.nuisances import Systematics
 from toolkit.analysis.region_method import RegionMethod
 from toolkit.artifacts.checksums import write_checked_json
 from toolkit.likelihood import OnnxRatio, Workspace, make_document, write_observation
 from toolkit.likelihood.observation import WEIGHT
 from toolkit.likelihood.workspace_schema import Observation
 from toolkit.typing import FloatArray
-from toolkit.weights import SimulatedEvents
 
 
-def write_region_workspaces(folder: Path, methods: Sequence[RegionMethod], test: SimulatedEvents, systematics: Systematics) -> None:
-    """Write the Asimov likelihood of every method whose regions are all binned: `<method>.json`, and `<method>.pyhf.json` in plain pyhf.
+def write_region_workspaces(folder: Path, data: FitData) -> None:
+    """Write the likelihood of every method whose regions are all binned: `<method>.json`, and `<method>.pyhf.json` in plain pyhf.
+
+    Those of recorded events are called `<method>_observed.json` and so on.
 
     Args:
         folder: The folder that holds `workspace/`.
-        methods: All methods.
-        test: Test events of all regions, parts of processes apart.
-        systematics: All systematic uncertainties.
+        data: The events, and all methods.
     """
-    for method in methods:
-        if not all(isinstance(part.method, BinnedMethod) for part in method.parts):
+    for method in data.methods:
+        if not isinstance(method, RegionMethod) or not all(isinstance(part.method, BinnedMethod) for part in method.parts):
             continue
-        weights = truth_weights(test, method.parts[0].model, method.parts[0].model.truth)
         documents = {
-            part.region.name: Workspace(binned_document(part.method, weights[part.test], systematics))
+            part.region.name: Workspace(binned_document(part.method, data.weights[part.test], data.systematics))
             for part in method.parts
             if isinstance(part.method, BinnedMethod)
         }
         whole = Workspace.combine(documents, poi=method.parameter, folder=folder / WORKSPACE)
-        whole.save(folder / WORKSPACE / f"{method.name}.json")
-        write_checked_json(folder / WORKSPACE / f"{method.name}.pyhf.json", whole.to_pyhf())
+        name = data.named(method.name)
+        whole.save(folder / WORKSPACE / f"{name}.json")
+        write_checked_json(folder / WORKSPACE / f"{name}.pyhf.json", whole.to_pyhf())
 
 
 def write_workspaces(folder: Path, data: FitData, *, yields: FloatArray, ratio: OnnxRatio) -> None:

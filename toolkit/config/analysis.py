@@ -262,8 +262,7 @@ class Config(Section):
         """
         if self.general:
             neyman = [f"parameters.{name}.interval: neyman" for name, section in self.parameters.items() if section.interval == "neyman"]
-            observed = ["likelihood.observed: true"] if self.likelihood.observed else []
-            require_supported(self.model, settings=(*neyman, *observed))
+            require_supported(self.model, settings=neyman)
             self._require_known_conditions()
             return
         fitted = [name for name, section in self.regions.items() if section.kind != "flag"]

@@ -338,6 +338,8 @@ class ObservedResults:
         counts: Number of recorded events by sample.
         expected: Number of events that the model expects at the Asimov truth.
         methods: One entry per method.
+        regions: Number of recorded events in every region of the fit, where there are regions.
+        fits: Fits in other parameters: by name of the fit, one entry per method.
 
     Examples:
         >>> ObservedResults({"early": 60, "late": 61}, 118.3, {}).n_events
@@ -347,6 +349,8 @@ class ObservedResults:
     counts: Mapping[str, int]
     expected: float
     methods: dict[str, MethodResult]
+    regions: Mapping[str, int] = field(default_factory=dict)
+    fits: Mapping[str, Mapping[str, MethodResult]] = field(default_factory=dict)
 
     @property
     def n_events(self) -> int:
@@ -356,14 +360,21 @@ class ObservedResults:
     def to_json(self) -> dict[str, Any]:
         """Return the object `observed` of results.json."""
         methods = {name: m.to_json() for name, m in self.methods.items()}
-        return {"n_events": self.n_events, "counts": dict(self.counts), "expected_events": self.expected, "methods": methods}
+        return {
+            "n_events": self.n_events,
+            "counts": dict(self.counts),
+            "expected_events": self.expected,
+            "methods": methods,
+            **({"regions": dict(self.regions)} if self.regions else {}),
+            **({"fits": _fits_to_json(self.fits)} if self.fits else {}),
+        }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ObservedResults:
         """Read what `to_json` wrote."""
         d = json_mapping(document, "observed", ("counts", "expected_events", "methods"))
         methods = {name: MethodResult.from_json(m, method=name) for name, m in d["methods"].items()}
-        return cls(dict(d["counts"]), float(d["expected_events"]), methods)
+        return cls(dict(d["counts"]), float(d["expected_events"]), methods, dict(d.get("regions", {})), _fits_of(d))
 
 
 @dataclass(frozen=True)
@@ -437,7 +448,7 @@ class Results:
             "closure": [c.to_json() for c in self.closure],
             "timing_s": dict(self.timing_s),
             **({"observed": self.observed.to_json()} if self.observed is not None else {}),
-            **({"fits": {n: {m: r.to_json() for m, r in own.items()} for n, own in self.fits.items()}} if self.fits else {}),
+            **({"fits": _fits_to_json(self.fits)} if self.fits else {}),
             **({"notes": list(self.notes)} if self.notes else {}),
         }
 
@@ -461,7 +472,7 @@ class Results:
             closure=tuple(ClosurePoint.from_json(c) for c in d["closure"]),
             timing_s=dict(d["timing_s"]),
             observed=ObservedResults.from_json(d["observed"]) if d.get("observed") else None,
-            fits={n: {m: MethodResult.from_json(r, method=m) for m, r in own.items()} for n, own in d.get("fits", {}).items()},
+            fits=_fits_of(d),
             notes=tuple(d.get("notes", ())),
             parameters={name: ParameterInfo.from_json(p) for name, p in d.get("parameters", {}).items()},
         )
@@ -472,6 +483,15 @@ def intervals_of(document: Mapping[str, Any], key: str) -> tuple[Interval, ...]:
     pairs = document[key]
     flags = document.get(f"{key}_at_boundary", [False] * len(pairs))
     return tuple(Interval(low=float(p[0]), high=float(p[1]), at_boundary=bool(flag)) for p, flag in zip(pairs, flags, strict=True))
+
+
+def _fits_to_json(fits: Mapping[str, Mapping[str, MethodResult]]) -> dict[str, Any]:
+    return {name: {method: result.to_json() for method, result in own.items()} for name, own in fits.items()}
+
+
+def _fits_of(document: Mapping[str, Any]) -> dict[str, dict[str, MethodResult]]:
+    own = document.get("fits", {})
+    return {name: {method: MethodResult.from_json(r, method=method) for method, r in fit.items()} for name, fit in own.items()}
 
 
 def _number(value: float) -> float | None:

@@ -230,7 +230,7 @@ class Workspace:
         kinds = merge_kinds((c.kinds for c in channels), where="unbinned channels")
         new = nuisances(kinds, config, model)
         defined.update({p.name: p for p, _ in new})
-        coefficients = [*self.ties.values(), *(s.coefficient for c in channels for s in c.samples)]
+        coefficients = [*self.ties.values(), *(text for c in channels for text in c.coefficients)]
         names = {name for text in coefficients for name in Expression.parse(text).names} & set(defined)
         taken = {*kinds, *(model.config.parameters if model is not None else ())}
         new += constrained_parameters(names, defined, config, taken=taken)

@@ -13,8 +13,9 @@ from scipy.optimize import minimize
 
 from tests.unit.analysis.two_regions import config_of, document_of, methods_of, simulate
 from toolkit.analysis import FitModel, Systematics
+from toolkit.analysis.data import FitData
+from toolkit.analysis.measurements import truth_weights
 from toolkit.analysis.nuisances import constrained_parameters, normalisations
-from toolkit.analysis.several import asimov_likelihood
 from toolkit.analysis.workspaces import write_region_workspaces
 from toolkit.config import Config, parse_config
 from toolkit.errors import SchemaError
@@ -33,12 +34,13 @@ def config(known: dict[str, Any] = KNOWN, **changes: Any) -> Config:
 
 def likelihoods(config: Config, systematics: Systematics) -> dict[str, tuple[Likelihood, Likelihood]]:
     """Return, by method, the likelihood with k held at its central value, and the one with k free."""
-    pool, test = simulate(1), simulate(2)
-    model = FitModel.of(config)
-    found = {}
-    for method in methods_of(config, pool, test):
-        found[method.name] = asimov_likelihood(method, test, model), asimov_likelihood(method, test, model, systematics)
-    return found
+    data = asimov_of(config, systematics)
+    return {method.name: (data.plain(method), data.full(method)) for method in data.methods}
+
+
+def asimov_of(config: Config, systematics: Systematics) -> FitData:
+    test, model = simulate(2), FitModel.of(config)
+    return FitData(test, truth_weights(test, model, model.truth), methods_of(config, simulate(1), test), systematics, model)
 
 
 def of_model(config: Config) -> Systematics:
@@ -144,10 +146,9 @@ def test_what_a_nuisance_parameter_cannot_be(section: dict[str, Any], said: str)
 
 @pytest.mark.parametrize("known", [KNOWN, COUNT])
 def test_the_document_of_a_binned_method_has_the_constraint(known: dict[str, Any], tmp_path: Path) -> None:
-    own, test = config(known), simulate(2)
-    methods = methods_of(own, simulate(1), test)
+    own = config(known)
     (tmp_path / "workspace").mkdir()
-    write_region_workspaces(tmp_path, methods, test, of_model(own))
+    write_region_workspaces(tmp_path, asimov_of(own, of_model(own)))
     document = json.loads((tmp_path / "workspace" / "mass.json").read_text())
     [entry] = [p for p in document["measurements"][0]["config"]["parameters"] if p["name"] == "k"]
     assert entry["auxdata"] == ([1.0] if known is KNOWN else pytest.approx([25.0]))
@@ -181,3 +182,18 @@ def test_parameters_and_constraints_are_in_one_order() -> None:
     systematics = Systematics(luminosity=0.02, norms={"theory": (np.ones(2), np.ones(2))}, of_model=known)
     assert [p.name for p in systematics.parameters] == ["lumi", "k", "theory"] == [c.parameter for c in systematics.constraints]
     assert [c.scale for c in systematics.constraints] == [0.02, 0.1, 1.0]
+
+
+def test_closure_tests_hold_nuisance_parameters() -> None:
+    """Errors of the finite simulation are those of the analysis in which the parameter is the number 1."""
+    errors = []
+    for own in (config(), config_of()):
+        data = asimov_of(own, Systematics())
+        method: Any = data.methods[-1]
+        likelihood = data.plain(method)
+        bounds = {p.name: (p.low, p.high) for p in likelihood.parameters}
+        weights = truth_weights(simulate(1), data.model, data.model.truth)
+        found = method.finite_simulation(likelihood.fit(), test=data.weights, pool=weights, roots=likelihood.diverging, bounds=bounds)
+        assert set(found) == {"mu", "t"}
+        errors.append(found["mu"])
+    assert errors[0] == pytest.approx(errors[1], rel=1e-3)

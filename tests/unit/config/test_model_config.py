@@ -256,14 +256,6 @@ def test_what_the_fit_would_leave_out_is_refused(path: str, value: Any, said: st
         parse(changed(path, value)).require_supported()
 
 
-def test_recorded_events_of_a_general_config_are_refused_not_ignored() -> None:
-    with_data = document()
-    with_data["samples"].append({"name": "data", "kind": "data", "files": ["d.root"]})
-    with_data["likelihood"] = {"observed": True}
-    with pytest.raises(SchemaError, match=r"likelihood\.observed: true of a config with `parameters`"):
-        parse(with_data).require_supported()
-
-
 def test_regions_of_the_fit_need_the_general_form() -> None:
     samples = [{"name": n, "files": ["a.root"], "benchmarks": GGF} for n in GGF]
     parse({"luminosity_ifb": 1, "samples": samples, "regions": {"high": "m4l > 300"}}).require_interference()

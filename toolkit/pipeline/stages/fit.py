@@ -11,8 +11,6 @@ from toolkit.analysis.fitting import fit
 from toolkit.analysis.goodness import write_goodness
 from toolkit.analysis.layout import FIT, WORKSPACE
 from toolkit.analysis.left_out import varied_names, write_left_out
-from toolkit.analysis.region_method import RegionMethod
-from toolkit.analysis.regions import split_events
 from toolkit.analysis.workspaces import write_region_workspaces, write_workspaces
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.pipeline.stage import StageContext
@@ -25,8 +23,8 @@ def run(context: StageContext) -> None:
     make_folder(context.work / WORKSPACE)
     write_json(context.work / FIT, done.results.to_json())
     if config.general:
-        methods = [m for m in done.methods if isinstance(m, RegionMethod)]
-        write_region_workspaces(context.work, methods, split_events(done.test, config.model), done.systematics)
+        for data in done.datasets:
+            write_region_workspaces(context.work, data)
         return
     test, ratio, datasets, results = done.test, done.ratio, done.datasets, done.results
     asimov = datasets[0]

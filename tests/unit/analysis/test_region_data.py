@@ -1,0 +1,124 @@
+"""Recorded events in an analysis of regions: every method fits them, workspaces of others with their own data, nothing counts twice."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from tests.unit.analysis.two_regions import ExactRatio, config_of, methods_of, simulate
+from toolkit.analysis import FitModel, Systematics, measure_regions
+from toolkit.analysis.data import FitData
+from toolkit.analysis.datasets import RecordedEvents
+from toolkit.analysis.measurements import truth_weights
+from toolkit.analysis.nuisances import normalisations
+from toolkit.analysis.region_checks import recorded_notes
+from toolkit.artifacts.tasks import FinishedTasks
+from toolkit.config import Config
+from toolkit.errors import SchemaError
+from toolkit.likelihood import Results, Workspace
+from toolkit.likelihood.results import ObservedResults
+from toolkit.typing import FloatArray, silent_progress
+
+
+def recorded(seed: int = 3, *, mu: float = 1.5, t: float = 0.9) -> RecordedEvents:
+    rng = np.random.default_rng(seed)
+    x = np.concatenate([rng.normal(125.0, 4.0, rng.poisson(60.0 * mu)), rng.uniform(100.0, 150.0, rng.poisson(500.0 * t))])
+    return RecordedEvents(np.arange(len(x), dtype=np.uint64), {"m4l": x}, {"data": len(x)})
+
+
+def asimov_of(config: Config, systematics: Systematics | None = None) -> FitData:
+    test, model = simulate(2), FitModel.of(config)
+    methods = methods_of(config, simulate(1), test)
+    return FitData(test, truth_weights(test, model, model.truth), methods, Systematics() if systematics is None else systematics, model)
+
+
+def measured(config: Config, data: FitData) -> Results:
+    few = config.likelihood.model_copy(update={"scan_points": 11, "closure": ({"mu": 1.0},)})
+    config = config.model_copy(update={"likelihood": few})
+    datasets = (data, data.for_events(recorded(), label="observed"))
+    return measure_regions(config, datasets, pool=simulate(1), test=simulate(2), progress=silent_progress, tasks=FinishedTasks(None))
+
+
+def test_observed_results_stand_beside_the_expected_ones() -> None:
+    """Best fit and t(0) against an extended likelihood written here."""
+    config = config_of()
+    found = measured(config, asimov_of(config))
+    events, pool = recorded(), simulate(1)
+    x = events.observables["m4l"]
+    in_sr, in_cr = (pool.weights[mask].sum(axis=0) for mask in (pool.observables["m4l"] > 115.0, pool.observables["m4l"] <= 110.0))
+    densities, count = np.exp(ExactRatio()(x[x > 115.0][:, None])), int(np.sum(x <= 110.0))
+
+    def twice_nll(point: FloatArray) -> float:
+        expected = in_cr @ point
+        return float(-2.0 * np.log(densities @ (in_sr * point)).sum() + 2.0 * in_sr @ point + 2.0 * (expected - count * np.log(expected)))
+
+    options = {"xatol": 1e-8, "fatol": 1e-10, "maxiter": 4000}
+    best = minimize(twice_nll, [1.5, 1.0], method="Nelder-Mead", options=options)
+    without = minimize(lambda t: twice_nll(np.array([0.0, t[0]])), [1.0], method="Nelder-Mead", options=options)
+    assert found.observed is not None
+    nsbi = found.observed.methods["nsbi"]
+    assert nsbi.mu_hat == pytest.approx(best.x[0], abs=1e-4)
+    assert nsbi.twice_nll_at_0 == pytest.approx(without.fun - best.fun, abs=1e-5)
+    assert set(nsbi.parameters) == {"mu"}
+    assert found.methods["nsbi"].mu_hat != pytest.approx(nsbi.mu_hat, abs=1e-3)
+    assert found.observed.n_events == len(x)
+    assert found.observed.regions == {"SR": int(np.sum(x > 115.0)), "CR": count}
+    assert found.observed.expected == pytest.approx(560.0)
+    assert ObservedResults.from_json(json.loads(json.dumps(found.observed.to_json()))).regions == found.observed.regions
+
+
+def test_uncertainties_of_the_data_are_those_of_the_model() -> None:
+    config = config_of()
+    section: Any = config.likelihood.model_validate({"normalisations": {"theory": {"processes": ["bkg"], "up": 1.05}}})
+    config = config.model_copy(update={"likelihood": section})
+    data = asimov_of(config, Systematics(luminosity=0.02, norms=normalisations(config)))
+    observed = data.for_events(recorded(), label="observed")
+    for method in observed.methods:
+        likelihood = observed.full(method)
+        assert {c.parameter for c in likelihood.constraints} == {"lumi", "theory"}
+        free = likelihood.fit(fixed={"lumi": 1.0, "theory": 0.0}).parameters
+        assert free["mu"] == pytest.approx(observed.plain(method).fit().parameters["mu"], abs=2e-4)
+    found = measured(config, data)
+    assert found.observed is not None
+    uncertainties = found.observed.methods["nsbi"].uncertainties
+    assert uncertainties is not None
+    assert {p["parameter"] for p in uncertainties["pulls"]} == {"lumi", "theory"}
+    assert {i["parameter"] for i in uncertainties["impacts"]} == {"lumi", "theory", "t"}
+
+
+def test_a_workspace_of_others_has_its_expectation_until_the_data_are_fitted(tmp_path: Path) -> None:
+    document = {
+        "version": "1.0.0",
+        "channels": [{"name": "c", "samples": [{"name": "b", "data": [100.0], "modifiers": [FACTOR]}]}],
+        "observations": [{"name": "c", "data": [120.0]}],
+        "measurements": [{"name": "m", "config": {"poi": "t", "parameters": [{"name": "t", "inits": [1.0], "bounds": [[0.3, 3.0]]}]}}],
+    }
+    other = Workspace(document).likelihood()
+    data = asimov_of(config_of())
+    data = replace(data, methods=tuple(replace(m, foreign=(other,)) for m in data.methods))  # type: ignore[type-var]
+    observed = data.for_events(recorded(), label="observed")
+    for one, count in ((data, 100.0), (observed, 120.0)):
+        [term] = [t for t in one.plain(one.methods[-1]).terms if t.parameter_names == ("t",)]  # type: ignore[attr-defined]
+        assert term.fit().parameters["t"] == pytest.approx(count / 100.0, abs=1e-5)
+
+
+FACTOR = {"name": "t", "type": "normfactor", "data": None}
+
+
+def test_recorded_events_count_once_or_are_said_to_be_nowhere() -> None:
+    data = asimov_of(config_of())
+    events = recorded()
+    x = events.observables["m4l"]
+    nowhere = int(np.sum((x > 110.0) & (x <= 115.0)))
+    [note] = recorded_notes(data.for_events(events, label="observed"))
+    assert note == f"{nowhere} of {len(x)} recorded events lie in no region and take no part in the fit"
+    method: Any = data.methods[-1]
+    wide = replace(method.parts[1], region=replace(method.parts[1].region, condition="m4l <= 116"))
+    with pytest.raises(SchemaError, match=rf"{int(np.sum((x > 115.0) & (x <= 116.0)))} events in both"):
+        replace(method, parts=(method.parts[0], wide)).for_events(events)
