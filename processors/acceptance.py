@@ -51,9 +51,10 @@ def accept_jets(jets: Particles, leptons: Particles, selection: JetSelection, *,
         The jets that are left, in their order.
     """
     accepted = (jets["pt"] > selection.pt_min) & (np.abs(jets["eta"]) < selection.abs_eta_max)
-    for condition in conditions_of(selection.where):
-        _demand(jets, accepted, condition)
-    jets = jets.only("pt", "eta", "phi", "mass")
+    if selection.where:
+        for condition in conditions_of(selection.where):
+            _demand(jets, accepted, condition)
+        jets = jets.only("pt", "eta", "phi", "mass")
     if rows is None:
         jets = jets.where(accepted)
     else:
@@ -79,7 +80,7 @@ def lepton_conditions(selection: SelectionConfig) -> tuple[tuple[int, str, Condi
 
 
 def four_leptons(
-    record: EventRecord, selection: SelectionConfig, mark: Callable[[str, NDArray[np.int64]], None]
+    record: EventRecord, selection: SelectionConfig, mark: Callable[[str, NDArray[np.int64]], None], *, more: tuple[str, ...] = ()
 ) -> tuple[NDArray[np.int64], Particles, Particles | None]:
     """Find the events with enough accepted leptons.
 
@@ -88,6 +89,7 @@ def four_leptons(
         selection: Thresholds and conditions.
         mark: Called with the name of each line of the cut flow and the positions of the events that pass it. Conditions on leptons have a
             line each, of the events with at least four leptons that fulfil it and all before it.
+        more: Further properties of leptons to return; NaN for the flavour that has none.
 
     Returns:
         Positions of the events with enough leptons; their accepted leptons, electrons first, with their ``flavour``; and
@@ -119,11 +121,16 @@ def four_leptons(
     enough = count == 4 if selection.n_leptons_exact else count >= 4
     kept = np.flatnonzero(enough.take(event))
     position = position.take(kept).take(np.argsort(event.take(kept), kind="stable"))
-    columns = {name: np.concatenate([electrons[name], muons[name]]).take(position) for name in OWN}
+    columns = {name: _of_both(electrons, muons, name).take(position) for name in dict.fromkeys((*OWN, *more))}
     columns["flavour"] = np.array([MUON, ELECTRON]).take(position < len(electrons.event))
     index = np.flatnonzero(enough)
     mark(IDENTIFIED if conditions else FOUR, index)
     return index, Particles(count.take(index), columns), jets
+
+
+def _of_both(electrons: Particles, muons: Particles, name: str) -> NDArray[np.float64]:
+    both = [p.columns[name] if name in p.columns else np.full(len(p["pt"]), np.nan) for p in (electrons, muons)]
+    return np.concatenate(both)
 
 
 def _identify(

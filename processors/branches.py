@@ -36,7 +36,7 @@ class WeightNames:
     names: tuple[str, ...]
 
 
-def check_branches(path: Path, config: Config, sample: SampleConfig, branches: Collection[str]) -> None:
+def check_branches(path: Path, config: Config, sample: SampleConfig, branches: Mapping[str, str]) -> None:
     """Check that a file has the branches of the layout, of wanted jet observables, of the columns and varied weights of the config.
 
     Raises:
@@ -54,7 +54,7 @@ def check_branches(path: Path, config: Config, sample: SampleConfig, branches: C
     check_condition_branches(path, config, sample, branches)
 
 
-def branches_to_read(config: Config, sample: SampleConfig, branches: Collection[str]) -> tuple[str, ...]:
+def branches_to_read(config: Config, sample: SampleConfig, branches: Mapping[str, str]) -> tuple[str, ...]:
     """Return the branches that processing reads of a file with these branches, once each: nothing else of the file is decoded."""
     reader = reader_for(sample)
     needed = [*reader.required(sample), *weight_branches(config, sample), *(column.branch for column in config.columns.values())]

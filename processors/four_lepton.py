@@ -12,7 +12,9 @@ import numpy as np
 from coffea import processor
 from numpy.typing import NDArray
 
+from processors.corrections import LAST_LINE, SampleCorrections
 from processors.dialects import EventRecord, has, numbered
+from processors.factors import weight_factors
 from processors.histograms import OWN, book, fill
 from processors.inputs import SampleInputs, inspect_inputs
 from processors.modules import load_modules
@@ -24,7 +26,7 @@ from processors.rootfile import decoding
 from processors.sanity import check_momenta
 from processors.selection import Cutflow, select, sum_weights
 from processors.systematics import object_variations
-from processors.variations import combined_members, read_ratios, weight_branches
+from processors.variations import combined_members, read_ratios, weight_branches, weight_names
 from toolkit.artifacts.events import NOMINAL, ChunkInfo, EventTable, chunk_table, read_info, write_chunk
 from toolkit.artifacts.events import read_ratios as read_chunk_ratios
 from toolkit.config import Config
@@ -33,9 +35,9 @@ from toolkit.errors import PhysicsDomainError, SchemaError
 
 @dataclass(frozen=True)
 class _Sums:
-    """Positions of the selected events in the chunk, cut flow, and first and last cut under each weight variation."""
+    """Weight ratios of the selected events, cut flow, and first and last cut under each weight variation."""
 
-    index: NDArray[np.int64]
+    ratios: dict[str, NDArray[np.float64]]
     cutflow: Cutflow
     varied: dict[str, Cutflow]
 
@@ -57,6 +59,7 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
         self.events_folder = None if events_folder is None else Path(events_folder)
         self.observables = written_observables(config)
         self.regions = Regions(config, observables=self.observables)
+        self.corrections = {name: SampleCorrections(config, s.config) for name, s in self.inputs.items()}
         self.keys = sample_keys(config, tuple(self.inputs.values()))
         self.modules = load_modules(config.modules)
 
@@ -103,9 +106,8 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
             table, sums = self._table(sample, chunk, shift.apply(record), variation=shift.name, ratios={})
             varied[shift.name] = self._contents(sample, table, sums.cutflow)
         table, sums = self._table(sample, chunk, record, variation=NOMINAL, ratios=ratios)
-        chosen = {name: ratio[sums.index] for name, ratio in ratios.items()}
         return self.accumulate(
-            sample, entries=len(record), table=table, cutflow=sums.cutflow, ratios=chosen, varied_sums=sums.varied, variations=varied
+            sample, entries=len(record), table=table, cutflow=sums.cutflow, ratios=sums.ratios, varied_sums=sums.varied, variations=varied
         )
 
     def accumulate(
@@ -169,13 +171,22 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
     ) -> tuple[EventTable, _Sums]:
         """Select the events of one variation, and write their table."""
         scaled = record.gen_weight * sample.scale(self.config.luminosity_ifb)
-        selected = select(record, scaled, self.config.selection, observables=self.observables)
-        index, weight = selected.index, scaled[selected.index]
-        scores, regions = self.regions.evaluate(selected.observables)
+        corrections = self.corrections[sample.config.name]
+        more = tuple(name for name in corrections.event_inputs if name not in self.observables)
+        properties = corrections.lepton_properties(record)
+        selected = select(record, scaled, self.config.selection, observables=(*self.observables, *more), leptons=properties)
+        index, event = selected.index, record.identity["event"][selected.index]
+        factor, found = corrections.factors(record, selected, event)
+        weight = scaled[index] if factor is None else scaled[index] * factor
+        cutflow = selected.cutflow if factor is None else {**selected.cutflow, LAST_LINE: sum_weights(weight)}
+        known = {**{name: ratio[index] for name, ratio in ratios.items()}, **found} if variation == NOMINAL else {}
+        varied = {name: known[name] for name in weight_names(self.config, sample.config) if name in known}
+        observables = {name: selected.observables[name] for name in self.observables}
+        scores, regions = self.regions.evaluate(observables)
         table = EventTable(
             sample=sample.config.name,
-            event_id=record.identity["event"][index],
-            observables={**selected.observables, **scores},
+            event_id=event,
+            observables={**observables, **scores},
             weight=weight,
             benchmarks=sample.config.benchmarks,
             benchmark_weights=weight[:, np.newaxis] * record.benchmark_ratios[index],
@@ -183,12 +194,13 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
             regions=regions,
             variation=variation,
         )
-        sums = {name: _first_and_last(scaled * ratio, index, selected.cutflow) for name, ratio in ratios.items()}
+        first = {name: sum_weights(scaled * ratio) for name, ratio in ratios.items()}
+        sums = {name: _first_and_last(first.get(name), weight * ratio, cutflow) for name, ratio in varied.items()}
         if self.events_folder is not None:
             info = replace(
-                self._info(sample, chunk, selected.cutflow),
+                self._info(sample, chunk, cutflow),
                 variation=variation,
-                weight_variations=tuple(ratios),
+                weight_variations=tuple(varied),
                 regions=tuple(regions),
                 varied_sums=sums,
             )
@@ -203,10 +215,10 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
                 observables=table.observables,
                 weight=weight,
                 benchmark_weights=table.benchmark_weights,
-                ratios={name: ratio[index] for name, ratio in ratios.items()},
+                ratios=varied,
                 regions=regions,
             )
-        return table, _Sums(index, selected.cutflow, sums)
+        return table, _Sums(varied, cutflow, sums)
 
     def _contents(self, sample: SampleInputs, table: EventTable, cutflow: Cutflow, *, monitor: bool = True) -> dict[str, Any]:
         """Return the counts and histograms of one table; without monitoring only the baseline histograms."""
@@ -252,14 +264,15 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
         )
 
 
-def _first_and_last(weight: NDArray[np.float64], index: NDArray[np.int64], cutflow: Cutflow) -> Cutflow:
-    """Sum varied weights before and after all cuts."""
+def _first_and_last(before: dict[str, float] | None, weight: NDArray[np.float64], cutflow: Cutflow) -> Cutflow:
+    """Sum varied weights before and after all cuts; corrections vary those after all cuts only."""
     first, *_, last = cutflow
-    return {first: sum_weights(weight), last: sum_weights(weight[index])}
+    return {first: cutflow[first] if before is None else before, last: sum_weights(weight)}
 
 
 def _check_weights(record: EventRecord, sample: SampleInputs, path: str, start: int) -> None:
-    named = [("generator weight", record.gen_weight)]
+    named = [(f"weight factor {name!r}", record.columns[name]) for name in weight_factors(sample.config) if name in record.columns]
+    named += [("generator weight", record.gen_weight)]
     named += [(f"benchmark weight of {name}", record.benchmark_ratios[:, i]) for i, name in enumerate(sample.config.benchmarks)]
     for what, values in named:
         bad = np.flatnonzero(~np.isfinite(values))

@@ -10,6 +10,7 @@ from pathlib import Path
 from processors.benchmarks import LONGEST, Benchmarks, name_benchmarks, own_entry, read_vector
 from processors.inspect import FileReport, inspect_file
 from processors.snippets import Findings
+from processors.weightsearch import which_weight
 from toolkit.config import LheLayout, NanoLayout
 from toolkit.errors import SchemaError
 from toolkit.typing import FloatArray, Progress, silent_progress
@@ -67,23 +68,24 @@ class Group:
         return sum(t.entries for file in self.files for t in file.report.trees if t.name == file.report.tree)
 
 
-def read_ntuples(paths: Sequence[Path], progress: Progress = silent_progress) -> tuple[Ntuple, ...]:
+def read_ntuples(paths: Sequence[Path], progress: Progress = silent_progress, *, weight: str | None = None) -> tuple[Ntuple, ...]:
     """Look into every file.
 
     Args:
         paths: The files; one that is named twice is read once.
         progress: Called after every file.
+        weight: Branch of the generator weight, where the user named one; `none` for recorded events.
 
     Returns:
         The files, in the order of their names.
 
     Raises:
         InputFileError: A file is missing, damaged, or no ntuple.
-        SchemaError: No layout fits a file.
+        SchemaError: No layout fits a file, or which of its branches is the weight must be said.
     """
     found, unique = [], sorted({path.resolve(): path for path in paths}.values())
     for done, path in enumerate(unique, start=1):
-        report = inspect_file(path)
+        report = inspect_file(path, weight=weight)
         if report.findings is None:
             lacks = f" (nanoaod would also need {', '.join(report.missing)})" if report.missing else ""
             raise SchemaError(
@@ -92,6 +94,8 @@ def read_ntuples(paths: Sequence[Path], progress: Progress = silent_progress) ->
                 expected="leptons in the nanoaod, atlas, flat or lhe layout, or lists of leptons with telling names",
                 remedy="leave it out, or describe its branches by `layout: {kind: mapping}` (docs/ntuples.md); `h4l inspect` lists them",
             )
+        if report.findings.candidates:
+            raise which_weight(str(path), report.findings.candidates)
         found.append(Ntuple(path, report, report.findings, _vector(path, report, report.findings)))
         progress("ntuples", done, len(unique))
     return tuple(found)

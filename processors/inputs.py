@@ -15,9 +15,10 @@ from processors.eventfile import EventFile, Format, format_of, open_events
 from processors.normalisation import read_normalisation
 from processors.observables import written_observables
 from processors.rootfile import nearest
-from processors.sanity import check_probe
+from processors.sanity import PROBE, check_probe
 from processors.symmetry import check_symmetry
 from processors.variations import weight_branches
+from processors.weightsearch import weight_candidates
 from toolkit import units
 from toolkit.artifacts.checksums import check_file
 from toolkit.artifacts.hashing import sampled_digest
@@ -42,6 +43,7 @@ class FileInput:
             gives the sum of the sample, and for data.
         xsec_pb: Cross-section of the sample as the file states it; None where the config gives it, and for data.
         vectors: What the entries of each weight vector in use are called, or only how many there are, by branch.
+        weighted: Branches of a file of data that look like weights of simulated events.
     """
 
     path: str
@@ -55,6 +57,7 @@ class FileInput:
     sumw: float | None
     xsec_pb: float | None
     vectors: dict[str, WeightNames] = field(default_factory=dict)
+    weighted: tuple[str, ...] = ()
 
     @property
     def format(self) -> Format:
@@ -124,7 +127,7 @@ def inspect_inputs(config: Config) -> tuple[SampleInputs, ...]:
     if not config.allow_duplicates:
         _check_no_copies(samples)
     notes = check_benchmark_order(config, samples)
-    return tuple(replace(s, notes=(notes[s.config.name],)) if s.config.name in notes else s for s in samples)
+    return tuple(replace(s, notes=(*s.notes, notes[s.config.name])) if s.config.name in notes else s for s in samples)
 
 
 def expand_files(sample: SampleConfig) -> list[Path]:
@@ -169,7 +172,7 @@ def _inspect_sample(config: Config, sample: SampleConfig) -> SampleInputs:
     files = tuple(_inspect_file(path, config, sample) for path in expand_files(sample))
     check_same_weights(sample, {file.path: file.vectors for file in files})
     if sample.kind == "data":
-        return SampleInputs(config=sample, files=files, xsec_pb=None, sumw=None)
+        return SampleInputs(config=sample, files=files, xsec_pb=None, sumw=None, notes=_weighted_data(sample, files))
     xsec_pb = sample.xsec_pb if isinstance(sample.xsec_pb, float | int) else _stated(sample, files, "xsec_pb", "cross-section")
     if isinstance(sample.gen_sumw, float | int):
         sumw = float(sample.gen_sumw)
@@ -185,7 +188,24 @@ def _inspect_sample(config: Config, sample: SampleConfig) -> SampleInputs:
                 expected="a positive, finite number",
                 remedy="check the Runs tree or the weights of the files, or give the number in the config",
             )
-    return SampleInputs(config=sample, files=files, xsec_pb=float(xsec_pb), sumw=float(sumw))
+    return SampleInputs(config=sample, files=files, xsec_pb=float(xsec_pb), sumw=float(sumw), notes=_summed_here(sample))
+
+
+def _summed_here(sample: SampleConfig) -> tuple[str, ...]:
+    """Warn where the sum of weights is that of the events in the files: of a skimmed sample it is too small."""
+    if sample.gen_sumw != "sum":
+        return ()
+    what = f"sample {sample.name}: the sum of generator weights is that of the events in the files (gen_sumw: sum)"
+    return (f"{what}; yields are too large if any event was left out when the files were written",)
+
+
+def _weighted_data(sample: SampleConfig, files: Sequence[FileInput]) -> tuple[str, ...]:
+    """Warn where recorded events have what looks like weights: simulation must not become data silently."""
+    weighted = sorted({name for file in files for name in file.weighted})
+    if not weighted:
+        return ()
+    what = f"sample {sample.name} is of kind data, every event counts 1"
+    return (f"{what}; its files have what looks like weights of simulated events: {', '.join(weighted)}",)
 
 
 def _stated(sample: SampleConfig, files: tuple[FileInput, ...], attribute: str, what: str) -> float:
@@ -234,7 +254,8 @@ def _inspect_file(path: Path, config: Config, sample: SampleConfig) -> FileInput
         vectors = describe_weights(path, events, sample, weight_branches(config, sample))
         xsec_pb, sumw = read_normalisation(path, events, sample)
         check_probe(path, events, sample)
-        return _file_input(path, events, sample, vectors=vectors, xsec_pb=xsec_pb, sumw=sumw)
+        weighted = weight_candidates(events, min(PROBE, events.entries)) if sample.kind == "data" else ()
+        return replace(_file_input(path, events, sample, vectors=vectors, xsec_pb=xsec_pb, sumw=sumw), weighted=weighted)
 
 
 def _file_input(

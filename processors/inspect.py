@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from processors.eventfile import EventFile, format_of, open_events
 from processors.lhefile import CROSS_SECTION, HEAD
 from processors.rootfile import RootEvents, open_root, tree_names
 from processors.snippets import Findings, look, write_snippet
+from processors.weightsearch import friend_candidates
 from toolkit.artifacts.checksums import check_file
 from toolkit.config import NanoLayout
 from toolkit.errors import SchemaError
@@ -76,11 +77,12 @@ class FileReport:
     snippet: str
 
 
-def inspect_file(path: str | Path) -> FileReport:
+def inspect_file(path: str | Path, *, weight: str | None = None) -> FileReport:
     """Open a file and say what the toolkit can do with it.
 
     Args:
         path: A ROOT, CSV or LHE file.
+        weight: Branch of the generator weight, where its name does not tell; `none` says that the events are recorded.
 
     Returns:
         The report.
@@ -99,7 +101,10 @@ def inspect_file(path: str | Path) -> FileReport:
     found = None
     if layout is not None:
         with open_events(path, best.name) as events:
-            found = look(events, best.name, layout)
+            found = look(events, best.name, layout, weight=weight)
+        if found is not None and found.data and weight is None:
+            friends = friend_candidates(best.name, best.entries, {t.name: (t.entries, t.branches) for t in trees})
+            found = replace(found, candidates=(*found.candidates, *friends))
     if found is None:
         snippet = NO_LAYOUT
     else:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from processors.dialects import reader_for
+from processors.dialects.columns import product
 from processors.eventfile import EventFile
 from processors.lhefile import CROSS_SECTION, HEAD
 from toolkit import units
@@ -104,12 +105,11 @@ def _repeated(path: Path, events: EventFile, sample: SampleConfig, name: str, *,
 
 
 def _sum_of_weights(path: Path, events: EventFile, sample: SampleConfig) -> float:
-    reader = reader_for(sample)
-    names = reader.weight_branches()
+    names = reader_for(sample).generator_branches()
     if not names:
         return float(events.entries)
     steps = range(0, events.entries, STEP)
-    value = math.fsum(float(reader.gen_weights(events.arrays(names, start, min(start + STEP, events.entries))).sum()) for start in steps)
+    value = math.fsum(float(product(events.arrays(names, start, min(start + STEP, events.entries)), names).sum()) for start in steps)
     if not math.isfinite(value):
         raise PhysicsDomainError(
             f"generator weights {' x '.join(map(repr, names))} in {path}",

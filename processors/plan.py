@@ -121,6 +121,7 @@ def sample_keys(config: Config, inputs: Sequence[SampleInputs]) -> dict[str, str
         "version": __version__,
         "selection": config.selection.model_dump(mode="json"),
         "observables": written_observables(config),
+        "corrections": _correction_section(config),
         "columns": {name: column.model_dump(mode="json") for name, column in config.columns.items()},
         "luminosity_ifb": config.luminosity_ifb,
         "variations": variation_section(config),
@@ -130,6 +131,11 @@ def sample_keys(config: Config, inputs: Sequence[SampleInputs]) -> dict[str, str
         section = sample.config.model_dump(mode="json", exclude={"files", "process", "generated"})
         keys[sample.config.name] = stage_key({**common, "sample": section, "xsec_pb": sample.xsec_pb, "sumw": sample.sumw})
     return keys
+
+
+def _correction_section(config: Config) -> JsonObject:
+    """Return the corrections without the paths of their files, whose hashes `variation_section` has."""
+    return {name: section.model_dump(mode="json", exclude={"file"}) for name, section in config.corrections.items()}
 
 
 def variation_section(config: Config) -> JsonObject:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import awkward as ak
 
+from processors.corrections import event_inputs, lepton_inputs
 from processors.dialects import EventRecord, Reader, has, reader_for
-from processors.dialects.columns import scalars
+from processors.dialects.columns import is_event_number, scalars
+from processors.dialects.detect import is_list
 from processors.dialects.fields import KINDS, OWN, Kind
+from processors.factors import event_factors, lepton_factors
 from processors.observables import read_columns
 from processors.regions import condition_branches
 from processors.rootfile import nearest
@@ -19,11 +22,16 @@ from toolkit.expressions import Condition
 from toolkit.kinematics import OBSERVABLES
 
 
-def selection_branches(config: Config, sample: SampleConfig, branches: Collection[str]) -> tuple[str, ...]:
-    """Return the branches that the conditions of the selection need of a file with these branches."""
-    fields = object_fields(config, sample, branches.__contains__)
+def selection_branches(config: Config, sample: SampleConfig, branches: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the branches that conditions, corrections and weight factors need of a file with branches of these types."""
+    fields = object_fields(config, sample, Branches.of_types(branches))
     objects = [name for of_kind in fields.values() for names in of_kind.values() for name in names]
-    return (*objects, *condition_branches(config))
+    return (*objects, *event_branches(config, sample))
+
+
+def event_branches(config: Config, sample: SampleConfig) -> tuple[str, ...]:
+    """Return the branches with one number per event that conditions and corrections need: what is no observable, column or score."""
+    return (*condition_branches(config), *(name for name in event_inputs(config, sample) if name not in {*OBSERVABLES, *config.columns}))
 
 
 def wanted_fields(selection: SelectionConfig) -> dict[Kind, tuple[str, ...]]:
@@ -52,13 +60,36 @@ def find_field(reader: Reader, kind: Kind, name: str, has: Callable[[str], bool]
     return next((names for names in reader.field_branches(kind, name) if names and all(has(n) for n in names)), None)
 
 
-def object_fields(config: Config, sample: SampleConfig, has_branch: Callable[[str], bool]) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Find the branches of the properties of objects that the config needs of a sample.
+@dataclass(frozen=True)
+class Branches:
+    """What can be asked of the branches of a file or of a chunk.
+
+    Args:
+        has: Whether there is a branch.
+        is_list: Whether a branch holds a list per event.
+    """
+
+    has: Callable[[str], bool]
+    is_list: Callable[[str], bool]
+
+    @classmethod
+    def of_types(cls, types: Mapping[str, str]) -> Branches:
+        """Answer from the types of the branches of a file."""
+        return cls(types.__contains__, lambda name: name in types and is_list(types[name]))
+
+    @classmethod
+    def of_chunk(cls, events: ak.Array) -> Branches:
+        """Answer from the arrays of a chunk."""
+        return cls(lambda name: has(events, name), lambda name: not is_event_number(events, name))
+
+
+def object_fields(config: Config, sample: SampleConfig, branches: Branches) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Find the branches of the properties of objects that selection, corrections and weight factors need of a sample.
 
     Args:
         config: The analysis.
         sample: Its section of the config.
-        has_branch: Whether a file has a branch.
+        branches: Those of a file.
 
     Returns:
         Branches by kind of object and property.
@@ -67,42 +98,45 @@ def object_fields(config: Config, sample: SampleConfig, has_branch: Callable[[st
         SchemaError: The file has none of the names that the layout may give to a property.
     """
     reader = reader_for(sample)
-    found: dict[str, dict[str, tuple[str, ...]]] = {}
-    for kind, names in wanted_fields(config.selection).items():
+    found: dict[str, dict[str, tuple[str, ...]]] = {kind: dict(own) for kind, own in lepton_factors(sample, branches.is_list).items()}
+    needed = wanted_fields(config.selection)
+    for kind, more in lepton_inputs(config, sample).items():
+        needed[kind] = tuple(dict.fromkeys((*needed.get(kind, ()), *more)))
+    for kind, names in needed.items():
         if not reader.field_branches(kind, "pt") and not isinstance(sample.layout, LheLayout):
             continue  # a file without such objects: no condition applies
         for name in names:
-            branches = find_field(reader, kind, name, has_branch)
-            if branches is None:
+            own = find_field(reader, kind, name, branches.has)
+            if own is None:
                 raise _missing_field(reader, kind, name, sample)
-            found.setdefault(kind, {})[name] = branches
+            found.setdefault(kind, {})[name] = own
     return found
 
 
 def _missing_field(reader: Reader, kind: Kind, name: str, sample: SampleConfig) -> SchemaError:
     tried = [names[0] for names in reader.field_branches(kind, name)]
     return SchemaError(
-        f"property {name!r} in selection.{kind}.where, sample {sample.name}",
+        f"property {name!r} of {kind}s (for selection.{kind}.where or corrections), sample {sample.name}",
         got=f"no branch {' or '.join(map(repr, tried))}" if tried else "a layout whose particles have momenta only",
         expected=f"a branch that every sample has, or one of {list(OWN)}",
         remedy="correct the name; `h4l inspect FILE` lists the branches. Samples without it need a config of their own",
     )
 
 
-def check_condition_branches(path: object, config: Config, sample: SampleConfig, branches: Collection[str]) -> None:
-    """Check that a file has the branches that the conditions of the selection name.
+def check_condition_branches(path: object, config: Config, sample: SampleConfig, branches: Mapping[str, str]) -> None:
+    """Check that a file has the branches that the conditions of the selection and corrections name; `branches` are their types.
 
     Raises:
         SchemaError: One is missing; the nearest name is given.
     """
     try:
-        object_fields(config, sample, branches.__contains__)
+        object_fields(config, sample, Branches.of_types(branches))
     except SchemaError as error:
         raise SchemaError(f"{error.what}, file {path}", got=error.got, expected=error.expected, remedy=error.remedy) from error
-    for name in condition_branches(config):
+    for name in event_branches(config, sample):
         if name not in branches:
             raise SchemaError(
-                f"{name!r} in selection.where, sample {sample.name}, file {path}",
+                f"{name!r} in selection.where or corrections, sample {sample.name}, file {path}",
                 got="neither an observable nor a branch of the file",
                 expected="observables, and branches that every sample has",
                 remedy=nearest(name, [*branches, *OBSERVABLES]) or "correct the name; `h4l inspect FILE` lists the branches",
@@ -130,8 +164,10 @@ def read_record(
         SchemaError: A branch is missing.
         ShapeError: A branch has another form than its layout says.
     """
-    fields = object_fields(config, sample, lambda name: has(events, name)) if wanted_fields(config.selection) else {}
+    branches = Branches.of_chunk(events)
+    fields = object_fields(config, sample, branches)
     record = reader_for(sample).read(events, sample, weight_vectors=weight_vectors, fields=fields)
     own = read_columns(events, config.columns if columns is None else columns)
-    named = {name: scalars(events, name) for name in condition_branches(config)}
+    more = (*event_factors(sample, branches.is_list), *event_branches(config, sample))
+    named = {name: scalars(events, name) for name in more if name not in own}
     return replace(record, columns=record.columns | own | named)

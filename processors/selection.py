@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,12 +46,14 @@ class Selected:
         observables: GeV and radians, each (n,) float64, NaN where missing.
         channel: 0 for 4e, 1 for 4mu, 2 for 2e2mu, (n,) int8.
         cutflow: Counts after each cut.
+        leptons: Properties of the four leptons a1, b1, a2, b2 that the caller asked for, and their `flavour`, (n, 4) each.
     """
 
     index: NDArray[np.int64]
     observables: dict[str, NDArray[np.float64]]
     channel: NDArray[np.int8]
     cutflow: Cutflow
+    leptons: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def cuts_of(selection: SelectionConfig) -> tuple[str, ...]:
@@ -88,6 +91,7 @@ def select(
     selection: SelectionConfig,
     *,
     observables: tuple[str, ...],
+    leptons: tuple[str, ...] = (),
 ) -> Selected:
     """Apply the selection to the events of one chunk.
 
@@ -96,6 +100,7 @@ def select(
         weight: Expected events at the luminosity, (n,); for the cut flow.
         selection: Thresholds and windows.
         observables: Names of the observables to return.
+        leptons: Names of the properties of the four leptons to return.
 
     Returns:
         The events that pass, with their observables.
@@ -107,29 +112,29 @@ def select(
         condition `where`, such as m_jj without two jets, does not fulfil it.
     """
     cuts = _Cuts(cuts_of(selection), len(record))
-    blocks = [
-        _select_block(record.between(start, start + BLOCK), selection, observables=observables, cuts=cuts.from_event(start))
-        for start in range(0, max(len(record), 1), BLOCK)
-    ]
+    select_block = partial(_select_block, selection=selection, observables=observables, leptons=leptons)
+    starts = range(0, max(len(record), 1), BLOCK)
+    blocks = [select_block(record.between(start, start + BLOCK), cuts=cuts.from_event(start)) for start in starts]
     return Selected(
         index=np.flatnonzero(cuts.passed == len(cuts.names) - 1),
         observables={name: np.concatenate([computed[name] for computed, _ in blocks]) for name in observables},
-        channel=np.concatenate([channel for _, channel in blocks]),
+        channel=np.concatenate([paired.channel for _, paired in blocks]),
         cutflow=cuts.flow(weight),
+        leptons={name: np.concatenate([paired.columns[name] for _, paired in blocks]) for name in blocks[0][1].columns},
     )
 
 
 def _select_block(
-    record: EventRecord, selection: SelectionConfig, *, observables: tuple[str, ...], cuts: _Cuts
-) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.int8]]:
-    """Select the events of a block, mark the cuts that they pass, and return observables and channel of those that pass all."""
-    index, leptons, jets = four_leptons(record, selection, cuts.mark)
+    record: EventRecord, *, selection: SelectionConfig, observables: tuple[str, ...], leptons: tuple[str, ...], cuts: _Cuts
+) -> tuple[dict[str, NDArray[np.float64]], _Paired]:
+    """Select the events of a block, mark the cuts that they pass, and return observables and quadruplets of those that pass all."""
+    index, particles, jets = four_leptons(record, selection, cuts.mark, more=leptons)
     if selection.total_charge is not None:
-        charge = np.bincount(leptons.event, weights=leptons["charge"], minlength=len(index))
+        charge = np.bincount(particles.event, weights=particles["charge"], minlength=len(index))
         kept = np.flatnonzero(charge == selection.total_charge)
-        index, leptons = index[kept], leptons.take(kept)
+        index, particles = index[kept], particles.take(kept)
         cuts.mark("total charge", index)
-    row, paired = _pair(leptons, selection.z1)
+    row, paired = _pair(particles, selection.z1, columns=leptons)
     index = index[row]
     cuts.mark("two pairs", index)
     if len(selection.channels) < len(CHANNELS):
@@ -152,29 +157,31 @@ def _select_block(
     elif record.jets is not None:
         rows = np.full(len(record), -1)
         rows[index] = row[kept]
-        jets = accept_jets(record.jets, leptons, selection.jet, rows=rows)
+        jets = accept_jets(record.jets, particles, selection.jet, rows=rows)
     columns = {name: values[index] for name, values in record.columns.items()}
     if not selection.where:
-        return _observables(paired.roles, jets, observables, columns=columns), paired.channel
+        return _observables(paired.roles, jets, observables, columns=columns), paired
     computed = _observables(paired.roles, jets, tuple(dict.fromkeys((*observables, *condition_names(selection)))), columns=columns)
     inside = np.ones(len(index), dtype=bool)
     for part in conditions_of(selection.where):
         inside &= part.evaluate({name: computed[name] for name in (part.names or WINDOWS)})
         cuts.mark(str(part), index[inside])
-    return {name: computed[name][inside] for name in observables}, paired.channel[inside]
+    return {name: computed[name][inside] for name in observables}, paired.take(np.flatnonzero(inside))
 
 
 @dataclass(frozen=True)
 class _Paired:
-    """Best quadruplets: momenta (n, 4 roles, 4), pt (n, 4) and the channel (n,)."""
+    """Best quadruplets: momenta (n, 4 roles, 4), pt (n, 4), the channel (n,) and further properties (n, 4)."""
 
     momenta: NDArray[np.float64]
     pt: NDArray[np.float64]
     channel: NDArray[np.int8]
+    columns: dict[str, NDArray[np.float64]]
 
     def take(self, kept: NDArray[np.int64]) -> _Paired:
         """Keep some of the events."""
-        return _Paired(self.momenta.take(kept, axis=0), self.pt.take(kept, axis=0), self.channel[kept])
+        columns = {name: values.take(kept, axis=0) for name, values in self.columns.items()}
+        return _Paired(self.momenta.take(kept, axis=0), self.pt.take(kept, axis=0), self.channel[kept], columns)
 
     @property
     def roles(self) -> tuple[NDArray[np.float64], ...]:
@@ -182,7 +189,7 @@ class _Paired:
         return tuple(self.momenta[:, i] for i in range(4))
 
 
-def _pair(leptons: Particles, z1: Z1Convention) -> tuple[NDArray[np.int64], _Paired]:
+def _pair(leptons: Particles, z1: Z1Convention, *, columns: tuple[str, ...]) -> tuple[NDArray[np.int64], _Paired]:
     """Return which events have a quadruplet, and the best quadruplets of those."""
     momenta = _cartesian(leptons)
     chosen = best_quadruplets(leptons.counts, momenta, charge=leptons["charge"], flavour=leptons["flavour"], z1=z1)
@@ -190,7 +197,8 @@ def _pair(leptons: Particles, z1: Z1Convention) -> tuple[NDArray[np.int64], _Pai
     chosen = chosen.take(row, axis=0)
     one, two = (leptons["flavour"].take(chosen[:, role]) for role in (0, 2))
     channel = np.maximum(np.int8(2) * (one != two), one != ELECTRON)  # 4e, 4mu, 2e2mu as in CHANNELS
-    return row, _Paired(momenta.take(chosen, axis=0), leptons["pt"].take(chosen), channel)
+    further = {name: leptons[name].take(chosen) for name in (*columns, *(("flavour",) if columns else ()))}
+    return row, _Paired(momenta.take(chosen, axis=0), leptons["pt"].take(chosen), channel, further)
 
 
 def _cartesian(particles: Particles) -> NDArray[np.float64]:

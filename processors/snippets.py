@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from processors.dialects import EventRecord, reader_for
+from processors.dialects.columns import product
 from processors.dialects.detect import Layout
 from processors.dialects.momenta import MOMENTUM_UNITS
 from processors.eventfile import EventFile
 from processors.sanity import SCALES, LeptonCensus, read_range, take_census
 from processors.selection import select
+from processors.weightsearch import RECORDED, weight_candidates
 from processors.yamltext import block, comment
 from toolkit.config import FlatLayout, LheLayout, MappingLayout, NanoLayout, RatioConfig, SampleConfig, SelectionConfig
 from toolkit.errors import InputFileError, ToolkitError
@@ -41,6 +43,7 @@ class Findings:
         looked_at: Number of events read.
         census: Their leptons.
         selected: Events that pass the default and the open selection.
+        candidates: Columns that may be the weight where the layout knows none; empty once the user has said.
     """
 
     layout: Layout
@@ -48,15 +51,17 @@ class Findings:
     looked_at: int
     census: LeptonCensus
     selected: tuple[int, int]
+    candidates: tuple[str, ...] = ()
 
 
-def look(events: EventFile, tree: str, layout: Layout) -> Findings | None:
+def look(events: EventFile, tree: str, layout: Layout, *, weight: str | None = None) -> Findings | None:
     """Read the first events of a file.
 
     Args:
         events: Its events.
         tree: Name of the event tree.
         layout: The layout that fits the names of its branches.
+        weight: Branch of the generator weight, where the user named one; `none` for recorded events.
 
     Returns:
         What they say; None if they cannot be read with this layout.
@@ -66,7 +71,10 @@ def look(events: EventFile, tree: str, layout: Layout) -> Findings | None:
     """
     try:
         n = min(PROBE, events.entries)
-        data = _without_weights(events, tree, layout, n)
+        if weight is not None and weight in events.types and not isinstance(layout, LheLayout):
+            layout = layout.model_copy(update={"gen_weight": weight})
+        data = weight == RECORDED or _without_weights(events, tree, layout, n)
+        candidates = weight_candidates(events, n) if data and weight != RECORDED else ()
         record = read_range(events, _sample(tree, layout, data=data), 0, n)
         unit = _momentum_unit(layout, record)
         if unit is not None:
@@ -78,7 +86,7 @@ def look(events: EventFile, tree: str, layout: Layout) -> Findings | None:
         return None
     selections = (SelectionConfig(), SelectionConfig.model_validate(OPEN_SELECTION))
     passed = [len(select(record, record.gen_weight, s, observables=("m4l",)).index) for s in selections]
-    return Findings(layout, data, n, take_census(record), (passed[0], passed[1]))
+    return Findings(layout, data, n, take_census(record), (passed[0], passed[1]), candidates)
 
 
 def _sample(tree: str, layout: Layout, *, data: bool) -> SampleConfig:
@@ -90,10 +98,10 @@ def _sample(tree: str, layout: Layout, *, data: bool) -> SampleConfig:
 def _without_weights(events: EventFile, tree: str, layout: Layout, n: int) -> bool:
     """Return whether the events are recorded: no branch of a weight, or zeros in it."""
     reader = reader_for(_sample(tree, layout, data=False))
-    names = reader.weight_branches()
+    names = reader.generator_branches()
     if not names or any(name not in events.types for name in names):
         return True
-    return n > 0 and not np.any(reader.gen_weights(events.arrays(names, 0, n)))
+    return n > 0 and not np.any(product(events.arrays(names, 0, n), names))
 
 
 def _momentum_unit(layout: Layout, record: EventRecord) -> str | None:
@@ -128,7 +136,10 @@ def write_snippet(
     """
     layout, notes = found.layout, _Notes()
     sample: dict[str, Any] = {"name": "my_sample", "files": [str(path)]}
-    if found.data:
+    if found.candidates:
+        notes.add(f"which branch is the weight? Candidates: {', '.join(found.candidates)}; none for recorded data (`h4l init --weight`)")
+        layout = layout.model_copy(update={"gen_weight": "CHOOSE_ONE"})
+    elif found.data:
         sample |= {"name": "data", "kind": "data"}
         notes.add("kind: the file has no weights, so its events are taken for recorded data")
     if not isinstance(layout, LheLayout) and path.suffix == ".root":
@@ -136,7 +147,7 @@ def write_snippet(
     section = layout_section(layout)
     if section:
         sample["layout"] = section
-    if not found.data:
+    if not found.data or found.candidates:
         _add_weights(sample, notes, layout, weights, zeros)
         _add_normalisation(sample, notes, layout, stated)
     document: dict[str, Any] = {"luminosity_ifb": 140.0, "samples": [sample]}

@@ -275,22 +275,31 @@ def _measurement(groups: Sequence[Group], *, measures: bool) -> str:
 
 def _systematics(groups: Sequence[Group]) -> str:
     vectors: dict[str, tuple[int, list[str]]] = {}
+    unused: dict[str, int] = {}
     for group in (g for g in groups if not g.data):
         for tree in group.first.report.trees:
             for name, lengths in tree.weight_lengths.items():
                 if len(lengths) == 1 and lengths[0] > 1 and any(word in name.lower() for word in VARIATIONS):
                     vectors.setdefault(name, (lengths[0], []))[1].append(group.name)
+                elif lengths and max(lengths) > 1 and name not in tree.zero_weights and not (group.benchmarks and _is_vector(group, name)):
+                    unused[name] = max(lengths)
+    rest = "".join(comment(f"The config does not use the weight vector {name} ({n} entries).") for name, n in unused.items())
     if not vectors:
-        return (
+        return rest + (
             "# Systematic variations (docs/systematics.md), for example:\n"
             "# systematics:\n#   objects:\n#     electron_scale: {object: electron, kind: scale, size: 0.005}\n"
         )
-    text = "# The files have weight vectors that look like variations; say which entries are up and down (docs/systematics.md):\n"
+    text = rest + "# The files have weight vectors that look like variations; say which entries are up and down (docs/systematics.md):\n"
     text += "# systematics:\n#   weights:\n"
     for name, (n, samples) in vectors.items():
         section = {"kind": "pair", "vector": name, "up": 0, "down": n - 1, "samples": samples}
         text += comment(f"    {identifier(name).lower()}: {flow(section)}  # {n} entries")
     return text
+
+
+def _is_vector(group: Group, name: str) -> bool:
+    """Return whether a branch is the vector of benchmark weights of a sample."""
+    return getattr(group.first.findings.layout, "benchmark_weights", None) == name
 
 
 def _report() -> str:

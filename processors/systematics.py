@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from processors.correctionfile import described_inputs, evaluate_typed, open_set_member
 from processors.dialects.record import EventRecord
 from processors.particles import Particles
 from toolkit.config import Config, CorrectionFile, ObjectShift, SampleConfig, ShiftBins
-from toolkit.errors import InputFileError, MissingExtraError, PhysicsDomainError, SchemaError
+from toolkit.errors import PhysicsDomainError, SchemaError
 from toolkit.typing import FloatArray
 from toolkit.weights.splits import hash_uniform
 
@@ -174,33 +175,8 @@ def open_correction(section: CorrectionFile, *, direction: str) -> Callable[[Par
         InputFileError: The file is missing or not of correctionlib's schema.
         SchemaError: The file has no such correction, or the number of inputs differs.
     """
-    try:
-        import correctionlib  # noqa: PLC0415
-    except ImportError as error:
-        raise MissingExtraError(
-            f"correction file {section.path}",
-            got="correctionlib is not installed",
-            expected="the optional dependency `corrections`",
-            remedy="pip install 'h4l-toolkit[corrections]'",
-        ) from error
-    try:
-        corrections = correctionlib.CorrectionSet.from_file(section.path)
-    except Exception as error:
-        raise InputFileError(
-            f"correction file {section.path}",
-            got=(str(error).strip().splitlines() or [type(error).__name__])[0],
-            expected="a correctionlib JSON file",
-            remedy="check the path",
-        ) from error
-    if section.correction not in list(corrections):
-        raise SchemaError(
-            f"correction {section.correction!r} of {section.path}",
-            got="no such correction",
-            expected=f"one of {sorted(corrections)}",
-            remedy="correct the name",
-        )
-    correction = corrections[section.correction]
-    wanted = [f"{i.name} ({i.type})" for i in correction.inputs]
+    correction = open_set_member(section.path, section.correction)
+    wanted = described_inputs(correction)
     if len(wanted) != len(section.inputs):
         raise SchemaError(
             f"inputs of correction {section.correction!r} of {section.path}",
@@ -208,7 +184,7 @@ def open_correction(section: CorrectionFile, *, direction: str) -> Callable[[Par
             expected=wanted,
             remedy="list what the correction wants, in its order",
         )
-    return lambda particles: _evaluate(correction, _arguments(section.inputs, particles, direction), section, wanted)
+    return lambda particles: _evaluate(correction, _arguments(section.inputs, particles, direction), section)
 
 
 def _arguments(inputs: Sequence[str | float], particles: Particles, direction: str) -> list[Any]:
@@ -216,29 +192,13 @@ def _arguments(inputs: Sequence[str | float], particles: Particles, direction: s
     return [known[i] if i in known else i.replace("{direction}", direction) if isinstance(i, str) else i for i in inputs]
 
 
-def _evaluate(correction: Any, arguments: list[Any], section: CorrectionFile, wanted: list[str]) -> FloatArray:
-    n = next((len(a) for a in arguments if isinstance(a, np.ndarray)), None)
-    try:
-        typed = [_typed(a, i.type) for a, i in zip(arguments, correction.inputs, strict=True)]
-        values = correction.evaluate(*typed)
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+def _evaluate(correction: Any, arguments: list[Any], section: CorrectionFile) -> FloatArray:
+    what = f"correction {section.correction!r} of {section.path}"
+    if not any(isinstance(argument, np.ndarray) for argument in arguments):
         raise SchemaError(
-            f"correction {section.correction!r} of {section.path}",
-            got=(str(error).strip().splitlines() or [type(error).__name__])[0],
-            expected=f"inputs {wanted} inside its domain",
-            remedy=f"inputs are {list(section.inputs)}; correct them, or give the correction a flow behaviour",
-        ) from error
-    if n is None:
-        raise SchemaError(
-            f"inputs of correction {section.correction!r} of {section.path}",
+            f"inputs of {what}",
             got=list(section.inputs),
             expected="at least one property of the object: pt, eta, abs_eta, phi, mass or charge",
             remedy="use `size` for a shift that is the same everywhere",
         )
-    return np.asarray(values, dtype=np.float64)
-
-
-def _typed(argument: Any, kind: str) -> Any:
-    if isinstance(argument, np.ndarray):
-        return argument.astype(np.int64) if kind == "int" else argument
-    return int(argument) if kind == "int" else argument
+    return evaluate_typed(correction, arguments, what=what, inputs=section.inputs)

@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 
 from processors.dialects.columns import branch, has
 from processors.dialects.record import EventRecord
-from toolkit.config import Config, SampleConfig, WeightColumns, WeightMembers, WeightPair, WeightVariation
+from toolkit.config import (
+    Config,
+    CorrectionConfig,
+    SampleConfig,
+    WeightColumns,
+    WeightCorrection,
+    WeightMembers,
+    WeightPair,
+    WeightVariation,
+)
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 from toolkit.typing import FloatArray
 from toolkit.weights import combine_members
@@ -26,9 +35,21 @@ from toolkit.weights import combine_members
 
 def weight_variations(config: Config, sample: SampleConfig) -> dict[str, WeightVariation]:
     """Return the weight systematics of a sample by name, in the order of the config; recorded data have none."""
-    if sample.kind == "data":
+    if sample.kind != "simulation":
         return {}
-    return {name: v for name, v in config.systematics.weights.items() if not v.samples or sample.name in v.samples}
+    own = sample_corrections(config, sample)
+    return {
+        name: v
+        for name, v in config.systematics.weights.items()
+        if (not v.samples or sample.name in v.samples) and (not isinstance(v, WeightCorrection) or any(name in own for name in v.of))
+    }
+
+
+def sample_corrections(config: Config, sample: SampleConfig) -> dict[str, CorrectionConfig]:
+    """Return the corrections of a sample by name, in the order of the config; only simulation has any."""
+    if sample.kind != "simulation":
+        return {}
+    return {name: c for name, c in config.corrections.items() if not c.samples or sample.name in c.samples}
 
 
 def weight_names(config: Config, sample: SampleConfig) -> tuple[str, ...]:
@@ -46,6 +67,8 @@ def weight_branches(config: Config, sample: SampleConfig) -> tuple[str, ...]:
     """Return the branches or named vectors that the weight variations of a sample need, once each."""
     found: dict[str, None] = {}
     for v in weight_variations(config, sample).values():
+        if isinstance(v, WeightCorrection):
+            continue
         names = (v.up, v.down, v.nominal) if isinstance(v, WeightColumns) else (v.vector,)
         found.update({name: None for name in names if name is not None})
     return tuple(found)
@@ -61,7 +84,7 @@ def read_ratios(events: Any, record: EventRecord, config: Config, sample: Sample
         sample: Its section of the config.
 
     Returns:
-        Ratios by the names of `weight_names`, each (n,) float64.
+        Ratios by the names of `weight_names`, each (n,) float64; those of corrections are not among them.
 
     Raises:
         SchemaError: A branch is missing, or holds no numbers.
@@ -70,6 +93,8 @@ def read_ratios(events: Any, record: EventRecord, config: Config, sample: Sample
     """
     ratios: dict[str, FloatArray] = {}
     for key, v in weight_variations(config, sample).items():
+        if isinstance(v, WeightCorrection):
+            continue  # of selected events only, see `processors.corrections`
         if isinstance(v, WeightColumns):
             found = [_number(events, record, name) for name in (v.up, v.down) if name is not None]
             reference = None if v.nominal is None else _number(events, record, v.nominal)
@@ -113,7 +138,7 @@ def combine_histograms(
 def _columns(key: str, v: WeightVariation) -> tuple[str, ...]:
     if isinstance(v, WeightMembers):
         return tuple(f"{key}_{i}" for i in v.members)
-    one_sided = isinstance(v, WeightColumns) and v.down is None
+    one_sided = isinstance(v, WeightColumns | WeightCorrection) and v.down is None
     return (f"{key}_up",) if one_sided else (f"{key}_up", f"{key}_down")
 
 

@@ -94,10 +94,21 @@ def lists(events: ak.Array, names: Sequence[str]) -> tuple[NDArray[np.int64], li
     return (np.zeros(len(events), dtype=np.int64) if counts is None else counts), content
 
 
-def product(events: ak.Array, names: Sequence[str]) -> NDArray[np.float64]:
-    """Return the product of columns of one number per event, (n,); ones without any name."""
+def is_event_number(events: ak.Array, name: str) -> bool:
+    """Return whether a branch holds one number per event, and no list."""
+    return bool(branch(events, name).ndim == 1)
+
+
+def product(events: ak.Array, names: Sequence[str], factors: Sequence[str] = ()) -> NDArray[np.float64]:
+    """Return the product of columns of one number per event, (n,); ones without any name.
+
+    Args:
+        events: The chunk.
+        names: Columns of one number per event.
+        factors: Further columns; those of leptons, lists or patterns with `{i}`, are left out.
+    """
     values = np.ones(len(events))
-    for name in names:
+    for name in (*names, *(name for name in factors if "{i}" not in name and is_event_number(events, name))):
         values = values * scalars(events, name)
     return values
 

@@ -42,7 +42,8 @@ class FlatReader:
         leptons = [self._lepton(i, field) for i in self._slots for field in fields]
         named = [name for name in (layout.event, layout.n_jets_column) if name is not None]
         benchmarks = layout.benchmark_weights if sample.benchmarks else ()
-        return (*named, *self.weight_branches(), *benchmarks, *leptons)
+        factors = [column_name(name, i, "") for name in self._factors for i in (self._slots if "{i}" in name else (1,))]
+        return (*named, *self.generator_branches(), *factors, *benchmarks, *leptons)
 
     def jet_branches(self) -> tuple[str, ...]:
         """Return the columns that jet observables need."""
@@ -65,14 +66,17 @@ class FlatReader:
         """Return whether n_jets is a column of the ntuple."""
         return self.layout.n_jets_column is not None
 
-    def weight_branches(self) -> tuple[str, ...]:
-        """Return the columns whose product is the weight."""
-        own = () if self.layout.gen_weight is None else (self.layout.gen_weight,)
-        return () if self.data else (*own, *self.layout.weight_factors)
+    def generator_branches(self) -> tuple[str, ...]:
+        """Return the column of the generator weight; none for data."""
+        return () if self.data or self.layout.gen_weight is None else (self.layout.gen_weight,)
+
+    @property
+    def _factors(self) -> tuple[str, ...]:
+        return () if self.data else self.layout.weight_factors
 
     def gen_weights(self, events: ak.Array) -> NDArray[np.float64]:
-        """Return the weights, (n,); ones for data and where the layout names no column."""
-        return product(events, self.weight_branches())
+        """Return generator weight times the weight factors of events, (n,); ones for data and where the layout names no column."""
+        return product(events, self.generator_branches(), self._factors)
 
     def read(
         self, events: ak.Array, sample: SampleConfig, *, weight_vectors: Sequence[str] = (), fields: ObjectFields = NO_FIELDS

@@ -39,7 +39,7 @@ class LheReader:
 
     def required(self, sample: SampleConfig) -> tuple[str, ...]:
         """Return the columns without which the sample cannot be processed."""
-        return (*self.weight_branches(), *(self.layout.benchmark_weights if sample.benchmarks else ()), *PARTICLES)
+        return (*self.generator_branches(), *(self.layout.benchmark_weights if sample.benchmarks else ()), *PARTICLES)
 
     def jet_branches(self) -> tuple[str, ...]:
         """Return the columns that jet observables need."""
@@ -58,7 +58,7 @@ class LheReader:
         """Return False: partons are counted."""
         return False
 
-    def weight_branches(self) -> tuple[str, ...]:
+    def generator_branches(self) -> tuple[str, ...]:
         """Return the nominal weight."""
         return () if self.data else (WEIGHT,)
 

@@ -35,7 +35,7 @@ class MappingReader:
         named = [name for name in (layout.event, layout.run, layout.luminosity_block) if name is not None]
         stated = (layout.benchmark_weights,) if isinstance(layout.benchmark_weights, str) else layout.benchmark_weights
         leptons = [name for part in (layout.leptons, layout.electrons, layout.muons) for name in _branches(part)]
-        return tuple(dict.fromkeys([*named, *self.weight_branches(), *(stated if sample.benchmarks else ()), *leptons]))
+        return tuple(dict.fromkeys([*named, *self.generator_branches(), *self._factors, *(stated if sample.benchmarks else ()), *leptons]))
 
     def jet_branches(self) -> tuple[str, ...]:
         """Return the branches that jet observables need."""
@@ -55,14 +55,17 @@ class MappingReader:
         """Return False: jets are always counted."""
         return False
 
-    def weight_branches(self) -> tuple[str, ...]:
-        """Return the branches whose product is the weight."""
-        own = () if self.layout.gen_weight is None else (self.layout.gen_weight,)
-        return () if self.data else (*own, *self.layout.weight_factors)
+    def generator_branches(self) -> tuple[str, ...]:
+        """Return the branch of the generator weight; none for data."""
+        return () if self.data or self.layout.gen_weight is None else (self.layout.gen_weight,)
+
+    @property
+    def _factors(self) -> tuple[str, ...]:
+        return () if self.data else self.layout.weight_factors
 
     def gen_weights(self, events: ak.Array) -> NDArray[np.float64]:
-        """Return the weights, (n,): generator weight times scale factors; ones for data and where the layout names no branch."""
-        return product(events, self.weight_branches())
+        """Return generator weight times the weight factors of events, (n,); ones for data and where the layout names no branch."""
+        return product(events, self.generator_branches(), self._factors)
 
     def read(
         self, events: ak.Array, sample: SampleConfig, *, weight_vectors: Sequence[str] = (), fields: ObjectFields = NO_FIELDS

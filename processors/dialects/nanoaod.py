@@ -9,7 +9,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.dialects.columns import benchmark_vector, has, identity, lists, scalars, weight_vector
+from processors.dialects.columns import benchmark_vector, has, identity, lists, product, weight_vector
 from processors.dialects.fields import NO_FIELDS, Fields, Kind, ObjectFields
 from processors.dialects.record import ELECTRON, LEPTON_MASS, MUON, EventRecord, no_particles
 from processors.particles import Particles
@@ -37,7 +37,7 @@ class NanoReader:
         leptons = [f"{kind}_{field}" for kind in kinds for field in LEPTON_FIELDS]
         vector = [self.layout.benchmark_weights] if sample.benchmarks else []
         event = [self.layout.event] if self.layout.event is not None else []
-        return (*event, *self.weight_branches(), *vector, *leptons)
+        return (*event, *self.generator_branches(), *(() if self.data else self.layout.weight_factors), *vector, *leptons)
 
     def jet_branches(self) -> tuple[str, ...]:
         """Return the branches that jet observables need."""
@@ -57,13 +57,13 @@ class NanoReader:
         """Return False: jets are always counted."""
         return False
 
-    def weight_branches(self) -> tuple[str, ...]:
+    def generator_branches(self) -> tuple[str, ...]:
         """Return the branch of the generator weight, none for data."""
         return () if self.data else (self.layout.gen_weight,)
 
     def gen_weights(self, events: ak.Array) -> NDArray[np.float64]:
-        """Return the generator weights, (n,); ones for data."""
-        return np.ones(len(events)) if self.data else scalars(events, self.layout.gen_weight)
+        """Return generator weight times the weight factors of events, (n,); ones for data."""
+        return product(events, self.generator_branches(), () if self.data else self.layout.weight_factors)
 
     def read(
         self, events: ak.Array, sample: SampleConfig, *, weight_vectors: Sequence[str] = (), fields: ObjectFields = NO_FIELDS

@@ -37,8 +37,8 @@ class Reader(Protocol):
         """Whether n_jets is a column of the ntuple."""
         ...
 
-    def weight_branches(self) -> tuple[str, ...]:
-        """Branches whose product is the weight; empty where all weights are 1."""
+    def generator_branches(self) -> tuple[str, ...]:
+        """Branch of the generator weight; empty where all weights are 1."""
         ...
 
     def read(
@@ -55,5 +55,5 @@ class Reader(Protocol):
         ...
 
     def gen_weights(self, events: ak.Array) -> NDArray[np.float64]:
-        """Return the weights, (n,); ones for data."""
+        """Return generator weight times the weight factors of events, (n,); ones for data."""
         ...

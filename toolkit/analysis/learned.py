@@ -11,7 +11,7 @@ from pathlib import Path
 from toolkit.analysis.datasets import Events
 from toolkit.analysis.layout import EVENTS, VARIATIONS, VARIATIONS_REPORT
 from toolkit.artifacts.events import count_events
-from toolkit.config import Config, WeightColumns, WeightMembers
+from toolkit.config import Config, WeightColumns, WeightCorrection, WeightMembers
 from toolkit.errors import InputFileError
 from toolkit.likelihood import OnnxRatio
 from toolkit.typing import FloatArray
@@ -72,7 +72,7 @@ def varied_directions(config: Config) -> tuple[tuple[str, str], ...]:
     for name, weight in section.weights.items():
         if isinstance(weight, WeightMembers):
             continue
-        one_sided = isinstance(weight, WeightColumns) and weight.down is None
+        one_sided = isinstance(weight, WeightColumns | WeightCorrection) and weight.down is None
         found += [(name, direction) for direction in (("up",) if one_sided else ("up", "down"))]
     return tuple(found)
 

@@ -110,12 +110,18 @@ def init(
     ],
     out: Annotated[Path, typer.Option("--out", metavar="CONFIG", help="The config to write.")] = Path("config.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Replace a config that exists.")] = False,
+    weight: Annotated[
+        str | None,
+        typer.Option(
+            "--weight", metavar="BRANCH", help="Branch of the generator weight, where its name does not tell; `none`: recorded data."
+        ),
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Look into ntuples and write a complete config for them, with comments on what only you can know."""
-    write_config(InitRequest(files=tuple(ntuples), out=out, force=force, screen=Screen(quiet, debug, as_json)))
+    write_config(InitRequest(files=tuple(ntuples), out=out, force=force, weight=weight, screen=Screen(quiet, debug, as_json)))
 
 
 @app.command(rich_help_panel=START, epilog=epilog("validate"))

@@ -23,7 +23,7 @@ def _narrow_histograms(config: Config) -> Iterator[str]:
     from toolkit.expressions import Condition
 
     windows = {name: getattr(config.selection, name) for name in ("m4l", "m_z1", "m_z2")}
-    conditions = [r.condition for r in config.model.regions if r.kind == "unbinned" and r.condition]
+    conditions = [r.condition for r in (config.model.regions if config.general else ()) if r.kind == "unbinned" and r.condition]
     narrowed = {name for text in conditions for name in Condition.parse(text).names}
     for method, histogram in config.histograms.items():
         for observable, edges in zip(histogram.observables, histogram.axes, strict=True):

@@ -29,6 +29,7 @@ class InitRequest:
     Args:
         files: Ntuples.
         out: The config to write.
+        weight: Branch of the generator weight; `none` for recorded events; None leaves it to the names of the branches.
         force: Replace it if it exists.
         screen: How much is shown, and in which form.
     """
@@ -36,6 +37,7 @@ class InitRequest:
     files: tuple[Path, ...]
     out: Path
     force: bool
+    weight: str | None
     screen: Screen
 
 
@@ -51,7 +53,7 @@ def write_config(request: InitRequest) -> None:
         _check_target(request)
         reporter = request.screen.reporter()
         try:
-            groups = group_samples(read_ntuples(request.files, reporter.progress))
+            groups = group_samples(read_ntuples(request.files, reporter.progress, weight=request.weight))
         finally:
             reporter.close()
         starter = write_starter(groups, target=request.out)

@@ -56,7 +56,8 @@ def report_document(report: FileReport) -> JsonObject:
     if found is not None:
         document["first_events"] = {
             "read": found.looked_at,
-            "kind": "data" if found.data else "simulation",
+            "kind": "unknown" if found.candidates else "data" if found.data else "simulation",
+            "weight_candidates": found.candidates,
             "momentum_unit": _momentum_unit(found),
             "with_four_leptons": found.census.four,
             "pass_default_selection": found.selected[0],
@@ -83,6 +84,8 @@ def _momentum_unit(findings: Findings) -> str:
 
 def _first_events(findings: Findings) -> str:
     kind = "recorded data (no weights)" if findings.data else "simulation"
+    if findings.candidates:
+        kind = f"simulation or recorded data: which branch is the weight? {', '.join(findings.candidates)}, or none"
     four, n = findings.census.four, findings.looked_at
     leptons = f"{four} of the first {n} events have four leptons, {findings.selected[0]} pass the default selection"
     return f"{kind}, momenta in {_momentum_unit(findings)}; {leptons}"

@@ -3,6 +3,7 @@
 from toolkit.config.analysis import Config, LikelihoodConfig, ParameterConfig
 from toolkit.config.classifiers import ClassifierConfig
 from toolkit.config.columns import ColumnConfig
+from toolkit.config.corrections import CorrectionConfig, WeightCorrection
 from toolkit.config.histograms import HistogramConfig, ScoreHistogramConfig
 from toolkit.config.layouts import AtlasLayout, FlatLayout, LheLayout, MappingLayout, NanoLayout, ParticleColumns
 from toolkit.config.loader import load_config, parse_config
@@ -33,6 +34,7 @@ __all__ = [
     "ClassifierConfig",
     "ColumnConfig",
     "Config",
+    "CorrectionConfig",
     "CorrectionFile",
     "EnsembleConfig",
     "FlatLayout",
@@ -65,6 +67,7 @@ __all__ = [
     "SystematicsConfig",
     "VariationRatioConfig",
     "WeightColumns",
+    "WeightCorrection",
     "WeightMembers",
     "WeightPair",
     "WeightVariation",

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from toolkit.config.base import Section
 from toolkit.config.classifiers import ClassifierConfig
 from toolkit.config.columns import ColumnConfig
+from toolkit.config.corrections import CorrectionConfig, WeightCorrection
 from toolkit.config.histograms import HistogramConfig, ScoreHistogramConfig
 from toolkit.config.model import general_model, short_model
 from toolkit.config.morphing import MorphingConfig
@@ -140,6 +141,8 @@ class Config(Section):
     """Python files of yours, relative to the config, that register observables. They are run: name only files that you trust."""
     columns: dict[FileName, ColumnConfig] = Field(default={})
     """Columns of the ntuple that become observables, by name of the observable."""
+    corrections: dict[Name, CorrectionConfig] = Field(default={})
+    """Factors on the weights of selected simulated events by name: scale factors, pile-up, k-factors (docs/weights.md)."""
     systematics: SystematicsConfig = SystematicsConfig()
     scores: dict[Name, ScoreConfig] = Field(default={})
     """Scores from ONNX files: columns of the event tables that regions may use. docs/systematics.md has an example."""
@@ -239,6 +242,7 @@ class Config(Section):
     def external_files(self) -> dict[str, str]:
         """Files beside the ntuples that processing reads (corrections, scores, modules), by the key that names them."""
         shifts = {f"systematics.objects.{n}.file": s.file.path for n, s in self.systematics.objects.items() if s.file is not None}
+        shifts |= {f"corrections.{n}.file": c.file for n, c in self.corrections.items() if c.file}
         modules = {f"modules[{i}]": path for i, path in enumerate(self.modules)}
         return {**shifts, **{f"scores.{n}.model": s.model for n, s in self.scores.items()}, **modules}
 
@@ -338,6 +342,7 @@ class Config(Section):
             if unknown:
                 msg = f"{key}: no samples {unknown}; the samples are {names}"
                 raise ValueError(msg)
+        self._check_corrections(names)
         self._check_nuisances()
         reserved = sorted({"rate", "score", "nsbi"} & set(self.histograms))
         if reserved:
@@ -352,6 +357,24 @@ class Config(Section):
         allowed = (-np.inf, np.inf) if self.general else self.parameter.range
         self.likelihood.toys.check({"rate", "score", "nsbi", *self.histograms}, allowed=allowed)
         return self
+
+    def _check_corrections(self, names: list[str]) -> None:
+        """Check that corrections name samples and that variations name corrections."""
+        for name, section in self.corrections.items():
+            unknown = sorted(set(section.samples) - set(names))
+            if unknown:
+                msg = f"corrections.{name}: no samples {unknown}; the samples are {names}"
+                raise ValueError(msg)
+        for name, variation in self.systematics.weights.items():
+            if not isinstance(variation, WeightCorrection):
+                continue
+            unknown = sorted(set(variation.of) - set(self.corrections))
+            fixed = [c for c in variation.of if c not in unknown and not self.corrections[c].named_variations]
+            stiff = [c for c in fixed if self.corrections[c].uncertainty is None or (variation.up, variation.down) != ("up", "down")]
+            if unknown or stiff:
+                what = f"no corrections {unknown}; they are {list(self.corrections)}" if unknown else f"{stiff} have no such variation"
+                msg = f"systematics.weights.{name}: {what}: give them `uncertainty`, or put {{variation}} into a name or an input"
+                raise ValueError(msg)
 
     def _check_short(self) -> None:
         """Check samples, morphing and parameter of the short form."""

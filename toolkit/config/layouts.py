@@ -26,6 +26,9 @@ class NanoLayout(Section):
     """Branch of the event number; `null` numbers the events by file and entry."""
     gen_weight: str = "genWeight"
     """Branch of the generator weight; not read for data."""
+    weight_factors: tuple[str, ...] = ()
+    """Branches that the weight of simulated events is multiplied with: one number per event, or one per lepton (`Electron_sf`), whose
+    product over the leptons of the quadruplet counts."""
     benchmark_weights: str = "LHEReweightingWeight"
     """Branch of the benchmark weight vector, relative to the generator weight."""
     runs_tree: str = "Runs"
@@ -76,7 +79,8 @@ class FlatLayout(Section):
     gen_weight: str | None = "weight"
     """Column of the generator weight; `null` where all weights are 1; not read for data."""
     weight_factors: tuple[str, ...] = ()
-    """Columns that the weight is multiplied with (scale factors)."""
+    """Columns that the weight of simulated events is multiplied with (scale factors); `lep{i}_sf` are those of the leptons, whose product
+    over the quadruplet counts."""
     benchmark_weights: tuple[str, ...] = ()
     """Columns with the relative benchmark weights, in the order of the sample's `benchmarks`."""
 
@@ -143,7 +147,8 @@ class MappingLayout(Section):
     gen_weight: str | None = None
     """Branch of the generator weight; `null` where all weights are 1; not read for data."""
     weight_factors: tuple[str, ...] = ()
-    """Branches that the weight of simulated events is multiplied with (scale factors)."""
+    """Branches that the weight of simulated events is multiplied with (scale factors): one number per event, or one per lepton, whose
+    product over the leptons of the quadruplet counts."""
     benchmark_weights: str | tuple[str, ...] = ()
     """Branch of the vector of relative benchmark weights, or one branch per benchmark."""
     xsec_pb: str | None = None

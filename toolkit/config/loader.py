@@ -61,6 +61,12 @@ def _resolved_files(config: Config, folder: Path, data: str | Path | None) -> di
             path = _resolve(shift.file.path, folder, data, f"systematics.objects.{name}.file.path")
             shifts[name] = shift.model_copy(update={"file": shift.file.model_copy(update={"path": path})})
     systematics = config.systematics.model_copy(update={"objects": {**config.systematics.objects, **shifts}})
+    corrections = {
+        name: section.model_copy(update={"file": _resolve(section.file, folder, data, f"corrections.{name}.file")})
+        if section.file
+        else section
+        for name, section in config.corrections.items()
+    }
     scores = {
         name: score.model_copy(update={"model": _resolve(score.model, folder, data, f"scores.{name}.model")})
         for name, score in config.scores.items()
@@ -70,7 +76,8 @@ def _resolved_files(config: Config, folder: Path, data: str | Path | None) -> di
         for name, region in config.regions.items()
     }
     modules = tuple(_resolve(path, folder, data, "modules") for path in config.modules)
-    return {"samples": samples, "systematics": systematics, "scores": scores, "regions": regions, "modules": modules}
+    sections = {"samples": samples, "systematics": systematics, "corrections": corrections}
+    return {**sections, "scores": scores, "regions": regions, "modules": modules}
 
 
 def _resolve(pattern: str, folder: Path, data: str | Path | None, key: str) -> str:

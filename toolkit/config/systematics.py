@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
+from toolkit.config.corrections import WeightCorrection
 from toolkit.config.names import Name, Seed
 
 
@@ -154,7 +155,7 @@ class WeightColumns(Section):
     """Samples that have the columns; empty means all."""
 
 
-WeightVariation = Annotated[WeightPair | WeightMembers | WeightColumns, Field(discriminator="kind")]
+WeightVariation = Annotated[WeightPair | WeightMembers | WeightColumns | WeightCorrection, Field(discriminator="kind")]
 
 
 class PruneConfig(Section):

@@ -96,6 +96,7 @@ def input_files(config: Config) -> Mapping[str, Sequence[Path]]:
     shifts = {
         f"systematics.{name}": [Path(shift.file.path)] for name, shift in config.systematics.objects.items() if shift.file is not None
     }
+    shifts |= {f"corrections.{name}": [Path(section.file)] for name, section in config.corrections.items() if section.file}
     models = {f"scores.{name}": [Path(score.model)] for name, score in config.scores.items()}
     modules = {"modules": [Path(path) for path in config.modules]} if config.modules else {}
     return {**ntuples, **shifts, **models, **modules}

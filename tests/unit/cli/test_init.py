@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import awkward as ak
 import numpy as np
 import pytest
+import uproot
 import yaml
 
 from toolkit.config import load_config
@@ -169,3 +170,44 @@ def test_files_of_other_people(h4l: CommandLine, shared_data: Callable[[str], Pa
     assert sum(sample["entries"] for sample in document["samples"]) == entries
     assert document["measures"] == (names == ["EW_SBI"])
     assert h4l("validate", "config.yaml").code == 0
+
+
+@pytest.mark.parametrize("name", ["Weight", "weight_nominal", "weight_SM", "mcEventWeights"])
+def test_which_column_is_the_weight_is_asked(h4l: CommandLine, ntuples: ModuleType, name: str) -> None:
+    events, weight = ntuples.make_events(20, seed=3), np.linspace(0.1, 2.0, 20)
+    values = ak.from_regular(np.stack([weight, 2 * weight], axis=1)) if name == "mcEventWeights" else weight
+    path = ntuples.write_nano(h4l.folder / "mc.root", events, benchmarks=False, drop=["genWeight"], **{name: values})
+    asked = h4l("init", str(path), "--out", str(h4l.folder / "a.yaml"))
+    assert asked.code == 2
+    assert name in asked.stderr
+    assert "--weight" in asked.stderr
+    assert not (h4l.folder / "a.yaml").exists()
+    shown = h4l("inspect", str(path)).stdout
+    assert f"which branch is the weight? {name}" in " ".join(shown.split())
+    assert "kind: data" not in shown
+    h4l("init", str(path), "--out", str(h4l.folder / "b.yaml"), "--weight", "none")
+    assert load_config(h4l.folder / "b.yaml").samples[0].kind == "data"
+    if name != "mcEventWeights":
+        h4l("init", str(path), "--out", str(h4l.folder / "c.yaml"), "--weight", name)
+        sample = load_config(h4l.folder / "c.yaml").samples[0]
+        assert (sample.kind, getattr(sample.layout, "gen_weight", None)) == ("simulation", name)
+
+
+def test_a_weight_in_a_friend_tree_is_asked_for(h4l: CommandLine, ntuples: ModuleType) -> None:
+    events = ntuples.make_events(20, seed=4)
+    columns = {k: v for k, v in ntuples.nano_columns(events, benchmarks=False).items() if k != "genWeight"}
+    path = h4l.folder / "mc.root"
+    with uproot.recreate(path) as file:
+        for tree, content in {"Events": columns, "friend": {"w_total": np.ones(20), "weight": np.linspace(0, 1, 20)}}.items():
+            file.mktree(tree, {k: v.type.content if isinstance(v, ak.Array) else v.dtype for k, v in content.items()}).extend(content)
+    asked = h4l("init", str(path), "--out", str(h4l.folder / "a.yaml"))
+    assert asked.code == 2
+    assert "friend/weight" in asked.stderr
+    assert "written into the event tree" in " ".join(asked.stderr.split())
+
+
+def test_a_weight_vector_that_is_not_used_is_named(h4l: CommandLine, ntuples: ModuleType) -> None:
+    vector = ak.from_regular(np.random.default_rng(1).uniform(0.5, 2, (20, 5)))
+    path = ntuples.write_nano(h4l.folder / "mc.root", ntuples.make_events(20, seed=5), benchmarks=False, GenWeights=vector)
+    h4l("init", str(path), "--out", str(h4l.folder / "a.yaml"))
+    assert "# The config does not use the weight vector GenWeights (5 entries)." in (h4l.folder / "a.yaml").read_text()

@@ -163,8 +163,8 @@ def test_a_branch_that_one_sample_lacks_is_refused(ntuples: ModuleType, tmp_path
     ntuples.write_nano(tmp_path / "bare.root", events, benchmarks=False)
     bare = {"name": "other", "files": [str(tmp_path / "bare.root")]}
     for selection, message in (
-        ({"electron": {"where": "iso < 0.5"}}, r"property 'iso' in selection.electron.where, sample other(.|\n)*no branch 'Electron_iso'"),
-        ({"where": "HLT_any == 1"}, r"'HLT_any' in selection.where, sample other(.|\n)*neither an observable nor a branch"),
+        ({"electron": {"where": "iso < 0.5"}}, r"property 'iso' of electrons(.|\n)*sample other(.|\n)*no branch 'Electron_iso'"),
+        ({"where": "HLT_any == 1"}, r"'HLT_any' in selection.where or corrections, sample other(.|\n)*neither an observable nor a branch"),
     ):
         config = parse_config({"luminosity_ifb": 1.0, "samples": [section, bare], "selection": selection}, folder=Path())
         with pytest.raises(SchemaError, match=message):

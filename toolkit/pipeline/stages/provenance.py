@@ -25,6 +25,8 @@ def portable_config(config: Config) -> JsonObject:
     for shift in document["systematics"]["objects"].values():
         if shift["file"] is not None:
             shift["file"]["path"] = Path(shift["file"]["path"]).name
+    for correction in document["corrections"].values():
+        correction["file"] = Path(correction["file"]).name
     for score in document["scores"].values():
         score["model"] = Path(score["model"]).name
     for region in document["regions"].values():
