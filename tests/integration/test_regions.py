@@ -112,7 +112,12 @@ def test_a_workspace_of_others_and_systematic_uncertainties_enter_the_fit(folder
     nsbi = results.methods["nsbi"]
     assert nsbi.fit is not None
     assert nsbi.fit.errors["t"] == pytest.approx(0.0100, rel=0.1)  # 1 / sqrt(10^4), at the expectation of the truth t = 1
-    assert {i["parameter"] for i in nsbi.parameters["mu"].impacts} == {"lumi", "t", "theory"}
+    sources = nsbi.parameters["mu"].uncertainties
+    assert sources is not None
+    assert {i["parameter"] for i in sources["impacts"]} == {"lumi", "t", "theory"}
+    assert (
+        {i["parameter"] for i in sources["impacts_auxiliary"]} == {i["parameter"] for i in sources["impacts_pre_fit"]} == {"lumi", "theory"}
+    )
     whole = Workspace.load(folder / "out" / "workspace" / "m4l.json").likelihood()
     assert {"mu", "t", "lumi", "theory"} <= set(whole.parameter_names)
     plain = json.loads((folder / "out" / "workspace" / "m4l.pyhf.json").read_text())

@@ -148,18 +148,43 @@ def measure_with(
     """Measure with systematic uncertainties; keep the result without them, and where the uncertainty comes from."""
     result = measure(full, method=plain.method, values=values, truth=truth)
     fit = result.fit if result.fit is not None else full.fit()
-    groups = {g: [n for n in names if n in full.parameter_names] for g, names in systematics.groups.items()}
-    groups[SIMULATION] = [c.parameter for c in full.constraints if c.parameter.startswith(f"{SIMULATION}_{plain.method}[")]
     shifts = auxiliary_impacts(full, fit)
-    uncertainties = {
+    uncertainties = describe_uncertainties(full, fit, systematics, shifts=shifts)
+    parts = _components(full, fit, _groups(full, systematics), shifts, resampling)
+    return replace(result, statistical_only=plain, uncertainties={**uncertainties, **parts})
+
+
+def describe_uncertainties(
+    full: Likelihood, fit: FitResult, systematics: Systematics, *, poi: str | None = None, shifts: Sequence[Impact] | None = None
+) -> JsonObject:
+    """Find pulls, impacts before and after the fit and of the auxiliary measurements, and the sources of the uncertainty.
+
+    Args:
+        full: The likelihood with systematic uncertainties.
+        fit: Its global fit.
+        systematics: All systematic uncertainties, for their groups.
+        poi: Parameter of interest; the likelihood's own if not given.
+        shifts: Impacts of the auxiliary measurements, where they are known.
+
+    Returns:
+        The object `uncertainties` of results.json.
+    """
+    groups = {g: own for g, own in _groups(full, systematics).items() if own}
+    moved = auxiliary_impacts(full, fit, poi=poi) if shifts is None else shifts
+    return {
         "pulls": [p.to_json() for p in pulls(full, fit)],
-        "impacts": [i.to_json() for i in impacts(full, fit)],
-        "impacts_pre_fit": [i.to_json() for i in impacts(full, fit, by="pre-fit")],
-        "impacts_auxiliary": [i.to_json() for i in shifts],
-        "breakdown": [c.to_json() for c in breakdown(full, fit, {g: own for g, own in groups.items() if own})],
-        **_components(full, fit, groups, shifts, resampling),
+        "impacts": [i.to_json() for i in impacts(full, fit, poi=poi)],
+        "impacts_pre_fit": [i.to_json() for i in impacts(full, fit, poi=poi, by="pre-fit")],
+        "impacts_auxiliary": [i.to_json() for i in moved],
+        "breakdown": [c.to_json() for c in breakdown(full, fit, groups, poi=poi)],
     }
-    return replace(result, statistical_only=plain, uncertainties=uncertainties)
+
+
+def _groups(full: Likelihood, systematics: Systematics) -> dict[str, list[str]]:
+    """Return the nuisance parameters of a likelihood by group, statistical errors of templates among them."""
+    groups = {g: [n for n in names if n in full.parameter_names] for g, names in systematics.groups.items()}
+    groups[SIMULATION] = [c.parameter for c in full.constraints if c.parameter.startswith(f"{SIMULATION}_")]
+    return groups
 
 
 def _components(

@@ -9,23 +9,24 @@ from functools import partial
 import numpy as np
 
 from toolkit.analysis.data import FitData
-from toolkit.analysis.measurements import observed_results, truth_weights
+from toolkit.analysis.measurements import describe_uncertainties, observed_results, truth_weights
 from toolkit.analysis.methods import Method
 from toolkit.analysis.model import FitModel, describe_parameters
 from toolkit.analysis.region_method import RegionMethod
 from toolkit.analysis.regions import split_events
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config
+from toolkit.config.analysis import OtherFit
 from toolkit.likelihood import (
     ClosurePoint,
     Likelihood,
     MethodResult,
     ObservedResults,
+    OtherParameters,
     Parameter,
+    ParameterInfo,
     Results,
-    impacts,
     measure_parameters,
-    pulls,
 )
 from toolkit.likelihood.reparameterised import ReparameterisedLikelihood
 from toolkit.typing import FloatArray, JsonObject, Progress
@@ -85,6 +86,7 @@ def measure_regions(
         closure=tuple(closure),
         observed=_observed(datasets, measured, fits, yields=pool.yields),
         fits=fits[0],
+        fit_parameters={name: _describe_fit(section) for name, section in config.likelihood.fits.items()},
         parameters=describe_parameters(config.model),
     )
 
@@ -142,17 +144,28 @@ def _measured(config: Config, data: FitData, method: Method, *, tasks: FinishedT
     if not data.systematics:
         return plain
     full = MethodResult.from_json(tasks.result(f"{name}: with systematics", partial(measure, data.full)), method=method.name)
+    return _with_sources(f"{name}: sources of uncertainty", full, partial(data.full, method), data, tasks=tasks, plain=plain)
 
-    def shifts() -> JsonObject:
-        likelihood = data.full(method)
-        fit = likelihood.fit() if full.fit is None else full.fit
-        found: JsonObject = {poi: [i.to_json() for i in impacts(likelihood, fit, poi=poi)] for poi in model.interest}
-        return {"pulls": [p.to_json() for p in pulls(likelihood, fit)], "impacts": found}
 
-    found = tasks.result(f"{name}: pulls and impacts", shifts)
-    parameters = {poi: replace(result, impacts=tuple(found["impacts"][poi])) for poi, result in full.parameters.items()}
-    uncertainties = {"pulls": found["pulls"], "impacts": found["impacts"][model.parameter]}
-    return replace(full, statistical_only=plain, parameters=parameters, uncertainties=uncertainties)
+def _with_sources(
+    task: str, full: MethodResult, likelihood: Callable[[], Likelihood], data: FitData, *, tasks: FinishedTasks, plain: MethodResult
+) -> MethodResult:
+    """Add to every parameter of interest where its uncertainty comes from, and the result without systematic uncertainties."""
+
+    def sources() -> JsonObject:
+        built = likelihood()
+        fit = built.fit() if full.fit is None else full.fit
+        return {name: describe_uncertainties(built, fit, data.systematics, poi=name) for name in full.parameters}
+
+    found = tasks.result(task, sources)
+    parameters = {name: replace(result, uncertainties=found[name]) for name, result in full.parameters.items()}
+    return replace(full, statistical_only=plain, parameters=parameters)
+
+
+def _describe_fit(section: OtherFit) -> OtherParameters:
+    """Return the parameters of a fit in other parameters, as results.json holds them."""
+    made = {name: p.parameter(name) for name, p in section.parameters.items()}
+    return OtherParameters({n: ParameterInfo(p.kind, p.range, p.truth) for n, p in made.items()}, section.express)
 
 
 def _other_fit(config: Config, name: str, data: FitData, method: Method, *, tasks: FinishedTasks) -> MethodResult:
@@ -163,17 +176,20 @@ def _other_fit(config: Config, name: str, data: FitData, method: Method, *, task
     truth = {p.name: p.truth for p in made.values()}
     interest = [p.name for p in made.values() if p.kind == "interest"]
 
+    def built(build: Callable[[Method], Likelihood]) -> Likelihood:
+        return ReparameterisedLikelihood(build(method), section.express, parameters)
+
     def measure(build: Callable[[Method], Likelihood]) -> JsonObject:
-        likelihood = ReparameterisedLikelihood(build(method), section.express, parameters)
         points = config.likelihood.scan_points
-        return measure_parameters(likelihood, method=method.name, interest=interest, truth=truth, points=points).to_json()
+        return measure_parameters(built(build), method=method.name, interest=interest, truth=truth, points=points).to_json()
 
     task = f"{data.named(method.name)}: {name}"
     plain = MethodResult.from_json(tasks.result(f"{task}, statistical", partial(measure, data.plain)), method=method.name)
     if not data.systematics:
         return plain
     document = tasks.result(f"{task}, with systematics", partial(measure, data.full))
-    return replace(MethodResult.from_json(document, method=method.name), statistical_only=plain)
+    full = MethodResult.from_json(document, method=method.name)
+    return _with_sources(f"{task}, sources of uncertainty", full, partial(built, data.full), data, tasks=tasks, plain=plain)
 
 
 def _closure_document(method: RegionMethod, pool: SimulatedEvents, test: SimulatedEvents, model: FitModel, truth: Truth) -> JsonObject:

@@ -18,7 +18,7 @@ from toolkit.likelihood.minimise import minimise
 from toolkit.likelihood.observation import read_observation, write_observation
 from toolkit.likelihood.onnx_ratio import OnnxRatio
 from toolkit.likelihood.p_values import Significance, ToyPValue, one_sided, toy_p_value
-from toolkit.likelihood.parameter_results import Contour, ParameterInfo, ParameterResult
+from toolkit.likelihood.parameter_results import Contour, OtherParameters, ParameterInfo, ParameterResult
 from toolkit.likelihood.parameterisations import SignalStrengths, parameterisation, wilson_expressions
 from toolkit.likelihood.parameterised import ParameterisedLikelihood
 from toolkit.likelihood.parameters import Parameter
@@ -71,6 +71,7 @@ __all__ = [
     "Observation",
     "ObservedResults",
     "OnnxRatio",
+    "OtherParameters",
     "Parameter",
     "ParameterInfo",
     "ParameterResult",

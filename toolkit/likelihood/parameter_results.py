@@ -61,7 +61,7 @@ class ParameterResult:
         scan: The profile.
         interval_kind: How the intervals were found: "asymptotic" by the thresholds above, "neyman" by toys.
         twice_nll_at_0: -2 ln lambda(0) / lambda(best fit); None if 0 is outside the allowed range.
-        impacts: Shift of this parameter by each nuisance parameter, as JSON objects; see `toolkit.likelihood.Impact`.
+        uncertainties: Pulls, impacts on this parameter and its table of uncertainties as JSON objects; None without systematic ones.
 
     Examples:
         >>> import numpy as np
@@ -79,7 +79,7 @@ class ParameterResult:
     scan: Scan
     interval_kind: str = "asymptotic"
     twice_nll_at_0: float | None = None
-    impacts: tuple[Mapping[str, Any], ...] = ()
+    uncertainties: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry of `method["parameters"]`; intervals are lists of [low, high], each with flags at the edge of the range."""
@@ -91,7 +91,7 @@ class ParameterResult:
             "interval_kind": self.interval_kind,
             "twice_nll_at_0": self.twice_nll_at_0,
             "scan": self.scan.to_json(),
-            **({"impacts": [dict(i) for i in self.impacts]} if self.impacts else {}),
+            **({"uncertainties": dict(self.uncertainties)} if self.uncertainties is not None else {}),
         }
 
     @classmethod
@@ -106,8 +106,35 @@ class ParameterResult:
             scan=scan,
             interval_kind=document["interval_kind"],
             twice_nll_at_0=None if at_0 is None else float(at_0),
-            impacts=tuple(document.get("impacts", ())),
+            uncertainties=document.get("uncertainties"),
         )
+
+
+@dataclass(frozen=True)
+class OtherParameters:
+    """The parameters of a further fit: the entry of results.json's `fit_parameters`.
+
+    Attributes:
+        parameters: The new parameters by name.
+        express: Expressions of these in the place of parameters of the analysis, by name.
+
+    Examples:
+        >>> common = OtherParameters({"mu": ParameterInfo("interest", (0.0, 6.0), 1.0)}, {"mu_ggF": "mu", "mu_EW": "mu"})
+        >>> OtherParameters.from_json(common.to_json()) == common
+        True
+    """
+
+    parameters: Mapping[str, ParameterInfo]
+    express: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry."""
+        return {"parameters": {name: p.to_json() for name, p in self.parameters.items()}, "express": dict(self.express)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> OtherParameters:
+        """Read what `to_json` wrote."""
+        return cls({name: ParameterInfo.from_json(p) for name, p in document["parameters"].items()}, dict(document["express"]))
 
 
 _INTERVALS = ("interval_68", "interval_95", "fixed_others_68", "fixed_others_95")

@@ -12,7 +12,7 @@ from scipy.stats import chi2
 
 from toolkit.errors import SchemaError
 from toolkit.likelihood.p_values import Significance
-from toolkit.likelihood.parameter_results import Contour, ParameterInfo, ParameterResult
+from toolkit.likelihood.parameter_results import Contour, OtherParameters, ParameterInfo, ParameterResult
 from toolkit.likelihood.scans import Interval, Scan, json_mapping
 from toolkit.typing import FloatArray
 
@@ -203,8 +203,6 @@ class MethodResult:
     def of(self, parameter: str) -> MethodResult:
         """Return what the method says about one parameter of interest: best fit, intervals, t(0) and scan are those of this one.
 
-        Of the uncertainties of a fit of several parameters, pulls and the impacts on this one are kept.
-
         Raises:
             SchemaError: The method does not measure the parameter.
 
@@ -214,13 +212,12 @@ class MethodResult:
             >>> MethodResult("nsbi", 1.0, 1.0, (), (), replace(scan, parameter="a"), parameters={"b": b}).of("b").mu_hat
             0.7
         """
-        if parameter == self.scan.parameter:
-            return self
         own = self.parameters.get(parameter)
+        if parameter == self.scan.parameter:
+            return self if own is None or own.uncertainties is None else replace(self, uncertainties=own.uncertainties)
         if own is None:
             known = [self.scan.parameter, *self.parameters]
             raise SchemaError(f"method {self.method}", got=f"no result for {parameter!r}", expected=f"one of {known}")
-        pulls = (self.uncertainties or {}).get("pulls")
         return replace(
             self,
             mu_hat=own.best_fit,
@@ -229,7 +226,7 @@ class MethodResult:
             interval_95=own.interval_95,
             scan=own.scan,
             statistical_only=None if self.statistical_only is None else self.statistical_only.of(parameter),
-            uncertainties={"pulls": pulls, "impacts": [dict(i) for i in own.impacts]} if pulls and own.impacts else None,
+            uncertainties=own.uncertainties,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -391,6 +388,7 @@ class Results:
         timing_s: Seconds per stage.
         observed: What the recorded events say; None while they are blinded.
         fits: Fits in other parameters: by name of the fit, one entry per method.
+        fit_parameters: The parameters of these fits by name of the fit.
         notes: What a reader should know, such as the number of selected events in no region.
         parameters: Parameters of the model by name: those of interest, free normalisations, nuisance parameters of the model.
 
@@ -410,6 +408,7 @@ class Results:
     timing_s: dict[str, float] = field(default_factory=dict)
     observed: ObservedResults | None = None
     fits: Mapping[str, Mapping[str, MethodResult]] = field(default_factory=dict)
+    fit_parameters: Mapping[str, OtherParameters] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     parameters: Mapping[str, ParameterInfo] = field(default_factory=dict)
 
@@ -435,6 +434,14 @@ class Results:
             observed=None if self.observed is None else replace(self.observed, methods=own(self.observed.methods)),
         )
 
+    def in_other_parameters(self, fit: str) -> Results:
+        """Return a fit in other parameters as the results of an analysis in these; it has no closure tests of its own."""
+        new, methods, observed = self.fit_parameters[fit].parameters, dict(self.fits[fit]), self.observed
+        measured = [name for name, p in new.items() if p.kind == "interest"]
+        asimov = {name: p.truth for name, p in new.items()}
+        seen = None if observed is None or fit not in observed.fits else replace(observed, methods=dict(observed.fits[fit]), fits={})
+        return replace(self, poi=measured[0], asimov=asimov, methods=methods, closure=(), observed=seen, fits={}, parameters=new)
+
     def to_json(self) -> dict[str, Any]:
         """Return the document."""
         return {
@@ -449,6 +456,7 @@ class Results:
             "timing_s": dict(self.timing_s),
             **({"observed": self.observed.to_json()} if self.observed is not None else {}),
             **({"fits": _fits_to_json(self.fits)} if self.fits else {}),
+            **({"fit_parameters": {n: p.to_json() for n, p in self.fit_parameters.items()}} if self.fit_parameters else {}),
             **({"notes": list(self.notes)} if self.notes else {}),
         }
 
@@ -473,6 +481,7 @@ class Results:
             timing_s=dict(d["timing_s"]),
             observed=ObservedResults.from_json(d["observed"]) if d.get("observed") else None,
             fits=_fits_of(d),
+            fit_parameters={n: OtherParameters.from_json(p) for n, p in d.get("fit_parameters", {}).items()},
             notes=tuple(d.get("notes", ())),
             parameters={name: ParameterInfo.from_json(p) for name, p in d.get("parameters", {}).items()},
         )

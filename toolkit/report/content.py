@@ -13,8 +13,9 @@ from toolkit.diagnostics.suite import Suite
 from toolkit.likelihood.results import Results
 from toolkit.report import prose
 from toolkit.report.contours import area_rows, areas_page_table, best_histogram, pairs_of
-from toolkit.report.fitted import fitted_section, other_fits_section, region_table
+from toolkit.report.fitted import fitted_section, region_table
 from toolkit.report.observed_tables import observed_section
+from toolkit.report.other_fits import fit_sections
 from toolkit.report.page import Page, PageFigure, PageSection, PageTable
 from toolkit.report.page_tables import (
     closure_page_table,
@@ -99,13 +100,12 @@ def build_page(
         training, tests of the ratios, what they are worth, provenance.
     """
     fitted = fitted_section(results, figures.get("fitted", ()))
-    others = other_fits_section(results, figures.get("fits", ()))
     systematics = systematics_section(results, figures.get("systematics", ()))
     uncertainties = "statistical uncertainties only" if systematics is None else "statistical and systematic uncertainties"
     recorded = "" if results.observed is None else f"{results.observed.n_events} recorded events, "
     sections = [
         _summary(results, verdicts, figures),
-        *((others,) if others is not None else ()),
+        *fit_sections(results, figures),
         *(section for section in (observed_section(results, figures.get("observed", ())), systematics) if section is not None),
         _closure(results, verdicts, figures),
         *((fitted,) if fitted is not None else ()),
@@ -174,7 +174,7 @@ def _closure(results: Results, verdicts: Sequence[ClosureVerdict], figures: Figu
     if not results.closure:
         return PageSection("Closure", warnings=(prose.CLOSURE_MISSING,))
     remarks = tuple(line for line in notes(verdicts, (), full_names=True) if not line.startswith("!"))
-    apart = (prose.CLOSURE_STATISTICAL,) if uncertainty_documents(results) else ()
+    apart = (prose.CLOSURE_STATISTICAL,) if uncertainty_documents(results.of(results.poi)) else ()
     text = (prose.CLOSURE, prose.CLOSURE_ERRORS, *apart, *remarks)
     tables = tuple(closure_page_table(results.of(name), verdicts_on(name, verdicts)) for name in results.interest)
     return PageSection("Closure", text=text, tables=tables, figures=figures.get("closure", ()))

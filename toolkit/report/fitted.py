@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
 
 from toolkit.diagnostics.regions import RegionYields
-from toolkit.likelihood.results import FitResult, MethodResult, Results
+from toolkit.likelihood.results import FitResult, Results
 from toolkit.report import prose
 from toolkit.report.page import PageFigure, PageSection, PageTable
-from toolkit.report.wording import interval_lines, method_name, number, parameter_name, significant, with_error
+from toolkit.report.wording import method_name, number, parameter_name, significant, with_error
 
 TITLE = "Fitted parameters"
 
@@ -27,35 +25,6 @@ def fitted_section(results: Results, figures: tuple[PageFigure, ...]) -> PageSec
     columns = ("method", *(parameter_name(p) for p in results.parameters), "fit")
     table = PageTable("Best fit, all parameters free", columns, rows, flagged, note="No error: the best fit is at the edge of the range.")
     return PageSection(TITLE, text=(prose.FITTED,), tables=(table,), figures=figures)
-
-
-def other_fits(results: Results) -> dict[str, tuple[PageTable, ...]]:
-    """Return the tables of fits in other parameters by name of the fit: best fit and intervals of every parameter and method."""
-    found: dict[str, tuple[PageTable, ...]] = {}
-    for name, methods in results.fits.items():
-        parameters = dict.fromkeys(p for method in methods.values() for p in method.parameters)
-        found[name] = tuple(_other_table(p, methods) for p in parameters)
-    return found
-
-
-def other_fits_section(results: Results, figures: tuple[PageFigure, ...]) -> PageSection | None:
-    """Show the fits in other parameters; None without any."""
-    tables = [replace(t, title=f"{name}: {t.title}") for name, own in other_fits(results).items() for t in own]
-    return PageSection("Fits in other parameters", text=(prose.OTHER_FITS,), tables=tuple(tables), figures=figures) if tables else None
-
-
-def _other_table(parameter: str, methods: Mapping[str, MethodResult]) -> PageTable:
-    rows: list[tuple[str, ...]] = []
-    for name, method in methods.items():
-        own = method.parameters.get(parameter)
-        if own is not None:
-            pieces = (own.interval_68, own.interval_95, own.fixed_others_68, own.fixed_others_95)
-            rows.append((method_name(name), number(own.best_fit), *("\n".join(interval_lines(p)) for p in pieces)))
-    single = all(len(method.parameters) == 1 for method in methods.values())
-    poi = parameter_name(parameter)
-    columns = ("method", f"best fit {poi}", "68 %", "95 %", "68 %, others fixed", "95 %, others fixed")
-    shown = 4 if single else 6
-    return PageTable(poi, columns[:shown], tuple(row[:shown] for row in rows), note="A star marks the edge of the allowed range.")
 
 
 def region_table(yields: RegionYields) -> PageTable:

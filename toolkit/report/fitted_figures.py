@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from toolkit.likelihood.results import Results
-from toolkit.plots import PlotStyle, plot_contours, plot_scans
+from toolkit.plots import PlotStyle, plot_contours
 from toolkit.plots.correlation import plot_correlation
 from toolkit.report.contours import contours_of, pairs_of
 from toolkit.report.figures import PlotJob, slug
@@ -25,19 +25,6 @@ def contour_jobs(results: Results, *, style: PlotStyle) -> Iterator[PlotJob]:
         truth = (results.asimov[pair[0]], results.asimov[pair[1]])
         draw = partial(plot_contours, contours_of(results, pair), truth=truth, style=style)
         yield PlotJob("results", f"contours_{slug(pair[0])}_{slug(pair[1])}", text, draw)
-
-
-def other_jobs(results: Results, *, style: PlotStyle) -> Iterator[PlotJob]:
-    """List scans and contours of fits in other parameters; their part is "fits"."""
-    for fit, methods in results.fits.items():
-        for parameter in dict.fromkeys(p for m in methods.values() for p in m.parameters):
-            own = [m.of(parameter) for m in methods.values() if parameter in m.parameters]
-            text = f"{fit}: scans of {parameter_name(parameter)} of every method, the other parameters profiled."
-            yield PlotJob("fits", f"scans_{slug(fit)}_{slug(parameter)}", text, partial(plot_scans, own, style=style))
-        for pair in dict.fromkeys(c.parameters for m in methods.values() for c in m.contours):
-            shown = {n: tuple(c for c in m.contours if c.parameters == pair) for n, m in methods.items()}
-            text = f"{fit}: contours of {' and '.join(parameter_name(p) for p in pair)}, all other parameters profiled."
-            yield PlotJob("fits", f"contours_{slug(fit)}_{slug(pair[0])}_{slug(pair[1])}", text, partial(plot_contours, shown, style=style))
 
 
 def correlation_jobs(results: Results, *, style: PlotStyle) -> Iterator[PlotJob]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from toolkit.likelihood.results import MethodResult, Results
 from toolkit.report.page import PageFigure, PageSection, PageTable
 from toolkit.report.systematics_tables import breakdown_page_table, uncertainty_documents
-from toolkit.report.wording import interval_lines, method_name, number, parameter_name
+from toolkit.report.wording import asimov_text, interval_lines, method_name, number, parameter_name
 
 TITLE = "Observed"
 TEXT = (
@@ -22,16 +22,25 @@ def observed_section(results: Results, figures: tuple[PageFigure, ...]) -> PageS
     observed = results.observed
     if observed is None:
         return None
-    poi, truth = parameter_name(results.poi), results.asimov[results.poi]
-    counted = f"{observed.n_events} recorded events; {number(observed.expected, digits=1)} expected at {poi} = {truth:g}."
+    counted = f"{observed.n_events} recorded events; {number(observed.expected, digits=1)} expected at {asimov_text(results)}."
     by_sample = ", ".join(f"{name}: {n}" for name, n in observed.counts.items())
+    found = [table for poi in results.interest for table in observed_page_tables(results.of(poi))]
+    text = (TEXT, f"{counted} By sample: {by_sample}.", *((FURTHER,) if len(found) > len(results.interest) else ()))
+    return PageSection(TITLE, text=text, tables=tuple(found), figures=figures)
+
+
+def observed_page_tables(results: Results) -> tuple[PageTable, ...]:
+    """Set what the recorded events say about one parameter, `results.poi`, beside what was expected, and the sources of its uncertainty."""
+    observed = results.observed
+    if observed is None:
+        return ()
     rows = tuple((method_name(name), *_cells(result, results.methods[name])) for name, result in observed.methods.items())
-    tables = [PageTable("Observed and expected results", _columns(results.poi), rows, note="A star marks the edge of the allowed range.")]
+    what = f" for {parameter_name(results.poi)}" if len(results.interest) > 1 else ""
+    table = PageTable(
+        f"Observed and expected results{what}", _columns(results.poi), rows, note="A star marks the edge of the allowed range."
+    )
     documents = uncertainty_documents(replace(results, methods=observed.methods))
-    if documents:
-        tables.append(breakdown_page_table(documents, poi=results.poi))
-    text = (TEXT, f"{counted} By sample: {by_sample}.", *((FURTHER,) if documents else ()))
-    return PageSection(TITLE, text=text, tables=tuple(tables), figures=figures)
+    return (table, breakdown_page_table(documents, poi=results.poi)) if documents else (table,)
 
 
 def _columns(poi: str) -> tuple[str, ...]:

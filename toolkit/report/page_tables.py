@@ -48,7 +48,8 @@ def methods_page_table(results: Results, verdicts: Sequence[ClosureVerdict]) -> 
     for i, (name, result) in enumerate(results.methods.items()):
         verdict = by_method.get(name)
         intervals = ["\n".join(interval_lines(pieces)) for pieces in _levels(results, result)]
-        rows.append((method_name(name), number(result.mu_hat), *intervals, t0_text(result, verdict), verdict_text(verdict)))
+        judged = (verdict_text(verdict),) if verdicts else ()
+        rows.append((method_name(name), number(result.mu_hat), *intervals, t0_text(result, verdict), *judged))
         if verdict is not None and verdict.flagged:
             flagged.add(i)
     remarks = [line for line in notes(verdicts, list(results.methods.values())) if line.startswith("*")]
@@ -56,7 +57,7 @@ def methods_page_table(results: Results, verdicts: Sequence[ClosureVerdict]) -> 
     fixed = ("68 %, others fixed", "95 %, others fixed") if len(results.interest) > 1 else ()
     return PageTable(
         title=f"Expected results{f' for {poi}' if fixed else ''}: Asimov set at {asimov_text(results)}",
-        columns=("method", f"best fit {poi}", "68 %", "95 %", *fixed, f"t({poi} = 0)", "closure"),
+        columns=("method", f"best fit {poi}", "68 %", "95 %", *fixed, f"t({poi} = 0)", *(("closure",) if verdicts else ())),
         rows=tuple(rows),
         flagged=frozenset(flagged),
         note="\n".join(

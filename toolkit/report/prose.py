@@ -23,8 +23,9 @@ FITTED = (
 )
 SPECTRA = "Events of the unbinned regions, which the networks serve. The other parameters have their values of the Asimov set."
 OTHER_FITS = (
-    "The same likelihoods in other parameters, of which those of the analysis are expressions, such as one strength that several modes "
-    "have in common."
+    "The unbinned method beside the best histogram, with the same regions and parameters. Fits in other parameters are the same "
+    "likelihoods with expressions of these in the place of parameters of the analysis, such as one strength that several modes have in "
+    "common."
 )
 REGIONS = (
     "Expected events of every process in the regions of the fit, at coefficients of 1: the densities of a process that interferes are not "

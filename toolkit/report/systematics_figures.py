@@ -16,6 +16,18 @@ from toolkit.report.wording import method_name, parameter_name
 
 def systematics_jobs(results: Results, *, style: PlotStyle) -> Iterator[PlotJob]:
     """List the ranking plots, one per method that has nuisance parameters, then their correlations; their part is "systematics"."""
+    for poi in results.interest:
+        tail = f"{slug(poi)}_" if len(results.interest) > 1 else ""
+        yield from _impact_jobs(results.of(poi), tail, style)
+    for name in uncertainty_documents(results) if len(results.parameters) < 2 else ():
+        fit = results.methods[name].fit
+        if fit is not None and len(fit.free) > 1:
+            text = f"{method_name(name)}: correlations of the fitted parameters."
+            draw = partial(plot_correlation, fit.free, fit.correlation, poi=results.poi, style=style)
+            yield PlotJob("systematics", f"correlation_{slug(name)}", text, draw)
+
+
+def _impact_jobs(results: Results, tail: str, style: PlotStyle) -> Iterator[PlotJob]:
     for name, document in uncertainty_documents(results).items():
         impacts, pulls = impacts_of(document), pulls_of(document)
         if impacts:
@@ -24,13 +36,7 @@ def systematics_jobs(results: Results, *, style: PlotStyle) -> Iterator[PlotJob]
             if before or auxiliary:
                 text += " Grey frames: before the fit. Diamonds: impacts of the auxiliary measurements."
             draw = partial(plot_impacts, impacts, pulls, before=before, auxiliary=auxiliary, poi=results.poi, style=style)
-            yield PlotJob("systematics", f"impacts_{slug(name)}", text, draw, wide=True)
-    for name in uncertainty_documents(results) if len(results.parameters) < 2 else ():
-        fit = results.methods[name].fit
-        if fit is not None and len(fit.free) > 1:
-            text = f"{method_name(name)}: correlations of the fitted parameters."
-            draw = partial(plot_correlation, fit.free, fit.correlation, poi=results.poi, style=style)
-            yield PlotJob("systematics", f"correlation_{slug(name)}", text, draw)
+            yield PlotJob("systematics", f"impacts_{tail}{slug(name)}", text, draw, wide=True)
 
 
 def observed_jobs(results: Results, *, style: PlotStyle) -> Iterator[PlotJob]:

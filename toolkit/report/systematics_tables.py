@@ -24,15 +24,20 @@ MOST = 20
 
 def systematics_section(results: Results, figures: tuple[PageFigure, ...]) -> PageSection | None:
     """Build the section; None if no method has systematic uncertainties."""
+    tables = tuple(t for poi in results.interest for t in systematics_page_tables(results.of(poi)))
+    return PageSection(TITLE, text=(TEXT,), tables=tables, figures=figures) if tables else None
+
+
+def systematics_page_tables(results: Results) -> tuple[PageTable, ...]:
+    """Show the sources of the uncertainty of one parameter, `results.poi`, and the impacts on it; nothing without systematic ones."""
     documents = uncertainty_documents(results)
     if not documents:
-        return None
+        return ()
     parts = components_page_table(documents, poi=results.poi)
     ranking = (
         impacts_page_table(name, document, poi=results.poi) for name, document in documents.items() if document.get("impacts_auxiliary")
     )
-    tables = (breakdown_page_table(documents, poi=results.poi), *([parts] if parts else []), _intervals_table(results), *ranking)
-    return PageSection(TITLE, text=(TEXT,), tables=tables, figures=figures)
+    return (breakdown_page_table(documents, poi=results.poi), *([parts] if parts else []), _intervals_table(results), *ranking)
 
 
 def breakdown_page_table(documents: Mapping[str, Mapping[str, Any]], *, poi: str) -> PageTable:
@@ -104,7 +109,7 @@ def pulls_of(document: Mapping[str, Any]) -> tuple[Pull, ...]:
 
 
 def uncertainty_documents(results: Results) -> dict[str, Mapping[str, Any]]:
-    """Return pulls, impacts and sources of every method that has systematic uncertainties, by method."""
+    """Return pulls, impacts and sources of the uncertainty of `results.poi`, by method that has systematic uncertainties."""
     return {name: result.uncertainties for name, result in results.methods.items() if result.uncertainties}
 
 
@@ -114,7 +119,9 @@ def _intervals_table(results: Results) -> PageTable:
         if result.statistical_only is not None:
             rows.append((method_name(name), *_summary(result.statistical_only), *_summary(result)))
     columns = ("method", "best fit, stat. only", "68 %, stat. only", "95 %, stat. only", "best fit", "68 %", "95 %")
-    return PageTable("With and without systematic uncertainties", columns, tuple(rows))
+    title = "With and without systematic uncertainties"
+    title = f"{parameter_name(results.poi)}, {title.lower()}" if len(results.interest) > 1 else title
+    return PageTable(title, columns, tuple(rows))
 
 
 def _summary(result: MethodResult) -> tuple[str, str, str]:

@@ -12,8 +12,6 @@ from rich.text import Text
 from toolkit.diagnostics.closure import ClosureVerdict, closure_verdicts
 from toolkit.likelihood.results import MethodResult, ObservedResults, Results
 from toolkit.report.contours import area_rows, pairs_of
-from toolkit.report.fitted import other_fits
-from toolkit.report.page import PageTable
 from toolkit.report.wording import (
     Point,
     asimov_text,
@@ -63,9 +61,8 @@ class Comparison:
                 yield observed_table(own, own.observed)
         if any(method.contours for method in self.results.methods.values()):
             yield from contour_tables(self.results)
-        for name, tables in other_fits(self.results).items():
-            for table in tables:
-                yield plain_table(f"{name}: {table.title}", table)
+        for name in self.results.fit_parameters:
+            yield from fit_tables(name, self.results.in_other_parameters(name))
         for line in self.note_lines(verdicts):
             yield Text(line, style="bold" if line.startswith("!") else "")
 
@@ -135,14 +132,13 @@ def observed_table(results: Results, observed: ObservedResults) -> Table:
     return table
 
 
-def plain_table(title: str, content: PageTable) -> Table:
-    """Lay out a table of the page on the terminal."""
-    table = Table(title=title, title_justify="left")
-    for k, column in enumerate(content.columns):
-        table.add_column(column, justify="right" if k else "left", no_wrap=True)
-    for row in content.rows:
-        table.add_row(*(Text(cell) for cell in row))
-    return table
+def fit_tables(name: str, results: Results) -> Iterator[Table]:
+    """Lay out a fit in other parameters: a table per parameter of interest, and the areas of its contours."""
+    for poi in results.interest:
+        table = methods_table(results.of(poi), verdicts=(), closure=False)
+        table.title = f"{name}: {table.title}"
+        yield table
+    yield from contour_tables(results)
 
 
 def contour_tables(results: Results) -> Iterator[Table]:

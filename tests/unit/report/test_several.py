@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from typing import Any
@@ -13,15 +14,29 @@ from rich.console import Console
 
 from toolkit.diagnostics.closure import closure_verdict
 from toolkit.diagnostics.regions import RegionYields
-from toolkit.likelihood import ClosurePoint, Contour, FitResult, Interval, MethodResult, ParameterInfo, ParameterResult, Results, Scan
+from toolkit.likelihood import (
+    ClosurePoint,
+    Contour,
+    FitResult,
+    Interval,
+    MethodResult,
+    OtherParameters,
+    ParameterInfo,
+    ParameterResult,
+    Results,
+    Scan,
+)
 from toolkit.plots import PlotStyle, plot_contours
 from toolkit.report import Comparison, Provenance, build_page, judge, results_document
 from toolkit.report.contours import area_rows, areas_page_table, best_histogram, pairs_of
 from toolkit.report.figures import plot_jobs
-from toolkit.report.fitted import fitted_section, other_fits, region_table
-from toolkit.report.fitted_figures import contour_jobs, correlation_jobs, other_jobs
+from toolkit.report.fitted import fitted_section, region_table
+from toolkit.report.fitted_figures import contour_jobs, correlation_jobs
 from toolkit.report.hepdata import SUBMISSION, hepdata_tables
+from toolkit.report.other_fits import fit_jobs
 from toolkit.report.results import with_parameters
+from toolkit.report.systematics_figures import systematics_jobs
+from toolkit.report.systematics_tables import systematics_section
 
 A, B = "mu_ggF", "mu_EW"
 TRUTHS = ({A: 1.0, B: 1.0}, {A: 0.5, B: 1.5}, {A: 1.0, B: 2.0})
@@ -232,21 +247,86 @@ def test_hepdata_has_scans_of_every_parameter_and_the_contours(two: Results) -> 
     assert {"name": "AREA expected, 68%", "value": inner.area} in level["qualifiers"]
 
 
+def with_fits(two: Results) -> Results:
+    """The fit `again` in two parameters with sources of the uncertainty, `common` in one."""
+    document = {
+        "pulls": [{"parameter": "lumi", "pull": 0.0, "constraint": 0.9}],
+        "impacts": [{"parameter": "lumi", "up": 0.1, "down": -0.2}],
+        "impacts_pre_fit": [{"parameter": "lumi", "up": 0.11, "down": -0.21}],
+        "impacts_auxiliary": [{"parameter": "lumi", "up": 0.09, "down": -0.19}],
+        "breakdown": [{"group": "total", "up": 0.4, "down": 0.4}],
+    }
+    info = ParameterInfo("interest", (0.0, 4.0), 1.0)
+    fits: dict[str, dict[str, MethodResult]] = {"common": {}, "again": {}}
+    for name, method in two.methods.items():
+        fits["common"][name] = replace(method.of(B), parameters={B: method.parameters[B]}, contours=())
+        own = {p: replace(r, uncertainties=document) for p, r in method.parameters.items()}
+        fits["again"][name] = replace(method, parameters=own, statistical_only=method)
+    new = {"common": OtherParameters({B: info}, {"c": B, "d": f"2 * {B}"}), "again": OtherParameters({A: info, B: info}, {"c": A, "d": B})}
+    return replace(two, fits=fits, fit_parameters=new)
+
+
 def test_fits_in_other_parameters(two: Results) -> None:
-    one = two.methods["nsbi"].of(B)
-    common = replace(one, parameters={B: two.methods["nsbi"].parameters[B]}, contours=())
-    both = replace(two, fits={"common": {"nsbi": common}, "again": {"nsbi": two.methods["nsbi"]}})
-    tables = other_fits(both)
-    assert tables["common"][0].rows == (("NSBI, unbinned", "1.10", "[0.60, 1.40]", "[0.00, 1.80]*"),), "one parameter has no others"
-    assert [len(t.columns) for t in tables["again"]] == [6, 6]
-    assert [job.name for job in other_jobs(both, style=PlotStyle())] == [
-        "scans_common_mu_EW",
-        "scans_again_mu_ggF",
-        "scans_again_mu_EW",
-        "contours_again_mu_ggF_mu_EW",
+    both = with_fits(two)
+    assert Results.from_json(json.loads(json.dumps(both.to_json()))).to_json() == both.to_json()
+    page = build_page(both, judge(both), None, {}, title="two", provenance=Provenance())
+    sections = {s.title: s for s in page.sections}
+    (summary,) = sections["All fits"].tables
+    assert summary.rows[1] == (
+        *("analysis", "μ_EW", "1.10", "[0.60, 1.40]", "[0.00, 1.80]*"),
+        *("m4l histogram", "1.10", "[0.50, 1.50]", "[0.00, 2.00]*", "0.80"),
+    )
+    assert [row[:2] for row in summary.rows] == [
+        ("analysis", "μ_ggF"),
+        ("analysis", "μ_EW"),
+        ("common", "μ_EW"),
+        ("again", "μ_ggF"),
+        ("again", "μ_EW"),
     ]
-    titles = [s.title for s in build_page(both, judge(both), None, {}, title="two", provenance=Provenance()).sections]
-    assert "Fits in other parameters" in titles
+    assert sections["Fit common"].text == ("In place of the parameters of the analysis: c = μ_EW; d = 2 * μ_EW.",)
+    (table,) = sections["Fit common"].tables
+    assert table.columns == ("method", "best fit μ_EW", "68 %", "95 %", "t(μ_EW = 0)"), (
+        "one parameter has no others, and no closure of its own"
+    )
+    assert table.rows[1][:4] == ("NSBI, unbinned", "1.10", "[0.60, 1.40]", "[0.00, 1.80]*")
+    titles = [t.title for t in sections["Fit again"].tables]
+    assert "Areas of the contours of μ_ggF and μ_EW" in titles
+    assert [t for t in titles if t.startswith("Impacts")] == [
+        f"Impacts on {p}, {m}" for p in ("μ_ggF", "μ_EW") for m in ("m4l histogram", "NSBI, unbinned")
+    ]
+    terminal = Console(width=140, record=True, file=io.StringIO())
+    terminal.print(Comparison(both))
+    assert "common: μ_EW from an Asimov set at μ_EW = 1" in terminal.export_text()
+
+
+def test_plots_of_fits_in_other_parameters(two: Results) -> None:
+    jobs = {job.name: job for job in fit_jobs(with_fits(two), style=PlotStyle())}
+    assert list(jobs) == [
+        *("scans_common_mu_EW", "scans_again_mu_ggF", "scans_again_mu_EW", "contours_again_mu_ggF_mu_EW"),
+        *(f"impacts_again_{p}_{m}" for p in (A, B) for m in ("m4l", "nsbi")),
+    ]
+    assert {job.part for job in jobs.values()} == {"fit common", "fit again"}
+    assert jobs["contours_again_mu_ggF_mu_EW"].draw().numbers["truth"] == [1.0, 1.0]
+
+
+def test_every_parameter_of_interest_has_its_impacts_on_the_page(two: Results) -> None:
+    fit = with_fits(two).fits["again"]
+    both = replace(two, methods=dict(fit))
+    section = systematics_section(both, ())
+    assert section is not None
+    titles = [t.title for t in section.tables]
+    assert titles == [
+        title
+        for p in ("μ_ggF", "μ_EW")
+        for title in (
+            f"Uncertainty of {p} and its sources",
+            f"{p}, with and without systematic uncertainties",
+            *(f"Impacts on {p}, {m}" for m in ("m4l histogram", "NSBI, unbinned")),
+        )
+    ]
+    assert section.tables[2].rows == (("lumi", "0.00 ± 0.90", "+0.110 / -0.210", "+0.100 / -0.200", "+0.090 / -0.190"),)
+    names = [job.name for job in systematics_jobs(both, style=PlotStyle())]
+    assert names == [f"impacts_{p}_{m}" for p in (A, B) for m in ("m4l", "nsbi")]
 
 
 def test_a_fit_that_determines_nothing_is_imprecise_not_biased() -> None:

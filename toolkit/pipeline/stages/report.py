@@ -24,7 +24,8 @@ from toolkit.pipeline.stages.review import ensemble_under_review, read_stored, r
 from toolkit.plots import PlotStyle, plot_cutflow, png_bytes
 from toolkit.report import PageFigure, Provenance, build_page, judge, prose, write_page, write_results
 from toolkit.report.figures import draw_all, plot_jobs
-from toolkit.report.fitted_figures import contour_jobs, correlation_jobs, other_jobs
+from toolkit.report.fitted_figures import contour_jobs, correlation_jobs
+from toolkit.report.other_fits import fit_jobs
 from toolkit.report.review_figures import review_jobs
 from toolkit.report.systematics_figures import observed_jobs, systematics_jobs
 from toolkit.weights import SimulatedEvents
@@ -52,7 +53,7 @@ def run(context: StageContext) -> None:
         *observed_jobs(results, style=style),
         *contour_jobs(results, style=style),
         *correlation_jobs(results, style=style),
-        *other_jobs(results, style=style),
+        *fit_jobs(results, style=style),
         *fitted.jobs(style=style),
     )
     figures = draw_all(jobs, folder=context.work / PLOTS, progress=context.progress, tasks=context.tasks)
