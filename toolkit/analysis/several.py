@@ -159,7 +159,8 @@ def _with_sources(
 
     found = tasks.result(task, sources)
     parameters = {name: replace(result, uncertainties=found[name]) for name, result in full.parameters.items()}
-    return replace(full, statistical_only=plain, parameters=parameters)
+    first = next(iter(found.values()), None)  # the keys of one parameter are those of the first one
+    return replace(full, statistical_only=plain, parameters=parameters, uncertainties=first)
 
 
 def _describe_fit(section: OtherFit) -> OtherParameters:

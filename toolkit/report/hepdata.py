@@ -78,10 +78,13 @@ def hepdata_tables(
         templates = _templates(document, (observed or {}).get(name), common)
         bins = _bins(edges.get(name), len(templates[0]["values"]))
         tables[f"templates_{name}.yaml"] = (f"Expected events per process and bin, and data, method {name}", _table("bin", bins, templates))
-    for name, found in columns.items():
-        if any(column.result.uncertainties for column in found):
-            text = f"Pulls of the nuisance parameters in units of their constraints and impacts on {results.poi}, method {name}"
-            tables[f"nuisances_{name}.yaml"] = (text, _nuisances(found, poi=results.poi, qualifiers=common))
+    for poi in results.interest:
+        tail = f"_{poi}" if len(results.interest) > 1 else ""
+        for name in results.of(poi).methods:
+            found = list(_columns(name, results.of(poi), intervals or {}))
+            if any(column.result.uncertainties for column in found):
+                text = f"Pulls of the nuisance parameters in units of their constraints and impacts on {poi}, method {name}"
+                tables[f"nuisances_{name}{tail}.yaml"] = (text, _nuisances(found, poi=poi, qualifiers=common))
     files = {file: yaml.safe_dump(table, sort_keys=False) for file, (_, table) in tables.items()}
     contents = "scans of " + ", ".join(results.interest) + (", contours" if len(results.interest) > 1 else "")
     entries: list[dict[str, Any]] = [{"comment": f"{title}: {contents}, templates and nuisance parameters"}]

@@ -325,6 +325,8 @@ def test_every_parameter_of_interest_has_its_impacts_on_the_page(two: Results) -
         )
     ]
     assert section.tables[2].rows == (("lumi", "0.00 ± 0.90", "+0.110 / -0.210", "+0.100 / -0.200", "+0.090 / -0.190"),)
+    tables = hepdata_tables(both, binned={}, edges={}, title="two")
+    assert [t for t in tables if t.startswith("nuisances")] == [f"nuisances_{m}_{p}.yaml" for p in (A, B) for m in ("m4l", "nsbi")]
     names = [job.name for job in systematics_jobs(both, style=PlotStyle())]
     assert names == [f"impacts_{p}_{m}" for p in (A, B) for m in ("m4l", "nsbi")]
 
