@@ -136,7 +136,9 @@ def test_recorded_events_and_a_nuisance_parameter_of_the_model(folder: Path) -> 
     assert run(folder, config, "run") == 0
     blinded = read_results(folder / "out" / "results.json")
     assert blinded.observed is None
-    config["likelihood"] |= {"observed": True}
+    toys = {"methods": ["rate"], "grid_points": 5, "per_point": 100}
+    config["likelihood"] |= {"observed": True, "toys": toys}
+    config["parameters"]["mu"]["interval"] = "neyman"
     assert run(folder, config, "run") == 0
     results = read_results(folder / "out" / "results.json")
     assert results.observed is not None
@@ -144,6 +146,12 @@ def test_recorded_events_and_a_nuisance_parameter_of_the_model(folder: Path) -> 
     assert results.observed.n_events == len(mass)
     assert results.observed.regions == {"SR": int(np.sum(mass > 280.0)), "CR": int(np.sum(mass <= 260.0))}
     assert set(results.observed.methods) == set(results.methods) == set(blinded.methods)
+    kinds = {n: m.parameters["mu"].interval_kind for n, m in results.observed.methods.items()}
+    assert kinds == {"rate": "neyman", "m4l": "asymptotic", "score": "asymptotic", "nsbi": "asymptotic"}
+    assert "intervals of mu by rate are Neyman constructions from toys, nuisance parameters profiled" in results.notes
+    goodness, shape = (json.loads((folder / "out" / "workspace" / f"{n}.json").read_text()) for n in ("goodness", "comparison"))
+    assert set(goodness["observed"]) == set(results.methods)
+    assert {row["information"] for row in shape["parameters"]["mu"]["observed"]} == {"rate and shape", "shape"}
     assert results.methods["nsbi"].mu_hat == blinded.methods["nsbi"].mu_hat
     nsbi = results.observed.methods["nsbi"]
     assert nsbi.fit is not None

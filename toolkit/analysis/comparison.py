@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -10,10 +12,20 @@ from toolkit.analysis.channels import binned_document
 from toolkit.analysis.data import FitData
 from toolkit.analysis.layout import COMPARISON
 from toolkit.analysis.methods import BinnedMethod, Method
+from toolkit.analysis.region_method import RegionMethod
 from toolkit.analysis.session import Session
 from toolkit.artifacts.atomic import write_json
 from toolkit.errors import SchemaError
-from toolkit.likelihood import BinnedLikelihood, Likelihood, MethodResult, Results, UnbinnedLikelihood, Workspace, measure
+from toolkit.likelihood import (
+    BinnedLikelihood,
+    Likelihood,
+    MethodResult,
+    Results,
+    UnbinnedLikelihood,
+    Workspace,
+    measure,
+    measure_parameters,
+)
 from toolkit.likelihood.free_normalisation import without_rate, workspace_without_rate
 from toolkit.likelihood.planes import Plane
 from toolkit.typing import JsonObject
@@ -32,39 +44,51 @@ def write_comparison(session: Session, datasets: Sequence[FitData], results: Res
     """
     asimov = datasets[0]
     measured = [results.methods, *([results.observed.methods] if results.observed is not None else [])]
-    rows: list[list[JsonObject]] = [[] for _ in datasets]
+    rows: list[dict[str, list[JsonObject]]] = [{poi: [] for poi in results.interest} for _ in datasets]
     done, steps = 0, len(datasets) * len(asimov.methods)
-    for k, (data, found) in enumerate(zip(datasets, measured, strict=True)):
+    for own, data, found in zip(rows, datasets, measured, strict=True):
         for method in data.methods:
-            rows[k] += _rows(session, data, method, found[method.name])
+            for poi, new in _rows(session, data, method, found[method.name]).items():
+                own[poi] += new
             session.progress("fits without the rate", done := done + 1, steps)
     planes = {m.name: _plane(m, m.plane) for m in asimov.methods if isinstance(m, BinnedMethod) and m.plane is not None}
-    document = {"schema": 1, "poi": asimov.model.parameter, "rows": rows[0], "planes": planes}
-    write_json(session.work / COMPARISON, {**document, "observed": rows[1]} if rows[1:] else document)
+    parts = [{"rows": rows[0][poi], **({"observed": rows[1][poi]} if rows[1:] else {})} for poi in results.interest]
+    if session.config.general:
+        write_json(session.work / COMPARISON, {"schema": 1, "parameters": dict(zip(results.interest, parts, strict=True))})
+    else:
+        write_json(session.work / COMPARISON, {"schema": 1, "poi": asimov.model.parameter, "planes": planes, **parts[0]})
 
 
-def _rows(session: Session, data: FitData, method: Method, result: MethodResult) -> list[JsonObject]:
-    """Summarise the fits of one method to the data, with the rate and without."""
+def _rows(session: Session, data: FitData, method: Method, result: MethodResult) -> dict[str, list[JsonObject]]:
+    """Summarise the fits of one method to the data, with the rate and without, for every parameter of interest."""
     config, model = session.config, data.model
-    values = np.linspace(*model.range, min(config.likelihood.scan_points, SCAN_POINTS))
     plain = result if result.statistical_only is None else result.statistical_only
     found = {"statistical": plain} if result.statistical_only is None else {"statistical": plain, "systematic": result}
-    rows = [_row(method.name, "rate and shape", kind, one) for kind, one in found.items()]
+    rows = {poi: [_row(method.name, "rate and shape", kind, one.of(poi)) for kind, one in found.items()] for poi in model.interest}
     if not config.likelihood.shape_only or _counts(method):
         return rows
+    points = min(config.likelihood.scan_points, SCAN_POINTS)
     for kind in found:
 
         def shape(kind: str = kind) -> JsonObject:
             likelihood = shape_likelihood(data, method, systematics=kind == "systematic")
+            if isinstance(method, RegionMethod):
+                options: Any = {"interest": model.interest, "truth": model.truth, "points": points, "contours": False}
+                return measure_parameters(likelihood, method=method.name, **options).to_json()
+            values = np.linspace(*model.range, points)
             return measure(likelihood, method=method.name, values=values, truth=model.truth[model.parameter]).to_json()
 
         document = session.tasks.result(f"{data.named(method.name)}: shape alone, {kind}", shape)
-        rows.append(_row(method.name, "shape", kind, MethodResult.from_json(document, method=method.name)))
+        measured = MethodResult.from_json(document, method=method.name)
+        for poi in model.interest:
+            rows[poi].append(_row(method.name, "shape", kind, measured.of(poi)))
     return rows
 
 
 def shape_likelihood(data: FitData, method: Method, *, systematics: bool) -> Likelihood:
     """Build the likelihood of a method whose total rate is free.
+
+    Over regions one normalisation is free: that of all processes in all regions of the analysis; workspaces of others keep theirs.
 
     Args:
         data: The events, and all methods.
@@ -74,6 +98,10 @@ def shape_likelihood(data: FitData, method: Method, *, systematics: bool) -> Lik
     Raises:
         SchemaError: Neither a binned nor an unbinned method.
     """
+    if isinstance(method, RegionMethod):
+        parts = [replace(data, methods=p.siblings, weights=data.weights[p.test], model=p.model) for p in method.parts]
+        terms = [shape_likelihood(own, p.method, systematics=systematics) for own, p in zip(parts, method.parts, strict=True)]
+        return method.combined(terms, truth=data.expectation)
     if systematics and isinstance(method, BinnedMethod):
         return workspace_without_rate(Workspace(binned_document(method, data.weights, data.systematics))).likelihood()
     likelihood = data.full(method) if systematics else method.likelihood(data.weights)
@@ -93,6 +121,9 @@ def _plane(method: BinnedMethod, plane: Plane) -> JsonObject:
 
 
 def _counts(method: Method) -> bool:
+    """Say whether a method has one bin in all, which says nothing without its rate."""
+    if isinstance(method, RegionMethod):
+        return len(method.parts) == 1 and _counts(method.parts[0].method)
     return isinstance(method, BinnedMethod) and method.templates.values.shape[1] == 1
 
 

@@ -8,17 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.analysis.constructions import Experiment, reference_weights, toy_source
 from toolkit.analysis.data import FitData
+from toolkit.analysis.experiments import Experiment, reference_weights, toy_source
 from toolkit.analysis.layout import GOODNESS, TOYS
 from toolkit.analysis.methods import Method, UnbinnedMethod
+from toolkit.analysis.region_goodness import combined_fit
+from toolkit.analysis.region_method import RegionMethod
 from toolkit.analysis.session import Session
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.artifacts.toys import Row
 from toolkit.errors import SchemaError
 from toolkit.likelihood import FitResult, Likelihood, Results, UnbinnedLikelihood
-from toolkit.likelihood.goodness import BinnedFit, GoodnessTest, UnbinnedFit, compare_with_toys
-from toolkit.likelihood.toy_sources import BinnedToys, UnbinnedToys, model_weights
+from toolkit.likelihood.goodness import BinnedFit, CombinedFit, GoodnessTest, UnbinnedFit, compare_with_toys
+from toolkit.likelihood.toy_sources import BinnedToys, CombinedToys, UnbinnedToys, model_weights
 from toolkit.likelihood.toy_workers import Workers, run_here
 from toolkit.typing import FloatArray, JsonObject
 
@@ -66,29 +68,23 @@ def _tests(
 ) -> tuple[GoodnessTest, ...]:
     """Test the fit of a method to data; toys and expectations come from the simulated events of the Asimov set."""
     settings, source = session.config.likelihood.goodness, toy_source(experiment, method)
-    if not isinstance(source, BinnedToys | UnbinnedToys):
+    likelihood = asimov.full(method) if experiment.full is not None else asimov.plain(method)
+    point = likelihood.point((likelihood.fit() if fit is None else fit).parameters)
+    theta = dict(zip(likelihood.parameter_names, point.tolist(), strict=True))
+    measured: BinnedFit | UnbinnedFit | CombinedFit
+    if isinstance(source, CombinedToys) and isinstance(method, RegionMethod):
+        measured, observed = combined_fit(experiment, method, source, asimov=asimov, data=data, theta=theta)
+        degrees = _degrees_of_all(measured, free=_unconstrained(likelihood))
+    elif isinstance(source, BinnedToys | UnbinnedToys):
+        measured, observed, degrees = _one(experiment, method, source, asimov, data, point=point, free=_unconstrained(likelihood))
+    else:
         what = f"goodness of fit of the method {method.name!r}"
         raise SchemaError(what, got=type(source).__name__, expected="toys of bins or of events")
-    likelihood = experiment.likelihood(method, asimov.weights)
-    point = likelihood.point((likelihood.fit() if fit is None else fit).parameters)
-    free, theta = _unconstrained(likelihood), dict(zip(source.likelihood.parameter_names, point.tolist(), strict=True))
-    measured: BinnedFit | UnbinnedFit
-    degrees: list[int | None]
-    if isinstance(source, BinnedToys):
-        measured = BinnedFit(source)
-        counts = np.bincount(data.bins[method.name], weights=data.weights, minlength=len(source.expected(theta)))
-        observed, degrees = measured.statistics((counts.astype(np.float64), {}), point), [len(counts) - free]
-    else:
-        reference = reference_weights(experiment.test, experiment.ratio.metadata.reference_mixture)
-        bins = {name: index for name, index in asimov.bins.items() if index.max() > 0}
-        measured = UnbinnedFit(source, reference, bins)
-        observed = measured.compare(data.weights, point) if data is asimov else _compare_recorded(measured, experiment, data, point)
-        degrees = [None, *(int(index.max()) + 1 - free for index in bins.values())]
     return compare_with_toys(
         measured,
         observed,
         theta,
-        poi=session.config.parameter.name,
+        poi=asimov.model.parameter,
         degrees=degrees,
         toys=settings.toys,
         seed=settings.seed,
@@ -96,6 +92,39 @@ def _tests(
         file=folder / f"{data.named(method.name)}_goodness.jsonl",
         progress=session.progress,
     )
+
+
+def _one(
+    experiment: Experiment,
+    method: Method,
+    source: BinnedToys | UnbinnedToys,
+    asimov: FitData,
+    data: FitData,
+    *,
+    point: FloatArray,
+    free: int,
+) -> tuple[BinnedFit | UnbinnedFit, Row, list[int | None]]:
+    """Return the experiment of a method of all events, the test statistics of the data, and their degrees of freedom."""
+    if isinstance(source, BinnedToys):
+        fit = BinnedFit(source)
+        theta = dict(zip(source.likelihood.parameter_names, point.tolist(), strict=True))
+        counts = np.bincount(data.bins[method.name], weights=data.weights, minlength=len(source.expected(theta)))
+        return fit, fit.statistics((counts.astype(np.float64), {}), point), [len(counts) - free]
+    reference = reference_weights(experiment.test, experiment.ratio.metadata.reference_mixture)
+    bins = {name: index for name, index in asimov.bins.items() if index.max() > 0}
+    events = UnbinnedFit(source, reference, bins)
+    observed = events.compare(data.weights, point) if data is asimov else _compare_recorded(events, experiment, data, point)
+    return events, observed, [None, *(int(index.max()) + 1 - free for index in bins.values())]
+
+
+def _degrees_of_all(measured: CombinedFit, *, free: int) -> list[int | None]:
+    """Return the degrees of freedom of tests in several regions: known if all of them are binned, since their bins fix all parameters."""
+    fits = [f for f in measured.fits if f is not None]
+    if not all(isinstance(f, BinnedFit) for f in fits):
+        return [None] * len(measured.names)
+    start = {p.name: p.init for p in measured.toys.likelihood.parameters}
+    bins = sum(len(f.toys.expected({n: start[n] for n in f.toys.likelihood.parameter_names})) for f in fits if isinstance(f, BinnedFit))
+    return [bins - free if bins > free else None]
 
 
 def _compare_recorded(measured: UnbinnedFit, experiment: Experiment, data: FitData, point: FloatArray) -> Row:

@@ -72,7 +72,7 @@ class RegionMethod:
         parts = []
         for part in self.parts:
             inside = found[part.region.name]
-            own = _select(events, inside)
+            own = select_events(events, inside)
             siblings = tuple(m.for_events(own) for m in part.siblings)
             method = next((s for s, m in zip(siblings, part.siblings, strict=True) if m is part.method), None)
             parts.append(replace(part, method=part.method.for_events(own) if method is None else method, siblings=siblings, test=inside))
@@ -127,7 +127,7 @@ class RegionMethod:
         return fill
 
 
-def _select(events: Events, inside: BoolArray) -> Events:
+def select_events(events: Events, inside: BoolArray) -> Events:
     """Return the events of a mask, simulated or recorded."""
     if isinstance(events, SimulatedEvents):
         return events.select(inside)

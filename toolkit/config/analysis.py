@@ -265,8 +265,7 @@ class Config(Section):
             SchemaError: They cannot yet.
         """
         if self.general:
-            neyman = [f"parameters.{name}.interval: neyman" for name, section in self.parameters.items() if section.interval == "neyman"]
-            require_supported(self.model, settings=neyman)
+            require_supported(self.model)
             self._require_known_conditions()
             return
         fitted = [name for name, section in self.regions.items() if section.kind != "flag"]
@@ -354,7 +353,8 @@ class Config(Section):
             raise ValueError(msg)
         if self.likelihood.observed:
             self._check_observed()
-        allowed = (-np.inf, np.inf) if self.general else self.parameter.range
+        ranges = [self.parameters[name].range for name in self.neyman] if self.general else [self.parameter.range]
+        allowed = (max((low for low, _ in ranges), default=-np.inf), min((high for _, high in ranges), default=np.inf))
         self.likelihood.toys.check({"rate", "score", "nsbi", *self.histograms}, allowed=allowed)
         return self
 
@@ -516,6 +516,13 @@ class Config(Section):
             "model": tuple(n for n, p in self.parameters.items() if p.kind == "nuisance" and n not in self._variations),
         }
         return {group: names for group, names in found.items() if names}
+
+    @property
+    def neyman(self) -> tuple[str, ...]:
+        """Parameters of interest whose intervals are constructed from toys, too."""
+        if self.general:
+            return tuple(name for name, section in self.parameters.items() if section.interval == "neyman")
+        return (self.parameter.name,) if self.parameter.interval == "neyman" else ()
 
     @property
     def ratio_nuisances(self) -> tuple[str, ...]:

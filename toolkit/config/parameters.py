@@ -52,6 +52,9 @@ class ModelParameterConfig(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelParameterConfig:
+        if self.interval == "neyman" and self.kind != "interest":
+            msg = f"interval: neyman of a parameter of kind {self.kind}: only those of kind interest are measured"
+            raise ValueError(msg)
         if self.expression:
             more = sorted(self.model_fields_set - {"expression", "label"})
             if more:

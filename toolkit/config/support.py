@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from toolkit.errors import SchemaError
@@ -26,22 +26,20 @@ LIMITS: tuple[_Limit, ...] = (
 """Everything that `h4l validate` and `h4l run` refuse. Take an entry out when training, fit and report can do it."""
 
 
-def require_supported(model: Model, *, settings: Sequence[str] = ()) -> None:
+def require_supported(model: Model) -> None:
     """Check that all stages can measure with a model.
 
     Args:
         model: The model of a config with `parameters` and `processes`.
-        settings: Keys of the config that ask for something that is done for `morphing` and `parameter` only.
 
     Raises:
         SchemaError: They cannot yet; names every feature that is missing and what uses it.
     """
     missing = [f"{limit.words} ({', '.join(used)})" for limit in LIMITS if (used := limit.uses(model))]
-    missing += [f"{key} of a config with `parameters`" for key in settings]
     if missing:
         raise SchemaError(
             "the physics model of the config is valid, but cannot be trained and fitted yet",
             got="; ".join(missing),
-            expected="samples of interfering processes with the weights of enough benchmarks, fitted to simulated events",
+            expected="samples of interfering processes with the weights of enough benchmarks",
             remedy="add the weights, or run `h4l process` for the event tables and use toolkit.model and toolkit.likelihood in Python",
         )

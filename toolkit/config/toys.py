@@ -21,7 +21,7 @@ class GoodnessConfig(Section):
 
 
 class ToysConfig(Section):
-    """Toys behind the intervals when `parameter.interval` is `neyman`; see docs/intervals.md."""
+    """Toys behind the intervals of a parameter whose `interval` is `neyman`; see docs/intervals.md."""
 
     grid_points: int = Field(default=17, ge=5, le=10_000)
     """Values of the parameter at which toys are drawn; the critical values are interpolated between them."""
@@ -63,5 +63,5 @@ class ToysConfig(Section):
             raise ValueError(msg)
         outside = [value for value in self.coverage_at if not allowed[0] <= value <= allowed[1]]
         if outside:
-            msg = f"likelihood.toys.coverage_at {outside} lie outside parameter.range [{allowed[0]}, {allowed[1]}]"
+            msg = f"likelihood.toys.coverage_at {outside} lie outside the range of the parameter, [{allowed[0]}, {allowed[1]}]"
             raise ValueError(msg)

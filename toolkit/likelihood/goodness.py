@@ -27,7 +27,7 @@ from toolkit.artifacts.toys import Row, ToyFile, point_key
 from toolkit.errors import PhysicsDomainError
 from toolkit.likelihood.constraints import replace_observed
 from toolkit.likelihood.shapes import Shapes
-from toolkit.likelihood.toy_sources import BinnedToys, UnbinnedToys
+from toolkit.likelihood.toy_sources import BinnedToys, CombinedToys, UnbinnedToys
 from toolkit.likelihood.toy_workers import Workers, run_here
 from toolkit.likelihood.toys import BLOCK, ToyTask, best_point, guide_of, toy_generator
 from toolkit.typing import FloatArray, IntArray, Progress, silent_progress
@@ -39,7 +39,7 @@ class Measured(Protocol):
     """An experiment whose data are compared with a fit."""
 
     @property
-    def toys(self) -> BinnedToys | UnbinnedToys:
+    def toys(self) -> BinnedToys | UnbinnedToys | CombinedToys:
         """The experiment."""
         ...
 
@@ -171,6 +171,65 @@ class UnbinnedFit:
             n_bins = int(max(index.max(), own.max(initial=0))) + 1
             counts, prediction = (np.bincount(i, weights=w, minlength=n_bins) for i, w in ((own, weights), (index, expected)))
             yield poisson_distance(counts, prediction)
+
+
+@dataclass(frozen=True, eq=False)
+class CombinedFit:
+    """Several channels: all bins together against the saturated model, and each unbinned channel in its own tests.
+
+    Args:
+        toys: The experiment.
+        fits: How each term is compared, in the order of the terms; None for constraint terms.
+        labels: A name of each term.
+    """
+
+    toys: CombinedToys
+    fits: tuple[BinnedFit | UnbinnedFit | None, ...]
+    labels: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the test statistics: those of unbinned channels with the label of the channel."""
+        unbinned = [f"{label}: {n}" for label, f in zip(self.labels, self.fits, strict=True) if isinstance(f, UnbinnedFit) for n in f.names]
+        return (*((SATURATED,) if any(isinstance(f, BinnedFit) for f in self.fits) else ()), *unbinned)
+
+    def statistics(self, data: tuple[tuple[Any, ...], dict[str, float]], point: FloatArray) -> Row:
+        """Compare the drawn data of all channels, and auxiliary measurements, with the model at a point."""
+        parts, auxiliary = data
+        own: list[Any] = [None if part is None else part[0] for part in parts]
+        drawn = {name: value for part in parts if part is not None for name, value in part[1].items()}
+        rows = [
+            f.compare(np.bincount(x, minlength=len(f.toys.expected)).astype(np.float64), self.point_of(k, point))
+            if isinstance(f, UnbinnedFit)
+            else x
+            for k, (f, x) in enumerate(zip(self.fits, own, strict=True))
+        ]
+        return self.row(rows, point, auxiliary=drawn | auxiliary)
+
+    def point_of(self, term: int, point: FloatArray) -> FloatArray:
+        """Return the parameters of one term, in its order."""
+        names, whole = self.toys.likelihood.terms[term].parameter_names, self.toys.likelihood.parameter_names
+        return np.array([point[whole.index(name)] for name in names])
+
+    def row(self, parts: Sequence[Any], point: FloatArray, *, auxiliary: Mapping[str, float]) -> Row:
+        """Put the statistics together.
+
+        Args:
+            parts: By term, the counts of bins, (n_bins,), or the statistics of an unbinned channel; None for constraint terms.
+            point: All parameters, (n_parameters,).
+            auxiliary: What auxiliary measurements gave, where that is not what the likelihood holds.
+        """
+        likelihood = self.toys.likelihood
+        theta = dict(zip(likelihood.parameter_names, point.tolist(), strict=True))
+        distance = sum(c.twice_nll(theta[c.parameter]) - c.lowest for c in replace_observed(likelihood.constraints, auxiliary))
+        found: list[float] = []
+        for k, (f, part) in enumerate(zip(self.fits, parts, strict=True)):
+            if isinstance(f, BinnedFit):
+                own = dict(zip(f.toys.likelihood.parameter_names, self.point_of(k, point).tolist(), strict=True))
+                distance += poisson_distance(part, f.toys.expected(own))
+            elif f is not None:
+                found += part
+        return (distance, *found) if any(isinstance(f, BinnedFit) for f in self.fits) else tuple(found)
 
 
 def poisson_distance(counts: ArrayLike, expected: ArrayLike) -> float:

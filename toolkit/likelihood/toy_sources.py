@@ -182,12 +182,12 @@ def model_weights(log_ratios: ArrayLike, reference: ArrayLike, yields: ArrayLike
 
     Returns:
         Expected events of each event under each process, (n_events, n_processes), whose columns sum to nu_j; and ln of the
-        mean of each ratio over the reference, (n_processes,): 0 for a normalised model. Subtract it from the log ratios of the
-        likelihood that fits the toys, and the toys follow that likelihood exactly.
+        mean of each ratio over the reference, (n_processes,): 0 for a normalised model, and for a process without yield. Subtract it from
+        the log ratios of the likelihood that fits the toys, and the toys follow that likelihood exactly.
 
     Raises:
         ShapeError: Arrays do not belong together.
-        PhysicsDomainError: A negative reference weight, or no weight at all.
+        PhysicsDomainError: A negative reference weight, no weight at all, or a process with a yield and no density at any event.
 
     Examples:
         >>> expected, log_mean = model_weights(np.log([[0.5, 1.0], [1.5, 1.0]]), [1.0, 1.0], [10.0, 4.0])
@@ -203,6 +203,11 @@ def model_weights(log_ratios: ArrayLike, reference: ArrayLike, yields: ArrayLike
         raise PhysicsDomainError(what, got=f"a sum of {m.sum():g}, the smallest {m.min(initial=0.0):g}", expected="weights >= 0")
     weighted = np.exp(logs) * (m / m.sum())[:, None]
     mean = weighted.sum(axis=0)
+    nowhere = ~(mean > 0.0)
+    if np.any(nu[nowhere] > 0.0):
+        what = f"densities {np.flatnonzero(nowhere & (nu > 0.0)).tolist()} of the model"
+        raise PhysicsDomainError(what, got="0 at every event of the reference", expected="events to draw them from")
+    mean = np.where(nowhere, 1.0, mean)
     return weighted / mean * nu, np.log(mean)
 
 
@@ -283,6 +288,8 @@ class CombinedToys:
     Args:
         sources: One source per term, in the order of the terms of the likelihood.
         likelihood: The combination; terms without data (constraint terms) have the source None.
+
+    A constraint that several terms hold is one auxiliary measurement: it is drawn once, for all of them.
     """
 
     sources: Sequence[ToySource | None]
@@ -294,13 +301,14 @@ class CombinedToys:
             raise SchemaError(what, got=f"{len(self.sources)} sources", expected=f"one per term, {len(self.likelihood.terms)}")
 
     def sample(self, theta: Mapping[str, float], generator: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, float]]:
-        """Draw the data of every term, then the auxiliary measurements of terms without data."""
+        """Draw the data of every term, then the auxiliary measurements of terms without data, and those that terms share."""
         data, auxiliary = [], {}
         for source, term in zip(self.sources, self.likelihood.terms, strict=True):
             own = {name: theta[name] for name in term.parameter_names if name in theta}
             data.append(None if source is None else source.sample(own, generator))
             if source is None:
                 auxiliary.update(sample_auxiliary(term.constraints, theta, generator))
+        auxiliary.update(sample_auxiliary([c for c in self._shared if c.parameter not in auxiliary], theta, generator))
         return tuple(data), auxiliary
 
     def likelihood_of(self, data: tuple[tuple[Any, ...], dict[str, float]]) -> Likelihood:
@@ -310,8 +318,14 @@ class CombinedToys:
             term if source is None else source.likelihood_of(part)
             for source, term, part in zip(self.sources, self.likelihood.terms, parts, strict=True)
         ]
-        combined = self.likelihood.with_terms(terms)
-        return combined.with_auxiliary(auxiliary) if auxiliary else combined
+        own = [{c.parameter: auxiliary[c.parameter] for c in term.constraints if c.parameter in auxiliary} for term in terms]
+        return self.likelihood.with_terms([t.with_auxiliary(o) if o else t for t, o in zip(terms, own, strict=True)])
+
+    @property
+    def _shared(self) -> tuple[Constraint, ...]:
+        """Constraints that several terms hold."""
+        names = [c.parameter for term in self.likelihood.terms for c in term.constraints]
+        return tuple(c for c in self.likelihood.constraints if names.count(c.parameter) > 1)
 
     def fingerprint(self) -> str:
         """Return a hash of all sources."""

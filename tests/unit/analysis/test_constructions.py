@@ -13,8 +13,9 @@ import pytest
 
 from tests.unit.analysis.toy import YIELDS, densities, events_at
 from toolkit.analysis import constructions
-from toolkit.analysis.constructions import Experiment, reference_weights, toy_source, write_intervals
+from toolkit.analysis.constructions import write_intervals
 from toolkit.analysis.data import FitData, full_likelihood
+from toolkit.analysis.experiments import Experiment, reference_weights, toy_source
 from toolkit.analysis.layout import INTERVALS, TOYS
 from toolkit.analysis.methods import UnbinnedMethod, histogram_method, rate_method
 from toolkit.analysis.model import FitModel

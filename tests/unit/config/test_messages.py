@@ -99,7 +99,7 @@ def test_the_valid_document_is_valid() -> None:
             ["mass"],
             "likelihood.toys.methods ['mass'] do not run; the methods are ['m4l', 'nsbi', 'rate', 'score']",
         ),
-        ("likelihood.toys.coverage_at", [7.0], "likelihood.toys.coverage_at [7.0] lie outside parameter.range [0.0, 6.0]"),
+        ("likelihood.toys.coverage_at", [7.0], "likelihood.toys.coverage_at [7.0] lie outside the range of the parameter, [0.0, 6.0]"),
         ("selection.m4l", [300.0, 200.0], "m4l: [300.0, 200.0] is empty; give (low, high) with low < high"),
         (
             "selection.electron",

@@ -200,6 +200,7 @@ WRONG = [
     ("parameters.t2", {"kind": "nuisance", "width": 0.0}, "parameters.t2.width"),
     ("parameters.t2", {"kind": "nuisance", "constraint": "poisson"}, "parameter 't2', constrained by a count"),
     ("parameters.t2", {"kind": "nuisance", "central": 1.0, "range": [2, 3]}, "truth of parameter 't2'"),
+    ("parameters.t2", {"kind": "normalisation", "interval": "neyman"}, "interval: neyman of a parameter of kind normalisation"),
     ("parameters.alpha", {"kind": "nuisance"}, "parameters.alpha: no density depends on this nuisance parameter"),
     ("parameters.lumi", {"kind": "nuisance"}, "no density depends on this nuisance parameter"),
     ("parameters.t0", {"rang": [0, 1]}, "parameters.t0.rang: unknown key; did you mean 'range'"),
@@ -243,17 +244,6 @@ def test_the_keys_of_the_general_form_need_processes() -> None:
 def test_what_cannot_be_measured_yet_is_refused_in_one_message() -> None:
     with pytest.raises(SchemaError, match=r"without the weights of all their benchmarks \(ggF_B\)"):
         parse(document()).require_interference()
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "said"),
-    [
-        ("parameters.mu_EW", {"range": [0, 6], "interval": "neyman"}, "parameters.mu_EW.interval: neyman of a config with `parameters`"),
-    ],
-)
-def test_what_the_fit_would_leave_out_is_refused(path: str, value: Any, said: str) -> None:
-    with pytest.raises(SchemaError, match=said):
-        parse(changed(path, value)).require_supported()
 
 
 def test_regions_of_the_fit_need_the_general_form() -> None:

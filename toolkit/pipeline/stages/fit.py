@@ -6,7 +6,8 @@ If the config asks for it, the recorded events are fitted like the test events; 
 from __future__ import annotations
 
 from toolkit.analysis.comparison import write_comparison
-from toolkit.analysis.constructions import Experiment, write_intervals
+from toolkit.analysis.constructions import with_constructed, write_intervals
+from toolkit.analysis.experiments import Experiment
 from toolkit.analysis.fitting import fit
 from toolkit.analysis.goodness import write_goodness
 from toolkit.analysis.layout import FIT, WORKSPACE
@@ -18,22 +19,23 @@ from toolkit.pipeline.toy_workers import toy_workers
 
 
 def run(context: StageContext) -> None:
-    """Write `workspace/`: the results of all methods and, of one parameter, a workspace per method, the Asimov set and tests of toys."""
+    """Write `workspace/`: the results of all methods, a workspace per method, comparison without the rate, and what toys say."""
     config, done = context.config, fit(context)
     make_folder(context.work / WORKSPACE)
-    write_json(context.work / FIT, done.results.to_json())
-    if config.general:
-        for data in done.datasets:
-            write_region_workspaces(context.work, data)
-        return
     test, ratio, datasets, results = done.test, done.ratio, done.datasets, done.results
     asimov = datasets[0]
     for data in datasets:
-        write_workspaces(context.work, data, yields=done.pool.yields, ratio=ratio)
+        if config.general:
+            write_region_workspaces(context.work, data)
+        else:
+            write_workspaces(context.work, data, yields=done.pool.yields, ratio=ratio)
     full = asimov.full if asimov.systematics else None
     write_comparison(context, datasets, results)
-    if varied_names(config):
+    if varied_names(config) and not config.general:
         write_left_out(context, asimov)
     with toy_workers(context.executor) as workers:
         write_goodness(context, datasets, results, experiment=Experiment(config, test, ratio, full), workers=workers)
-        write_intervals(context, asimov.methods, test=test, ratio=ratio, full=full, recorded=datasets[1:], workers=workers)
+        intervals = write_intervals(context, asimov.methods, test=test, ratio=ratio, full=full, recorded=datasets[1:], workers=workers)
+    if config.general and intervals is not None:
+        results = with_constructed(results, intervals)
+    write_json(context.work / FIT, results.to_json())
