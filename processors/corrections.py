@@ -42,7 +42,7 @@ def correction_inputs(section: CorrectionConfig) -> tuple[str, ...]:
         InputFileError, SchemaError, MissingExtraError: The file cannot be opened, or wants other inputs.
     """
     if section.kind != "correctionlib":
-        return (section.observable,)
+        return (section.observable,) if section.observable else ()
     correction = _opened(section.file, section.correction.replace(VARIATION, section.nominal))
     if len(correction.inputs) != len(section.inputs):
         raise SchemaError(
@@ -95,8 +95,11 @@ class Correction:
             SchemaError: correctionlib refuses an input.
         """
         section = self.section
-        if section.kind == "correctionlib":
-            factor, bins = self._from_set(values, variation), None
+        bins = None
+        if section.kind == "number":
+            factor = np.full(len(next(iter(values.values()))), section.value, dtype=np.float64)
+        elif section.kind == "correctionlib":
+            factor = self._from_set(values, variation)
         else:
             edges, numbers = self._table(section.histogram.replace(VARIATION, variation))
             bins = self._bins(values[section.observable], edges)
@@ -106,6 +109,14 @@ class Correction:
         relative = np.asarray(section.uncertainty, dtype=np.float64)
         shift = relative if relative.ndim == 0 or bins is None else relative[bins]
         return factor * (1.0 + shift if variation == "up" else 1.0 - shift)
+
+    @property
+    def constant(self) -> float | None:
+        """The number that it is for every event, whatever the observable; None if it is not one."""
+        section = self.section
+        numbers = {"number": (section.value,), "curve": section.values}.get(section.kind, ())
+        same = section.object == "event" and len(set(numbers)) == 1
+        return float(numbers[0]) if same and numbers[0] is not None else None
 
     def _from_set(self, values: Arrays, variation: str) -> FloatArray:
         section = self.section
@@ -188,6 +199,7 @@ class SampleCorrections:
     def __init__(self, config: Config, sample: SampleConfig) -> None:
         self.sample = sample
         self.corrections = tuple(Correction(name, section) for name, section in sample_corrections(config, sample).items())
+        self.constant = float(np.prod([c.constant for c in self.corrections if c.constant is not None]))
         self.variations = {k: v for k, v in weight_variations(config, sample).items() if isinstance(v, WeightCorrection)}
         self.event_inputs = event_inputs(config, sample)
         self.lepton_inputs = lepton_inputs(config, sample)
@@ -205,12 +217,15 @@ class SampleCorrections:
         return tuple(dict.fromkeys((*momenta, *inputs, *self._of_leptons(record))))
 
     def factors(self, record: EventRecord, selected: Selected, event: NDArray[Any]) -> tuple[FloatArray | None, dict[str, FloatArray]]:
-        """Return the factor of each selected event (None without any), and varied over nominal factor by name of the weight variation.
+        """Return the factor of each selected event beside `constant`, and varied over nominal factor by name of the weight variation.
 
         Args:
             record: Events of the chunk.
             selected: Those that pass, with the observables `event_inputs` and the properties `lepton_properties`.
             event: Event numbers, (n,), for messages.
+
+        Returns:
+            The factor, (n,), None where there is none; ratios, (n,) each.
 
         Raises:
             PhysicsDomainError: A factor is 0, NaN or infinite; the event is named.
@@ -220,8 +235,6 @@ class SampleCorrections:
             if name in record.columns:
                 require_factors(f"weight factor {name!r}", record.columns[name][selected.index], self.sample.name, event)
         of_leptons = self._of_leptons(record)
-        if not (self.corrections or of_leptons):
-            return None, {}
         nominal = {c.name: self._checked(c, self._evaluate(c, values, leptons, n, c.section.nominal), event) for c in self.corrections}
         ratios = {}
         for key, variation in self.variations.items():
@@ -231,9 +244,11 @@ class SampleCorrections:
                     for c in (c for c in self.corrections if c.name in variation.of):
                         ratio *= self._checked(c, self._evaluate(c, values, leptons, n, text), event) / nominal[c.name]
                     ratios[f"{key}_{direction}"] = ratio
+        if not of_leptons and all(c.constant is not None for c in self.corrections):
+            return None, ratios  # numbers are part of the normalisation, as `k_factor` is
         total = np.ones(n)
-        for factor in nominal.values():
-            total = total * factor
+        for c in (c for c in self.corrections if c.constant is None):
+            total = total * nominal[c.name]
         for name, flavours in of_leptons.items():
             product = lepton_product(leptons, name, flavours)
             require_factors(f"weight factor {name!r} (product over the leptons)", product, self.sample.name, event)

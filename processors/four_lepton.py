@@ -12,6 +12,7 @@ import numpy as np
 from coffea import processor
 from numpy.typing import NDArray
 
+from processors.components import SampleComponents, component_tables
 from processors.corrections import LAST_LINE, SampleCorrections
 from processors.dialects import EventRecord, has, numbered
 from processors.factors import weight_factors
@@ -60,6 +61,7 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
         self.observables = written_observables(config)
         self.regions = Regions(config, observables=self.observables)
         self.corrections = {name: SampleCorrections(config, s.config) for name, s in self.inputs.items()}
+        self.components = {name: SampleComponents(config, s.config) for name, s in self.inputs.items()}
         self.keys = sample_keys(config, tuple(self.inputs.values()))
         self.modules = load_modules(config.modules)
 
@@ -105,6 +107,9 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
         for shift in object_variations(self.config, sample.config):
             table, sums = self._table(sample, chunk, shift.apply(record), variation=shift.name, ratios={})
             varied[shift.name] = self._contents(sample, table, sums.cutflow)
+        for name in component_tables(self.config, sample.config):
+            table, sums = self._table(sample, chunk, record, variation=name, ratios={})
+            varied[name] = self._contents(sample, table, sums.cutflow)
         table, sums = self._table(sample, chunk, record, variation=NOMINAL, ratios=ratios)
         return self.accumulate(
             sample, entries=len(record), table=table, cutflow=sums.cutflow, ratios=sums.ratios, varied_sums=sums.varied, variations=varied
@@ -170,15 +175,21 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
         ratios: Mapping[str, NDArray[np.float64]],
     ) -> tuple[EventTable, _Sums]:
         """Select the events of one variation, and write their table."""
-        scaled = record.gen_weight * sample.scale(self.config.luminosity_ifb)
-        corrections = self.corrections[sample.config.name]
-        more = tuple(name for name in corrections.event_inputs if name not in self.observables)
+        corrections, components = self.corrections[sample.config.name], self.components[sample.config.name]
+        scaled = record.gen_weight * sample.scale(self.config.luminosity_ifb, k_factor=corrections.constant * components.constant)
+        inputs = (*corrections.event_inputs, *components.inputs)
+        more = tuple(name for name in dict.fromkeys(inputs) if name not in self.observables)
         properties = corrections.lepton_properties(record)
         selected = select(record, scaled, self.config.selection, observables=(*self.observables, *more), leptons=properties)
         index, event = selected.index, record.identity["event"][selected.index]
         factor, found = corrections.factors(record, selected, event)
         weight = scaled[index] if factor is None else scaled[index] * factor
-        cutflow = selected.cutflow if factor is None else {**selected.cutflow, LAST_LINE: sum_weights(weight)}
+        benchmark_weights = weight[:, np.newaxis] * record.benchmark_ratios[index]
+        if components.corrections:
+            own, under = components.apply(record.benchmark_ratios[index], selected.observables, event, variation)
+            benchmark_weights, weight = weight[:, np.newaxis] * under, weight * own
+        corrected = factor is not None or components.changes_weights
+        cutflow = {**selected.cutflow, LAST_LINE: sum_weights(weight)} if corrected else selected.cutflow
         known = {**{name: ratio[index] for name, ratio in ratios.items()}, **found} if variation == NOMINAL else {}
         varied = {name: known[name] for name in weight_names(self.config, sample.config) if name in known}
         observables = {name: selected.observables[name] for name in self.observables}
@@ -189,7 +200,7 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
             observables={**observables, **scores},
             weight=weight,
             benchmarks=sample.config.benchmarks,
-            benchmark_weights=weight[:, np.newaxis] * record.benchmark_ratios[index],
+            benchmark_weights=benchmark_weights,
             channel=selected.channel,
             regions=regions,
             variation=variation,

@@ -93,11 +93,16 @@ class SampleInputs:
         resolved = str(Path(path).resolve())
         return next((i for i, f in enumerate(self.files) if f.path == resolved), 0)
 
-    def scale(self, luminosity_ifb: float) -> float:
-        """Return the factor from a generator weight to expected events, xsec x k x luminosity / sum of generator weights; 1 for data."""
+    def scale(self, luminosity_ifb: float, *, k_factor: float = 1.0) -> float:
+        """Return the factor from a generator weight to expected events, xsec x k x luminosity / sum of generator weights; 1 for data.
+
+        Args:
+            luminosity_ifb: Integrated luminosity, 1/fb.
+            k_factor: A further factor on that of the config.
+        """
         if self.xsec_pb is None or self.sumw is None:
             return 1.0
-        return self.xsec_pb * units.PB_IFB * self.config.k_factor * luminosity_ifb / self.sumw
+        return self.xsec_pb * units.PB_IFB * (self.config.k_factor * k_factor) * luminosity_ifb / self.sumw
 
 
 def inspect_inputs(config: Config) -> tuple[SampleInputs, ...]:

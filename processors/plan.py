@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from processors.components import component_tables
 from processors.inputs import FileInput, SampleInputs
 from processors.observables import written_observables
 from processors.systematics import object_variations
@@ -14,7 +15,7 @@ from toolkit import __version__
 from toolkit.artifacts.atomic import link_or_copy
 from toolkit.artifacts.events import NOMINAL, SCHEMA, check_whole, chunk_path, read_info
 from toolkit.artifacts.hashing import code_hash, file_sha256, stage_key
-from toolkit.config import Config
+from toolkit.config import Config, CorrectionConfig
 from toolkit.errors import SchemaError, ToolkitError
 from toolkit.typing import JsonObject
 
@@ -89,7 +90,7 @@ def plan_chunks(config: Config, inputs: Sequence[SampleInputs], *, chunksize: in
     keys = sample_keys(config, inputs)
     chunks = []
     for sample in inputs:
-        varied = tuple(v.name for v in object_variations(config, sample.config))
+        varied = (*(v.name for v in object_variations(config, sample.config)), *component_tables(config, sample.config))
         for index, file in enumerate(sample.files):
             for start, stop in entry_ranges(file.entries, chunksize):
                 key = chunk_key(keys[sample.config.name], file, start, stop)
@@ -122,6 +123,7 @@ def sample_keys(config: Config, inputs: Sequence[SampleInputs]) -> dict[str, str
         "selection": config.selection.model_dump(mode="json"),
         "observables": written_observables(config),
         "corrections": _correction_section(config),
+        "k_factors": _without_files(config.k_factors),
         "columns": {name: column.model_dump(mode="json") for name, column in config.columns.items()},
         "luminosity_ifb": config.luminosity_ifb,
         "variations": variation_section(config),
@@ -136,6 +138,10 @@ def sample_keys(config: Config, inputs: Sequence[SampleInputs]) -> dict[str, str
 def _correction_section(config: Config) -> JsonObject:
     """Return the corrections without the paths of their files, whose hashes `variation_section` has."""
     return {name: section.model_dump(mode="json", exclude={"file"}) for name, section in config.corrections.items()}
+
+
+def _without_files(sections: Mapping[str, Mapping[str, CorrectionConfig]]) -> JsonObject:
+    return {p: {c: section.model_dump(mode="json", exclude={"file"}) for c, section in of.items()} for p, of in sections.items()}
 
 
 def variation_section(config: Config) -> JsonObject:

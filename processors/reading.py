@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import awkward as ak
 
+from processors.components import component_inputs
 from processors.corrections import event_inputs, lepton_inputs
 from processors.dialects import EventRecord, Reader, has, reader_for
 from processors.dialects.columns import is_event_number, scalars
@@ -31,7 +32,9 @@ def selection_branches(config: Config, sample: SampleConfig, branches: Mapping[s
 
 def event_branches(config: Config, sample: SampleConfig) -> tuple[str, ...]:
     """Return the branches with one number per event that conditions and corrections need: what is no observable, column or score."""
-    return (*condition_branches(config), *(name for name in event_inputs(config, sample) if name not in {*OBSERVABLES, *config.columns}))
+    needed = (*event_inputs(config, sample), *component_inputs(config, sample))
+    further = (name for name in needed if name not in {*OBSERVABLES, *config.columns})
+    return tuple(dict.fromkeys((*condition_branches(config), *further)))
 
 
 def wanted_fields(selection: SelectionConfig) -> dict[Kind, tuple[str, ...]]:

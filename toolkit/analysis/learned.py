@@ -69,6 +69,7 @@ def varied_directions(config: Config) -> tuple[tuple[str, str], ...]:
     if not config.likelihood.systematics:
         return ()
     found = [(name, direction) for name, shift in section.objects.items() for direction in shift.directions]
+    found += [(name, direction) for name in config.table_systematics if name not in section.objects for direction in ("up", "down")]
     for name, weight in section.weights.items():
         if isinstance(weight, WeightMembers):
             continue

@@ -65,7 +65,7 @@ def varied_names(config: Config) -> tuple[str, ...]:
         >>> varied_names(load_config(demo_config()))
         ()
     """
-    return (*config.systematics.objects, *config.systematics.weights) if config.likelihood.systematics else ()
+    return (*config.table_systematics, *config.systematics.weights) if config.likelihood.systematics else ()
 
 
 def write_left_out(session: Session, data: FitData) -> None:

@@ -126,7 +126,7 @@ def read_systematics(session: Session, fills: Mapping[str, Fill], *, pool: Simul
     if not groups:
         return Systematics(template_statistics=config.likelihood.template_statistics)
     nominal = {name: fill(pool) for name, fill in fills.items()}
-    varied = [*config.systematics.objects, *config.systematics.weights]
+    varied = [*config.table_systematics, *config.systematics.weights]
     found: dict[str, dict[str, Ratios]] = {name: {} for name in fills}
     for k, name in enumerate(varied):
         up, down = _templates(session, name, fills, nominal)

@@ -41,7 +41,7 @@ def _unseen_variations(config: Config) -> Iterator[str]:
     from toolkit.config import WeightMembers
 
     learns = config.systematics.ratios.shape != "histogram"
-    names = [] if learns else [*config.systematics.objects]
+    names = [] if learns else [*config.table_systematics]
     names += [name for name, weight in config.systematics.weights.items() if not learns or isinstance(weight, WeightMembers)]
     if not names or not config.likelihood.systematics or not any(sample.benchmarks for sample in config.samples):
         return

@@ -10,8 +10,9 @@ from pydantic import Field, model_validator
 from toolkit.config.base import Section
 from toolkit.config.classifiers import ClassifierConfig
 from toolkit.config.columns import ColumnConfig
-from toolkit.config.corrections import CorrectionConfig, WeightCorrection
+from toolkit.config.corrections import CorrectionConfig
 from toolkit.config.histograms import HistogramConfig, ScoreHistogramConfig
+from toolkit.config.kfactors import check_components, check_corrections, component_variations
 from toolkit.config.model import general_model, short_model
 from toolkit.config.morphing import MorphingConfig
 from toolkit.config.names import FileName, Name, Seed
@@ -143,6 +144,10 @@ class Config(Section):
     """Columns of the ntuple that become observables, by name of the observable."""
     corrections: dict[Name, CorrectionConfig] = Field(default={})
     """Factors on the weights of selected simulated events by name: scale factors, pile-up, k-factors (docs/weights.md)."""
+    k_factors: dict[Name, dict[str, CorrectionConfig]] = Field(default={})
+    """K-factors of the components of processes that interfere: `{ggF: {S: {value: 1.8}, I: {value: 1.7, uncertainty: 0.1}, B: ...}}`
+    (docs/weights.md); components are amplitudes, A*B their interference, `I` that of two. Those with an uncertainty are nuisance parameters
+    k_PROCESS_COMPONENT."""
     systematics: SystematicsConfig = SystematicsConfig()
     scores: dict[Name, ScoreConfig] = Field(default={})
     """Scores from ONNX files: columns of the event tables that regions may use. docs/systematics.md has an example."""
@@ -242,6 +247,7 @@ class Config(Section):
     def external_files(self) -> dict[str, str]:
         """Files beside the ntuples that processing reads (corrections, scores, modules), by the key that names them."""
         shifts = {f"systematics.objects.{n}.file": s.file.path for n, s in self.systematics.objects.items() if s.file is not None}
+        shifts |= {f"k_factors.{p}.{c}.file": s.file for p, of in self.k_factors.items() for c, s in of.items() if s.file}
         shifts |= {f"corrections.{n}.file": c.file for n, c in self.corrections.items() if c.file}
         modules = {f"modules[{i}]": path for i, path in enumerate(self.modules)}
         return {**shifts, **{f"scores.{n}.model": s.model for n, s in self.scores.items()}, **modules}
@@ -341,7 +347,9 @@ class Config(Section):
             if unknown:
                 msg = f"{key}: no samples {unknown}; the samples are {names}"
                 raise ValueError(msg)
-        self._check_corrections(names)
+        check_corrections(self.corrections, self.systematics.weights, samples=names)
+        if self.k_factors:
+            check_components(self.k_factors, self.model)
         self._check_nuisances()
         reserved = sorted({"rate", "score", "nsbi"} & set(self.histograms))
         if reserved:
@@ -358,23 +366,10 @@ class Config(Section):
         self.likelihood.toys.check({"rate", "score", "nsbi", *self.histograms}, allowed=allowed)
         return self
 
-    def _check_corrections(self, names: list[str]) -> None:
-        """Check that corrections name samples and that variations name corrections."""
-        for name, section in self.corrections.items():
-            unknown = sorted(set(section.samples) - set(names))
-            if unknown:
-                msg = f"corrections.{name}: no samples {unknown}; the samples are {names}"
-                raise ValueError(msg)
-        for name, variation in self.systematics.weights.items():
-            if not isinstance(variation, WeightCorrection):
-                continue
-            unknown = sorted(set(variation.of) - set(self.corrections))
-            fixed = [c for c in variation.of if c not in unknown and not self.corrections[c].named_variations]
-            stiff = [c for c in fixed if self.corrections[c].uncertainty is None or (variation.up, variation.down) != ("up", "down")]
-            if unknown or stiff:
-                what = f"no corrections {unknown}; they are {list(self.corrections)}" if unknown else f"{stiff} have no such variation"
-                msg = f"systematics.weights.{name}: {what}: give them `uncertainty`, or put {{variation}} into a name or an input"
-                raise ValueError(msg)
+    @property
+    def table_systematics(self) -> tuple[str, ...]:
+        """Systematics with event tables of their own: shifts of objects and k-factors of components."""
+        return (*self.systematics.objects, *component_variations(self.k_factors))
 
     def _check_short(self) -> None:
         """Check samples, morphing and parameter of the short form."""
@@ -499,7 +494,7 @@ class Config(Section):
     @property
     def _variations(self) -> tuple[str, ...]:
         """Names of all systematic uncertainties but the luminosity."""
-        return (*self.likelihood.normalisations, *self.systematics.objects, *self.systematics.weights, *self.ratio_nuisances)
+        return (*self.likelihood.normalisations, *self.table_systematics, *self.systematics.weights, *self.ratio_nuisances)
 
     @property
     def nuisance_names(self) -> dict[str, tuple[str, ...]]:
@@ -512,6 +507,7 @@ class Config(Section):
             "normalisation": tuple(settings.normalisations),
             "objects": tuple(self.systematics.objects),
             "weights": tuple(self.systematics.weights),
+            "k_factors": tuple(component_variations(self.k_factors)),
             "networks": self.ratio_nuisances,
             "model": tuple(n for n, p in self.parameters.items() if p.kind == "nuisance" and n not in self._variations),
         }

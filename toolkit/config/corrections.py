@@ -35,6 +35,8 @@ class CorrectionConfig(Section):
     """Name of a histogram of one axis in a ROOT file; may contain `{variation}`."""
     observable: str = ""
     """Input of a histogram or of a curve."""
+    value: float | None = None
+    """The same factor for every event."""
     edges: tuple[float, ...] = ()
     """Edges of a curve, increasing; lower edges belong to their bin."""
     values: tuple[float, ...] = ()
@@ -48,8 +50,10 @@ class CorrectionConfig(Section):
     `{variation}`, are the factor times 1 + uncertainty and 1 - uncertainty."""
 
     @property
-    def kind(self) -> Literal["correctionlib", "histogram", "curve"]:
+    def kind(self) -> Literal["correctionlib", "histogram", "curve", "number"]:
         """Where the numbers come from."""
+        if self.value is not None:
+            return "number"
         if self.histogram:
             return "histogram"
         return "curve" if self.edges else "correctionlib"
@@ -57,7 +61,7 @@ class CorrectionConfig(Section):
     @property
     def arguments(self) -> tuple[str | float, ...]:
         """Inputs, whatever the source."""
-        return self.inputs if self.kind == "correctionlib" else (self.observable,)
+        return self.inputs if self.kind == "correctionlib" else (self.observable,) if self.observable else ()
 
     @property
     def named_variations(self) -> bool:
@@ -66,18 +70,16 @@ class CorrectionConfig(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> CorrectionConfig:
-        given = {"correction": bool(self.correction), "histogram": bool(self.histogram), "edges": bool(self.edges)}
+        given = [bool(self.correction), bool(self.histogram), bool(self.edges), self.value is not None]
+        looked_up = bool(self.histogram or self.edges)
         checks = (
-            (
-                "give exactly one of `correction` (with `file`), `histogram` (with `file`) and `edges` (with `values`)",
-                sum(given.values()) != 1,
-            ),
-            ("`file` belongs to `correction` or `histogram`, which need it", bool(self.file) == bool(self.edges)),
+            ("give exactly one of `correction` (with `file`), `histogram` (with `file`), `edges` and `value`", sum(given) != 1),
+            ("`file` belongs to `correction` or `histogram`, which need it", bool(self.file) != bool(self.correction or self.histogram)),
             ("`correction` needs `inputs`, which belong to nothing else", bool(self.correction) != bool(self.inputs)),
-            ("histograms and curves need `observable`, which belongs to nothing else", bool(self.correction) == bool(self.observable)),
+            ("histograms and curves need `observable`, which belongs to nothing else", looked_up != bool(self.observable)),
             (f"{max(len(self.edges) - 1, 0)} bins, but {len(self.values)} values", len(self.values) != max(len(self.edges) - 1, 0)),
             ("edges must increase", any(b <= a for a, b in pairwise(self.edges))),
-            ("values must not be 0: an event without weight is none", 0.0 in self.values),
+            ("values must not be 0: an event without weight is none", 0.0 in (*self.values, self.value)),
             ("`uncertainty` beside `{variation}`: the file has the variations", self.uncertainty is not None and self.named_variations),
         )
         for message, wrong in checks:

@@ -76,7 +76,14 @@ def _resolved_files(config: Config, folder: Path, data: str | Path | None) -> di
         for name, region in config.regions.items()
     }
     modules = tuple(_resolve(path, folder, data, "modules") for path in config.modules)
-    sections = {"samples": samples, "systematics": systematics, "corrections": corrections}
+    k_factors = {
+        process: {
+            name: c.model_copy(update={"file": _resolve(c.file, folder, data, f"k_factors.{process}.{name}.file") if c.file else ""})
+            for name, c in of.items()
+        }
+        for process, of in config.k_factors.items()
+    }
+    sections = {"samples": samples, "systematics": systematics, "corrections": corrections, "k_factors": k_factors}
     return {**sections, "scores": scores, "regions": regions, "modules": modules}
 
 

@@ -82,7 +82,7 @@ def _learning_regions(config: Config) -> JsonObject:
 
 
 def _learned_part(config: Config, *, without: tuple[str, ...]) -> JsonObject:
-    varied = config.likelihood.systematics and (config.systematics.objects or config.systematics.weights)
+    varied = config.likelihood.systematics and (config.table_systematics or config.systematics.weights)
     if config.systematics.ratios.shape == "histogram" or not varied:
         return {}
     section = portable_config(config)["systematics"]
@@ -97,6 +97,9 @@ def input_files(config: Config) -> Mapping[str, Sequence[Path]]:
         f"systematics.{name}": [Path(shift.file.path)] for name, shift in config.systematics.objects.items() if shift.file is not None
     }
     shifts |= {f"corrections.{name}": [Path(section.file)] for name, section in config.corrections.items() if section.file}
+    shifts |= {
+        f"k_factors.{process}.{name}": [Path(c.file)] for process, of in config.k_factors.items() for name, c in of.items() if c.file
+    }
     models = {f"scores.{name}": [Path(score.model)] for name, score in config.scores.items()}
     modules = {"modules": [Path(path) for path in config.modules]} if config.modules else {}
     return {**ntuples, **shifts, **models, **modules}

@@ -27,6 +27,9 @@ def portable_config(config: Config) -> JsonObject:
             shift["file"]["path"] = Path(shift["file"]["path"]).name
     for correction in document["corrections"].values():
         correction["file"] = Path(correction["file"]).name
+    for components in document["k_factors"].values():
+        for correction in components.values():
+            correction["file"] = Path(correction["file"]).name
     for score in document["scores"].values():
         score["model"] = Path(score["model"]).name
     for region in document["regions"].values():
