@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from processors.benchmarks import LONGEST, Benchmarks, name_benchmarks, own_entry, read_vector
+from processors.dialects.detect import how_to_describe, what_is_missing
 from processors.inspect import FileReport, inspect_file
 from processors.snippets import Findings
 from processors.weightsearch import which_weight
@@ -87,12 +88,15 @@ def read_ntuples(paths: Sequence[Path], progress: Progress = silent_progress, *,
     for done, path in enumerate(unique, start=1):
         report = inspect_file(path, weight=weight)
         if report.findings is None:
-            lacks = f" (nanoaod would also need {', '.join(report.missing)})" if report.missing else ""
+            tree = next(t for t in report.trees if t.name == report.tree)
+            described = how_to_describe(tree.branches)
             raise SchemaError(
                 f"input file {path}",
-                got=f"branches that fit no layout{lacks}",
+                got=f"no known format: {what_is_missing(tree.branches)}",
                 expected="leptons in the nanoaod, atlas, flat or lhe layout, or lists of leptons with telling names",
-                remedy="leave it out, or describe its branches by `layout: {kind: mapping}` (docs/ntuples.md); `h4l inspect` lists them",
+                remedy=f"if all leptons are of one flavour, write a config with `layout: {described}`; docs/ntuples.md has an example"
+                if described
+                else "leave it out, or describe its branches by `layout: {kind: mapping}` (docs/ntuples.md); `h4l inspect` lists them",
             )
         if report.findings.candidates:
             raise which_weight(str(path), report.findings.candidates)

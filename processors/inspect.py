@@ -9,12 +9,14 @@ from typing import Any, Literal
 import awkward as ak
 import numpy as np
 
-from processors.dialects.detect import detect_layout, is_list, missing_nanoaod
+from processors.dialects.aliases import is_list
+from processors.dialects.detect import detect_layout, how_to_describe, missing_nanoaod, what_is_missing
 from processors.eventfile import EventFile, format_of, open_events
 from processors.lhefile import CROSS_SECTION, HEAD
 from processors.rootfile import RootEvents, open_root, tree_names
 from processors.snippets import Findings, look, write_snippet
 from processors.weightsearch import friend_candidates
+from processors.yamltext import comment
 from toolkit.artifacts.checksums import check_file
 from toolkit.config import NanoLayout
 from toolkit.errors import SchemaError
@@ -22,11 +24,6 @@ from toolkit.errors import SchemaError
 LayoutName = Literal["nanoaod", "atlas", "mapping", "flat", "lhe", "unknown"]
 PROBE = 1000
 """Entries that are read to learn vector lengths."""
-NO_LAYOUT = (
-    "# No layout fits this file. nanoaod needs the branches listed as missing; flat needs columns for four leptons\n"
-    "# such as lep1_pt, lep1_eta, lep1_phi, lep1_pdg_id, ..., named by one pattern with {i} and {field}; any other ntuple\n"
-    "# with lists of leptons is described by `layout: {kind: mapping}`, which docs/ntuples.md explains.\n"
-)
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ def inspect_file(path: str | Path, *, weight: str | None = None) -> FileReport:
             friends = friend_candidates(best.name, best.entries, {t.name: (t.entries, t.branches) for t in trees})
             found = replace(found, candidates=(*found.candidates, *friends))
     if found is None:
-        snippet = NO_LAYOUT
+        snippet = _no_layout(best)
     else:
         snippet = write_snippet(path, best.name, found, weights=best.weight_lengths, zeros=best.zero_weights, stated=normalisation)
     return FileReport(
@@ -120,6 +117,17 @@ def inspect_file(path: str | Path, *, weight: str | None = None) -> FileReport:
         findings=found,
         snippet=snippet,
     )
+
+
+def _no_layout(tree: TreeReport) -> str:
+    """Write, as comments, what keeps a file from being read and how the config describes it."""
+    described = how_to_describe(tree.branches)
+    lines = [f"No known format fits this file: {what_is_missing(tree.branches)}."]
+    if described:
+        lines += ["If all leptons are of one flavour, say so:", f"  layout: {described}"]
+    else:
+        lines += ["`layout: {kind: mapping}` describes lists of leptons, `layout: {kind: flat}` numbered columns: docs/ntuples.md."]
+    return "".join(comment(line) for line in lines)
 
 
 def _root_trees(path: Path) -> tuple[tuple[TreeReport, ...], dict[str, float]]:
@@ -146,7 +154,7 @@ def _tree_report(events: EventFile, name: str) -> TreeReport:
     lengths, zero, names = {}, set(), {}
     for branch, kind in types.items():
         own = events.weight_names(branch) if is_list(kind) and not branch.startswith("particle_") else ()
-        if not ((is_list(kind) and "weight" in branch.lower()) or own):
+        if not is_list(kind) or not _speaks_of_weights(branch, own):
             continue
         try:
             values = events.arrays([branch], 0, min(PROBE, events.entries))[branch]
@@ -159,6 +167,16 @@ def _tree_report(events: EventFile, name: str) -> TreeReport:
         if not ak.any(values):
             zero.add(branch)
     return TreeReport(name, events.entries, types, lengths, frozenset(zero), {k: v for k, v in names.items() if v})
+
+
+def _speaks_of_weights(branch: str, names: tuple[str, ...]) -> bool:
+    """Return whether a list may hold weights: its name or title says so, or its entries have names; any other title only documents it.
+
+    Examples:
+        >>> _speaks_of_weights("Muon_pt", ("transverse momentum",)), _speaks_of_weights("PDF", ("101 weights of NNPDF",))
+        (False, True)
+    """
+    return len(names) > 1 or any("weight" in text.lower() for text in (branch, *names))
 
 
 def holds_numbers(values: ak.Array) -> bool:
@@ -176,9 +194,10 @@ def holds_numbers(values: ak.Array) -> bool:
     return isinstance(kind, ak.types.NumpyType)
 
 
-def _rank(tree: TreeReport) -> tuple[bool, int, int]:
+def _rank(tree: TreeReport) -> tuple[bool, bool, int, int]:
     """Sort key: trees that fit a layout first, then the nearest to NanoAOD, then the largest."""
-    return detect_layout(tree.branches) is None, len(missing_nanoaod(tree.branches)), -tree.entries
+    missing = missing_nanoaod(tree.branches)
+    return detect_layout(tree.branches) is None, not missing, len(missing), -tree.entries
 
 
 def _normalisation(path: Path, directory: Any, trees: tuple[TreeReport, ...]) -> dict[str, float]:
@@ -187,12 +206,9 @@ def _normalisation(path: Path, directory: Any, trees: tuple[TreeReport, ...]) ->
     if runs is None:
         return {}
     events = RootEvents(path, directory, runs.name)
-    found = {}
-    for name in ("genEventCount", layout.gen_sumw):
-        values = events.constants(runs.name, name) if name in runs.branches else None
-        if values is not None:
-            found[name] = float(np.sum(values))
-    values = events.constants(runs.name, layout.xsec_fb) if layout.xsec_fb in runs.branches and runs.entries else None
-    if values is not None:
-        found[layout.xsec_fb] = float(values[0])
+    columns = {name: events.constants(runs.name, name) for name in ("genEventCount", layout.gen_sumw, layout.xsec_fb)}
+    found = {name: float(np.sum(values)) for name, values in columns.items() if values is not None and name != layout.xsec_fb}
+    xsec = columns[layout.xsec_fb]
+    if xsec is not None and len(xsec):
+        found[layout.xsec_fb] = float(xsec[0])
     return found

@@ -53,7 +53,7 @@ def _cross_section(path: Path, events: EventFile, sample: SampleConfig) -> float
         values = _column(path, events, sample, layout.runs_tree, layout.xsec_fb, option="xsec_pb")
         return _single(values, f"{layout.xsec_fb} in the Runs tree of {path}", "one cross-section (fb)") * units.FB
     if isinstance(layout, MappingLayout) and layout.xsec_pb is not None:
-        return _repeated(path, events, sample, layout.xsec_pb, option="xsec_pb")
+        return _repeated(path, events, sample, layout.xsec_branches, option="xsec_pb")
     values = _column(path, events, sample, HEAD, CROSS_SECTION, option="xsec_pb")
     return _single(values, f"{CROSS_SECTION} in the head of {path}", "one cross-section (pb)")
 
@@ -61,7 +61,7 @@ def _cross_section(path: Path, events: EventFile, sample: SampleConfig) -> float
 def _stated_sum(path: Path, events: EventFile, sample: SampleConfig) -> float:
     layout = sample.layout
     if isinstance(layout, MappingLayout) and layout.gen_sumw is not None:
-        return _repeated(path, events, sample, layout.gen_sumw, option="gen_sumw")
+        return _repeated(path, events, sample, (layout.gen_sumw,), option="gen_sumw")
     names = (layout.runs_tree, layout.gen_sumw) if isinstance(layout, NanoLayout) else (HEAD, "sum of weights")
     return float(_column(path, events, sample, *names, option="gen_sumw").sum())
 
@@ -84,19 +84,21 @@ def _single(values: FloatArray, what: str, expected: str) -> float:
     return float(values[0])
 
 
-def _repeated(path: Path, events: EventFile, sample: SampleConfig, name: str, *, option: str) -> float:
-    """Return a number of the whole sample that the event tree repeats in every event."""
-    if name not in events.types:
+def _repeated(path: Path, events: EventFile, sample: SampleConfig, names: tuple[str, ...], *, option: str) -> float:
+    """Return a number of the whole sample, the product of branches of the event tree that repeat it in every event."""
+    lost = next((name for name in names if name not in events.types), None)
+    if lost is not None:
         raise SchemaError(
-            f"branch {name!r} in {path}",
+            f"branch {lost!r} in {path}",
             got="no such branch",
-            expected=name,
+            expected=lost,
             remedy=f"give `{option}` of sample {sample.name} as a number in the config, or set `kind: data`",
         )
-    values = np.asarray(events.arrays([name], 0, events.entries)[name], dtype=np.float64)
+    steps = [events.arrays(names, start, min(start + STEP, events.entries)) for start in range(0, events.entries, STEP)]
+    values = np.concatenate([product(part, names) for part in steps]) if steps else np.empty(0)
     if len(values) == 0 or not np.allclose(values, values[0], rtol=1e-6, atol=0.0):
         raise ArtifactMismatchError(
-            f"{name!r} in {path}",
+            f"{' x '.join(map(repr, names))} in {path}",
             got=f"{len(values)} entries from {values.min(initial=np.inf)} to {values.max(initial=-np.inf)}",
             expected="the same number in every event: it is that of the sample",
             remedy=f"list different processes as different samples, or give `{option}` as a number",

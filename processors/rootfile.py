@@ -15,8 +15,9 @@ import numpy as np
 import uproot
 from uproot.source.file import MultithreadedFileSource
 
-from processors.dialects.names import Names, find_name, keys_by_name
-from toolkit.errors import InputFileError, SchemaError, ToolkitError
+from processors.dialects.members import has_parts, members_of, type_of
+from processors.dialects.names import Names, find_name, keys_by_name, split_entry
+from toolkit.errors import InputFileError, SchemaError, ShapeError, ToolkitError
 from toolkit.typing import FloatArray
 
 
@@ -125,13 +126,32 @@ class RootEvents:
     @cached_property
     def _keys(self) -> dict[str, str]:
         with self._decoding():
-            return keys_by_name(list(self.tree.keys()))
+            return keys_by_name([key for key in self.tree.keys() if not has_parts(self.tree[key])])  # noqa: SIM118
 
     @cached_property
     def types(self) -> Mapping[str, str]:
         """Type of each branch by its plain name; other spellings of the name find it, too."""
         with self._decoding():
-            return Names({name: str(self.tree[key].typename) for name, key in self._keys.items()})
+            own = {name: type_of(self.tree[key]) for name, key in self._keys.items()}
+        return Names({**self._member_types, **own})
+
+    @cached_property
+    def _members(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Key of the branch and path of the member, by name, of every number inside the objects of a branch (TLorentzVector and others)."""
+        return {name: where for name, (where, _) in self._found_members.items()}
+
+    @cached_property
+    def _member_types(self) -> dict[str, str]:
+        return {name: kind for name, (_, kind) in self._found_members.items()}
+
+    @cached_property
+    def _found_members(self) -> dict[str, tuple[tuple[str, tuple[str, ...]], str]]:
+        found = {}
+        with self._decoding():
+            for name, key in self._keys.items():
+                for path, kind in members_of(self.tree[key]).items():
+                    found["_".join((name, *path))] = ((key, path), kind)
+        return {name: value for name, value in found.items() if name not in self._keys}
 
     @property
     def uuid(self) -> bytes:
@@ -149,7 +169,7 @@ class RootEvents:
         columns = {}
         for name in names:
             with self._decoding(f"branch {name!r}, entries {start} to {stop}"):
-                columns[name] = self._branch(name).array(entry_start=start, entry_stop=stop)
+                columns[name] = self._column(name, start, stop)
                 if len(columns[name]) != stop - start:
                     raise _damaged(self.path, f"branch {name!r} of tree {self.name!r}", f"{len(columns[name])} of {stop - start} entries")
         with self._decoding():
@@ -163,14 +183,35 @@ class RootEvents:
         return () if not title or leaf else (title,)
 
     def constants(self, tree: str, column: str) -> FloatArray | None:
-        """Return a column of another tree; None where that tree lacks it.
+        """Return a column of another tree; None where that tree lacks it. Some versions of NanoAOD end the names in Runs with ``_``.
 
         Raises:
             SchemaError: The file has no such tree.
         """
         other = get_tree(self.directory, tree, self.path, option="layout.runs_tree")
         with decoding(self.path, f"branch {column!r} of tree {tree!r}"):
-            return np.asarray(other[column].array(library="np"), dtype=np.float64) if column in other.keys() else None  # noqa: SIM118
+            found = next((name for name in (column, f"{column}_") if name in other.keys()), None)  # noqa: SIM118
+            return None if found is None else np.asarray(other[found].array(library="np"), dtype=np.float64)
+
+    def _column(self, name: str, start: int, stop: int) -> ak.Array:
+        """Read a branch, a member of the objects of a branch, or one entry of its lists."""
+        member = self._members.get(find_name(self._members, name) or "")
+        key, path = member or (None, ())
+        values = (self._branch(name) if key is None else self.tree[key]).array(entry_start=start, entry_stop=stop)
+        for field in path:
+            values = values[field]
+        base, position = split_entry(name)
+        if position is None or name in self._keys:
+            return values
+        short = np.flatnonzero(np.asarray(ak.num(values, axis=1)) <= position)
+        if len(short):
+            raise ShapeError(
+                f"{name!r}, entry {start + short[0]} of {self.path}",
+                got=f"{len(values[short[0]])} entries in {base!r}",
+                expected=f"at least {position + 1}",
+                remedy="name an entry that every event has",
+            )
+        return values[:, position]
 
     def _branch(self, name: str) -> Any:
         found = find_name(self._keys, name)

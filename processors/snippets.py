@@ -96,12 +96,18 @@ def _sample(tree: str, layout: Layout, *, data: bool) -> SampleConfig:
 
 
 def _without_weights(events: EventFile, tree: str, layout: Layout, n: int) -> bool:
-    """Return whether the events are recorded: no branch of a weight, or zeros in it."""
+    """Return whether the events are recorded: no branch of a weight, or zeros in it or in the cross-section."""
     reader = reader_for(_sample(tree, layout, data=False))
     names = reader.generator_branches()
     if not names or any(name not in events.types for name in names):
         return True
-    return n > 0 and not np.any(product(events.arrays(names, 0, n), names))
+    return n > 0 and (_no_cross_section(events, layout, n) or not np.any(product(events.arrays(names, 0, n), names)))
+
+
+def _no_cross_section(events: EventFile, layout: Layout, n: int) -> bool:
+    """Return whether a file repeats a cross-section of 0 in every event, as those of recorded events do."""
+    names = layout.xsec_branches if isinstance(layout, MappingLayout) else ()
+    return bool(names) and not np.any(product(events.arrays(names, 0, n), names))
 
 
 def _momentum_unit(layout: Layout, record: EventRecord) -> str | None:

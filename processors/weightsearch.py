@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import awkward as ak
 import numpy as np
 
-from processors.dialects.detect import is_list
+from processors.dialects.aliases import is_list
 from processors.eventfile import EventFile
 from toolkit.errors import SchemaError
 

@@ -54,10 +54,17 @@ def scalars(events: ak.Array, name: str) -> NDArray[np.float64]:
     Raises:
         ShapeError: It holds a list per event, as a file does into which whole columns were written as one entry.
     """
-    values = branch(events, name)
+    values = _without_lists_of_one(branch(events, name))
     if values.ndim != 1:
         raise _wrong_form(name, values, expected="one number per event", remedy="take `kind: mapping`, or write one entry per event")
     return np.asarray(values, dtype=np.float64)
+
+
+def _without_lists_of_one(values: ak.Array) -> ak.Array:
+    """Return the numbers of a branch that holds them in lists of one each, as split classes do; other branches as they are."""
+    if values.ndim == 2 and ak.all(ak.num(values) == 1):
+        return ak.flatten(values)
+    return values
 
 
 def lists(events: ak.Array, names: Sequence[str]) -> tuple[NDArray[np.int64], list[NDArray[np.float64]]]:
@@ -190,7 +197,7 @@ def _whole_numbers(events: ak.Array, name: str, *, most: int = 2**64 - 1) -> NDA
     Raises:
         PhysicsDomainError: One is no whole number, too large, or in a branch of floating-point numbers that may have rounded it.
     """
-    values = branch(events, name)
+    values = _without_lists_of_one(branch(events, name))
     if values.ndim != 1:
         raise _wrong_form(name, values, expected="one number per event", remedy="name the branch of the event number")
     numbers = np.ascontiguousarray(values)

@@ -1,43 +1,26 @@
-"""Recognise the dialect of an ntuple by the names and types of its branches."""
+"""Recognise the format of an ntuple by the names and types of its branches."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-from processors.dialects.columns import column_name
+from processors.dialects.aliases import Types, is_plain_list
+from processors.dialects.detect_flat import detect_flat, find_leptons
+from processors.dialects.detect_lists import detect_lists, find_collections
 from processors.dialects.lhe import PARTICLES
-from processors.dialects.nanoaod import LEPTON_FIELDS
+from processors.dialects.nanoaod import JET_FIELDS, LEPTON_FIELDS
 from toolkit.config import AtlasLayout, FlatLayout, LheLayout, MappingLayout, NanoLayout
 
 Layout = NanoLayout | FlatLayout | MappingLayout | LheLayout
-Types = Mapping[str, str]
 
-WEIGHTS = ("genWeight", "weight", "gen_weight", "mcWeight", "event_weight", "eventWeight", "EventWeight", "mc_weight")
-EVENTS = ("event", "eventNumber", "EventNumber", "event_number", "Event", "evt")
-RUNS = ("run", "runNumber", "RunNumber", "run_number", "Run")
-FLAT_FIELDS = ("pt", "eta", "phi")
-FLAT_JET_FIELDS = ("pt", "eta", "phi", "mass")
-JET_COUNTS = ("n_jets", "nJets", "njets", "nJet", "jet_n", "n_jet")
-COLLECTIONS = {
-    "electrons": ("Electron", "electron", "Electrons", "electrons", "ele", "el"),
-    "muons": ("Muon", "muon", "Muons", "muons", "mu"),
-    "leptons": ("lep", "Lepton", "lepton", "Leptons", "leptons"),
-    "jets": ("Jet", "jet", "Jets", "jets"),
+ATLAS_2025 = {
+    "jets": {"pt": "jet_pt", "eta": "jet_eta", "phi": "jet_phi", "energy": "jet_e"},
+    "momentum_unit": "GeV",
+    "weight_factors": ("ScaleFactor_PILEUP", "ScaleFactor_ELE", "ScaleFactor_MUON", "ScaleFactor_LepTRIGGER"),
+    "xsec_pb": ("xsec", "kfac", "filteff"),
+    "gen_sumw": "sum_of_weights",
 }
-FIELDS = {
-    "pt": ("pt", "Pt", "PT"),
-    "eta": ("eta", "Eta"),
-    "phi": ("phi", "Phi"),
-    "px": ("px", "Px", "PX"),
-    "py": ("py", "Py", "PY"),
-    "pz": ("pz", "Pz", "PZ"),
-    "mass": ("mass", "Mass", "m", "M"),
-    "energy": ("energy", "Energy", "E", "e"),
-    "charge": ("charge", "Charge", "q", "Q"),
-    "pdg_id": ("pdg_id", "pdgId", "pdgid", "PID", "pid", "type", "id", "flavour", "flavor"),
-}
+"""What the ATLAS open data of 2025 (tree `analysis`) call otherwise than those of 2020 (tree `mini`)."""
 
 
 def detect_layout(types: Types) -> Layout | None:
@@ -48,27 +31,54 @@ def detect_layout(types: Types) -> Layout | None:
     """
     if all(name in types for name in PARTICLES):
         return LheLayout(kind="lhe")
-    return _nanoaod(types) or _atlas(types) or _flat(types) or _mapping(types)
+    return _nanoaod(types) or _atlas(types) or detect_flat(types) or detect_lists(types)
 
 
 def missing_nanoaod(types: Types) -> tuple[str, ...]:
-    """Return the branches of leptons that NanoAOD has and the tree lacks.
+    """Return the branches of leptons that NanoAOD has and the tree lacks; none where it has none of them: it is another format.
 
     Examples:
         >>> missing_nanoaod(dict.fromkeys(("Electron_pt", "Electron_eta", "Electron_phi", "Electron_mass"), "AsJagged(float)"))[:2]
         ('Electron_charge', 'Muon_pt')
+        >>> missing_nanoaod({"lep1_pt": "float"})
+        ()
     """
-    return tuple(name for kind in ("Electron", "Muon") for name in (f"{kind}_{field}" for field in LEPTON_FIELDS) if name not in types)
+    names = [f"{kind}_{field}" for kind in ("Electron", "Muon") for field in LEPTON_FIELDS]
+    missing = tuple(name for name in names if name not in types)
+    return () if len(missing) == len(names) else missing
 
 
-def is_list(kind: str) -> bool:
-    """Return whether a branch of this type holds a list per event.
+def what_is_missing(types: Types) -> str:
+    """Say what keeps branches from a known format, and how the config describes them.
 
     Examples:
-        >>> is_list("vector<float>"), is_list("float[]"), is_list("double")
-        (True, True, False)
+        >>> columns = dict.fromkeys([f"l{i}_{name}" for i in (1, 2, 3, 4) for name in ("pt", "eta", "phi")], "float")
+        >>> print(what_is_missing(columns))
+        columns l{i}_{field} of four leptons without a PDG number that tells electrons from muons, and without charge
     """
-    return "[" in kind or "vector" in kind.lower() or kind.startswith("AsJagged")
+    flat = find_leptons(types)
+    if flat is not None:
+        lacks = "a PDG number that tells electrons from muons" if flat.flavour is None else ""
+        charge = "" if "charge" in flat.fields else "charge"
+        return f"columns {flat.pattern} of four leptons without {', and without '.join(filter(None, (lacks, charge)))}"
+    found = find_collections(types)
+    lists = {kind: columns for kind, columns in found.items() if kind != "jets"}
+    if lists:
+        named = ", ".join(next(iter(columns.values())) for columns in lists.values())
+        return f"lists of leptons ({named}, ...) without charge and PDG number"
+    if missing := missing_nanoaod(types):
+        return f"branches of nanoaod without {', '.join(missing)}"
+    return "no columns of four leptons and no lists of leptons with telling names"
+
+
+def how_to_describe(types: Types) -> str:
+    """Return the `layout` that reads branches which say too little, where only the flavour is missing; empty otherwise."""
+    flat = find_leptons(types)
+    if flat is None or "charge" not in flat.fields:
+        return ""
+    fields = ", ".join(f"{name}: {own}" for name, own in flat.fields.items() if name == "charge" or own != name)
+    first = "" if flat.first == 1 else f" first: {flat.first},"
+    return f'{{kind: flat, lepton: "{flat.pattern}",{first} fields: {{{fields}}}, flavour: muon}}'
 
 
 def _nanoaod(types: Types) -> NanoLayout | None:
@@ -76,7 +86,9 @@ def _nanoaod(types: Types) -> NanoLayout | None:
     whole = [kind for kind, found in have.items() if all(found)]
     if not whole or any(any(found) and kind not in whole for kind, found in have.items()):
         return None
-    jets = all(f"Jet_{field}" in types for field in FLAT_JET_FIELDS)
+    if not all(is_plain_list(types[f"{kind}_{field}"]) for kind in whole for field in LEPTON_FIELDS):
+        return None
+    jets = all(f"Jet_{field}" in types for field in JET_FIELDS)
     return NanoLayout(
         electron="Electron" if "Electron" in whole else None,
         muon="Muon" if "Muon" in whole else None,
@@ -90,91 +102,17 @@ def _atlas(types: Types) -> AtlasLayout | None:
     leptons = [] if preset.leptons is None else [name for name in preset.leptons.model_dump().values() if name is not None]
     if not all(name in types for name in (*leptons, "eventNumber", "mcWeight")):
         return None
+    if ATLAS_2025["gen_sumw"] in types:
+        preset = AtlasLayout.model_validate({"kind": "atlas", **ATLAS_2025})
     changes: dict[str, Any] = {}
     if preset.jets is not None and any(name not in types for name in preset.jets.model_dump().values() if name is not None):
         changes["jets"] = None
-    for option in ("run", "xsec_pb", "gen_sumw"):
+    for option in ("run", "gen_sumw"):
         if getattr(preset, option) not in types:
             changes[option] = None
+    if any(name not in types for name in preset.xsec_branches):
+        changes["xsec_pb"] = None
     factors = tuple(name for name in preset.weight_factors if name in types)
     if factors != preset.weight_factors:
         changes["weight_factors"] = factors
-    return AtlasLayout(kind="atlas", **changes)
-
-
-def _flat(types: Types) -> FlatLayout | None:
-    found = next(((p, name) for name in FIELDS["pdg_id"] if (p := _pattern(types, "lepton", (*FLAT_FIELDS, name), 4))), None)
-    if found is None:
-        return None
-    lepton, pdg_id = found
-    jet = _pattern(types, "jet", FLAT_JET_FIELDS, 1)
-    changes: dict[str, Any] = {"event": _first(EVENTS, types), "gen_weight": _first(WEIGHTS, types)}
-    if pdg_id != "pdg_id":
-        changes["fields"] = {"pdg_id": pdg_id}
-    if (run := _first(RUNS, types)) is not None:
-        changes["run"] = run
-    return FlatLayout(
-        kind="flat",
-        lepton=lepton,
-        n_leptons=_count(types, lepton),
-        jet=jet,
-        n_jets=_count(types, jet) if jet else 0,
-        n_jets_column=_first(JET_COUNTS, types),
-        **changes,
-    )
-
-
-def _pattern(types: Types, kind: Literal["lepton", "jet"], fields: tuple[str, ...], needed: int) -> str | None:
-    """Find a pattern with {i} and {field} that names the columns of four leptons (or one jet)."""
-    for branch in types:
-        if ("j" in branch.lower()) != (kind == "jet"):
-            continue
-        for position in re.finditer("1", branch):
-            numbered = branch[: position.start()] + "{i}" + branch[position.end() :]
-            for token in re.finditer("pt", numbered):
-                pattern = numbered[: token.start()] + "{field}" + numbered[token.end() :]
-                if all(column_name(pattern, i, f) in types for i in range(1, needed + 1) for f in fields):
-                    return pattern
-    return None
-
-
-def _count(types: Types, pattern: str) -> int:
-    number = 0
-    while column_name(pattern, number + 1, "pt") in types:
-        number += 1
-    return number
-
-
-def _mapping(types: Types) -> MappingLayout | None:
-    found: dict[str, dict[str, str]] = {kind: columns for kind in COLLECTIONS if (columns := _collection(types, kind)) is not None}
-    own: dict[str, dict[str, str]] = {kind: found[kind] for kind in ("electrons", "muons") if kind in found}
-    both = found.get("leptons", {})
-    if any(not {"charge", "pdg_id"} & set(columns) for columns in own.values()):
-        return None
-    if own:
-        chosen = own
-    elif "pdg_id" in both:
-        chosen = {"leptons": both}
-    else:
-        return None
-    if "jets" in found and {"mass", "energy"} & set(found["jets"]):
-        chosen["jets"] = found["jets"]
-    names = {"event": EVENTS, "run": RUNS, "gen_weight": WEIGHTS}
-    return MappingLayout.model_validate({"kind": "mapping", **chosen, **{option: _first(known, types) for option, known in names.items()}})
-
-
-def _collection(types: Types, kind: str) -> dict[str, str] | None:
-    wanted = [*FIELDS] if kind != "jets" else [field for field in FIELDS if field not in {"charge", "pdg_id"}]
-    for prefix in COLLECTIONS[kind]:
-        for separator in ("_", ""):
-            lists = {f: next((n for s in FIELDS[f] if is_list(types.get(n := f"{prefix}{separator}{s}", ""))), None) for f in wanted}
-            named = {field: name for field, name in lists.items() if name is not None}
-            if {"pt", "eta", "phi"} <= set(named):
-                return {field: name for field, name in named.items() if field not in {"px", "py", "pz"}}
-            if {"px", "py", "pz"} <= set(named):
-                return {field: name for field, name in named.items() if field not in {"pt", "eta", "phi"}}
-    return None
-
-
-def _first(known: tuple[str, ...], types: Types) -> str | None:
-    return next((name for name in known if name in types), None)
+    return preset.model_copy(update=changes)

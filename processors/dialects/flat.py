@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from processors.dialects.columns import benchmark_columns, column_name, has, identity, product, scalars, weight_vector
 from processors.dialects.fields import NO_FIELDS, Fields, Kind, ObjectFields
-from processors.dialects.momenta import ANGLE_UNITS, MOMENTUM_UNITS
+from processors.dialects.momenta import ANGLE_UNITS, MOMENTUM_UNITS, angular, mass_from_energy
 from processors.dialects.record import ELECTRON, LEPTON_MASS, MUON, EventRecord
 from processors.particles import Particles
 from toolkit.config import FlatLayout, SampleConfig
 
-JET_FIELDS = ("pt", "eta", "phi", "mass")
+PDG = {"electron": ELECTRON, "muon": MUON}
 
 
 @dataclass(frozen=True)
 class FlatReader:
-    """Reads flat columns; a sentinel or NaN in the pt column (or a pt that is not positive) means: no particle.
+    """Reads flat columns; a sentinel or NaN in the pt (or px) column, or a pt that is not positive, means: no particle.
 
     The ntuple holds at most `n_jets` jets per event, so the observable n_jets counts no further than that, unless
     the layout names a column for it.
@@ -38,7 +38,7 @@ class FlatReader:
     def required(self, sample: SampleConfig) -> tuple[str, ...]:
         """Return the columns without which the sample cannot be processed."""
         layout = self.layout
-        fields = ("pt", "eta", "phi", "pdg_id", *(f for f in ("mass", "charge") if f in layout.fields))
+        fields = (*self._identity_fields, *(f for f in ("mass", "charge") if f in layout.fields))
         leptons = [self._lepton(i, field) for i in self._slots for field in fields]
         named = [name for name in (layout.event, layout.n_jets_column) if name is not None]
         benchmarks = layout.benchmark_weights if sample.benchmarks else ()
@@ -49,7 +49,7 @@ class FlatReader:
         """Return the columns that jet observables need."""
         if self.layout.jet is None:
             return ()
-        return tuple(self._jet(i, field) for i in range(1, self.layout.n_jets + 1) for field in JET_FIELDS)
+        return tuple(self._jet(i, field) for i in self._jet_slots for field in self._jet_fields)
 
     def optional(self) -> tuple[str, ...]:
         """Return the columns that are read where they exist."""
@@ -59,7 +59,7 @@ class FlatReader:
     def field_branches(self, kind: Kind, field: str) -> tuple[tuple[str, ...], ...]:
         """Return the columns of all slots."""
         if kind == "jet":
-            return () if self.layout.jet is None else (tuple(self._jet(i, field) for i in range(1, self.layout.n_jets + 1)),)
+            return () if self.layout.jet is None else (tuple(self._jet(i, field) for i in self._jet_slots),)
         return (tuple(self._lepton(i, field) for i in self._slots),)
 
     def counts_jets(self) -> bool:
@@ -99,7 +99,20 @@ class FlatReader:
 
     @property
     def _slots(self) -> range:
-        return range(1, self.layout.n_leptons + 1)
+        return range(self.layout.first, self.layout.first + self.layout.n_leptons)
+
+    @property
+    def _jet_slots(self) -> range:
+        return range(self.layout.first, self.layout.first + self.layout.n_jets)
+
+    @property
+    def _identity_fields(self) -> tuple[str, ...]:
+        """What every lepton must have: momentum and, in files of both flavours, the PDG number."""
+        return (*self.layout.momentum_fields, *(("pdg_id",) if self.layout.flavour is None else ()))
+
+    @property
+    def _jet_fields(self) -> tuple[str, ...]:
+        return (*self.layout.momentum_fields, "energy" if "energy" in self.layout.fields else "mass")
 
     def _lepton(self, i: int, field: str) -> str:
         return column_name(self.layout.lepton, i, self.layout.fields.get(field, field))
@@ -108,32 +121,37 @@ class FlatReader:
         return column_name(self.layout.jet or "", i, self.layout.fields.get(field, field))
 
     def _leptons(self, events: ak.Array, flavour: int, more: Fields) -> Particles:
-        stacked = {field: self._stack(events, [self._lepton(i, field) for i in self._slots]) for field in ("pt", "eta", "phi", "pdg_id")}
+        stacked = {field: self._stack(events, [self._lepton(i, field) for i in self._slots]) for field in self._identity_fields}
         for field in ("mass", "charge"):
             names = [self._lepton(i, field) for i in self._slots]
             if field in self.layout.fields or (field == "mass" and all(has(events, name) for name in names)):
                 stacked[field] = self._stack(events, names)
-        pdg_id = stacked.pop("pdg_id")
-        present = self._present(stacked["pt"]) & (np.abs(pdg_id) == flavour)
-        columns = self._in_internal_units(stacked)
-        columns.setdefault("mass", np.full_like(stacked["pt"], LEPTON_MASS[flavour]))
-        columns.setdefault("charge", -np.sign(pdg_id))
+        own = np.full(len(events), PDG[self.layout.flavour]) if self.layout.flavour else np.abs(stacked["pdg_id"])
+        columns, present = self._in_internal_units(stacked)
+        present &= (own if own.ndim == 2 else own[:, np.newaxis]) == flavour
+        columns.setdefault("mass", np.full_like(columns["pt"], LEPTON_MASS[flavour]))
+        if "charge" not in columns:
+            columns["charge"] = -np.sign(columns["pdg_id"])
         further = {name: self._stack(events, list(branches)) for name, branches in more.items()}
         return _compressed({name: columns[name] for name in ("pt", "eta", "phi", "mass", "charge")} | further, present)
 
     def _jets(self, events: ak.Array, more: Fields) -> Particles:
-        slots = range(1, self.layout.n_jets + 1)
-        stacked = {field: self._stack(events, [self._jet(i, field) for i in slots]) for field in JET_FIELDS}
+        stacked = {field: self._stack(events, [self._jet(i, field) for i in self._jet_slots]) for field in self._jet_fields}
+        columns, present = self._in_internal_units(stacked)
+        if "energy" in columns:
+            columns["mass"] = mass_from_energy(columns)
         further = {name: self._stack(events, list(branches)) for name, branches in more.items()}
-        return _compressed(self._in_internal_units(stacked) | further, self._present(stacked["pt"]))
+        return _compressed({name: columns[name] for name in ("pt", "eta", "phi", "mass")} | further, present)
 
-    def _in_internal_units(self, columns: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    def _in_internal_units(self, columns: dict[str, NDArray[np.float64]]) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.bool_]]:
+        """Return the columns in GeV and radians, with pt, eta, phi among them, and which slots hold a particle, (n, n_slots)."""
         momentum, angle = MOMENTUM_UNITS[self.layout.momentum_unit], ANGLE_UNITS[self.layout.angle_unit]
-        factors = {"pt": momentum, "mass": momentum, "phi": angle}
-        return {name: values * factors.get(name, 1.0) for name, values in columns.items()}
-
-    def _present(self, pt: NDArray[np.float64]) -> NDArray[np.bool_]:
-        return np.asarray((pt != self.layout.sentinel) & (pt > 0))
+        factors = {**dict.fromkeys(("pt", "px", "py", "pz", "mass", "energy"), momentum), "phi": angle}
+        present = columns[self.layout.momentum_fields[0]] != self.layout.sentinel
+        scaled = {name: values * factors.get(name, 1.0) for name, values in columns.items()}
+        if "px" in scaled:
+            scaled |= angular(scaled["px"], scaled["py"], scaled["pz"])
+        return scaled, np.asarray(present & (scaled["pt"] > 0))
 
     def _missing_as_nan(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.where(values == self.layout.sentinel, np.nan, values)

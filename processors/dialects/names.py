@@ -6,7 +6,10 @@ A config, `h4l inspect` and the messages call a column as a TTree without classe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
+
+_ENTRY = re.compile(r"(.+)\[(\d{1,6})\]", re.DOTALL)
 
 
 def plain_name(key: str) -> str:
@@ -48,17 +51,32 @@ def keys_by_name(keys: Collection[str]) -> dict[str, str]:
     return found
 
 
-def find_name(known: Collection[str], text: str) -> str | None:
-    """Return the one of these plain names that a text means; None if none does.
+def find_name(known: Mapping[str, str] | Collection[str], text: str) -> str | None:
+    """Return the one of these plain names that a text means; None if none does. ``NAME[2]`` is the third entry of the lists of NAME.
 
     Examples:
         >>> [find_name({"Electron_PT": "float[]"}, text) for text in ("Electron_PT", "Electron/Electron.PT", "Electron.PT", "Electron_pt")]
         ['Electron_PT', 'Electron_PT', 'Electron_PT', None]
+        >>> find_name({"weights": "float[]"}, "weights[0]")
+        'weights'
     """
-    if text in known:
-        return text
-    name = plain_name(text)
-    return name if name in known else None
+    for name in (text, split_entry(text)[0]):
+        if name in known:
+            return name
+        if (plain := plain_name(name)) in known:
+            return plain
+    return None
+
+
+def split_entry(text: str) -> tuple[str, int | None]:
+    """Return the branch and the position in its lists that a name means; None where it means the branch itself.
+
+    Examples:
+        >>> split_entry("mcEventWeights[0]"), split_entry("weight")
+        (('mcEventWeights', 0), ('weight', None))
+    """
+    found = _ENTRY.fullmatch(text)
+    return (text, None) if found is None else (found[1], int(found[2]))
 
 
 class Names(Mapping[str, str]):

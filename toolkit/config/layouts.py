@@ -49,15 +49,21 @@ class NanoLayout(Section):
 class FlatLayout(Section):
     """Flat ntuples and CSV files: one column per lepton and component, a sentinel where there is none.
 
-    `lepton` and `jet` are patterns with `{i}` (from 1) and `{field}`, for example `lep{i}_{field}`. Lepton
-    fields are pt, eta, phi, pdg_id and optionally mass and charge; jet fields pt, eta, phi, mass.
+    `lepton` and `jet` are patterns with `{i}` and `{field}`, for example `lep{i}_{field}`. Lepton fields are
+    pt, eta, phi, pdg_id and optionally mass and charge; jet fields pt, eta, phi, mass. With px, py and pz under
+    `fields` momenta are read from those, with energy the masses of jets.
     """
 
     kind: Literal["flat"]
     lepton: str = "lep{i}_{field}"
     jet: str | None = "jet{i}_{field}"
     fields: dict[str, str] = Field(default={})
-    """Names that the file gives to the fields, where they differ: pt, eta, phi, mass, pdg_id, charge."""
+    """Names that the file gives to the fields, where they differ: pt, eta, phi or px, py, pz, mass, energy, pdg_id, charge. A named
+    charge goes before the sign of the PDG number."""
+    first: Literal[0, 1] = 1
+    """Number of the first lepton, and jet."""
+    flavour: Literal["electron", "muon"] | None = None
+    """Flavour of all leptons of a file that has one flavour only; `null` tells electrons from muons by `pdg_id`."""
     n_leptons: int = Field(default=4, ge=4)
     """Number of lepton columns per field."""
     n_jets: int = Field(default=2, ge=0)
@@ -86,12 +92,24 @@ class FlatLayout(Section):
 
     @model_validator(mode="after")
     def _known_fields(self) -> FlatLayout:
-        known = ("pt", "eta", "phi", "mass", "pdg_id", "charge")
+        known = ("pt", "eta", "phi", "px", "py", "pz", "mass", "energy", "pdg_id", "charge")
         wrong = sorted(set(self.fields) - set(known))
         if wrong:
             msg = f"fields {wrong} are unknown; the keys are {list(known)}, the values the names in the file"
             raise ValueError(msg)
+        cartesian = [name for name in ("px", "py", "pz") if name in self.fields]
+        if 0 < len(cartesian) < len(("px", "py", "pz")):
+            msg = f"fields name {cartesian}; give px, py and pz, or none of them"
+            raise ValueError(msg)
+        if self.flavour is not None and "charge" not in self.fields:
+            msg = f"leptons of flavour {self.flavour} need a charge: name its field, for example `fields: {{charge: charge}}`"
+            raise ValueError(msg)
         return self
+
+    @property
+    def momentum_fields(self) -> tuple[str, str, str]:
+        """The three components of momentum that are read."""
+        return ("px", "py", "pz") if "px" in self.fields else ("pt", "eta", "phi")
 
 
 class ParticleColumns(Section):
@@ -151,10 +169,15 @@ class MappingLayout(Section):
     product over the leptons of the quadruplet counts."""
     benchmark_weights: str | tuple[str, ...] = ()
     """Branch of the vector of relative benchmark weights, or one branch per benchmark."""
-    xsec_pb: str | None = None
-    """Branch of the event tree that repeats the cross-section of the sample (pb)."""
+    xsec_pb: str | tuple[str, ...] | None = None
+    """Branch of the event tree that repeats the cross-section of the sample (pb), or several whose product it is."""
     gen_sumw: str | None = None
     """Branch of the event tree that repeats the sum of generator weights of the whole sample."""
+
+    @property
+    def xsec_branches(self) -> tuple[str, ...]:
+        """Branches whose product is the cross-section; none where the layout names none."""
+        return () if self.xsec_pb is None else (self.xsec_pb,) if isinstance(self.xsec_pb, str) else self.xsec_pb
 
     @model_validator(mode="after")
     def _identified(self) -> MappingLayout:
@@ -175,7 +198,11 @@ class MappingLayout(Section):
 
 
 class AtlasLayout(MappingLayout):
-    """ATLAS open-data trees `mini`: MeV, lep_* and jet_* vectors, scale factors, XSection and SumWeights in every event."""
+    """ATLAS open-data trees: lep_* and jet_* vectors, scale factors, cross-section and sum of weights in every event.
+
+    The defaults are those of the trees `mini` (MeV, XSection, SumWeights); those of the trees `analysis` of 2025
+    are written by `h4l init`.
+    """
 
     kind: Literal["atlas"]  # type: ignore[assignment]
     leptons: ParticleColumns | None = ParticleColumns(pt="lep_pt", eta="lep_eta", phi="lep_phi", charge="lep_charge", pdg_id="lep_type")
@@ -185,7 +212,7 @@ class AtlasLayout(MappingLayout):
     run: str | None = "runNumber"
     gen_weight: str | None = "mcWeight"
     weight_factors: tuple[str, ...] = ("scaleFactor_PILEUP", "scaleFactor_ELE", "scaleFactor_MUON", "scaleFactor_LepTRIGGER")
-    xsec_pb: str | None = "XSection"
+    xsec_pb: str | tuple[str, ...] | None = "XSection"
     gen_sumw: str | None = "SumWeights"
 
 

@@ -49,7 +49,7 @@ def test_an_unknown_layout_says_what_is_missing(tmp_path: Path, ntuples: ModuleT
     report = inspect_file(path)
     assert report.layout == "unknown"
     assert report.missing == ("Muon_charge",)
-    assert "No layout fits" in report.snippet
+    assert "No known format fits this file: lists of leptons" in report.snippet
 
 
 def test_a_file_without_trees_is_refused(tmp_path: Path) -> None:
