@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from processors.dialects import reader_for
-from processors.dialects.detect import Layout, is_list
+from processors.dialects.aliases import is_list
+from processors.dialects.detect import Layout
 from processors.dialects.fields import KINDS, Kind
 from processors.dialects.momenta import MOMENTUM_UNITS
 from processors.reading import find_field
