@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -12,10 +11,11 @@ from toolkit.analysis.build import all_methods, configured_histogram
 from toolkit.analysis.datasets import Events
 from toolkit.analysis.methods import BinnedMethod, Method, histogram_method
 from toolkit.analysis.model import FitModel
+from toolkit.analysis.others import workspaces_of_others
 from toolkit.analysis.region_method import Part, RegionMethod
 from toolkit.analysis.regions import Selection, learned_events, select_regions, split_events, split_ratios
 from toolkit.config import Config
-from toolkit.likelihood import Likelihood, OnnxRatio, Parameter, Workspace
+from toolkit.likelihood import OnnxRatio
 from toolkit.model import Model
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
@@ -46,7 +46,7 @@ def build_region_methods(
         if s.region.kind == "unbinned"
     ]
     others = [_binned_part(config, model, s, pool=pool, test=test) for s in selections if s.region.kind != "unbinned"]
-    foreign = tuple(_foreign(Path(r.file), FitModel.of(config).parameters) for r in model.regions if r.kind == "workspace")
+    foreign = workspaces_of_others(config)
     names = [method.name for method in unbinned[0][1]]
     found = []
     for k, name in enumerate(names):
@@ -113,22 +113,3 @@ def _binned_part(config: Config, model: Model, selection: Selection, *, pool: Si
 
 def _nothing(events: Events) -> FloatArray:
     return np.zeros(len(events))
-
-
-def _foreign(path: Path, parameters: Sequence[Parameter]) -> Likelihood:
-    """Open the workspace of somebody else; parameters that the analysis has too get its ranges and starts."""
-    workspace = Workspace.load(path)
-    own = {p.name: p for p in parameters}
-    document = {**workspace.document, "measurements": [dict(m) for m in workspace.document["measurements"]]}
-    for measurement in document["measurements"]:
-        config = dict(measurement["config"])
-        config["parameters"] = [_shared(entry, own) for entry in config["parameters"]]
-        measurement["config"] = config
-    return replace(workspace, document=document).likelihood()
-
-
-def _shared(entry: dict[str, object], own: dict[str, Parameter]) -> dict[str, object]:
-    parameter = own.get(str(entry["name"]))
-    if parameter is None:
-        return entry
-    return {**entry, "inits": [parameter.init], "bounds": [[parameter.low, parameter.high]]}

@@ -16,7 +16,7 @@ from toolkit.analysis.region_method import RegionMethod
 from toolkit.analysis.regions import split_events
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config
-from toolkit.config.analysis import OtherFit
+from toolkit.config.other_fits import OtherFit
 from toolkit.likelihood import (
     ClosurePoint,
     Likelihood,

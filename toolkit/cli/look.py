@@ -137,6 +137,10 @@ def check_config(config: Config) -> tuple[tuple[SampleInputs, ...], Sequence[str
     from processors.observables import written_observables
 
     config.require_supported()
+    if any(region.kind == "workspace" for region in config.regions.values()):
+        from toolkit.analysis.others import workspaces_of_others
+
+        workspaces_of_others(config)
     observables = written_observables(config)
     return inspect_inputs(config), observables
 

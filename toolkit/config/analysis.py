@@ -16,8 +16,9 @@ from toolkit.config.kfactors import check_components, check_corrections, compone
 from toolkit.config.model import general_model, short_model
 from toolkit.config.morphing import MorphingConfig
 from toolkit.config.names import FileName, Name, Seed
+from toolkit.config.other_fits import OtherFit, check_fits
 from toolkit.config.parameters import ModelParameterConfig
-from toolkit.config.processes import ExpressionText, ProcessConfig
+from toolkit.config.processes import ProcessConfig
 from toolkit.config.ratios import RatioConfig
 from toolkit.config.regions import OutputConfig, RegionConfig, ScoreConfig
 from toolkit.config.report import ReportConfig
@@ -32,7 +33,7 @@ from toolkit.expressions.arithmetic import Expression
 from toolkit.model.densities import learned_densities
 from toolkit.model.identifiability import require_constrained
 from toolkit.model.model import Model
-from toolkit.model.parameters import ModelParameter, require_names
+from toolkit.model.parameters import ModelParameter
 from toolkit.model.regions import require_disjoint
 from toolkit.typing import FloatArray
 
@@ -74,15 +75,6 @@ class NormalisationUncertainty(Section):
     """Yield at plus one standard deviation, over the nominal one."""
     down: float | None = Field(default=None, gt=0)
     """Yield at minus one standard deviation, over the nominal one; `null` means 1 / up."""
-
-
-class OtherFit(Section):
-    """The same fit in other parameters, such as one strength in the place of two."""
-
-    parameters: dict[Name, ModelParameterConfig] = Field(min_length=1)
-    """New parameters by name; ranges and truths as under `parameters`."""
-    express: dict[Name, ExpressionText] = Field(min_length=1)
-    """Expressions of the new parameters in the place of parameters of the analysis: `{mu_ggF: mu, mu_EW: mu}`."""
 
 
 class LikelihoodConfig(Section):
@@ -271,7 +263,22 @@ class Config(Section):
             SchemaError: They cannot yet.
         """
         if self.general:
-            require_supported(self.model)
+            model = self.model
+            require_supported(model)
+            if not model.interest:
+                raise SchemaError(
+                    "parameters",
+                    got=f"none of kind interest: {[f'{p.name} ({p.kind})' for p in model.parameters]}",
+                    expected="at least one parameter that is measured",
+                    remedy="give it `kind: interest`, the default; `h4l process` needs none",
+                )
+            if model.regions and not any(r.kind == "unbinned" for r in model.regions):
+                raise SchemaError(
+                    "regions",
+                    got=f"none of kind unbinned: {[f'{r.name} ({r.kind})' for r in model.regions]}",
+                    expected="at least one, whose events the networks learn from",
+                    remedy="give a region `kind: unbinned`; binned regions alone are fitted in Python (docs/workspace.md)",
+                )
             self._require_known_conditions()
             return
         fitted = [name for name, section in self.regions.items() if section.kind != "flag"]
@@ -419,20 +426,8 @@ class Config(Section):
                 if not low <= value <= high:
                     msg = f"likelihood.closure: {name} = {value:g} is no value in the range of a free parameter; the ranges are {known}"
                     raise ValueError(msg)
-        for name, fit in self.likelihood.fits.items():
-            free = [p.name for p in model.parameters if p.kind != "nuisance"]
-            unknown = sorted(set(fit.express) - set(free))
-            if unknown:
-                msg = f"likelihood.fits.{name}: {unknown} are no free parameters of the analysis; they are {free}"
-                raise ValueError(msg)
-            constrained = sorted(n for n, p in fit.parameters.items() if p.kind == "nuisance")
-            if constrained:
-                msg = (
-                    f"likelihood.fits.{name}: {constrained} of kind nuisance: define them under `parameters`, whose nuisances every fit has"
-                )
-                raise ValueError(msg)
-            for text in fit.express.values():
-                require_names(text, known=tuple(fit.parameters), what=f"likelihood.fits.{name}:")
+        check_fits(self.likelihood.fits, model)
+        self._check_truths(model)
         self._check_model_nuisances(model)
         require_constrained(model)
         require_disjoint(model.regions)
@@ -442,6 +437,16 @@ class Config(Section):
             if process.n_amplitudes > 1 and len(set(factors.values())) > 1:
                 msg = f"k_factor differs between samples of process {process.name} {factors}: they inform the same densities"
                 raise ValueError(msg)
+
+    def _check_truths(self, model: Model) -> None:
+        """Check that every truth of the closure tests that the config names is in the range of a parameter of interest."""
+        if "closure_mu" not in self.likelihood.model_fields_set:
+            return
+        ranges = {p.name: p.range for p in model.interest}
+        outside = [v for v in self.likelihood.closure_mu if not any(low <= v <= high for low, high in ranges.values())]
+        if outside:
+            msg = f"closure_mu {outside} lie outside the ranges of all parameters of interest, {ranges}"
+            raise ValueError(msg)
 
     def _check_model_nuisances(self, model: Model) -> None:
         """Check that every nuisance parameter of the model does something, and that one with the name of a variation is the same."""

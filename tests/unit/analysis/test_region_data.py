@@ -11,19 +11,28 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from tests.unit.analysis.two_regions import ExactRatio, config_of, methods_of, simulate
+from tests.unit.analysis.two_regions import ExactRatio, config_of, document_of, methods_of, simulate
 from toolkit.analysis import FitModel, Systematics, measure_regions
 from toolkit.analysis.data import FitData
 from toolkit.analysis.datasets import RecordedEvents
 from toolkit.analysis.measurements import truth_weights
 from toolkit.analysis.nuisances import normalisations
+from toolkit.analysis.others import workspaces_of_others
 from toolkit.analysis.region_checks import recorded_notes
 from toolkit.artifacts.tasks import FinishedTasks
-from toolkit.config import Config
-from toolkit.errors import SchemaError
+from toolkit.config import Config, parse_config
+from toolkit.errors import SchemaError, ToolkitError
 from toolkit.likelihood import Results, Workspace
 from toolkit.likelihood.results import ObservedResults
 from toolkit.typing import FloatArray, silent_progress
+
+FACTOR = {"name": "t", "type": "normfactor", "data": None}
+OTHER: dict[str, Any] = {
+    "version": "1.0.0",
+    "channels": [{"name": "c", "samples": [{"name": "b", "data": [100.0], "modifiers": [FACTOR]}]}],
+    "observations": [{"name": "c", "data": [120.0]}],
+    "measurements": [{"name": "m", "config": {"poi": "t", "parameters": [{"name": "t", "inits": [1.0], "bounds": [[0.3, 3.0]]}]}}],
+}
 
 
 def recorded(seed: int = 3, *, mu: float = 1.5, t: float = 0.9) -> RecordedEvents:
@@ -92,23 +101,14 @@ def test_uncertainties_of_the_data_are_those_of_the_model() -> None:
     assert {i["parameter"] for i in uncertainties["impacts"]} == {"lumi", "theory", "t"}
 
 
-def test_a_workspace_of_others_has_its_expectation_until_the_data_are_fitted(tmp_path: Path) -> None:
-    document = {
-        "version": "1.0.0",
-        "channels": [{"name": "c", "samples": [{"name": "b", "data": [100.0], "modifiers": [FACTOR]}]}],
-        "observations": [{"name": "c", "data": [120.0]}],
-        "measurements": [{"name": "m", "config": {"poi": "t", "parameters": [{"name": "t", "inits": [1.0], "bounds": [[0.3, 3.0]]}]}}],
-    }
-    other = Workspace(document).likelihood()
+def test_a_workspace_of_others_has_its_expectation_until_the_data_are_fitted() -> None:
+    other = Workspace(OTHER).likelihood()
     data = asimov_of(config_of())
     data = replace(data, methods=tuple(replace(m, foreign=(other,)) for m in data.methods))  # type: ignore[type-var]
     observed = data.for_events(recorded(), label="observed")
     for one, count in ((data, 100.0), (observed, 120.0)):
         [term] = [t for t in one.plain(one.methods[-1]).terms if t.parameter_names == ("t",)]  # type: ignore[attr-defined]
         assert term.fit().parameters["t"] == pytest.approx(count / 100.0, abs=1e-5)
-
-
-FACTOR = {"name": "t", "type": "normfactor", "data": None}
 
 
 def test_recorded_events_count_once_or_are_said_to_be_nowhere() -> None:
@@ -122,3 +122,20 @@ def test_recorded_events_count_once_or_are_said_to_be_nowhere() -> None:
     wide = replace(method.parts[1], region=replace(method.parts[1].region, condition="m4l <= 116"))
     with pytest.raises(SchemaError, match=rf"{int(np.sum((x > 115.0) & (x <= 116.0)))} events in both"):
         replace(method, parts=(method.parts[0], wide)).for_events(events)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "workspace .*other.json\n.*No such file"),
+        ({"version": "1.0.0", "channels": []}, "regions.on: .*other.json: workspace\n.*no channels"),
+        ({**OTHER, "unbinned_channels": [{"name": "u"}]}, "other.json: unbinned_channels"),
+    ],
+)
+def test_a_workspace_that_cannot_enter_the_fit_is_refused(content: Any, message: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "other.json").write_text(json.dumps(content))
+    document = document_of()
+    document["regions"]["on"] = {"kind": "workspace", "file": "other.json"}
+    with pytest.raises(ToolkitError, match=message):
+        workspaces_of_others(parse_config(document, folder=tmp_path))

@@ -224,6 +224,16 @@ WRONG = [
     ("selection.where", "n_jets >", "selection.where: condition"),
     ("likelihood", {"normalisations": {"t0": {"processes": ["qqZZ"], "up": 1.1}}}, "nuisance parameters \\['t0'\\] occur twice"),
     ("likelihood", {"normalisations": {"x": {"processes": ["qq"], "up": 1.1}}}, "no processes \\['qq'\\].*qqZZ_0j.*'qqZZ'"),
+    ("likelihood", {"closure_mu": [9.0]}, r"closure_mu \[9.0\] lie outside the ranges of all parameters of interest"),
+    ("likelihood", {"fits": {"a": {"parameters": {"nu": {}}, "express": {"mu_EW": "nu - 3"}}}},
+     "in likelihood.fits.a.*\n.*no finite value at nu = 0"),
+    ("likelihood", {"fits": {"a": {"parameters": {"nu": {"kind": "normalisation"}}, "express": {"mu_EW": "nu"}}}},
+     "likelihood.fits.a: no parameter of kind interest"),
+    ("likelihood", {"fits": {"a": {"parameters": {"nu": {}, "xi": {}}, "express": {"mu_EW": "nu"}}}}, r"nothing depends on \['xi'\]"),
+    ("likelihood", {"fits": {"a": {"parameters": {"t1": {}}, "express": {"mu_EW": "t1"}}}},
+     r"\['t1'\] are parameters of the analysis that stay"),
+    ("likelihood", {"fits": {"a": {"parameters": {"nu": "2 * xi", "xi": {}}, "express": {"mu_EW": "nu * xi"}}}},
+     r"\['nu'\] are expressions"),
 ]  # fmt: skip
 
 
@@ -244,6 +254,26 @@ def test_the_keys_of_the_general_form_need_processes() -> None:
 def test_what_cannot_be_measured_yet_is_refused_in_one_message() -> None:
     with pytest.raises(SchemaError, match=r"without the weights of all their benchmarks \(ggF_B\)"):
         parse(document()).require_interference()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"parameters.mu_ggF.kind": "normalisation", "parameters.mu_EW.kind": "normalisation"}, "parameters\n.*none of kind interest"),
+        ({"regions.SR.kind": "counting"}, r"regions\n.*none of kind unbinned: \['SR \(counting\)', 'CR \(histogram\)'"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_anything_runs(changes: dict[str, str], message: str) -> None:
+    raw = document()
+    raw["samples"] = [s | ({"benchmarks": GGF} if s["name"] == "ggF_B" else {}) for s in raw["samples"]]
+    for path, value in changes.items():
+        *keys, last = path.split(".")
+        node: Any = raw
+        for key in keys:
+            node = node[key]
+        node[last] = value
+    with pytest.raises(SchemaError, match=message):
+        parse(raw).require_supported()
 
 
 def test_regions_of_the_fit_need_the_general_form() -> None:
@@ -304,7 +334,8 @@ def test_the_networks_read_what_parts_and_regions_are_told_apart_by() -> None:
     with pytest.raises(SchemaError, match=r"processes\.qqZZ\.split\.none\.condition\n.*do not read \['n_jets'\]"):
         parse(blind).require_supported()
     counted = {"low": {"kind": "counting", "condition": "n_jets == 0"}, "high": {"kind": "counting", "condition": "n_jets > 0"}}
-    parse({**blind, "regions": counted}).require_supported()
+    with pytest.raises(SchemaError, match="none of kind unbinned"):
+        parse({**blind, "regions": counted}).require_supported()
     regions = {"low": {"kind": "unbinned", "condition": "n_jets == 0"}, "high": {"kind": "unbinned", "condition": "n_jets > 0"}}
     one = {**blind, "processes": {"signal": {"factor": "mu"}, "qqZZ": {"region_factors": {"low": "t0", "high": "t1"}}}}
     with pytest.raises(SchemaError, match=r"regions\.low\.condition"):
