@@ -16,8 +16,8 @@ SLOT = "{i}"
 
 
 def weight_factors(sample: SampleConfig) -> tuple[str, ...]:
-    """Return the weight factors of a sample; only simulation has any."""
-    return () if sample.kind != "simulation" or isinstance(sample.layout, LheLayout) else sample.layout.weight_factors
+    """Return the weight factors of a sample; data have none."""
+    return () if sample.kind == "data" or isinstance(sample.layout, LheLayout) else sample.layout.weight_factors
 
 
 def event_factors(sample: SampleConfig, is_list: Callable[[str], bool]) -> tuple[str, ...]:

@@ -176,7 +176,7 @@ def _matches(pattern: str) -> list[Path]:
 def _inspect_sample(config: Config, sample: SampleConfig) -> SampleInputs:
     files = tuple(_inspect_file(path, config, sample) for path in expand_files(sample))
     check_same_weights(sample, {file.path: file.vectors for file in files})
-    if sample.kind == "data":
+    if sample.kind != "simulation":
         return SampleInputs(config=sample, files=files, xsec_pb=None, sumw=None, notes=_weighted_data(sample, files))
     xsec_pb = sample.xsec_pb if isinstance(sample.xsec_pb, float | int) else _stated(sample, files, "xsec_pb", "cross-section")
     if isinstance(sample.gen_sumw, float | int):

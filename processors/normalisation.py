@@ -36,7 +36,7 @@ def read_normalisation(path: Path, events: EventFile, sample: SampleConfig) -> t
         ArtifactMismatchError: It holds different numbers where there should be one.
         PhysicsDomainError: A summed weight is not finite.
     """
-    if sample.kind == "data":
+    if sample.kind != "simulation":
         return None, None
     xsec_pb = _cross_section(path, events, sample) if sample.xsec_pb == "file" else None
     sumw = None

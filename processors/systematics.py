@@ -117,8 +117,8 @@ class ShiftedObjects:
 
 
 def object_variations(config: Config, sample: SampleConfig) -> tuple[ShiftedObjects, ...]:
-    """Return the object variations of a sample, in the order of the config; recorded data have none."""
-    if sample.kind == "data":
+    """Return the object variations of a sample, in the order of the config; data and estimates from them have none."""
+    if sample.kind != "simulation":
         return ()
     return tuple(
         ShiftedObjects(f"{name}_{direction}", name, shift, direction)

@@ -34,15 +34,16 @@ from toolkit.weights import combine_members
 
 
 def weight_variations(config: Config, sample: SampleConfig) -> dict[str, WeightVariation]:
-    """Return the weight systematics of a sample by name, in the order of the config; recorded data have none."""
-    if sample.kind != "simulation":
+    """Return the weight systematics of a sample by name, in the order of the config: data have none, estimates those that name them."""
+    if sample.kind == "data":
         return {}
     own = sample_corrections(config, sample)
-    return {
+    chosen = {
         name: v
         for name, v in config.systematics.weights.items()
-        if (not v.samples or sample.name in v.samples) and (not isinstance(v, WeightCorrection) or any(name in own for name in v.of))
+        if sample.name in v.samples or (not v.samples and sample.kind == "simulation")
     }
+    return {name: v for name, v in chosen.items() if not isinstance(v, WeightCorrection) or any(c in own for c in v.of)}
 
 
 def sample_corrections(config: Config, sample: SampleConfig) -> dict[str, CorrectionConfig]:

@@ -35,9 +35,14 @@ NOTHING = 1e-12
 """A factor this near to 1 is no variation."""
 
 
-def with_luminosity(texts: Sequence[str], systematics: Systematics) -> tuple[str, ...]:
-    """Multiply coefficients by the luminosity parameter, if it is uncertain."""
-    return tuple(f"({text}) * {LUMINOSITY}" for text in texts) if systematics.luminosity else tuple(texts)
+def with_luminosity(texts: Sequence[str], processes: Sequence[str], systematics: Systematics) -> tuple[str, ...]:
+    """Multiply the coefficients of processes by the luminosity parameter, if it is uncertain and moves them."""
+    pairs = zip(texts, processes, strict=True)
+    return tuple(f"({text}) * {LUMINOSITY}" if _moved(name, systematics) else text for text, name in pairs)
+
+
+def _moved(process: str, systematics: Systematics) -> bool:
+    return bool(systematics.luminosity) and process not in systematics.unscaled
 
 
 def parameters_of(model: FitModel, systematics: Systematics) -> tuple[Parameter, ...]:
@@ -67,7 +72,7 @@ def binned_document(method: BinnedMethod, weights: FloatArray, systematics: Syst
     samples = []
     for j, (process, row, text) in enumerate(zip(model.processes, templates, model.coefficients, strict=True)):
         modifiers: list[dict[str, Any]] = [{"name": normfactor_name(process), "type": "morphing", "data": {"coefficient": text}}]
-        if systematics.luminosity:
+        if _moved(process, systematics):
             modifiers.append({"name": LUMINOSITY, "type": "lumi", "data": None})
         for name, (up, down) in systematics.norms.items():
             modifiers += _normsys(name, float(up[j]), float(down[j]))
@@ -134,7 +139,7 @@ def unbinned_likelihood(
         shapes, reference = _binned_shapes(logs, shape, code)
     return method.likelihood(weights).with_systematics(
         parameters=[p for p in parameters if p.name in varied],
-        coefficients=with_luminosity(model.coefficients, systematics),
+        coefficients=with_luminosity(model.coefficients, model.processes, systematics),
         systematics=norms,
         shapes=shapes,
         reference=reference,
@@ -212,7 +217,7 @@ def unbinned_channel(
     samples = []
     for j, (name, nu, text) in enumerate(zip(model.processes, yields, model.coefficients, strict=True)):
         modifiers: list[dict[str, Any]] = [{"type": "morphing", "data": {"coefficient": text}}]
-        if systematics.luminosity:
+        if _moved(name, systematics):
             modifiers.append({"type": "lumi", "name": LUMINOSITY})
         modifiers += [{"type": "normsys", "name": s.parameter, "data": {"hi": s.up, "lo": s.down}} for s in norms if s.process == j]
         if shape is not None and logs:

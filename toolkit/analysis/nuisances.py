@@ -68,6 +68,7 @@ class Systematics:
         interpolation: Of the per-event ratios in the unbinned channel.
         template_statistics: Whether the templates of histogram fits carry their statistical errors.
         of_model: Nuisance parameters of the physics model, which coefficients depend on, with their constraints.
+        unscaled: Densities whose yield the luminosity does not move: estimates from data.
     """
 
     luminosity: float = 0.0
@@ -79,6 +80,7 @@ class Systematics:
     interpolation: ShapeCode = "log_quadratic"
     template_statistics: bool = False
     of_model: tuple[tuple[Parameter, Constraint], ...] = ()
+    unscaled: frozenset[str] = frozenset()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -145,6 +147,7 @@ def read_systematics(session: Session, fills: Mapping[str, Fill], *, pool: Simul
         interpolation=config.systematics.ratios.interpolation,
         template_statistics=config.likelihood.template_statistics,
         of_model=constrained_parameters(config.model),
+        unscaled=frozenset(name for names in config.estimates.values() for name in names),
     )
 
 
@@ -193,7 +196,7 @@ def normalisations(config: Config) -> dict[str, tuple[FloatArray, FloatArray]]:
     names = [{name} for name in config.densities]
     if config.general:
         names = [{name, c.name, c.process.name} for c in config.model.components for name in c.densities]
-    for name, section in config.likelihood.normalisations.items():
+    for name, section in config.normalisations.items():
         chosen = np.array([bool(own & set(section.processes)) for own in names])
         down = 1.0 / section.up if section.down is None else section.down
         found[name] = (np.where(chosen, section.up, 1.0), np.where(chosen, down, 1.0))

@@ -177,7 +177,7 @@ def samples_table(config: Config, samples: Sequence[SampleInputs]) -> Table:
         table.add_column(column, justify="left" if text else "right", no_wrap=not text, overflow="fold")
     for sample in samples:
         table.add_row(
-            sample.config.name + (" (data)" if sample.config.kind == "data" else ""),
+            sample.config.name + ("" if sample.config.kind == "simulation" else f" ({sample.config.kind})"),
             str(len(sample.files)),
             str(sample.entries),
             _number(sample.xsec_pb),

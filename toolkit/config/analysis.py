@@ -222,8 +222,41 @@ class Config(Section):
 
     @property
     def simulated(self) -> tuple[SampleConfig, ...]:
-        """Samples that are not data, in the order of the config."""
-        return tuple(s for s in self.samples if s.kind == "simulation")
+        """Samples that stand for densities, simulation and estimates from data, in the order of the config."""
+        return tuple(s for s in self.samples if s.kind != "data")
+
+    @property
+    def estimates(self) -> dict[str, tuple[str, ...]]:
+        """Densities of the estimates from data, which the luminosity does not scale, by sample.
+
+        Raises:
+            SchemaError: One shares its process with simulation.
+        """
+        chosen = {s.name for s in self.samples if s.kind == "estimate"}
+        model = self.model if chosen else None
+        found: dict[str, tuple[str, ...]] = {}
+        for sample in model.samples if model is not None else ():
+            beside = {s.name for s in model.samples_of(sample.process)} if model is not None else set()
+            if sample.name in chosen and beside - chosen:
+                raise SchemaError(
+                    f"samples.{sample.name}",
+                    got=f"process {sample.process} of the simulated samples {sorted(beside - chosen)}, too",
+                    expected="a process of estimates alone: the luminosity scales one and not the other",
+                    remedy="give the estimate a process of its own",
+                )
+            if sample.name in chosen and model is not None:
+                found[sample.name] = tuple(d for c in model.components if c.process.name == sample.process for d in c.densities)
+        return found
+
+    @property
+    def normalisations(self) -> dict[str, NormalisationUncertainty]:
+        """Normalisation uncertainties by nuisance parameter: those of the likelihood section, and those of estimates."""
+        uncertain = {s.name: s.uncertainty for s in self.samples if s.uncertainty is not None}
+        own = {
+            f"estimate_{name}": NormalisationUncertainty(processes=self.estimates[name], up=1.0 + u, down=1.0 - u)
+            for name, u in uncertain.items()
+        }
+        return {**self.likelihood.normalisations, **own}
 
     @property
     def recorded(self) -> tuple[SampleConfig, ...]:
@@ -499,7 +532,7 @@ class Config(Section):
     @property
     def _variations(self) -> tuple[str, ...]:
         """Names of all systematic uncertainties but the luminosity."""
-        return (*self.likelihood.normalisations, *self.table_systematics, *self.systematics.weights, *self.ratio_nuisances)
+        return (*self.normalisations, *self.table_systematics, *self.systematics.weights, *self.ratio_nuisances)
 
     @property
     def nuisance_names(self) -> dict[str, tuple[str, ...]]:
@@ -509,7 +542,7 @@ class Config(Section):
             return {}
         found = {
             "luminosity": ("lumi",) if settings.luminosity_uncertainty > 0 else (),
-            "normalisation": tuple(settings.normalisations),
+            "normalisation": tuple(self.normalisations),
             "objects": tuple(self.systematics.objects),
             "weights": tuple(self.systematics.weights),
             "k_factors": tuple(component_variations(self.k_factors)),

@@ -16,8 +16,9 @@ class SampleConfig(Section):
 
     name: Name
     """Name of the process; an interfering sample is called after the benchmark that it was generated with."""
-    kind: Literal["simulation", "data"] = "simulation"
-    """`data` are recorded events: every weight is 1, and neither cross-section nor luminosity scales them."""
+    kind: Literal["simulation", "data", "estimate"] = "simulation"
+    """`data` are recorded events: every weight is 1, and neither cross-section nor luminosity scales them. `estimate` is a background from
+    data: its weights (fake factors, transfer factors) are expected events as they stand in the ntuple, which nothing scales."""
     files: tuple[str, ...] = Field(min_length=1)
     """Paths or globs, relative to the config file; `{data}` is the folder given with `--data`."""
     tree: str = "Events"
@@ -30,6 +31,8 @@ class SampleConfig(Section):
     """Sum of generator weights before any skim: a number, `file` (where the dialect holds it) or `sum` (of the events in the files)."""
     k_factor: float = Field(default=1.0, gt=0)
     """Factor on the cross-section."""
+    uncertainty: float | None = Field(default=None, gt=0, lt=1)
+    """Relative uncertainty of the yield of an estimate, the nuisance parameter estimate_NAME; the luminosity does not move its yield."""
     process: Name | None = None
     """With `processes` in the config: the process of these events; `null` takes the one of the sample's name."""
     generated: str | None = None
@@ -43,6 +46,11 @@ class SampleConfig(Section):
         if len(set(self.benchmarks)) != len(self.benchmarks):
             msg = f"benchmark names repeat: {list(self.benchmarks)}"
             raise ValueError(msg)
+        if self.kind == "estimate":
+            self._check_estimate()
+        elif self.uncertainty is not None:
+            msg = f"`uncertainty` belongs to `kind: estimate`; `likelihood.normalisations` has those of {self.kind}"
+            raise ValueError(msg)
         if self.kind == "data" and (self.process or self.generated):
             msg = "data belong to no process: remove `process` and `generated`, or `kind: data`"
             raise ValueError(msg)
@@ -52,6 +60,17 @@ class SampleConfig(Section):
         if self.kind == "simulation":
             self._check_normalisation()
         return self
+
+    def _check_estimate(self) -> None:
+        """Refuse what would scale an estimate, or say that it interferes."""
+        named = [name for name in ("xsec_pb", "gen_sumw", "k_factor") if name in self.model_fields_set]
+        if named or self.benchmarks:
+            wrong = [*named, *(["benchmarks"] if self.benchmarks else [])]
+            msg = f"kind estimate has no {', '.join(wrong)}: its weights are expected events as they stand in the ntuple"
+            raise ValueError(msg)
+        if isinstance(self.layout, LheLayout) or getattr(self.layout, "gen_weight", None) is None:
+            msg = "kind estimate needs the branch of its weights: `layout.gen_weight`"
+            raise ValueError(msg)
 
     def _check_normalisation(self) -> None:
         layout = self.layout

@@ -124,4 +124,6 @@ def _sample_row(config: Config, name: str) -> tuple[str, ...]:
     files = ", ".join(Path(file).name for file in sample.files)
     if sample.kind == "data":
         return (name, files, "-", "recorded events")
+    if sample.kind == "estimate":
+        return (name, files, "-", "estimate from data")
     return (name, files, f"{sample.k_factor:g}", ", ".join(sample.benchmarks) or "none")
