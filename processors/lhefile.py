@@ -15,6 +15,7 @@ import awkward as ak
 import numpy as np
 
 from processors.dialects.lhe import WEIGHT
+from processors.lhetext import LheText
 from toolkit.errors import ArtifactMismatchError, InputFileError, MissingExtraError, ToolkitError
 from toolkit.typing import FloatArray
 
@@ -43,7 +44,7 @@ class LheEvents:
         self.path = path
         self._pylhe = _import_pylhe()
         with self._explained():
-            head = self._pylhe.LHEFile.fromfile(path)
+            head = self._open()
             head.events.close()
             entries = [] if head.header is None or head.header.initrwgt is None else list(head.header.initrwgt.entries)
             self.cross_section = float(sum(process.xSection for process in head.init.procInfo))
@@ -54,8 +55,8 @@ class LheEvents:
     @cached_property
     def entries(self) -> int:
         """Number of events."""
-        with self._explained():
-            return int(self._pylhe.LHEFile.count_events(self.path))
+        with self._explained(), LheText(self.path) as text:
+            return text.count_events()
 
     @cached_property
     def types(self) -> Mapping[str, str]:
@@ -76,7 +77,7 @@ class LheEvents:
             InputFileError: The file is damaged, or an event does not have the number of particles that it announces.
             ArtifactMismatchError: An event does not carry the weights that the head announces.
         """
-        with self._explained(), contextlib.closing(self._pylhe.LHEFile.fromfile(self.path).events) as generated:
+        with self._explained(), contextlib.closing(self._open().events) as generated:
             events = list(itertools.islice(generated, start, stop))
         self._check_whole(events, start, stop)
         return ak.Array({name: self._column(events, name, start) for name in names})
@@ -88,6 +89,9 @@ class LheEvents:
     def constants(self, tree: str, column: str) -> FloatArray | None:
         """Return the cross-section, of the head."""
         return np.array([self.cross_section]) if (tree, column) == (HEAD, CROSS_SECTION) else None
+
+    def _open(self) -> Any:
+        return self._pylhe.LHEFile.frombuffer(LheText(self.path))
 
     def _check_whole(self, events: Sequence[Any], start: int, stop: int) -> None:
         """Check that all events are there, each with as many particles as its first line (NUP) announces."""
@@ -138,7 +142,7 @@ class LheEvents:
                 f"input file {self.path}",
                 got=f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}",
                 expected="a complete LHE file",
-                remedy="copy or produce the file again; an interrupted generator leaves the last event unfinished",
+                remedy="correct the line, or generate the file again",
             ) from error
 
 
