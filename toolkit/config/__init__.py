@@ -10,7 +10,16 @@ from toolkit.config.loader import load_config, parse_config
 from toolkit.config.morphing import MorphingConfig
 from toolkit.config.parameters import ModelParameterConfig
 from toolkit.config.processes import PartConfig, ProcessConfig
-from toolkit.config.ratios import AnyRatioConfig, EnsembleConfig, RatioConfig, RatioSettings, SplitConfig
+from toolkit.config.ratios import (
+    AnyRatioConfig,
+    BitConfig,
+    EnsembleConfig,
+    MulticlassConfig,
+    PerProcessConfig,
+    RatioConfig,
+    RatioSettings,
+    SplitConfig,
+)
 from toolkit.config.regions import OutputConfig, RegionConfig, ScoreConfig
 from toolkit.config.report import ReportConfig
 from toolkit.config.samples import SampleConfig
@@ -31,6 +40,7 @@ from toolkit.config.systematics import (
 __all__ = [
     "AnyRatioConfig",
     "AtlasLayout",
+    "BitConfig",
     "ClassifierConfig",
     "ColumnConfig",
     "Config",
@@ -46,12 +56,14 @@ __all__ = [
     "MappingLayout",
     "ModelParameterConfig",
     "MorphingConfig",
+    "MulticlassConfig",
     "NanoLayout",
     "ObjectShift",
     "OutputConfig",
     "ParameterConfig",
     "PartConfig",
     "ParticleColumns",
+    "PerProcessConfig",
     "ProcessConfig",
     "PruneConfig",
     "RatioConfig",

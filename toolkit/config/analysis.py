@@ -19,7 +19,7 @@ from toolkit.config.names import FileName, Name, Seed
 from toolkit.config.other_fits import OtherFit, check_fits
 from toolkit.config.parameters import ModelParameterConfig
 from toolkit.config.processes import ProcessConfig
-from toolkit.config.ratios import RatioConfig
+from toolkit.config.ratios import AnyRatioConfig, RatioConfig
 from toolkit.config.regions import OutputConfig, RegionConfig, ScoreConfig
 from toolkit.config.report import ReportConfig
 from toolkit.config.samples import SampleConfig
@@ -159,7 +159,7 @@ class Config(Section):
     others."""
     processes: dict[Name, ProcessConfig] = Field(default={})
     """Processes of such an analysis: amplitudes that interfere, benchmarks, free factors, parts by condition."""
-    ratios: RatioConfig = RatioConfig()
+    ratios: AnyRatioConfig = RatioConfig()
     likelihood: LikelihoodConfig = LikelihoodConfig()
     histograms: dict[FileName, HistogramConfig] = Field(default={"m4l": HistogramConfig(observable="m4l", edges=M4L_EDGES)})
     """Histogram fits beside the unbinned one, by name of the method."""

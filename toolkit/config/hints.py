@@ -27,11 +27,18 @@ def hint(root: type[BaseModel], location: Sequence[int | str]) -> str:
     key = str(last)
     here = {name for model in _sections(root, path) for name in model.model_fields}
     near = difflib.get_close_matches(key, sorted(here), n=1) if len(key) <= LONGEST else []
-    places = [place for place, model in _all_sections(root) if key in model.model_fields]
+    own = ".".join(str(step) for step in path[:1])
+    places = [_named_place(place, model, own=own) for place, model in _all_sections(root) if key in model.model_fields]
     if places:
         named = [f"`{place}`" if place else "the top level" for place in dict.fromkeys(places)]
         return f" here; it belongs to {' or '.join(named[:3])}" + (f", or did you mean {near[0]!r}?" if near else "")
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _named_place(place: str, model: type[BaseModel], *, own: str) -> str:
+    """Name a section; where it is the one that the key stands in, by the estimator that has the key."""
+    tag = model.model_fields.get("estimator")
+    return f"{place}.estimator: {typing.get_args(tag.annotation)[0]}" if tag is not None and place == own else place
 
 
 def _sections(root: type[BaseModel], path: Sequence[int | str]) -> list[type[BaseModel]]:
@@ -39,7 +46,7 @@ def _sections(root: type[BaseModel], path: Sequence[int | str]) -> list[type[Bas
     kinds: list[Any] = [root]
     for step in path:
         following = [inner for kind in kinds for inner in _step(kind, step)]
-        kinds = following or [k for k in kinds if _is_kind(k, str(step))] or kinds
+        kinds = following or [k for k in _flat(kinds) if _is_kind(k, str(step))] or kinds
     return [kind for kind in _flat(kinds) if _is_model(kind)]
 
 
@@ -70,7 +77,7 @@ def _is_kind(kind: Any, name: str) -> bool:
     """Whether a model is called so, or has a `kind` of this name."""
     for model in _flat([kind]):
         if _is_model(model):
-            tag = model.model_fields.get("kind")
+            tag = model.model_fields.get("kind") or model.model_fields.get("estimator")
             if name == model.__name__ or (tag is not None and name in typing.get_args(tag.annotation)):
                 return True
     return False

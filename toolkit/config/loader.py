@@ -122,6 +122,8 @@ def _place(location: tuple[int | str, ...], raw: Any) -> str:
             part = name if isinstance(name, str) and 0 < len(name) < 40 else part
         elif isinstance(here, dict) and step in here:
             here = here[step]
+        elif location[:1] == ("ratios",) and len(parts) == 1:  # the estimator, which is a value and no key
+            continue
         parts.append(part)
     return visible(".".join(part if len(part) <= LONGEST_SHOWN else f"{part[:LONGEST_SHOWN]}..." for part in parts)) + ": " if parts else ""
 

@@ -7,7 +7,7 @@ One class per estimator, told apart by `estimator`; what all of them have stands
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -69,6 +69,8 @@ class EnsembleConfig(Section):
 class RatioSettings(Section):
     """What every estimator has."""
 
+    estimator: str
+    """How the density ratios are learned; every estimator has a section of its own (docs/estimators.md)."""
     features: tuple[str, ...] = Field(
         default=("m4l", "m_z1", "m_z2", "cos_theta_star", "cos_theta_1", "cos_theta_2", "phi", "phi_1", "pt4l", "y4l", "n_jets"),
         min_length=1,
@@ -197,10 +199,53 @@ class RatioConfig(NetworkSettings):
     """Mixture networks: one for the classes, one for the composition of every process whose amplitudes interfere (the default)."""
 
     estimator: Literal["mixture"] = "mixture"
-    """Which estimator this is."""
     composition_epochs: int = Field(default=60, ge=1, le=1_000_000)
     """Epochs of the networks of signal share and interference, whose exact targets allow a longer training than `epochs`."""
 
 
-AnyRatioConfig = RatioConfig
-"""The section `ratios`, told apart by `estimator`."""
+class PerProcessConfig(NetworkSettings):
+    """A classifier per density against the reference, in the manner of ATLAS; interference is a difference of densities."""
+
+    estimator: Literal["per_process"]
+
+
+class MulticlassConfig(NetworkSettings):
+    """A softmax over all densities; interference is a difference of densities."""
+
+    estimator: Literal["multiclass"]
+
+
+class BitConfig(RatioSettings):
+    """Boosted trees on the coefficients of the ratio (extra `trees`), positive by construction; they read the features as they are."""
+
+    estimator: Literal["bit"]
+    fold_beam_axis: bool = False
+    """Not for trees, which read the features as they are."""
+    patience: int = Field(default=20, ge=1, le=1_000_000)
+    """Rounds without a better validation loss after which the boosting stops."""
+    trees: int = Field(default=100, ge=1, le=10_000)
+    """Rounds of boosting, at most; each grows one tree per coefficient."""
+    leaves: int = Field(default=8, ge=2, le=64)
+    """Leaves per tree. The file and the memory of its evaluation grow with trees times leaves squared."""
+    learning_rate: float = Field(default=0.1, gt=0, le=1)
+    """Shrinkage of every tree."""
+    min_events: int = Field(default=100, ge=1)
+    """Fewest events in a leaf."""
+
+    @model_validator(mode="after")
+    def _as_they_are(self) -> BitConfig:
+        if self.fold_beam_axis:
+            msg = "fold_beam_axis: estimator bit reads the features as they are; leave it out"
+            raise ValueError(msg)
+        return self
+
+
+def _named(value: Any) -> Any:
+    """Take a section without `estimator` as one of the default."""
+    return {"estimator": "mixture", **value} if isinstance(value, dict) else value
+
+
+AnyRatioConfig = Annotated[
+    RatioConfig | PerProcessConfig | MulticlassConfig | BitConfig, Field(discriminator="estimator"), BeforeValidator(_named)
+]
+"""The section `ratios`, told apart by `estimator`; without it the default, mixture networks."""

@@ -27,7 +27,7 @@ from toolkit.ratios.calibration import fit_calibration, identity_calibration
 from toolkit.ratios.checkpoints import member_key
 from toolkit.ratios.directions import score_directions
 from toolkit.ratios.ensemble import MixtureEnsemble, mean_heads
-from toolkit.ratios.features import FeatureMap, feature_matrix
+from toolkit.ratios.features import FeatureMap, RawFeatures, feature_matrix
 from toolkit.ratios.interface import Learner
 from toolkit.ratios.members import train_ensemble
 from toolkit.ratios.network import architecture_of
@@ -78,7 +78,7 @@ class DensityEstimator:
         mixture = describe_mixture(pool, model)
         targets = make_targets(positive_backgrounds(pool, mixture, config=config, progress=progress), mixture)
         fold = assign_fold(pool.event_id, n_folds=config.splits.folds, salt=config.splits.salt).astype(np.int64)
-        feature_map = _adapted(FeatureMap.fitted(config.features, x, fold=config.fold_beam_axis, swaps=swaps), config)
+        feature_map = _feature_map(x, config, swaps)
         task = DensityTask(self.learner, feature_map(x).float(), targets, fold, mixture, config, feature_map)
         trained = train_ensemble(task, plan, folder=folder, executor=executor, workers=workers, progress=progress, former=former)
         ensemble = MixtureEnsemble(feature_map, trained.networks, identity_calibration(mixture)).double().eval()
@@ -165,9 +165,10 @@ class DensityTask:
         return self.inputs[rows], replace(targets, weight=targets.weight * torch.from_numpy(subset.counts)).to(torch.float32)
 
 
-def _adapted(feature_map: FeatureMap, config: AnyRatioConfig) -> FeatureMap:
-    """Give like objects the same scales, where the architecture reads objects."""
-    return architecture_of(config).adapt(feature_map) if isinstance(config, NetworkSettings) else feature_map
+def _feature_map(x: torch.Tensor, config: AnyRatioConfig, swaps: Mapping[str, BeamSwap | None] | None) -> FeatureMap:
+    """Return the map from observables to the inputs of a member: with the same scales for like objects, or as they are for trees."""
+    fitted = FeatureMap.fitted(config.features, x, fold=config.fold_beam_axis, swaps=swaps)
+    return architecture_of(config).adapt(fitted) if isinstance(config, NetworkSettings) else RawFeatures(config.features)
 
 
 def _unseen(plan: Sequence[Member], fold: NDArray[np.int64]) -> Iterator[NDArray[np.bool_]]:

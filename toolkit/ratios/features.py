@@ -164,6 +164,22 @@ class FeatureMap(nn.Module):
         return scaled.clamp(-CLIP, CLIP)
 
 
+class RawFeatures(FeatureMap):
+    """Passes the features on as they are, for trees: in single precision, their comparisons are the same in every runtime.
+
+    Args:
+        features: Names of the columns.
+    """
+
+    def __init__(self, features: Sequence[str]) -> None:
+        n = len(features)
+        super().__init__(features, fold=False, mean=torch.zeros(n, dtype=torch.float64), std=torch.ones(n, dtype=torch.float64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return observables, shape (n, n_features), in the precision in which trees compare them."""
+        return x.to(torch.float32).to(x.dtype)
+
+
 def _transform(features: tuple[str, ...], x: torch.Tensor, *, swaps: Mapping[str, BeamSwap], harmonics: bool) -> torch.Tensor:
     columns: list[torch.Tensor] = []
     pivot, side = pivot_of(swaps), None

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from toolkit.config import AnyRatioConfig
+from toolkit.config.ratios import NetworkSettings
 from toolkit.errors import ArtifactMismatchError
 from toolkit.kinematics.beam_swap import BeamSwap
 from toolkit.model import Model
@@ -22,7 +23,7 @@ from toolkit.ratios.calibration import TargetedCalibration
 from toolkit.ratios.checkpoints import load_member
 from toolkit.ratios.directions import Direction, score_directions
 from toolkit.ratios.ensemble import MixtureEnsemble
-from toolkit.ratios.features import FeatureMap, feature_matrix
+from toolkit.ratios.features import FeatureMap, RawFeatures, feature_matrix
 from toolkit.ratios.interface import Learner
 from toolkit.ratios.structure import EventClass, Mixture
 from toolkit.ratios.trained_mixture import TrainedMixture
@@ -98,7 +99,10 @@ def load_mixture(folder: Path, learner: Learner, *, key: str | None = None) -> T
         raise _unusable(folder, FILE, key)
     mixture = Mixture(tuple(EventClass(**{name: _tuples(v) for name, v in c.items()}) for c in state["mixture"]["classes"]))
     config: AnyRatioConfig = TypeAdapter(AnyRatioConfig).validate_python(state["config"])
-    feature_map = FeatureMap(state["features"], fold=state["fold"], swaps=state["swaps"], **state["feature_map"])
+    if isinstance(config, NetworkSettings):
+        feature_map = FeatureMap(state["features"], fold=state["fold"], swaps=state["swaps"], **state["feature_map"])
+    else:
+        feature_map = RawFeatures(state["features"])
     members: list[nn.Module] = []
     history: list[tuple[TrainingHistory, ...]] = []
     for name, member_key in state["members"].items():

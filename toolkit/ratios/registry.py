@@ -11,12 +11,18 @@ from toolkit.kinematics.beam_swap import BeamSwap
 from toolkit.model import Model
 from toolkit.ratios.densities import DensityEstimator
 from toolkit.ratios.interface import Estimator, RatioModel
+from toolkit.ratios.learners.bit import BitLearner
 from toolkit.ratios.learners.mixture import MixtureLearner
+from toolkit.ratios.learners.multiclass import MulticlassLearner
+from toolkit.ratios.learners.per_process import PerProcessLearner
 from toolkit.typing import Progress, silent_progress
 from toolkit.weights import SimulatedEvents
 
 ESTIMATORS: Mapping[str, Estimator] = {
     "mixture": DensityEstimator(MixtureLearner()),
+    "per_process": DensityEstimator(PerProcessLearner()),
+    "multiclass": DensityEstimator(MulticlassLearner()),
+    "bit": DensityEstimator(BitLearner()),
 }
 
 

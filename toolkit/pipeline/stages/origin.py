@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from toolkit.config import Config, RatioConfig, RatioSettings
+from toolkit.config import BitConfig, Config, RatioConfig, RatioSettings
 from toolkit.config.ratios import NetworkSettings
 from toolkit.pipeline.stages.provenance import config_hash, library_versions, seeds
 from toolkit.pipeline.stamps import read_stamp
@@ -91,12 +91,20 @@ def network_rows(config: Config) -> tuple[tuple[str, str], ...]:
             ("epochs, at most", str(epochs)),
             ("optimiser", f"{ratios.optimiser}, {schedule}, learning rate {ratios.learning_rate:g}, batches of {ratios.batch_size}{grown}"),
         ]
+    if isinstance(ratios, BitConfig):
+        rows += [
+            ("trees, at most", f"{ratios.trees} per coefficient, {ratios.leaves} leaves, at least {ratios.min_events} events in each"),
+            ("boosting", f"learning rate {ratios.learning_rate:g}"),
+        ]
     return (*rows, ("validation", f"{ratios.validation_fraction:.0%} of the training events"))
 
 
 ESTIMATORS = {
     "mixture": "mixture: one network for the classes (interfering processes against each background), one for the composition (S, "
     "interference and B among the former)",
+    "per_process": "per_process: one classifier per density against the reference",
+    "multiclass": "multiclass: one softmax over all densities",
+    "bit": "bit: boosted trees of the coefficients of the ratio",
 }
 """What the members of each estimator are."""
 

@@ -46,7 +46,25 @@ def read_trees(booster: Any, *, scale: float = 1.0) -> Trees:
         booster: A regression with numerical features and one output.
         scale: Factor on all leaves.
     """
-    roots = [tree["tree_structure"] for tree in booster.dump_model(num_iteration=booster.best_iteration)["tree_info"]]
+    return _padded([tree["tree_structure"] for tree in booster.dump_model(num_iteration=booster.best_iteration)["tree_info"]], scale)
+
+
+def read_forest(booster: Any, *, n_outputs: int, rounds: int) -> list[Trees]:
+    """Read the trees of a LightGBM booster that grew one tree per output in every round.
+
+    Args:
+        booster: With numerical features.
+        n_outputs: Number of outputs.
+        rounds: How many rounds count.
+
+    Returns:
+        The trees of every output.
+    """
+    roots = [tree["tree_structure"] for tree in booster.dump_model(num_iteration=rounds)["tree_info"]]
+    return [_padded(roots[k::n_outputs], 1.0) for k in range(n_outputs)]
+
+
+def _padded(roots: Sequence[Mapping[str, Any]], scale: float) -> Trees:
     parts = [_flatten(root) for root in roots]
     n_nodes = max(1, *(len(part.nodes) for part in parts)) if parts else 1
     n_leaves = max(1, *(len(part.leaves) for part in parts)) if parts else 1
@@ -109,6 +127,15 @@ class TreeSum(nn.Module):
         # A path that goes left L times and right R times is complete where (sum of d on left) - (sum of d on right) = L.
         self.register_buffer("length", (path > 0).sum(dim=1, keepdim=True).to(torch.float64))
         self.register_buffer("value", torch.from_numpy(trees.value)[:, None, :])
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        """Take trees of any number and size."""
+        for name, buffer in list(self.named_buffers(recurse=False)):
+            found = state_dict.get(prefix + name)
+            if found is not None:
+                setattr(self, name, torch.empty_like(found, dtype=buffer.dtype))
+        self.n_trees, self.n_nodes = self.path.shape[:2]
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the sums, (n, 1)."""

@@ -1,0 +1,86 @@
+"""Every estimator of densities on the toy with exact ratios: learned, positive, kept and read again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.unit.ratios.toy import MODEL, exact_log_ratios, toy
+from toolkit.config import AnyRatioConfig, BitConfig, MulticlassConfig, PerProcessConfig
+from toolkit.ratios import feature_matrix, fit_ratios, load_ratios
+from toolkit.ratios.heads import density_weights, heads_of_densities
+from toolkit.ratios.structure import EventClass, Mixture
+from toolkit.ratios.targets import describe_mixture, make_targets
+
+COMMON = {"features": ("x", "y"), "fold_beam_axis": False, "splits": {"folds": 2}, "seed": 3}
+NETWORK = {"hidden": (24, 24), "epochs": 15, "batch_size": 256, "learning_rate": 1e-2}
+CONFIGS = {
+    "per_process": PerProcessConfig(estimator="per_process", **COMMON, **NETWORK),
+    "multiclass": MulticlassConfig(estimator="multiclass", **COMMON, **NETWORK),
+    "bit": BitConfig(estimator="bit", trees=60, **COMMON),
+}
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
+def trained(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    pool = toy(12_000, seed=1)
+    config: AnyRatioConfig = CONFIGS[request.param]
+    return fit_ratios(pool, config=config, model=MODEL, folder=folder), folder, pool, config
+
+
+def test_ratios_are_learned(trained):
+    model, *_ = trained
+    fresh = toy(8000, seed=2)
+    x = feature_matrix(fresh.observables, ("x", "y"))
+    exact = exact_log_ratios(x[:, 0])
+    shares = np.array([model.reference_mixture[name] for name in model.numerators])
+    exact = exact - np.log(np.exp(exact) @ shares)[:, None]
+    got = model.log_ratio(x)
+    assert np.median(np.abs(got - exact)) < 0.12
+    error = np.abs(np.exp(got) - np.exp(exact)).mean(axis=0)
+    assert np.all(error < 0.25 * np.abs(np.exp(exact) - 1.0).mean(axis=0)), error
+
+
+def test_no_density_is_negative_at_any_parameter_point(trained):
+    model, *_ = trained
+    x = feature_matrix(toy(4000, seed=5).observables, ("x", "y"))
+    rho = np.exp(model.log_ratio(x)) * np.array(model.module.mixture.yields)
+    for mu in np.linspace(0.0, 9.0, 91):
+        root = np.sqrt(mu)
+        assert (rho @ [mu - root, root, 1.0 - root, 0.0]).min() > 0.0
+
+
+def test_it_comes_back_to_the_last_bit_and_resumes(trained):
+    model, folder, pool, config = trained
+    x = feature_matrix(pool.observables, ("x", "y"))[:200]
+    loaded = load_ratios(folder, config=config, pool=pool, model=MODEL)
+    np.testing.assert_array_equal(loaded.log_ratio(x), model.log_ratio(x))
+    again = fit_ratios(pool, config=config, model=MODEL, folder=folder)
+    np.testing.assert_array_equal(again.out_of_bag, model.out_of_bag)
+    assert again.history == model.history
+    assert loaded.estimator == config.estimator
+
+
+def test_densities_that_fit_each_other_become_heads_and_others_the_nearest():
+    gg = EventClass("gg", ("A", "AB", "AC", "B", "BC", "C"), (10.0, 30.0, 25.0, 12.0, 20.0, 9.0), kappas=(1.3, 1.0, 0.7), reference=1)
+    mixture = Mixture((gg, EventClass("qqZZ", ("qqZZ",), (500.0,))))
+    heads = torch.randn(200, mixture.n_heads, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(heads_of_densities(mixture.log_ratios(heads), mixture), heads, rtol=1e-6, atol=1e-6)
+    wrong = mixture.log_ratios(heads)
+    wrong[:, 1] += 5.0  # |A + B|^2 far above (|A| + |B|)^2
+    found = mixture.log_ratios(heads_of_densities(wrong, mixture))
+    assert torch.isfinite(found).all()
+    bound = torch.log((torch.exp(found[:, 0] / 2) * 10**0.5 + torch.exp(found[:, 3] / 2) * 12**0.5) ** 2 / 30.0)
+    assert (found[:, 1] <= bound + 1e-9).all()
+    torch.testing.assert_close(found[:, [0, 3, 5, 6]], wrong[:, [0, 3, 5, 6]])
+
+
+def test_weights_of_densities_are_those_of_the_events():
+    pool = toy(500, seed=3)
+    mixture = describe_mixture(pool, MODEL)
+    got = density_weights(make_targets(pool, mixture), mixture).numpy()
+    columns = [pool.processes.index(name) for name in mixture.processes]
+    expected = pool.weights[:, columns]
+    np.testing.assert_allclose(got, expected / expected.mean(axis=0), rtol=1e-9, atol=1e-12)
