@@ -215,6 +215,12 @@ class MulticlassConfig(NetworkSettings):
     estimator: Literal["multiclass"]
 
 
+class QuasiParametricConfig(NetworkSettings):
+    """One network of the coefficients of the exact parameter dependence, learned at random parameter points."""
+
+    estimator: Literal["quasi_parametric"]
+
+
 class BitConfig(RatioSettings):
     """Boosted trees on the coefficients of the ratio (extra `trees`), positive by construction; they read the features as they are."""
 
@@ -246,6 +252,8 @@ def _named(value: Any) -> Any:
 
 
 AnyRatioConfig = Annotated[
-    RatioConfig | PerProcessConfig | MulticlassConfig | BitConfig, Field(discriminator="estimator"), BeforeValidator(_named)
+    RatioConfig | PerProcessConfig | MulticlassConfig | QuasiParametricConfig | BitConfig,
+    Field(discriminator="estimator"),
+    BeforeValidator(_named),
 ]
 """The section `ratios`, told apart by `estimator`; without it the default, mixture networks."""

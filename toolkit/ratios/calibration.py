@@ -267,10 +267,24 @@ def _fit_interference(
     offset, top = (composition.products(end, c.kappas, c.reference)[position] for end in ends)
     amplitude = top - offset
     theta = torch.zeros(phi.shape[1], dtype=phi.dtype)
+    wanted = targets.weight * (targets.composition[:, column] - offset)
+    loss = _coherence_loss(heads[:, column], wanted, targets.weight * amplitude)
     for _ in range(NEWTON_STEPS):
         coherence = torch.tanh(heads[:, column] + phi @ theta)
         slope = amplitude * (1.0 - coherence**2)
         hessian = (phi * (targets.weight * slope)[:, None]).T @ phi
         residual = targets.composition[:, column] - offset - amplitude * coherence
-        theta = theta + _solve(hessian, phi.T @ (targets.weight * residual))
+        step = _solve(hessian, phi.T @ (targets.weight * residual))
+        found = _coherence_loss(heads[:, column] + phi @ (theta + step), wanted, targets.weight * amplitude)
+        for _ in range(HALVINGS):  # where coherences are near 1 the curvature is small, and a full step overshoots
+            if found <= loss + EQUAL * abs(loss):
+                break
+            step = 0.5 * step
+            found = _coherence_loss(heads[:, column] + phi @ (theta + step), wanted, targets.weight * amplitude)
+        theta, loss = theta + step, found
     return theta
+
+
+def _coherence_loss(v: torch.Tensor, wanted: torch.Tensor, size: torch.Tensor) -> float:
+    """Sum size ln cosh v - wanted v, the convex function whose derivative is the residual size tanh(v) - wanted."""
+    return float((size * (v.abs() + torch.log1p(torch.exp(-2.0 * v.abs()))) - wanted * v).sum())

@@ -61,7 +61,7 @@ class MixtureNetwork(nn.Module):
         n = mixture.n_logits
         self.classes = build(n, generator) if n else None
         coherent = [mixture.classes[k] for k in mixture.coherent]
-        self.compositions = nn.ModuleList(_starting_at(build, inclusive_heads(c), generator) for c in coherent)
+        self.compositions = nn.ModuleList(starting_at(build, inclusive_heads(c), generator) for c in coherent)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """Compute the heads, shape (n, n_heads)."""
@@ -69,7 +69,7 @@ class MixtureNetwork(nn.Module):
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
-def _starting_at(build: Build, bias: torch.Tensor, generator: torch.Generator) -> nn.Module:
+def starting_at(build: Build, bias: torch.Tensor, generator: torch.Generator) -> nn.Module:
     """Build a network whose output is near `bias` at the start."""
     network = build(len(bias), generator)
     last = [part for part in network.modules() if isinstance(part, nn.Linear)][-1]

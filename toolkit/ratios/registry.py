@@ -15,6 +15,7 @@ from toolkit.ratios.learners.bit import BitLearner
 from toolkit.ratios.learners.mixture import MixtureLearner
 from toolkit.ratios.learners.multiclass import MulticlassLearner
 from toolkit.ratios.learners.per_process import PerProcessLearner
+from toolkit.ratios.learners.quasi_parametric import QuasiParametricLearner
 from toolkit.typing import Progress, silent_progress
 from toolkit.weights import SimulatedEvents
 
@@ -22,6 +23,7 @@ ESTIMATORS: Mapping[str, Estimator] = {
     "mixture": DensityEstimator(MixtureLearner()),
     "per_process": DensityEstimator(PerProcessLearner()),
     "multiclass": DensityEstimator(MulticlassLearner()),
+    "quasi_parametric": DensityEstimator(QuasiParametricLearner()),
     "bit": DensityEstimator(BitLearner()),
 }
 

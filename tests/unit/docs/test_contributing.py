@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-DIFF = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("<!-- kind:begin -->\n```diff\n")[1].split("```\n<!-- kind:end -->")[0]
+PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 PROGRAM = """
 import numpy as np
 from pathlib import Path
@@ -34,12 +34,31 @@ fit = method.likelihood(events[1].weights.sum(axis=1)).fit()
 assert abs(fit.parameters["t"] - 1.0) < 0.05, fit
 print("fitted")
 """
+ESTIMATOR = """
+import tempfile
+from pathlib import Path
+import numpy as np
+from pydantic import TypeAdapter
+from tests.unit.ratios.toy import MODEL, toy
+from toolkit.config import AnyRatioConfig
+from toolkit.ratios import feature_matrix, fit_ratios, load_ratios
+
+network = {"epochs": 8, "batch_size": 100, "learning_rate": 0.02, "splits": {"folds": 2}}
+section = {"estimator": "linear", "features": ["x", "y"], "fold_beam_axis": False, **network}
+config = TypeAdapter(AnyRatioConfig).validate_python(section)
+events, folder = toy(1000, seed=1), Path(tempfile.mkdtemp())
+x = feature_matrix(events.observables, config.features)
+trained = fit_ratios(events, config=config, model=MODEL, folder=folder)
+np.testing.assert_array_equal(load_ratios(folder, config=config, pool=events, model=MODEL).log_ratio(x), trained.log_ratio(x))
+print(trained.estimator)
+"""
 
 
-def changes() -> dict[str, list[tuple[str, str]]]:
-    """Return (old, new) of every hunk, by file."""
+def changes(name: str) -> dict[str, list[tuple[str, str]]]:
+    """Return (old, new) of every hunk of a diff of the page, by file."""
+    diff = PAGE.split(f"<!-- {name}:begin -->\n```diff\n")[1].split(f"```\n<!-- {name}:end -->")[0]
     found: dict[str, list[tuple[str, str]]] = {}
-    for part in re.split(r"^--- a/", DIFF, flags=re.MULTILINE)[1:]:
+    for part in re.split(r"^--- a/", diff, flags=re.MULTILINE)[1:]:
         name, _, rest = part.partition("\n")
         hunks = [h.splitlines() for h in re.split(r"^@@[^\n]*@@\n", rest, flags=re.MULTILINE)[1:]]
         sides = [["\n".join(line[1:] for line in h if line[:1] != mark) + "\n" for mark in "+-"] for h in hunks]
@@ -47,22 +66,34 @@ def changes() -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def test_a_new_kind_of_region_touches_four_source_files(tmp_path: Path) -> None:
-    assert len(changes()) == 4
+def result_of(name: str, program: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Apply a diff to a copy of the sources and run a program there."""
     for package in ("toolkit", "processors", "exports", "tests"):
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("*.root", "__pycache__"))
-    for name, hunks in changes().items():
-        text = (tmp_path / name).read_text(encoding="utf-8")
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("*.root", "__pycache__"))
+    for file, hunks in changes(name).items():
+        path = folder / file
+        text = path.read_text(encoding="utf-8") if path.exists() else "\n"
         for old, new in hunks:
-            assert text.count(old) == 1, f"{name} no longer has\n{old}"
+            assert text.count(old) == 1, f"{file} no longer has\n{old}"
             text = text.replace(old, new)
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        path.write_text(text, encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_a_new_kind_of_region_touches_four_source_files(tmp_path: Path) -> None:
+    assert len(changes("kind")) == 4
+    done = result_of("kind", PROGRAM, tmp_path)
     assert done.stdout.strip() == "fitted", done.stderr
+
+
+def test_a_new_estimator_touches_three_source_files(tmp_path: Path) -> None:
+    assert len(changes("estimator")) == 3
+    done = result_of("estimator", ESTIMATOR, tmp_path)
+    assert done.stdout.strip() == "linear", done.stderr[-3000:]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.unit.ratios.toy import MODEL, exact_log_ratios, toy
-from toolkit.config import AnyRatioConfig, BitConfig, MulticlassConfig, PerProcessConfig
+from toolkit.config import AnyRatioConfig, BitConfig, MulticlassConfig, PerProcessConfig, QuasiParametricConfig
 from toolkit.ratios import feature_matrix, fit_ratios, load_ratios
 from toolkit.ratios.heads import density_weights, heads_of_densities
 from toolkit.ratios.structure import EventClass, Mixture
@@ -18,6 +18,7 @@ NETWORK = {"hidden": (24, 24), "epochs": 15, "batch_size": 256, "learning_rate":
 CONFIGS = {
     "per_process": PerProcessConfig(estimator="per_process", **COMMON, **NETWORK),
     "multiclass": MulticlassConfig(estimator="multiclass", **COMMON, **NETWORK),
+    "quasi_parametric": QuasiParametricConfig(estimator="quasi_parametric", **COMMON, **NETWORK),
     "bit": BitConfig(estimator="bit", trees=60, **COMMON),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def network_rows(config: Config) -> tuple[tuple[str, str], ...]:
     """Return in words what the networks read, how many there are, and how they were trained."""
     ratios = config.ratios
     rows = [
-        ("estimator", ESTIMATORS[ratios.estimator]),
+        ("estimator", f"{ratios.estimator}: {(inspect.getdoc(type(ratios)) or '').splitlines()[0]}"),
         ("observables", ", ".join(ratios.features)),
         ("ensemble", ensemble_in_words(ratios)),
     ]
@@ -97,16 +98,6 @@ def network_rows(config: Config) -> tuple[tuple[str, str], ...]:
             ("boosting", f"learning rate {ratios.learning_rate:g}"),
         ]
     return (*rows, ("validation", f"{ratios.validation_fraction:.0%} of the training events"))
-
-
-ESTIMATORS = {
-    "mixture": "mixture: one network for the classes (interfering processes against each background), one for the composition (S, "
-    "interference and B among the former)",
-    "per_process": "per_process: one classifier per density against the reference",
-    "multiclass": "multiclass: one softmax over all densities",
-    "bit": "bit: boosted trees of the coefficients of the ratio",
-}
-"""What the members of each estimator are."""
 
 
 def ensemble_in_words(ratios: RatioSettings) -> str:

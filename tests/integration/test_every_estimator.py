@@ -1,0 +1,73 @@
+"""Every estimator and architecture of the config from ntuples to the report, and again without training anything twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from tests.example_slice import write_first_events
+from tests.integration.small_analysis import CONFIG, EVENTS
+from toolkit.cli import main
+from toolkit.likelihood import OnnxRatio
+from toolkit.report import read_results
+
+pytestmark = pytest.mark.slow
+
+NETWORK = {"features": ["m4l", "cos_theta_star"], "hidden": [16, 16], "epochs": 3, "batch_size": 64, "calibration_mu": [1.0]}
+LEPTONS = [f"{q}_z{z}_lep{k}" for q in ("pt", "eta") for z in (1, 2) for k in (1, 2)]
+OBJECTS = {**NETWORK, "features": ["m4l", *LEPTONS], "fold_beam_axis": False, "composition_epochs": 3}
+CHOICES: dict[str, dict[str, Any]] = {
+    "per_process": {**NETWORK, "estimator": "per_process", "splits": {"folds": 2}},
+    "multiclass": {**NETWORK, "estimator": "multiclass", "ensemble": {"subsets": "fraction", "fraction": 0.7, "members": 5}},
+    "quasi_parametric": {**NETWORK, "estimator": "quasi_parametric", "splits": {"folds": 2}},
+    "bit": {"estimator": "bit", "features": ["m4l", "cos_theta_star"], "trees": 20, "min_events": 20, "calibration_mu": [1.0]},
+    "residual": {**NETWORK, "composition_epochs": 3, "architecture": "residual", "activation": "swish", "largest_batch_size": 128},
+    "deep_set": {**OBJECTS, "architecture": "deep_set", "splits": {"folds": 3}, "ensemble": {"train_folds": 2}},
+    "recurrent": {**OBJECTS, "architecture": "recurrent", "ensemble": {"subsets": "bootstrap", "fraction": 0.5, "members": 2}},
+}
+MEMBERS = {"per_process": 2, "multiclass": 5, "quasi_parametric": 2, "bit": 6, "residual": 6, "deep_set": 3, "recurrent": 2}
+
+
+@pytest.fixture(scope="module")
+def ntuples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ntuples")
+    write_first_events(folder, EVENTS)
+    return folder
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_from_ntuples_to_the_report(choice: str, ntuples: Path, tmp_path: Path) -> None:
+    features = CHOICES[choice]["features"]
+    config = {name: part for name, part in CONFIG.items() if name != "systematics"}
+    likelihood = {name: CONFIG["likelihood"][name] for name in ("closure_mu", "bootstrap_replicas", "scan_points", "goodness")}
+    config |= {"ratios": CHOICES[choice], "observables": [*features, "n_jets"], "likelihood": likelihood}
+    config["samples"] = [{**s, "files": [str(ntuples / s["files"][0])]} for s in CONFIG["samples"]]
+    path, out = tmp_path / "config.yaml", tmp_path / "out"
+    path.write_text(yaml.safe_dump(config))
+    run("run", path, "--out", out)
+    results = read_results(out / "results.json")
+    assert {"rate", "m4l", "nsbi"} <= set(results.methods)
+    assert np.isfinite(results.methods["nsbi"].mu_hat)
+    ratio = OnnxRatio(next((out / "models").glob("*.onnx")))
+    assert ratio.metadata.estimator == CHOICES[choice].get("estimator", "mixture")
+    assert ratio.metadata.ensemble_size == MEMBERS[choice]
+    training = json.loads((out / "models" / "training.json").read_text())
+    assert len(training["members"]) == MEMBERS[choice]
+    assert all(len(part["validation"]) > 0 for member in training["members"] for part in member)
+    page = (out / "report.html").read_text()
+    assert choice in page.replace("deep set", "deep_set")
+    before = {file.name: file.stat().st_mtime_ns for file in (out / "models" / "members").iterdir()}
+    run("run", path, "--out", out)
+    assert before == {file.name: file.stat().st_mtime_ns for file in (out / "models" / "members").iterdir()}, "members are trained once"
+
+
+def run(*words: str | Path) -> None:
+    """Run a command of the command line, which must succeed."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    assert ended.value.code in {0, None}
