@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import awkward as ak
 import numpy as np
 import uproot
 
+from processors.branches import branches_to_read
 from processors.dialects import numbered
+from processors.dialects.columns import scalars
+from processors.eventfile import EventFile, format_of, open_events
 from processors.reading import read_record
-from processors.rootfile import decoding, open_root
+from processors.rootfile import decoding, open_root, tree_names
 from processors.selection import condition_names, select
+from processors.treecopy import plan_copy, written_type
 from toolkit.artifacts.atomic import atomic_path
 from toolkit.config import Config
 from toolkit.errors import ArtifactMismatchError, SchemaError
@@ -28,8 +31,10 @@ from toolkit.weights.missing import fill_missing, source_of
 
 CHUNK = 100_000
 PREFIX = "log_ratio"
-Compute = Callable[[ak.Array, int], Mapping[str, FloatArray]]
-"""From the branches of a chunk and its first entry to observables by name, (n,) each, NaN where an event has none."""
+WITHOUT_NAME = "Events"
+"""Tree of the copy of a file whose format has no trees: CSV and LHE."""
+Compute = Callable[[EventFile, int, int], Mapping[str, FloatArray]]
+"""From a file, the first entry of a chunk and that after it to observables by name, (n,) each, NaN where an event has none."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,8 @@ def add_log_ratios(
 
     Args:
         ratio: The network.
-        source: ROOT file.
-        target: New ROOT file; it appears complete or not at all.
+        source: ROOT (TTree or RNTuple), CSV or LHE file.
+        target: New ROOT file with a TTree; it appears complete or not at all.
         tree: Name of the tree; None if the file holds just one.
         columns: Branch of each column of the network, where it has another name.
         compute: Computes the observables in place of reading branches.
@@ -93,35 +98,33 @@ def add_log_ratios(
         msg = f"output {target}"
         raise SchemaError(msg, got="the input file", expected="another file", remedy="name a new file with --out")
     new = [f"{prefix}_{n}" for n in ratio.numerators] + ([f"{prefix}_spread_{n}" for n in ratio.numerators] if ratio.has_spread else [])
-    with open_root(source) as directory:
-        name = _choose_tree(directory, tree, source)
-        with decoding(source, f"tree {name!r}"):
-            events = directory[name]
-            layout = _layout(events, drop, new, source)
+    name = tree if tree is not None or format_of(source) != "root" else _only_tree(source)
+    with open_events(source, name or "") as events:
+        plan = plan_copy(events, drop, new, source)
         reader = compute or _from_branches(ratio, events, columns or {}, fixed or {}, source)
         evaluated = extrapolated = 0
         with atomic_path(target) as temporary, uproot.recreate(temporary) as out:
             written: Any = None
-            for start in range(0, max(events.num_entries, 1), chunk):
-                stop = min(start + chunk, events.num_entries)
-                with decoding(source, f"a branch of entries {start} to {stop}"):
-                    arrays = events.arrays(layout.read, entry_start=start, entry_stop=stop) if layout.read else ak.Array([])
-                results, good, outside = _evaluate(ratio, {**reader(arrays, start), **(fixed or {})}, stop - start)
+            for start in range(0, max(events.entries, 1), chunk):
+                stop = min(start + chunk, events.entries)
+                arrays = events.arrays(plan.read, start, stop)
+                results, good, outside = _evaluate(ratio, {**reader(events, start, stop), **(fixed or {})}, stop - start)
                 evaluated, extrapolated = evaluated + good, extrapolated + outside
-                content = {**layout.pack(arrays), **dict(zip(new, results.T, strict=True))}
+                content = {**plan.pack(arrays), **dict(zip(new, results.T, strict=True))}
                 if written is None:
-                    written = out.mktree(name, {key: _type_of(value) for key, value in content.items()}, counter_name=layout.counter)
+                    types = {key: written_type(value) for key, value in content.items()}
+                    written = out.mktree(name or WITHOUT_NAME, types, counter_name=plan.counter)
                 written.extend(content)
-                progress("events", float(stop), float(max(events.num_entries, 1)))
-        return Prediction(target, name, int(events.num_entries), evaluated, extrapolated, tuple(new))
+                progress("events", float(stop), float(max(events.entries, 1)))
+        return Prediction(target, name or WITHOUT_NAME, int(events.entries), evaluated, extrapolated, tuple(new))
 
 
 def observables_of(config: Config, sample: str, ratio: OnnxRatio) -> Compute:
-    """Compute the observables as a config does: its dialect, selection, columns and fills.
+    """Compute the observables as a config does: its format, selection, columns and fills.
 
     Args:
         config: The analysis.
-        sample: The sample whose dialect and weights the file has.
+        sample: The sample whose format and weights the file has.
         ratio: The network, which says what to compute.
 
     Returns:
@@ -130,7 +133,8 @@ def observables_of(config: Config, sample: str, ratio: OnnxRatio) -> Compute:
     section = config.sample(sample)
     wanted = tuple(dict.fromkeys(source_of(name, config.fills) for name in ratio.features))
 
-    def compute(events: ak.Array, start: int) -> Mapping[str, FloatArray]:
+    def compute(file: EventFile, start: int, stop: int) -> Mapping[str, FloatArray]:
+        events = file.arrays(branches_to_read(config, section, file.types), start, stop)
         needed = {*wanted, *condition_names(config.selection)}
         kept = {name: column for name, column in config.columns.items() if name in needed}
         record = numbered(read_record(events, config, section, columns=kept), 0, start)
@@ -160,21 +164,20 @@ def _evaluate(ratio: OnnxRatio, observables: Mapping[str, Any], n: int) -> tuple
     return results, int(good.sum()), int(ratio.outside_training_range(x[good]).any(axis=1).sum())
 
 
-def _choose_tree(directory: Any, tree: str | None, source: Path) -> str:
-    with decoding(source, "the list of objects"):
-        trees: list[str] = sorted({str(key).partition(";")[0] for key, kind in directory.classnames().items() if kind == "TTree"})
-    if tree is None and len(trees) == 1:
-        return trees[0]
-    if tree not in trees:
+def _only_tree(source: Path) -> str:
+    with open_root(source) as directory:
+        trees = sorted(tree_names(directory, source))
+    if len(trees) != 1:
         msg = f"tree of {source}"
-        raise SchemaError(msg, got=tree or "several trees", expected=f"one of {trees}", remedy="name one with --tree")
-    return str(tree)
+        got = "several trees" if trees else "no tree"
+        raise SchemaError(msg, got=got, expected=f"one of {trees}" if trees else "a TTree or RNTuple", remedy="name one with --tree")
+    return trees[0]
 
 
-def _from_branches(ratio: OnnxRatio, events: Any, columns: Mapping[str, str], fixed: Mapping[str, float], source: Path) -> Compute:
+def _from_branches(ratio: OnnxRatio, events: EventFile, columns: Mapping[str, str], fixed: Mapping[str, float], source: Path) -> Compute:
     inputs = ratio.metadata.columns
     unknown = sorted({*columns, *fixed} - set(inputs))
-    missing = [columns.get(name, name) for name in inputs if name not in fixed and columns.get(name, name) not in events]
+    missing = [columns.get(name, name) for name in inputs if name not in fixed and columns.get(name, name) not in events.types]
     if unknown or missing:
         msg = f"branches of {source}"
         got = f"no column {unknown} in the network" if unknown else f"no branch {missing}"
@@ -182,85 +185,11 @@ def _from_branches(ratio: OnnxRatio, events: Any, columns: Mapping[str, str], fi
         raise SchemaError(msg, got=got, expected=f"a branch or a number for each of {list(inputs)}", remedy=remedy)
     used = {name: columns.get(name, name) for name in inputs if name not in fixed}
 
-    def read(arrays: ak.Array, start: int) -> Mapping[str, FloatArray]:
-        stop = start + len(arrays)
-        out = {}
-        for name, branch in used.items():
-            with decoding(source, f"branch {branch!r}"):
-                values = np.asarray(events[branch].array(entry_start=start, entry_stop=stop, library="np"))
-            if values.dtype.kind not in "iufb" or values.ndim != 1:
-                msg = f"branch {branch} of {source}"
-                raise SchemaError(
-                    msg, got=f"{values.dtype}, {values.ndim} axes", expected="one number per event", remedy="map another branch"
-                )
-            out[name] = values.astype(np.float64)
-        return out
+    def read(file: EventFile, start: int, stop: int) -> Mapping[str, FloatArray]:
+        arrays = file.arrays(list(dict.fromkeys(used.values())), start, stop)
+        return {name: scalars(arrays, branch) for name, branch in used.items()}
 
     return read
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """How the branches of the source are written again.
-
-    Args:
-        read: Branches to read.
-        groups: Lists of the same length per event by their counter nGROUP: GROUP to {field: branch}.
-        alone: Other branches.
-    """
-
-    read: tuple[str, ...]
-    groups: Mapping[str, Mapping[str, str]]
-    alone: tuple[str, ...]
-
-    @staticmethod
-    def counter(group: str) -> str:
-        """Name of the branch that holds the lengths of the lists of a group."""
-        return f"n{group}"
-
-    def pack(self, arrays: ak.Array) -> dict[str, Any]:
-        """Return what a chunk holds in the form that uproot writes."""
-        out: dict[str, Any] = {name: _plain(arrays[name]) for name in self.alone}
-        for group, fields in self.groups.items():
-            out[group] = ak.zip({field: arrays[branch] for field, branch in fields.items()})
-        return out
-
-
-def _layout(events: Any, drop: Sequence[str], new: Sequence[str], source: Path) -> _Layout:
-    names = [name for name in events.keys(recursive=False) if name not in drop]
-    taken, strange = sorted(set(names) & set(new)), [name for name in names if not _can_copy(events[name])]
-    if taken or strange:
-        msg = f"branches of {source}"
-        got = f"{taken} exist already" if taken else f"{strange} of type {[str(events[name].typename) for name in strange]}"
-        remedy = "choose another --prefix" if taken else f"leave them out with {' '.join(f'--drop {name}' for name in strange)}"
-        raise SchemaError(msg, got=got, expected="free names, and numbers or lists of numbers", remedy=remedy)
-    lists = [name for name in names if isinstance(events[name].interpretation, uproot.AsJagged)]
-    groups: dict[str, dict[str, str]] = {}
-    for name in lists:
-        group, _, field = name.partition("_")
-        if field and f"n{group}" in names:
-            groups.setdefault(group, {})[field] = name
-    counters = {f"n{group}" for group in groups}
-    grouped = {branch for fields in groups.values() for branch in fields.values()}
-    alone = tuple(name for name in names if name not in grouped | counters)
-    return _Layout(tuple(name for name in names if name not in counters), groups, alone)
-
-
-def _can_copy(branch: Any) -> bool:
-    interpretation = branch.interpretation
-    inner = interpretation.content if isinstance(interpretation, uproot.AsJagged) else interpretation
-    return isinstance(inner, uproot.AsDtype) and inner.to_dtype.names is None and inner.to_dtype.base.kind in "iufb"
-
-
-def _plain(values: ak.Array) -> Any:
-    """Return numbers, or vectors of fixed length, as NumPy; lists as they are."""
-    return values if "var" in str(values.type) else ak.to_numpy(values)
-
-
-def _type_of(values: Any) -> Any:
-    if isinstance(values, np.ndarray):
-        return np.dtype((values.dtype, values.shape[1:])) if values.ndim > 1 else values.dtype
-    return values.type.content if hasattr(values.type, "content") else values.type
 
 
 def check_copy(prediction: Prediction) -> None:

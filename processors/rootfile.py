@@ -182,6 +182,12 @@ class RootEvents:
         leaf = re.fullmatch(rf"{re.escape(column)}(\[\w*\])*(/\w)?", title)
         return () if not title or leaf else (title,)
 
+    def collection(self, column: str) -> str | None:
+        """Return the collection (RNTuple) or split class (TTree) that a column belongs to; None for a column of its own."""
+        path, _, last = self._keys[column].rpartition("/")
+        is_part = bool(path) or not hasattr(self.tree, "branches")
+        return last.rpartition(".")[0] or None if is_part else None
+
     def constants(self, tree: str, column: str) -> FloatArray | None:
         """Return a column of another tree; None where that tree lacks it. Some versions of NanoAOD end the names in Runs with ``_``.
 

@@ -102,6 +102,7 @@ def holds_numbers(kind: str) -> bool:
         [True, True, False, False, True, False]
     """
     inner = kind.replace("std::", "").replace("ROOT::VecOps::", "").replace("ROOT::", "").replace(" ", "")
+    inner = inner.removeprefix("RNTupleCardinality<").removesuffix(">") if inner.startswith("RNTupleCardinality<") else inner
     listed = _LIST.fullmatch(inner)
     return _NUMBER.fullmatch(listed[1] or listed[2] if listed else inner) is not None
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import awkward as ak
@@ -16,9 +17,10 @@ import uproot
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from processors import run
 from processors.four_lepton import FourLeptonProcessor
 from processors.predict import add_log_ratios
-from toolkit.artifacts import file_sha256
+from toolkit.artifacts import file_sha256, read_events
 from toolkit.artifacts.onnx_metadata import Feature, OnnxMetadata
 from toolkit.cli import main
 from toolkit.config import load_config
@@ -145,6 +147,39 @@ def test_from_a_config(tmp_path: Path) -> None:
     assert selected.sum() == content["ggF_S"]["selected"] > 1000
 
 
+@pytest.mark.parametrize("kind", ["ttree", "rntuple", "csv"])
+def test_every_container_that_process_reads(kind: str, tmp_path: Path, ntuples: ModuleType) -> None:
+    """The tree is that of the config; an RNTuple holds collections as records, and the copy is a NanoAOD tree."""
+    events, model = ntuples.make_events(60, seed=4), write_model(tmp_path / "model.onnx")
+    source, out, layout = tmp_path / ("in.csv" if kind == "csv" else "in.root"), tmp_path / "out.root", "nanoaod"
+    if kind == "csv":
+        ntuples.write_csv(source, events)
+        layout = "flat"
+    else:
+        columns = ntuples.nano_columns(events, benchmarks=False)
+        types = {name: values.type.content if isinstance(values, ak.Array) else values.dtype for name, values in columns.items()}
+        with uproot.recreate(source) as file:
+            (file.mkrntuple if kind == "rntuple" else file.mktree)("Events", types).extend(columns)
+            file.mktree("Other", {"x": np.int32}).extend({"x": np.arange(3, dtype=np.int32)})
+    config = ntuples.make_config(
+        tmp_path, [{"name": "A", "files": [source.name], "layout": {"kind": layout}, "xsec_pb": 1.0, "gen_sumw": "sum"}]
+    )
+    path = tmp_path / "c.yaml"
+    path.write_text(json.dumps(config.model_dump(mode="json", include={"luminosity_ifb", "samples"}, exclude_defaults=True)))
+    h4l("predict", model, source, "--out", out, "--config", path, "--sample", "A", "--quiet")
+    run(config, tmp_path / "processed")
+    table = read_events(tmp_path / "processed" / "events", "A")
+    after = read(out, "Events")
+    found = np.asarray(after["log_ratio_S"])
+    assert np.isfinite(found).sum() == len(table) > 20
+    by_number = dict(zip(np.asarray(after["event"]).tolist(), found.tolist(), strict=True))
+    wanted = expected(table.observables["m4l"], table.observables["cos_theta_1"])[:, 0]
+    np.testing.assert_allclose([by_number[number] for number in table.event_id.tolist()], wanted, rtol=1e-5)
+    if kind != "csv":
+        assert {"nElectron", "Electron_pt", "nMuon", "Muon_charge"} <= set(after.fields)
+        assert ak.array_equal(after["Electron_pt"], columns["Electron"]["pt"])
+
+
 def test_a_config_may_need_a_data_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, model, config = demo_config().with_name("ggF_S_1.root"), write_model(tmp_path / "model.onnx"), tmp_path / "analysis.yaml"
     config.write_text(demo_config().read_text().replace('files: ["', 'files: ["{data}/'))
@@ -175,7 +210,7 @@ def test_a_config_may_need_a_data_folder(tmp_path: Path, capsys: pytest.CaptureF
         (("--column", "mass=mass4l"), "no column ['mass']"),
         ((), "no branch ['m4l']"),
         (("--column", "m4l=vector"), "one number per event"),
-        (("--column", "m4l=mass4l", "--prefix", "log_ratio", "--tree", "absent"), "one of ['events']"),
+        (("--column", "m4l=mass4l", "--prefix", "log_ratio", "--tree", "absent"), "did you mean 'events'?"),
         (("--column", "m4l"), "NAME=VALUE"),
         (("--set", "m4l=x"), "a number"),
         (("--config", "none.yaml"), "--sample"),

@@ -69,18 +69,20 @@ def _predict(request: PredictRequest, reporter: RichReporter) -> Prediction:
 
     ratio = OnnxRatio(request.model)
     note_unchecked(request.model, request.screen)
-    compute = None
+    compute, tree = None, request.tree
     if request.config is not None:
         if request.sample is None or request.columns:
-            expected = "--sample SAMPLE, whose dialect the file has, and no --column"
+            expected = "--sample SAMPLE, whose format the file has, and no --column"
             raise SchemaError("--config", got=f"--sample {request.sample}, --column {list(request.columns)}", expected=expected)
-        compute = observables_of(load_config(request.config, data=request.data), request.sample, ratio)
+        config = load_config(request.config, data=request.data)
+        compute = observables_of(config, request.sample, ratio)
+        tree = tree or config.sample(request.sample).tree
     numbers = {name: _number(name, text) for name, text in pairs("--set", request.fixed).items()}
     done = add_log_ratios(
         ratio,
         request.file,
         request.out or request.file.with_name(f"{request.file.stem}_ratios.root"),
-        tree=request.tree,
+        tree=tree,
         columns=pairs("--column", request.columns),
         compute=compute,
         fixed=numbers,
