@@ -14,7 +14,7 @@ from toolkit.likelihood.scans import Interval, Scan
 from toolkit.plots import plot_closure, plot_scans, png_bytes
 from toolkit.report import PageFigure, Provenance, build_page, judge, write_page
 
-METHODS = ("rate", "m4l", "score", "nsbi")
+METHODS = ("rate", "m4l", "score", "score_2d", "nsbi")
 
 
 pytestmark = pytest.mark.skipif(chromium.BROWSER is None, reason=chromium.NO_BROWSER)

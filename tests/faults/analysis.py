@@ -40,6 +40,7 @@ SMALL: dict[str, Any] = {
     },
     "likelihood": {"closure_mu": [1.0], "bootstrap_replicas": 20, "scan_points": 21},
     "score_histogram": {"bins": 4},
+    "score_plane": {"bins": [4, 3]},
     "report": {"importance_events": 0},
 }
 KEPT = ("events/*/*.parquet", "models/members/member_*.pt", "models/systematics/*/member_*.pt", "plots/*.png")

@@ -50,5 +50,6 @@ CONFIG: dict[str, Any] = {
         "goodness": {"toys": 1},
     },
     "score_histogram": {"bins": 4},
+    "score_plane": {"bins": [4, 3]},
     "report": {"importance_events": 0},
 }

@@ -23,7 +23,7 @@ from toolkit.pipeline import STAGE_NAMES
 pytestmark = pytest.mark.slow
 
 H4L = Path(sys.executable).with_name("h4l")
-METHODS = ("rate", "m4l", "score", "nsbi")
+METHODS = ("rate", "m4l", "score", "score_2d", "nsbi")
 MANIFEST = ("manifest.json", "manifest.json.sha256")
 GIGABYTE = 1 << 30
 
@@ -75,6 +75,7 @@ def test_each_method_adds_information(results: dict[str, Any]) -> None:
     t = {name: results["methods"][name]["twice_nll_at_0"] for name in METHODS}
     assert t["rate"] < t["m4l"] < t["score"] < t["nsbi"] * 1.1
     assert t["m4l"] < t["nsbi"]
+    assert t["score"] < t["score_2d"] < t["nsbi"] * 1.1
     assert 0.1 < t["rate"] < 0.6
     assert 0.3 < t["m4l"] < 1.0
     upper = {name: results["methods"][name]["interval_68"][-1][1] for name in METHODS}
@@ -148,7 +149,7 @@ def test_the_workspace_gives_the_result(out: Path, results: dict[str, Any], meth
     assert likelihood.twice_nll({"mu": 0.0}) - best.twice_nll == pytest.approx(expected["twice_nll_at_0"], abs=1e-5)
 
 
-@pytest.mark.parametrize("method", ["rate", "m4l", "score"])
+@pytest.mark.parametrize("method", ["rate", "m4l", "score", "score_2d"])
 def test_pyhf_scan_equals_a_direct_poisson_evaluation(out: Path, results: dict[str, Any], method: str) -> None:
     document = json.loads((out / "workspace" / f"{method}.pyhf.json").read_text(encoding="utf-8"))
     with quiet_schema():

@@ -37,6 +37,7 @@ def config_of(signal: str, control: str) -> dict[str, Any]:
         "ratios": {"features": ["m4l"], "hidden": [8], "epochs": 2, "composition_epochs": 2, "batch_size": 16, "calibration_mu": [1.0]},
         "histograms": {"m4l": {"observable": "m4l", "edges": [220, 320, 2001]}},
         "score_histogram": {"bins": 3},
+        "score_plane": {"bins": [3, 2]},
         "report": {"importance_events": 0},
         "likelihood": {"closure": [{"mu": 1.0}], "scan_points": 11, "goodness": {"toys": 1}},
         "regions": {"SR": {"kind": "unbinned", "condition": signal}, "CR": {"kind": "counting", "condition": control}},

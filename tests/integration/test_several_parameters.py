@@ -17,7 +17,7 @@ from toolkit.report import read_results
 pytestmark = pytest.mark.slow
 
 H4L = Path(sys.executable).with_name("h4l")
-METHODS = ("rate", "m4l", "score", "nsbi")
+METHODS = ("rate", "m4l", "score", "score_2d", "nsbi")
 FEATURES = ["m4l", "m_z1", "m_z2", "cos_theta_star"]
 BENCHMARKS = ["ggF_S", "ggF_B", "ggF_SBI"]
 
@@ -125,6 +125,6 @@ def test_a_bundle_holds_tables_networks_and_the_binned_methods_which_are_reprodu
     index = json.loads(done.stdout)
     assert {f"tables/scan_nsbi_{p}.yaml" for p in ("mu", "mu_qq")} | {"tables/contours_nsbi_mu_mu_qq.yaml"} <= set(index["tables"])
     assert "models/mixture.onnx" in index["models"]
-    assert set(index["methods"]) == {"rate", "m4l", "score"}, "the unbinned fit of several regions has no workspace"
+    assert set(index["methods"]) == {"rate", "m4l", "score", "score_2d"}, "the unbinned fit of several regions has no workspace"
     again = subprocess.run([H4L, "reuse", str(archive)], capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr

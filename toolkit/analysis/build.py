@@ -21,6 +21,7 @@ from toolkit.analysis.methods import (
 )
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.regions import whole_densities
+from toolkit.analysis.score_plane import score_planes
 from toolkit.config import Config, HistogramConfig
 from toolkit.errors import ArtifactMismatchError
 from toolkit.likelihood import OnnxRatio, UnbinnedLikelihood
@@ -111,7 +112,8 @@ def all_methods(
         columns=score_columns(config.model),
         evaluate=evaluate,
     )
-    return (rate_method(model, pool=pool, test=test), *histograms, score, UnbinnedMethod("nsbi", of_test, of_pool, evaluate))
+    plane = score_planes(config, model, pool=pool, test=test, log_ratios=log_ratios, evaluate=evaluate)
+    return (rate_method(model, pool=pool, test=test), *histograms, score, *plane, UnbinnedMethod("nsbi", of_test, of_pool, evaluate))
 
 
 def configured_histogram(

@@ -4,7 +4,7 @@ from toolkit.config.analysis import Config, LikelihoodConfig, ParameterConfig
 from toolkit.config.classifiers import ClassifierConfig
 from toolkit.config.columns import ColumnConfig
 from toolkit.config.corrections import CorrectionConfig, WeightCorrection
-from toolkit.config.histograms import HistogramConfig, ScoreHistogramConfig
+from toolkit.config.histograms import HistogramConfig, ScoreHistogramConfig, ScorePlaneConfig
 from toolkit.config.layouts import AtlasLayout, FlatLayout, LheLayout, MappingLayout, NanoLayout, ParticleColumns
 from toolkit.config.loader import load_config, parse_config
 from toolkit.config.morphing import MorphingConfig
@@ -75,6 +75,7 @@ __all__ = [
     "SampleConfig",
     "ScoreConfig",
     "ScoreHistogramConfig",
+    "ScorePlaneConfig",
     "SelectionConfig",
     "ShiftBins",
     "SplitConfig",

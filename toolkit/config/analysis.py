@@ -11,7 +11,7 @@ from toolkit.config.base import Section
 from toolkit.config.classifiers import ClassifierConfig
 from toolkit.config.columns import ColumnConfig
 from toolkit.config.corrections import CorrectionConfig
-from toolkit.config.histograms import HistogramConfig, ScoreHistogramConfig
+from toolkit.config.histograms import METHODS, HistogramConfig, ScoreHistogramConfig, ScorePlaneConfig
 from toolkit.config.kfactors import check_components, check_corrections, component_variations
 from toolkit.config.model import general_model, short_model
 from toolkit.config.morphing import MorphingConfig
@@ -164,6 +164,8 @@ class Config(Section):
     histograms: dict[FileName, HistogramConfig] = Field(default={"m4l": HistogramConfig(observable="m4l", edges=M4L_EDGES)})
     """Histogram fits beside the unbinned one, by name of the method."""
     score_histogram: ScoreHistogramConfig = ScoreHistogramConfig()
+    score_plane: ScorePlaneConfig | None = ScorePlaneConfig()
+    """The histogram of two ratios of the networks, the best of the binned baselines; `null` leaves it out."""
     report: ReportConfig = ReportConfig()
 
     @property
@@ -391,9 +393,9 @@ class Config(Section):
         if self.k_factors:
             check_components(self.k_factors, self.model)
         self._check_nuisances()
-        reserved = sorted({"rate", "score", "nsbi"} & set(self.histograms))
+        reserved = sorted(set(METHODS) & set(self.histograms))
         if reserved:
-            msg = f"histograms {reserved}: the names rate, score and nsbi belong to methods that always run; choose another"
+            msg = f"histograms {reserved}: the names {', '.join(METHODS)} belong to methods of the toolkit; choose another"
             raise ValueError(msg)
         strange = {name: sorted(set(group) - set(self.ratios.features)) for name, group in self.report.importance_groups.items()}
         if any(strange.values()):
@@ -403,13 +405,17 @@ class Config(Section):
             self._check_observed()
         ranges = [self.parameters[name].range for name in self.neyman] if self.general else [self.parameter.range]
         allowed = (max((low for low, _ in ranges), default=-np.inf), min((high for _, high in ranges), default=np.inf))
-        self.likelihood.toys.check({"rate", "score", "nsbi", *self.histograms}, allowed=allowed)
+        self.likelihood.toys.check({*self._method_names, *self.histograms}, allowed=allowed)
         return self
 
     @property
     def table_systematics(self) -> tuple[str, ...]:
         """Systematics with event tables of their own: shifts of objects and k-factors of components."""
         return (*self.systematics.objects, *component_variations(self.k_factors))
+
+    @property
+    def _method_names(self) -> set[str]:
+        return set(METHODS) - ({"score_2d"} if self.score_plane is None else set())
 
     def _check_short(self) -> None:
         """Check samples, morphing and parameter of the short form."""
@@ -568,7 +574,7 @@ class Config(Section):
         if not self.recorded:
             msg = "likelihood.observed: there are no recorded events to fit; add a sample of `kind: data`, or remove `observed`"
             raise ValueError(msg)
-        clash = sorted({f"{name}_observed" for name in ("rate", "score", "nsbi", *self.histograms)} & set(self.histograms))
+        clash = sorted({f"{name}_observed" for name in (*METHODS, *self.histograms)} & set(self.histograms))
         if clash:
             msg = f"histograms {clash}: these are names of the workspaces of the recorded events; choose others"
             raise ValueError(msg)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
 
 Edges = tuple[float, ...]
+METHODS = ("rate", "score", "score_2d", "nsbi")
+"""Names of the methods beside the histograms of a config."""
+PlaneBins = Annotated[int, Field(ge=2, le=1000)]
 
 
 class HistogramConfig(Section):
@@ -63,3 +67,25 @@ class ScoreHistogramConfig(Section):
 
     bins: int = Field(default=30, ge=2, le=10_000)
     """Number of quantile bins."""
+
+
+class ScorePlaneConfig(Section):
+    """A binned baseline on two ratios of the networks, unrolled.
+
+    They are ln rho(b)/rho(a) and ln rho(c)/rho(b) of three points a < b < c of the parameter of interest; with two parameters of interest,
+    the ratio of the truth to the far end of each.
+    """
+
+    points: tuple[float, float, float] | None = None
+    """The three points, for one parameter of interest; by default its lowest value, its truth, and one and a half times as far above."""
+    bins: tuple[PlaneBins, PlaneBins] = (24, 12)
+    """Numbers of bins of the two ratios, before poor ones are merged."""
+    least_expected: float = Field(default=0.5, gt=0)
+    """Bins that expect fewer events somewhere in the range of the parameters are merged with a neighbour."""
+
+    @model_validator(mode="after")
+    def _increasing(self) -> ScorePlaneConfig:
+        if self.points is not None and not self.points[0] < self.points[1] < self.points[2]:
+            msg = f"points must increase, got {list(self.points)}"
+            raise ValueError(msg)
+        return self

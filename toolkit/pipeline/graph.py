@@ -28,7 +28,18 @@ def _deferred(name: str) -> Callable[[StageContext], None]:
 
 MODEL = ("morphing", "parameters", "processes")
 """The physics model, in the short form (with `parameter`, on which networks do not depend) and in the general one."""
-NOT_FOR_PROCESSING = ("name", *MODEL, "parameter", "regions", "classifiers", "ratios", "likelihood", "score_histogram", "report")
+NOT_FOR_PROCESSING = (
+    "name",
+    *MODEL,
+    "parameter",
+    "regions",
+    "classifiers",
+    "ratios",
+    "likelihood",
+    "score_histogram",
+    "score_plane",
+    "report",
+)
 """Sections of the config on which event tables do not depend; of ratios and classifiers only the observables that they name, of regions
 and processes only their conditions."""
 
@@ -151,7 +162,9 @@ GRAPH: tuple[Stage, ...] = (
         run=_deferred("fit"),
         needs=("process", "classify", "export"),
         modules=(f"{_STAGES}.fit",),
-        config_part=_part(*MODEL, "parameter", "regions", "ratios", "likelihood", "systematics", "histograms", "score_histogram"),
+        config_part=_part(
+            *MODEL, "parameter", "regions", "ratios", "likelihood", "systematics", "histograms", "score_histogram", "score_plane"
+        ),
         resumable=True,
         writes=("workspace/",),
     ),
@@ -161,7 +174,17 @@ GRAPH: tuple[Stage, ...] = (
         needs=("process", "classify", "train", "export", "fit"),
         modules=(f"{_STAGES}.report",),
         config_part=_part(
-            "name", "luminosity_ifb", *MODEL, "parameter", "regions", "ratios", "likelihood", "histograms", "score_histogram", "report"
+            "name",
+            "luminosity_ifb",
+            *MODEL,
+            "parameter",
+            "regions",
+            "ratios",
+            "likelihood",
+            "histograms",
+            "score_histogram",
+            "score_plane",
+            "report",
         ),
         resumable=True,
         writes=("plots/", "report.html", "results.json"),

@@ -28,6 +28,7 @@ _METHODS = {
     "rate": "total rate",
     "m4l": r"$m_{4\ell}$ histogram",
     "score": "score histogram",
+    "score_2d": "two-score histogram",
     "nsbi": "NSBI (unbinned)",
 }
 _VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")

@@ -29,8 +29,14 @@ CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY)
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 1)))
 """Line styles in the order of `CYCLE`: curves stay apart in black and white."""
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
-_METHODS = {"nsbi": (VERMILION, "-", "o"), "score": (GREEN, "-.", "D"), "m4l": (BLUE, "--", "s"), "rate": (GREY, ":", "^")}
-_SPARE = tuple(zip((PURPLE, ORANGE, SKY, BLACK), DASHES[4:], MARKERS[4:], strict=True))
+_METHODS = {
+    "nsbi": (VERMILION, "-", "o"),
+    "score": (GREEN, "-.", "D"),
+    "score_2d": (PURPLE, (0, (5, 1, 1, 1, 1, 1)), "v"),
+    "m4l": (BLUE, "--", "s"),
+    "rate": (GREY, ":", "^"),
+}
+_SPARE = tuple(zip((ORANGE, SKY, BLACK), DASHES[5:], MARKERS[5:], strict=True))
 
 HALO: dict[str, Any] = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
 """Box behind text that may stand on curves."""

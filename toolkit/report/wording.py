@@ -12,10 +12,17 @@ from toolkit.likelihood.scans import Interval
 Point = tuple[float | tuple[str, float], ...]
 """A truth: the value of the parameter, and all parameters of interest by name."""
 
-_NAMES = {"rate": "total rate", "m4l": "m4l histogram", "score": "score histogram", "nsbi": "NSBI, unbinned"}
+_NAMES = {
+    "rate": "total rate",
+    "m4l": "m4l histogram",
+    "score": "score histogram",
+    "score_2d": "two-score histogram",
+    "nsbi": "NSBI, unbinned",
+}
 _METHODS = {
     "rate": "the number of events alone",
     "score": "the bins of the score that the networks give S against B and the backgrounds",
+    "score_2d": "the bins of two ratios of the networks, between three values of the parameter",
     "nsbi": "the single events, by an extended likelihood whose density ratios are networks (neural simulation-based inference)",
 }
 _FLAGS = {

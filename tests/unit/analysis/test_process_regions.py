@@ -39,6 +39,7 @@ def config_of(on_regions: tuple[str, ...] = ("ON",)) -> Config:
         "ratios": {"features": ["m4l"]},
         "histograms": {"mass": {"observable": "m4l", "edges": [115, 130, 1000]}},
         "score_histogram": {"bins": 4},
+        "score_plane": {"bins": [4, 3]},
         "regions": {
             "SR": {"kind": "unbinned", "condition": "m4l > 115"},
             "ON": {"kind": "counting", "condition": "m4l < 70"},

@@ -30,6 +30,7 @@ def document_of(
         "ratios": {"features": ["m4l"]},
         "histograms": {"mass": {"observable": "m4l", "edges": [0, 120, 130, 1000]}},
         "score_histogram": {"bins": 4},
+        "score_plane": {"bins": [4, 3]},
         "regions": {"SR": {"kind": "unbinned", "condition": sr}, "CR": {"kind": kind, "condition": cr, **histogram}},
     }
 

@@ -87,7 +87,7 @@ def test_the_valid_document_is_valid() -> None:
         ("histograms.mass", {"observable": ["m4l", "m4l"], "edges": [[220, 400], [220, 400]]}, "the two observables are the same"),
         ("histograms.mass", {"observable": ["m4l", "m_z1"], "edges": [[220, 400], [90, 50]]}, "edges must increase, got [90.0, 50.0]"),
         ("histograms.mass", MASS | {"least_expected": 1.0}, "least_expected is for histograms of two observables"),
-        ("histograms.rate", MASS, "histograms ['rate']: the names rate, score and nsbi belong to methods that always run"),
+        ("histograms.rate", MASS, "histograms ['rate']: the names rate, score, score_2d, nsbi belong to methods of the toolkit"),
         ("report.importance_groups", {"all": []}, "importance_groups ['all'] name no feature; list some or leave the group out"),
         ("report.importance_groups", {"jets": ["m_jj"]}, "importance_groups {'jets': ['m_jj']} are not among ratios.features"),
         ("ratios.features", ["m4l", "m4l"], "features repeat: ['m4l', 'm4l']"),

@@ -1,0 +1,132 @@
+"""The histogram of two ratios on densities that are known: what it keeps, and that wrong networks cannot move it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from toolkit.analysis.datasets import Events
+from toolkit.analysis.model import FitModel
+from toolkit.analysis.score_plane import Contrast, contrasts, log_contrast, score_plane_method
+from toolkit.config import ScorePlaneConfig
+from toolkit.likelihood import Parameter
+from toolkit.typing import FloatArray
+from toolkit.weights import SimulatedEvents
+
+PROCESSES = ("S", "SBI", "B", "q")
+MODEL = FitModel.of_one(PROCESSES, ("mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)", "1"), range=(0.0, 6.0))
+SECTION = ScorePlaneConfig(bins=(20, 10))
+
+
+def amplitudes(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Signal and background amplitude on [0, 1], whose interference changes sign, and a flat background; yields included."""
+    return 5.0 * x * np.cos(3.0 * x), 6.0 * (1.2 - x), np.full_like(x, 60.0)
+
+
+def densities(x: FloatArray) -> FloatArray:
+    s, b, q = amplitudes(x)
+    return np.stack([s**2, (s + b) ** 2, b**2, q], axis=1)
+
+
+YIELDS = densities((np.arange(200_000) + 0.5) / 200_000).mean(axis=0)
+
+
+def simulate(n: int, seed: int) -> SimulatedEvents:
+    x = np.random.default_rng(seed).uniform(size=n)
+    return SimulatedEvents(
+        processes=PROCESSES,
+        event_id=np.arange(n, dtype=np.uint64),
+        sample_index=np.zeros(n, dtype=np.int64),
+        samples=("flat",),
+        observables={"x": x},
+        weights=densities(x) / n,
+    )
+
+
+POOL, TEST = simulate(60_000, 1), simulate(60_000, 2)
+
+
+def exact(events: Events) -> FloatArray:
+    return np.asarray(np.log(densities(events.observables["x"]) / YIELDS))
+
+
+def biased(events: Events) -> FloatArray:
+    """Return wrong ratios, as badly trained networks would give: wrong everywhere, and more so for the signal."""
+    return exact(events) + np.stack([k * 0.4 * np.sin(9.0 * events.observables["x"] + k) for k in (3, 1, 1, 2)], axis=1)
+
+
+def asimov(mu: float) -> FloatArray:
+    return np.asarray(TEST.weights @ MODEL.at({"mu": mu}))
+
+
+def test_two_exact_ratios_keep_the_information_of_the_density() -> None:
+    method = score_plane_method(MODEL, SECTION, pool=POOL, test=TEST, log_ratios=(exact(POOL), exact(TEST)), evaluate=exact)
+    assert method is not None
+    grid = (np.arange(200_000) + 0.5) / 200_000
+    for a, b in ((0.0, 1.0), (1.0, 2.5), (3.0, 0.0)):
+        one, two = (densities(grid) @ MODEL.at({"mu": mu}) for mu in (a, b))
+        whole = 2.0 * float(np.mean(two - one + one * np.log(one / two)))
+        first, second = (MODEL.at({"mu": mu}) @ method.templates.values for mu in (a, b))
+        kept = 2.0 * float(np.sum(second - first + first * np.log(first / second)))
+        assert 0.9 * whole < kept < 1.03 * whole
+
+
+@pytest.mark.parametrize("mu", [0.3, 1.0, 2.5])
+def test_biased_ratios_do_not_move_the_best_fit(mu: float) -> None:
+    method = score_plane_method(MODEL, SECTION, pool=POOL, test=TEST, log_ratios=(biased(POOL), biased(TEST)), evaluate=biased)
+    assert method is not None
+    weights = asimov(mu)
+    fitted = method.likelihood(weights).fit().parameters["mu"]
+    test, pool = (
+        method.bootstrap(weights, replicas=40, seed=1),
+        method.bootstrap_pool(POOL.weights @ MODEL.at({"mu": mu}), replicas=40, seed=2),
+    )
+    assert abs(fitted - mu) < 3.0 * np.hypot(test.standard_error, pool.standard_error)
+
+
+def test_no_bin_expects_less_than_asked() -> None:
+    section = SECTION.model_copy(update={"least_expected": 2.0})
+    method = score_plane_method(MODEL, section, pool=POOL, test=TEST, log_ratios=(exact(POOL), exact(TEST)), evaluate=exact)
+    assert method is not None
+    lowest = (MODEL.along("mu", np.linspace(0.0, 6.0, 61)) @ method.templates.values).min()
+    assert lowest >= 2.0
+    assert method.templates.values.shape[1] < 200
+
+
+def test_other_events_find_the_bins_of_the_test_events() -> None:
+    method = score_plane_method(MODEL, SECTION, pool=POOL, test=TEST, log_ratios=(exact(POOL), exact(TEST)), evaluate=exact)
+    assert method is not None
+    assert np.array_equal(method.for_events(TEST).index, method.index)
+    assert method.fill(POOL) == pytest.approx(method.templates.values)
+
+
+def test_points_of_other_models() -> None:
+    at_the_edge = replace(MODEL, truths=(("mu", 0.0),))
+    first, second = contrasts(at_the_edge) or (None, None)
+    assert first is not None
+    assert second is not None
+    assert (first.denominator, first.numerator) == ({"mu": 0.0}, {"mu": pytest.approx(0.6)})
+    parameters = tuple(Parameter(name, 1.0, 0.0, 4.0) for name in ("a", "b", "c"))
+    two = FitModel(("s", "t"), ("a", "b"), parameters[:2], ("a", "b"), (("a", 1.0), ("b", 1.0)))
+    assert contrasts(two) == (
+        Contrast({"a": 1.0, "b": 1.0}, {"a": 0.0, "b": 1.0}),
+        Contrast({"a": 1.0, "b": 1.0}, {"a": 1.0, "b": 0.0}),
+    )
+    three = FitModel(("s",), ("a * b * c",), parameters, ("a", "b", "c"), (("a", 1.0), ("b", 1.0), ("c", 1.0)))
+    assert contrasts(three) is None
+    assert score_plane_method(three, SECTION, pool=POOL, test=TEST, log_ratios=(exact(POOL), exact(TEST)), evaluate=exact) is None
+
+
+def test_the_ratio_of_two_points_by_hand() -> None:
+    x = np.array([0.2, 0.7])
+    events = replace(TEST.select(np.arange(2)), observables={"x": x})
+    got = log_contrast(Contrast({"mu": 4.0}, {"mu": 0.0}), MODEL, exact(events), YIELDS)
+    s, b, q = amplitudes(x)
+    assert got == pytest.approx(np.log(((2.0 * s + b) ** 2 + q) / (b**2 + q)))
+
+
+def test_points_must_increase() -> None:
+    with pytest.raises(ValueError, match="points must increase, got"):
+        ScorePlaneConfig(points=(0.0, 2.0, 1.0))
