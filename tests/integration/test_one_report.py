@@ -84,7 +84,7 @@ def test_the_comparison_holds_every_variant(results: dict[str, Any]) -> None:
 def test_every_fit_is_tested(results: dict[str, Any]) -> None:
     tests = results["goodness_of_fit"]["methods"]
     assert set(tests) == set(results["methods"])
-    assert [t["name"] for t in tests["nsbi"]] == ["mean log density", "m4l", "plane", "score"]
+    assert [t["name"] for t in tests["nsbi"]] == ["mean log density", "m4l", "plane", "score", "score_2d"]
     for own in tests.values():
         assert all(len(t["toys"]) == 1 and 0.5 <= t["p_toys"] <= 1.0 for t in own)
 
