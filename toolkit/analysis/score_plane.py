@@ -17,7 +17,7 @@ from toolkit.analysis.datasets import Events
 from toolkit.analysis.methods import BinnedMethod, Observe, histogram_method
 from toolkit.analysis.model import FitModel
 from toolkit.config import Config, ScorePlaneConfig
-from toolkit.likelihood import fill_templates, quantile_edges
+from toolkit.likelihood import fill_templates
 from toolkit.likelihood.planes import Plane
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
@@ -135,7 +135,6 @@ def score_plane_method(
 
     Raises:
         PhysicsDomainError: All bins together expect too little.
-        SchemaError: There are fewer distinct ratios than bins.
     """
     axes = contrasts(model, section.points)
     if axes is None:
@@ -143,8 +142,7 @@ def score_plane_method(
     yields = pool.yields
     of_pool, of_test = ([log_contrast(axis, model, logs, yields) for axis in axes] for logs in log_ratios)
     edges = [
-        quantile_edges(values, _importance(axis, model, pool, values), bins=n)
-        for axis, values, n in zip(axes, of_pool, section.bins, strict=True)
+        _edges(values, _importance(axis, model, pool, values), bins=n) for axis, values, n in zip(axes, of_pool, section.bins, strict=True)
     ]
     plane = Plane.of(("ln rho1/rho0", "ln rho2/rho1"), (edges[0], edges[1]))
     coefficients = np.concatenate([model.along(name, np.linspace(*model.bounds[name], 61)) for name in model.interest])
@@ -166,6 +164,15 @@ def score_plane_method(
         edges=_cell_edges(merged),
         observe=number,
     )
+
+
+def _edges(values: FloatArray, weights: FloatArray, *, bins: int) -> FloatArray:
+    """Choose at most so many bins that share the weight evenly; fewer where many events have one value."""
+    order = np.argsort(values, kind="stable")
+    running = np.cumsum(weights[order])
+    inner = np.searchsorted(running, running[-1] * np.arange(1, bins) / bins)
+    edges = np.unique(np.concatenate([values[order[[0, -1]]], values[order[np.minimum(inner, len(values) - 1)]]]))
+    return edges if len(edges) > 1 else edges[0] + np.array([-0.5, 0.5])
 
 
 def _cell_edges(plane: Plane) -> FloatArray:

@@ -102,6 +102,15 @@ def test_other_events_find_the_bins_of_the_test_events() -> None:
     assert method.fill(POOL) == pytest.approx(method.templates.values)
 
 
+def test_a_ratio_that_does_not_vary_leaves_the_other() -> None:
+    """A second parameter that nothing depends on gives one value to all events: one column of bins."""
+    parameters = (Parameter("mu", 1.0, 0.0, 6.0), Parameter("idle", 1.0, 0.0, 2.0))
+    model = FitModel(PROCESSES, MODEL.coefficients, parameters, ("mu", "idle"), (("mu", 1.0), ("idle", 1.0)))
+    method = score_plane_method(model, SECTION, pool=POOL, test=TEST, log_ratios=(exact(POOL), exact(TEST)), evaluate=exact)
+    assert method is not None
+    assert 10 < method.templates.values.shape[1] <= 20
+
+
 def test_points_of_other_models() -> None:
     at_the_edge = replace(MODEL, truths=(("mu", 0.0),))
     first, second = contrasts(at_the_edge) or (None, None)
