@@ -14,7 +14,7 @@ from processors.quality import commented, proposals
 from processors.snippets import FEW, OPEN_SELECTION, has_jets, layout_section, states_normalisation
 from processors.yamltext import comment, flow
 from toolkit.config import LheLayout, NanoLayout, RatioConfig, SelectionConfig
-from toolkit.config.analysis import LikelihoodConfig, ParameterConfig
+from toolkit.config.likelihood import LikelihoodConfig, ParameterConfig
 from toolkit.config.names import is_file_name
 from toolkit.kinematics import OBSERVABLES
 from toolkit.text import visible

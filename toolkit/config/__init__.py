@@ -1,11 +1,12 @@
 """One YAML file describes an analysis; it is parsed into frozen models that reject unknown keys."""
 
-from toolkit.config.analysis import Config, LikelihoodConfig, ParameterConfig
+from toolkit.config.analysis import Config
 from toolkit.config.classifiers import ClassifierConfig
 from toolkit.config.columns import ColumnConfig
 from toolkit.config.corrections import CorrectionConfig, WeightCorrection
 from toolkit.config.histograms import HistogramConfig, ScoreHistogramConfig, ScorePlaneConfig
 from toolkit.config.layouts import AtlasLayout, FlatLayout, LheLayout, MappingLayout, NanoLayout, ParticleColumns
+from toolkit.config.likelihood import LikelihoodConfig, ParameterConfig
 from toolkit.config.loader import load_config, parse_config
 from toolkit.config.morphing import MorphingConfig
 from toolkit.config.parameters import ModelParameterConfig

@@ -77,7 +77,7 @@ def test_the_valid_document_is_valid() -> None:
         ("samples.0.k_factor", 1.0, "k_factor differs between interfering samples"),
         ("samples.0.kind", "data", "data have no benchmark weights: remove `benchmarks`, or `kind: data`"),
         ("samples.3.layout", {"kind": "flat"}, "a flat ntuple has no cross-section: give xsec_pb as a number, or set `kind: data`"),
-        ("samples.3.layout", {"kind": "flat", "fields": {"px": "a"}}, "fields ['px'] are unknown; the keys are ['pt', 'eta'"),
+        ("samples.3.layout", {"kind": "flat", "fields": {"px": "a"}}, "fields name ['px']; give px, py and pz, or none of them"),
         ("samples.3.layout", {"kind": "nanoaod", "electron": None, "muon": None}, "electron and muon are both null"),
         ("samples.3.layout", {"kind": "mapping"}, "give `leptons`, or `electrons` and `muons`"),
         ("samples.3.layout", {"kind": "mapping", "leptons": {"pt": "a", "px": "b"}}, "give pt, eta, phi or px, py, pz, got ['pt', 'px']"),
@@ -97,7 +97,7 @@ def test_the_valid_document_is_valid() -> None:
         (
             "likelihood.toys.methods",
             ["mass"],
-            "likelihood.toys.methods ['mass'] do not run; the methods are ['m4l', 'nsbi', 'rate', 'score']",
+            "likelihood.toys.methods ['mass'] do not run; the methods are ['m4l', 'nsbi', 'rate', 'score', 'score_2d']",
         ),
         ("likelihood.toys.coverage_at", [7.0], "likelihood.toys.coverage_at [7.0] lie outside the range of the parameter, [0.0, 6.0]"),
         ("selection.m4l", [300.0, 200.0], "m4l: [300.0, 200.0] is empty; give (low, high) with low < high"),
