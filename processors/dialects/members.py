@@ -11,7 +11,7 @@ from typing import Any
 import uproot
 from uproot.models.RNTuple import RField as _Field
 
-Path = tuple[str, ...]
+MemberPath = tuple[str, ...]
 
 
 _COLLECTION = 1
@@ -35,7 +35,7 @@ def type_of(branch: Any) -> str:
     return kind
 
 
-def members_of(branch: Any) -> dict[Path, str]:
+def members_of(branch: Any) -> dict[MemberPath, str]:
     """Return the types of the numbers inside the objects of a branch, by their path; nothing for branches of numbers.
 
     Args:
@@ -51,7 +51,7 @@ def members_of(branch: Any) -> dict[Path, str]:
     return numbers_of(form)
 
 
-def numbers_of(form: Any, *, depth: int = 0) -> dict[Path, str]:
+def numbers_of(form: Any, *, depth: int = 0) -> dict[MemberPath, str]:
     """Return the numbers in the form of an array by their path: one per event, or (``float[]``) one list per event.
 
     Examples:
@@ -63,7 +63,7 @@ def numbers_of(form: Any, *, depth: int = 0) -> dict[Path, str]:
     if form.parameter("__array__") in {"string", "bytestring"} or depth > 1:
         return {}
     if form.is_record:
-        found: dict[Path, str] = {}
+        found: dict[MemberPath, str] = {}
         for name in form.fields:
             if not name.startswith("@"):
                 found |= {(name, *path): kind for path, kind in numbers_of(form.content(name), depth=depth).items()}
