@@ -108,14 +108,14 @@ def bootstrap_parameterised(likelihood: ParameterisedLikelihood, *, replicas: in
     """Bootstrap the events of a likelihood whose network reads theta; arguments, and the same Poisson numbers, as of `bootstrap_unbinned`.
 
     Examples:
-        Nine events of a unit Gaussian around theta: the error of their mean is 1 / 3 times their standard deviation.
+        99 events of a unit Gaussian around theta: the error of their mean is their standard deviation over the root of 99.
 
         >>> from toolkit.likelihood.theta_series import ThetaAxis, ThetaSeries
-        >>> x = np.linspace(-1.0, 1.0, 9)
+        >>> x = np.linspace(-1.0, 1.0, 99)
         >>> series = ThetaSeries.of(lambda theta: theta[0] * x - 0.5 * theta[0] ** 2, [ThetaAxis("shift", -2.0, 2.0)])
-        >>> likelihood = ParameterisedLikelihood(log_ratios=series, weights=np.ones(9), yields=[9.0], coefficients=("1",),
+        >>> likelihood = ParameterisedLikelihood(log_ratios=series, weights=np.ones(99), yields=[99.0], coefficients=("1",),
         ...     parameters=("shift",), bounds={"shift": (-2.0, 2.0)})
-        >>> bool(abs(bootstrap_parameterised(likelihood, replicas=400, seed=1).standard_error / (x.std() / 3.0) - 1.0) < 0.1)
+        >>> bool(abs(bootstrap_parameterised(likelihood, replicas=400, seed=1).standard_error / (x.std() / 99**0.5) - 1.0) < 0.1)
         True
     """
     grid = _grid(likelihood, nodes, replicas)
