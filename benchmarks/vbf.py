@@ -48,7 +48,7 @@ from toolkit.likelihood import (
 )
 from toolkit.likelihood.free_normalisation import without_rate
 from toolkit.likelihood.planes import Plane
-from toolkit.ratios import feature_matrix, train_mixture
+from toolkit.ratios import feature_matrix, fit_ratios
 from toolkit.ratios.architectures import MLP
 from toolkit.ratios.estimators import Alices, ListedTheta, Sally
 from toolkit.ratios.schedules import TrainingSettings
@@ -186,7 +186,7 @@ def mixture(samples: Samples, options: argparse.Namespace, seed: int, folder: Pa
     splits = samples.config.ratios.splits.model_copy(update={"salt": f"vbf-{seed}"})
     changes = {"features": FEATURES, "fold_beam_axis": False, "seed": 7919 * seed, "splits": splits, "epochs": options.mixture_epochs}
     ratios = samples.config.ratios.model_copy(update={**changes, "composition_epochs": 3 * options.mixture_epochs})
-    trained = train_mixture(samples.pool, config=ratios, model=samples.config.model, folder=folder)
+    trained = fit_ratios(samples.pool, config=ratios, model=samples.config.model, folder=folder)
     log_ratios = trained.log_ratio(feature_matrix(samples.test.observables, FEATURES))
 
     def build(weights: FloatArray, factor: float) -> UnbinnedLikelihood:

@@ -22,12 +22,17 @@ from toolkit.analysis.methods import (
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.regions import whole_densities
 from toolkit.analysis.score_plane import score_planes
-from toolkit.config import Config, HistogramConfig
+from toolkit.analysis.theta import open_theta, theta_methods
+from toolkit.config import Config, HistogramConfig, ThetaConfig
 from toolkit.errors import ArtifactMismatchError
 from toolkit.likelihood import OnnxRatio, UnbinnedLikelihood
 from toolkit.likelihood.planes import Plane
+from toolkit.likelihood.ratio_at_points import RatioAtPoints
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
+
+Nodes = tuple[FloatArray, FloatArray]
+"""Values of the parameter, (n_nodes,), and log ratios of events there, (n_events, n_nodes)."""
 
 
 def open_ratio(path: Path, config: Config) -> OnnxRatio:
@@ -36,6 +41,8 @@ def open_ratio(path: Path, config: Config) -> OnnxRatio:
     Raises:
         ArtifactMismatchError: They have other outputs or inputs.
     """
+    if isinstance(config.ratios, ThetaConfig):
+        return open_theta(path, config)
     ratio = OnnxRatio(path)
     wanted = (("numerators", ratio.numerators, whole_densities(config.model.learned)), ("features", ratio.features, config.ratios.features))
     for what, got, expected in wanted:
@@ -46,9 +53,27 @@ def open_ratio(path: Path, config: Config) -> OnnxRatio:
     return ratio
 
 
-def write_out_of_bag(path: Path, pool: SimulatedEvents, *, log_ratio: FloatArray, before_calibration: FloatArray) -> None:
-    """Write, for `read_out_of_bag`, log ratios of the pool events from networks that did not train on them, (n_pool, n_processes)."""
-    np.savez(path, event_id=pool.event_id, log_ratio=log_ratio, before_calibration=before_calibration)
+def write_out_of_bag(
+    path: Path, pool: SimulatedEvents, *, log_ratio: FloatArray, before_calibration: FloatArray, nodes: Nodes | None = None
+) -> None:
+    """Write, for `read_out_of_bag`, log ratios of the pool events from networks that did not train on them, (n_pool, n_processes).
+
+    Args:
+        path: The file.
+        pool: The events.
+        log_ratio: Calibrated.
+        before_calibration: Not calibrated.
+        nodes: Of networks that read the parameter: values of it (n_nodes,), and the log ratios there, (n_pool, n_nodes).
+    """
+    arrays = {"event_id": pool.event_id, "log_ratio": log_ratio, "before_calibration": before_calibration}
+    arrays |= {} if nodes is None else {"nodes": nodes[0], "at_nodes": nodes[1]}
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+
+
+def read_nodes(path: Path) -> Nodes:
+    """Read what `write_out_of_bag` kept of networks that read the parameter."""
+    with np.load(path, allow_pickle=False) as stored:
+        return np.asarray(stored["nodes"], dtype=np.float64), np.asarray(stored["at_nodes"], dtype=np.float64)
 
 
 def read_out_of_bag(path: Path, pool: SimulatedEvents) -> FloatArray:
@@ -67,13 +92,19 @@ def read_out_of_bag(path: Path, pool: SimulatedEvents) -> FloatArray:
 
 
 def build_methods(
-    config: Config, *, pool: SimulatedEvents, test: SimulatedEvents, ratio: OnnxRatio, out_of_bag: FloatArray
+    config: Config, *, pool: SimulatedEvents, test: SimulatedEvents, ratio: OnnxRatio, out_of_bag: FloatArray, nodes: Nodes | None = None
 ) -> tuple[Method, ...]:
     """Build every method: rate, the histograms of the config, the networks' score in bins, the unbinned likelihood.
 
-    Templates and yields come from the pool; the test events are used only as the Asimov data.
+    Templates and yields come from the pool; the test events are used only as the Asimov data. `nodes` is what `read_nodes` returns,
+    for networks that read the parameter.
     """
     model = FitModel.of(config)
+    if isinstance(ratio, RatioAtPoints) and nodes is not None:
+        histograms = [configured_histogram(name, section, model, pool=pool, test=test) for name, section in config.histograms.items()]
+        bins, (values, at_nodes) = config.score_histogram.bins, nodes
+        learned = theta_methods(model, pool=pool, test=test, ratio=ratio, nodes=values, at_nodes=at_nodes, bins=bins)
+        return (rate_method(model, pool=pool, test=test), *histograms, *learned)
 
     def evaluate(events: Events) -> FloatArray:
         return ratio(ratio.columns(events.observables))

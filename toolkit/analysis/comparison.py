@@ -20,6 +20,7 @@ from toolkit.likelihood import (
     BinnedLikelihood,
     Likelihood,
     MethodResult,
+    ParameterisedLikelihood,
     Results,
     UnbinnedLikelihood,
     Workspace,
@@ -105,7 +106,7 @@ def shape_likelihood(data: FitData, method: Method, *, systematics: bool) -> Lik
     if systematics and isinstance(method, BinnedMethod):
         return workspace_without_rate(Workspace(binned_document(method, data.weights, data.systematics))).likelihood()
     likelihood = data.full(method) if systematics else method.likelihood(data.weights)
-    if not isinstance(likelihood, BinnedLikelihood | UnbinnedLikelihood):
+    if not isinstance(likelihood, BinnedLikelihood | UnbinnedLikelihood | ParameterisedLikelihood):
         what = f"method {method.name!r}"
         raise SchemaError(what, got=type(likelihood).__name__, expected="a binned or unbinned likelihood")
     return without_rate(likelihood)

@@ -17,6 +17,7 @@ from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import Systematics
 from toolkit.analysis.region_method import RegionMethod
+from toolkit.analysis.theta import ParameterisedMethod
 from toolkit.errors import SchemaError
 from toolkit.likelihood import Likelihood, Workspace
 from toolkit.typing import FloatArray, IntArray
@@ -107,4 +108,6 @@ def full_likelihood(
         return unbinned_likelihood(method, weights, systematics, model=model, rate=rate, shape=shape)
     if isinstance(method, BinnedMethod):
         return Workspace(binned_document(method, weights, systematics)).likelihood()
+    if isinstance(method, ParameterisedMethod):
+        return method.with_systematics(weights, systematics, model)
     raise SchemaError("method", got=type(method).__name__, expected="BinnedMethod or UnbinnedMethod")

@@ -12,6 +12,7 @@ from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.region_method import RegionMethod
 from toolkit.analysis.regions import split_events
+from toolkit.analysis.theta import learned_by_theta
 from toolkit.config import Config
 from toolkit.errors import SchemaError
 from toolkit.likelihood import (
@@ -19,12 +20,14 @@ from toolkit.likelihood import (
     CombinedLikelihood,
     Likelihood,
     OnnxRatio,
+    ParameterisedLikelihood,
     PyhfLikelihood,
     UnbinnedLikelihood,
     asimov_weights,
 )
 from toolkit.likelihood.compression import quickly_normalised
 from toolkit.likelihood.constraint_term import ConstraintTerm
+from toolkit.likelihood.parameterised_toys import ParameterisedToys
 from toolkit.likelihood.toy_sources import BinnedToys, CombinedToys, UnbinnedToys, model_weights, rescaled
 from toolkit.likelihood.toys import ToySource
 from toolkit.typing import FloatArray
@@ -111,6 +114,12 @@ def _source(
     """Return the experiment of one region: `events` with the densities that networks learn, `weights` with those that are fitted."""
     if isinstance(method, BinnedMethod) and isinstance(likelihood, BinnedLikelihood | PyhfLikelihood):
         return BinnedToys(likelihood, truth if truth is not likelihood and isinstance(truth, BinnedLikelihood | PyhfLikelihood) else None)
+    if isinstance(likelihood, ParameterisedLikelihood):
+        chosen = experiment.config.likelihood.toys
+        if chosen.draw == "simulation":
+            return ParameterisedToys(likelihood, simulation=weights, negative=chosen.negative)
+        learned = learned_by_theta(experiment.config, events)
+        return ParameterisedToys(likelihood, reference=reference_weights(learned, experiment.ratio.metadata.reference_mixture))
     if not isinstance(method, UnbinnedMethod) or not isinstance(likelihood, UnbinnedLikelihood):
         what = f"toys of the method {method.name!r}"
         raise SchemaError(what, got=type(likelihood).__name__, expected="the likelihood of a binned or an unbinned method")

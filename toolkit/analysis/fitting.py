@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from toolkit.analysis.build import build_methods, open_ratio, read_out_of_bag
+from toolkit.analysis.build import build_methods, open_ratio, read_nodes, read_out_of_bag
 from toolkit.analysis.data import FitData
 from toolkit.analysis.datasets import read_recorded, read_simulation
 from toolkit.analysis.layout import MODEL, OUT_OF_BAG
@@ -20,6 +20,7 @@ from toolkit.analysis.regions import learned_events, split_events
 from toolkit.analysis.session import Session
 from toolkit.analysis.several import measure_regions
 from toolkit.likelihood import OnnxRatio, Results
+from toolkit.likelihood.ratio_at_points import RatioAtPoints
 from toolkit.weights import SimulatedEvents
 
 
@@ -63,7 +64,9 @@ def _fit_one(session: Session) -> Fit:
     config = session.config
     pool, test = read_simulation(session)
     ratio = open_ratio(session.out / MODEL, config)
-    methods = build_methods(config, pool=pool, test=test, ratio=ratio, out_of_bag=read_out_of_bag(session.out / OUT_OF_BAG, pool))
+    nodes = read_nodes(session.out / OUT_OF_BAG) if isinstance(ratio, RatioAtPoints) else None
+    out_of_bag = read_out_of_bag(session.out / OUT_OF_BAG, pool)
+    methods = build_methods(config, pool=pool, test=test, ratio=ratio, out_of_bag=out_of_bag, nodes=nodes)
     systematics = read_systematics(session, {m.name: m.fill for m in methods if isinstance(m, BinnedMethod)}, pool=pool)
     model = FitModel.of(config)
     asimov = FitData(test, truth_weights(test, model, model.truth), methods, systematics, model)

@@ -15,11 +15,13 @@ from toolkit.analysis.methods import Method, UnbinnedMethod
 from toolkit.analysis.region_goodness import combined_fit
 from toolkit.analysis.region_method import RegionMethod
 from toolkit.analysis.session import Session
+from toolkit.analysis.theta import ParameterisedMethod, learned_by_theta
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.artifacts.toys import Row
 from toolkit.errors import SchemaError
 from toolkit.likelihood import FitResult, Likelihood, Results, UnbinnedLikelihood
 from toolkit.likelihood.goodness import BinnedFit, CombinedFit, GoodnessTest, UnbinnedFit, compare_with_toys
+from toolkit.likelihood.parameterised_toys import ParameterisedToys
 from toolkit.likelihood.toy_sources import BinnedToys, CombinedToys, UnbinnedToys, model_weights
 from toolkit.likelihood.toy_workers import Workers, run_here
 from toolkit.typing import FloatArray, JsonObject
@@ -75,7 +77,7 @@ def _tests(
     if isinstance(source, CombinedToys) and isinstance(method, RegionMethod):
         measured, observed = combined_fit(experiment, method, source, asimov=asimov, data=data, theta=theta)
         degrees = _degrees_of_all(measured, free=_unconstrained(likelihood))
-    elif isinstance(source, BinnedToys | UnbinnedToys):
+    elif isinstance(source, BinnedToys | UnbinnedToys | ParameterisedToys):
         measured, observed, degrees = _one(experiment, method, source, asimov, data, point=point, free=_unconstrained(likelihood))
     else:
         what = f"goodness of fit of the method {method.name!r}"
@@ -97,7 +99,7 @@ def _tests(
 def _one(
     experiment: Experiment,
     method: Method,
-    source: BinnedToys | UnbinnedToys,
+    source: BinnedToys | UnbinnedToys | ParameterisedToys,
     asimov: FitData,
     data: FitData,
     *,
@@ -110,7 +112,8 @@ def _one(
         theta = dict(zip(source.likelihood.parameter_names, point.tolist(), strict=True))
         counts = np.bincount(data.bins[method.name], weights=data.weights, minlength=len(source.expected(theta)))
         return fit, fit.statistics((counts.astype(np.float64), {}), point), [len(counts) - free]
-    reference = reference_weights(experiment.test, experiment.ratio.metadata.reference_mixture)
+    simulated = learned_by_theta(experiment.config, experiment.test)
+    reference = reference_weights(simulated, experiment.ratio.metadata.reference_mixture)
     bins = {name: index for name, index in asimov.bins.items() if index.max() > 0}
     events = UnbinnedFit(source, reference, bins)
     observed = events.compare(data.weights, point) if data is asimov else _compare_recorded(events, experiment, data, point)
@@ -129,6 +132,12 @@ def _degrees_of_all(measured: CombinedFit, *, free: int) -> list[int | None]:
 
 def _compare_recorded(measured: UnbinnedFit, experiment: Experiment, data: FitData, point: FloatArray) -> Row:
     """Compare recorded events with the fitted densities, normalised on the simulated events like those that toys are drawn from."""
+    if isinstance(measured.toys, ParameterisedToys):
+        [own_method] = [m for m in data.methods if isinstance(m, ParameterisedMethod)]
+        recorded = own_method.base.with_mean(measured.toys.likelihood.log_mean)
+        theta = dict(zip(measured.toys.likelihood.parameter_names, point.tolist(), strict=True))
+        at = recorded.point({name: theta[name] for name in recorded.parameter_names})
+        return measured.compare_density(np.exp(recorded.log_density(at[None, :])[:, 0]), data.bins, point)
     ratio, yields = experiment.ratio, measured.toys.likelihood.yields
     simulated, own = (ratio(ratio.columns(events.observables)) for events in (experiment.test, data.events))
     _, log_mean = model_weights(simulated, measured.reference, yields)

@@ -13,6 +13,7 @@ from toolkit.analysis.datasets import RecordedEvents
 from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
 from toolkit.analysis.model import FitModel, describe_parameters
 from toolkit.analysis.nuisances import SIMULATION, Systematics
+from toolkit.analysis.theta import ParameterisedMethod
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config
 from toolkit.errors import PhysicsDomainError, SchemaError
@@ -120,7 +121,7 @@ def close(
     method: Method, pool: SimulatedEvents, test: SimulatedEvents, model: FitModel, *, mu: float, replicas: int, seed: int
 ) -> ClosurePoint:
     """Fit the Asimov set of test events at a truth, with the standard errors from resampling them and the pool."""
-    if not isinstance(method, BinnedMethod | UnbinnedMethod):
+    if not isinstance(method, BinnedMethod | UnbinnedMethod | ParameterisedMethod):
         raise SchemaError(f"closure of {method.name}", got=type(method).__name__, expected="a method of one region")
     truth = {**model.truth, model.parameter: mu}
     weights = truth_weights(test, model, truth)

@@ -10,9 +10,11 @@ from toolkit.analysis.datasets import RecordedEvents
 from toolkit.analysis.layout import ASIMOV, NORMALISATION, OBSERVED, WORKSPACE
 from toolkit.analysis.methods import BinnedMethod
 from toolkit.analysis.region_method import RegionMethod
+from toolkit.analysis.theta import theta_channel
 from toolkit.artifacts.checksums import write_checked_json
 from toolkit.likelihood import OnnxRatio, Workspace, make_document, write_observation
 from toolkit.likelihood.observation import WEIGHT
+from toolkit.likelihood.ratio_at_points import RatioAtPoints
 from toolkit.likelihood.workspace_schema import Observation
 from toolkit.typing import FloatArray
 
@@ -63,7 +65,10 @@ def write_workspaces(folder: Path, data: FitData, *, yields: FloatArray, ratio: 
             plain = workspace.to_pyhf() if systematics else method.likelihood(data.weights).to_pyhf()
             write_checked_json(folder / WORKSPACE / f"{name}.pyhf.json", plain)
     observation = Observation(file=file.name, weight=None if recorded else WEIGHT)
-    channel = unbinned_channel(model, yields, ratio, systematics, rate=rate, shape=shape, observation=observation)
+    if isinstance(ratio, RatioAtPoints):
+        channel = theta_channel(model, yields, ratio, systematics, observation=observation)
+    else:
+        channel = unbinned_channel(model, yields, ratio, systematics, rate=rate, shape=shape, observation=observation)
     if channel.normalisation is not None:
         write_observation(folder / NORMALISATION, normalisation_columns(shape, systematics, features=ratio.features))
     used = {*model.names, *channel.kinds}

@@ -21,6 +21,7 @@ from toolkit.config.ratios import (
     RatioConfig,
     RatioSettings,
     SplitConfig,
+    ThetaConfig,
 )
 from toolkit.config.regions import OutputConfig, RegionConfig, ScoreConfig
 from toolkit.config.report import ReportConfig
@@ -81,6 +82,7 @@ __all__ = [
     "ShiftBins",
     "SplitConfig",
     "SystematicsConfig",
+    "ThetaConfig",
     "VariationRatioConfig",
     "WeightColumns",
     "WeightCorrection",

@@ -23,7 +23,7 @@ from toolkit.config.regions import OutputConfig, RegionConfig, ScoreConfig
 from toolkit.config.report import ReportConfig
 from toolkit.config.samples import SampleConfig
 from toolkit.config.selection import SelectionConfig
-from toolkit.config.support import require_supported
+from toolkit.config.support import require_luminosity_alone, require_supported
 from toolkit.config.systematics import SystematicsConfig
 from toolkit.errors import SchemaError
 from toolkit.expressions import Condition
@@ -219,6 +219,7 @@ class Config(Section):
         Raises:
             SchemaError: They cannot yet.
         """
+        require_luminosity_alone(self.ratios, general=self.general, nuisances=self.nuisance_names)
         if self.general:
             model = self.model
             require_supported(model)

@@ -209,6 +209,47 @@ class PerProcessConfig(NetworkSettings):
     estimator: Literal["per_process"]
 
 
+class ThetaSection(Section):
+    """Where the parameter is drawn from while a network that reads it learns; it can be evaluated at any value of the range."""
+
+    kind: Literal["uniform", "listed", "balanced"] = "uniform"
+    """`uniform` in the coordinate in which densities are smooth (the root of a signal strength); a list of points, each equally likely; or
+    `balanced` between the constant term and the highest power, beyond the range."""
+    points: tuple[float, ...] = ()
+    """The points of kind `listed`."""
+
+    @model_validator(mode="after")
+    def _listed(self) -> ThetaSection:
+        if (self.kind == "listed") != bool(self.points):
+            msg = f"kind {self.kind} with {len(self.points)} points: kind listed has `points`, the others have none"
+            raise ValueError(msg)
+        return self
+
+
+class ThetaConfig(NetworkSettings):
+    """One network that reads the parameter of interest: the density at every value, without a decomposition into a few densities."""
+
+    estimator: Literal["alices", "alice", "carl", "cascal", "rascal", "rolr"]
+    """How it learns (docs/estimators.md): cross-entropy with exact weights (`alice`) or with labels alone (`carl`), squared errors of the
+    ratio (`rolr`), and each with the gradient by the parameter beside it (`alices`, `cascal`, `rascal`)."""
+    theta: ThetaSection = ThetaSection()
+    gradient_weight: float = Field(default=1.0, ge=0)
+    """Weight of the gradient in the loss of `alices`, `cascal` and `rascal`."""
+
+    @model_validator(mode="after")
+    def _theta(self) -> ThetaConfig:
+        if self.activation == "relu":
+            msg = f"{self.estimator} needs a smooth activation, tanh or silu: fits use the network as a smooth function of the parameter"
+            raise ValueError(msg)
+        unused = [name for name in ("calibration_mu", "negative_weights") if getattr(self, name) != type(self).model_fields[name].default]
+        if self.gradient_weight != 1.0 and self.estimator not in {"alices", "cascal", "rascal"}:
+            unused.append("gradient_weight")
+        if unused:
+            msg = f"{self.estimator} does not use {', '.join(unused)}: leave them out"
+            raise ValueError(msg)
+        return self
+
+
 class MulticlassConfig(NetworkSettings):
     """A softmax over all densities; interference is a difference of densities."""
 
@@ -252,7 +293,7 @@ def _named(value: Any) -> Any:
 
 
 AnyRatioConfig = Annotated[
-    RatioConfig | PerProcessConfig | MulticlassConfig | QuasiParametricConfig | BitConfig,
+    RatioConfig | PerProcessConfig | MulticlassConfig | QuasiParametricConfig | BitConfig | ThetaConfig,
     Field(discriminator="estimator"),
     BeforeValidator(_named),
 ]

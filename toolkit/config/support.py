@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from toolkit.config.ratios import ThetaConfig
 from toolkit.errors import SchemaError
 from toolkit.model.model import Model
 from toolkit.model.products import determines_matrix
@@ -24,6 +25,30 @@ LIMITS: tuple[_Limit, ...] = (
     ),
 )
 """Everything that `h4l validate` and `h4l run` refuse. Take an entry out when training, fit and report can do it."""
+
+
+def require_luminosity_alone(ratios: object, *, general: bool, nuisances: Mapping[str, Sequence[str]]) -> None:
+    """Check that a config asks nothing of networks that read the parameter of interest that they cannot know.
+
+    Args:
+        ratios: The section `ratios`.
+        general: Whether the config has the sections `parameters` and `processes`.
+        nuisances: Nuisance parameters of the fit by where they come from.
+
+    Raises:
+        SchemaError: Names what it asks for.
+    """
+    if not isinstance(ratios, ThetaConfig):
+        return
+    asked = [f"{group} ({', '.join(names)})" for group, names in nuisances.items() if group != "luminosity"]
+    asked += ["`parameters` and `processes`"] if general else []
+    if asked:
+        raise SchemaError(
+            f"ratios.estimator: {ratios.estimator}",
+            got=f"a config with {', '.join(asked)}",
+            expected="`morphing` and `parameter`, and no uncertainty but that of the luminosity: the network knows one shape per value",
+            remedy="take the mixture, whose densities vary one by one",
+        )
 
 
 def require_supported(model: Model) -> None:

@@ -24,8 +24,9 @@ from scipy.stats import chi2
 
 from toolkit.artifacts.hashing import stage_key
 from toolkit.artifacts.toys import Row, ToyFile, point_key
-from toolkit.errors import PhysicsDomainError
+from toolkit.errors import PhysicsDomainError, SchemaError
 from toolkit.likelihood.constraints import replace_observed
+from toolkit.likelihood.parameterised_toys import ParameterisedToys
 from toolkit.likelihood.shapes import Shapes
 from toolkit.likelihood.toy_sources import BinnedToys, CombinedToys, UnbinnedToys
 from toolkit.likelihood.toy_workers import Workers, run_here
@@ -39,7 +40,7 @@ class Measured(Protocol):
     """An experiment whose data are compared with a fit."""
 
     @property
-    def toys(self) -> BinnedToys | UnbinnedToys | CombinedToys:
+    def toys(self) -> BinnedToys | UnbinnedToys | ParameterisedToys | CombinedToys:
         """The experiment."""
         ...
 
@@ -125,7 +126,7 @@ class UnbinnedFit:
         bins: Bin of each simulated event in each quantity, (n_events,) by name; each starts at 0.
     """
 
-    toys: UnbinnedToys
+    toys: UnbinnedToys | ParameterisedToys
     reference: FloatArray
     bins: Mapping[str, IntArray]
 
@@ -136,7 +137,7 @@ class UnbinnedFit:
 
     def statistics(self, data: tuple[IntArray, dict[str, float]], point: FloatArray) -> Row:
         """Compare drawn events with the model at a point."""
-        return self.compare(np.bincount(data[0], minlength=len(self.toys.expected)).astype(np.float64), point)
+        return self.compare(np.bincount(data[0], minlength=len(self.reference)).astype(np.float64), point)
 
     def compare(self, weights: FloatArray, point: FloatArray) -> Row:
         """Compare events of these weights, (n_events,), with the model at a point (n_parameters,)."""
@@ -156,10 +157,15 @@ class UnbinnedFit:
             point: All parameters, (n_parameters,).
             shapes: Per-event variations of these events.
         """
-        theta = self._theta(point)
-        mean = -2.0 * float(np.mean(np.log(self.toys.density(expected, shapes, theta))))
-        counted = {name: (bins[name], np.ones(len(expected))) for name in self.bins}
-        return (mean, *self._distances(self.toys.weights(theta), counted))
+        if not isinstance(self.toys, UnbinnedToys):
+            what = "densities of processes"
+            raise SchemaError(what, got=type(self.toys).__name__, expected="toys of a mixture", remedy="use compare_density")
+        return self.compare_density(self.toys.density(expected, shapes, self._theta(point)), bins, point)
+
+    def compare_density(self, density: FloatArray, bins: Mapping[str, IntArray], point: FloatArray) -> Row:
+        """Compare such events, whose densities over the reference are p(x | point) / p_ref(x), (n,), with the model at a point."""
+        counted = {name: (bins[name], np.ones(len(density))) for name in self.bins}
+        return (-2.0 * float(np.mean(np.log(density))), *self._distances(self.toys.weights(self._theta(point)), counted))
 
     def _theta(self, point: FloatArray) -> dict[str, float]:
         return dict(zip(self.toys.likelihood.parameter_names, point.tolist(), strict=True))
@@ -199,7 +205,7 @@ class CombinedFit:
         own: list[Any] = [None if part is None else part[0] for part in parts]
         drawn = {name: value for part in parts if part is not None for name, value in part[1].items()}
         rows = [
-            f.compare(np.bincount(x, minlength=len(f.toys.expected)).astype(np.float64), self.point_of(k, point))
+            f.compare(np.bincount(x, minlength=len(f.reference)).astype(np.float64), self.point_of(k, point))
             if isinstance(f, UnbinnedFit)
             else x
             for k, (f, x) in enumerate(zip(self.fits, own, strict=True))

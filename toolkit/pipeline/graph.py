@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from toolkit.config import Config
+from toolkit.config import Config, ThetaConfig
 from toolkit.pipeline.stage import Stage, StageContext
 from toolkit.pipeline.stages.provenance import portable_config
 from toolkit.typing import JsonObject
@@ -78,12 +78,21 @@ def _classify_part(config: Config) -> JsonObject:
 
 def _train_part(config: Config) -> JsonObject:
     """Return what the networks depend on; with learned variations their settings too, but not what the export decides by."""
-    own = _part("samples", *MODEL, "ratios")(config)
+    own = _part("samples", *MODEL, *_range_part(config), "ratios")(config)
     return {**own, **_learning_regions(config), **_learned_part(config, without=("prune", "interpolation"))}
 
 
 def _export_part(config: Config) -> JsonObject:
-    return {**_part(*MODEL, "ratios")(config), **_learning_regions(config), **_learned_part(config, without=("interpolation",))}
+    return {
+        **_part(*MODEL, *_range_part(config), "ratios")(config),
+        **_learning_regions(config),
+        **_learned_part(config, without=("interpolation",)),
+    }
+
+
+def _range_part(config: Config) -> tuple[str, ...]:
+    """Return the section with the range of the parameter, on which networks that read it depend."""
+    return ("parameter",) if isinstance(config.ratios, ThetaConfig) else ()
 
 
 def _learning_regions(config: Config) -> JsonObject:

@@ -39,15 +39,12 @@ def export_members(config: Config, out: Path, *, progress: Progress = silent_pro
     rows = feature_matrix(test.observables, trained.features)
     folder, written = make_folder(out / FOLDER), []
     for k in range(len(trained.history)):
-        export = write_onnx(
-            trained.member(k),
+        export = trained.to_onnx(
             folder / f"member_{k:02d}.onnx",
-            features=describe_features(pool, config, trained.features),
-            numerators=trained.numerators,
-            reference=trained.reference,
-            estimator=f"{trained.estimator}, member {k} of {len(trained.history)}",
+            writer=write_onnx,
             reference_rows=rows,
-            reference_mixture=trained.reference_mixture,
+            member=k,
+            features=describe_features(pool, config, trained.features),
             config_hash=training_hash(config),
             training_data_hash=data_hash(pool),
         )

@@ -80,6 +80,10 @@ class RatioModel(Protocol):
         """The same without calibration."""
 
     @property
+    def nodes(self) -> tuple[FloatArray, FloatArray] | None:
+        """Of networks that read the parameter: values of it (n_nodes,), and log ratios of the pool events there as in `out_of_bag`."""
+
+    @property
     def module(self) -> nn.Module:
         """Observables (n, n_features) -> log ratios and their spread over the members, each (n, n_numerators); float64."""
 
@@ -92,13 +96,14 @@ class RatioModel(Protocol):
     def inspect(self, *, pool: SimulatedEvents, test: SimulatedEvents) -> Inspection:
         """Evaluate it for the comparison of training and test events, and of before and after the calibration."""
 
-    def to_onnx(self, path: Path, *, writer: Callable[..., Any], reference_rows: FloatArray, **more: Any) -> Any:
+    def to_onnx(self, path: Path, *, writer: Callable[..., Any], reference_rows: FloatArray, member: int | None = None, **more: Any) -> Any:
         """Write it as one file.
 
         Args:
             path: The file.
             writer: `exports.write_onnx`.
             reference_rows: Observables to verify on, (n, n_features).
+            member: Write this member alone.
             more: Further arguments of the writer: features with units and ranges, hashes.
 
         Returns:

@@ -16,6 +16,8 @@ from toolkit.ratios.learners.mixture import MixtureLearner
 from toolkit.ratios.learners.multiclass import MulticlassLearner
 from toolkit.ratios.learners.per_process import PerProcessLearner
 from toolkit.ratios.learners.quasi_parametric import QuasiParametricLearner
+from toolkit.ratios.theta.estimator import ThetaEstimator
+from toolkit.ratios.theta.task import KINDS
 from toolkit.typing import Progress, silent_progress
 from toolkit.weights import SimulatedEvents
 
@@ -25,6 +27,7 @@ ESTIMATORS: Mapping[str, Estimator] = {
     "multiclass": DensityEstimator(MulticlassLearner()),
     "quasi_parametric": DensityEstimator(QuasiParametricLearner()),
     "bit": DensityEstimator(BitLearner()),
+    **dict.fromkeys(KINDS, ThetaEstimator()),
 }
 
 

@@ -48,6 +48,11 @@ class TrainedMixture:
         return self.config.estimator
 
     @property
+    def nodes(self) -> None:
+        """Nothing: these networks do not read the parameter."""
+        return
+
+    @property
     def module(self) -> nn.Module:
         """The ensemble."""
         return self.ensemble
@@ -85,16 +90,19 @@ class TrainedMixture:
             self.ensemble, plan_ensemble(self.config), test=rows[0], test_fold=folds[0], pool=rows[1], pool_fold=folds[1]
         )
 
-    def to_onnx(self, path: Path, *, writer: Callable[..., Any], reference_rows: NDArray[np.float64], **more: Any) -> Any:
+    def to_onnx(
+        self, path: Path, *, writer: Callable[..., Any], reference_rows: NDArray[np.float64], member: int | None = None, **more: Any
+    ) -> Any:
         """Write the ensemble as one file; see `interface.RatioModel.to_onnx`."""
+        alone = member is not None
         return writer(
-            self.ensemble,
+            self.ensemble if member is None else self.member(member),
             path,
             numerators=self.numerators,
             reference=self.reference,
-            estimator=self.estimator,
+            estimator=f"{self.estimator}, member {member} of {len(self.history)}" if alone else self.estimator,
             reference_rows=reference_rows,
-            ensemble_size=len(self.history),
+            ensemble_size=1 if alone else len(self.history),
             reference_mixture=self.reference_mixture,
             **more,
         )

@@ -8,12 +8,15 @@ import numpy as np
 
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.regions import whole_densities
+from toolkit.analysis.theta import learned_by_theta
 from toolkit.config import Config
 from toolkit.diagnostics.suite import EstimateUnderTest
 from toolkit.errors import SchemaError
 from toolkit.expressions import Condition
 from toolkit.likelihood import OnnxRatio
+from toolkit.likelihood.ratio_at_points import RatioAtPoints
 from toolkit.model import learned_densities
+from toolkit.model.theta_points import ThetaPoints
 from toolkit.typing import BoolArray, FloatArray
 from toolkit.weights import SimulatedEvents
 
@@ -33,9 +36,33 @@ def estimate_under_test(config: Config, pool: SimulatedEvents, test: SimulatedEv
     Raises:
         SchemaError: Parts or regions of a process have different coefficients, so that the sum of its whole densities has none.
     """
+    if isinstance(ratio, RatioAtPoints):
+        return _at_points(config, pool=pool, test=test, ratio=ratio)
     model = FitModel.of_model(config.model.learned)
     first, *others = (_along(config, model, name, pool=pool, test=test, ratio=ratio) for name in model.interest)
     return replace(first, further=tuple(others))
+
+
+def _at_points(config: Config, *, pool: SimulatedEvents, test: SimulatedEvents, ratio: RatioAtPoints) -> EstimateUnderTest:
+    """Look at a network that reads the parameter at a few values of it, whose densities are the processes of the events."""
+    points, model = ThetaPoints.of(config.model.learned), FitModel.of(config)
+    own, seen = (learned_by_theta(config, events) for events in (test, pool))
+    return EstimateUnderTest(
+        events=own,
+        log_ratios=ratio(ratio.columns(test.observables)),
+        reference=ratio.metadata.reference_mixture,
+        yields=seen.yields,
+        coefficients=points.along,
+        benchmarks=None,
+        backgrounds=(),
+        features=tuple(ratio.features),
+        parameter=points.parameter,
+        truth=model.truth[points.parameter],
+        range=points.range,
+        hypotheses=shown_hypotheses(points.range, model.truth[points.parameter]),
+        edges=dict(config.histograms_of_one.values()),
+        regions=region_masks(config, test),
+    )
 
 
 def _along(

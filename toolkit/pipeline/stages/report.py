@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from toolkit.analysis.build import open_ratio
 from toolkit.analysis.datasets import read_recorded, read_simulation
 from toolkit.analysis.layout import CUTFLOW, FIT, MODEL, PARITY, PLOTS, REPORT, RESULTS, TRAINING
 from toolkit.analysis.region_yields import region_yields
@@ -15,7 +16,7 @@ from toolkit.diagnostics.review import Review, review
 from toolkit.diagnostics.suite import Suite, diagnose
 from toolkit.diagnostics.training import TrainingCurve
 from toolkit.errors import SchemaError
-from toolkit.likelihood import OnnxRatio, Results
+from toolkit.likelihood import Results
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.estimate import estimate_under_test
 from toolkit.pipeline.stages.fit_pages import FitPages, read_json
@@ -93,7 +94,8 @@ def examine(context: StageContext, pool: SimulatedEvents, test: SimulatedEvents)
     Returns:
         Diagnostics and review; None where the physics model does not allow them. Sentences say what is left out, and why.
     """
-    config, ratio = context.config, OnnxRatio(context.out / MODEL)
+    config = context.config
+    ratio = open_ratio(context.out / MODEL, config)
     try:
         estimate = estimate_under_test(config, pool, test, ratio)
     except SchemaError as error:

@@ -11,11 +11,13 @@ import numpy as np
 from toolkit.analysis.layout import INSPECTION, OUT_OF_BAG
 from toolkit.analysis.methods import ScoreColumns, score_columns, signal_score
 from toolkit.analysis.regions import whole_densities
+from toolkit.analysis.theta import learned_by_theta
 from toolkit.config import Config
 from toolkit.diagnostics.review import EnsembleUnderReview, ReviewSettings
 from toolkit.diagnostics.suite import EstimateUnderTest
 from toolkit.errors import ArtifactMismatchError, InputFileError
 from toolkit.likelihood import OnnxRatio
+from toolkit.likelihood.ratio_at_points import RatioAtPoints
 from toolkit.model import Model, learned_densities
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
@@ -69,7 +71,9 @@ def ensemble_under_review(
 ) -> EnsembleUnderReview:
     """Put the exported networks and the kept log ratios together."""
     x = ratio.columns(estimate.events.observables)
-    columns = whole_columns(config.model.learned)
+    theta = isinstance(ratio, RatioAtPoints)
+    columns = ((len(ratio.numerators) - 1,), (0,)) if theta else whole_columns(config.model.learned)
+    pool = learned_by_theta(config, pool)
     return EnsembleUnderReview(
         estimate=estimate,
         before_calibration=stored.before_calibration,

@@ -81,15 +81,20 @@ def prepare(events: SimulatedEvents, *, features: Sequence[str], hypotheses: Hyp
         SchemaError, PhysicsDomainError: A feature is missing, constant or not finite; the reference has no support somewhere.
         ShapeError: The events have other processes than the hypotheses.
     """
-    hypotheses.require_support(events)
     x = torch.from_numpy(feature_matrix(events.observables, features))
     feature_map = settings.architecture.adapt(
         FeatureMap.fitted(tuple(features), x, fold=settings.fold_beam_axis, harmonics=settings.harmonics)
     )
+    return prepare_with(feature_map, x, events, hypotheses=hypotheses)
+
+
+def prepare_with(feature_map: FeatureMap, x: torch.Tensor, events: SimulatedEvents, *, hypotheses: Hypotheses) -> Prepared:
+    """Turn simulated events with observables x (n, n_features) into tensors; errors as of `prepare`."""
+    hypotheses.require_support(events)
     n, nu = len(events), hypotheses.reference_yield
     return Prepared(
         feature_map=feature_map,
-        columns=describe_columns(events, features),
+        columns=describe_columns(events, feature_map.features),
         inputs=feature_map(x).float(),
         processes=_float32(n * events.weights / hypotheses.yields),
         terms=_float32(n * hypotheses.terms(events.weights) / nu),

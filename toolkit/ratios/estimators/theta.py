@@ -7,9 +7,9 @@ and scaled to v = (u - centre) / scale, of order one over the training range. Al
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -130,6 +130,22 @@ class Terms(nn.Module):
         self.register_buffer("centre", 0.5 * (low + high))
         self.register_buffer("scale", (high - low) / 12.0**0.5)
         self.register_buffer("share", torch.from_numpy(hypotheses.term_yields / hypotheses.reference_yield))
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> Terms:
+        """Make the terms of a training again from what `kept` returned."""
+        terms = cls.__new__(cls)
+        nn.Module.__init__(terms)
+        terms.powers, terms.roots = tuple(tuple(row) for row in state["powers"]), tuple(state["roots"])
+        terms.n_backgrounds = int(state["n_backgrounds"])
+        for name, value in state["buffers"].items():
+            terms.register_buffer(name, value)
+        return terms
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """Everything that the terms hold, as numbers and tensors."""
+        return {"powers": self.powers, "roots": self.roots, "n_backgrounds": self.n_backgrounds, "buffers": self.state_dict()}
 
     def to_v(self, u: torch.Tensor) -> torch.Tensor:
         """Standardise u, (n, n_parameters)."""
