@@ -212,16 +212,16 @@ class PerProcessConfig(NetworkSettings):
 class ThetaSection(Section):
     """Where the parameter is drawn from while a network that reads it learns; it can be evaluated at any value of the range."""
 
-    kind: Literal["uniform", "listed", "balanced"] = "uniform"
-    """`uniform` in the coordinate in which densities are smooth (the root of a signal strength); a list of points, each equally likely; or
-    `balanced` between the constant term and the highest power, beyond the range."""
+    kind: Literal["uniform", "listed"] = "uniform"
+    """`uniform` over the range, in the coordinate in which densities are smooth (the root of a signal strength); or a list of points, each
+    equally likely."""
     points: tuple[float, ...] = ()
     """The points of kind `listed`."""
 
     @model_validator(mode="after")
     def _listed(self) -> ThetaSection:
         if (self.kind == "listed") != bool(self.points):
-            msg = f"kind {self.kind} with {len(self.points)} points: kind listed has `points`, the others have none"
+            msg = f"kind {self.kind} with {len(self.points)} points: kind listed has `points`, uniform has none"
             raise ValueError(msg)
         return self
 

@@ -34,7 +34,7 @@ class ThetaPoints:
         >>> model = Model((ModelParameter("mu", range=(0.0, 4.0)),), (BASES["ggF"].process("ggF", parameter="mu"),))
         >>> points = ThetaPoints.of(model)
         >>> points.names, points.along([2.25]).round(6).tolist()
-        (('mu=0', 'mu=1', 'mu=4'), [[-0.25, 0.75, 0.375]])
+        (('mu=0', 'mu=1', 'mu=4'), [[-0.125, 0.75, 0.375]])
     """
 
     parameter: str

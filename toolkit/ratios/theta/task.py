@@ -22,7 +22,7 @@ from toolkit.ratios.estimators.parameterised import JointLoss, ParameterisedEsti
 from toolkit.ratios.estimators.preparation import Prepared
 from toolkit.ratios.estimators.rascal import Rascal
 from toolkit.ratios.estimators.rolr import Rolr
-from toolkit.ratios.estimators.theta import BalancedTheta, ListedTheta, Terms, ThetaBatches, ThetaPrior, UniformTheta
+from toolkit.ratios.estimators.theta import ListedTheta, Terms, ThetaBatches, ThetaPrior, UniformTheta
 from toolkit.ratios.network import architecture_of
 from toolkit.ratios.plan import Member
 from toolkit.ratios.trainer import OnEpoch, train_network
@@ -47,9 +47,7 @@ NAME = "ratio"
 
 def prior_of(config: ThetaConfig) -> ThetaPrior:
     """Return where theta is drawn from while a network learns."""
-    if config.theta.kind == "listed":
-        return ListedTheta(config.theta.points)
-    return UniformTheta() if config.theta.kind == "uniform" else BalancedTheta()
+    return ListedTheta(config.theta.points) if config.theta.kind == "listed" else UniformTheta()
 
 
 @dataclass(frozen=True, eq=False)
