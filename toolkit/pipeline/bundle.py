@@ -10,12 +10,14 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from toolkit import __version__
 from toolkit.analysis.layout import MODEL, OBSERVED, RESULTS, WORKSPACE
 from toolkit.artifacts.archive import write_archive
 from toolkit.artifacts.checksums import checksum_path
 from toolkit.errors import ArtifactMismatchError, InputFileError
-from toolkit.likelihood import OnnxRatio, Results, Workspace
+from toolkit.likelihood import Coefficients, OnnxRatio, Results, Workspace
 from toolkit.likelihood.observation import read_observation
 from toolkit.pipeline.manifest import NAME as MANIFEST
 from toolkit.pipeline.reuse import files_of
@@ -126,6 +128,7 @@ def _examples(workspaces: Mapping[str, Workspace]) -> dict[str, bytes]:
                 workspace.folder / channel.observation.file, channel.observables, weight=channel.observation.weight
             )
             few = {key: values[:EXAMPLE_EVENTS] for key, values in observables.items()}
+            few |= {key: np.full(len(weights[:EXAMPLE_EVENTS]), value) for key, value in _start(workspace, channel.inputs).items()}
             logs = ratio(ratio.columns(few))
             text = io.StringIO()
             writer = csv.writer(text, lineterminator="\n")
@@ -134,6 +137,13 @@ def _examples(workspaces: Mapping[str, Workspace]) -> dict[str, bytes]:
                 writer.writerow([*(repr(float(v)) for v in row), repr(float(weights[k])), *(f"{v:.9g}" for v in logs[k])])
             files[f"examples/{name}_{channel.name}.csv"] = text.getvalue().encode()
     return files
+
+
+def _start(workspace: Workspace, inputs: Mapping[str, str]) -> dict[str, float]:
+    """Evaluate what a network reads besides observables at the starting values of the parameters."""
+    starts = {p["name"]: float(p["inits"][0]) for p in workspace.measurement()["config"]["parameters"] if p.get("inits")}
+    values = Coefficients.parse(tuple(inputs.values()), tuple(starts)).values(np.array([list(starts.values())]))[0] if inputs else ()
+    return dict(zip(inputs, map(float, values), strict=True))
 
 
 def _inside(out: Path, path: Path) -> str:
