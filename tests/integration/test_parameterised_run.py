@@ -61,7 +61,7 @@ def test_all_results_are_there(folder: Path) -> None:
     assert results["diagnostics"]["normalisation"]["processes"] == ["mu=0", "mu=1", "mu=6"]
     assert np.abs(np.array(results["diagnostics"]["normalisation"]["mean_ratio"]) - 1.0).max() < 0.1
     assert results["diagnostics"]["problems"] == []
-    assert "one network that reads the parameter" in (folder / "out" / "report.html").read_text()
+    assert "One network that reads the parameter of interest" in (folder / "out" / "report.html").read_text()
 
 
 def test_the_workspace_is_the_likelihood_of_the_results(folder: Path) -> None:
