@@ -1,8 +1,9 @@
 """The uncertainty of the density ratios themselves: one nuisance parameter per process that moves its log ratio by the ensemble's spread.
 
 Members of the ensemble train on half of the folds each, so their standard deviation around the mean is, to first order, that of the mean
-under a new training sample: half-samples differ from the whole as much as the whole differs from the truth. The noise of single trainings,
-which the mean averages out, is counted in full; the estimate is on the safe side.
+under a new training sample: half-samples differ from the whole as much as the whole differs from the truth. For other shares of the events
+the spread is scaled (`RatioSettings.spread_factor`). The noise of single trainings, which the mean averages out, is counted in full; the
+estimate is on the safe side.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def add_spread(
         what = "likelihood.ratio_uncertainty"
         raise SchemaError(what, got="a single network", expected="an ensemble", remedy="train again, or leave ratio_uncertainty out")
     names = config.ratio_nuisances
-    evaluate = partial(_evaluate, learned, ratio, names)
+    evaluate = partial(_evaluate, learned, ratio, names, config.ratios.spread_factor)
     return LearnedVariations(
         names=learned.names if learned else (),
         files={**(learned.files if learned else {}), **{name: {"spread": MODEL} for name in names}},
@@ -53,8 +54,10 @@ def add_spread(
     )
 
 
-def _evaluate(learned: LearnedVariations | None, ratio: OnnxRatio, names: tuple[str, ...], events: Events) -> tuple[LogPairs, ...]:
+def _evaluate(
+    learned: LearnedVariations | None, ratio: OnnxRatio, names: tuple[str, ...], factor: float, events: Events
+) -> tuple[LogPairs, ...]:
     """Return the learned variations of events, with the spread of the process beside them."""
-    spread = ratio.spread(ratio.columns(events.observables))
+    spread = factor * ratio.spread(ratio.columns(events.observables))
     before = learned.evaluate(events) if learned else ({},) * len(names)
     return tuple({**own, name: (spread[:, j], -spread[:, j])} for j, (own, name) in enumerate(zip(before, names, strict=True)))

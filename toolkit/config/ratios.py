@@ -128,6 +128,23 @@ class RatioSettings(Section):
             return math.comb(self.splits.folds, self.train_folds)
         return max(USUAL_MEMBERS, group_size(chosen.fraction))
 
+    @property
+    def spread_factor(self) -> float:
+        """What turns the spread of the members into the statistical error of their mean under a new training sample, to first order.
+
+        Members on a share f of the events spread by (1 - f)/f of the variance of a training on all (the jackknife that deletes a
+        part), those on as many events drawn from such a share by 1/f of it.
+
+        Examples:
+            >>> RatioConfig().spread_factor  # half of the folds each
+            1.0
+            >>> round(RatioConfig(ensemble=EnsembleConfig(subsets="fraction", fraction=0.8)).spread_factor, 6)
+            2.0
+        """
+        chosen = self.ensemble
+        share = self.train_folds / self.splits.folds if chosen.subsets == "folds" else chosen.fraction
+        return math.sqrt(share if chosen.subsets == "bootstrap" else share / (1.0 - share))
+
     def _check_ensemble(self) -> None:
         chosen, folds = self.ensemble, self.splits.folds
         if chosen.subsets != "folds" and chosen.train_folds is not None:

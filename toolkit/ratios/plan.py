@@ -112,7 +112,7 @@ class Member:
             return Subset(rows, np.ones(len(rows)))
         group, place, size = self.group
         order = np.random.default_rng([self.seed - SEED_STEP * self.index, group]).permutation(n_events)
-        kept = round(self.fraction * n_events)
+        kept = min(round(self.fraction * n_events), n_events - -(-n_events // size)) if size > 1 else n_events
         rows = np.sort(np.roll(order, -(place * n_events // size))[n_events - kept :])  # left out: n - kept from there on
         if self.subsets == "fraction":
             return Subset(rows, np.ones(len(rows)))

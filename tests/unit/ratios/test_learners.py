@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.unit.ratios.toy import MODEL, exact_log_ratios, toy
-from toolkit.config import AnyRatioConfig, BitConfig, MulticlassConfig, PerProcessConfig, QuasiParametricConfig
+from toolkit.config import AnyRatioConfig, BitConfig, MulticlassConfig, PerProcessConfig, QuasiParametricConfig, RatioConfig
 from toolkit.ratios import feature_matrix, fit_ratios, load_ratios
 from toolkit.ratios.heads import density_weights, heads_of_densities
 from toolkit.ratios.structure import EventClass, Mixture
@@ -85,3 +85,15 @@ def test_weights_of_densities_are_those_of_the_events():
     columns = [pool.processes.index(name) for name in mixture.processes]
     expected = pool.weights[:, columns]
     np.testing.assert_allclose(got, expected / expected.mean(axis=0), rtol=1e-9, atol=1e-12)
+
+
+def test_five_layers_of_a_thousand_nodes_train_an_epoch(tmp_path):
+    """The size of the published networks: it validates, trains, and is written and read like any other."""
+    section = {"hidden": [1000] * 5, "activation": "swish", "epochs": 1, "composition_epochs": 1, "largest_batch_size": 512}
+    config = RatioConfig(**{**COMMON, "batch_size": 256, **section})
+    assert config.activation == "silu"
+    pool = toy(1200, seed=1)
+    model = fit_ratios(pool, config=config, model=MODEL, folder=tmp_path)
+    assert sum(p.numel() for p in model.module.members[0].classes.parameters()) > 4_000_000
+    x = feature_matrix(pool.observables, ("x", "y"))[:50]
+    np.testing.assert_array_equal(load_ratios(tmp_path, config=config).log_ratio(x), model.log_ratio(x))

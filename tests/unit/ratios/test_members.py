@@ -19,8 +19,10 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 import toolkit.ratios.workers as module
+from toolkit.config import EnsembleConfig, RatioConfig
 from toolkit.errors import FitError, SchemaError, WorkerLostError
 from toolkit.ratios.members import Member, TrainedMembers, plan_members, train_ensemble
+from toolkit.ratios.plan import plan_ensemble
 from toolkit.ratios.trainer import InMemoryBatches, TrainingSettings, train_network
 
 SETTINGS = TrainingSettings(epochs=4, batch_size=100, learning_rate=1e-2)
@@ -250,3 +252,34 @@ def test_wrong_plans_and_executors_are_refused(call, message, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SchemaError, match=message):
         call()
+
+
+@pytest.mark.parametrize(("subsets", "fraction"), [("fraction", 0.8), ("fraction", 0.3), ("bootstrap", 0.8)])
+def test_the_spread_of_a_mean_is_that_of_new_samples(subsets, fraction):
+    """The estimate of a member is the mean of its events: its error is known."""
+    ensemble = EnsembleConfig(subsets=subsets, fraction=fraction, members=400)
+    x = np.random.default_rng(1).normal(size=2000)
+    parts = [member.subset(2000) for member in plan_ensemble(RatioConfig(ensemble=ensemble))]
+    means = [np.average(x[part.rows], weights=part.counts) for part in parts]
+    factor = RatioConfig(ensemble=ensemble).spread_factor
+    assert factor * np.std(means) == pytest.approx(x.std() / 2000**0.5, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "ensemble",
+    [
+        {"subsets": "fraction", "fraction": 0.8, "members": 5},
+        {"subsets": "fraction", "fraction": 0.3, "members": 2},
+        {"subsets": "bootstrap", "fraction": 0.9, "members": 13},
+        {"members": 2},
+        {"train_folds": 3},
+        {"train_folds": 3, "members": 9},
+        {"train_folds": 1, "members": 2},
+    ],
+)
+def test_every_event_is_left_out_by_a_member(ensemble):
+    config = RatioConfig(ensemble=EnsembleConfig(**ensemble))
+    plan, fold = plan_ensemble(config), np.arange(1001) % 4
+    assert len(plan) == config.n_members
+    assert not np.all([member.saw(1001, fold=fold) for member in plan], axis=0).any()
+    assert len({member.seed for member in plan}) == len(plan)
