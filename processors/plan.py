@@ -130,7 +130,7 @@ def sample_keys(config: Config, inputs: Sequence[SampleInputs]) -> dict[str, str
     }
     keys = {}
     for sample in inputs:
-        section = sample.config.model_dump(mode="json", exclude={"files", "process", "generated"})
+        section = sample.config.model_dump(mode="json", exclude={"files", "process", "generated", "label", "color", "uncertainty"})
         keys[sample.config.name] = stage_key({**common, "sample": section, "xsec_pb": sample.xsec_pb, "sumw": sample.sumw})
     return keys
 

@@ -156,7 +156,8 @@ def write_snippet(
     if not found.data or found.candidates:
         _add_weights(sample, notes, layout, weights, zeros)
         _add_normalisation(sample, notes, layout, stated)
-    document: dict[str, Any] = {"luminosity_ifb": 140.0, "samples": [sample]}
+    scaled = {} if sample.get("kind") == "data" else {"luminosity_ifb": 140.0}
+    document: dict[str, Any] = {**scaled, "samples": [sample]}
     if found.selected[0] < FEW * found.selected[1]:
         document["selection"] = OPEN_SELECTION
         notes.add(f"selection: opened, because {found.selected[0]} of the first {found.looked_at} events pass the default one")

@@ -73,7 +73,7 @@ def write_starter(groups: Sequence[Group], *, target: Path) -> Starter:
     blanks = tuple(_blanks(groups))
     sections = [
         _head(target, blanks, measures=measures),
-        _general(target),
+        _general(target, simulated=any(not g.data for g in groups)),
         "samples:\n" + "".join(_sample(group, target.resolve().parent) for group in groups),
         _selection(groups),
         _measurement(groups, measures=measures),
@@ -120,12 +120,12 @@ def _head(target: Path, blanks: Sequence[Blank], *, measures: bool) -> str:
     return "".join(f"{visible(line)}\n" for line in lines)
 
 
-def _general(target: Path) -> str:
+def _general(target: Path, *, simulated: bool) -> str:
+    luminosity = "# Integrated luminosity in 1/fb. Data are never scaled.\n" + _yaml({"luminosity_ifb": LUMINOSITY_IFB})
     return (
         "# Name of the analysis; results go to out/NAME unless --out says otherwise.\n"
         + _yaml({"name": target.stem if is_file_name(target.stem) and target.stem != "config" else "analysis"})
-        + "# Integrated luminosity in 1/fb. Data are never scaled.\n"
-        + _yaml({"luminosity_ifb": LUMINOSITY_IFB})
+        + luminosity * simulated
     )
 
 

@@ -68,7 +68,7 @@ def cutflow_document(
     """
     document: JsonObject = {
         "schema": 1,
-        "luminosity_ifb": config.luminosity_ifb,
+        "luminosity_ifb": config.luminosity_used,
         "samples": {s.name: merged[s.name]["cutflow"] for s in config.samples},
     }
     if config.conditions:

@@ -150,7 +150,7 @@ def validation_document(config: Config, samples: Sequence[SampleInputs], observa
     return {
         "valid": True,
         "name": config.name,
-        "luminosity_ifb": config.luminosity_ifb,
+        "luminosity_ifb": config.luminosity_used,
         "observables": observables,
         "features": config.ratios.features,
         "samples": [
@@ -171,7 +171,8 @@ def validation_document(config: Config, samples: Sequence[SampleInputs], observa
 
 def samples_table(config: Config, samples: Sequence[SampleInputs]) -> Table:
     """Lay out the samples of a config and their normalisation."""
-    table = Table(title=f"{config.name}: {config.luminosity_ifb:g}/fb", title_justify="left")
+    at = "" if config.luminosity_used is None else f": {config.luminosity_used:g}/fb"
+    table = Table(title=f"{config.name}{at}", title_justify="left")
     for column in ("sample", "files", "entries", "xsec (pb)", "k-factor", "sum of weights", "benchmarks"):
         text = column in {"sample", "benchmarks"}
         table.add_column(column, justify="left" if text else "right", no_wrap=not text, overflow="fold")

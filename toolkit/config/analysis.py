@@ -9,6 +9,7 @@ from toolkit.config.base import Section
 from toolkit.config.classifiers import ClassifierConfig
 from toolkit.config.columns import ColumnConfig
 from toolkit.config.corrections import CorrectionConfig
+from toolkit.config.estimates import estimated_densities
 from toolkit.config.histograms import METHODS, HistogramConfig, ScoreHistogramConfig, ScorePlaneConfig
 from toolkit.config.kfactors import check_components, check_corrections, component_variations
 from toolkit.config.likelihood import LikelihoodConfig, NormalisationUncertainty, ParameterConfig
@@ -43,8 +44,8 @@ class Config(Section):
 
     name: FileName = "analysis"
     """Name of the analysis; the default output folder is out/NAME."""
-    luminosity_ifb: float = Field(gt=0)
-    """Integrated luminosity to which all yields are normalised."""
+    luminosity_ifb: float = Field(default=1.0, gt=0)
+    """Integrated luminosity to which simulated yields are normalised; needed with simulation only."""
     samples: tuple[SampleConfig, ...] = Field(min_length=1)
     """What was simulated or recorded; all stages but `process` need at least one sample that interferes."""
     allow_duplicates: bool = False
@@ -150,27 +151,14 @@ class Config(Section):
         return tuple(s for s in self.samples if s.kind != "data")
 
     @property
-    def estimates(self) -> dict[str, tuple[str, ...]]:
-        """Densities of the estimates from data, which the luminosity does not scale, by sample.
+    def luminosity_used(self) -> float | None:
+        """The integrated luminosity, None where the config gives none: nothing is normalised to it."""
+        return self.luminosity_ifb if "luminosity_ifb" in self.model_fields_set else None
 
-        Raises:
-            SchemaError: One shares its process with simulation.
-        """
-        chosen = {s.name for s in self.samples if s.kind == "estimate"}
-        model = self.model if chosen else None
-        found: dict[str, tuple[str, ...]] = {}
-        for sample in model.samples if model is not None else ():
-            beside = {s.name for s in model.samples_of(sample.process)} if model is not None else set()
-            if sample.name in chosen and beside - chosen:
-                raise SchemaError(
-                    f"samples.{sample.name}",
-                    got=f"process {sample.process} of the simulated samples {sorted(beside - chosen)}, too",
-                    expected="a process of estimates alone: the luminosity scales one and not the other",
-                    remedy="give the estimate a process of its own",
-                )
-            if sample.name in chosen and model is not None:
-                found[sample.name] = tuple(d for c in model.components if c.process.name == sample.process for d in c.densities)
-        return found
+    @property
+    def estimates(self) -> dict[str, tuple[str, ...]]:
+        """Densities of the estimates from data, which the luminosity does not scale, by sample."""
+        return estimated_densities(self.samples, self.model) if any(s.kind == "estimate" for s in self.samples) else {}
 
     @property
     def normalisations(self) -> dict[str, NormalisationUncertainty]:
@@ -300,6 +288,10 @@ class Config(Section):
         names = [s.name for s in self.samples]
         if len(set(names)) != len(names):
             msg = f"sample names repeat: {names}"
+            raise ValueError(msg)
+        scaled = [s.name for s in self.samples if s.kind == "simulation"]
+        if scaled and self.luminosity_used is None:
+            msg = f"luminosity_ifb: missing; the simulated samples {scaled} are normalised to it"
             raise ValueError(msg)
         if self.general:
             self._check_general()

@@ -33,6 +33,10 @@ class SampleConfig(Section):
     """Factor on the cross-section."""
     uncertainty: float | None = Field(default=None, gt=0, lt=1)
     """Relative uncertainty of the yield of an estimate, the nuisance parameter estimate_NAME; the luminosity does not move its yield."""
+    label: str = Field(default="", max_length=200)
+    """Name in plots, with TeX between dollars; empty takes that of known processes, or the name."""
+    color: str = Field(default="", pattern=r"^(#[0-9a-fA-F]{6})?$")
+    """Colour in plots, #rrggbb; empty takes the next of the palette. The density of its name has both, too."""
     process: Name | None = None
     """With `processes` in the config: the process of these events; `null` takes the one of the sample's name."""
     generated: str | None = None

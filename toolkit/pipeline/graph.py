@@ -56,7 +56,7 @@ def _process_part(config: Config) -> JsonObject:
     observables = importlib.import_module("processors.observables")
     part = {key: value for key, value in portable_config(config).items() if key not in NOT_FOR_PROCESSING}
     varied = {key: value for key, value in part["systematics"].items() if key != "ratios"}
-    samples = [{key: value for key, value in s.items() if key not in ("process", "generated")} for s in part["samples"]]
+    samples = [{key: value for key, value in s.items() if key not in ("process", "generated", "uncertainty")} for s in part["samples"]]
     later = {"not_counted": [*config.scored_conditions, *config.classifiers]} if config.classifiers else {}
     return {
         **part,
@@ -93,6 +93,23 @@ def _export_part(config: Config) -> JsonObject:
 def _range_part(config: Config) -> tuple[str, ...]:
     """Return the section with the range of the parameter, on which networks that read it depend."""
     return ("parameter",) if isinstance(config.ratios, ThetaConfig) else ()
+
+
+def _fit_part(config: Config) -> JsonObject:
+    own = _part(*MODEL, "parameter", "regions", "ratios", "likelihood", "systematics", "histograms", "score_histogram", "score_plane")
+    return {**own(config), **_estimates(config)}
+
+
+def _report_part(config: Config) -> JsonObject:
+    keys = ("parameter", "regions", "ratios", "likelihood", "histograms", "score_histogram", "score_plane", "report")
+    looks = {s.name: [s.label, s.color] for s in config.samples if s.label or s.color}
+    return {**_part("name", "luminosity_ifb", *MODEL, *keys)(config), **_estimates(config), **({"looks": looks} if looks else {})}
+
+
+def _estimates(config: Config) -> JsonObject:
+    """Return the uncertainties of estimates from data, if there are any."""
+    found = {s.name: s.uncertainty for s in config.samples if s.uncertainty is not None}
+    return {"estimates": found} if found else {}
 
 
 def _learning_regions(config: Config) -> JsonObject:
@@ -171,9 +188,7 @@ GRAPH: tuple[Stage, ...] = (
         run=_deferred("fit"),
         needs=("process", "classify", "export"),
         modules=(f"{_STAGES}.fit",),
-        config_part=_part(
-            *MODEL, "parameter", "regions", "ratios", "likelihood", "systematics", "histograms", "score_histogram", "score_plane"
-        ),
+        config_part=_fit_part,
         resumable=True,
         writes=("workspace/",),
     ),
@@ -182,19 +197,7 @@ GRAPH: tuple[Stage, ...] = (
         run=_deferred("report"),
         needs=("process", "classify", "train", "export", "fit"),
         modules=(f"{_STAGES}.report",),
-        config_part=_part(
-            "name",
-            "luminosity_ifb",
-            *MODEL,
-            "parameter",
-            "regions",
-            "ratios",
-            "likelihood",
-            "histograms",
-            "score_histogram",
-            "score_plane",
-            "report",
-        ),
+        config_part=_report_part,
         resumable=True,
         writes=("plots/", "report.html", "results.json"),
     ),

@@ -9,6 +9,7 @@ from toolkit.plots.cutflow import plot_cutflow
 from toolkit.plots.effective_size import plot_effective_size
 from toolkit.plots.impacts import plot_impacts
 from toolkit.plots.importance import plot_importance
+from toolkit.plots.names import ProcessLook
 from toolkit.plots.negative_weights import plot_negative_weights
 from toolkit.plots.neyman import plot_critical_values
 from toolkit.plots.overlay import plot_overlay
@@ -25,6 +26,7 @@ from toolkit.plots.yields import plot_yields
 
 __all__ = [
     "PlotStyle",
+    "ProcessLook",
     "SavedPlot",
     "StyledFigure",
     "plot_calibration",

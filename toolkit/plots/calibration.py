@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from toolkit.diagnostics.calibration import CalibrationCurve
 from toolkit.plots.names import p_value_text, process_label
-from toolkit.plots.style import BLUE, GREY, HALO, PLAIN, PlotStyle, StyledFigure, new_figure
+from toolkit.plots.style import BLUE, GREY, HALO, PLAIN, PlotStyle, StyledFigure, new_figure, style_context
 
 
 def plot_calibration(curve: CalibrationCurve, *, style: PlotStyle = PLAIN) -> StyledFigure:
@@ -23,7 +23,8 @@ def plot_calibration(curve: CalibrationCurve, *, style: PlotStyle = PLAIN) -> St
         The figure; its numbers are `curve.to_json()`. Error bars above are those of the fraction, below those of the
         difference, in which events that carry both weights count once.
     """
-    names = process_label(curve.numerator), process_label(curve.denominator)
+    with style_context(style):
+        names = process_label(curve.numerator), process_label(curve.denominator)
     with new_figure(style, numbers=curve.to_json(), size=(6.0, 6.2), panels=(3.0, 1.4)) as (figure, (top, low)):
         for used, fill in ((curve.used, BLUE), (~curve.used, "white")):
             here = used & np.isfinite(curve.fraction)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from toolkit.plots.names import process_label
+from toolkit.plots.names import process_color, process_label
 from toolkit.plots.style import CYCLE, DASHES, MARKERS, PLAIN, PlotStyle, StyledFigure, log_limits, new_figure
 
 Sums = Mapping[str, Mapping[str, float]]
@@ -25,7 +25,11 @@ def plot_cutflow(samples: Mapping[str, Sums], *, style: PlotStyle = PLAIN) -> St
     numbers = {"cuts": cuts, "samples": {name: {cut: dict(sums) for cut, sums in flow.items()} for name, flow in samples.items()}}
     with new_figure(style, numbers=numbers, size=(7.2, 5.6), panels=(2.0, 1.0)) as (figure, (top, bottom)):
         for i, (name, flow) in enumerate(samples.items()):
-            look = {"color": CYCLE[i % len(CYCLE)], "linestyle": DASHES[i % len(DASHES)], "marker": MARKERS[i % len(MARKERS)]}
+            look = {
+                "color": process_color(name, CYCLE[i % len(CYCLE)]),
+                "linestyle": DASHES[i % len(DASHES)],
+                "marker": MARKERS[i % len(MARKERS)],
+            }
             kept = [cut for cut in flow if flow[cut]["sumw"] > 0]
             x, y = [cuts.index(cut) for cut in kept], [flow[cut]["sumw"] for cut in kept]
             errors = [flow[cut]["sumw2"] ** 0.5 for cut in kept]

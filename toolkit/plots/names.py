@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.cbook import is_math_text
@@ -12,6 +16,45 @@ from matplotlib.mathtext import MathTextParser
 from toolkit.kinematics import OBSERVABLES
 from toolkit.text import visible
 from toolkit.typing import FloatArray
+
+
+@dataclass(frozen=True)
+class ProcessLook:
+    """What a user chose for a process or sample in plots; empty takes what the toolkit has.
+
+    Attributes:
+        label: Text, with TeX.
+        color: Colour, #rrggbb.
+    """
+
+    label: str = ""
+    color: str = ""
+
+
+_CHOSEN: ContextVar[Mapping[str, ProcessLook]] = ContextVar("looks of processes")
+"""The looks of the figure that is drawn; a figure's style sets it."""
+
+
+@contextlib.contextmanager
+def process_looks(looks: Mapping[str, ProcessLook]) -> Iterator[None]:
+    """Let names of processes in plots have these looks for the duration of a block.
+
+    Examples:
+        >>> with process_looks({"qqZZ": ProcessLook("$ZZ$ continuum", "#123456")}):
+        ...     process_label("qqZZ"), process_color("qqZZ", "#000000"), process_color("ttZ", "#000000")
+        ('$ZZ$ continuum', '#123456', '#000000')
+    """
+    token = _CHOSEN.set(looks)
+    try:
+        yield
+    finally:
+        _CHOSEN.reset(token)
+
+
+def process_color(name: str, default: str) -> str:
+    """Return the colour of a process in plots: the user's choice, or `default`."""
+    return _CHOSEN.get({}).get(name, ProcessLook()).color or default
+
 
 _PROCESSES = {
     "ggF_S": r"gg $\to$ H* $\to$ ZZ (S)",
@@ -86,7 +129,8 @@ def process_label(name: str) -> str:
     if equals:
         prefix, space, parameter = before.rpartition(" ")
         return f"{plain(prefix)}{space}{parameter_symbol(parameter)} = {plain(value)}"
-    return _PROCESSES.get(name) or plain(name)
+    chosen = _CHOSEN.get({}).get(name, ProcessLook()).label
+    return math_or_plain(chosen) if chosen else _PROCESSES.get(name) or plain(name)
 
 
 def method_label(name: str) -> str:

@@ -8,9 +8,9 @@ import numpy as np
 
 from toolkit.diagnostics.overlay import Overlay
 from toolkit.diagnostics.serialise import jsonable
-from toolkit.plots.names import math_or_plain, p_value_text, plain, process_label
+from toolkit.plots.names import math_or_plain, p_value_text, process_label
 from toolkit.plots.spectra import band, step
-from toolkit.plots.style import BLACK, BLUE, GREEN, GREY, PLAIN, PURPLE, VERMILION, PlotStyle, StyledFigure, new_figure
+from toolkit.plots.style import BLACK, BLUE, GREEN, GREY, PLAIN, PURPLE, VERMILION, PlotStyle, StyledFigure, new_figure, style_context
 from toolkit.typing import FloatArray
 
 LOOKS = ((VERMILION, "-"), (BLUE, "--"), (GREEN, "-."), (PURPLE, ":"))
@@ -28,7 +28,9 @@ def plot_overlay(overlay: Overlay, *, style: PlotStyle = PLAIN) -> StyledFigure:
         The figure; its numbers are `overlay.to_json()`, the bin widths that contents are divided by, and the ratios with their errors
         (independent samples). The widths of the outermost bins, which include what lies beyond, are those drawn.
     """
-    widths, names = np.diff(overlay.edges), [plain(name) for name in overlay.names]
+    widths = np.diff(overlay.edges)
+    with style_context(style):
+        names = [process_label(name) for name in overlay.names]
     base = np.where(overlay.content[0] > 0, overlay.content[0], np.nan)
     ratio, error = overlay.content / base, overlay.error / np.abs(base)
     numbers = {**overlay.to_json(), "divided_by": jsonable(widths), "ratio": jsonable(ratio), "ratio_error": jsonable(error)}

@@ -11,7 +11,7 @@ from scipy.stats import chi2, norm
 
 from toolkit.diagnostics.observables import Spectrum
 from toolkit.diagnostics.serialise import jsonable
-from toolkit.plots.names import events_label, hypothesis_label, observable_label, process_label
+from toolkit.plots.names import events_label, hypothesis_label, observable_label, process_color, process_label
 from toolkit.plots.style import BLACK, BLUE, GREEN, ORANGE, PLAIN, PURPLE, SKY, VERMILION, PlotStyle, StyledFigure, log_limits, new_figure
 from toolkit.typing import FloatArray
 
@@ -124,7 +124,7 @@ def _stack(ax: Axes, spectrum: Spectrum, divisor: Any) -> None:
     both = hypothesis_label(spectrum.parameter, spectrum.values[base])
     same = [process_label(n) for n in spectrum.processes if n not in names and np.allclose(at[n], contents[-1])]
     texts = [process_label(name) for name in names] + [same[0] if same else f"interfering, {both}"]
-    fills = [FILLS[i % len(FILLS)] for i in range(len(names))] + [ORANGE]
+    fills = [process_color(name, FILLS[i % len(FILLS)]) for i, name in enumerate(names)] + [ORANGE]
     look: dict[str, Any] = {"stack": True, "histtype": "fill", "alpha": 0.75, "yerr": False, "flow": "none"}
     mplhep.histplot(contents, spectrum.edges, ax=ax, color=fills, label=texts, **look)
     step(ax, spectrum.total[base] / divisor, spectrum.edges, color=BLACK, linewidth=1.2, label=f"total, {both}")
@@ -132,7 +132,7 @@ def _stack(ax: Axes, spectrum: Spectrum, divisor: Any) -> None:
     for name in spectrum.processes:
         if name not in spectrum.backgrounds and not np.allclose(at[name], contents[-1]):
             color, dashes = next(thin, (BLACK, ":"))
-            step(ax, at[name], spectrum.edges, color=color, linestyle=dashes, linewidth=1.3, label=process_label(name))
+            step(ax, at[name], spectrum.edges, color=process_color(name, color), linestyle=dashes, linewidth=1.3, label=process_label(name))
 
 
 def _ratio_range(ax: Axes, spectrum: Spectrum) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from toolkit.errors import SchemaError
-from toolkit.plots.names import plain
+from toolkit.plots.names import ProcessLook, plain, process_looks
 
 BLACK, GREY, BLUE, SKY = "#000000", "#8c8c8c", "#0072b2", "#56b4e9"
 VERMILION, ORANGE, GREEN, PURPLE = "#d55e00", "#e69f00", "#009e73", "#cc79a7"
@@ -110,6 +110,7 @@ class PlotStyle:
         note: Words at the upper left of a plain plot.
         luminosity_ifb: Integrated luminosity in 1/fb, for the header.
         energy_tev: Centre-of-mass energy in TeV, for the header.
+        processes: Labels and colours of processes and samples that the user chose, by name.
     """
 
     experiment: Experiment = "plain"
@@ -117,6 +118,7 @@ class PlotStyle:
     note: str = SIMULATION
     luminosity_ifb: float | None = None
     energy_tev: float | None = 13.0
+    processes: Mapping[str, ProcessLook] = field(default_factory=dict)
 
     def for_data(self) -> PlotStyle:
         """Return the style of a plot with recorded events: the header does not call them a simulation.
@@ -172,7 +174,7 @@ def method_look(name: str, order: int) -> tuple[str, Any, str]:
 def style_context(style: PlotStyle) -> Iterator[None]:
     """Switch the style on for the duration of a block; matplotlib's settings are as before afterwards."""
     defaults = {key: value for key, value in mpl.rcParamsDefault.items() if not key.startswith(_LEFT_ALONE)}
-    with mpl.rc_context({**defaults, **style.rc()}):
+    with mpl.rc_context({**defaults, **style.rc()}), process_looks(style.processes):
         yield
 
 

@@ -48,7 +48,8 @@ class CutflowTables:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the cut flow, then regions and variations if there are any."""
         luminosity = self.document["luminosity_ifb"]
-        title = f"expected events at {luminosity:g}/fb (entries); recorded ones count 1 each"
+        at = "" if luminosity is None else f" at {luminosity:g}/fb"
+        title = f"expected events{at} (entries); recorded ones count 1 each"
         for part in split_columns(self.document["samples"], width=options.max_width):
             yield sums_table("cut", part, title=title)
         if "regions" in self.document:

@@ -18,10 +18,11 @@ LIBRARIES = (
 
 
 def portable_config(config: Config) -> JsonObject:
-    """Return a config as JSON-like values, without the folders in which its files lie."""
+    """Return a config as JSON-like values, without the folders in which its files lie, and without how samples look in plots."""
     document: JsonObject = config.model_dump(mode="json")
     for sample in document["samples"]:
         sample["files"] = [Path(file).name for file in sample["files"]]
+        del sample["label"], sample["color"]
     for shift in document["systematics"]["objects"].values():
         if shift["file"] is not None:
             shift["file"]["path"] = Path(shift["file"]["path"]).name

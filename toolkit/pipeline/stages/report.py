@@ -22,7 +22,7 @@ from toolkit.pipeline.stages.estimate import estimate_under_test
 from toolkit.pipeline.stages.fit_pages import FitPages, read_json
 from toolkit.pipeline.stages.origin import describe_provenance, input_rows
 from toolkit.pipeline.stages.review import ensemble_under_review, read_stored, review_settings
-from toolkit.plots import PlotStyle, plot_cutflow, png_bytes
+from toolkit.plots import PlotStyle, ProcessLook, plot_cutflow, png_bytes
 from toolkit.report import PageFigure, Provenance, build_page, judge, prose, write_page, write_results
 from toolkit.report.figures import draw_all, plot_jobs
 from toolkit.report.fitted_figures import contour_jobs, correlation_jobs
@@ -110,8 +110,18 @@ def plot_style(config: Config) -> PlotStyle:
     """Take the look of the plots from the config."""
     report = config.report
     return PlotStyle(
-        report.style, status=report.status, note=report.status, luminosity_ifb=config.luminosity_ifb, energy_tev=report.energy_tev
+        report.style,
+        status=report.status,
+        note=report.status,
+        luminosity_ifb=config.luminosity_ifb,
+        energy_tev=report.energy_tev,
+        processes=sample_looks(config),
     )
+
+
+def sample_looks(config: Config) -> dict[str, ProcessLook]:
+    """Return the labels and colours that the config gives to samples."""
+    return {s.name: ProcessLook(s.label, s.color) for s in config.samples if s.label or s.color}
 
 
 def cutflow_picture(provenance: Provenance, style: PlotStyle) -> PageFigure:
