@@ -72,12 +72,13 @@ class Branches:
         return dict(zip(self._names, basins.space.points(at[None, :])[0].tolist(), strict=True))
 
     def search(self, point: Point) -> None:
-        """Look for all minima at a point; those of the fit are starts."""
+        """Look for all minima at a point; those of the fit and the initial point are starts."""
         basins = self._at(point)
         if not np.isfinite(basins.space.offset):
             return  # no allowed point
         for minimum in self._fit.minima:
             self._begin(basins, self._inside(basins.space, minimum.parameters), None)
+        self._begin(basins, basins.space.start(), None)
         explore(basins, thorough=True)
 
     def follow(self, point: Point, neighbour: Point) -> None:

@@ -19,6 +19,7 @@ from toolkit.likelihood.branches import Branches, Point, other_directions
 from toolkit.likelihood.coordinates import Objective
 from toolkit.likelihood.minimise import minimise
 from toolkit.likelihood.results import FitResult
+from toolkit.likelihood.search import REACH
 from toolkit.typing import FloatArray
 
 ANCHORS = 7
@@ -62,6 +63,8 @@ class Profile:
         above, below = [v for v in ordered if v >= best], [v for v in ordered if v < best][::-1]
         for outwards in (above, below):
             self._follow(outwards, begin=self._fit)
+        for end in (ordered[0], ordered[-1]):
+            self._search(end)
         for back in (ordered, ordered[::-1]):
             self._solve(back[0], self._nominal(back[0]), near=self._solved[back[0]])
             self._follow(back[1:], begin=self._solved[back[0]])
@@ -130,6 +133,16 @@ class Profile:
             found = min(found, again, key=lambda f: f.twice_nll)
         if known is None or found.twice_nll < known.twice_nll:
             self._solved[value] = found
+
+    def _search(self, value: float) -> None:
+        """Look for other minima where a value is far from the best fit: constrained parameters are pulled to where variations bend."""
+        known = self._solved[value]
+        if known.twice_nll <= self._fit.twice_nll + REACH:
+            return
+        branches = Branches(self._likelihood, (self._poi,), fit=self._fit, fixed=self._fixed)
+        branches.search((value,))
+        found = branches.parameters((value,))
+        self._solve(value, np.array([found[name] for name in self._names]), near=known)
 
     def _leads_to(self, start: FloatArray, known: FitResult) -> bool:
         away = start - self._point(known)

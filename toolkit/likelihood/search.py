@@ -33,6 +33,11 @@ REACH = 30.0
 """Lines go through minima up to this height above the best one, and what matters on a line is up to this height above its lowest point."""
 PULLED = 1.5
 """A constrained parameter that is pulled that far, in widths, is a direction too: interpolations bend beyond one width."""
+SHALLOW = 4.0
+"""Valleys are followed through minima up to this height above the best one."""
+VALLEY_POINTS = 16
+WALL = 9.0
+"""A valley is followed up to this height above the minimum: what is behind a higher wall shows on the straight line."""
 MAX_MINIMA = 16
 MODERATE = 64.0
 """A range of at most that many typical steps is looked at evenly; in a wider one steps double away from the start."""
@@ -85,12 +90,17 @@ def explore(basins: Basins, *, thorough: bool = False) -> None:
         for start in grid_starts(space, centre.at, wide):
             basins.descend(start, hessian)
     elif len(space.free) == 1 and directions:  # nothing moves along: one line shows all
-        for start in line_starts(space, centre.at, directions[0], itself=True):
+        for start in line_starts(space, centre.at, directions[0], line=low_line(space, centre.at, directions[0]), itself=True):
             basins.descend(start, None)
         return
     while (basin := basins.next_to_visit()) is not None:
-        for k in [*directions, *(space.pulled(basin.at, 0.0 if thorough else PULLED) if directions else ())]:
-            for start in line_starts(space, basin.at, k, mirrored=k in directions):
+        pulled = space.pulled(basin.at, PULLED) if directions else []
+        for k in [*directions, *(space.pulled(basin.at, 0.0) if thorough else pulled)]:
+            line = low_line(space, basin.at, k)
+            starts = line_starts(space, basin.at, k, line=line, mirrored=k in directions)
+            if (k in directions or k in pulled) and len(space.free) > 1 and basin.value <= basins.found[0].value + SHALLOW:
+                starts += valley_starts(space, basin, k, line=line)
+            for start in starts:
                 basins.descend(start, _turned(known_hessian(space, basin), [k]))
 
 
@@ -168,26 +178,66 @@ def is_same(space: FreeCoordinates, one: Descent, other: Descent) -> bool:
     return bool(np.all(between <= max(one.value, other.value) + 1e-5))
 
 
-def line_starts(space: FreeCoordinates, at: FloatArray, k: int, *, itself: bool = False, mirrored: bool = False) -> list[FloatArray]:
+def line_starts(
+    space: FreeCoordinates, at: FloatArray, k: int, *, line: tuple[FloatArray, FloatArray], itself: bool = False, mirrored: bool = False
+) -> list[FloatArray]:
     """Find where to begin descents on the line through a point in one direction.
 
     Args:
         space: Coordinates.
         at: The point, (n_free,).
         k: The direction.
+        line: What `low_line` says of it.
         itself: Whether the point itself is a start; else it is a minimum, and what is next to it on the line leads to it.
         mirrored: Begin on the other side of the nominal value of a constrained parameter too.
 
     Returns:
         Points of the line, (n_free,) each: local minima, and shoulders, where the curve is less steep than on both sides.
     """
-    x, heights = _line(space, at, k)
+    x, heights = line
     chosen = promising(x, heights)
     if not itself:
         nearest = int(np.searchsorted(x, at[k]))
         own = {nearest - 1, nearest} if not (nearest < len(x) and x[nearest] == at[k]) else {nearest}
         chosen = [i for i in chosen if i not in own]
     return [_moved(at, k, value) for value in [*(float(x[i]) for i in chosen), *(_mirrored(space, at, k) if mirrored else ())]]
+
+
+def valley_starts(space: FreeCoordinates, basin: Descent, k: int, *, line: tuple[FloatArray, FloatArray]) -> list[FloatArray]:
+    """Find where to begin descents in the valley through a minimum: a line in one direction from which the other coordinates move away.
+
+    Where a minimum is shallow, nothing of it may show on the straight line, and a descent from a shoulder of that runs past it. So
+    each point of the valley begins where the one before ended, and one Newton step in the other coordinates leads to its ground.
+
+    Args:
+        space: Coordinates, at least two of them.
+        basin: The minimum.
+        k: The direction.
+        line: What `low_line` says of the straight line.
+
+    Returns:
+        Local minima of the valley's ground, (n_free,) each.
+    """
+    others = np.arange(len(space.free)) != k
+    inverse = np.linalg.inv(known_hessian(space, basin)[np.ix_(others, others)])
+    first, last = _low_part(line[1])
+    x = line[0][np.unique(np.linspace(first, last, VALLEY_POINTS).round().astype(int))]
+    found = [basin.at]
+    for side in (x[x > basin.at[k]], x[x < basin.at[k]][::-1]):
+        point = basin.at
+        for value in side:
+            point = _moved(point, k, float(value))
+            height, slope = space.both(point)
+            if not math.isfinite(height):
+                break
+            step = -inverse @ slope[others]
+            point[others] = np.clip(point[others] + step, space.low[others], space.high[others])
+            found.append(point)
+            if height + 0.5 * float(slope[others] @ step) > basin.value + WALL:
+                break
+    points = np.array(sorted(found, key=lambda at: float(at[k])))
+    own = int(np.searchsorted(points[:, k], basin.at[k]))
+    return [points[i] for i in np.flatnonzero(_local_minima(space.values(points))) if i != own]
 
 
 def _mirrored(space: FreeCoordinates, at: FloatArray, k: int) -> list[float]:
@@ -232,7 +282,7 @@ def promising(x: FloatArray, heights: FloatArray) -> list[int]:
     return sorted(chosen, key=lambda i: float(heights[i]))
 
 
-def _line(space: FreeCoordinates, at: FloatArray, k: int) -> tuple[FloatArray, FloatArray]:
+def low_line(space: FreeCoordinates, at: FloatArray, k: int) -> tuple[FloatArray, FloatArray]:
     """Evaluate on a line where the values are low: coordinates (n,), values (n,)."""
     limited = space.plausible(k)
     if limited is not None:
