@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 from tests.unit.ratios.toy import MODEL, exact_log_ratios, toy
 from toolkit.config import AnyRatioConfig, BitConfig, MulticlassConfig, PerProcessConfig, QuasiParametricConfig, RatioConfig
-from toolkit.ratios import feature_matrix, fit_ratios, load_ratios
+from toolkit.ratios import FeatureMap, feature_matrix, fit_ratios, load_ratios
 from toolkit.ratios.heads import density_weights, heads_of_densities
+from toolkit.ratios.registry import ESTIMATORS
 from toolkit.ratios.structure import EventClass, Mixture
 from toolkit.ratios.targets import describe_mixture, make_targets
+from toolkit.ratios.trainer import ignore_epoch
 
 COMMON = {"features": ("x", "y"), "fold_beam_axis": False, "splits": {"folds": 2}, "seed": 3}
 NETWORK = {"hidden": (24, 24), "epochs": 15, "batch_size": 256, "learning_rate": 1e-2}
@@ -97,3 +101,44 @@ def test_five_layers_of_a_thousand_nodes_train_an_epoch(tmp_path):
     assert sum(p.numel() for p in model.module.members[0].classes.parameters()) > 4_000_000
     x = feature_matrix(pool.observables, ("x", "y"))[:50]
     np.testing.assert_array_equal(load_ratios(tmp_path, config=config).log_ratio(x), model.log_ratio(x))
+
+
+class Stopped(Exception):
+    """The training was interrupted."""
+
+
+@pytest.mark.parametrize("name", ["per_process", "multiclass", "quasi_parametric"])
+def test_a_stopped_member_goes_on_within_and_between_its_networks(name, tmp_path):
+    config = CONFIGS[name].model_copy(update={"epochs": 3})
+    pool = toy(1500, seed=1)
+    mixture = describe_mixture(pool, MODEL)
+    x = torch.from_numpy(feature_matrix(pool.observables, ("x", "y")))
+    feature_map = FeatureMap.fitted(("x", "y"), x, fold=False)
+    train = partial(
+        ESTIMATORS[name].learner.train,
+        feature_map(x).float(),
+        make_targets(pool, mixture).to(torch.float32),
+        feature_map=feature_map,
+        mixture=mixture,
+        config=config,
+        seed=5,
+    )
+    complete, history = train(on_progress=ignore_epoch, checkpoint=tmp_path / "complete.pt")
+    calls = []
+
+    def stop_at(number):
+        def report(done, _):
+            calls.append(done)
+            if len(calls) == number:
+                raise Stopped
+
+        return report
+
+    for number in (2, 3) if name == "per_process" else (2,):
+        with pytest.raises(Stopped):
+            train(on_progress=stop_at(number), checkpoint=tmp_path / "stopped.pt")
+        calls.clear()
+    resumed, again = train(on_progress=ignore_epoch, checkpoint=tmp_path / "stopped.pt")
+    assert again == history
+    for one, other in zip(complete.state_dict().values(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
