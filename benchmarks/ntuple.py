@@ -38,11 +38,11 @@ def replicate(source: Path, target: Path, *, events: int) -> Path:
     """
     with uproot.open(source) as file:
         tree, xsec_fb = file["Events"], float(file["Runs"]["xsec_fb"].array()[0])
-        columns = _grouped(tree.arrays())
+        columns = grouped_columns(tree.arrays())
         compression = file.file.compression
     available = len(columns["event"])
     with uproot.recreate(target, compression=compression) as file:
-        tree = file.mktree("Events", {name: _type(values) for name, values in columns.items()})
+        tree = file.mktree("Events", {name: tree_type(values) for name, values in columns.items()})
         sumw = 0.0
         for start in range(0, events, BASKET):
             number = np.arange(start, min(start + BASKET, events))
@@ -61,7 +61,8 @@ def config_for(ntuple: Path, **sections: Any) -> Config:
     return parse_config({"luminosity_ifb": 140.0, "samples": [sample], **sections}, folder=ntuple.parent)
 
 
-def _grouped(arrays: Any) -> dict[str, Any]:
+def grouped_columns(arrays: Any) -> dict[str, Any]:
+    """Return the branches of a NanoAOD-like tree as uproot writes them: collections as records."""
     columns: dict[str, Any] = {}
     for name in arrays.fields:
         group, _, field = name.partition("_")
@@ -72,5 +73,6 @@ def _grouped(arrays: Any) -> dict[str, Any]:
     return {name: ak.zip(value) if isinstance(value, dict) else value for name, value in columns.items()}
 
 
-def _type(values: Any) -> Any:
+def tree_type(values: Any) -> Any:
+    """Return the type of a branch."""
     return values.type.content if isinstance(values, ak.Array) else values.dtype
