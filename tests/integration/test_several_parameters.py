@@ -118,13 +118,13 @@ def test_page_plots_and_terminal_show_both_parameters(run: tuple[Path, str]) -> 
     assert read_results(out / "results.json").interest == ("mu", "mu_qq")
 
 
-def test_a_bundle_holds_tables_networks_and_the_binned_methods_which_are_reproduced(run: tuple[Path, str], tmp_path: Path) -> None:
+def test_a_bundle_holds_tables_networks_and_all_methods_which_are_reproduced(run: tuple[Path, str], tmp_path: Path) -> None:
     archive = tmp_path / "bundle.tar.gz"
     done = subprocess.run([H4L, "bundle", str(run[0]), str(archive), "--json"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     index = json.loads(done.stdout)
     assert {f"tables/scan_nsbi_{p}.yaml" for p in ("mu", "mu_qq")} | {"tables/contours_nsbi_mu_mu_qq.yaml"} <= set(index["tables"])
     assert "models/mixture.onnx" in index["models"]
-    assert set(index["methods"]) == {"rate", "m4l", "score", "score_2d"}, "the unbinned fit of several regions has no workspace"
+    assert set(index["methods"]) == {"rate", "m4l", "score", "score_2d", "nsbi"}
     again = subprocess.run([H4L, "reuse", str(archive)], capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr

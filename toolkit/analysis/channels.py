@@ -12,6 +12,7 @@ from toolkit.analysis.learned import LearnedVariations, LogPair, LogPairs
 from toolkit.analysis.methods import BinnedMethod, UnbinnedMethod
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import LUMINOSITY, SIMULATION, Systematics
+from toolkit.analysis.regions import NetworkOutput
 from toolkit.likelihood import (
     Constraint,
     Observation,
@@ -152,7 +153,9 @@ def _binned_shapes(logs: Sequence[LogPairs], shape: BinnedMethod | None, code: S
     if shape is None or not any(logs):
         return None, None
     shapes = Shapes.of(_in_bins(logs, shape.index), n_events=len(shape.index), code=code)
-    return shapes, ShapeReference(shape.templates.values.T, Shapes.of(logs, n_events=shape.templates.values.shape[1], code=code))
+    return shapes, ShapeReference(
+        _never_empty(shape.templates.values.T), Shapes.of(logs, n_events=shape.templates.values.shape[1], code=code)
+    )
 
 
 def _learned_shapes(
@@ -164,7 +167,12 @@ def _learned_shapes(
         binned = [{} for _ in own] if index is None else _in_bins(logs, index)
         n_events = len(next(pair[0] for variations in own for pair in variations.values()))
         sides.append(Shapes.of([{**first, **second} for first, second in zip(binned, own, strict=True)], n_events=n_events, code=code))
-    return sides[0], ShapeReference(learned.pool_events.weights, sides[1])
+    return sides[0], ShapeReference(_never_empty(learned.pool_events.weights), sides[1])
+
+
+def _never_empty(weights: FloatArray) -> FloatArray:
+    """Give a density without events in a region the weight 1 everywhere: it has no variation, and nothing to normalise."""
+    return np.where(weights.sum(axis=0) > 0.0, weights, 1.0)
 
 
 def _in_bins(logs: Sequence[LogPairs], index: IntArray) -> list[dict[str, LogPair]]:
@@ -211,11 +219,30 @@ def unbinned_channel(
     rate: BinnedMethod,
     shape: BinnedMethod | None,
     observation: Observation = Observation(file=ASIMOV.name),  # noqa: B008  # frozen
+    name: str = "nsbi",
+    outputs: Sequence[NetworkOutput | None] | None = None,
+    normalised_on: str = NORMALISATION.name,
 ) -> UnbinnedChannel:
-    """Describe the unbinned channel; file names are relative to `workspace/`."""
+    """Describe an unbinned channel; file names are relative to `workspace/`.
+
+    Args:
+        model: Coefficients and parameters.
+        yields: Expected events of each density, (n_densities,).
+        ratio: The exported networks.
+        systematics: All systematic uncertainties.
+        rate: The counting method, whose templates give the yields.
+        shape: The histogram in whose bins variations are taken.
+        observation: The events.
+        name: Name of the channel.
+        outputs: Where the density of each process comes from, in a region; None: each has an output of its own name.
+        normalised_on: File of the table on which variations are normalised.
+    """
     norms, logs, learned = _unbinned_norms(systematics, rate), _shape_logs(systematics, shape), systematics.learned
     samples = []
-    for j, (name, nu, text) in enumerate(zip(model.processes, yields, model.coefficients, strict=True)):
+    sources = [NetworkOutput(p, 1.0) for p in model.processes] if outputs is None else outputs
+    for j, (process, nu, text, source) in enumerate(zip(model.processes, yields, model.coefficients, sources, strict=True)):
+        if source is None:
+            continue
         modifiers: list[dict[str, Any]] = [{"type": "morphing", "data": {"coefficient": text}}]
         if _moved(name, systematics):
             modifiers.append({"type": "lumi", "name": LUMINOSITY})
@@ -223,17 +250,19 @@ def unbinned_channel(
         if shape is not None and logs:
             modifiers += [_variation(systematic, shape, pair) for systematic, pair in logs[j].items()]
         if learned is not None:
-            modifiers += [_learned_variation(n, learned, name) for n, processes in learned.processes.items() if name in processes]
-        samples.append({"name": name, "yield": float(nu), "output": name, "modifiers": modifiers})
+            modifiers += [_learned_variation(n, learned, process) for n, processes in learned.processes.items() if process in processes]
+        origin = {"output": source.output, "scale": source.scale, "condition": source.condition}
+        described = {"name": process, "yield": float(nu), **origin, "modifiers": modifiers}
+        samples.append(UnbinnedSample.model_validate(described))
     normalisation = None
     if any(logs) or (learned is not None and learned.processes):
-        normalisation = Normalisation(file=NORMALISATION.name, weights={name: f"weight_{name}" for name in model.processes})
+        normalisation = Normalisation(file=normalised_on, weights={s.name: f"weight_{s.name}" for s in samples})
     return UnbinnedChannel(
-        name="nsbi",
+        name=name,
         observables=tuple(ratio.features),
         reference=ratio.reference,
         model=f"../{MODEL.as_posix()}",
-        samples=tuple(UnbinnedSample.model_validate(sample) for sample in samples),
+        samples=tuple(samples),
         observation=observation,
         normalisation=normalisation,
         interpolation=systematics.interpolation,

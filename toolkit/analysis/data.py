@@ -80,7 +80,7 @@ class FitData:
 def yields_and_shape(methods: Sequence[Method]) -> tuple[BinnedMethod, BinnedMethod | None]:
     """Return the counting method, and the first histogram of an observable: what the unbinned channel takes its systematics from."""
     binned = [m for m in methods if isinstance(m, BinnedMethod)]
-    rate = next(m for m in binned if m.name == "rate")
+    rate = next(m for m in binned if m.name == "rate" or m.name.startswith("rate_"))  # rate_REGION where several regions are unbinned
     return rate, next((m for m in binned if m.observable is not None), None)
 
 

@@ -11,9 +11,9 @@ from toolkit.analysis.build import all_methods, configured_histogram
 from toolkit.analysis.datasets import Events
 from toolkit.analysis.methods import BinnedMethod, Method, histogram_method
 from toolkit.analysis.model import FitModel
-from toolkit.analysis.others import workspaces_of_others
+from toolkit.analysis.others import documents_of_others, workspaces_of_others
 from toolkit.analysis.region_method import Part, RegionMethod
-from toolkit.analysis.regions import Selection, learned_events, select_regions, split_events, split_ratios
+from toolkit.analysis.regions import Selection, learned_events, network_outputs, select_regions, split_events, split_ratios
 from toolkit.config import Config
 from toolkit.likelihood import OnnxRatio
 from toolkit.model import Model
@@ -40,25 +40,18 @@ def build_region_methods(
     selections = select_regions(config, pool=pool, test=test)
     learned = learned_events(config, pool)
     position = np.cumsum(np.any([s.pool for s in selections if s.region.kind == "unbinned"], axis=0)) - 1
-    unbinned = [
-        _Unbinned(config, model, s, pool, test, ratio, out_of_bag[position[s.pool]], learned.yields).methods()
-        for s in selections
-        if s.region.kind == "unbinned"
-    ]
+    unbinned = [s for s in selections if s.region.kind == "unbinned"]
+    regions = [_Unbinned(config, model, s, pool, test, ratio, out_of_bag[position[s.pool]], learned.yields) for s in unbinned]
+    built = [r.methods() for r in regions]
     others = [_binned_part(config, model, s, pool=pool, test=test) for s in selections if s.region.kind != "unbinned"]
+    documents = documents_of_others(config)
     foreign = workspaces_of_others(config)
-    names = [method.name for method in unbinned[0][1]]
+    names = [method.name for method in built[0]]
     found = []
     for k, name in enumerate(names):
-        parts = [_part(selection, methods[k], methods, model=fit_model, n=len(unbinned)) for selection, methods, fit_model in unbinned]
-        found.append(RegionMethod(name, model, model.interest[0].name, (*parts, *others), foreign))
+        parts = [r.part(methods[k], methods, n=len(unbinned)) for r, methods in zip(regions, built, strict=True)]
+        found.append(RegionMethod(name, model, model.interest[0].name, (*parts, *others), foreign, documents))
     return tuple(found)
-
-
-def _part(selection: Selection, method: Method, siblings: Sequence[Method], *, model: FitModel, n: int) -> Part:
-    """Name the histograms of several unbinned regions apart."""
-    renamed = [replace(m, name=f"{m.name}_{selection.region.name}") if n > 1 else m for m in siblings]  # type: ignore[type-var]
-    return Part(selection.region, renamed[list(siblings).index(method)], model, tuple(renamed), selection.test, selection.pool)
 
 
 class _Unbinned:
@@ -90,11 +83,18 @@ class _Unbinned:
         log_ratios = self.ratio(self.ratio.columns(events.observables))
         return split_ratios(log_ratios, events.observables, self.model, yields=self.yields, whole=self.whole)
 
-    def methods(self) -> tuple[Selection, tuple[Method, ...], FitModel]:
+    def methods(self) -> tuple[Method, ...]:
         """Build all methods."""
         log_ratios = (self.out_of_bag, self.evaluate(self.test))
-        methods = all_methods(self.config, self.fit_model, pool=self.pool, test=self.test, log_ratios=log_ratios, evaluate=self.evaluate)
-        return self.selection, methods, self.fit_model
+        return all_methods(self.config, self.fit_model, pool=self.pool, test=self.test, log_ratios=log_ratios, evaluate=self.evaluate)
+
+    def part(self, method: Method, siblings: Sequence[Method], *, n: int) -> Part:
+        """Return what one of the methods does in this region; the histograms of several unbinned regions (n) are named apart."""
+        region = self.selection.region
+        renamed = [replace(m, name=f"{m.name}_{region.name}") if n > 1 else m for m in siblings]  # type: ignore[type-var]
+        outputs = network_outputs(self.model, yields=self.yields, whole=self.whole)
+        chosen = renamed[list(siblings).index(method)]
+        return Part(region, chosen, self.fit_model, tuple(renamed), self.selection.test, self.selection.pool, outputs)
 
 
 def _binned_part(config: Config, model: Model, selection: Selection, *, pool: SimulatedEvents, test: SimulatedEvents) -> Part:

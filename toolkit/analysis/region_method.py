@@ -9,9 +9,9 @@ from toolkit.analysis.datasets import Events
 from toolkit.analysis.finite_simulation import Sample, simulation_errors
 from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
 from toolkit.analysis.model import FitModel
-from toolkit.analysis.regions import in_region, split_events
+from toolkit.analysis.regions import NetworkOutput, in_region, split_events
 from toolkit.errors import SchemaError
-from toolkit.likelihood import CombinedLikelihood, FitResult, Likelihood, PyhfLikelihood
+from toolkit.likelihood import CombinedLikelihood, FitResult, Likelihood, PyhfLikelihood, Workspace
 from toolkit.likelihood.fixed import FixedLikelihood
 from toolkit.model import Coefficients, Model, Region
 from toolkit.model.regions import partition
@@ -33,6 +33,7 @@ class Part:
         siblings: All methods of the region, of which an unbinned one takes the variations that it does not know itself.
         test: Which test events belong to it, (n_test,).
         pool: Which pool events do, (n_pool,).
+        outputs: In an unbinned region, where each density comes from, (n_densities,); None for those without events in it.
     """
 
     region: Region
@@ -41,6 +42,7 @@ class Part:
     siblings: tuple[Method, ...]
     test: BoolArray
     pool: BoolArray
+    outputs: tuple[NetworkOutput | None, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,7 @@ class RegionMethod:
         parameter: Name of the first parameter of interest.
         parts: One per region.
         foreign: Likelihoods of workspaces of others.
+        documents: The workspaces that these are the terms of.
     """
 
     name: str
@@ -60,6 +63,7 @@ class RegionMethod:
     parameter: str
     parts: tuple[Part, ...]
     foreign: tuple[Likelihood, ...] = ()
+    documents: tuple[Workspace, ...] = ()
 
     def for_events(self, events: Events) -> RegionMethod:
         """Return the method with other events as data, each in the region that selects it.

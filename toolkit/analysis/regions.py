@@ -36,6 +36,21 @@ class Selection:
     test: BoolArray
 
 
+@dataclass(frozen=True)
+class NetworkOutput:
+    """Where the density of a process, or of a part of one, in a region comes from.
+
+    Attributes:
+        output: Output of the networks.
+        scale: Expected events that the output is normalised to, over the yield in the region.
+        condition: Events at which the density does not vanish; empty for all.
+    """
+
+    output: str
+    scale: float
+    condition: str = ""
+
+
 def in_region(region: Region, observables: Mapping[str, FloatArray]) -> BoolArray:
     """Say which events a region selects, (n_events,).
 
@@ -230,6 +245,22 @@ def split_ratios(
     expected = yields > 0.0
     moved = ratios[:, columns] + np.log(totals[columns]) - np.log(np.where(expected, yields, 1.0))
     return np.where(np.stack(holds, axis=1) & expected, moved, -np.inf)
+
+
+def network_outputs(model: Model, *, yields: FloatArray, whole: FloatArray) -> tuple[NetworkOutput | None, ...]:
+    """Say where each density of a region comes from; arguments as in `split_ratios`.
+
+    Returns:
+        One per density of the model: e^ratio of `output`, times `scale` where `condition` holds, is what `split_ratios` gives; None where
+        a density has no events.
+    """
+    learned = dict(zip(whole_densities(model.learned), whole, strict=True))
+    found: list[NetworkOutput | None] = []
+    for component in model.components:
+        for density in learned_densities(component.process):
+            own = float(yields[len(found)])
+            found.append(NetworkOutput(density.name, float(learned[density.name]) / own, component.condition) if own > 0.0 else None)
+    return tuple(found)
 
 
 def _components(model: Model) -> list[Component]:

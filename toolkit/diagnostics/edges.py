@@ -27,7 +27,7 @@ def observable_edges(events: SimulatedEvents, observable: str, *, bins: int = 20
         SchemaError: The events do not have the observable, or no value is finite.
 
     Notes:
-        Counts (names that begin with `n_`) get one bin per whole number, centred on it.
+        Counts (names that begin with `n_`) get one bin per whole number, centred on it; flags (`has_`) one for no and one for yes.
 
     Examples:
         Bins are joined until each holds enough; numbers of jets get one bin each:
@@ -49,6 +49,8 @@ def observable_edges(events: SimulatedEvents, observable: str, *, bins: int = 20
     if observable.startswith("n_"):
         top = float(values[inside].max()) if high is None else min(high, float(values[inside].max()))
         grid = np.arange(0.0, top + 2.0) - 0.5
+    elif observable.startswith("has_"):
+        grid = np.array([-0.5, 0.5, 1.5])
     elif low is None or high is None:
         grid = share_edges(values, weights.sum(axis=1), bins=bins)
     else:

@@ -37,6 +37,7 @@ from toolkit.likelihood.unbinned import UnbinnedLikelihood
 from toolkit.likelihood.workspace_form import check_form
 from toolkit.likelihood.workspace_parameterised import check_model, parameterised_likelihood
 from toolkit.likelihood.workspace_parameters import constrained_parameters, definitions, nuisances, used_parameters
+from toolkit.likelihood.workspace_parts import of_parts
 from toolkit.likelihood.workspace_schema import UnbinnedChannel, merge_kinds, parse_channel
 from toolkit.likelihood.workspace_shapes import OpenRatio, ShapeReader
 from toolkit.typing import FloatArray
@@ -277,19 +278,22 @@ class Workspace:
             expected = "a model of observables alone, or a channel with `output` for the whole density"
             raise ArtifactMismatchError(what, got=f"a network that reads {list(ratio.parameters)}", expected=expected)
         variations = ShapeReader(channel, self.folder, open_ratio)
-        names = tuple(dict.fromkeys((*channel.observables, *variations.columns)))
+        names = tuple(dict.fromkeys((*channel.observables, *channel.condition_columns, *variations.columns)))
         columns = [list(ratio.numerators).index(o) for o in outputs]
+
+        def log_ratios(o: Mapping[str, FloatArray]) -> FloatArray:
+            return of_parts(channel, ratio(ratio.columns(o))[:, columns], o)
 
         observables, weights = read_observation(self.folder / channel.observation.file, names, weight=channel.observation.weight)
         return UnbinnedLikelihood(
-            log_ratios=ratio(ratio.columns(observables))[:, columns],
+            log_ratios=log_ratios(observables),
             weights=weights,
             yields=[s.expected for s in channel.samples],
             coefficients=[s.coefficient for s in channel.samples],
             parameters=parameters,
             systematics=[NormSys(j, name, *pair) for j, s in enumerate(channel.samples) for name, pair in s.norms.items()],
             shapes=variations.read(observables, len(weights)) if variations.any else None,
-            reference=self._reference(channel, variations, lambda o: ratio(ratio.columns(o))[:, columns]) if variations.any else None,
+            reference=self._reference(channel, variations, log_ratios) if variations.any else None,
             constraints=constraints,
         )
 
@@ -301,7 +305,8 @@ class Workspace:
             return section
         path = self.folder / section.file
         if section.weights is None:
-            observables, weight = read_observation(path, (*channel.observables, *variations.columns), weight=section.weight)
+            names = tuple(dict.fromkeys((*channel.observables, *channel.condition_columns, *variations.columns)))
+            observables, weight = read_observation(path, names, weight=section.weight)
             return ShapeReference(weight[:, None] * np.exp(log_ratios(observables)), variations.read(observables, len(weight)))
         missing = [s.name for s in channel.samples if s.name not in section.weights]
         if missing:

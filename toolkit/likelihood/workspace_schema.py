@@ -17,10 +17,11 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from toolkit.config.base import Section
 from toolkit.errors import SchemaError
+from toolkit.expressions import Condition
 from toolkit.likelihood.interpolation import ShapeCode
 
 
@@ -146,7 +147,18 @@ class UnbinnedSample(Section):
     expected: float = Field(ge=0, alias="yield")
     output: str = ""
     """Output of the model with ln p_j / p_ref; none where the channel has one for the whole density."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor on that ratio: in a region, or for a part of a process, the events that the model was normalised to over the yield."""
+    condition: str = ""
+    """Events at which the density does not vanish, `n_jets >= 2`, a condition on columns of the observation; empty for all."""
     modifiers: tuple[Modifier, ...] = ()
+
+    @field_validator("condition")
+    @classmethod
+    def _readable(cls, text: str) -> str:
+        if text:
+            Condition.parse(text)
+        return text
 
     @property
     def coefficient(self) -> str:
@@ -243,6 +255,10 @@ class UnbinnedChannel(Section):
                 "the channel has an output for the whole density, and samples have their own",
             ),
             (
+                self.output is not None and any(s.scale != 1.0 or s.condition for s in self.samples),
+                "`scale` and `condition` belong to samples with an output of their own",
+            ),
+            (
                 self.output is not None and varied,
                 f"samples {varied} have per-event variations, which a network of the whole density does not know",
             ),
@@ -251,6 +267,11 @@ class UnbinnedChannel(Section):
             if wrong:
                 raise ValueError(message)
         return self
+
+    @property
+    def condition_columns(self) -> tuple[str, ...]:
+        """Columns of the observation that conditions of the samples name."""
+        return tuple(dict.fromkeys(name for s in self.samples if s.condition for name in Condition.parse(s.condition).names))
 
     @property
     def coefficients(self) -> tuple[str, ...]:
@@ -279,8 +300,9 @@ class UnbinnedChannel(Section):
             if document[key] == default:
                 del document[key]
         for sample in document["samples"]:
-            if not sample["output"]:
-                del sample["output"]
+            plain: dict[str, Any] = {"output": "", "scale": 1.0, "condition": ""}
+            for key in [k for k, value in plain.items() if sample[k] == value]:
+                del sample[key]
         return document
 
 

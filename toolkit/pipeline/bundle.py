@@ -32,8 +32,7 @@ def write_bundle(run: str | Path, path: str | Path, *, licence: Path | None = No
     """Write the release bundle of a finished run.
 
     The likelihoods of the recorded events are packed beside the expected ones if results.json has observed results; otherwise nothing
-    that depends on the recorded events is, whatever lies in the folder. The unbinned fit of several parameters or regions has no
-    workspace: its bundle holds results, networks, tables, and the workspaces of the binned methods.
+    that depends on the recorded events is, whatever lies in the folder.
 
     Args:
         run: Output folder of `h4l run`, with results.json.

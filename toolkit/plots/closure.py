@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from toolkit.diagnostics.closure import MAX_DEVIATION, ClosureVerdict
-from toolkit.plots.names import method_label, parameter_symbol
+from toolkit.plots.names import estimate_symbol, method_label, truth_symbol
 from toolkit.plots.style import GREY, PLAIN, PlotStyle, StyledFigure, band_height, legend_band, method_look, new_figure
 
 
@@ -27,8 +27,6 @@ def plot_closure(verdicts: Sequence[ClosureVerdict], *, parameter: str = "mu", s
         sideways to be readable, those that differ in other parameters in groups; a point that is off by more than the grey
         band or two standard errors is hollow. Error bars are one standard error.
     """
-    symbol = parameter_symbol(parameter)
-    inner = symbol.strip("$")
     numbers = {"parameter": parameter, "methods": {v.method: v.to_json() for v in verdicts}}
     truths = sorted({c.mu for v in verdicts for c in v.checks})
     with new_figure(style, numbers=numbers, size=(6.4, 6.0), panels=(2.2, 1.6)) as (figure, (top, low)):
@@ -56,9 +54,9 @@ def plot_closure(verdicts: Sequence[ClosureVerdict], *, parameter: str = "mu", s
                 low.errorbar(x, y - np.array([c.mu for c in chosen]), yerr=error, **look)
             top.errorbar([], [], yerr=[], color=color, marker=marker, linestyle="none", label=method_label(verdict.method))
         top.set_xlim(*ends)
-        top.set_ylabel(rf"best fit $\hat{{{inner}}}$")
-        low.set_ylabel(rf"$\hat{{{inner}}} - {inner}_{{\mathrm{{true}}}}$")
-        low.set_xlabel(rf"${inner}_{{\mathrm{{true}}}}$")
+        top.set_ylabel(f"best fit {estimate_symbol(parameter)}")
+        low.set_ylabel(rf"{estimate_symbol(parameter)} $-$ {truth_symbol(parameter)}")
+        low.set_xlabel(truth_symbol(parameter))
         low.set_xticks(truths)
         low.set_xticks([], minor=True)
         _hold(top, low, verdicts, widest=2.0 * float(ends[1] - ends[0]))

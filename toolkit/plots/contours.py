@@ -10,7 +10,8 @@ from matplotlib.lines import Line2D
 
 from toolkit.likelihood.parameter_results import Contour
 from toolkit.plots.names import method_label, parameter_symbol
-from toolkit.plots.style import BLACK, PLAIN, PlotStyle, StyledFigure, band_height, legend_band, method_look, new_figure
+from toolkit.plots.style import BLACK, GREY, PLAIN, PlotStyle, StyledFigure, band_height, legend_band, method_look, new_figure
+from toolkit.typing import BoolArray, FloatArray
 
 STYLES = {0.68: ("-", 2.0), 0.95: ("--", 1.4)}
 """Line style and width of every level."""
@@ -61,13 +62,31 @@ def plot_contours(
 
 
 def _set_limits(ax: Axes, contours: Mapping[str, Sequence[Contour]], truth: tuple[float, float] | None, *, headroom: float) -> None:
-    """Show all lines, with room around them and below the legend."""
+    """Show all lines, with room around them and below the legend; lines that end at an edge of the range end at the frame, or at a line."""
     points = [point for own in contours.values() for c in own for point in (c.best_fit, *(p for line in c.lines for p in line))]
     corners = np.array([*points, *([truth] if truth is not None else [])])
     if not len(corners):
         return
     low, high = corners.min(axis=0), corners.max(axis=0)
     room = MARGIN * np.where(high > low, high - low, 1.0)
-    low, high = low - room, high + room
+    ends = [line[k] for own in contours.values() for c in own for line in c.lines if line[0] != line[-1] for k in (0, -1)]
+    at_low, at_high = _edges(np.array(ends).reshape(-1, 2), low, high)
+    if at_high[1]:
+        ax.axhline(high[1], color=GREY, linewidth=0.9, zorder=0)
+    low, high = np.where(at_low, low, low - room), np.where(at_high, high, high + room)
     ax.set_xlim(low[0], high[0])
     ax.set_ylim(low[1], low[1] + (high[1] - low[1]) / (1.0 - headroom))
+
+
+def _edges(ends: FloatArray, low: FloatArray, high: FloatArray) -> tuple[BoolArray, BoolArray]:
+    """Say which sides of the box around all lines are edges of the range: open lines end there, two of them or one that ends nowhere else.
+
+    Args:
+        ends: Ends of open lines, (n, 2).
+        low: Lower left corner, (2,).
+        high: Upper right corner, (2,).
+    """
+    found = np.stack([np.isclose(ends, low), np.isclose(ends, high)])  # side, end, axis
+    alone = found.sum(axis=(0, 2)) == 1
+    edges = (found.sum(axis=1) > 1) | (found & alone[None, :, None]).any(axis=1)
+    return edges[0], edges[1]

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from toolkit.diagnostics.serialise import jsonable
 from toolkit.likelihood.uncertainties import Impact, Pull
-from toolkit.plots.names import parameter_symbol, plain
+from toolkit.plots.names import estimate_symbol, plain
 from toolkit.plots.style import BLACK, BLUE, GREY, ORANGE, PLAIN, PlotStyle, StyledFigure, add_header, new_figure
 
 
@@ -43,7 +43,6 @@ def plot_impacts(
     rows = max(len(shown), 1)
     numbers = {"poi": poi, "drawn": len(shown), "impacts": [i.to_json() for i in impacts], "pulls": [p.to_json() for p in pulls]}
     numbers |= {k: [i.to_json() for i in own] for k, own in (("impacts_pre_fit", before), ("impacts_auxiliary", auxiliary)) if own}
-    symbol = parameter_symbol(poi).strip("$")
     with new_figure(style, numbers=numbers, size=(8.6, 1.6 + 0.34 * rows)) as (figure, (first,)):
         first.remove()
         figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.05)
@@ -72,7 +71,7 @@ def plot_impacts(
         left.locator_params(axis="x", nbins=6)
         left.set_yticks(place[: len(shown)], [plain(i.parameter) for i in shown])
         left.set_ylim(-0.6, rows - 0.4)
-        left.set_xlabel(rf"shift of $\hat{{{symbol}}}$ (filled: up, open: down)", loc="center")
+        left.set_xlabel(f"shift of {estimate_symbol(poi)} (filled: up, open: down)", loc="center")
         right.set_xlabel("pull, bar: constraint", loc="center")
         add_header(left, style, right=right)
     return figure

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from toolkit.diagnostics.importance import Importance
-from toolkit.plots.names import observable_label, plain
+from toolkit.plots.names import observable_label, parameter_symbol, plain
 from toolkit.plots.style import BLUE, CYCLE, GREY, PLAIN, PlotStyle, StyledFigure, add_header, new_figure
 
 
@@ -36,7 +37,9 @@ def plot_importance(results: Sequence[Importance], *, style: PlotStyle = PLAIN) 
             ax.barh(place, loss, height=0.62, color=CYCLE[i % len(CYCLE)] if len(results) > 1 else BLUE, alpha=0.75)
             ax.errorbar(loss, place, xerr=error, linestyle="none", color="black", capsize=2.5, elinewidth=1.2)
             ax.axvline(0, color=GREY, linewidth=0.9)
-            ax.set_xlabel(f"loss of {result.metric}\n(all features: {_with_error(result.baseline, result.baseline_error)})", loc="center")
+            ax.set_xlabel(
+                f"loss of {_metric(result.metric)}\n(all features: {_with_error(result.baseline, result.baseline_error)})", loc="center"
+            )
             ax.locator_params(axis="x", nbins=5)
             ax.tick_params(axis="y", which="both", length=0)
             low, high = float(np.min(loss - error, initial=0.0)), float(np.max(loss + error, initial=0.0))
@@ -46,6 +49,12 @@ def plot_importance(results: Sequence[Importance], *, style: PlotStyle = PLAIN) 
             axes[0].set_ylim(-0.6, order.size - 0.4)
         add_header(axes[0], style, right=axes[-1])
     return figure
+
+
+def _metric(text: str) -> str:
+    """Write the parameter of "t(mu_EW = 0)" as its symbol."""
+    found = re.fullmatch(r"t\((\w+) = (\S+)\)", text)
+    return text if found is None else f"t({parameter_symbol(found[1])} = {found[2]})"
 
 
 def _with_error(value: float, error: float) -> str:

@@ -60,9 +60,13 @@ _PROCESSES = {
     "ggF_S": r"gg $\to$ H* $\to$ ZZ (S)",
     "ggF_SBI": r"gg $\to$ (H* $\to$) ZZ (SBI)",
     "ggF_B": r"gg $\to$ ZZ (B)",
-    "EW_B": r"EW ZZ+jj, $\mu$ = 0",
+    "EW_S": r"EW H* $\to$ ZZ (S)",
+    "EW_SBI": r"EW ZZ+jj (SBI)",
+    "EW_B": r"EW ZZ+jj (B)",
     "EW_SBI1": r"EW ZZ+jj, $\mu$ = 1",
     "EW_SBI10": r"EW ZZ+jj, $\mu$ = 10",
+    "ggH": r"gg $\to$ H $\to$ 4$\ell$",
+    "VBFH": r"VBF H $\to$ 4$\ell$",
     "qqZZ": r"q$\bar{\mathrm{q}}$ $\to$ ZZ",
     "VVV": "VVV",
     "ttZ": r"t$\bar{\mathrm{t}}$Z",
@@ -157,6 +161,32 @@ def parameter_symbol(name: str) -> str:
     return f"${symbol}_{{\\mathrm{{{tail}}}}}$" if tail else f"${symbol}$"
 
 
+def estimate_symbol(name: str) -> str:
+    r"""Return the symbol of the best fit of a parameter, a hat on the letter alone.
+
+    Examples:
+        >>> estimate_symbol("mu"), estimate_symbol("mu_EW"), estimate_symbol("c_W")
+        ('$\\hat{\\mu}$', '$\\hat{\\mu}_{\\mathrm{EW}}$', '$\\hat{c}_{\\mathrm{W}}$')
+    """
+    if not _VARIABLE.fullmatch(name):
+        return f"best fit {plain(name)}"
+    letter, _, tail = parameter_symbol(name).strip("$").partition("_{")
+    return f"$\\hat{{{letter}}}{f'_{{{tail}' if tail else ''}$"
+
+
+def truth_symbol(name: str) -> str:
+    r"""Return the symbol of the true value of a parameter; "true" stands above where a subscript is taken.
+
+    Examples:
+        >>> truth_symbol("mu"), truth_symbol("mu_EW")
+        ('$\\mu_{\\mathrm{true}}$', '$\\mu_{\\mathrm{EW}}^{\\,\\mathrm{true}}$')
+    """
+    if not _VARIABLE.fullmatch(name):
+        return f"true {plain(name)}"
+    symbol = parameter_symbol(name).strip("$")
+    return f"${symbol}^{{\\,\\mathrm{{true}}}}$" if "_{" in symbol else f"${symbol}_{{\\mathrm{{true}}}}$"
+
+
 def hypothesis_label(parameter: str, value: float) -> str:
     r"""Return "symbol = value".
 
@@ -180,12 +210,18 @@ def p_value_text(p_value: float) -> str:
 
 
 def observable_label(name: str) -> str:
-    """Return the axis label of an observable with its unit; an unknown name stands for itself.
+    r"""Return the axis label of an observable with its unit; an unknown name stands for itself.
 
     Examples:
         >>> observable_label("m4l").endswith("[GeV]"), observable_label("my_column")
         (True, 'my_column')
+        >>> observable_label("m_jj_filled"), observable_label("has_m_jj")
+        ('$m_{jj}$, filled [GeV]', 'has $m_{jj}$')
     """
+    for base, text in ((name.removesuffix("_filled"), "{}, filled"), (name.removeprefix("has_"), "has {}")):
+        if name != base and base in OBSERVABLES:
+            symbol, bracket, unit = math_or_plain(OBSERVABLES[base].axis_label).partition(" [")
+            return text.format(symbol) + (f"{bracket}{unit}" if text.endswith("filled") else "")
     return math_or_plain(OBSERVABLES[name].axis_label) if name in OBSERVABLES else plain(name)
 
 

@@ -88,14 +88,18 @@ def plot_reweighting_overview(closures: Sequence[ReweightingClosure], *, style: 
     return figure
 
 
+HEADROOM = 2.1
+"""Height of a small panel above 1, over its depth below: room for the text."""
+
+
 def _panel(ax: Axes, closure: ReweightingClosure) -> None:
     ratio, error = _ratio(closure)
     limit = next(step for step in (0.03, 0.1, 0.3, 1.0) if step >= min(_limit(ratio, error), 1.0))
     points(ax, ratio, error, closure.edges, markersize=3)
     ax.axhline(1, color=BLACK, linewidth=0.9, zorder=0)
     ax.set_xlim(closure.edges[0], closure.edges[-1])
-    ax.set_ylim(1 - limit, 1 + 1.6 * limit)
-    _arrows(ax, ratio, closure.edges, frame=(1 - limit, 1 + 1.6 * limit))
+    ax.set_ylim(1 - limit, 1 + HEADROOM * limit)
+    _arrows(ax, ratio, closure.edges, frame=(1 - limit, 1 + HEADROOM * limit))
     ax.minorticks_off()
     ax.locator_params(nbins=5)
     ax.set_xlabel(observable_label(closure.observable) + ("" if closure.trained_on else r" $\star$"))

@@ -233,9 +233,16 @@ def band_height(entries: int, *, titled: bool = False) -> float:
     return 0.075 * (-(-entries // 2) + titled)
 
 
+LONG_LABEL = 30
+"""Characters from which two labels do not fit beside each other in the usual size."""
+
+
 def legend_band(ax: Axes, *, title: str | None = None, entries: tuple[Sequence[Any], Sequence[str]] | None = None) -> None:
     """Put the legend in a band across the top of an axes, in two columns, over whatever reaches up there; `entries` are handles, labels."""
     look: dict[str, Any] = {"mode": "expand", "ncols": 2, "framealpha": 1.0, "borderaxespad": 0.15, "alignment": "left"}
+    labels = entries[1] if entries is not None else ax.get_legend_handles_labels()[1]
+    if max((len(text) for text in labels), default=0) > LONG_LABEL:
+        look.update(fontsize="small", handlelength=1.5)
     ax.legend(*(entries or ()), loc="upper left", bbox_to_anchor=(0, 0, 1, 1), title=title, **look)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from tests.unit.analysis.two_regions import config_of, document_of, methods_of, simulate
+from tests.unit.analysis.two_regions import ExactRatio, config_of, document_of, methods_of, simulate
 from toolkit.analysis import FitModel, Systematics
 from toolkit.analysis.data import FitData
 from toolkit.analysis.measurements import truth_weights
@@ -148,7 +148,8 @@ def test_what_a_nuisance_parameter_cannot_be(section: dict[str, Any], said: str)
 def test_the_document_of_a_binned_method_has_the_constraint(known: dict[str, Any], tmp_path: Path) -> None:
     own = config(known)
     (tmp_path / "workspace").mkdir()
-    write_region_workspaces(tmp_path, asimov_of(own, of_model(own)))
+    ratio: Any = ExactRatio()
+    write_region_workspaces(tmp_path, asimov_of(own, of_model(own)), ratio)
     document = json.loads((tmp_path / "workspace" / "mass.json").read_text())
     [entry] = [p for p in document["measurements"][0]["config"]["parameters"] if p["name"] == "k"]
     assert entry["auxdata"] == ([1.0] if known is KNOWN else pytest.approx([25.0]))

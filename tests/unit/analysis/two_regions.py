@@ -60,6 +60,8 @@ class ExactRatio:
     """Log of the densities in closed form, normalised to the signal region (m4l > 115), like that of networks."""
 
     features = ("m4l",)
+    numerators = ("sig", "bkg")
+    reference = "flat"
 
     def columns(self, observables: Any) -> FloatArray:
         return np.asarray(observables["m4l"])[:, None]

@@ -12,10 +12,12 @@ import pytest
 
 from toolkit.diagnostics import TrainingCurve
 from toolkit.errors import SchemaError
+from toolkit.likelihood import Contour
 from toolkit.plots import (
     PlotStyle,
     plot_calibration,
     plot_closure,
+    plot_contours,
     plot_effective_size,
     plot_negative_weights,
     plot_reweighting,
@@ -26,6 +28,7 @@ from toolkit.plots import (
     plot_yields,
     png_bytes,
 )
+from toolkit.plots.names import estimate_symbol, is_readable, truth_symbol
 from toolkit.weights import generation_curves, negative_profile
 
 
@@ -276,3 +279,19 @@ def test_scan_range_shows_a_high_t0(results):
 
     high = plot_scans([replace(results[0], twice_nll_at_0=9.0)]).axes[0].get_ylim()[1]
     assert high == pytest.approx(1.4 * 9.0 / (1 - 0.075))
+
+
+def test_symbols_of_parameters_with_subscripts_are_readable():
+    for name in ("mu", "mu_EW", "c_W", "kappa", "my parameter"):
+        assert is_readable(estimate_symbol(name))
+        assert is_readable(truth_symbol(name))
+
+
+def test_open_contours_end_at_the_frame():
+    line = ((0.0, 1.0), (2.0, 0.5), (3.0, 4.0), (2.5, 6.0))
+    figure = plot_contours({"nsbi": (Contour(("a", "b"), 0.68, 1.0, (line,), (1.0, 1.0)),)})
+    (ax,) = figure.axes
+    assert ax.get_xlim()[0] == 0.0
+    assert ax.get_xlim()[1] > 3.0, "not cut there"
+    assert ax.get_ylim()[0] < 0.5
+    assert any(np.array_equal(drawn.get_ydata(), [6.0, 6.0]) for drawn in ax.get_lines()), "the legend stands above the edge"

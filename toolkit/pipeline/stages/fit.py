@@ -26,7 +26,7 @@ def run(context: StageContext) -> None:
     asimov = datasets[0]
     for data in datasets:
         if config.general:
-            write_region_workspaces(context.work, data)
+            write_region_workspaces(context.work, data, ratio)
         else:
             write_workspaces(context.work, data, yields=done.pool.yields, ratio=ratio)
     full = asimov.full if asimov.systematics else None

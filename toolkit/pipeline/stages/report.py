@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,7 +42,7 @@ def run(context: StageContext) -> None:
     suite, reviewed, left_out = examine(context, pool, test)
     regions = region_yields(config, pool=simulated[0], test=simulated[1]) if config.general else None
     trained = read_json(context.out / TRAINING)
-    training = training_curves(trained)
+    training = training_curves(trained, processes=tuple(p.name for p in config.model.learned.processes))
     style = plot_style(config)
     recorded = read_recorded(context).observables if config.likelihood.observed else None
     jobs = plot_jobs(suite, results, verdicts, training, style=style, details=config.report.details, recorded=recorded)
@@ -130,12 +130,18 @@ def cutflow_picture(provenance: Provenance, style: PlotStyle) -> PageFigure:
     return PageFigure(png_bytes(plot_cutflow(provenance.cutflow, style=style)), text, name="cutflow")
 
 
-def training_curves(document: Mapping[str, Any]) -> tuple[TrainingCurve, ...]:
-    """Return the losses of every network of every member, as training.json holds them."""
+def training_curves(document: Mapping[str, Any], *, processes: Sequence[str] = ()) -> tuple[TrainingCurve, ...]:
+    """Return the losses of every network of every member, as training.json holds them.
+
+    Args:
+        document: Content of training.json.
+        processes: Names of the learned processes: "composition 0" is that of the first one.
+    """
+    named = {f"composition {k}": f"composition of {name}" for k, name in enumerate(processes)}
     return tuple(
         TrainingCurve(
             member=str(k),
-            network=part["network"],
+            network=named.get(part["network"], part["network"]),
             train_loss=tuple(part["train"]),
             validation_loss=tuple(part["validation"]),
             best_epoch=part["best_epoch"],

@@ -1,0 +1,103 @@
+"""Workspaces of analyses with several regions: the file gives the likelihood of the analysis, of every method, Asimov set and data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from tests.unit.analysis.two_regions import ExactRatio, document_of, simulate
+from toolkit.analysis import FitModel, Systematics, build_region_methods
+from toolkit.analysis.data import FitData
+from toolkit.analysis.datasets import RecordedEvents
+from toolkit.analysis.measurements import truth_weights
+from toolkit.analysis.nuisances import Ratios, normalisations
+from toolkit.analysis.regions import learned_events, split_events
+from toolkit.analysis.workspaces import write_region_workspaces
+from toolkit.config import parse_config
+from toolkit.likelihood import Workspace
+from toolkit.likelihood.workspace_schema import UnbinnedSample
+
+FACTOR = {"name": "t", "type": "normfactor", "data": None}
+POINTS = (
+    {"mu": 0.3, "t": 1.1, "u": 0.8, "lumi": 1.01, "theory": 0.4, "slope": -0.3},
+    {"mu": 2.5, "t": 0.7, "u": 1.4, "lumi": 0.98, "theory": -1.2, "slope": 0.9},
+)
+
+
+def analysis(folder: Path, *, shape: bool) -> FitData:
+    """Two unbinned regions, a count and a workspace of others; the background in parts with factors of their own; all systematics."""
+    elsewhere = {
+        "version": "1.0.0",
+        "channels": [{"name": "elsewhere", "samples": [{"name": "bkg", "data": [1000.0], "modifiers": [FACTOR]}]}],
+        "observations": [{"name": "elsewhere", "data": [950.0]}],
+        "measurements": [{"name": "m", "config": {"poi": "t", "parameters": [{"name": "t", "inits": [1.0], "bounds": [[0.3, 3.0]]}]}}],
+    }
+    (folder / "elsewhere.json").write_text(json.dumps(elsewhere))
+    parts = {"low": {"condition": "m4l <= 122", "factor": "t"}, "high": {"condition": "m4l > 122", "factor": "t * u"}}
+    document = document_of(bkg={"split": parts}, u={"kind": "normalisation", "range": [0.3, 3]})
+    document["regions"] = {
+        "peak": {"kind": "unbinned", "condition": "m4l > 115 and m4l <= 130"},
+        "tail": {"kind": "unbinned", "condition": "m4l > 130"},
+        "CR": {"kind": "counting", "condition": "m4l <= 110"},
+        "elsewhere": {"kind": "workspace", "file": str(folder / "elsewhere.json")},
+    }
+    document["likelihood"] = {"normalisations": {"theory": {"processes": ["bkg"], "up": 1.1}}}
+    config = parse_config(document, folder=folder)
+    pool, test, model, ratio = simulate(1), simulate(2), FitModel.of(config), ExactRatio()
+    rows: Any = ratio
+    learned = ratio(learned_events(config, pool).observables["m4l"][:, None])
+    methods = build_region_methods(config, pool=pool, test=test, ratio=rows, out_of_bag=learned)
+    systematics = Systematics(luminosity=0.02, norms=normalisations(config))
+    if shape:
+        rng, fills = np.random.default_rng(4), {name: fill for m in methods for name, fill in m.fills().items()}
+        ratios = {name: {"slope": Ratios(*(1.0 + 0.1 * rng.uniform(-1, 1, (2, *fill(pool).shape))))} for name, fill in fills.items()}
+        systematics = replace(systematics, ratios=ratios)
+    events = split_events(test, config.model)
+    return FitData(events, truth_weights(events, model, model.truth), methods, systematics, model)
+
+
+def recorded() -> RecordedEvents:
+    rng = np.random.default_rng(9)
+    x = np.concatenate([rng.normal(125.0, 4.0, 70), rng.uniform(100.0, 150.0, 450)])
+    return RecordedEvents(np.arange(len(x), dtype=np.uint64), {"m4l": x}, {"data": len(x)})
+
+
+@pytest.mark.parametrize("shape", [False, True])
+def test_the_file_gives_the_likelihood_of_the_analysis(tmp_path: Path, shape: bool) -> None:
+    (tmp_path / "workspace").mkdir()
+    data = analysis(tmp_path, shape=shape)
+    ratio: Any = ExactRatio()
+    for own in (data, data.for_events(recorded(), label="observed")):
+        write_region_workspaces(tmp_path, own, ratio)
+        for method in own.methods:
+            workspace = Workspace.load(tmp_path / "workspace" / f"{own.named(method.name)}.json")
+            loaded, expected = workspace.likelihood(open_ratio=lambda _: ratio), own.full(method)
+            assert set(loaded.parameter_names) == set(expected.parameter_names)
+            assert loaded.poi == "mu"
+            values = []
+            for point in POINTS:
+                at = {name: value for name, value in point.items() if name in expected.parameter_names}
+                values.append((loaded.twice_nll(at), expected.twice_nll(at)))
+            assert np.ptp([a for a, _ in values]) > 1.0
+            for found, wanted in values:
+                assert found == pytest.approx(wanted, rel=1e-12, abs=1e-9), method.name
+    document = json.loads((tmp_path / "workspace" / "nsbi.json").read_text())
+    assert [c["name"] for c in document["unbinned_channels"]] == ["peak", "tail"]
+    assert {c["name"] for c in document["channels"]} == {"CR", "elsewhere"}
+    samples = {s["name"]: s for s in document["unbinned_channels"][0]["samples"]}
+    assert list(samples) == ["sig", "low", "high"]
+    assert (samples["low"]["output"], samples["low"]["condition"]) == ("bkg", "m4l <= 122")
+    assert [s["name"] for s in document["unbinned_channels"][1]["samples"]] == ["sig", "high"], "nothing below 122 GeV in the tail"
+    assert not (tmp_path / "workspace" / "nsbi.pyhf.json").exists()
+    assert (tmp_path / "workspace" / "mass.pyhf.json").exists()
+
+
+def test_a_condition_that_cannot_be_read_is_refused() -> None:
+    with pytest.raises(ValidationError, match="condition 'm4l >'"):
+        UnbinnedSample.model_validate({"name": "s", "yield": 1.0, "output": "s", "condition": "m4l >"})
