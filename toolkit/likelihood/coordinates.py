@@ -332,11 +332,15 @@ class FreeCoordinates:
         return [k for k, name in enumerate(self.names) if name in self.objective.interfering]
 
     def pulled(self, at: FloatArray, widths: float) -> list[int]:
-        """Return the constrained coordinates that a point (n_free,) has so many widths from their measurement, apart from `directions`."""
+        """Return the constrained coordinates, apart from `directions`, if a point (n_free,) has them that far from their measurement.
+
+        The distance is that of all together: where others pull at a parameter, its own variation may be flat at one minimum only.
+        """
         own = {c.parameter: centre_and_width(c) for c in self.objective.constraints}
-        values = dict(zip(self.names, self.outward(at).tolist(), strict=True))
-        far = {n for n, x in values.items() if n in own and abs(x - own[n][0]) > widths * own[n][1]}
-        return [k for k, name in enumerate(self.names) if name in far and name not in self.objective.interfering]
+        away = [(x - own[n][0]) / own[n][1] for n, x in zip(self.names, self.outward(at).tolist(), strict=True) if n in own]
+        if sum(x**2 for x in away) < widths**2:
+            return []
+        return [k for k, name in enumerate(self.names) if name in own and name not in self.objective.interfering]
 
     def plausible(self, k: int) -> tuple[float, float] | None:
         """Return the part of a constrained coordinate's range that matters; None without a constraint."""

@@ -32,7 +32,7 @@ STARTS_OF_GRID = 12
 REACH = 30.0
 """Lines go through minima up to this height above the best one, and what matters on a line is up to this height above its lowest point."""
 PULLED = 1.5
-"""A constrained parameter that is pulled that far, in widths, is a direction too: interpolations bend beyond one width."""
+"""Where constrained parameters are pulled that far together, in widths, they are directions too: interpolations bend and flatten."""
 SHALLOW = 4.0
 """Valleys are followed through minima up to this height above the best one."""
 VALLEY_POINTS = 16

@@ -182,3 +182,20 @@ def test_two_shallow_minima_close_to_each_other_are_both_found() -> None:
     assert [m.parameters["mu"] for m in fit.minima] == pytest.approx([0.08921, 0.33950], abs=1e-4)
     assert fit.minima[1].twice_nll - fit.minima[0].twice_nll == pytest.approx(0.07899, abs=1e-4)
     assert "another minimum at mu = 0.3395" in fit.advice
+
+
+def test_two_strengths_of_which_one_is_held_at_0() -> None:
+    """The derivative by sqrt(a) diverges there, which neither warns nor reaches the results; what is fixed has the error 0."""
+    s, b, i = np.array([4.0, 9.0]), np.array([10.0, 6.0]), np.array([-2.0, -1.0])
+    likelihood = BinnedLikelihood(
+        templates=[s, s + b + i, b, s, s + b + i, b],
+        data=2.0 * b + 2.25 * s + 1.5 * i,
+        coefficients=[t.format(k) for k in "ab" for t in ("{0} - sqrt({0})", "sqrt({0})", "1 - sqrt({0})")],
+        parameters=("a", "b"),
+        bounds={"a": (0.0, 9.0), "b": (0.0, 9.0)},
+    )
+    fit = likelihood.fit(fixed={"a": 0.0})
+    assert fit.parameters == {"a": 0.0, "b": pytest.approx(2.25, abs=1e-5)}
+    rates = 2.0 * b + 2.25 * s + 1.5 * i
+    slope = s + i / 3.0  # by b at b = 2.25
+    assert fit.errors == {"a": 0.0, "b": pytest.approx(1.0 / np.sqrt(np.sum(slope**2 / rates)), rel=1e-3)}
