@@ -14,6 +14,7 @@ from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
 from toolkit.analysis.model import FitModel, describe_parameters
 from toolkit.analysis.nuisances import SIMULATION, Systematics
 from toolkit.analysis.theta import ParameterisedMethod
+from toolkit.analysis.zero_errors import zero_error
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config
 from toolkit.errors import PhysicsDomainError, SchemaError
@@ -59,7 +60,7 @@ def measure_all(
     steps = len(methods) * (len(datasets) + len(settings.closure_mu))
     for k, method in enumerate(methods):
         for data, found in zip(datasets, measured, strict=True):
-            found[method.name] = measure_method(data, data.methods[k], values=values, tasks=tasks, resampling=resampling)
+            found[method.name] = measure_method(data, data.methods[k], values=values, tasks=tasks, resampling=resampling, pool=pool)
             progress("fits", done := done + 1, steps)
         for mu in settings.closure_mu:
             point = partial(close, method, pool, test, model, mu=mu, replicas=settings.bootstrap_replicas, seed=settings.seed)
@@ -99,12 +100,25 @@ class Resampling:
 USUAL = Resampling()
 
 
-def measure_method(data: FitData, method: Method, *, values: FloatArray, tasks: FinishedTasks, resampling: Resampling) -> MethodResult:
+def with_zero_error(result: MethodResult, data: FitData, method: Method, *, pool: SimulatedEvents) -> MethodResult:
+    """Add the error of t(0) from the finite simulation to what a method says of an Asimov set without systematic uncertainties."""
+    if result.fit is None or data.expectation is None:
+        return result
+    weights = truth_weights(pool, data.model, data.model.truth)
+    likelihood = data.plain(method)
+    error = zero_error(method, likelihood, poi=data.model.parameter, fit=result.fit, test=data.weights, pool=weights)
+    return replace(result, twice_nll_at_0_error=error)
+
+
+def measure_method(
+    data: FitData, method: Method, *, values: FloatArray, tasks: FinishedTasks, resampling: Resampling, pool: SimulatedEvents
+) -> MethodResult:
     """Measure by one method of the data, without and with systematic uncertainties: two tasks."""
     truth, name = data.model.truth[data.model.parameter], data.named(method.name)
 
     def without() -> JsonObject:
-        return measure(method.likelihood(data.weights), method=method.name, values=values, truth=truth).to_json()
+        found = measure(method.likelihood(data.weights), method=method.name, values=values, truth=truth)
+        return with_zero_error(found, data, method, pool=pool).to_json()
 
     plain = MethodResult.from_json(tasks.result(f"{name}: statistical", without), method=method.name)
     if not data.systematics:

@@ -108,7 +108,7 @@ class RegionMethod:
     ) -> dict[str, tuple[float, float]]:
         """Estimate the errors of a best fit from the finite numbers of test and pool events with weights (n_test,) and (n_pool,)."""
         samples = [
-            [_sample(p.method, w[mask], of_pool) for p, mask in rows]
+            [sample_of(p.method, w[mask], of_pool) for p, mask in rows]
             for rows, w, of_pool in (([(p, p.test) for p in self.parts], test, False), ([(p, p.pool) for p in self.parts], pool, True))
         ]
         held = {p.name: p.init for part in self.parts for p in part.model.parameters if p.fixed}
@@ -139,7 +139,7 @@ def select_events(events: Events, inside: BoolArray) -> Events:
     return replace(events, event_id=events.event_id[inside], observables=observables)  # type: ignore[type-var]
 
 
-def _sample(method: Method, weights: FloatArray, of_pool: bool) -> Sample:
+def sample_of(method: Method, weights: FloatArray, of_pool: bool) -> Sample:
     """Return the events of a method's region with the densities that they are fitted with."""
     if isinstance(method, UnbinnedMethod):
         likelihood = method.pool if of_pool else method.base

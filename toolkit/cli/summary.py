@@ -111,7 +111,7 @@ def results_document(out: Path, outcomes: Sequence[StageOutcome]) -> JsonObject:
 def _headlines(results: Results) -> JsonObject:
     from toolkit.report import judge
 
-    closures = {(verdict.method, verdict.parameter): verdict.status for verdict in judge(results)}
+    closures = {(verdict.method, verdict.parameter): verdict.word for verdict in judge(results)}
     methods = {name: {**_headline(result), "closure": closures.get((name, results.poi))} for name, result in results.methods.items()}
     for parameter in results.interest if len(results.interest) > 1 else ():
         for name, result in results.of(parameter).methods.items():

@@ -22,6 +22,14 @@ EXACT = 1e-3
 """With no standard error: largest |mu_hat - mu| that counts as equal (the accuracy of a fit)."""
 
 Status = Literal["closes", "biased", "imprecise", "trivial", "untested"]
+Word = Literal["compatible", "biased", "not_tested"]
+_WORDS: dict[Status, Word] = {
+    "closes": "compatible",
+    "imprecise": "compatible",
+    "biased": "biased",
+    "trivial": "not_tested",
+    "untested": "not_tested",
+}
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,11 @@ class ClosureVerdict:
     checks: tuple[ClosureCheck, ...]
     message: str
     parameter: str = "mu"
+
+    @property
+    def word(self) -> Word:
+        """The verdict in one word, the same on terminal and page and in results.json: whether all points are within 2 standard errors."""
+        return _WORDS[self.status]
 
     @property
     def flagged(self) -> bool:

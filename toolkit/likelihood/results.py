@@ -175,6 +175,8 @@ class MethodResult:
         uncertainties: Pulls, impacts and the table of uncertainties as JSON objects, if there are systematic uncertainties.
         parameters: Every parameter of interest, by name.
         contours: Contours of pairs of parameters of interest.
+        twice_nll_at_0_error: Standard error of `twice_nll_at_0` of an Asimov set from the finite simulation, test events and those behind
+            the model in quadrature; NaN where it is not known, as with systematic uncertainties.
 
     Examples:
         >>> scan = Scan(values=np.array([0.0, 1.0, 2.0]), twice_delta_nll=np.array([1.0, 0.0, 1.0]))
@@ -194,6 +196,7 @@ class MethodResult:
     uncertainties: Mapping[str, Any] | None = None
     parameters: Mapping[str, ParameterResult] = field(default_factory=dict)
     contours: tuple[Contour, ...] = ()
+    twice_nll_at_0_error: float = math.nan
 
     @property
     def at_boundary(self) -> bool:
@@ -222,6 +225,7 @@ class MethodResult:
             self,
             mu_hat=own.best_fit,
             twice_nll_at_0=own.twice_nll_at_0,
+            twice_nll_at_0_error=math.nan,
             interval_68=own.interval_68,
             interval_95=own.interval_95,
             scan=own.scan,
@@ -245,6 +249,8 @@ class MethodResult:
             "interval_95_at_boundary": [i.at_boundary for i in self.interval_95],
             "scan": self.scan.to_json(),
         }
+        if math.isfinite(self.twice_nll_at_0_error):
+            document["twice_nll_at_0_error"] = self.twice_nll_at_0_error
         if self.twice_nll_at_0 is not None:
             document["significance"] = Significance(max(self.twice_nll_at_0, 0.0) if self.mu_hat > 0.0 else 0.0).to_json()
         if self.fit is not None:
@@ -275,6 +281,7 @@ class MethodResult:
             uncertainties=d.get("uncertainties"),
             parameters={name: ParameterResult.from_json(p) for name, p in d.get("parameters", {}).items()},
             contours=tuple(Contour.from_json(c) for c in d.get("contours", ())),
+            twice_nll_at_0_error=_float(d.get("twice_nll_at_0_error")),
         )
 
 

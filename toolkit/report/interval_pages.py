@@ -94,8 +94,8 @@ def coverage_curves(checks: Sequence[CoverageCheck], *, parameter: str) -> tuple
     return tuple(curves)
 
 
-def with_intervals(page: Page, intervals: ToyIntervals, figures: Sequence[PageFigure]) -> Page:
-    """Add the section after the results, those of the recorded events included."""
+def with_intervals(page: Page, intervals: ToyIntervals, figures: Sequence[PageFigure], *, label: str = "") -> Page:
+    """Add the section after the results, those of the recorded events included; a label ends its title, where there are several."""
     tables = [_intervals_table(intervals.results, "Intervals of the Asimov set")]
     if intervals.observed:
         tables.insert(0, _intervals_table(intervals.observed, "Intervals of the recorded events"))
@@ -103,8 +103,10 @@ def with_intervals(page: Page, intervals: ToyIntervals, figures: Sequence[PageFi
     if any(intervals.coverage.values()):
         tables.append(_coverage_table(intervals))
     drawn = "Toys are drawn from " + ("the fitted densities" if intervals.draw == "model" else "the simulated test events")
-    section = PageSection(TITLE, text=(TEXT, f"{drawn}, {NUISANCES[intervals.nuisances]}"), tables=tuple(tables), figures=tuple(figures))
-    return page.with_section(section, after=(page.sections[0].title, OBSERVED))
+    title = f"{TITLE}, {label}" if label else TITLE
+    section = PageSection(title, text=(TEXT, f"{drawn}, {NUISANCES[intervals.nuisances]}"), tables=tuple(tables), figures=tuple(figures))
+    others = [s.title for s in page.sections if s.title.startswith(TITLE)]
+    return page.with_section(section, after=(page.sections[0].title, OBSERVED, *others))
 
 
 def _intervals_table(results: Mapping[str, NeymanResult], title: str) -> PageTable:

@@ -14,8 +14,8 @@ RESULT_SEVERAL = (
     "that the events were simulated with."
 )
 SEVERAL_LEFT_OUT = (
-    "Left out, because they are defined for one signal that interferes with one background: figures of merit of S, SBI and B, effective "
-    "sizes of their sum, the comparison of the methods with and without the rate, goodness of fit and intervals from toys."
+    "Left out, because they are defined for one signal that interferes with one background: figures of merit of S, SBI and B, and "
+    "effective sizes of their sum."
 )
 FITTED = (
     "Best fits to the Asimov set with errors from the curvature of the likelihood, and correlations of all parameters that are free and "
@@ -33,8 +33,9 @@ REGIONS = (
 )
 CLOSURE = (
     "Each method is fitted to Asimov sets of test events at several true values. Networks, templates and yields come from "
-    "other events. A method fails where it is off by more than 2 standard errors of the finite simulation. Where it is off by more than "
-    "0.3, but within 2 standard errors, the test is too imprecise: the bias would matter, and the simulated events are too few to tell."
+    "other events. A method is biased where it is off by more than 2 standard errors of the finite simulation, and compatible where it "
+    "is not. Where it is off by more than 0.3, but within 2 standard errors, the test is too imprecise: the bias would "
+    "matter, and the simulated events are too few to tell."
 )
 CLOSURE_ERRORS = (
     "The standard errors are those of the finite simulation: the test events and the events behind networks, templates and "

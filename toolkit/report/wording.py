@@ -29,11 +29,10 @@ _FLAGS = {
     "inflated": "inflated, deflated: at the truth of the Asimov set the best fit is off upwards or downwards, and t with it.",
     "?": "?: off by less than 2 standard errors of the simulation, so that chance may have done it.",
     "unsure": "unsure: the closure is too imprecise or fails at another truth.",
-    "too imprecise": "too imprecise: off by more than 0.3, but within 2 standard errors; more simulated events would tell.",
-    "FAILS": "FAILS: off by more than 2 standard errors of the simulation.",
+    "biased": "biased: off by more than 2 standard errors of the simulation; compatible: within 2 everywhere.",
+    "not_tested": "not_tested: there are no closure points of other events.",
 }
 _GREEK = {"mu": "μ", "kappa": "κ", "theta": "θ", "lambda": "λ"}
-_VERDICTS = {"closes": "closes", "biased": "FAILS", "imprecise": "too imprecise", "trivial": "same events", "untested": "not tested"}
 
 
 def method_name(name: str) -> str:
@@ -60,10 +59,10 @@ def flag_notes(cells: Sequence[str]) -> list[str]:
     """Explain the words with which `t0_text` and `verdict_text` flag a method, those that occur.
 
     Examples:
-        >>> flag_notes(["0.54", "closes"])
+        >>> flag_notes(["0.54", "compatible"])
         []
-        >>> [line.partition(":")[0] for line in flag_notes(["0.70 (deflated?)", "too imprecise"])]
-        ['inflated, deflated', '?', 'too imprecise']
+        >>> [line.partition(":")[0] for line in flag_notes(["0.70 (deflated?)", "biased"])]
+        ['inflated, deflated', '?', 'biased']
     """
     text = " ".join(cells).replace("deflated", "inflated")
     return [note for word, note in _FLAGS.items() if word in text]
@@ -223,8 +222,8 @@ def t0_text(result: MethodResult, verdict: ClosureVerdict | None) -> str:
 
 
 def verdict_text(verdict: ClosureVerdict | None) -> str:
-    """Write the verdict in one or two words."""
-    return "-" if verdict is None else _VERDICTS[verdict.status]
+    """Write the verdict in one word."""
+    return "-" if verdict is None else verdict.word
 
 
 def notes(verdicts: Sequence[ClosureVerdict], results: Sequence[MethodResult], *, full_names: bool = False) -> list[str]:

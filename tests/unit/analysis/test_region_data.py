@@ -19,6 +19,7 @@ from toolkit.analysis.measurements import truth_weights
 from toolkit.analysis.nuisances import normalisations
 from toolkit.analysis.others import workspaces_of_others
 from toolkit.analysis.region_checks import recorded_notes
+from toolkit.analysis.zero_errors import zero_error
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config, parse_config
 from toolkit.errors import SchemaError, ToolkitError
@@ -139,3 +140,24 @@ def test_a_workspace_that_cannot_enter_the_fit_is_refused(content: Any, message:
     document["regions"]["on"] = {"kind": "workspace", "file": "other.json"}
     with pytest.raises(ToolkitError, match=message):
         workspaces_of_others(parse_config(document, folder=tmp_path))
+
+
+@pytest.mark.parametrize("name", ["mass", "nsbi"])
+def test_the_error_of_t0_is_that_of_events_that_are_drawn_again(name: str) -> None:
+    """Against refits of 150 resamplings of the test events, and the same of the pool by symmetry (as many events: sqrt(2))."""
+    config = config_of()
+    data = asimov_of(config)
+    pool, model = simulate(1), FitModel.of(config)
+    method: Any = next(m for m in data.methods if m.name == name)
+    likelihood = data.plain(method)
+    options: Any = {"poi": "mu", "fit": likelihood.fit(), "test": data.weights}
+    error = zero_error(method, likelihood, pool=truth_weights(pool, model, model.truth), **options)
+    alone = zero_error(method, likelihood, pool=np.zeros(len(pool)), **options)
+    rng, found = np.random.default_rng(6), []
+    for _ in range(150):
+        one = method.likelihood(data.weights * rng.poisson(1.0, len(data.weights)))
+        found.append(one.fit(fixed={"mu": 0.0}).twice_nll - one.fit().twice_nll)
+    assert alone == pytest.approx(np.std(found), rel=0.2)  # 150 values: 6 %
+    assert error == pytest.approx(np.sqrt(2.0) * alone, rel=0.1)
+    result = measured(config, data).methods[name]
+    assert result.twice_nll_at_0_error == pytest.approx(error, rel=1e-6)

@@ -33,6 +33,8 @@ def judge(*triples, asimov=1.0):
 def test_status(triples, status, shift):
     verdict = judge(*triples)
     assert verdict.status == status
+    word = {"closes": "compatible", "imprecise": "compatible", "biased": "biased", "trivial": "not_tested", "untested": "not_tested"}
+    assert verdict.word == word[status]
     if not any(math.isnan(t[1]) for t in triples):
         assert verdict.t0_shift == shift
     assert verdict.flagged == (status in ("biased", "imprecise", "untested"))

@@ -100,8 +100,8 @@ def test_every_method_with_its_numbers(results, suite):
     document = Document(render_page(page_of(results, suite)))
     rows = {row[0]: row for row in document.rows if row}
     first = [row for row in document.rows if row and row[0] == "NSBI, unbinned"]
-    assert first[0] == ["NSBI, unbinned", "1.40", "[0.30, 2.40]", "[0.00, 3.10]*", "1.90 (inflated)", "FAILS"]
-    assert first[1] == ["NSBI, unbinned", "0.70 ± 0.10 (+4.0) !", "1.40 ± 0.10 (+4.0) !", "2.10 ± 0.10 (+4.0) !", "FAILS"]
+    assert first[0] == ["NSBI, unbinned", "1.40", "[0.30, 2.40]", "[0.00, 3.10]*", "1.90 (inflated)", "biased"]
+    assert first[1] == ["NSBI, unbinned", "0.70 ± 0.10 (+4.0) !", "1.40 ± 0.10 (+4.0) !", "2.10 ± 0.10 (+4.0) !", "biased"]
     for name in ("total rate", "m4l histogram", "score histogram"):
         assert name in rows
     m4l = next(row for row in document.rows if row and row[0] == "m4l histogram")
@@ -111,8 +111,8 @@ def test_every_method_with_its_numbers(results, suite):
 def test_flags_are_explained_where_they_stand(results, suite):
     table = page_of(results, suite).sections[0].tables[0]
     assert "inflated, deflated:" in table.note
-    assert "FAILS:" in table.note
-    assert "too imprecise:" not in table.note, "only the words that occur"
+    assert "biased: off by" in table.note
+    assert "not_tested:" not in table.note, "only the words that occur"
     fitted = page_of(results, suite).sections[0].text[1]
     assert fitted.startswith("What is fitted: total rate, the number of events alone; m4l histogram, its bins;")
 

@@ -35,9 +35,10 @@ def test_fixed_schema(results):
 
 def test_additions(results):
     document = results_document(results, extras={"diagnostics": {"p": math.nan}})
-    assert document["methods"]["nsbi"]["verdict"]["status"] == "biased"
-    assert document["methods"]["nsbi"]["verdict"]["t0_shift"] == "inflated"
-    assert document["methods"]["score"]["verdict"]["flagged"] is False
+    assert document["methods"]["nsbi"]["verdict"] == "biased"
+    assert document["methods"]["nsbi"]["closure"]["t0_shift"] == "inflated"
+    assert document["methods"]["score"]["verdict"] == "compatible"
+    assert document["methods"]["score"]["closure"]["flagged"] is False
     assert document["closure"][-1]["pull"] == pytest.approx(4.0)
     assert document["closure"][-1]["fails"] == "both"
     assert document["diagnostics"] == {"p": None}

@@ -116,9 +116,10 @@ def test_each_parameter_has_a_verdict_of_its_own(two: Results) -> None:
         (B, "nsbi", "closes"),
     ]
     document = results_document(two)
-    verdicts = {p: document["methods"]["nsbi"]["parameters"][p]["verdict"]["status"] for p in (A, B)}
-    assert verdicts == {A: "biased", B: "closes"}
-    assert document["methods"]["nsbi"]["verdict"]["t0_shift"] == "inflated"
+    verdicts = {p: document["methods"]["nsbi"]["parameters"][p]["verdict"] for p in (A, B)}
+    assert verdicts == {A: "biased", B: "compatible"}
+    assert document["methods"]["nsbi"]["verdict"] == "biased"
+    assert document["methods"]["nsbi"]["closure"]["t0_shift"] == "inflated"
     pulls = {(c["parameter"], c["truth"][A], c["truth"][B]): c["pull"] for c in document["closure"] if c["method"] == "nsbi"}
     assert pulls[A, 1.0, 1.0] == pytest.approx(4.0)
     assert pulls[B, 0.5, 1.5] == pytest.approx(0.0, abs=1e-9)
@@ -150,7 +151,7 @@ def test_the_page_has_a_table_per_parameter(two: Results) -> None:
     closure_a, closure_b = by_title["Closure"].tables
     assert closure_a.columns == ("method", "true μ_ggF = 1", "true μ_ggF = 0.5, μ_EW = 1.5", "true μ_ggF = 1, μ_EW = 2", "verdict")
     assert closure_a.rows[1][1] == "1.40 ± 0.10 (+4.0) !"
-    assert closure_b.rows[1] == ("NSBI, unbinned", *closure_b.rows[1][1:4], "closes")
+    assert closure_b.rows[1] == ("NSBI, unbinned", *closure_b.rows[1][1:4], "compatible")
     assert by_title["Left out"].text == ("Something is left out.",)
     assert "Asimov set at μ_ggF = 1, μ_EW = 1" in page.subtitle
 

@@ -47,8 +47,8 @@ def test_closure_points_with_error_and_pull(results):
     k = lines.index(row_of("\n".join(lines), "nsbi"))
     assert "2.10 ± 0.10" in lines[k]
     assert lines[k + 1].count("(+4.0) !") == 3
-    assert "FAILS" in lines[k]
-    assert "closes" in row_of("\n".join(lines), "score")
+    assert "biased" in lines[k]
+    assert "compatible" in row_of("\n".join(lines), "score")
 
 
 def test_narrow_terminals_get_two_tables(results):
