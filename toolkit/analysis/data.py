@@ -95,7 +95,11 @@ def region_likelihood(
         systematics: All systematic uncertainties.
         truth: Where workspaces of others have their expectation as data; None keeps their own.
     """
-    terms = [full_likelihood(p.method, weights[p.test], systematics, methods=p.siblings, model=p.model) for p in method.parts]
+    terms = []
+    for p in method.parts:
+        learned = None if systematics.learned is None else systematics.learned.within(data=p.test, pool=p.pool)
+        own = replace(systematics, learned=learned)
+        terms.append(full_likelihood(p.method, weights[p.test], own, methods=p.siblings, model=p.model))
     return method.combined(terms, truth=truth)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from toolkit.analysis.datasets import Events
 from toolkit.analysis.layout import EVENTS, VARIATIONS, VARIATIONS_REPORT
@@ -14,7 +16,7 @@ from toolkit.artifacts.events import count_events
 from toolkit.config import Config, WeightColumns, WeightCorrection, WeightMembers
 from toolkit.errors import InputFileError
 from toolkit.likelihood import OnnxRatio
-from toolkit.typing import FloatArray
+from toolkit.typing import BoolArray, FloatArray
 from toolkit.weights import SimulatedEvents
 
 AFFORDABLE = 3_000_000
@@ -55,6 +57,26 @@ class LearnedVariations:
         """Return the variations with other events as data."""
         return replace(self, data=self.evaluate(events))
 
+    def within(self, *, data: BoolArray, pool: BoolArray) -> LearnedVariations:
+        """Return the variations of one region.
+
+        Args:
+            data: Which events of the data belong to it, (n_events,).
+            pool: Which pool events do, (n_pool,); a density without any there is normalised on all alike.
+        """
+        events = self.pool_events.select(pool)
+        present = events.weights.sum(axis=0) > 0.0
+        return replace(
+            self,
+            data=_inside(self.data, data),
+            pool=_inside(self.pool, pool),
+            pool_events=replace(events, weights=np.where(present, events.weights, 1.0)),
+        )
+
+
+def _inside(logs: Sequence[LogPairs], mask: BoolArray) -> tuple[LogPairs, ...]:
+    return tuple({name: (up[mask], down[mask]) for name, (up, down) in own.items()} for own in logs)
+
 
 def varied_directions(config: Config) -> tuple[tuple[str, str], ...]:
     """List systematic and direction of everything that networks can learn: all but sets of members, if the fit has systematics.
@@ -86,12 +108,14 @@ def learned_directions(config: Config, out: Path) -> tuple[tuple[str, str], ...]
         out: The output folder; its event tables say whether `shape: auto` can afford networks.
 
     Returns:
-        All of `varied_directions`, or none.
+        All of `varied_directions`, or none; `auto` learns nothing where a process is split into parts.
 
     Raises:
         InputFileError: `auto`, and there are no event tables.
     """
     wanted, shape = varied_directions(config), config.systematics.ratios.shape
+    if shape == "auto" and any(process.splits for process in config.model.processes):
+        return ()
     if shape == "auto" and wanted:
         events = sum(count_events(out / EVENTS, sample.name) for sample in config.simulated)
         return wanted if len(wanted) * events <= AFFORDABLE else ()

@@ -211,6 +211,7 @@ class Config(Section):
         if self.general:
             model = self.model
             require_supported(model)
+            self._require_whole_variations(model)
             if not model.interest:
                 raise SchemaError(
                     "parameters",
@@ -234,6 +235,23 @@ class Config(Section):
                 got="regions of the fit in a config with `morphing` and `parameter`",
                 expected="`parameters` and `processes`",
                 remedy="write the model in the general form (docs/model.md), or give the region `kind: flag`",
+            )
+
+    def _require_whole_variations(self, model: Model) -> None:
+        """Check that networks learn variations of whole processes only: their outputs are not those of parts."""
+        split = [p.name for p in model.processes if p.splits]
+        asked = {
+            "systematics.ratios.shape: networks": self.systematics.ratios.shape == "networks"
+            and bool(self.systematics.objects or self.systematics.weights),
+            "likelihood.ratio_uncertainty: true": self.likelihood.ratio_uncertainty,
+        }
+        wanted = [key for key, asks in asked.items() if asks]
+        if split and wanted and self.likelihood.systematics:
+            raise SchemaError(
+                ", ".join(wanted),
+                got=f"processes {split}, which are split into parts",
+                expected="processes that are not split: networks learn the variations of whole processes",
+                remedy="take `shape: histogram`, leave `ratio_uncertainty` out, or write the parts as processes with samples of their own",
             )
 
     def _require_known_conditions(self) -> None:

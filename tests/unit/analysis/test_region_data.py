@@ -15,8 +15,9 @@ from tests.unit.analysis.two_regions import ExactRatio, config_of, document_of, 
 from toolkit.analysis import FitModel, Systematics, measure_regions
 from toolkit.analysis.data import FitData
 from toolkit.analysis.datasets import RecordedEvents
+from toolkit.analysis.learned import LearnedVariations
 from toolkit.analysis.measurements import truth_weights
-from toolkit.analysis.nuisances import normalisations
+from toolkit.analysis.nuisances import Ratios, normalisations
 from toolkit.analysis.others import workspaces_of_others
 from toolkit.analysis.region_checks import recorded_notes
 from toolkit.analysis.zero_errors import zero_error
@@ -161,3 +162,35 @@ def test_the_error_of_t0_is_that_of_events_that_are_drawn_again(name: str) -> No
     assert error == pytest.approx(np.sqrt(2.0) * alone, rel=0.1)
     result = measured(config, data).methods[name]
     assert result.twice_nll_at_0_error == pytest.approx(error, rel=1e-6)
+
+
+def test_learned_variations_are_those_of_the_events_in_the_region() -> None:
+    """Background tilted by exp(a v(x)), normalised in SR: the likelihood written here."""
+    config, pool, test = config_of(), simulate(1), simulate(2)
+
+    def logs(events: Any) -> Any:
+        v = 0.02 * (events.observables["m4l"] - 125.0)
+        return {}, {"tilt": (v, -v)}
+
+    learned = LearnedVariations(("tilt",), {}, {"tilt": ("bkg",)}, {}, logs, logs(test), logs(pool), pool)
+    flat = {n: {"tilt": Ratios(np.ones((2, k)), np.ones((2, k)))} for n, k in (("rate", 1), ("mass", 3), ("score", 4), ("CR", 1))}
+    data = asimov_of(config, Systematics(learned=learned, ratios=flat))
+    observed = data.for_events(recorded(), label="observed")
+    for one, x, w in (
+        (data, test.observables["m4l"], data.weights),
+        (observed, recorded().observables["m4l"], observed.weights),
+    ):
+        full, plain = one.full(one.methods[-1]), one.plain(one.methods[-1])
+        inside, known = x > 115.0, pool.observables["m4l"] > 115.0
+        in_sr = pool.weights[known].sum(axis=0)
+        sig, bkg = (np.exp(ExactRatio()(x[inside][:, None])) * in_sr).T
+        for a in (0.5, -1.0):
+            tilt = np.exp(a * 0.02 * (x[inside] - 125.0))
+            norm = np.average(np.exp(a * 0.02 * (pool.observables["m4l"][known] - 125.0)), weights=pool.weights[known, 1])
+            change = -2.0 * w[inside] @ np.log((1.2 * sig + 0.9 * bkg * tilt / norm) / (1.2 * sig + 0.9 * bkg)) + a**2
+            point = {"mu": 1.2, "t": 0.9}
+            nominal = full.twice_nll({**point, "tilt": 0.0})
+            assert full.twice_nll({**point, "tilt": a}) - nominal == pytest.approx(change, abs=1e-6)
+            assert nominal - full.twice_nll({"mu": 1.0, "t": 1.0, "tilt": 0.0}) == pytest.approx(
+                plain.twice_nll(point) - plain.twice_nll({"mu": 1.0, "t": 1.0}), abs=1e-7
+            )

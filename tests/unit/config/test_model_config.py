@@ -260,10 +260,11 @@ def test_what_cannot_be_measured_yet_is_refused_in_one_message() -> None:
     ("changes", "message"),
     [
         ({"parameters.mu_ggF.kind": "normalisation", "parameters.mu_EW.kind": "normalisation"}, "parameters\n.*none of kind interest"),
+        ({"likelihood": {"ratio_uncertainty": True}}, r"likelihood.ratio_uncertainty: true\n.*processes \['qqZZ'\], which are split"),
         ({"regions.SR.kind": "counting"}, r"regions\n.*none of kind unbinned: \['SR \(counting\)', 'CR \(histogram\)'"),
     ],
 )
-def test_what_cannot_be_measured_is_refused_before_anything_runs(changes: dict[str, str], message: str) -> None:
+def test_what_cannot_be_measured_is_refused_before_anything_runs(changes: dict[str, Any], message: str) -> None:
     raw = document()
     raw["samples"] = [s | ({"benchmarks": GGF} if s["name"] == "ggF_B" else {}) for s in raw["samples"]]
     for path, value in changes.items():
