@@ -276,7 +276,11 @@ def score_columns(model: Model) -> ScoreColumns:
     """Divide the squared amplitudes of a model into those that depend on a parameter of interest and those that do not.
 
     Returns:
-        Positions among `model.densities`; sums of two amplitudes belong to neither.
+        Positions among `model.densities`; sums of two amplitudes belong to neither. Where all depend on one, signal is what depends on the
+        first.
+
+    Raises:
+        SchemaError: No density is left for one of the two.
 
     Examples:
         >>> from toolkit.model import ModelParameter, Process
@@ -284,7 +288,20 @@ def score_columns(model: Model) -> ScoreColumns:
         >>> score_columns(Model((ModelParameter("mu", range=(0.0, 6.0)),), (gg, Process.build("q", {"q": "1"}))))
         ((0,), (2, 3))
     """
-    interest = {p.name for p in model.interest}
+    names = [p.name for p in model.interest]
+    for interest in (names, names[:1]):
+        signal, background = _divided(model, set(interest))
+        if signal and background:
+            return signal, background
+    raise SchemaError(
+        "score of the networks",
+        got=f"{len(signal)} squared amplitudes that depend on {names[:1]}, {len(background)} that do not",
+        expected="signal and background to tell apart",
+        remedy="write first the parameter of interest of the signal",
+    )
+
+
+def _divided(model: Model, interest: set[str]) -> ScoreColumns:
     signal: list[int] = []
     background: list[int] = []
     position = 0
