@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from toolkit.analysis.methods import Method
+from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
 from toolkit.analysis.region_method import RegionMethod, sample_of
 from toolkit.likelihood import FitResult, Likelihood
 from toolkit.typing import FloatArray
@@ -28,10 +28,12 @@ def zero_error(method: Method, likelihood: Likelihood, *, poi: str, fit: FitResu
         pool: Weights of the pool events, (n_pool,).
 
     Returns:
-        The error from test and pool events in quadrature; NaN where 0 is outside the range.
+        The error from test and pool events in quadrature; NaN where 0 is outside the range, and for a method whose densities are no sum
+        of fixed ones.
     """
     parameter = likelihood.parameters[likelihood.parameter_names.index(poi)]
-    if not parameter.low <= 0.0 <= parameter.high:
+    methods = [p.method for p in method.parts] if isinstance(method, RegionMethod) else [method]
+    if not parameter.low <= 0.0 <= parameter.high or not all(isinstance(m, BinnedMethod | UnbinnedMethod) for m in methods):
         return math.nan
     without = likelihood.fit(fixed={poi: 0.0})
     points = [dict(zip(likelihood.parameter_names, likelihood.point(f.parameters).tolist(), strict=True)) for f in (fit, without)]
