@@ -121,8 +121,10 @@ def test_a_workspace_of_others_and_systematic_uncertainties_enter_the_fit(folder
     )
     whole = Workspace.load(folder / "out" / "workspace" / "m4l.json").likelihood()
     assert {"mu", "t", "lumi", "theory"} <= set(whole.parameter_names)
+    unbinned = Workspace.load(folder / "out" / "workspace" / "nsbi.json").likelihood().fit().parameters
+    assert unbinned["mu"] == pytest.approx(nsbi.mu_hat, abs=1e-4)
     plain = json.loads((folder / "out" / "workspace" / "m4l.pyhf.json").read_text())
-    assert {c["name"] for c in plain["channels"]} == {"m4l", "CR"}
+    assert {c["name"] for c in plain["channels"]} == {"m4l", "CR", "elsewhere"}
     with quiet_schema():
         pyhf.Workspace(plain)
 
