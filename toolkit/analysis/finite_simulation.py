@@ -23,6 +23,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
+from toolkit.errors import SchemaError
 from toolkit.likelihood import FitResult, Likelihood
 from toolkit.model import Coefficients
 from toolkit.typing import FloatArray
@@ -49,6 +51,22 @@ class Sample:
     densities: FloatArray
     weights: FloatArray
     coefficients: Coefficients
+
+    @classmethod
+    def of(cls, method: Method, weights: FloatArray, of_pool: bool) -> Sample:
+        """Return the events of a method's region with the densities that they are fitted with.
+
+        Raises:
+            SchemaError: Neither a binned nor an unbinned method.
+        """
+        if isinstance(method, UnbinnedMethod):
+            likelihood = method.pool if of_pool else method.base
+            names = likelihood.parameter_names
+            return cls(likelihood.densities, weights, Coefficients.parse(likelihood.coefficients.coefficients.texts, names))
+        if isinstance(method, BinnedMethod):
+            index, model = method.pool_index if of_pool else method.index, method.model
+            return cls(method.templates.values.T[index], weights, Coefficients.parse(model.coefficients, tuple(p.name for p in model.used)))
+        raise SchemaError(f"method {method.name}", got=type(method).__name__, expected="BinnedMethod or UnbinnedMethod")
 
     def log_density(self, point: Mapping[str, float]) -> FloatArray:
         """Return ln(density), (n_events,); a density that is not positive counts as the smallest that is."""

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 
 from toolkit.analysis.datasets import Events
 from toolkit.analysis.finite_simulation import Sample, simulation_errors
-from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
+from toolkit.analysis.methods import BinnedMethod, Method
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.regions import NetworkOutput, in_region, split_events
-from toolkit.errors import SchemaError
 from toolkit.likelihood import CombinedLikelihood, FitResult, Likelihood, PyhfLikelihood, Workspace
 from toolkit.likelihood.fixed import FixedLikelihood
-from toolkit.model import Coefficients, Model, Region
+from toolkit.model import Model, Region
 from toolkit.model.regions import partition
 from toolkit.typing import BoolArray, FloatArray
 from toolkit.weights import SimulatedEvents
@@ -108,7 +107,7 @@ class RegionMethod:
     ) -> dict[str, tuple[float, float]]:
         """Estimate the errors of a best fit from the finite numbers of test and pool events with weights (n_test,) and (n_pool,)."""
         samples = [
-            [sample_of(p.method, w[mask], of_pool) for p, mask in rows]
+            [Sample.of(p.method, w[mask], of_pool) for p, mask in rows]
             for rows, w, of_pool in (([(p, p.test) for p in self.parts], test, False), ([(p, p.pool) for p in self.parts], pool, True))
         ]
         held = {p.name: p.init for part in self.parts for p in part.model.parameters if p.fixed}
@@ -137,18 +136,6 @@ def select_events(events: Events, inside: BoolArray) -> Events:
         return events.select(inside)
     observables = {name: values[inside] for name, values in events.observables.items()}
     return replace(events, event_id=events.event_id[inside], observables=observables)  # type: ignore[type-var]
-
-
-def sample_of(method: Method, weights: FloatArray, of_pool: bool) -> Sample:
-    """Return the events of a method's region with the densities that they are fitted with."""
-    if isinstance(method, UnbinnedMethod):
-        likelihood = method.pool if of_pool else method.base
-        names = likelihood.parameter_names
-        return Sample(likelihood.densities, weights, Coefficients.parse(likelihood.coefficients.coefficients.texts, names))
-    if isinstance(method, BinnedMethod):
-        index, model = method.pool_index if of_pool else method.index, method.model
-        return Sample(method.templates.values.T[index], weights, Coefficients.parse(model.coefficients, tuple(p.name for p in model.used)))
-    raise SchemaError(f"method {method.name}", got=type(method).__name__, expected="BinnedMethod or UnbinnedMethod")
 
 
 def _held(term: Likelihood, held: Mapping[str, float]) -> Likelihood:

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
+from toolkit.analysis.finite_simulation import Sample
 from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
-from toolkit.analysis.region_method import RegionMethod, sample_of
+from toolkit.analysis.region_method import RegionMethod
 from toolkit.likelihood import FitResult, Likelihood
 from toolkit.typing import FloatArray
 
@@ -43,7 +44,7 @@ def zero_error(method: Method, likelihood: Likelihood, *, poi: str, fit: FitResu
         if isinstance(method, RegionMethod):
             parts = [(p.method, weights[p.pool if of_pool else p.test]) for p in method.parts]
         for one, own in parts:
-            sample = sample_of(one, own, of_pool)
+            sample = Sample.of(one, own, of_pool)
             change = sample.log_density(points[0]) - sample.log_density(points[1])
             total += float(np.sum((2.0 * sample.weights * change) ** 2))
     return math.sqrt(total)
