@@ -15,7 +15,27 @@ def doubts(config: Config) -> tuple[str, ...]:
     Args:
         config: The analysis.
     """
-    return (*_narrow_histograms(config), *_unseen_variations(config))
+    return (*_narrow_histograms(config), *_unseen_variations(config), *_own_weights(config))
+
+
+def _own_weights(config: Config) -> Iterator[str]:
+    """Find interfering samples without the weights of the other benchmarks: forgotten, or generated separately."""
+    from toolkit.errors import ToolkitError
+    from toolkit.weights.separate import separate_samples_of
+
+    model = config.model
+    names = [s.name for process in model.processes for s in separate_samples_of(process, model)]
+    if not names:
+        return
+    try:
+        config.require_interference()
+    except ToolkitError as error:
+        yield f"`h4l run` will refuse this config, `h4l process` will not: {error.what}, {error.got}. Expected: {error.expected}."
+        return
+    yield (
+        f"samples {', '.join(names)} list no `benchmarks` that tell all densities: the networks learn from which sample an event is, "
+        "which takes more events for the same precision (docs/training.md). List the weights if the events carry them."
+    )
 
 
 def _narrow_histograms(config: Config) -> Iterator[str]:

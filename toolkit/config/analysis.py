@@ -102,7 +102,7 @@ class Config(Section):
         """Densities that do not interfere, in the order of the config."""
         if self.general:
             return tuple(name for c in self.model.components if c.process.n_amplitudes == 1 for name in c.densities)
-        return tuple(s.name for s in self.simulated if not s.benchmarks)
+        return tuple(s.name for s in self.simulated if not s.benchmarks and s.name not in self.morphing.carried)
 
     @property
     def general(self) -> bool:
@@ -284,20 +284,21 @@ class Config(Section):
         self.require_supported()
         if self.general:
             return
-        if not any(s.benchmarks for s in self.samples):
+        known = {name for s in self.simulated for name in (s.benchmarks or (s.name,)) if name in self.morphing.carried}
+        if not known:
             raise SchemaError(
                 "samples",
-                got="no sample lists benchmarks",
-                expected="at least one interfering sample with benchmark weights",
-                remedy="list `benchmarks` of the interfering samples, or run `h4l process` alone",
+                got=f"none that lists benchmarks or is called after one of {list(self.morphing.carried)}",
+                expected="interfering samples",
+                remedy="list `benchmarks` of the interfering samples, call each after what it was generated as, or run `h4l process` alone",
             )
-        separate = [name for name in self.backgrounds if name in {*self.morphing.carried, *self.morphing.benchmarks}]
-        if separate:
+        missing = [name for name in self.morphing.carried if name not in known]
+        if missing:
             raise SchemaError(
-                f"sample {separate[0]}",
-                got="no `benchmarks`, but the name of an interfering process",
-                expected="the weights of all benchmarks at every event: the networks learn from them",
-                remedy="list its benchmarks; samples that know only their own weight can be morphed in Python (docs/weights.md)",
+                "samples",
+                got=f"no events of {', '.join(missing)}",
+                expected=f"weights of all of {list(self.morphing.carried)}, or a sample of each",
+                remedy="list `benchmarks` of the interfering samples, or add the samples that are missing",
             )
         _ = self.morphing.amplitudes, self.model.expressions()
 

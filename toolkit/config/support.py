@@ -8,6 +8,7 @@ from typing import NamedTuple
 from toolkit.config.ratios import ThetaConfig
 from toolkit.errors import SchemaError
 from toolkit.model.model import Model
+from toolkit.model.processes import Process
 from toolkit.model.products import determines_matrix
 
 
@@ -19,12 +20,15 @@ class _Limit(NamedTuple):
 
 
 LIMITS: tuple[_Limit, ...] = (
-    _Limit(
-        "samples without the weights of all their benchmarks",
-        lambda m: tuple(s.name for s in m.samples if not determines_matrix(m.process(s.process), s.carried)),
-    ),
+    _Limit("processes whose samples together lack benchmarks", lambda m: tuple(p.name for p in m.processes if not _determined(m, p))),
 )
 """Everything that `h4l validate` and `h4l run` refuse. Take an entry out when training, fit and report can do it."""
+
+
+def _determined(model: Model, process: Process) -> bool:
+    """Whether the benchmarks that any sample of a process knows weights of determine its matrix."""
+    known = {name for sample in model.samples_of(process.name) for name in sample.carried}
+    return determines_matrix(process, [name for name in process.benchmark_names if name in known])
 
 
 def require_luminosity_alone(ratios: object, *, general: bool, nuisances: Mapping[str, Sequence[str]]) -> None:
@@ -65,6 +69,6 @@ def require_supported(model: Model) -> None:
         raise SchemaError(
             "the physics model of the config is valid, but cannot be trained and fitted yet",
             got="; ".join(missing),
-            expected="samples of interfering processes with the weights of enough benchmarks",
-            remedy="add the weights, or run `h4l process` for the event tables and use toolkit.model and toolkit.likelihood in Python",
+            expected="samples of interfering processes, or weights of their events, for enough benchmarks",
+            remedy="add samples or weights, or run `h4l process` alone and use toolkit.model and toolkit.likelihood in Python",
         )

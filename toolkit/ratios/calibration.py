@@ -185,15 +185,15 @@ def _solve(hessian: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
 
 def _fit_classes(logits: torch.Tensor, targets: Targets, phi: torch.Tensor) -> torch.Tensor:
     """Multinomial logistic regression with offset on the classes; shape (n_phi, n_classes - 1)."""
-    return _multinomial(logits, targets.shares(logits.shape[1])[:, 1:], targets.weight, phi)
+    return _multinomial(logits, targets.weight[:, None] * targets.shares(logits.shape[1])[:, 1:], targets.weight, phi)
 
 
-def _multinomial(logits: torch.Tensor, truth: torch.Tensor, weight: torch.Tensor, phi: torch.Tensor) -> torch.Tensor:
+def _multinomial(logits: torch.Tensor, moments: torch.Tensor, weight: torch.Tensor, phi: torch.Tensor) -> torch.Tensor:
     """Fit theta in softmax(logits + (0, phi theta)) by Newton steps.
 
     Args:
         logits: Offsets, (n, 1 + n_free); the first stays.
-        truth: Soft labels of all but the first, (n, n_free).
+        moments: Weights times soft labels of all but the first, (n, n_free); only their sums over events must be right.
         weight: Event weights, (n,).
         phi: Directions, (n, n_phi).
 
@@ -202,34 +202,34 @@ def _multinomial(logits: torch.Tensor, truth: torch.Tensor, weight: torch.Tensor
     """
     n_free, n_phi = logits.shape[1] - 1, phi.shape[1]
     theta = torch.zeros(n_phi, n_free, dtype=phi.dtype)
-    loss = _multinomial_loss(logits, truth, weight, phi @ theta)
+    loss = _multinomial_loss(logits, moments, weight, phi @ theta)
     for _ in range(LOGISTIC_STEPS if n_free else 0):
         shifted = torch.cat([logits[:, :1], logits[:, 1:] + phi @ theta], dim=1)
         p = torch.softmax(shifted, dim=1)[:, 1:]
-        gradient = phi.T @ (weight[:, None] * (truth - p))
+        gradient = phi.T @ (moments - weight[:, None] * p)
         blocks = [
             [(phi * (weight * p[:, a] * ((1.0 if a == b else 0.0) - p[:, b]))[:, None]).T @ phi for b in range(n_free)]
             for a in range(n_free)
         ]
         hessian = torch.cat([torch.cat(row, dim=1) for row in blocks], dim=0)
         step = _solve(hessian, gradient.T.reshape(-1)).reshape(n_free, n_phi).T
-        found = _multinomial_loss(logits, truth, weight, phi @ (theta + step))
+        found = _multinomial_loss(logits, moments, weight, phi @ (theta + step))
         for _ in range(HALVINGS):  # directions with long tails let a full step overshoot
             if found <= loss + EQUAL * abs(loss):
                 break
             step = 0.5 * step
-            found = _multinomial_loss(logits, truth, weight, phi @ (theta + step))
+            found = _multinomial_loss(logits, moments, weight, phi @ (theta + step))
         theta, loss = theta + step, found
         if bool(step.abs().max() <= EQUAL * theta.abs().max()):
             break
     return theta
 
 
-def _multinomial_loss(logits: torch.Tensor, truth: torch.Tensor, weight: torch.Tensor, shift: torch.Tensor) -> float:
+def _multinomial_loss(logits: torch.Tensor, moments: torch.Tensor, weight: torch.Tensor, shift: torch.Tensor) -> float:
     """Sum the weighted cross-entropy of logits with a shift of all but the first, (n, n_free)."""
     shifted = torch.cat([logits[:, :1], logits[:, 1:] + shift], dim=1)
-    entropy = torch.logsumexp(shifted, dim=1) - (truth * shifted[:, 1:]).sum(dim=1) - (1.0 - truth.sum(dim=1)) * shifted[:, 0]
-    return float((weight * entropy).sum())
+    inside = (moments * shifted[:, 1:]).sum(dim=1) + (weight - moments.sum(dim=1)) * shifted[:, 0]
+    return float((weight * torch.logsumexp(shifted, dim=1) - inside).sum())
 
 
 def _fit_composition(heads: torch.Tensor, targets: Targets, phi: torch.Tensor, c: EventClass) -> torch.Tensor:
@@ -248,8 +248,8 @@ def _fit_composition(heads: torch.Tensor, targets: Targets, phi: torch.Tensor, c
 
 def _fit_shares(logits: torch.Tensor, targets: Targets, phi: torch.Tensor) -> torch.Tensor:
     """Multinomial logistic regression with offset on the soft labels K_k M_kk / tr(K M); shape (n_phi, n_amplitudes - 1)."""
-    n = logits.shape[1] - 1
-    return _multinomial(logits, targets.composition[:, :n], targets.weight, phi)
+    moments = torch.stack([targets.moment(k) for k in range(logits.shape[1] - 1)], dim=1)
+    return _multinomial(logits, moments, targets.weight, phi)
 
 
 def _fit_interference(
@@ -267,24 +267,23 @@ def _fit_interference(
     offset, top = (composition.products(end, c.kappas, c.reference)[position] for end in ends)
     amplitude = top - offset
     theta = torch.zeros(phi.shape[1], dtype=phi.dtype)
-    wanted = targets.weight * (targets.composition[:, column] - offset)
-    loss = _coherence_loss(heads[:, column], wanted, targets.weight * amplitude)
+    strength, wanted = targets.weight * amplitude, targets.moment(column) - targets.weight * offset
+    loss = _coherence_loss(heads[:, column], strength, wanted)
     for _ in range(NEWTON_STEPS):
         coherence = torch.tanh(heads[:, column] + phi @ theta)
-        slope = amplitude * (1.0 - coherence**2)
-        hessian = (phi * (targets.weight * slope)[:, None]).T @ phi
-        residual = targets.composition[:, column] - offset - amplitude * coherence
-        step = _solve(hessian, phi.T @ (targets.weight * residual))
-        found = _coherence_loss(heads[:, column] + phi @ (theta + step), wanted, targets.weight * amplitude)
+        hessian = (phi * (strength * (1.0 - coherence**2))[:, None]).T @ phi
+        step = _solve(hessian, phi.T @ (wanted - strength * coherence))
+        found = _coherence_loss(heads[:, column] + phi @ (theta + step), strength, wanted)
         for _ in range(HALVINGS):  # where coherences are near 1 the curvature is small, and a full step overshoots
             if found <= loss + EQUAL * abs(loss):
                 break
             step = 0.5 * step
-            found = _coherence_loss(heads[:, column] + phi @ (theta + step), wanted, targets.weight * amplitude)
+            found = _coherence_loss(heads[:, column] + phi @ (theta + step), strength, wanted)
         theta, loss = theta + step, found
     return theta
 
 
-def _coherence_loss(v: torch.Tensor, wanted: torch.Tensor, size: torch.Tensor) -> float:
-    """Sum size ln cosh v - wanted v, the convex function whose derivative is the residual size tanh(v) - wanted."""
-    return float((size * (v.abs() + torch.log1p(torch.exp(-2.0 * v.abs()))) - wanted * v).sum())
+def _coherence_loss(v: torch.Tensor, strength: torch.Tensor, wanted: torch.Tensor) -> float:
+    """Compute the convex function whose derivative along v is strength tanh(v) - wanted."""
+    size = v.abs()
+    return float((strength * (size + torch.nn.functional.softplus(-2.0 * size)) - wanted * v).sum())

@@ -31,8 +31,9 @@ def member_key(inputs: torch.Tensor, targets: Targets, *, mixture: Mixture, conf
     digest = hashlib.blake2b(digest_size=16)
     settings = config.model_dump(mode="json", exclude={"device", "calibration_mu", "ensemble"})
     digest.update(json.dumps([FORMAT, settings, asdict(mixture), seed], sort_keys=True).encode())
-    for tensor in (inputs, targets.label, targets.weight, targets.composition):
-        digest.update(tensor_bytes(tensor))
+    for tensor in (inputs, targets.label, targets.weight, targets.composition, targets.sources):
+        if tensor is not None:
+            digest.update(tensor_bytes(tensor))
     return digest.hexdigest()
 
 

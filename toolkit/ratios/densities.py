@@ -8,7 +8,7 @@ a member learns is a `Learner`. Whatever learns, the result are heads of a `Mixt
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -161,8 +161,7 @@ class DensityTask:
     def _part(self, member: Member) -> tuple[torch.Tensor, Targets]:
         subset = member.subset(len(self.targets), fold=self.fold)
         rows = torch.from_numpy(subset.rows)
-        targets = self.targets.select(rows)
-        return self.inputs[rows], replace(targets, weight=targets.weight * torch.from_numpy(subset.counts)).to(torch.float32)
+        return self.inputs[rows], self.targets.select(rows).times(torch.from_numpy(subset.counts)).to(torch.float32)
 
 
 def _feature_map(x: torch.Tensor, config: AnyRatioConfig, swaps: Mapping[str, BeamSwap | None] | None) -> FeatureMap:

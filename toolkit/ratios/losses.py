@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, log_softmax
 
 from toolkit.ratios import composition
-from toolkit.ratios.structure import EventClass
+from toolkit.ratios.structure import EventClass, Mixture
 from toolkit.ratios.targets import Targets
 
 INTERFERENCE_WEIGHT = 4.0
@@ -54,3 +54,20 @@ def composition_loss(heads: torch.Tensor, targets: Targets, event_class: EventCl
     for column, (k, m) in enumerate(composition.pairs_below(n), start=n - 1):
         interferences = interferences + (found[m, k] - targets.composition[:, column]) ** 2
     return (targets.weight * (shares + INTERFERENCE_WEIGHT * interferences)).mean()
+
+
+def source_loss(heads: torch.Tensor, sources: torch.Tensor, mixture: Mixture) -> torch.Tensor:
+    """Compute the cross-entropy of the samples that the events come from.
+
+    With every source b in the same number, p(b | x) is its normalised density over the sum of all, v_b^T M(x) v_b / nu_b inside its class:
+    labels train classes and compositions at once, all sources in every batch.
+
+    Args:
+        heads: Heads of the mixture, (n, n_heads).
+        sources: Weight of each event under every source, (n, n_sources); see `Targets.sources`.
+        mixture: Meaning of the heads.
+
+    Returns:
+        Scalar: mean over the events.
+    """
+    return -(sources * log_softmax(mixture.source_log_ratios(heads), dim=1)).sum(dim=1).mean()

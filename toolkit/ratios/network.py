@@ -1,7 +1,9 @@
 """The networks of one member: one for the classes and one for every composition, together giving the heads of `Mixture`.
 
 Classes and compositions are networks of their own. The classes learn from labels and overfit early; the composition of a coherent class
-(shares and interferences of its amplitudes) learns from exact weights without label noise and gains from a longer training.
+(shares and interferences of its amplitudes) learns from exact weights without label noise and gains from a longer training. Where all
+that is known of an event is the sample it came from, one network gives all heads: interference is then a difference between samples, to
+which every one of them contributes.
 """
 
 from __future__ import annotations
@@ -54,17 +56,27 @@ class MixtureNetwork(nn.Module):
     Attributes:
         classes: Gives the logits of the classes after the first, shape (n, n_classes - 1); None for one class.
         compositions: Give the heads of every coherent class.
+        everything: Gives all heads, for a mixture that is learned from labels (`Mixture.sources`); None otherwise.
     """
 
     def __init__(self, build: Build, *, mixture: Mixture, generator: torch.Generator) -> None:
         super().__init__()
         n = mixture.n_logits
+        self.everything = None
+        if mixture.sources:
+            bias = torch.cat([torch.zeros(n), *(inclusive_heads(mixture.classes[k]) for k in mixture.coherent)])
+            self.classes, self.compositions = None, nn.ModuleList()
+            self.everything = _starting_at(build, bias, generator)
+            return
         self.classes = build(n, generator) if n else None
         coherent = [mixture.classes[k] for k in mixture.coherent]
         self.compositions = nn.ModuleList(starting_at(build, inclusive_heads(c), generator) for c in coherent)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """Compute the heads, shape (n, n_heads)."""
+        if self.everything is not None:
+            found: torch.Tensor = self.everything(z)
+            return found
         parts = [part(z) for part in ([] if self.classes is None else [self.classes])] + [part(z) for part in self.compositions]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 

@@ -25,7 +25,7 @@ from toolkit.ratios.directions import Direction, score_directions
 from toolkit.ratios.ensemble import MixtureEnsemble
 from toolkit.ratios.features import FeatureMap, RawFeatures, feature_matrix
 from toolkit.ratios.interface import Learner
-from toolkit.ratios.structure import EventClass, Mixture
+from toolkit.ratios.structure import EventClass, Mixture, Source
 from toolkit.ratios.trained_mixture import TrainedMixture
 from toolkit.ratios.training_history import TrainingHistory
 from toolkit.ratios.training_state import read_state, write_state
@@ -44,6 +44,8 @@ def mixture_key(pool: SimulatedEvents, *, config: AnyRatioConfig, model: Model, 
     digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
     for values in (pool.event_id, pool.weights, feature_matrix(pool.observables, config.features)):
         digest.update(np.ascontiguousarray(values).tobytes())
+    if pool.benchmark_weights is not None:
+        digest.update(repr(pool.benchmarks).encode() + np.ascontiguousarray(pool.benchmark_weights).tobytes())
     return digest.hexdigest()
 
 
@@ -97,7 +99,8 @@ def load_mixture(folder: Path, learner: Learner, *, key: str | None = None) -> T
     state = read_state(folder / FILE, key=key)
     if state is None:
         raise _unusable(folder, FILE, key)
-    mixture = Mixture(tuple(EventClass(**{name: _tuples(v) for name, v in c.items()}) for c in state["mixture"]["classes"]))
+    classes = tuple(EventClass(**{name: _tuples(v) for name, v in c.items()}) for c in state["mixture"]["classes"])
+    mixture = Mixture(classes, tuple(Source(**{name: _tuples(v) for name, v in s.items()}) for s in state["mixture"]["sources"]))
     config: AnyRatioConfig = TypeAdapter(AnyRatioConfig).validate_python(state["config"])
     if isinstance(config, NetworkSettings):
         feature_map = FeatureMap(state["features"], fold=state["fold"], swaps=state["swaps"], **state["feature_map"])

@@ -15,6 +15,8 @@ difference of separately trained ratios.
 from __future__ import annotations
 
 import itertools
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -68,6 +70,17 @@ class EventClass:
         squares = [y for y, (k, m) in zip(self.yields, self.pairs, strict=True) if k == m]
         return sum(kappa * y for kappa, y in zip(self.kappas, squares, strict=True))
 
+    def yield_of(self, products: Sequence[float]) -> float:
+        """Return the expected events of the density with coefficients a_k a_l of the pairs.
+
+        Examples:
+            >>> EventClass("gg", ("S", "SBI", "B"), (10.0, 90.0, 100.0), kappas=(10.0 / 3.0, 1.0), reference=1).yield_of((1.0, 1.0, 1.0))
+            90.0
+        """
+        by_pair = dict(zip(self.pairs, self.yields, strict=True))
+        terms = [n if k == m else n - by_pair[k, k] - by_pair[m, m] for (k, m), n in by_pair.items()]
+        return sum(q * term for q, term in zip(products, terms, strict=True))
+
     def reference_shares(self) -> dict[str, float]:
         """Fraction of every density in the normalised class density; they sum to 1."""
         kappas = {(k, k): kappa for k, kappa in enumerate(self.kappas)}
@@ -82,11 +95,28 @@ class EventClass:
 
 
 @dataclass(frozen=True)
+class Source:
+    """One density from which events were generated, where labels say from which: a benchmark of a class, or a class of one amplitude.
+
+    Attributes:
+        name: Name of the benchmark.
+        event_class: Position of its class.
+        products: Products v_k v_l of its vector, one per pair (k, l), k <= l.
+    """
+
+    name: str
+    event_class: int
+    products: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Mixture:
     """All densities of an analysis and their expected yields.
 
     Attributes:
         classes: The processes, in the order of the logits.
+        sources: What the events were generated from, where the networks learn from these labels alone; empty where every event knows
+            its weights under all densities.
 
     Examples:
         >>> gg = EventClass("gg", ("S", "SBI", "B"), (10.0, 90.0, 100.0), kappas=(10.0 / 3.0, 1.0), reference=1)
@@ -98,6 +128,7 @@ class Mixture:
     """
 
     classes: tuple[EventClass, ...]
+    sources: tuple[Source, ...] = ()
 
     @property
     def processes(self) -> tuple[str, ...]:
@@ -165,6 +196,21 @@ class Mixture:
             offset = torch.log(torch.tensor([c.class_yield / n for n in c.yields], dtype=heads.dtype))
             parts.append(found[:, k : k + 1] + inside + offset)
         return torch.cat(parts, dim=1)
+
+    def source_log_ratios(self, heads: torch.Tensor) -> torch.Tensor:
+        """Compute ln of the normalised density of every source, up to what is common to all of them, (n, n_sources)."""
+        logits, columns = self.class_logits(heads), []
+        for source in self.sources:
+            c = self.classes[source.event_class]
+            column = logits[:, source.event_class]
+            if c.n_heads:
+                inside = self.mixed(heads, source.event_class, source.products)
+                if inside is None:
+                    msg = f"source {source.name} without a density"
+                    raise ValueError(msg)
+                column = column + torch.log(inside.clamp_min(composition.TINY)) + math.log(c.class_yield / c.yield_of(source.products))
+            columns.append(column)
+        return torch.stack(columns, dim=1)
 
     def products(self, heads: torch.Tensor, k: int) -> list[torch.Tensor]:
         """Return M_kk and 2 M_kl of class k relative to its density tr(K M), one (n,) per pair."""

@@ -17,7 +17,7 @@ from toolkit.config import RatioConfig
 from toolkit.config.ratios import NetworkSettings
 from toolkit.errors import FitError
 from toolkit.ratios.features import FeatureMap
-from toolkit.ratios.losses import class_loss, composition_loss
+from toolkit.ratios.losses import class_loss, composition_loss, source_loss
 from toolkit.ratios.network import MixtureNetwork, builder
 from toolkit.ratios.streaming import ParquetBatches, write_shuffled
 from toolkit.ratios.structure import Mixture
@@ -85,6 +85,10 @@ def train_member(
     member = MixtureNetwork(builder(config, feature_map), mixture=mixture, generator=generator)
     targets = targets.to(torch.float32)
     require_classes(targets, mixture)
+    if member.everything is not None and targets.sources is not None:
+        return _train_on_labels(
+            member, inputs, targets.sources, mixture, config, seed=seed, generator=generator, on_progress=on_progress, checkpoint=checkpoint
+        )
     parts: list[tuple[str, nn.Module, torch.Tensor, Targets, PartialLoss]] = []
     if member.classes is not None:
         parts.append(("classes", member.classes, inputs, targets, class_loss))
@@ -114,6 +118,38 @@ def train_member(
                 )
             )
     return member.cpu().eval(), tuple(histories)
+
+
+def _train_on_labels(
+    member: MixtureNetwork,
+    inputs: torch.Tensor,
+    sources: torch.Tensor,
+    mixture: Mixture,
+    config: RatioConfig,
+    *,
+    seed: int,
+    generator: torch.Generator,
+    on_progress: OnEpoch,
+    checkpoint: Path | None,
+) -> tuple[MixtureNetwork, tuple[TrainingHistory, ...]]:
+    """Train all heads at once from the samples that the events come from; all sources are in every batch."""
+    settings = training_settings(config, epochs=config.epochs, seed=seed)
+    own_file = None if checkpoint is None else unfinished(checkpoint, "labels")
+    tensors = (inputs, sources, sources.sum(dim=1))
+    with batches_of(tensors, settings, generator, stream_above_mb=config.stream_above_mb, beside=own_file) as batches:
+        history = train_network(
+            member,
+            _LabelLoss(mixture),
+            batches,
+            settings=settings,
+            name="labels",
+            generator=generator,
+            weights=WEIGHT,
+            on_progress=on_progress,
+            checkpoint=own_file,
+            key=f"{mixture}",
+        )
+    return member.cpu().eval(), (history,)
 
 
 @contextmanager
@@ -173,6 +209,16 @@ class _Loss:
 
     def __call__(self, network: nn.Module, batch: Batch) -> torch.Tensor:
         return self.loss(network(batch[0]), Targets(*batch[1:]))
+
+
+@dataclass(frozen=True)
+class _LabelLoss:
+    """The loss of a member that learns from labels."""
+
+    mixture: Mixture
+
+    def __call__(self, network: nn.Module, batch: Batch) -> torch.Tensor:
+        return source_loss(network(batch[0]), batch[1], self.mixture)
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,8 @@ def generation_curves(
         parameter: Name of the parameter.
 
     Returns:
-        `all samples`, and `SAMPLE alone` for every sample with interfering events, with the weights it has by itself.
+        `all samples`, and `SAMPLE alone` for every sample with interfering events, with the weights it has by itself; not the latter
+        where samples were generated separately, of which each serves its own benchmark.
 
     Notes:
         A sample generated at mu = 1 serves other values badly where interference removed the events that the signal needs.
@@ -165,7 +166,7 @@ def generation_curves(
     f = np.asarray(coefficients, dtype=np.float64)[:, columns]
     samples = [s for k, s in enumerate(events.samples) if np.any(events.weights[events.sample_index == k][:, columns])]
     curves = [effective_size_curve(events.weights[:, columns], values, f, name="all samples", parameter=parameter)]
-    if len(samples) > 1:
+    if len(samples) > 1 and not events.separate:
         for sample in samples:
             own = events.alone(sample).weights[:, columns]
             curves.append(effective_size_curve(own, values, f, name=f"{sample} alone", parameter=parameter))

@@ -1,4 +1,4 @@
-"""One matrix of weights for all processes of a model: every event of a process informs every density of it."""
+"""One matrix of weights for all processes of a model: every event of a process informs every density of it that it knows a weight of."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from toolkit.errors import ArtifactMismatchError
 from toolkit.model import Model, Process, density_transform, learned_densities
 from toolkit.typing import FloatArray
 from toolkit.weights.combination import check_finite, combine_samples
+from toolkit.weights.separate import SampleRows, combine_separate, generation_points, separate_samples_of
 from toolkit.weights.simulation import SampleTable, SimulatedEvents
 
 
@@ -22,7 +23,8 @@ def combine_processes(tables: Sequence[SampleTable], model: Model) -> SimulatedE
 
     Returns:
         The events of all tables, in their order. Processes: the learned densities of all processes. Samples of one coherent process share
-        its regions as in `combine_samples`; samples of a process with one amplitude add up.
+        its regions as in `combine_samples`; samples of a process with one amplitude add up. Where samples of a coherent process were
+        generated separately, so that their events do not know the weights of enough benchmarks, see `toolkit.weights.separate`.
 
     Raises:
         ArtifactMismatchError: A table belongs to no sample of the model, or does not carry the weights of its process.
@@ -37,15 +39,22 @@ def combine_processes(tables: Sequence[SampleTable], model: Model) -> SimulatedE
     if strange or not tables:
         raise ArtifactMismatchError(f"event tables {strange}", got="of no sample of the model", expected=f"some of {list(by_name)}")
     names = tuple(d.name for process in model.processes for d in learned_densities(process))
+    apart = {process.name for process in model.processes if separate_samples_of(process, model)}
+    benchmarks = tuple(b for process in model.processes if process.name in apart for b in process.benchmark_names)
     blocks: dict[str, FloatArray] = {}
     shares: dict[str, FloatArray] = {}
+    known: dict[str, FloatArray] = {}
     for process in model.processes:
         own = [t for t in tables if by_name[t.sample].process == process.name]
         columns = [names.index(d.name) for d in learned_densities(process)]
-        for name, weights, share in _of_process(process, own, model):
-            block = np.zeros((len(weights), len(names)))
-            block[:, columns] = weights
-            blocks[name], shares[name] = block, share
+        rows = combine_separate(process, own, model) if process.name in apart else _of_process(process, own, model)
+        for row in rows:
+            block = np.zeros((len(row.share), len(names)))
+            block[:, columns] = row.weights
+            blocks[row.sample], shares[row.sample] = block, row.share
+            known[row.sample] = np.zeros((len(row.share), len(benchmarks)))
+            if row.benchmark_weights is not None:
+                known[row.sample][:, [benchmarks.index(b) for b in process.benchmark_names]] = row.benchmark_weights
     first = tables[0]
     for table in tables:
         if set(table.observables) != set(first.observables):
@@ -60,28 +69,27 @@ def combine_processes(tables: Sequence[SampleTable], model: Model) -> SimulatedE
         observables={k: np.concatenate([np.asarray(t.observables[k], dtype=np.float64) for t in tables]) for k in first.observables},
         weights=np.concatenate([blocks[t.sample] for t in tables]),
         share=np.concatenate([shares[t.sample] for t in tables]),
+        benchmarks=benchmarks,
+        benchmark_weights=np.concatenate([known[t.sample] for t in tables]) if benchmarks else None,
     )
 
 
-def _of_process(process: Process, tables: Sequence[SampleTable], model: Model) -> list[tuple[str, FloatArray, FloatArray]]:
-    """Return sample, weights under the densities of the process, and shares, of every table."""
+def _of_process(process: Process, tables: Sequence[SampleTable], model: Model) -> list[SampleRows]:
+    """Return the weights of every table under the densities of the process."""
     if not tables:
         return []
     if process.n_amplitudes == 1:
         for table in tables:
             check_finite(table, "weight", np.asarray(table.weight))
-        return [(t.sample, np.asarray(t.weight, dtype=np.float64)[:, None], np.ones(len(t.weight))) for t in tables]
+        return [SampleRows(t.sample, np.asarray(t.weight, dtype=np.float64)[:, None], np.ones(len(t.weight))) for t in tables]
     carried = _carried(process, model)
-    generated = {s.name: s.benchmark for s in model.samples_of(process.name)}
-    points = {name: np.array([float(b == under) for b in carried]) for name, under in generated.items() if under and name != under}
-    points = {name: point for name, point in points.items() if name in {t.sample for t in tables}}
-    events = combine_samples(tables, processes=carried, benchmarks=carried, generated_as=points)
+    events = combine_samples(tables, processes=carried, benchmarks=carried, generated_as=generation_points(process, tables, model, carried))
     transform = density_transform(process, names=carried)
     same = transform.shape[0] == transform.shape[1] and np.array_equal(transform, np.eye(len(transform)))
     weights = events.weights if same else events.weights @ transform
     share = np.ones(len(events)) if events.share is None else events.share
     rows = [events.sample_index == k for k in range(len(events.samples))]
-    return [(name, weights[own], share[own]) for name, own in zip(events.samples, rows, strict=True)]
+    return [SampleRows(name, weights[own], share[own]) for name, own in zip(events.samples, rows, strict=True)]
 
 
 def _carried(process: Process, model: Model) -> tuple[str, ...]:

@@ -63,6 +63,10 @@ class SimulatedEvents:
         weights: Expected events, shape (n, n_processes); columns of interference may be negative.
         share: Part of the weight that an event keeps because other samples cover its region too, shape (n,), 0 to 1:
             weights / share are those of its sample alone. None if no samples overlap.
+        benchmarks: Names of the columns of `benchmark_weights`; empty if all events of interfering samples know all their weights.
+        benchmark_weights: Where samples were generated separately: expected events of each benchmark of their processes, 0 under those
+            whose weight an event does not know, shape (n, n_benchmarks). The sum over events is the expectation of the benchmark, but
+            the row of one event is not its density. None where `weights` say it all.
 
     Examples:
         >>> weights = np.array([[2.0, 0.0], [1.0, 3.0]])
@@ -81,6 +85,8 @@ class SimulatedEvents:
     observables: Mapping[str, NDArray[np.float64]]
     weights: NDArray[np.float64]
     share: NDArray[np.float64] | None = None
+    benchmarks: tuple[str, ...] = ()
+    benchmark_weights: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.event_id)
@@ -92,12 +98,20 @@ class SimulatedEvents:
             raise ShapeError(what="SimulatedEvents.sample_index", got=self.sample_index.shape, expected=(n,))
         if self.share is not None and self.share.shape != (n,):
             raise ShapeError(what="SimulatedEvents.share", got=self.share.shape, expected=(n,))
+        if self.benchmark_weights is not None and self.benchmark_weights.shape != (n, len(self.benchmarks)):
+            expected = f"(n, n_benchmarks) = {(n, len(self.benchmarks))}"
+            raise ShapeError(what="SimulatedEvents.benchmark_weights", got=self.benchmark_weights.shape, expected=expected)
         for name, values in self.observables.items():
             if values.shape != (n,):
                 raise ShapeError(what=f"SimulatedEvents.observables[{name!r}]", got=values.shape, expected=(n,))
 
     def __len__(self) -> int:
         return len(self.event_id)
+
+    @property
+    def separate(self) -> bool:
+        """Whether some events of interfering samples do not know their weights under all benchmarks."""
+        return self.benchmark_weights is not None
 
     @property
     def yields(self) -> NDArray[np.float64]:
@@ -119,11 +133,13 @@ class SimulatedEvents:
             observables=observables,
             weights=self.weights[mask],
             share=share,
+            benchmark_weights=None if self.benchmark_weights is None else self.benchmark_weights[mask],
         )
 
     def scaled(self, factor: float) -> SimulatedEvents:
         """Return the same events with all weights multiplied by `factor` (1 / f after taking a fraction f)."""
-        return replace(self, weights=self.weights * factor)
+        known = None if self.benchmark_weights is None else self.benchmark_weights * factor
+        return replace(self, weights=self.weights * factor, benchmark_weights=known)
 
     def alone(self, sample: str) -> SimulatedEvents:
         """Return the events of one sample with the weights that they have without the other samples.

@@ -231,13 +231,12 @@ def test_degenerate_benchmarks_are_refused_before_any_work(h4l: CommandLine) -> 
 
 
 def general(h4l: CommandLine) -> str:
-    """Write a config with two parameters and a sample without weights of the other benchmarks, and return its path."""
-    names = ["ggF_S", "ggF_SBI", "ggF_B"]
+    """Write a config with two parameters and no events of one benchmark, and return its path."""
     return h4l.config(
         parameters={"mu": {"range": [0, 6]}, "t0": {"kind": "normalisation", "range": [0.2, 3]}},
         processes={"ggF": {"basis": "ggF"}, "qqZZ": {"factor": "t0"}},
         samples=[
-            {"name": "ggF_S", "process": "ggF", "files": ["input.root"], "benchmarks": names},
+            {"name": "ggF_S", "process": "ggF", "files": ["input.root"]},
             {"name": "ggF_B", "process": "ggF", "files": ["input.root"]},
             {"name": "qqZZ", "files": ["input.root"]},
         ],
@@ -250,7 +249,7 @@ def test_a_general_model_is_refused_in_one_message_until_it_can_be_fitted(h4l: C
     said = " ".join(done.stderr.split())
     assert done.code == 2
     assert "cannot be trained and fitted yet" in said
-    assert "without the weights of all their benchmarks (ggF_B)" in said
+    assert "processes whose samples together lack benchmarks (ggF)" in said
     assert "h4l process" in said
     assert h4l.ran == []
 

@@ -205,12 +205,20 @@ def test_anchors_and_merged_sections_are_no_repetition(tmp_path: Path) -> None:
 
 def test_a_config_without_interference_is_no_measurement() -> None:
     lone = Config.model_validate({"luminosity_ifb": 1.0, "samples": [{"name": "qqZZ", "files": ["x"]}]})
-    with pytest.raises(SchemaError, match="no sample lists benchmarks"):
+    with pytest.raises(SchemaError, match="none that lists benchmarks or is called after one"):
         lone.require_interference()
-    separate = Config.model_validate(_changed("samples.0.benchmarks", []))
-    with pytest.raises(SchemaError, match="sample ggF_S") as error:
-        separate.require_interference()
-    assert error.value.got == "no `benchmarks`, but the name of an interfering process"
+
+
+def test_samples_that_know_only_their_own_weight_are_a_measurement_if_there_is_one_of_each() -> None:
+    names = ["ggF_S", "ggF_SBI", "ggF_B", "qqZZ"]
+    document = {"luminosity_ifb": 1.0, "samples": [{"name": name, "files": ["x"]} for name in names]}
+    whole = Config.model_validate(document)
+    whole.require_interference()
+    assert whole.densities == tuple(names)
+    assert whole.backgrounds == ("qqZZ",)
+    lacking = Config.model_validate({**document, "samples": [document["samples"][k] for k in (0, 2, 3)]})
+    with pytest.raises(SchemaError, match="no events of ggF_SBI"):
+        lacking.require_interference()
 
 
 def test_workspaces_of_recorded_events_keep_their_names() -> None:

@@ -252,8 +252,12 @@ def test_the_keys_of_the_general_form_need_processes() -> None:
 
 
 def test_what_cannot_be_measured_yet_is_refused_in_one_message() -> None:
-    with pytest.raises(SchemaError, match=r"without the weights of all their benchmarks \(ggF_B\)"):
-        parse(document()).require_interference()
+    with pytest.raises(SchemaError, match=r"processes whose samples together lack benchmarks \(ggF\)"):
+        parse(changed("samples.0.benchmarks", None)).require_interference()
+
+
+def test_samples_that_know_some_weights_are_enough_together() -> None:
+    parse(document()).require_interference()
 
 
 @pytest.mark.parametrize(
