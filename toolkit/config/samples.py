@@ -43,7 +43,7 @@ class SampleConfig(Section):
     """With `processes`: benchmark that the sample was generated under; `null` takes the one of its name, or the only one; `none` says that
     it was none of them."""
     benchmarks: tuple[FileName, ...] = ()
-    """Names of the entries of the benchmark weight vector; empty for a sample that carries only its own weight."""
+    """Names of the entries of the benchmark weight vector; empty for a sample that carries only its own weight (docs/training.md)."""
 
     @model_validator(mode="after")
     def _unique_benchmarks(self) -> SampleConfig:
