@@ -21,10 +21,9 @@ def doubts(config: Config) -> tuple[str, ...]:
 def _own_weights(config: Config) -> Iterator[str]:
     """Find interfering samples without the weights of the other benchmarks: forgotten, or generated separately."""
     from toolkit.errors import ToolkitError
-    from toolkit.weights.separate import separate_samples_of
 
     model = config.model
-    names = [s.name for process in model.processes for s in separate_samples_of(process, model)]
+    names = [s.name for process in model.processes for s in model.separate_samples(process.name)]
     if not names:
         return
     try:

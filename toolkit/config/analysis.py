@@ -24,7 +24,7 @@ from toolkit.config.regions import OutputConfig, RegionConfig, ScoreConfig
 from toolkit.config.report import ReportConfig
 from toolkit.config.samples import SampleConfig
 from toolkit.config.selection import SelectionConfig
-from toolkit.config.support import require_luminosity_alone, require_supported
+from toolkit.config.support import require_luminosity_alone, require_supported, require_weights
 from toolkit.config.systematics import SystematicsConfig
 from toolkit.errors import SchemaError
 from toolkit.expressions import Condition
@@ -212,6 +212,7 @@ class Config(Section):
             model = self.model
             require_supported(model)
             self._require_whole_variations(model)
+            require_weights(self.ratios.estimator, model)
             if not model.interest:
                 raise SchemaError(
                     "parameters",
@@ -301,6 +302,7 @@ class Config(Section):
                 remedy="list `benchmarks` of the interfering samples, or add the samples that are missing",
             )
         _ = self.morphing.amplitudes, self.model.expressions()
+        require_weights(self.ratios.estimator, self.model)
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:

@@ -55,6 +55,26 @@ def require_luminosity_alone(ratios: object, *, general: bool, nuisances: Mappin
         )
 
 
+FROM_LABELS = ("mixture", "per_process", "multiclass")
+"""Estimators that learn from the sample an event comes from."""
+
+
+def require_weights(estimator: str, model: Model) -> None:
+    """Check that an estimator can learn from samples that were generated separately, if there are any.
+
+    Raises:
+        SchemaError: It learns from the weights of the same event under several benchmarks.
+    """
+    names = [s.name for process in model.processes for s in model.separate_samples(process.name)]
+    if names and estimator not in FROM_LABELS:
+        raise SchemaError(
+            f"ratios.estimator: {estimator}",
+            got=f"samples {names} whose events do not know the weights of all benchmarks",
+            expected=f"one of {list(FROM_LABELS)}, or samples with `benchmarks`",
+            remedy="list `benchmarks` if the events carry the weights, or take the mixture",
+        )
+
+
 def require_supported(model: Model) -> None:
     """Check that all stages can measure with a model.
 

@@ -14,6 +14,7 @@ from toolkit.model.densities import density_expressions, learned_densities
 from toolkit.model.domain import require_defined
 from toolkit.model.parameters import ModelParameter, require_names, resolve_derived
 from toolkit.model.processes import Process
+from toolkit.model.products import determines_matrix
 from toolkit.model.regions import Region, Sample
 
 
@@ -174,6 +175,21 @@ class Model:
     def samples_of(self, process: str) -> tuple[Sample, ...]:
         """Return the samples of a process."""
         return tuple(s for s in self.samples if s.process == process)
+
+    def separate_samples(self, process: str) -> tuple[Sample, ...]:
+        """Return the samples of a process whose events do not know enough weights to determine its matrix M: generated separately.
+
+        Examples:
+            >>> gg = Process.build("gg", {"S": "sqrt(mu)", "B": "1"}, {"S": [1, 0], "SBI": [1, 1], "B": [0, 1]})
+            >>> samples = (Sample("S", "gg", "S", ("S",)), Sample("SBI", "gg", "SBI", ("S", "SBI", "B")), Sample("B", "gg", "B", ("B",)))
+            >>> model = Model((ModelParameter("mu", range=(0.0, 6.0)),), (gg,), samples)
+            >>> [s.name for s in model.separate_samples("gg")]
+            ['S', 'B']
+        """
+        found = self.process(process)
+        if found.n_amplitudes == 1 or not determines_matrix(found):
+            return ()
+        return tuple(s for s in self.samples_of(process) if not determines_matrix(found, s.carried))
 
     def expressions(self, region: str | None = None) -> tuple[str, ...]:
         """Write the coefficient of every density as an expression of the independent parameters.

@@ -12,9 +12,12 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from toolkit.errors import FitError
 from toolkit.ratios.structure import EventClass, Mixture
 from toolkit.ratios.targets import Targets
 
+ROUNDING = 1e-5
+"""Relative to the largest weight: smaller negative ones are rounding."""
 LARGEST = 1.0 - 1e-4
 """Largest partial coherence."""
 HIGHEST = 60.0
@@ -108,17 +111,31 @@ def density_weights(targets: Targets, mixture: Mixture) -> torch.Tensor:
     columns = []
     for k, c in enumerate(mixture.classes):
         inside = targets.weight * shares[:, k] * len(mixture.classes)
+        if targets.moments is not None:
+            own = slice(mixture.columns(k).start - mixture.n_logits, mixture.columns(k).stop - mixture.n_logits)
+            found = _parts(targets.moments[:, own] * len(mixture.classes), c, whole=inside)
+            columns += [part * (c.class_yield / n) for part, n in zip(found, c.yields, strict=True)]
+            continue
         parts = slice(mixture.columns(k).start - mixture.n_logits, mixture.columns(k).stop - mixture.n_logits)
         columns += [inside * part * (c.class_yield / n) for part, n in zip(_parts(targets.composition[:, parts], c), c.yields, strict=True)]
-    return torch.stack(columns, dim=1)
+    weights = torch.stack(columns, dim=1)
+    if targets.moments is not None and bool((weights < -ROUNDING * weights.abs().max()).any()):
+        raise FitError(
+            "training events of separate samples",
+            got=f"benchmarks {[source.name for source in mixture.sources]}, of which densities are differences",
+            expected=f"a sample of each of {list(mixture.processes)}",
+            remedy="take `ratios.estimator: mixture`, which learns from any benchmarks",
+        )
+    return weights
 
 
-def _parts(composition: torch.Tensor, c: EventClass) -> list[torch.Tensor]:
-    """Return |A_k|^2 and |A_k + A_l|^2 relative to tr(K M), one (n,) per pair."""
+def _parts(composition: torch.Tensor, c: EventClass, *, whole: torch.Tensor | None = None) -> list[torch.Tensor]:
+    """Return |A_k|^2 and |A_k + A_l|^2 relative to tr(K M), which is `whole` or 1, one (n,) per pair."""
     n = c.n_amplitudes
     others = [k for k in range(n) if k != c.reference]
     share = dict(zip(others, composition.unbind(dim=1), strict=False))
-    share[c.reference] = 1.0 - sum(share.values(), torch.zeros_like(composition[:, 0])) if others else torch.ones(len(composition))
+    one = torch.ones(len(composition), dtype=composition.dtype) if whole is None else whole
+    share[c.reference] = one - sum(share.values(), torch.zeros_like(one)) if others else one
     squares = [share[k] / c.kappas[k] for k in range(n)]
     below = [(k, m) for k in range(n) for m in range(k)]
     cross = dict(zip([(m, k) for k, m in below], composition[:, n - 1 :].unbind(dim=1), strict=True))

@@ -66,7 +66,7 @@ class MixtureNetwork(nn.Module):
         if mixture.sources:
             bias = torch.cat([torch.zeros(n), *(inclusive_heads(mixture.classes[k]) for k in mixture.coherent)])
             self.classes, self.compositions = None, nn.ModuleList()
-            self.everything = _starting_at(build, bias, generator)
+            self.everything = starting_at(build, bias, generator)
             return
         self.classes = build(n, generator) if n else None
         coherent = [mixture.classes[k] for k in mixture.coherent]

@@ -10,7 +10,7 @@ from toolkit.errors import ArtifactMismatchError
 from toolkit.model import Model, Process, density_transform, learned_densities
 from toolkit.typing import FloatArray
 from toolkit.weights.combination import check_finite, combine_samples
-from toolkit.weights.separate import SampleRows, combine_separate, generation_points, separate_samples_of
+from toolkit.weights.separate import SampleRows, combine_separate, generation_points
 from toolkit.weights.simulation import SampleTable, SimulatedEvents
 
 
@@ -39,7 +39,7 @@ def combine_processes(tables: Sequence[SampleTable], model: Model) -> SimulatedE
     if strange or not tables:
         raise ArtifactMismatchError(f"event tables {strange}", got="of no sample of the model", expected=f"some of {list(by_name)}")
     names = tuple(d.name for process in model.processes for d in learned_densities(process))
-    apart = {process.name for process in model.processes if separate_samples_of(process, model)}
+    apart = {process.name for process in model.processes if model.separate_samples(process.name)}
     benchmarks = tuple(b for process in model.processes if process.name in apart for b in process.benchmark_names)
     blocks: dict[str, FloatArray] = {}
     shares: dict[str, FloatArray] = {}

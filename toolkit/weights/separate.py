@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit.errors import ArtifactMismatchError
-from toolkit.model import Model, Process, Sample, density_transform, determines_matrix
+from toolkit.model import Model, Process, Sample, density_transform
 from toolkit.typing import FloatArray
 from toolkit.weights.combination import check_finite, combine_samples
 from toolkit.weights.simulation import SampleTable
@@ -37,21 +37,6 @@ class SampleRows:
     weights: FloatArray
     share: FloatArray
     benchmark_weights: FloatArray | None = None
-
-
-def separate_samples_of(process: Process, model: Model) -> tuple[Sample, ...]:
-    """Return the samples of a process whose events do not know enough weights to determine its matrix M.
-
-    Examples:
-        >>> from toolkit.model import ModelParameter
-        >>> gg = Process.build("gg", {"S": "sqrt(mu)", "B": "1"}, {"S": [1, 0], "SBI": [1, 1], "B": [0, 1]})
-        >>> samples = (Sample("S", "gg", "S", ("S",)), Sample("SBI", "gg", "SBI", ("S", "SBI", "B")), Sample("B", "gg", "B", ("B",)))
-        >>> [s.name for s in separate_samples_of(gg, Model((ModelParameter("mu", range=(0.0, 6.0)),), (gg,), samples))]
-        ['S', 'B']
-    """
-    if process.n_amplitudes == 1 or not determines_matrix(process):
-        return ()
-    return tuple(s for s in model.samples_of(process.name) if not determines_matrix(process, s.carried))
 
 
 def generation_points(process: Process, tables: Sequence[SampleTable], model: Model, carried: Sequence[str]) -> dict[str, FloatArray]:
@@ -81,7 +66,7 @@ def combine_separate(process: Process, tables: Sequence[SampleTable], model: Mod
         PhysicsDomainError: A weight is not finite.
         SchemaError: The benchmarks that the tables know do not determine the densities of the process.
     """
-    alone = {s.name: s for s in separate_samples_of(process, model)}
+    alone = {s.name: s for s in model.separate_samples(process.name)}
     columns = {name: k for k, name in enumerate(process.benchmark_names)}
     known = {t.sample: np.zeros((len(t.weight), len(columns))) for t in tables}
     shares = {t.sample: np.ones(len(t.weight)) for t in tables}

@@ -219,6 +219,9 @@ def test_samples_that_know_only_their_own_weight_are_a_measurement_if_there_is_o
     lacking = Config.model_validate({**document, "samples": [document["samples"][k] for k in (0, 2, 3)]})
     with pytest.raises(SchemaError, match="no events of ggF_SBI"):
         lacking.require_interference()
+    Config.model_validate({**document, "ratios": {"estimator": "per_process"}}).require_interference()
+    with pytest.raises(SchemaError, match=r"ratios.estimator: bit[\s\S]*ggF_SBI[\s\S]*'mixture'"):
+        Config.model_validate({**document, "ratios": {"estimator": "bit"}}).require_interference()
 
 
 def test_workspaces_of_recorded_events_keep_their_names() -> None:

@@ -13,6 +13,7 @@ from toolkit.config import RatioConfig
 from toolkit.errors import PhysicsDomainError
 from toolkit.model import Model, ModelParameter, Process, Sample
 from toolkit.ratios import fit_ratios, load_ratios
+from toolkit.ratios.heads import density_weights
 from toolkit.ratios.losses import source_loss
 from toolkit.ratios.structure import EventClass, Mixture, Source
 from toolkit.ratios.targets import describe_mixture, make_targets
@@ -93,6 +94,14 @@ def test_labels_are_balanced_and_moments_are_sums_over_samples():
     assert targets.weight[targets.label == 0].numpy() @ h[:6000] == pytest.approx(scale * (kappa * sums[0] + sums[2]), rel=1e-9)
     assert targets.moment(0).numpy() @ h == pytest.approx(scale * kappa * sums[0], rel=1e-9)
     assert targets.moment(1).numpy() @ h == pytest.approx(scale * (sums[1] - sums[0] - sums[2]), rel=1e-9)
+
+
+def test_classifiers_get_the_weights_of_the_samples():
+    """Each density is its own sample: for estimators that learn one density at a time."""
+    events = separate_toy(500, 6)
+    mixture = describe_mixture(events, SEPARATE)
+    found = density_weights(make_targets(events, mixture), mixture).numpy()
+    np.testing.assert_allclose(found, events.weights / events.yields * len(events), atol=1e-9)
 
 
 def test_ratios_agree_with_the_closed_form(trained):
