@@ -72,7 +72,13 @@ def what_is_missing(types: Types) -> str:
 
 
 def how_to_describe(types: Types) -> str:
-    """Return the `layout` that reads branches which say too little, where only the flavour is missing; empty otherwise."""
+    """Return the `layout` that reads branches which say too little, where only the flavour is missing; empty otherwise.
+
+    Examples:
+        >>> names = ("pt", "eta", "phi", "charge")
+        >>> how_to_describe({f"lep{i}_{name}": "float" for i in (0, 1, 2, 3) for name in names})
+        '{kind: flat, lepton: "lep{i}_{field}", first: 0, fields: {charge: charge}, flavour: muon}'
+    """
     flat = find_leptons(types)
     if flat is None or "charge" not in flat.fields:
         return ""
