@@ -59,6 +59,11 @@ def lepton_product(leptons: dict[str, FloatArray], name: str, flavours: tuple[in
         leptons: The factor and `flavour` of the four leptons, (n, 4) each.
         name: The factor.
         flavours: 11, 13.
+
+    Examples:
+        >>> leptons = {"flavour": np.array([[11, 11, 13, 13]]), "sf": np.array([[0.5, 0.8, 7.0, 7.0]])}
+        >>> lepton_product(leptons, "sf", (11,)).tolist()
+        [0.4]
     """
     return np.asarray(np.where(np.isin(leptons["flavour"], flavours), leptons[name], 1.0).prod(axis=1))
 

@@ -55,6 +55,10 @@ def friend_candidates(tree: str, entries: int, others: Mapping[str, tuple[int, M
         tree: The event tree.
         entries: Its entries.
         others: Entries and types of branches of each tree.
+
+    Examples:
+        >>> friend_candidates("Events", 10, {"Weights": (10, {"weight": "float", "ids": "int32_t"}), "Runs": (1, {"weight": "double"})})
+        ('Weights/weight',)
     """
     beside = [(name, types) for name, (n, types) in others.items() if name != tree and n == entries]
     named = [(name, branch, kind) for name, types in beside for branch, kind in types.items() if looks_like_weight(branch)]

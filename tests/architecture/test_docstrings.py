@@ -27,7 +27,10 @@ PACKAGES = (
 )
 """Their exported names are for everybody; those of the pipeline, the command line, the report and the plots are shown by their commands."""
 
-NOT_NUMBERS = {"processors.modules.load_modules": "runs the Python files it is given"}
+NOT_NUMBERS = {
+    "processors.corrections.read_histogram": "opens a ROOT file",
+    "processors.modules.load_modules": "runs the Python files it is given",
+}
 """Names whose result cannot be shown as a number, and why."""
 
 _SHOWN_TOGETHER = "the example of read_events calls it"

@@ -52,7 +52,12 @@ def process_looks(looks: Mapping[str, ProcessLook]) -> Iterator[None]:
 
 
 def process_color(name: str, default: str) -> str:
-    """Return the colour of a process in plots: the user's choice, or `default`."""
+    """Return the colour of a process in plots: the user's choice, or `default`.
+
+    Examples:
+        >>> process_color("qqZZ", "#0072b2")
+        '#0072b2'
+    """
     return _CHOSEN.get({}).get(name, ProcessLook()).color or default
 
 
