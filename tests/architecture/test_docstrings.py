@@ -51,7 +51,6 @@ NO_EXAMPLE = {
     "toolkit.ratios.load_ratios": _NEEDS_TRAINING,
     "toolkit.ratios.train_ensemble": _NEEDS_TRAINING,
     "toolkit.ratios.fit_ratios": _NEEDS_TRAINING,
-    "toolkit.ratios.estimators.measure_normalisation": _NEEDS_TRAINING,
 }
 """Exported names without an example, and why."""
 

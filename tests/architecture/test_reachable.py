@@ -22,19 +22,7 @@ MODULES = {
     if (parts := file.relative_to(ROOT).with_suffix("").parts)
 }
 STARTS = ("toolkit.cli", "toolkit.__main__", "processors", "exports")
-PENDING = frozenset(
-    {
-        "exports.hs3",
-        "toolkit.diagnostics.leave_out",
-        "toolkit.plots.pulls",
-        "toolkit.ratios.curves_module",
-        "toolkit.ratios.resampling_closure",
-        *(
-            f"toolkit.ratios.estimators.{name}"
-            for name in ("alice", "alices", "bit", "cascal", "normalisation", "rascal", "rolr", "sallino", "sally")
-        ),
-    }
-)
+PENDING = frozenset({"toolkit.ratios.estimators.bit"})
 """Modules that wait for a place in the command line or on a page, or for their end; nothing may be added."""
 
 

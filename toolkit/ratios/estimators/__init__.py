@@ -8,13 +8,11 @@ from toolkit.ratios.estimators.cascal import Cascal
 from toolkit.ratios.estimators.classifier import RatioClassifier
 from toolkit.ratios.estimators.models import PairModel, ParameterisedModel, ProcessModel, RatioModel, ScoreModel
 from toolkit.ratios.estimators.multiclass import Multiclass
-from toolkit.ratios.estimators.normalisation import Normalised, measure_normalisation, reference_mean
 from toolkit.ratios.estimators.parameterised import ParameterisedEstimator
 from toolkit.ratios.estimators.preparation import NetworkEstimator
 from toolkit.ratios.estimators.quasi_parametric import QuasiParametric, QuasiParametricModel
 from toolkit.ratios.estimators.rascal import Rascal
 from toolkit.ratios.estimators.rolr import Rolr
-from toolkit.ratios.estimators.sallino import Sallino
 from toolkit.ratios.estimators.sally import Sally
 from toolkit.ratios.estimators.theta import BalancedTheta, ListedTheta, UniformTheta
 
@@ -31,7 +29,6 @@ __all__ = [
     "ListedTheta",
     "Multiclass",
     "NetworkEstimator",
-    "Normalised",
     "PairModel",
     "ParameterisedEstimator",
     "ParameterisedModel",
@@ -42,10 +39,7 @@ __all__ = [
     "RatioClassifier",
     "RatioModel",
     "Rolr",
-    "Sallino",
     "Sally",
     "ScoreModel",
     "UniformTheta",
-    "measure_normalisation",
-    "reference_mean",
 ]

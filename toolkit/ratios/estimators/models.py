@@ -275,10 +275,6 @@ class ScoreModel(TrainedModel):
         """Compute d log p(x|theta) / d theta at the point of the training, (n, n_parameters)."""
         return torch.cat([self.network(part) for part in torch.split(self.rows(x), ROWS)]).numpy()
 
-    def projection(self, x: FloatArray, theta: Point) -> FloatArray:
-        """Compute score . (theta - theta_0), (n,): the one observable that is locally optimal between the two points (SALLINO)."""
-        return np.asarray(self.score(x) @ (self.hypotheses.point(theta) - np.array(self.theta)))
-
     def to_onnx(self, path: str | Path, *, writer: Writer, reference_rows: FloatArray, **more: Any) -> Any:
         """Write the network; its columns are scores, named score_PARAMETER, in place of log ratios."""
         names = tuple(f"score_{name}" for name in self.hypotheses.parameters)
