@@ -106,7 +106,8 @@ class CombinedLikelihood(Likelihood):
         """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
         out = np.zeros(len(point))
         for term, columns in zip(self.terms, self._columns, strict=True):
-            out[columns] += term.slopes(point[columns])
+            with np.errstate(invalid="ignore"):  # terms may diverge to either side where one parameter is at its end
+                out[columns] += term.slopes(point[columns])
         return self._less_surplus(point, out)
 
     def without_data(self, point: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from toolkit.errors import SchemaError
-from toolkit.likelihood.base import Likelihood
+from toolkit.likelihood.base import Likelihood, difference_slopes
 from toolkit.likelihood.coefficients import diverging_parameters
 from toolkit.likelihood.constraints import Constraint
 from toolkit.likelihood.domain import NotPositive
@@ -83,7 +83,34 @@ class ReparameterisedLikelihood(Likelihood):
 
     def slopes(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
-        return np.asarray(self._map.jacobian(point[None, :])[0] @ self._inner.slopes(self._map.values(point[None, :])[0]))
+        jacobian, inner = self._map.jacobian(point[None, :])[0], self._inner.slopes(self._map.values(point[None, :])[0])
+        with np.errstate(invalid="ignore"):  # a derivative that diverges concerns the parameters that move it, and no others
+            return np.asarray(np.where(jacobian != 0.0, jacobian * inner, 0.0).sum(axis=1))
+
+    @property
+    def closed_bends(self) -> bool:
+        """Whether the likelihood knows its second derivatives in closed form."""
+        return self._inner.closed_bends
+
+    def bends(self, point: FloatArray) -> FloatArray | None:
+        """Evaluate the second derivatives at one point by the chain rule; None where the likelihood does not know its own."""
+        inside = self._map.values(point[None, :])[0]
+        inner = self._inner.bends(inside)
+        if inner is None:
+            return None
+        jacobian, slopes = self._map.jacobian(point[None, :])[0], self._inner.slopes(inside)
+        with np.errstate(invalid="ignore"):
+            out = jacobian @ inner @ jacobian.T + self._curvature(point) @ slopes
+        # at an end where a derivative diverges the gradient is one-sided, and so are its differences
+        return np.asarray(out) if np.isfinite(out).all() else difference_slopes(self, point)
+
+    def _curvature(self, point: FloatArray) -> FloatArray:
+        """Differentiate the jacobian of the expressions numerically, (n_new, n_new, n_inner): they cost nothing beside the data."""
+        steps = 1e-5 * np.maximum(1.0, np.abs(point))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            up, down = (self._map.jacobian(point + sign * np.diag(steps)) for sign in (1.0, -1.0))
+            second = (up - down) / (2.0 * steps)[:, None, None]
+        return np.asarray(0.5 * (second + second.transpose(1, 0, 2)))
 
     def shortfall(self, points: FloatArray) -> FloatArray:
         """Say how much is missing from points to allowed ones, (n_points,)."""

@@ -1,0 +1,57 @@
+"""A likelihood in other parameters: derivatives of both orders, and a parameter at the end where those of the likelihood diverge."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from toolkit.likelihood import BinnedLikelihood, CombinedLikelihood, Parameter
+from toolkit.likelihood.base import difference_slopes
+from toolkit.likelihood.reparameterised import ReparameterisedLikelihood
+
+BOUNDS = {"mu_a": (0.0, 6.0), "mu_b": (0.0, 6.0), "t": (0.3, 3.0)}
+
+
+def two_modes() -> CombinedLikelihood:
+    """Two regions with interference of either sign: at mu = 0 the derivative of one is +inf, that of the other -inf."""
+    terms = []
+    for name, sign in (("mu_a", -1.0), ("mu_b", 1.0), ("mu_a", 1.0)):
+        templates = [[10.0, 4.0], [sign * 6.0, sign * 3.0], [40.0, 60.0]]
+        terms.append(
+            BinnedLikelihood(
+                templates=templates,
+                data=[44.0 + sign, 62.0 - sign],
+                coefficients=(name, f"sqrt({name})", "t"),
+                parameters=(name, "t"),
+                bounds={key: BOUNDS[key] for key in (name, "t")},
+            )
+        )
+    return CombinedLikelihood(terms)
+
+
+def common() -> ReparameterisedLikelihood:
+    new = [Parameter("width", 1.0, 0.0, 6.0), Parameter("on", 1.0, 0.2, 3.0)]
+    return ReparameterisedLikelihood(two_modes(), {"mu_a": "width * on", "mu_b": "width * on**2"}, new)
+
+
+def test_second_derivatives_are_those_of_the_gradient() -> None:
+    likelihood = common()
+    for point in ([0.7, 1.2, 0.9], [2.5, 0.6, 1.3]):
+        found = likelihood.bends(np.array(point))
+        assert found is not None
+        np.testing.assert_allclose(found, difference_slopes(likelihood, np.array(point)), rtol=1e-5, atol=1e-5)
+
+
+def test_derivatives_of_the_others_are_finite_where_one_diverges() -> None:
+    """Only what moves a strength feels that its derivative diverges at 0."""
+    likelihood = common()
+    slopes = likelihood.slopes(np.array([0.0, 1.0, 1.1]))
+    near = likelihood.slopes(np.array([1e-12, 1.0, 1.1]))
+    assert np.isfinite(slopes[2])
+    assert slopes[2] == pytest.approx(near[2], abs=1e-4)
+    grid = np.linspace(0.0, 3.0, 7)
+    scan = likelihood.scan("width", grid)
+    assert np.isfinite(scan.twice_delta_nll).all()
+    lowest = min(likelihood.twice_nll({"width": 0.0, "on": 1.0, "t": float(t)}) for t in np.linspace(0.8, 1.3, 2001))
+    best = likelihood.fit().twice_nll
+    assert scan.twice_delta_nll[0] == pytest.approx(lowest - best, abs=1e-4)
