@@ -13,6 +13,7 @@ import typer
 from typer import rich_utils
 
 from toolkit import __version__
+from toolkit.cli.compare import compare
 from toolkit.cli.completion import CONFIGS, NTUPLES, files, folders
 from toolkit.cli.examples import epilog
 from toolkit.cli.failures import WRONG_INPUT, error_document, exit_code, terminable
@@ -52,7 +53,7 @@ STAGE_HELP = {
     "fit": "Fit the signal strength, unbinned and from histograms.",
     "report": "Write plots, report.html and results.json, print the comparison.",
 }
-START, RUN, ONE_STAGE, CARRY = "Start", "Run", "Run one stage", "Carry results elsewhere"
+START, RUN, ONE_STAGE, CARRY = "Start", "Run", "Run one stage", "Compare, and carry results elsewhere"
 
 app = typer.Typer(
     name="h4l",
@@ -232,7 +233,7 @@ for _name, _help in STAGE_HELP.items():
     app.command(name=_name, help=_text, rich_help_panel=ONE_STAGE, epilog=epilog(_name))(_command)
 
 
-for _sharing in (predict, cpp, bundle, reuse):
+for _sharing in (compare, predict, cpp, bundle, reuse):
     app.command(rich_help_panel=CARRY, epilog=epilog(_sharing.__name__))(_sharing)
 
 

@@ -60,6 +60,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("h4l report config.yaml", "plots, report.html, results.json"),
         ("h4l report config.yaml --style ATLAS", "in another look"),
     ),
+    "compare": (
+        ("h4l compare out/powheg out/madgraph", "yields, ratios, chi-square; page and plots in h4l-compare"),
+        ("h4l compare out/v1 out/v2 --sample ggF_SBI --observables m4l,cos_theta_1 --normalise", "shapes of two observables of a sample"),
+    ),
     "predict": (
         ("h4l predict mixture.onnx events.root --config analysis.yaml --sample ggF_S", "computes the observables as the analysis does"),
         ("h4l predict mixture.onnx table.root --column m4l=mass4l --out with_ratios.root", "takes them from branches"),

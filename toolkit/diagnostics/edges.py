@@ -45,25 +45,65 @@ def observable_edges(events: SimulatedEvents, observable: str, *, bins: int = 20
     inside = np.isfinite(values)
     if not inside.any():
         raise SchemaError(what=f"observable {observable}", got="no event has a value", expected="a finite value in at least one event")
-    low, high = OBSERVABLES[observable].range if observable in OBSERVABLES else (None, None)
-    if observable.startswith("n_"):
-        top = float(values[inside].max()) if high is None else min(high, float(values[inside].max()))
-        grid = np.arange(0.0, top + 2.0) - 0.5
-    elif observable.startswith("has_"):
-        grid = np.array([-0.5, 0.5, 1.5])
-    elif low is None or high is None:
-        grid = share_edges(values, weights.sum(axis=1), bins=bins)
-    else:
-        grid = np.linspace(low, high, bins + 1)
+    grid = starting_grid(values, weights.sum(axis=1), observable=observable, bins=bins)
     index = clipped_index(values, grid)
     sums, squares = bin_sums(index, grid.size - 1, weights), bin_sums(index, grid.size - 1, weights**2)
-    return _join(grid, sums, squares, min_effective)
+    return join_bins(grid, sums, squares, min_effective=min_effective)
 
 
-def _join(grid: FloatArray, sums: FloatArray, squares: FloatArray, min_effective: float) -> FloatArray:
-    """Join bins from the left until each holds enough; what remains on the right joins the last bin."""
+def starting_grid(values: FloatArray, weights: FloatArray, *, observable: str, bins: int) -> FloatArray:
+    """Choose the edges of an observable before any are joined; see `observable_edges`.
+
+    Args:
+        values: (n,) values, NaN where missing; at least one is finite.
+        weights: (n,) weights, absolute, for bins of equal content.
+        observable: Name.
+        bins: Number of bins.
+
+    Returns:
+        (k + 1,) edges in the observable's unit.
+
+    Raises:
+        SchemaError: The observable is not registered and has fewer than two different values.
+
+    Examples:
+        >>> starting_grid(np.array([0.0, 2.0]), np.ones(2), observable="n_jets", bins=20).tolist()
+        [-0.5, 0.5, 1.5, 2.5]
+    """
+    low, high = OBSERVABLES[observable].range if observable in OBSERVABLES else (None, None)
+    if observable.startswith("n_"):
+        largest = float(np.max(values[np.isfinite(values)]))
+        return np.arange(0.0, (largest if high is None else min(high, largest)) + 2.0) - 0.5
+    if observable.startswith("has_"):
+        return np.array([-0.5, 0.5, 1.5])
+    if low is None or high is None:
+        return share_edges(values, weights, bins=bins)
+    return np.linspace(low, high, bins + 1)
+
+
+def join_bins(grid: FloatArray, sums: FloatArray, squares: FloatArray, *, min_effective: float) -> FloatArray:
+    """Join bins from the left until each holds enough; what remains on the right joins the last bin.
+
+    Args:
+        grid: (k + 1,) edges.
+        sums: (k, m) sums of absolute weights of m sets of events.
+        squares: (k, m) sums of their squares.
+        min_effective: Smallest number of effective events of every set in a bin.
+
+    Returns:
+        Edges, from the first to the last bin that any set fills.
+
+    Raises:
+        SchemaError: No bin holds anything.
+
+    Examples:
+        >>> join_bins(np.arange(4.0), np.array([[0.0], [3.0], [30.0]]), np.array([[0.0], [3.0], [30.0]]), min_effective=25.0).tolist()
+        [1.0, 3.0]
+    """
     live = squares.sum(axis=0) > 0
     filled = np.flatnonzero(squares.sum(axis=1) > 0)
+    if filled.size == 0:
+        raise SchemaError(what="bins to join", got="no weight in any bin", expected="events that carry weight")
     first, last = int(filled[0]), int(filled[-1])
     edges = [grid[first]]
     total, square = np.zeros(int(live.sum())), np.zeros(int(live.sum()))

@@ -21,6 +21,7 @@ from toolkit.plots.spectra import plot_spectrum
 from toolkit.plots.spread import plot_spread
 from toolkit.plots.style import PlotStyle, StyledFigure
 from toolkit.plots.training import plot_training
+from toolkit.plots.two_samples import plot_two_samples
 from toolkit.plots.variations import plot_variation
 from toolkit.plots.yields import plot_yields
 
@@ -48,6 +49,7 @@ __all__ = [
     "plot_spectrum",
     "plot_spread",
     "plot_training",
+    "plot_two_samples",
     "plot_variation",
     "plot_yields",
     "png_bytes",
