@@ -11,17 +11,14 @@ import torch
 from torch import nn
 
 from benchmarks.exact import MODEL
-from toolkit.config import RatioConfig
+from toolkit.config import BitConfig, MulticlassConfig, PerProcessConfig, RatioConfig
 from toolkit.ratios import fit_ratios
 from toolkit.ratios.architectures import MLP, Architecture, DeepSet, Recurrent, jet_group, lepton_group
 from toolkit.ratios.estimators import (
     Alice,
     Alices,
-    Bit,
-    CarlMixture,
     CarlParameterised,
     Cascal,
-    Multiclass,
     ProcessModel,
     QuasiParametric,
     Rascal,
@@ -32,23 +29,33 @@ from toolkit.ratios.estimators.preparation import describe_columns
 from toolkit.ratios.schedules import TrainingSettings
 from toolkit.weights import Hypotheses, SimulatedEvents
 
+FROM_CONFIG: dict[str, Any] = {
+    "mixture": RatioConfig,
+    "per_process": PerProcessConfig,
+    "multiclass": MulticlassConfig,
+    "bit": BitConfig,
+}
+"""Estimators of densities that `h4l run` trains."""
+
 
 @dataclass(frozen=True)
-class MixtureChoice:
-    """The ensemble of `h4l run` with the interface of the estimators: it trains on the whole pool and calibrates out of bag.
+class ConfigChoice:
+    """An ensemble of `h4l run` with the interface of the estimators: it trains on the whole pool and calibrates out of bag.
 
     Args:
+        name: Value of `ratios.estimator`.
         seed: Seed of the first member.
     """
 
+    name: str
     seed: int
 
     def fit(self, events: SimulatedEvents, *, features: Sequence[str], hypotheses: Hypotheses, folder: Path) -> ProcessModel:
         """Train the ensemble with the defaults of the config."""
-        config = RatioConfig(features=tuple(features), seed=self.seed)
+        config = FROM_CONFIG[self.name](estimator=self.name, features=tuple(features), seed=self.seed)
         trained = fit_ratios(events, config=config, model=MODEL, folder=folder)
         history = tuple(h for member in trained.history for h in member)
-        return ProcessModel("mixture", describe_columns(events, features), hypotheses, history, FirstOutput(trained.ensemble))
+        return ProcessModel(self.name, describe_columns(events, features), hypotheses, history, FirstOutput(trained.ensemble))
 
 
 class FirstOutput(nn.Module):
@@ -65,10 +72,8 @@ class FirstOutput(nn.Module):
 
 
 ESTIMATORS: dict[str, Any] = {
-    "mixture": MixtureChoice,
-    "carl_mixture": CarlMixture,
+    **dict.fromkeys(FROM_CONFIG, ConfigChoice),
     "carl_parameterised": CarlParameterised,
-    "multiclass": Multiclass,
     "rolr": Rolr,
     "rascal": Rascal,
     "cascal": Cascal,
@@ -76,7 +81,6 @@ ESTIMATORS: dict[str, Any] = {
     "alices": Alices,
     "sally": Sally,
     "quasi_parametric": QuasiParametric,
-    "bit": Bit,
 }
 FEATURES = RatioConfig().features
 GROUPS = (lepton_group(), jet_group())
@@ -104,10 +108,8 @@ def make_estimator(
     name: str, architecture: str, *, seed: int, epochs: int, batch_size: int, learning_rate: float, hidden: Sequence[int]
 ) -> Any:
     """Return an estimator with its settings."""
-    if name == "bit":
-        return Bit(seed=seed)
-    if name == "mixture":
-        return MixtureChoice(seed=seed)
+    if name in FROM_CONFIG:
+        return ConfigChoice(name, seed=seed)
     training = TrainingSettings(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
     fold = architecture in {"mlp", "residual"}
     return ESTIMATORS[name](architecture=make_architecture(architecture, hidden=hidden), training=training, fold_beam_axis=fold)

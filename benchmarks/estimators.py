@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.estimator_choices import ESTIMATORS, FILLS, OBSERVABLES, features_of, make_estimator
+from benchmarks.estimator_choices import ESTIMATORS, FILLS, FROM_CONFIG, OBSERVABLES, features_of, make_estimator
 from benchmarks.grid_likelihood import GridLikelihood
 from benchmarks.measure import print_json, print_table
 from processors import run
@@ -93,7 +93,7 @@ def evaluate(model: Any, samples: Samples, features: Sequence[str]) -> dict[str,
         scores = [model.score(x[n])[:, 0] for n in ("calibration", "test")]
         return {"histogram": binned_rows(in_bins("score", scores[0], scores[1], samples), samples)}
     results: dict[str, list[dict[str, float]]] = {}
-    if model.estimator == "mixture":  # the calibration events belong to its own training and calibration
+    if model.estimator in FROM_CONFIG:  # the calibration events belong to its own training and calibration
         return {"plain": unbinned_rows(GridLikelihood.build(model, x["test"], samples.hypotheses, floor=FLOOR), samples)}
     if isinstance(model, ProcessModel | QuasiParametricModel):
         by_process = model if isinstance(model, ProcessModel) else model.by_process
@@ -165,7 +165,7 @@ def train_and_measure(name: str, architecture: str, seed: int, samples: Samples,
         name, architecture, seed=seed, **{k: settings[k] for k in ("epochs", "batch_size", "learning_rate", "hidden")}
     )
     began = time.process_time()
-    events = samples.pool if name == "mixture" else samples.train
+    events = samples.pool if name in FROM_CONFIG else samples.train
     model = estimator.fit(events, features=features, hypotheses=samples.hypotheses, folder=options.work / "trainings" / label)
     cpu = time.process_time() - began
     result = {"key": key, "cpu_s": cpu, "methods": evaluate(model, samples, features)}
@@ -212,9 +212,9 @@ def main() -> None:
     results: dict[str, list[dict[str, Any]]] = {"": [{"cpu_s": 0.0, "methods": histograms(samples)}]}
     for architecture in options.architectures:
         for name in options.estimators:
-            if name in {"bit", "mixture"} and architecture != "mlp":
+            if name in FROM_CONFIG and architecture != "mlp":
                 continue
-            label = name if name in {"bit", "mixture"} else f"{name}, {architecture}"
+            label = name if name in FROM_CONFIG else f"{name}, {architecture}"
             for seed in range(1, options.seeds + 1):
                 result = train_and_measure(name, architecture, seed, samples, options)
                 results.setdefault(label, []).append(result)

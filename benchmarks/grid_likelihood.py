@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from toolkit.ratios.estimators import BitModel
 from toolkit.ratios.estimators.combination import combine_log_ratios
 from toolkit.typing import FloatArray
 from toolkit.weights.hypotheses import Hypotheses
@@ -43,7 +42,7 @@ class GridLikelihood:
         """Evaluate a model on the grid; what does not depend on mu is computed once.
 
         Args:
-            model: With `log_ratio(x, mu)`, `log_ratios(x)` of the processes, or `coefficients(x)` of the terms.
+            model: With `log_ratio(x, mu)`, or `log_ratios(x)` of the processes.
             x: Observables, (n_events, n_features).
             hypotheses: Range of mu and yields.
             floor: Smallest ratio over the reference.
@@ -93,9 +92,6 @@ class GridLikelihood:
 
 
 def _evaluator(model: Any, x: FloatArray, hypotheses: Hypotheses, floor: float) -> Callable[[float], FloatArray]:
-    if isinstance(model, BitModel):
-        terms = model.coefficients(x)
-        return lambda mu: model.combine(terms, mu, floor=floor)
     if hasattr(model, "log_ratios"):
         processes = model.log_ratios(x)
         return lambda mu: combine_log_ratios(processes, hypotheses, mu, floor=floor)

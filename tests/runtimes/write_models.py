@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import lightgbm
 import numpy as np
 import torch
 
@@ -19,17 +20,19 @@ from toolkit.ratios import feature_matrix, fit_ratios
 from toolkit.ratios.architectures import MLP, DeepSet, Recurrent
 from toolkit.ratios.curves import fit_mixture_curves
 from toolkit.ratios.curves_module import CalibratedRatio
-from toolkit.ratios.estimators import Alice, Bit, QuasiParametric, Sally
+from toolkit.ratios.estimators import Alice, QuasiParametric, Sally
+from toolkit.ratios.estimators.trees import Trees, TreeSum, read_forest
 from toolkit.ratios.schedules import TrainingSettings
 
 
 def write_models(folder: Path) -> None:
-    """Write the files: the demo's form, an ensemble with log ratios from -15 to 15, architectures, estimators, curves."""
+    """Write the files: the demo's form, an ensemble with log ratios from -15 to 15, architectures, estimators, trees, curves."""
     folder.mkdir(parents=True, exist_ok=True)
     _mixture(folder)
     _ensemble(folder)
     _architectures(folder)
     _estimators(folder)
+    _trees(folder)
     _curves(folder)
 
 
@@ -81,9 +84,33 @@ def _estimators(folder: Path) -> None:
     events, names = gaussian_laws.simulate(2000, seed=3), ("x", "y")
     rows = np.stack([events.observables[name][:500] for name in names], axis=1)
     quick = {"architecture": MLP((6,)), "training": TrainingSettings(epochs=2, batch_size=256, learning_rate=1e-2, seed=4)}
-    for estimator in (Alice(**quick), QuasiParametric(**quick), Sally(**quick), Bit(trees=12, leaves=4)):
+    for estimator in (Alice(**quick), QuasiParametric(**quick), Sally(**quick)):
         model = estimator.fit(events, features=names, hypotheses=gaussian_laws.hypotheses(events))
         model.to_onnx(folder / f"{estimator.name}.onnx", writer=write_onnx, reference_rows=rows)
+
+
+def _trees(folder: Path) -> None:
+    """Write a forest of two outputs, in the operators of the estimator bit."""
+    generator = np.random.default_rng(5)
+    rows = generator.normal(size=(2000, 2)).astype(np.float32).astype(np.float64)
+    settings = {"objective": "l2", "num_leaves": 4, "deterministic": True, "num_threads": 1, "verbosity": -1}
+    forest = []
+    for values in (np.sin(rows[:, 0]), rows[:, 0] * rows[:, 1]):
+        data = lightgbm.Dataset(rows, values, params={"verbosity": -1})
+        forest += read_forest(lightgbm.train(settings, data, num_boost_round=12), n_outputs=1, rounds=12)
+    described = {"numerators": ("a", "b"), "reference": "r", "estimator": "test"}
+    write_onnx(_SideBySide(forest), folder / "trees.onnx", features=_columns(("x", "y"), rows), reference_rows=rows[:500], **described)
+
+
+class _SideBySide(torch.nn.Module):
+    """The sums of several forests."""
+
+    def __init__(self, forest: list[Trees]) -> None:
+        super().__init__()
+        self.sums = torch.nn.ModuleList([TreeSum(trees) for trees in forest])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([tree_sum(x) for tree_sum in self.sums], dim=1)
 
 
 class _Logits(torch.nn.Module):

@@ -25,8 +25,8 @@ from toolkit.config import ClassifierConfig
 from toolkit.errors import PhysicsDomainError
 from toolkit.kinematics.beam_swap import BeamSwap
 from toolkit.ratios.architectures.mlp import MLP
-from toolkit.ratios.estimators.multiclass import SoftmaxRatios, multiclass_loss
 from toolkit.ratios.features import FeatureMap, feature_matrix, transform_of
+from toolkit.ratios.learners.multiclass import softmax_loss
 from toolkit.ratios.members import Member, train_ensemble
 from toolkit.ratios.plan import SEED_STEP
 from toolkit.ratios.trainer import InMemoryBatches, OnEpoch, TrainingSettings, train_network
@@ -229,7 +229,7 @@ class ClassifierTask:
         name = f"{self.name} without fold {member.index}"
         file = unfinished(checkpoint, "classes")
         history = train_network(
-            network, multiclass_loss, batches, settings=settings, name=name, on_progress=on_progress, checkpoint=file, key="classification"
+            network, softmax_loss, batches, settings=settings, name=name, on_progress=on_progress, checkpoint=file, key="classification"
         )
         return self._complete(feature_map, network.cpu()), (history,)
 
@@ -244,3 +244,30 @@ class ClassifierTask:
     def _complete(self, feature_map: FeatureMap, network: nn.Module) -> nn.Module:
         n = self.weights.shape[1]
         return SoftmaxRatios(feature_map, network, torch.full((n,), 1.0 / n, dtype=torch.float64)).double().eval()
+
+
+class SoftmaxRatios(nn.Module):
+    """log p_j / p_ref from the logits of a class-balanced softmax.
+
+    Args:
+        feature_map: Observables to inputs.
+        network: Inputs to logits.
+        fractions: Fractions pi_j >= 0 of the reference, shape (n_processes,).
+    """
+
+    log_fractions: torch.Tensor
+    used: torch.Tensor
+
+    def __init__(self, feature_map: FeatureMap, network: nn.Module, fractions: torch.Tensor) -> None:
+        super().__init__()
+        self.feature_map = feature_map
+        self.network = network
+        used = torch.nonzero(fractions > 0)[:, 0]
+        self.register_buffer("used", used)
+        self.register_buffer("log_fractions", torch.log(fractions[used]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the log ratios, shape (n, n_processes)."""
+        logits: torch.Tensor = self.network(self.feature_map(x))
+        present = logits.index_select(1, self.used) + self.log_fractions
+        return logits - torch.logsumexp(present, dim=1, keepdim=True)

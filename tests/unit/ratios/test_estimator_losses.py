@@ -10,7 +10,6 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from toolkit.ratios.estimators.losses import cross_entropy_loss, process_loss, score_loss, squared_ratio_loss
-from toolkit.ratios.estimators.multiclass import one_process
 from toolkit.ratios.estimators.parameterised import labelled
 
 
@@ -94,12 +93,3 @@ def test_one_label_keeps_the_expectations():
     assert float(new_b.mean()) == pytest.approx(1.9, abs=0.01)
     negative, _ = labelled(-a, b, torch.from_numpy(rng.uniform(size=n)).float())
     assert float(negative.mean()) == pytest.approx(-0.7, abs=0.01)
-
-
-def test_one_process_keeps_the_expectations():
-    n = 200_000
-    weights = torch.tensor([[0.5, -0.2, 1.0]], dtype=torch.float64).expand(n, -1)
-    coin = torch.from_numpy(np.random.default_rng(5).uniform(size=n))
-    drawn = one_process(weights, coin)
-    assert bool(((drawn != 0).sum(dim=1) == 1).all())
-    torch.testing.assert_close(drawn.mean(dim=0), weights[0], atol=0.01, rtol=0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 
+import lightgbm
 import numpy as np
 import pytest
 import torch
@@ -13,18 +13,15 @@ import torch
 import toolkit.ratios.trainer as trainer_module
 from exports import write_onnx
 from tests.physics import gaussian_laws as laws
-from toolkit.errors import FitError, MissingExtraError, PhysicsDomainError, SchemaError, ShapeError
+from toolkit.errors import FitError, PhysicsDomainError, SchemaError, ShapeError
 from toolkit.likelihood import OnnxRatio
 from toolkit.ratios.architectures import MLP
 from toolkit.ratios.estimators import (
     Alice,
     Alices,
     BalancedTheta,
-    Bit,
     Carl,
-    CarlMixture,
     ListedTheta,
-    Multiclass,
     QuasiParametric,
     Sally,
     UniformTheta,
@@ -32,7 +29,7 @@ from toolkit.ratios.estimators import (
 from toolkit.ratios.estimators.parameterised import density, density_slope
 from toolkit.ratios.estimators.squares import SumOfSquares, find_forms
 from toolkit.ratios.estimators.theta import Terms, balance_scales
-from toolkit.ratios.estimators.trees import TreeSum, read_trees
+from toolkit.ratios.estimators.trees import TreeSum, read_forest
 from toolkit.ratios.schedules import TrainingSettings
 from toolkit.weights import Hypotheses, Morphing, SimulatedEvents, basis, smeft
 
@@ -148,11 +145,9 @@ def test_the_start_of_the_squares_is_the_inclusive_density(hypotheses):
     ("estimator", "numerators"),
     [
         (Alice(**QUICK), ("p(x|mu)",)),
-        (Multiclass(**QUICK), laws.PROCESSES),
         (QuasiParametric(**QUICK), laws.PROCESSES),
         (Carl(**QUICK, numerator=2.0), ("mu=2",)),
         (Sally(**QUICK), ("score_mu",)),
-        (Bit(trees=12, leaves=4), ("p(x|mu)",)),
     ],
 )
 def test_onnx_files_give_what_the_model_gives(estimator, numerators, pool, hypotheses, tmp_path):
@@ -181,33 +176,14 @@ def test_quasi_parametric_network_with_theta_as_an_input(pool, hypotheses, tmp_p
     np.testing.assert_allclose(got, model.log_ratio(x, 0.4), atol=1e-4)
 
 
-def test_trees_as_matrices_against_the_library(pool, hypotheses):
-    model = Bit(trees=15, leaves=7).fit(pool, features=FEATURES, hypotheses=hypotheses)
+def test_trees_as_matrices_against_the_library(pool):
     x = rows(pool, 2000).astype(np.float32).astype(np.float64)
-    for booster in model.boosters:
-        module = TreeSum(read_trees(booster.booster, scale=booster.scale))
-        np.testing.assert_allclose(module(torch.from_numpy(x))[:, 0].numpy(), booster.predict(x), rtol=1e-9, atol=1e-12)
-
-
-def test_boosted_trees_approach_the_exact_ratio():
-    big, fresh = laws.simulate(40_000, seed=5), laws.simulate(5_000, seed=6)
-    h = laws.hypotheses(big)
-    model = Bit().fit(big, features=("x",), hypotheses=h)
-    x, w = fresh.observables["x"], fresh.weights @ h.reference
-    for mu in (0.3, 1.0, 3.0):
-        exact = laws.exact_log_ratio(x, mu, h.reference)
-        got = model.log_ratio(x[:, None], mu)
-        assert np.sqrt(np.average((got - exact) ** 2, weights=w)) < 0.06
-        assert np.average(np.exp(got), weights=w) == pytest.approx(1.0, abs=0.02)
-    np.testing.assert_allclose(model.log_ratio(x[:50, None], 2.0, denominator=1.0), -model.log_ratio(x[:50, None], 1.0, denominator=2.0))
-    numeric = (model.log_ratio(x[:50, None], 1.0 + 1e-5) - model.log_ratio(x[:50, None], 1.0 - 1e-5)) / 2e-5
-    np.testing.assert_allclose(model.score(x[:50, None], 1.0)[:, 0], numeric, atol=1e-6)
-
-
-def test_lightgbm_missing_is_said(pool, hypotheses, monkeypatch):
-    monkeypatch.setitem(sys.modules, "lightgbm", None)
-    with pytest.raises(MissingExtraError, match="h4l-toolkit\\[trees\\]"):
-        Bit().fit(pool, features=FEATURES, hypotheses=hypotheses)
+    data = lightgbm.Dataset(x, np.sin(x[:, 0]) + x[:, 1] ** 2, params={"verbosity": -1})
+    booster = lightgbm.train({"num_leaves": 7, "deterministic": True, "num_threads": 1, "verbosity": -1}, data, num_boost_round=15)
+    module = TreeSum(read_forest(booster, n_outputs=1, rounds=15)[0])
+    np.testing.assert_allclose(module(torch.from_numpy(x))[:, 0].numpy(), booster.predict(x), rtol=1e-9, atol=1e-12)
+    short = TreeSum(read_forest(booster, n_outputs=1, rounds=4)[0])
+    np.testing.assert_allclose(short(torch.from_numpy(x))[:, 0].numpy(), booster.predict(x, num_iteration=4), rtol=1e-9, atol=1e-12)
 
 
 def test_training_resumes_with_the_same_result(pool, hypotheses, tmp_path, monkeypatch):
@@ -224,7 +200,7 @@ def test_training_resumes_with_the_same_result(pool, hypotheses, tmp_path, monke
         estimator.fit(pool, features=FEATURES, hypotheses=hypotheses, folder=tmp_path / "b", progress=stop)
     epochs = []
     original = trainer_module._Run.epoch
-    monkeypatch.setattr(trainer_module._Run, "epoch", lambda self, steps: epochs.append(1) or original(self, steps))
+    monkeypatch.setattr(trainer_module._Run, "epoch", lambda self: epochs.append(1) or original(self))
     resumed = estimator.fit(pool, features=FEATURES, hypotheses=hypotheses, folder=tmp_path / "b")
     assert len(epochs) == 1
     np.testing.assert_array_equal(resumed.log_ratio(rows(pool), 2.0), complete)
@@ -240,9 +216,8 @@ def test_bad_features_are_refused_by_name(pool, hypotheses):
         Alice(**QUICK).fit(flat, features=FEATURES, hypotheses=hypotheses)
     missing = np.array(pool.observables["y"])
     missing[17] = np.nan
-    for estimator in (Alice(**QUICK), Bit()):
-        with pytest.raises(PhysicsDomainError, match=r"feature y[\s\S]*row 17"):
-            estimator.fit(changed(pool, y=missing), features=FEATURES, hypotheses=hypotheses)
+    with pytest.raises(PhysicsDomainError, match=r"feature y[\s\S]*row 17"):
+        Alice(**QUICK).fit(changed(pool, y=missing), features=FEATURES, hypotheses=hypotheses)
     with pytest.raises(SchemaError, match="nothing"):
         Alice(**QUICK).fit(pool, features=("x", "nothing"), hypotheses=hypotheses)
 
@@ -251,15 +226,13 @@ def test_fewer_events_than_parameters_are_refused(pool, hypotheses):
     few = pool.select(np.r_[0:300, 2000:2300])
     with pytest.raises(FitError, match="the trained numbers of the network"):
         Alice(architecture=MLP((64, 64))).fit(few, features=FEATURES, hypotheses=laws.hypotheses(few))
-    with pytest.raises(FitError, match="min_events"):
-        Bit(min_events=200).fit(few, features=FEATURES, hypotheses=laws.hypotheses(few))
     settings = TrainingSettings(epochs=1, batch_size=64)
     Alice(architecture=MLP((64, 64)), training=settings, allow_few_events=True).fit(few, features=FEATURES, hypotheses=laws.hypotheses(few))
 
 
 def test_reference_without_support_is_refused(pool, hypotheses):
     with pytest.raises(PhysicsDomainError, match="b: 1000 events of sample b"):
-        CarlMixture(**QUICK).fit(pool, features=FEATURES, hypotheses=hypotheses.with_reference({"S": 0.5, "B": 0.5}))
+        Alice(**QUICK).fit(pool, features=FEATURES, hypotheses=hypotheses.with_reference({"S": 0.5, "B": 0.5}))
 
 
 def test_theta_and_rows_that_do_not_fit_are_refused(pool, hypotheses):
@@ -279,13 +252,8 @@ def test_theta_and_rows_that_do_not_fit_are_refused(pool, hypotheses):
     assert per_row[-1] == pytest.approx(model.log_ratio(x[-1:], 4.0)[0])
 
 
-def test_multiclass_needs_a_mixture_as_reference(pool, hypotheses):
-    with pytest.raises(SchemaError, match="reference of a multiclass network"):
-        Multiclass(**QUICK).fit(pool, features=FEATURES, hypotheses=hypotheses.with_reference(2.0))
-
-
 def test_contradicting_processes_are_named(pool, hypotheses):
-    model = Multiclass(**QUICK).fit(pool, features=FEATURES, hypotheses=hypotheses)
+    model = QuasiParametric(**QUICK).fit(pool, features=FEATURES, hypotheses=hypotheses).by_process
     broken = dataclasses.replace(model, network=torch.nn.Linear(2, 4, dtype=torch.float64))
     with torch.no_grad():
         broken.network.weight.zero_()
@@ -302,14 +270,10 @@ def test_a_range_without_expected_events_is_refused():
 
 
 def test_a_floor_replaces_what_is_not_positive_when_asked(pool, hypotheses):
-    model = Multiclass(**QUICK).fit(pool, features=FEATURES, hypotheses=hypotheses)
+    model = QuasiParametric(**QUICK).fit(pool, features=FEATURES, hypotheses=hypotheses).by_process
     x = rows(pool)
     np.testing.assert_array_equal(model.log_ratio(x, 0.2, floor=1e-6), model.log_ratio(x, 0.2))
     low = np.log(1.001 * np.exp(model.log_ratio(x, 0.2)).min())
     floored = model.log_ratio(x, 0.2, floor=float(np.exp(low)))
     assert floored.min() == pytest.approx(low)
     np.testing.assert_allclose(floored, np.maximum(model.log_ratio(x, 0.2), low))
-    trees = Bit(trees=10, leaves=4).fit(pool, features=FEATURES, hypotheses=hypotheses)
-    np.testing.assert_allclose(trees.log_ratio(x, 2.0, floor=0.9), np.maximum(trees.log_ratio(x, 2.0), np.log(0.9)))
-    with pytest.raises(PhysicsDomainError, match="floor"):
-        trees.combine(-trees.coefficients(x), 2.0)

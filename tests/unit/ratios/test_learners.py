@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from tests.unit.ratios.toy import MODEL, exact_log_ratios, toy
 from toolkit.config import AnyRatioConfig, BitConfig, MulticlassConfig, PerProcessConfig, QuasiParametricConfig, RatioConfig
+from toolkit.errors import MissingExtraError
 from toolkit.ratios import FeatureMap, feature_matrix, fit_ratios, load_ratios
 from toolkit.ratios.heads import density_weights, heads_of_densities
 from toolkit.ratios.registry import ESTIMATORS
@@ -101,6 +103,12 @@ def test_five_layers_of_a_thousand_nodes_train_an_epoch(tmp_path):
     assert sum(p.numel() for p in model.module.members[0].classes.parameters()) > 4_000_000
     x = feature_matrix(pool.observables, ("x", "y"))[:50]
     np.testing.assert_array_equal(load_ratios(tmp_path, config=config).log_ratio(x), model.log_ratio(x))
+
+
+def test_a_missing_library_of_trees_is_said(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    with pytest.raises(MissingExtraError, match="h4l-toolkit\\[trees\\]"):
+        fit_ratios(toy(600, seed=1), config=CONFIGS["bit"], model=MODEL, folder=tmp_path)
 
 
 class Stopped(Exception):

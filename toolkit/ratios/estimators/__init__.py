@@ -2,12 +2,10 @@
 
 from toolkit.ratios.estimators.alice import Alice
 from toolkit.ratios.estimators.alices import Alices
-from toolkit.ratios.estimators.bit import Bit, BitModel
-from toolkit.ratios.estimators.carl import Carl, CarlMixture, CarlParameterised
+from toolkit.ratios.estimators.carl import Carl, CarlParameterised
 from toolkit.ratios.estimators.cascal import Cascal
 from toolkit.ratios.estimators.classifier import RatioClassifier
 from toolkit.ratios.estimators.models import PairModel, ParameterisedModel, ProcessModel, RatioModel, ScoreModel
-from toolkit.ratios.estimators.multiclass import Multiclass
 from toolkit.ratios.estimators.parameterised import ParameterisedEstimator
 from toolkit.ratios.estimators.preparation import NetworkEstimator
 from toolkit.ratios.estimators.quasi_parametric import QuasiParametric, QuasiParametricModel
@@ -20,14 +18,10 @@ __all__ = [
     "Alice",
     "Alices",
     "BalancedTheta",
-    "Bit",
-    "BitModel",
     "Carl",
-    "CarlMixture",
     "CarlParameterised",
     "Cascal",
     "ListedTheta",
-    "Multiclass",
     "NetworkEstimator",
     "PairModel",
     "ParameterisedEstimator",

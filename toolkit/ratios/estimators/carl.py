@@ -1,15 +1,14 @@
 """CARL: the likelihood-ratio trick. A classifier between two samples with the same total weight knows their density ratio.
 
 l = log r minimises  E_0[softplus(-l)] + E_1[softplus(l)]; the classifier's score is s = sigmoid(l) and r = s / (1 - s), but only the logit
-is ever computed. `Carl` trains one network for one pair of points, `CarlMixture` one network per process against the reference,
-`CarlParameterised` one network with theta among its inputs.
+is ever computed. `Carl` trains one network for one pair of points, `CarlParameterised` one network with theta among its inputs. One
+network per process against the reference is `per_process` of the config.
 
 With `one_label` (the default) an event stands for one hypothesis only, as if each sample had been generated on its own:
 that is what the method needs and all it uses. Without, it enters both with its weights, which is the soft label of `alice`.
 
 References:
-    Cranmer, Pavez, Louppe, "Approximating likelihood ratios with calibrated discriminative classifiers", arXiv:1506.02169;
-    ATLAS, arXiv:2412.01600 (one network per process against one reference).
+    Cranmer, Pavez, Louppe, "Approximating likelihood ratios with calibrated discriminative classifiers", arXiv:1506.02169.
 """
 
 from __future__ import annotations
@@ -24,11 +23,9 @@ from torch import nn
 
 from toolkit.ratios.batches import Batch
 from toolkit.ratios.estimators.losses import cross_entropy_loss
-from toolkit.ratios.estimators.models import PairModel, ProcessModel
+from toolkit.ratios.estimators.models import PairModel
 from toolkit.ratios.estimators.parameterised import ParameterisedEstimator, RatioLoss, labelled
-from toolkit.ratios.estimators.preparation import NetworkEstimator, Prepared, build_network, in_memory, prepare, train
-from toolkit.ratios.features import FeatureMap
-from toolkit.ratios.training_history import TrainingHistory
+from toolkit.ratios.estimators.preparation import NetworkEstimator, build_network, in_memory, prepare, train
 from toolkit.typing import Progress, silent_progress
 from toolkit.weights import SimulatedEvents
 from toolkit.weights.hypotheses import Hypotheses
@@ -81,53 +78,13 @@ class Carl(NetworkEstimator):
         point = hypotheses.point(self.numerator)
         f = torch.from_numpy(hypotheses.coefficients(point) * hypotheses.yields).float()
         a = prepared.processes @ (f / f.sum())
-        network, history = _train_one(a, prepared, settings=self, name=self.name, offset=0, progress=progress, folder=folder)
+        a, b = labelled(a, prepared.reference, prepared.coin) if self.one_label else (a, prepared.reference)
+        keep = (a != 0) | (b != 0)
+        network = build_network(prepared, settings=self, n_outputs=1)
+        batches = in_memory((prepared.inputs[keep], a[keep], b[keep]), self.training)
+        history = train(network, pair_loss, batches, settings=self, name=self.name, key="cross-entropy", progress=progress, folder=folder)
         module = nn.Sequential(prepared.feature_map, network).double().eval()
         return PairModel(self.name, prepared.columns, hypotheses, (history,), module, tuple(point.tolist()))
-
-
-@dataclass(frozen=True)
-class CarlMixture(NetworkEstimator):
-    """One network per process against the reference, each trained on its own.
-
-    Args:
-        one_label: Whether an event stands for one hypothesis only.
-
-    Notes:
-        The interference is a difference of processes, so that the errors of separate networks do not cancel in it, and
-        the combined density can become negative (an error then): the multiclass and quasi-parametric estimators do better.
-    """
-
-    one_label: bool = True
-
-    name: ClassVar[str] = "carl_mixture"
-
-    def fit(
-        self,
-        events: SimulatedEvents,
-        *,
-        features: Sequence[str],
-        hypotheses: Hypotheses,
-        progress: Progress = silent_progress,
-        folder: Path | None = None,
-    ) -> ProcessModel:
-        """Train the networks one after the other; the arguments are those of `ParameterisedEstimator.fit`."""
-        prepared = prepare(events, features=features, hypotheses=hypotheses, settings=self)
-        networks, histories = [], []
-        for j, process in enumerate(hypotheses.processes):
-            network, history = _train_one(
-                prepared.processes[:, j],
-                prepared,
-                settings=self,
-                name=f"{self.name}_{process}",
-                offset=1000 * j,
-                progress=progress,
-                folder=folder,
-            )
-            networks.append(network)
-            histories.append(history)
-        module = SideBySide(prepared.feature_map, networks).double().eval()
-        return ProcessModel(self.name, prepared.columns, hypotheses, tuple(histories), module)
 
 
 @dataclass(frozen=True)
@@ -139,40 +96,7 @@ class CarlParameterised(ParameterisedEstimator):
     one_label: ClassVar[bool] = True
 
 
-class SideBySide(nn.Module):
-    """Several networks of the same inputs, their outputs side by side."""
-
-    def __init__(self, feature_map: FeatureMap, networks: Sequence[nn.Module]) -> None:
-        super().__init__()
-        self.feature_map = feature_map
-        self.networks = nn.ModuleList(networks)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the outputs, shape (n, n_networks)."""
-        z = self.feature_map(x)
-        return torch.cat([network(z) for network in self.networks], dim=1)
-
-
 def pair_loss(network: nn.Module, batch: Batch) -> torch.Tensor:
     """Compute the cross-entropy of a batch (inputs, a, b)."""
     inputs, a, b = batch
     return cross_entropy_loss(network(inputs)[:, 0], a, b).mean()
-
-
-def _train_one(
-    a: torch.Tensor,
-    prepared: Prepared,
-    *,
-    settings: Carl | CarlMixture,
-    name: str,
-    offset: int,
-    progress: Progress,
-    folder: Path | None,
-) -> tuple[nn.Module, TrainingHistory]:
-    network = build_network(prepared, settings=settings, n_outputs=1, offset=offset)
-    b = prepared.reference
-    a, b = labelled(a, b, prepared.coin) if settings.one_label else (a, b)
-    keep = (a != 0) | (b != 0)
-    batches = in_memory((prepared.inputs[keep], a[keep], b[keep]), settings.training)
-    history = train(network, pair_loss, batches, settings=settings, name=name, key="cross-entropy", progress=progress, folder=folder)
-    return network, history

@@ -120,13 +120,13 @@ def in_memory(tensors: Batch, settings: TrainingSettings) -> InMemoryBatches:
     )
 
 
-def build_network(prepared: Prepared, *, settings: NetworkEstimator, n_outputs: int, n_context: int = 0, offset: int = 0) -> nn.Module:
-    """Build the network of an estimator with weights from its seed (plus `offset`).
+def build_network(prepared: Prepared, *, settings: NetworkEstimator, n_outputs: int, n_context: int = 0) -> nn.Module:
+    """Build the network of an estimator with weights from its seed.
 
     Raises:
         FitError: It has more numbers than there are events.
     """
-    generator = torch.Generator().manual_seed(settings.training.seed + offset)
+    generator = torch.Generator().manual_seed(settings.training.seed)
     network = settings.architecture.build(prepared.feature_map, n_outputs=n_outputs, n_context=n_context, generator=generator)
     n, k = len(prepared.inputs), count_parameters(network)
     if k > n and not settings.allow_few_events:

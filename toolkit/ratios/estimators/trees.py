@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from toolkit.ratios.estimators.theta import Terms
 from toolkit.typing import FloatArray, IntArray
 
 
@@ -39,16 +38,6 @@ class Trees:
     value: FloatArray
 
 
-def read_trees(booster: Any, *, scale: float = 1.0) -> Trees:
-    """Read the trees of a LightGBM booster, up to its best iteration.
-
-    Args:
-        booster: A regression with numerical features and one output.
-        scale: Factor on all leaves.
-    """
-    return _padded([tree["tree_structure"] for tree in booster.dump_model(num_iteration=booster.best_iteration)["tree_info"]], scale)
-
-
 def read_forest(booster: Any, *, n_outputs: int, rounds: int) -> list[Trees]:
     """Read the trees of a LightGBM booster that grew one tree per output in every round.
 
@@ -61,10 +50,10 @@ def read_forest(booster: Any, *, n_outputs: int, rounds: int) -> list[Trees]:
         The trees of every output.
     """
     roots = [tree["tree_structure"] for tree in booster.dump_model(num_iteration=rounds)["tree_info"]]
-    return [_padded(roots[k::n_outputs], 1.0) for k in range(n_outputs)]
+    return [_padded(roots[k::n_outputs]) for k in range(n_outputs)]
 
 
-def _padded(roots: Sequence[Mapping[str, Any]], scale: float) -> Trees:
+def _padded(roots: Sequence[Mapping[str, Any]]) -> Trees:
     parts = [_flatten(root) for root in roots]
     n_nodes = max(1, *(len(part.nodes) for part in parts)) if parts else 1
     n_leaves = max(1, *(len(part.leaves) for part in parts)) if parts else 1
@@ -75,7 +64,7 @@ def _padded(roots: Sequence[Mapping[str, Any]], scale: float) -> Trees:
         for k, (column, edge) in enumerate(part.nodes):
             feature[t, k], threshold[t, k] = column, _round_down(edge)
         for leaf, (steps, content) in enumerate(part.leaves):
-            value[t, leaf] = scale * content
+            value[t, leaf] = content
             for k, side in steps:
                 path[t, k, leaf] = side
     return Trees(feature, np.where(np.isfinite(threshold), threshold, np.finfo(np.float32).max), path, value)
@@ -145,24 +134,3 @@ class TreeSum(nn.Module):
         reached = torch.matmul(decisions, self.path)
         values = torch.where(reached > self.length - 0.5, self.value.expand_as(reached), torch.zeros_like(reached))
         return values.sum(dim=2).sum(dim=0).reshape(-1, 1)
-
-
-class TreeRatio(nn.Module):
-    """Observables and theta -> log ratio from trees of the coefficients, (n, n_features + n_parameters) -> (n, 1).
-
-    NaN where the density is not positive, which readers refuse.
-    """
-
-    def __init__(self, trees: Sequence[Trees], terms: Terms, *, n_features: int) -> None:
-        super().__init__()
-        self.sums = nn.ModuleList([TreeSum(t) for t in trees])
-        self.terms = terms
-        self.n_features = n_features
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Compute log p(x|theta) / p_ref(x), (n, 1)."""
-        observables = x[:, : self.n_features]
-        t = self.terms(self.terms.from_theta(x[:, self.n_features :]))
-        q = torch.cat([tree_sum(observables) for tree_sum in self.sums], dim=1)
-        density, total = (q * t).sum(dim=1), t @ self.terms.share
-        return (torch.log(density) - torch.log(total)).reshape(-1, 1)
