@@ -22,6 +22,8 @@ def _own_weights(config: Config) -> Iterator[str]:
     """Find interfering samples without the weights of the other benchmarks: forgotten, or generated separately."""
     from toolkit.errors import ToolkitError
 
+    if not config.simulated:
+        return
     model = config.model
     names = [s.name for process in model.processes for s in model.separate_samples(process.name)]
     if not names:
