@@ -34,6 +34,7 @@ from toolkit.likelihood import (
     pulls,
     uncertainty_components,
 )
+from toolkit.likelihood.uncertainties import piece_around
 from toolkit.typing import FloatArray, JsonObject, Progress
 from toolkit.weights import SimulatedEvents
 
@@ -185,11 +186,12 @@ def describe_uncertainties(
         The object `uncertainties` of results.json.
     """
     groups = {g: own for g, own in _groups(full, systematics).items() if own}
-    moved = auxiliary_impacts(full, fit, poi=poi) if shifts is None else shifts
+    piece = piece_around(full, fit, full.poi if poi is None else poi)
+    moved = auxiliary_impacts(full, fit, poi=poi, piece=piece) if shifts is None else shifts
     return {
         "pulls": [p.to_json() for p in pulls(full, fit)],
-        "impacts": [i.to_json() for i in impacts(full, fit, poi=poi)],
-        "impacts_pre_fit": [i.to_json() for i in impacts(full, fit, poi=poi, by="pre-fit")],
+        "impacts": [i.to_json() for i in impacts(full, fit, poi=poi, piece=piece)],
+        "impacts_pre_fit": [i.to_json() for i in impacts(full, fit, poi=poi, by="pre-fit", piece=piece)],
         "impacts_auxiliary": [i.to_json() for i in moved],
         "breakdown": [c.to_json() for c in breakdown(full, fit, groups, poi=poi)],
     }

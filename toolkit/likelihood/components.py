@@ -57,7 +57,12 @@ class Component:
 
 
 def auxiliary_impacts(
-    likelihood: Likelihood, fit: FitResult, *, poi: str | None = None, parameters: Sequence[str] | None = None
+    likelihood: Likelihood,
+    fit: FitResult,
+    *,
+    poi: str | None = None,
+    parameters: Sequence[str] | None = None,
+    piece: tuple[float, float] | None = None,
 ) -> tuple[Impact, ...]:
     """Compute the shift of the best fit when an auxiliary measurement is one standard deviation higher or lower, largest first.
 
@@ -66,6 +71,7 @@ def auxiliary_impacts(
         fit: Its global fit.
         poi: Parameter of interest; the likelihood's own if not given.
         parameters: Constrained parameters whose measurements are shifted; by default all that are free.
+        piece: What `piece_around` says, where it is known.
 
     Returns:
         One entry per auxiliary observable, by the parameter that it measures. A Gaussian measurement moves by its width, n counts by
@@ -94,7 +100,7 @@ def auxiliary_impacts(
     if unknown:
         expected = f"constrained parameters among {sorted(known)}"
         raise SchemaError("auxiliary observables", got=f"parameters {unknown}", expected=expected, remedy="leave them out")
-    piece, found = piece_around(likelihood, fit, poi), []
+    piece, found = piece_around(likelihood, fit, poi) if piece is None else piece, []
     for name in names:
         shifted = [likelihood.with_auxiliary({name: value}) for value in _moved(known[name])]
         up, down = (refitted(moved, fit, poi, piece=piece) - fit.parameters[poi] for moved in shifted)

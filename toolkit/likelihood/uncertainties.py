@@ -133,6 +133,7 @@ def impacts(
     poi: str | None = None,
     parameters: Sequence[str] | None = None,
     by: Literal["post-fit", "pre-fit"] = "post-fit",
+    piece: tuple[float, float] | None = None,
 ) -> tuple[Impact, ...]:
     """Compute the impact of nuisance parameters on the parameter of interest, largest first.
 
@@ -143,6 +144,7 @@ def impacts(
         parameters: Nuisance parameters; by default all that are free and have an error.
         by: How far each moves: by its fitted error, or by the width of its own measurement ("pre-fit"; parameters without one are
             left out), which says how much it could matter before the data are looked at.
+        piece: What `piece_around` says, where it is known.
 
     Returns:
         One entry per parameter. The other parameters may change to another minimum; the parameter of interest stays on the side of
@@ -165,7 +167,7 @@ def impacts(
     poi = likelihood.poi if poi is None else poi
     names = [n for n in fit.free if n != poi] if parameters is None else list(parameters)
     _check_names(likelihood, [poi, *names])
-    piece = piece_around(likelihood, fit, poi)
+    piece = piece_around(likelihood, fit, poi) if piece is None else piece
     widths = fit.errors if by == "post-fit" else {c.parameter: _width(c) for c in likelihood.constraints}
     found = []
     for name in (n for n in names if n in widths):
