@@ -24,7 +24,7 @@ def _results() -> Results:
     mu = np.linspace(0.0, 4.0, 41)
     methods = {
         name: MethodResult(name, 1.0, curve, (Interval(0.4, 1.9),), (Interval(0.0, 3.2),), Scan(mu, curve * (mu - 1.0) ** 2))
-        for name, curve in zip(METHODS, (0.4, 0.7, 1.3, 1.5), strict=True)
+        for name, curve in zip(METHODS, (0.4, 0.7, 1.3, 1.4, 1.5), strict=True)
     }
     closure = tuple(ClosurePoint(t, t + 0.1, 0.3, method=name) for name in METHODS for t in (0.3, 0.6, 1.0, 1.7, 3.0))
     yields = {"ggF_S": 38.8, "ggF_SBI": 474.4, "ggF_B": 502.8, "qqZZ": 1923.2}

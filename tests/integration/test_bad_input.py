@@ -151,7 +151,7 @@ def test_a_sum_of_weights_below_zero(analysis: Analysis) -> None:
 
 
 def test_a_config_without_interference_can_only_be_processed(analysis: Analysis) -> None:
-    analysis.fails("no sample lists benchmarks", "h4l process", command="run", samples=[{"name": "qqZZ", "files": ["qqZZ.root"]}])
+    analysis.fails("none that lists benchmarks", "h4l process", command="run", samples=[{"name": "qqZZ", "files": ["qqZZ.root"]}])
 
 
 def test_zero_selected_events(analysis: Analysis) -> None:

@@ -150,7 +150,7 @@ def test_recorded_events_and_a_nuisance_parameter_of_the_model(folder: Path) -> 
     assert results.observed.regions == {"SR": int(np.sum(mass > 280.0)), "CR": int(np.sum(mass <= 260.0))}
     assert set(results.observed.methods) == set(results.methods) == set(blinded.methods)
     kinds = {n: m.parameters["mu"].interval_kind for n, m in results.observed.methods.items()}
-    assert kinds == {"rate": "neyman", "m4l": "asymptotic", "score": "asymptotic", "nsbi": "asymptotic"}
+    assert kinds == {"rate": "neyman", "m4l": "asymptotic", "score": "asymptotic", "score_2d": "asymptotic", "nsbi": "asymptotic"}
     assert "intervals of mu by rate are Neyman constructions from toys, nuisance parameters profiled" in results.notes
     goodness, shape = (json.loads((folder / "out" / "workspace" / f"{n}.json").read_text()) for n in ("goodness", "comparison"))
     assert set(goodness["observed"]) == set(results.methods)

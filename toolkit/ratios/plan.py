@@ -160,7 +160,7 @@ def plan_members(
         >>> [(m.seed, m.folds) for m in plan_members(seed=3)][:2]
         [(3, (0, 1)), (1003, (0, 2))]
         >>> [m.folds for m in plan_members(2)]
-        [(0, 1), (2, 3)]
+        [(2, 3), (0, 1)]
         >>> len(plan_members(10, subsets="bootstrap"))
         10
     """

@@ -51,7 +51,7 @@ def events(n: int, seed: int) -> SimulatedEvents:
 @pytest.fixture(scope="module")
 def channel() -> Any:
     pool, test = events(3_000, 1), events(2_000, 2)
-    config: Any = SimpleNamespace(ratio_nuisances=NAMES, densities=MODEL.processes)
+    config: Any = SimpleNamespace(ratio_nuisances=NAMES, densities=MODEL.processes, ratios=SimpleNamespace(spread_factor=1.0))
     learned = add_spread(None, config, Ratio(), pool=pool, test=test)  # type: ignore[arg-type]
     logs = [np.log(np.stack([2.0 * e.observables["x"], np.ones(len(e))], axis=1)) for e in (test, pool)]
     options: Any = {"yields": YIELDS, "coefficients": MODEL.coefficients, "parameters": ("mu",), "bounds": MODEL.bounds}

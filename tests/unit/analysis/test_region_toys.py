@@ -179,7 +179,7 @@ def test_goodness_of_fit_compares_all_regions(tmp_path: Path) -> None:
     document = goodness_of(config_of(), tmp_path)
     names = {name: [test["name"] for test in tests] for name, tests in document["methods"].items()}
     assert names["mass"] == ["saturated model"]
-    assert names["nsbi"] == ["saturated model", "SR: mean log density", "SR: mass", "SR: score"]
+    assert names["nsbi"] == ["saturated model", "SR: mean log density", "SR: mass", "SR: score", "SR: score_2d"]
     [test] = document["observed"]["mass"]
     assert test["degrees"] == 3 + 1 - 2
     x, pool = recorded(11, mu=1.0, t=1.0).observables["m4l"], simulate(1)
@@ -256,7 +256,7 @@ def test_without_the_rate_one_normalisation_of_all_regions_is_free(tmp_path: Pat
     rows = json.loads((tmp_path / COMPARISON).read_text())["parameters"]["mu"]["rows"]
     shape = {row["method"]: row for row in rows if row["information"] == "shape"}
     whole = {row["method"]: row for row in rows if row["information"] == "rate and shape"}
-    assert set(shape) == set(whole) == {"rate", "mass", "score", "nsbi"}
+    assert set(shape) == set(whole) == {"rate", "mass", "score", "score_2d", "nsbi"}
     edges, test, pool = [115.0, 120.0, 130.0, 1000.0], simulate(2), simulate(1)
     known, seen = pool.observables["m4l"], test.observables["m4l"]
     signal, background = (np.append(np.histogram(known, edges, weights=w)[0], w[known <= 110.0].sum()) for w in pool.weights.T)

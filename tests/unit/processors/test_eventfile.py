@@ -130,7 +130,7 @@ def test_lhe_particles_weights_and_cross_section(tmp_path: Path, ntuples: Module
 def test_a_truncated_lhe_file_is_refused(tmp_path: Path, ntuples: ModuleType, kept: float) -> None:
     path = ntuples.write_lhe(tmp_path / "a.lhe", ntuples.make_events(10, seed=1))
     path.write_text(path.read_text()[: int(kept * path.stat().st_size)])
-    with pytest.raises(InputFileError, match=r"(?s)a\.lhe.*complete LHE file.*again"):
+    with pytest.raises(InputFileError, match=r"(?s)a\.lhe.*whole events.*again"):
         inspect_file(path)
 
 
