@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 PROGRAM = """
@@ -93,6 +95,7 @@ def test_a_new_kind_of_region_touches_four_source_files(tmp_path: Path) -> None:
     assert done.stdout.strip() == "fitted", done.stderr
 
 
+@pytest.mark.torch
 def test_a_new_estimator_touches_three_source_files(tmp_path: Path) -> None:
     assert len(changes("estimator")) == 3
     done = result_of("estimator", ESTIMATOR, tmp_path)
