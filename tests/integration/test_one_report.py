@@ -15,6 +15,7 @@ import yaml
 
 from tests.example_slice import write_first_events
 from tests.integration.small_analysis import CONFIG, EVENTS
+from tests.vocabulary import check_words
 from toolkit.cli import main
 
 pytestmark = pytest.mark.slow
@@ -98,3 +99,7 @@ def test_without_systematics_the_statistical_result_is_left(out: Path, results: 
         assert method["mu_hat"] == pytest.approx(before["mu_hat"], abs=1e-9)
         np.testing.assert_allclose(method["scan"]["twice_delta_nll"], before["scan"]["twice_delta_nll"], atol=1e-9)
         assert method["interval_68"] == before["interval_68"]
+
+
+def test_one_vocabulary_for_the_closure(out: Path) -> None:
+    assert set(check_words(out / "results.json", out / "report.html")) >= {"rate", "m4l", "score", "nsbi"}

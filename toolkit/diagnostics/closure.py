@@ -1,7 +1,7 @@
 """Verdict on each method from its closure: may its numbers be believed?
 
 A biased estimate moves the best fit and with it t(0): a method that fits 1.4 where 1 is true excludes mu = 0 better
-than it can. The verdict stands beside t(0) wherever t(0) is shown.
+than it can. The verdict stands beside t(0) wherever t(0) is shown, always in the same words.
 """
 
 from __future__ import annotations
@@ -16,28 +16,34 @@ from toolkit.likelihood.results import ClosurePoint
 
 MAX_PULL = 2.0
 """Largest accepted |mu_hat - mu| in standard errors of the finite simulation."""
-MAX_DEVIATION = 0.3
-"""Largest accepted |mu_hat - mu|, however large the standard error."""
+MAX_ERROR = 0.25
+"""Standard error, as a share of the allowed range, from which a point tests nothing: then hardly any best fit could be far off."""
 EXACT = 1e-3
-"""With no standard error: largest |mu_hat - mu| that counts as equal (the accuracy of a fit)."""
+"""With a standard error of 0: largest |mu_hat - mu| that counts as equal (the accuracy of a fit)."""
 
-Status = Literal["closes", "biased", "imprecise", "trivial", "untested"]
-Word = Literal["compatible", "biased", "not_tested"]
-_WORDS: dict[Status, Word] = {
-    "closes": "compatible",
-    "imprecise": "compatible",
-    "biased": "biased",
-    "trivial": "not_tested",
-    "untested": "not_tested",
-}
+Verdict = Literal["compatible", "biased", "not_tested"]
+SHOWN: Mapping[Verdict, str] = {"compatible": "compatible", "biased": "biased", "not_tested": "not tested (simulation too small)"}
+"""The verdicts as a reader sees them."""
+DEFINITION = (
+    f"biased: at one or more true values the best fit is more than {MAX_PULL:g} standard errors of the finite simulation off; compatible: "
+    "at none; not tested (simulation too small): at no true value there is a standard error below a quarter of the allowed range."
+)
+"""What the three words mean."""
 
 
 @dataclass(frozen=True)
 class ClosureCheck:
-    """One closure point with its deviation, its pull (NaN without a standard error) and whether it passes.
+    """One closure point with its deviation and its pull, which is NaN without a standard error.
 
-    `fails` is None, "pull" (more than `MAX_PULL` standard errors), "deviation" (more than `MAX_DEVIATION`) or "both"; `truth` holds all
-    parameters of interest, where there are several.
+    Attributes:
+        mu: The truth.
+        mu_hat: The best fit.
+        standard_error: Of the finite simulation.
+        deviation: mu_hat - mu.
+        pull: Deviation over standard error.
+        fails: Whether the best fit is off by more than `MAX_PULL` standard errors.
+        tested: Whether the standard error is known, and small enough to see a deviation.
+        truth: All parameters of interest, where there are several.
     """
 
     mu: float
@@ -45,13 +51,15 @@ class ClosureCheck:
     standard_error: float
     deviation: float
     pull: float
-    fails: Literal["pull", "deviation", "both"] | None
+    fails: bool
+    tested: bool = True
     truth: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers as a JSON object."""
         several = {"truth": dict(self.truth)} if self.truth else {}
-        return several | {name: jsonable(getattr(self, name)) for name in ("mu", "mu_hat", "standard_error", "deviation", "pull", "fails")}
+        names = ("mu", "mu_hat", "standard_error", "deviation", "pull", "fails", "tested")
+        return several | {name: jsonable(getattr(self, name)) for name in names}
 
 
 @dataclass(frozen=True)
@@ -60,158 +68,103 @@ class ClosureVerdict:
 
     Attributes:
         method: Name of the method.
-        status: "closes"; "biased" (a point off by more than 2 standard errors); "imprecise" (off by more than 0.3, but
-            within 2 standard errors: the simulation is too small to tell); "trivial" (no standard error and no
-            deviation: both sides are the same events); "untested".
-        t0_shift: "inflated" or "deflated" when the point at the Asimov value fails upwards or downwards, else None.
+        word: The verdict, the same on terminal and page and in results.json; see `DEFINITION`.
         checks: The points, by increasing truth.
-        message: One sentence for the reader, empty for a method that closes.
+        message: What it rests on, for the reader; empty for a method that is compatible.
         parameter: The parameter that was tested.
     """
 
     method: str
-    status: Status
-    t0_shift: Literal["inflated", "deflated"] | None
+    word: Verdict
     checks: tuple[ClosureCheck, ...]
     message: str
     parameter: str = "mu"
 
     @property
-    def word(self) -> Word:
-        """The verdict in one word, the same on terminal and page and in results.json: whether all points are within 2 standard errors."""
-        return _WORDS[self.status]
-
-    @property
     def flagged(self) -> bool:
         """Whether the method's t(0) and intervals must not be quoted without the message."""
-        return self.status in ("biased", "imprecise", "untested")
+        return self.word != "compatible"
+
+    @property
+    def shown(self) -> str:
+        """The verdict as a reader sees it."""
+        return SHOWN[self.word]
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict as a JSON object."""
-        return {
-            "status": self.status,
-            "flagged": self.flagged,
-            "t0_shift": self.t0_shift,
-            "message": self.message,
-            "points": [check.to_json() for check in self.checks],
-        }
+        return {"verdict": self.word, "message": self.message, "points": [check.to_json() for check in self.checks]}
 
 
 def closure_verdict(
-    points: Iterable[ClosurePoint], *, method: str, asimov: float, parameter: str = "mu", others: Mapping[str, float] | None = None
+    points: Iterable[ClosurePoint], *, method: str, parameter: str = "mu", bounds: tuple[float, float] | None = None
 ) -> ClosureVerdict:
     """Judge one method.
 
     Args:
         points: Closure points; those of other methods are ignored.
         method: Name of the method.
-        asimov: Value of the parameter at which t(0) is quoted.
         parameter: Name of the parameter, for the message.
-        others: Values of the other parameters of interest at which t(0) is quoted, where there are several.
+        bounds: Its allowed range, beside which standard errors are large or small; None judges them all.
 
     Returns:
         The verdict.
 
     Notes:
-        Of many points that are right, one in twenty is off by more than 2 standard errors: a single flag at 2.1 is a
+        Of many points that are right, one in twenty is off by more than 2 standard errors: a single point at 2.1 is a
         reason to look, not a proof. The reverse holds too: a small standard error needs many simulated events.
 
     Examples:
         >>> points = [ClosurePoint(mu=1.0, mu_hat=1.45, standard_error=0.1, method="nsbi")]
-        >>> verdict = closure_verdict(points, method="nsbi", asimov=1.0)
-        >>> verdict.status, verdict.t0_shift
-        ('biased', 'inflated')
-        >>> verdict.message
-        't(0) is inflated: fits mu = 1.45 ± 0.10 where 1 is true (4.5 standard errors)'
+        >>> verdict = closure_verdict(points, method="nsbi")
+        >>> verdict.word, verdict.message
+        ('biased', 'fits mu = 1.45 ± 0.10 where 1 is true (4.5 standard errors)')
+        >>> wide = ClosurePoint(mu=1.0, mu_hat=2.45, standard_error=1.7, method="rate")
+        >>> closure_verdict([wide], method="rate", bounds=(0.0, 6.0)).shown
+        'not tested (simulation too small)'
     """
-    checks = tuple(sorted((_check(p) for p in points if p.method == method), key=lambda c: c.mu))
-    failing = [c for c in checks if c.fails]
-    quoted = {parameter: asimov, **(others or {})}
-    at_asimov = next((c for c in failing if _is_at(c, quoted, parameter)), None)
-    shift: Literal["inflated", "deflated"] | None = None
-    if at_asimov is not None:
-        shift = "inflated" if at_asimov.deviation > 0 else "deflated"
-    return ClosureVerdict(
-        method=method,
-        status=_status(checks),
-        t0_shift=shift,
-        checks=checks,
-        message=_message(checks, failing, shift, at_asimov, parameter),
-        parameter=parameter,
-    )
+    largest = math.inf if bounds is None else MAX_ERROR * (bounds[1] - bounds[0])
+    checks = tuple(sorted((_check(p, largest) for p in points if p.method == method), key=lambda c: c.mu))
+    word: Verdict = "biased" if any(c.fails for c in checks) else "compatible" if any(c.tested for c in checks) else "not_tested"
+    return ClosureVerdict(method, word, checks, _message(word, checks, parameter, largest), parameter)
 
 
 def closure_verdicts(
-    points: Iterable[ClosurePoint],
-    *,
-    methods: Sequence[str],
-    asimov: float,
-    parameter: str = "mu",
-    others: Mapping[str, float] | None = None,
+    points: Iterable[ClosurePoint], *, methods: Sequence[str], parameter: str = "mu", bounds: tuple[float, float] | None = None
 ) -> tuple[ClosureVerdict, ...]:
     """Judge several methods, in their order; see `closure_verdict`.
 
     Examples:
         >>> points = [ClosurePoint(mu=1.0, mu_hat=1.05, standard_error=0.1, method="nsbi"), ClosurePoint(1.0, 1.5, 0.1, "m4l")]
-        >>> [verdict.status for verdict in closure_verdicts(points, methods=["nsbi", "m4l", "rate"], asimov=1.0)]
-        ['closes', 'biased', 'untested']
+        >>> [verdict.word for verdict in closure_verdicts(points, methods=["nsbi", "m4l", "rate"])]
+        ['compatible', 'biased', 'not_tested']
     """
     kept = tuple(points)
-    return tuple(closure_verdict(kept, method=name, asimov=asimov, parameter=parameter, others=others) for name in methods)
+    return tuple(closure_verdict(kept, method=name, parameter=parameter, bounds=bounds) for name in methods)
 
 
-def _is_at(check: ClosureCheck, point: Mapping[str, float], parameter: str) -> bool:
-    """Say whether a check was made at a point; parameters that the check does not name do not matter."""
-    truth = {**check.truth, parameter: check.mu}
-    return all(math.isclose(truth.get(name, value), value, abs_tol=1e-9) for name, value in point.items())
+def _check(point: ClosurePoint, largest: float) -> ClosureCheck:
+    deviation, error = point.mu_hat - point.mu, point.standard_error
+    known = math.isfinite(error) and error > 0
+    pull = deviation / error if known else math.nan
+    # the same events on both sides (an error of 0) may not deviate at all; a best fit that is no number is off
+    fails = not abs(pull) <= MAX_PULL if known else error == 0 and not abs(deviation) <= EXACT
+    return ClosureCheck(point.mu, point.mu_hat, error, deviation, pull, fails, known and error < largest, point.truth)
 
 
-def _check(point: ClosurePoint) -> ClosureCheck:
-    deviation = point.mu_hat - point.mu
-    known = math.isfinite(point.standard_error) and point.standard_error > 0
-    pull = deviation / point.standard_error if known else math.nan
-    # an exact repetition (no standard error) may not deviate at all; an unknown fit result fails everything
-    far_in_errors = not abs(pull) <= MAX_PULL if known else not abs(deviation) <= EXACT
-    far = not abs(deviation) <= MAX_DEVIATION
-    if point.parameter and not known and far_in_errors and math.isfinite(deviation):
-        # of several parameters a method may determine none by itself: then the error has no end, which is no bias
-        far_in_errors, far = False, True
-    fails: Literal["pull", "deviation", "both"] | None = None
-    if far_in_errors or far:
-        fails = "both" if far_in_errors and far else "pull" if far_in_errors else "deviation"
-    return ClosureCheck(point.mu, point.mu_hat, point.standard_error, deviation, pull, fails, point.truth)
-
-
-def _status(checks: Sequence[ClosureCheck]) -> Status:
-    if not checks:
-        return "untested"
-    if any(c.fails in ("pull", "both") for c in checks):
-        return "biased"
-    if any(c.fails for c in checks):
-        return "imprecise"
-    if all(math.isnan(c.pull) for c in checks):
-        return "trivial"
-    return "closes"
-
-
-def _message(
-    checks: Sequence[ClosureCheck], failing: Sequence[ClosureCheck], shift: str | None, at_asimov: ClosureCheck | None, parameter: str
-) -> str:
-    if not checks:
-        return "closure was not tested: t(0) may be biased by an unknown amount"
-    if not failing:
-        if _status(checks) == "trivial":
-            return "closes because both sides are the same events: says nothing about a bias"
+def _message(word: Verdict, checks: Sequence[ClosureCheck], parameter: str, largest: float) -> str:
+    if word == "compatible":
         return ""
-    shown = at_asimov or max(failing, key=lambda c: abs(c.deviation))
-    size = f"{abs(shown.pull):.1f} standard errors" if math.isfinite(shown.pull) else "no standard error known"
-    digits = ".2f" if shown.standard_error < 1000.0 else ".0e"
-    error = f" ± {shown.standard_error:{digits}}" if math.isfinite(shown.pull) else ""
-    elsewhere = ", ".join(f"{name} = {value:g}" for name, value in shown.truth.items() if name != parameter)
-    at = f" at {elsewhere}" if elsewhere else ""
-    where = f"fits {parameter} = {shown.mu_hat:.2f}{error} where {shown.mu:g} is true{at} ({size})"
-    if shift is None:
-        failed = any(c.fails in ("pull", "both") for c in failing)
-        return f"closure {'fails' if failed else 'is too imprecise to tell'}: {where}"
-    certainty = "is" if shown.fails in ("pull", "both") else "may be"
-    return f"t(0) {certainty} {shift}: {where}"
+    if word == "biased":
+        worst = max((c for c in checks if c.fails), key=lambda c: round(abs(c.pull), 1) if math.isfinite(c.pull) else math.inf)
+        size = f"{abs(worst.pull):.1f} standard errors" if math.isfinite(worst.pull) else "no standard error"
+        error = f" ± {worst.standard_error:.2f}" if math.isfinite(worst.pull) else ""
+        elsewhere = ", ".join(f"{name} = {value:g}" for name, value in worst.truth.items() if name != parameter)
+        at = f" at {elsewhere}" if elsewhere else ""
+        return f"fits {parameter} = {worst.mu_hat:.2f}{error} where {worst.mu:g} is true{at} ({size})"
+    errors = [c.standard_error for c in checks if math.isfinite(c.standard_error) and c.standard_error > 0]
+    if not checks:
+        return "there are no closure points"
+    if not errors:
+        return "the closure points have no standard error"
+    digits = ".2f" if min(errors) < 1000.0 else ".0e"
+    return f"the smallest standard error is {min(errors):{digits}}, {largest:g} or more tests nothing"

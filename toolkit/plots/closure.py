@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from toolkit.diagnostics.closure import MAX_DEVIATION, ClosureVerdict
+from toolkit.diagnostics.closure import MAX_PULL, ClosureVerdict
 from toolkit.plots.names import estimate_symbol, method_label, truth_symbol
 from toolkit.plots.style import GREY, PLAIN, PlotStyle, StyledFigure, band_height, legend_band, method_look, new_figure
 
@@ -24,8 +24,8 @@ def plot_closure(verdicts: Sequence[ClosureVerdict], *, parameter: str = "mu", s
 
     Returns:
         The figure; its numbers hold every point with standard error and pull. Points of one truth are moved apart
-        sideways to be readable, those that differ in other parameters in groups; a point that is off by more than the grey
-        band or two standard errors is hollow. Error bars are one standard error.
+        sideways to be readable, those that differ in other parameters in groups; a point that is off by more than two
+        standard errors is hollow. Error bars are one standard error.
     """
     numbers = {"parameter": parameter, "methods": {v.method: v.to_json() for v in verdicts}}
     truths = sorted({c.mu for v in verdicts for c in v.checks})
@@ -35,13 +35,11 @@ def plot_closure(verdicts: Sequence[ClosureVerdict], *, parameter: str = "mu", s
         places = _places(verdicts, gap=min(np.diff(truths), default=1.0))
         top.plot(ends, ends, color=GREY, linewidth=1.0, linestyle="--", zorder=0)
         low.axhline(0, color=GREY, linewidth=1.0, linestyle="--", zorder=0)
-        for ax, base in ((top, ends), (low, np.zeros(2))):
-            ax.fill_between(ends, base - MAX_DEVIATION, base + MAX_DEVIATION, color="0.92", linewidth=0, zorder=-1)
         for i, (verdict, own) in enumerate(zip(verdicts, places, strict=True)):
             color, _, marker = method_look(verdict.method, i)
             for fails in (False, True):
-                chosen = [c for c in verdict.checks if bool(c.fails) is fails]
-                x = np.array([place for c, place in zip(verdict.checks, own, strict=True) if bool(c.fails) is fails])
+                chosen = [c for c in verdict.checks if c.fails is fails]
+                x = np.array([place for c, place in zip(verdict.checks, own, strict=True) if c.fails is fails])
                 y = np.array([c.mu_hat for c in chosen])
                 error = np.nan_to_num(np.array([c.standard_error for c in chosen]))
                 look: dict[str, Any] = {
@@ -64,7 +62,7 @@ def plot_closure(verdicts: Sequence[ClosureVerdict], *, parameter: str = "mu", s
             bottom, highest = top.get_ylim()
             top.set_ylim(bottom, bottom + (highest - bottom) / (1 - band_height(len(verdicts), titled=True)))
             top.yaxis.set_major_locator(MaxNLocator(nbins=6, prune="lower"))
-            legend_band(top, title=f"hollow: off    grey: $\\pm${MAX_DEVIATION:g}")
+            legend_band(top, title=f"hollow: off by more than {MAX_PULL:g} standard errors")
     return figure
 
 
@@ -76,7 +74,7 @@ def _hold(top: Axes, low: Axes, verdicts: Sequence[ClosureVerdict], *, widest: f
     error = np.array([c.standard_error if c.standard_error <= widest else 0.0 for c in checks])
     for ax, values in ((top, np.array([c.mu_hat for c in checks])), (low, np.array([c.deviation for c in checks]))):
         bottom, highest = float(np.nanmin(values - error)), float(np.nanmax(values + error))
-        pad = 0.1 * max(highest - bottom, MAX_DEVIATION)
+        pad = 0.1 * max(highest - bottom, 0.05 * widest)
         ax.set_ylim(bottom - pad, highest + pad)
 
 

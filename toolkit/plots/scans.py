@@ -52,8 +52,8 @@ def plot_scans(
         top = y_max if y_max is not None else _top([*results, *observed])
         seen = {r.method: r.scan for r in observed}
         for i, result in enumerate(results):
-            warning = {"untested": " (closure not tested)", "imprecise": " (closure imprecise)", "biased": " (closure fails)"}
-            text = method_label(result.method) + (warning[flagged[result.method].status] if result.method in flagged else "")
+            warning = {"not_tested": " (closure not tested)", "biased": " (biased)"}
+            text = method_label(result.method) + (warning[flagged[result.method].word] if result.method in flagged else "")
             x, y = result.scan.values, result.scan.twice_delta_nll
             color, dashes, _ = method_look(result.method, i)
             if result.method in seen:

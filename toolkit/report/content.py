@@ -128,7 +128,7 @@ def build_page(
 
 
 def _summary(results: Results, verdicts: Sequence[ClosureVerdict], figures: Figures) -> PageSection:
-    flagged = tuple(f"{method_name(v.method)}: {v.message}." for v in verdicts if v.flagged)
+    flagged = tuple(f"{method_name(v.method)}: {v.shown}, {v.message}." for v in verdicts if v.flagged)
     return PageSection(
         title="Result",
         warnings=flagged,
@@ -150,10 +150,10 @@ def _headline(results: Results, verdicts: Sequence[ClosureVerdict]) -> tuple[str
     nsbi, m4l = results.methods.get("nsbi"), results.methods.get("m4l")
     if nsbi is None or m4l is None or not nsbi.twice_nll_at_0 or not m4l.twice_nll_at_0:
         return ()
-    flagged = [method_name(v.method) for v in verdicts if v.method in ("nsbi", "m4l") and v.flagged]
+    judged = [f"{method_name(v.method)} is {v.shown}" for v in verdicts if v.method in ("nsbi", "m4l") and v.flagged]
     gain = number(nsbi.twice_nll_at_0 / m4l.twice_nll_at_0, digits=1)
     ratio = f"t(0) of {method_name('nsbi')} is {gain} times that of the {method_name('m4l')}"
-    return (f"{ratio}, but must not be quoted: {' and '.join(flagged)} did not pass the closure test.",) if flagged else (ratio + ".",)
+    return (f"{ratio}; do not quote that: {', and '.join(judged)}." if judged else f"{ratio}.",)
 
 
 def _areas(results: Results) -> tuple[str, ...]:

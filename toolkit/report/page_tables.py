@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from toolkit.diagnostics.closure import MAX_DEVIATION, MAX_PULL, ClosureVerdict
+from toolkit.diagnostics.closure import DEFINITION, MAX_PULL, ClosureVerdict
 from toolkit.diagnostics.normalisation import Normalisation
 from toolkit.diagnostics.processes import ProcessSummary
 from toolkit.diagnostics.suite import Suite
@@ -16,7 +16,6 @@ from toolkit.report.page import PageTable
 from toolkit.report.wording import (
     asimov_text,
     closure_text,
-    flag_notes,
     interval_lines,
     method_name,
     notes,
@@ -49,11 +48,11 @@ def methods_page_table(results: Results, verdicts: Sequence[ClosureVerdict]) -> 
         verdict = by_method.get(name)
         intervals = ["\n".join(interval_lines(pieces)) for pieces in _levels(results, result)]
         judged = (verdict_text(verdict),) if verdicts else ()
-        rows.append((method_name(name), number(result.mu_hat), *intervals, t0_text(result, verdict), *judged))
+        rows.append((method_name(name), number(result.mu_hat), *intervals, t0_text(result), *judged))
         if verdict is not None and verdict.flagged:
             flagged.add(i)
     remarks = [line for line in notes(verdicts, list(results.methods.values())) if line.startswith("*")]
-    remarks += flag_notes([cell for row in rows for cell in row[-2:]])
+    remarks += [DEFINITION] if verdicts else []
     fixed = ("68 %, others fixed", "95 %, others fixed") if len(results.interest) > 1 else ()
     return PageTable(
         title=f"Expected results{f' for {poi}' if fixed else ''}: Asimov set at {asimov_text(results)}",
@@ -88,8 +87,8 @@ def closure_page_table(results: Results, verdicts: Sequence[ClosureVerdict]) -> 
         columns=("method", *(f"true {label}" for label in truths.values()), "verdict"),
         rows=tuple(rows),
         flagged=frozenset(flagged),
-        note=f"best fit ± standard error (distance from the truth in standard errors); ! is off by more than {MAX_DEVIATION:g} or "
-        f"{MAX_PULL:g} standard errors",
+        note=f"best fit ± standard error (distance from the truth in standard errors); ! is off by more than {MAX_PULL:g} of them. "
+        f"{DEFINITION[0].upper()}{DEFINITION[1:]}",
     )
 
 

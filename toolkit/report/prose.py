@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from toolkit.diagnostics.closure import DEFINITION
+
 RESULT = (
     "Every method fits the same Asimov set: simulated test events that count as many events as are expected, without fluctuations. "
-    "The larger t(0), the better a method excludes zero; the number means something only if the method also closes, which is to fit "
-    "the value that the events were simulated with."
+    "The larger t(0), the better a method excludes zero; the number means something only if the closure does not find the method "
+    "biased: it must fit the value that the events were simulated with."
 )
 RESULT_SEVERAL = (
     "Every method fits the same Asimov set: simulated test events that count as many events as are expected, without fluctuations. "
     "Intervals of a parameter have the other parameters profiled; beside them stand those with the other parameters of interest at their "
-    "truth, which is less than an analysis can know. A result means something only if the method also closes, which is to fit the values "
-    "that the events were simulated with."
+    "truth, which is less than an analysis can know. A result means something only if the closure does not find the method biased: it "
+    "must fit the values that the events were simulated with."
 )
 SEVERAL_LEFT_OUT = (
     "Left out, because they are defined for one signal that interferes with one background: figures of merit of S, SBI and B, and "
@@ -33,16 +35,14 @@ REGIONS = (
 )
 CLOSURE = (
     "Each method is fitted to Asimov sets of test events at several true values. Networks, templates and yields come from "
-    "other events. A method is biased where it is off by more than 2 standard errors of the finite simulation, and compatible where it "
-    "is not. Where it is off by more than 0.3, but within 2 standard errors, the test is too imprecise: the bias would "
-    "matter, and the simulated events are too few to tell."
+    "other events. The verdict is one of three: " + DEFINITION
 )
 CLOSURE_ERRORS = (
     "The standard errors are those of the finite simulation: the test events and the events behind networks, templates and "
     "yields, in quadrature."
 )
 CLOSURE_STATISTICAL = "These fits are without systematic uncertainties: where the truth is the same they may differ from the results above."
-CLOSURE_MISSING = "Closure was not tested: any of the numbers above may be biased."
+CLOSURE_MISSING = "There are no closure points: any of the numbers above may be biased."
 CALIBRATION = (
     "In bins of the predicted fraction s, the weighted true fraction. The p-value tests the whole curve against the "
     "diagonal; events that carry the weights of both hypotheses are counted once."

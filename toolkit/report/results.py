@@ -32,7 +32,7 @@ def results_document(
         has `parameters`, and a `verdict` on the first parameter of interest, "compatible", "biased" or "not_tested", with `closure`
         behind it; where there are several, each of its parameters has them. The unbinned method has `information`, a lower bound of
         -2 Delta lnL that no bias of the networks can raise, if the review among the extras has it. Each closure point has `pull` and
-        `fails` beside `mu, mu_hat, standard_error, method`. Numbers that are not finite are null.
+        `fails`, whether it is off, beside `mu, mu_hat, standard_error, method`. Numbers that are not finite are null.
 
     Raises:
         SchemaError: An extra has the name of one of the fixed keys.

@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from toolkit.diagnostics.closure import ClosureVerdict, closure_verdicts
+from toolkit.diagnostics.closure import DEFINITION, ClosureVerdict, closure_verdicts
 from toolkit.likelihood.results import MethodResult, ObservedResults, Results
 from toolkit.report.contours import area_rows, pairs_of
 from toolkit.report.wording import (
@@ -26,14 +26,12 @@ from toolkit.report.wording import (
     verdict_text,
 )
 
-WIDE = 132
-"""Columns of a terminal from which measurement and closure fit into one table."""
-_COLOURS = {"biased": "bold red", "imprecise": "yellow", "untested": "yellow"}
+_COLOURS = {"biased": "bold red", "not_tested": "yellow"}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything about the methods, to be printed on a rich console: one table, or two on a narrow terminal.
+    """Everything about the methods, to be printed on a rich console: what they measure, and how they close.
 
     Attributes:
         results: All methods and closure points.
@@ -48,14 +46,12 @@ class Comparison:
     results: Results
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the tables that fit the width, then the notes."""
+        """Yield the tables, then the notes."""
         verdicts = judge(self.results)
-        several = len(self.results.interest) > 1
         for name in self.results.interest:
             own, judged = self.results.of(name), verdicts_on(name, verdicts)
-            together = options.max_width >= WIDE and not several
-            yield methods_table(own, verdicts=judged, closure=together)
-            if own.closure and not together:
+            yield methods_table(own, verdicts=judged)
+            if own.closure:
                 yield closure_table(own, verdicts=judged)
             if own.observed is not None:
                 yield observed_table(own, own.observed)
@@ -78,33 +74,33 @@ class Comparison:
             lines.append("68 %, 95 %: the other parameters profiled; fixed: the other parameters of interest at their truth.")
         if self.results.closure:
             lines.append("closure: best fit ± standard error of the finite simulation (distance from the truth in standard errors).")
+            lines.append(DEFINITION)
         return lines
 
 
-def methods_table(results: Results, *, verdicts: Sequence[ClosureVerdict] | None = None, closure: bool = True) -> Table:
-    """Lay out best fit, intervals, t(0) and closure of every method.
+def methods_table(results: Results, *, verdicts: Sequence[ClosureVerdict] | None = None) -> Table:
+    """Lay out best fit, intervals, t(0) and verdict of every method.
 
     Args:
         results: All methods and closure points.
-        verdicts: Closure verdicts; made from the closure points when None.
-        closure: Add a column per closure point, and the verdict.
+        verdicts: Closure verdicts; made from the closure points when None, left out when empty.
 
     Returns:
-        A rich table. A method whose closure fails is red, one whose closure says little yellow, and its t(0) says which
-        way it is off. A star marks an interval that reaches the edge of the allowed range; disjoint pieces stand one
-        below the other.
+        A rich table. A method that is biased is red, one that is not tested yellow. A star marks an interval that reaches the edge of the
+        allowed range; disjoint pieces stand one below the other.
     """
-    by_method = {v.method: v for v in (judge(results) if verdicts is None else verdicts)}
+    by_method = {v.method: v for v in (verdicts_on(results.poi, judge(results)) if verdicts is None else verdicts)}
     poi = parameter_name(results.poi)
     table = _table(f"{poi} from an Asimov set at {asimov_text(results)}, {results.luminosity_ifb:g}/fb")
     fixed = ("68 %, fixed", "95 %, fixed") if len(results.interest) > 1 else ()
     for header in ("best fit", "68 %", "95 %", *fixed, f"t({poi}=0)"):
         table.add_column(header, justify="right", no_wrap=True)
-    truths = _add_closure_columns(table, results) if closure and results.closure else []
+    if by_method:
+        table.add_column("closure")
     for name, result in results.methods.items():
         verdict = by_method.get(name)
-        cells = _measured(result, verdict, poi=results.poi if fixed else None)
-        table.add_row(name, *cells, *_closed(verdict, truths), style=_colour(verdict))
+        cells = _measured(result, poi=results.poi if fixed else None)
+        table.add_row(name, *cells, *([verdict_text(verdict)] if by_method else []), style=_colour(verdict))
     return table
 
 
@@ -127,15 +123,15 @@ def observed_table(results: Results, observed: ObservedResults) -> Table:
     for header in ("best fit", "68 %", "95 %", f"t({poi}=0)"):
         table.add_column(header, justify="right", no_wrap=True)
     for name, result in observed.methods.items():
-        table.add_row(name, *_measured(result, None))
-        table.add_row("  expected", *_measured(results.methods[name], None), style="dim")
+        table.add_row(name, *_measured(result))
+        table.add_row("  expected", *_measured(results.methods[name]), style="dim")
     return table
 
 
 def fit_tables(name: str, results: Results) -> Iterator[Table]:
     """Lay out a fit in other parameters: a table per parameter of interest, and the areas of its contours."""
     for poi in results.interest:
-        table = methods_table(results.of(poi), verdicts=(), closure=False)
+        table = methods_table(results.of(poi), verdicts=())
         table.title = f"{name}: {table.title}"
         yield table
     yield from contour_tables(results)
@@ -157,8 +153,8 @@ def judge(results: Results) -> tuple[ClosureVerdict, ...]:
     verdicts: list[ClosureVerdict] = []
     for name in results.interest:
         own = results.of(name)
-        others = {other: results.asimov[other] for other in results.interest if other != name}
-        verdicts += closure_verdicts(own.closure, methods=tuple(own.methods), asimov=results.asimov[name], parameter=name, others=others)
+        known = results.parameters.get(name)
+        verdicts += closure_verdicts(own.closure, methods=tuple(own.methods), parameter=name, bounds=None if known is None else known.range)
     return tuple(verdicts)
 
 
@@ -177,24 +173,22 @@ def _add_closure_columns(table: Table, results: Results) -> list[Point]:
     truths = truth_points(results)
     for label in truths.values():
         table.add_column(Text(label.replace(", ", "\n")), justify="right", no_wrap=True)
-    table.add_column("closure", no_wrap=True)
+    table.add_column("closure")
     return list(truths)
 
 
-def _measured(result: MethodResult, verdict: ClosureVerdict | None, *, poi: str | None = None) -> list[str | Text]:
+def _measured(result: MethodResult, *, poi: str | None = None) -> list[str | Text]:
     """Write best fit, intervals and t(0); with the name of the parameter also the intervals with the others fixed."""
     own = None if poi is None else result.parameters.get(poi)
     fixed = () if own is None else (own.fixed_others_68, own.fixed_others_95)
     intervals = [Text("\n".join(interval_lines(i))) for i in (result.interval_68, result.interval_95, *fixed)]
-    return [number(result.mu_hat), *intervals, t0_text(result, verdict)]
+    return [number(result.mu_hat), *intervals, t0_text(result)]
 
 
 def _closed(verdict: ClosureVerdict | None, truths: Sequence[Point]) -> list[str | Text]:
-    if not truths:
-        return []
     checks = {point_of(c): c for c in verdict.checks} if verdict else {}
     return [*(Text(closure_text(checks.get(key)).replace(" (", "\n(")) for key in truths), verdict_text(verdict)]
 
 
 def _colour(verdict: ClosureVerdict | None) -> str | None:
-    return _COLOURS.get(verdict.status) if verdict else None
+    return _COLOURS.get(verdict.word) if verdict else None

@@ -25,13 +25,6 @@ _METHODS = {
     "score_2d": "the bins of two ratios of the networks, between three values of the parameter",
     "nsbi": "the single events, by an extended likelihood whose density ratios are networks (neural simulation-based inference)",
 }
-_FLAGS = {
-    "inflated": "inflated, deflated: at the truth of the Asimov set the best fit is off upwards or downwards, and t with it.",
-    "?": "?: off by less than 2 standard errors of the simulation, so that chance may have done it.",
-    "unsure": "unsure: the closure is too imprecise or fails at another truth.",
-    "biased": "biased: off by more than 2 standard errors of the simulation; compatible: within 2 everywhere.",
-    "not_tested": "not_tested: there are no closure points of other events.",
-}
 _GREEK = {"mu": "μ", "kappa": "κ", "theta": "θ", "lambda": "λ"}
 
 
@@ -53,19 +46,6 @@ def methods_text(names: Sequence[str]) -> str:
         'What is fitted: total rate, the number of events alone; plane, its bins.'
     """
     return "What is fitted: " + "; ".join(f"{method_name(name)}, {_METHODS.get(name, 'its bins')}" for name in names) + "."
-
-
-def flag_notes(cells: Sequence[str]) -> list[str]:
-    """Explain the words with which `t0_text` and `verdict_text` flag a method, those that occur.
-
-    Examples:
-        >>> flag_notes(["0.54", "compatible"])
-        []
-        >>> [line.partition(":")[0] for line in flag_notes(["0.70 (deflated?)", "biased"])]
-        ['inflated, deflated', '?', 'biased']
-    """
-    text = " ".join(cells).replace("deflated", "inflated")
-    return [note for word, note in _FLAGS.items() if word in text]
 
 
 def parameter_name(name: str) -> str:
@@ -142,7 +122,7 @@ def closure_text(check: ClosureCheck | None) -> str:
     """Write one closure point: best fit, standard error, distance from the truth in standard errors; "!" where it fails.
 
     Examples:
-        >>> closure_text(ClosureCheck(mu=1.0, mu_hat=1.45, standard_error=0.1, deviation=0.45, pull=4.5, fails="both"))
+        >>> closure_text(ClosureCheck(mu=1.0, mu_hat=1.45, standard_error=0.1, deviation=0.45, pull=4.5, fails=True))
         '1.45 ± 0.10 (+4.5) !'
         >>> closure_text(None)
         '-'
@@ -202,28 +182,21 @@ def error_text(error: float) -> str:
     return f"{error:.2f}" if error < 1000.0 else f"{error:.0e}"
 
 
-def t0_text(result: MethodResult, verdict: ClosureVerdict | None) -> str:
-    """Write -2 Delta lnL at 0, with what the closure says about it.
+def t0_text(result: MethodResult) -> str:
+    """Write -2 Delta lnL at 0 with its standard error from the finite simulation, where that is known.
 
     Examples:
-        >>> from toolkit.diagnostics import closure_verdict
-        >>> from toolkit.likelihood.results import ClosurePoint
         >>> from toolkit.likelihood.scans import Scan
-        >>> result = MethodResult("nsbi", 1.4, 1.9, (), (), Scan([0.0, 1.0], [1.9, 0.0]))
-        >>> t0_text(result, closure_verdict([ClosurePoint(1.0, 1.4, 0.1, "nsbi")], method="nsbi", asimov=1.0))
-        '1.90 (inflated)'
+        >>> t0_text(MethodResult("nsbi", 1.4, 1.9, (), (), Scan([0.0, 1.0], [1.9, 0.0]), twice_nll_at_0_error=0.47))
+        '1.90 ± 0.47'
     """
-    text = number(result.twice_nll_at_0)
-    if verdict is None or not verdict.flagged or result.twice_nll_at_0 is None:
-        return text
-    if verdict.t0_shift is None:
-        return f"{text} (unsure)"
-    return f"{text} ({verdict.t0_shift}{'' if verdict.status == 'biased' else '?'})"
+    text, error = number(result.twice_nll_at_0), result.twice_nll_at_0_error
+    return f"{text} ± {error_text(error)}" if math.isfinite(error) and result.twice_nll_at_0 is not None else text
 
 
 def verdict_text(verdict: ClosureVerdict | None) -> str:
-    """Write the verdict in one word."""
-    return "-" if verdict is None else verdict.word
+    """Write the verdict, what is in brackets on a line of its own."""
+    return "-" if verdict is None else verdict.shown.replace(" (", "\n(")
 
 
 def notes(verdicts: Sequence[ClosureVerdict], results: Sequence[MethodResult], *, full_names: bool = False) -> list[str]:
@@ -238,8 +211,7 @@ def notes(verdicts: Sequence[ClosureVerdict], results: Sequence[MethodResult], *
         Sentences, the most important first; flagged methods begin with "! ".
     """
     named = {v.method: method_name(v.method) if full_names else v.method for v in verdicts}
-    lines = [f"! {named[v.method]}: {v.message}." for v in verdicts if v.flagged]
-    lines += [f"{named[v.method]}: {v.message}." for v in verdicts if v.message and not v.flagged]
+    lines = [f"! {named[v.method]}: {v.shown}, {v.message}." for v in verdicts if v.flagged]
     edges = sorted({(float(r.scan.values[0]), float(r.scan.values[-1])) for r in results if r.at_boundary and r.scan.values.size})
     lines += [f"* reaches the edge of the allowed range [{low:g}, {high:g}]." for low, high in edges]
     return lines

@@ -112,7 +112,7 @@ def results():
 @pytest.fixture(scope="session")
 def verdicts(results):
     points = [ClosurePoint(mu, mu + bias, error, name) for name, bias, error in CLOSURE for mu in (0.3, 1.0, 1.7)]
-    return closure_verdicts(points, methods=[r.method for r in results], asimov=1.0)
+    return closure_verdicts(points, methods=[r.method for r in results])
 
 
 CLOSURE = (("rate", 0.0, 0.5), ("m4l", 0.02, 0.1), ("score", -0.03, 0.1), ("nsbi", 0.4, 0.1))

@@ -57,7 +57,7 @@ def test_scans(results, verdicts):
         line = next(v for k, v in lines.items() if k.startswith(starts[result.method]))
         np.testing.assert_array_equal(line.get_ydata(), figure.numbers["methods"][result.method]["scan"]["twice_delta_nll"])
         np.testing.assert_array_equal(line.get_xdata(), figure.numbers["methods"][result.method]["scan"]["mu"])
-    assert "NSBI (unbinned) (closure fails)" in lines
+    assert "NSBI (unbinned) (biased)" in lines
     assert {line.get_ydata()[0] for line in figure.axes[0].get_lines() if len(set(line.get_ydata())) == 1} == {1.0, 3.841458820694124}
     assert figure.axes[0].get_ylim()[1] > 3.84
     assert figure.axes[0].get_xlabel() == r"$\mu$"

@@ -109,17 +109,17 @@ def test_results_survive_their_json(two: Results) -> None:
 
 
 def test_each_parameter_has_a_verdict_of_its_own(two: Results) -> None:
-    assert [(v.parameter, v.method, v.status) for v in judge(two)] == [
-        (A, "m4l", "closes"),
+    assert [(v.parameter, v.method, v.word) for v in judge(two)] == [
+        (A, "m4l", "compatible"),
         (A, "nsbi", "biased"),
-        (B, "m4l", "closes"),
-        (B, "nsbi", "closes"),
+        (B, "m4l", "compatible"),
+        (B, "nsbi", "compatible"),
     ]
     document = results_document(two)
     verdicts = {p: document["methods"]["nsbi"]["parameters"][p]["verdict"] for p in (A, B)}
     assert verdicts == {A: "biased", B: "compatible"}
     assert document["methods"]["nsbi"]["verdict"] == "biased"
-    assert document["methods"]["nsbi"]["closure"]["t0_shift"] == "inflated"
+    assert document["methods"]["nsbi"]["closure"]["verdict"] == "biased"
     pulls = {(c["parameter"], c["truth"][A], c["truth"][B]): c["pull"] for c in document["closure"] if c["method"] == "nsbi"}
     assert pulls[A, 1.0, 1.0] == pytest.approx(4.0)
     assert pulls[B, 0.5, 1.5] == pytest.approx(0.0, abs=1e-9)
@@ -225,7 +225,7 @@ def test_the_terminal_has_a_table_per_parameter(two: Results) -> None:
     assert "closure of μ_EW on Asimov sets of test events" in text
     assert "areas of the contours of μ_ggF and μ_EW" in text
     assert "[0.80, 1.20]" in text
-    assert "! nsbi: t(0) is inflated: fits mu_ggF = 1.40 ± 0.10 where 1 is true at mu_EW = 1 (4.0 standard errors)." in text
+    assert "! nsbi: biased, fits mu_ggF = 0.90 ± 0.10 where 0.5 is true at mu_EW = 1.5 (4.0 standard errors)." in text
 
 
 def test_hepdata_has_scans_of_every_parameter_and_the_contours(two: Results) -> None:
@@ -332,7 +332,7 @@ def test_every_parameter_of_interest_has_its_impacts_on_the_page(two: Results) -
     assert names == [f"impacts_{p}_{m}" for p in (A, B) for m in ("m4l", "nsbi")]
 
 
-def test_a_fit_that_determines_nothing_is_imprecise_not_biased() -> None:
+def test_a_fit_that_determines_nothing_is_not_tested() -> None:
     point = ClosurePoint(1.0, 0.3, float("inf"), "rate", parameter=A, truth={A: 1.0, B: 1.0})
     back = ClosurePoint.from_json(json.loads(json.dumps(point.to_json())))
-    assert [closure_verdict([p], method="rate", asimov=1.0, parameter=A).status for p in (point, back)] == ["imprecise", "imprecise"]
+    assert [closure_verdict([p], method="rate", parameter=A).word for p in (point, back)] == ["not_tested", "not_tested"]

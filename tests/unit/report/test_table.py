@@ -8,6 +8,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from toolkit.diagnostics.closure import DEFINITION
+from toolkit.likelihood.parameter_results import ParameterInfo
+from toolkit.likelihood.results import ClosurePoint
 from toolkit.report import Comparison, judge, methods_table
 
 
@@ -21,16 +24,18 @@ def row_of(text, method):
     return next(line for line in text.splitlines() if line.lstrip("│ ").startswith(f"{method} "))
 
 
-@pytest.mark.parametrize("width", [80, 132, 200])
+@pytest.mark.parametrize("width", [80, 200])
 def test_numbers(results, width):
     text = printed(results, width)
     assert "1.40" in row_of(text, "nsbi")
     assert "[0.30, 2.40]" in row_of(text, "nsbi")
     assert "[0.00, 3.10]*" in row_of(text, "nsbi")
-    assert "1.90 (inflated)" in row_of(text, "nsbi")
+    assert "1.90 ± 0.47" in row_of(text, "nsbi")
+    assert "biased" in row_of(text, "nsbi")
     assert "0.54 " in row_of(text, "m4l")
-    assert "inflated" not in row_of(text, "m4l")
-    assert "! nsbi: t(0) is inflated: fits mu = 1.40 ± 0.10 where 1 is true (4.0" in text
+    assert "compatible" in row_of(text, "m4l")
+    assert " ".join(text.split()).count("! nsbi: biased, fits mu = ") == 1
+    assert DEFINITION.partition(";")[0][:60] in text
     assert "* reaches the edge of the allowed range [0, 6]." in text
     assert max(len(line) for line in text.splitlines()) <= width
 
@@ -44,16 +49,15 @@ def test_disjoint_intervals_stand_below_each_other(results):
 
 def test_closure_points_with_error_and_pull(results):
     lines = printed(results, 140).splitlines()
-    k = lines.index(row_of("\n".join(lines), "nsbi"))
+    k = max(i for i, line in enumerate(lines) if line.lstrip("│ ").startswith("nsbi "))
     assert "2.10 ± 0.10" in lines[k]
     assert lines[k + 1].count("(+4.0) !") == 3
     assert "biased" in lines[k]
     assert "compatible" in row_of("\n".join(lines), "score")
 
 
-def test_narrow_terminals_get_two_tables(results):
-    assert printed(results, 80).count("┏") == 2
-    assert printed(results, 140).count("┏") == 1
+def test_a_narrow_terminal_shows_all(results):
+    assert printed(results, 80).count("┏") == printed(results, 140).count("┏") == 2
     assert "…" not in printed(results, 80)
 
 
@@ -65,6 +69,13 @@ def test_flagged_rows_are_coloured(results):
 def test_without_closure_nothing_is_trusted(results):
     bare = replace(results, closure=())
     text = printed(bare, 140)
-    assert text.count("closure was not tested") == 4
-    assert "1.90 (unsure)" in text
-    assert all(v.status == "untested" for v in judge(bare))
+    assert text.count("not tested (simulation too small), there are no closure points.") == 4
+    assert all(v.word == "not_tested" for v in judge(bare))
+
+
+def test_errors_beside_the_allowed_range_decide_whether_anything_is_tested(results):
+    """A quarter of [0, 6] is 1.5: an error of 1.6 tests nothing, the same one in a range of 20 does."""
+    wide = tuple(ClosurePoint(p.mu, p.mu, 1.6, p.method) for p in results.closure)
+    for high, word in ((6.0, "not_tested"), (20.0, "compatible")):
+        known = {"mu": ParameterInfo("interest", (0.0, high), 1.0)}
+        assert {v.word for v in judge(replace(results, closure=wide, parameters=known))} == {word}
