@@ -100,11 +100,11 @@ def main() -> None:
     calls = (lambda: read_once(likelihood), lambda: alone.value_and_gradient(point), lambda: likelihood.value_and_gradient(point))
     read, both, shared = (best_of(call, repeat=options.repeat) for call in calls)
     print(f"read {read.cpu:.4f} s, value and gradient {both.cpu:.4f} s (CPU, one thread each)", flush=True)
-    bends = best_of(lambda: likelihood.bends(point), repeat=1)
+    hessian = best_of(lambda: likelihood.hessian_at(point), repeat=1)
     start = time.perf_counter(), time.process_time()
     fit = likelihood.fit()
     fit_s = time.perf_counter() - start[0], time.process_time() - start[1]
-    print(f"Hessian {bends.cpu:.2f} s, fit {fit_s[1]:.1f} s (CPU), {fit.n_evaluations} evaluations", flush=True)
+    print(f"Hessian {hessian.cpu:.2f} s, fit {fit_s[1]:.1f} s (CPU), {fit.n_evaluations} evaluations", flush=True)
     start, scan_s = (time.perf_counter(), time.process_time()), (0.0, 0.0)
     if options.scan:
         likelihood.scan("mu", np.linspace(0.0, 3.0, options.scan), fit=fit)
@@ -114,7 +114,7 @@ def main() -> None:
         ("read all arrays once", read.wall, read.cpu),
         ("value and gradient, one thread", both.wall, both.cpu),
         (f"value and gradient, {granted_threads(options.threads)} threads", shared.wall, shared.cpu),
-        ("Hessian", bends.wall, bends.cpu),
+        ("Hessian", hessian.wall, hessian.cpu),
         ("full fit", *fit_s),
         (f"profiled scan, {options.scan} points", *scan_s),
     ]

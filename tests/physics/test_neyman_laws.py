@@ -51,7 +51,7 @@ class GaussianLikelihood(Likelihood):
     def twice_nll_points(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray((self.x - points[:, 0]) ** 2)
 
-    def slopes(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
+    def gradient_at(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
         return 2.0 * (point - self.x)
 
 
@@ -291,7 +291,7 @@ class ShiftedLikelihood(Likelihood):
     def twice_nll_points(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(4.0 * (self.x - points.sum(axis=1)) ** 2)
 
-    def slopes(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
+    def gradient_at(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.full(2, -8.0 * (self.x - point.sum()))
 
 

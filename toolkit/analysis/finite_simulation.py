@@ -78,11 +78,11 @@ class Sample:
         """Differentiate ln(density) along the regular coordinates of parameters `names`, (n_events, n_names)."""
         own = self.coefficients.parameters
         at = np.array([[point[name] for name in own]])
-        f, slopes = self.coefficients.values(at)[0], self.coefficients.jacobian(at)[0]
+        f, derivatives = self.coefficients.values(at)[0], self.coefficients.jacobian(at)[0]
         total = self.densities @ f
         found = np.zeros((len(total), len(names)))
         for k, name in ((k, name) for k, name in enumerate(own) if name in names):
-            found[:, names.index(name)] = self.densities @ slopes[k] * scale[names.index(name)] / total
+            found[:, names.index(name)] = self.densities @ derivatives[k] * scale[names.index(name)] / total
         return found
 
 
@@ -214,7 +214,7 @@ def _of_foreign(term: Likelihood, point: Mapping[str, float], names: Sequence[st
         ends = [at.copy(), at.copy()]
         ends[0][k] += step
         ends[1][k] -= step
-        change = (term.slopes(ends[0]) - term.slopes(ends[1])) / (4.0 * step)
+        change = (term.gradient_at(ends[0]) - term.gradient_at(ends[1])) / (4.0 * step)
         for row, other in shared:
             out[other, column] = change[row] * scale[other] * scale[column]
     return np.asarray(0.5 * (out + out.T))

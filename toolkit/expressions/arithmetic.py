@@ -131,10 +131,10 @@ class Expression:
         shape = np.broadcast_shapes(*(a.shape for a in arrays.values()))
         arrays = {name: np.broadcast_to(a, shape) for name, a in arrays.items()}
         with np.errstate(all="ignore"):
-            value, slopes = self._node(arrays)
-            if any(np.any(np.isnan(d)) for d in slopes.values()):
+            value, derivatives = self._node(arrays)
+            if any(np.any(np.isnan(d)) for d in derivatives.values()):
                 _, above = self._node({name: _just_above(a) for name, a in arrays.items()})
-                slopes = {name: np.where(np.isnan(d), above[name], d) for name, d in slopes.items()}
+                derivatives = {name: np.where(np.isnan(d), above[name], d) for name, d in derivatives.items()}
         value = np.broadcast_to(value, shape)
         if not np.all(np.isfinite(value)):
             at = {name: float(a.reshape(-1)[np.argmin(np.isfinite(value).reshape(-1))]) for name, a in arrays.items()}
@@ -145,7 +145,7 @@ class Expression:
                 expected="a finite value over the whole allowed range",
                 remedy="restrict the range of the parameter, or correct the expression",
             )
-        return value, {name: np.broadcast_to(slopes.get(name, np.float64(0.0)), shape) for name in self.names}
+        return value, {name: np.broadcast_to(derivatives.get(name, np.float64(0.0)), shape) for name in self.names}
 
     def __str__(self) -> str:
         return self.text

@@ -170,12 +170,12 @@ def allowed_values(
     parameter = likelihood.parameters[likelihood.parameter_names.index(poi)]
     space = FreeCoordinates.of(likelihood, {})
     k = space.names.index(poi)
-    at = space.inward(np.array([test.data[1].parameters[n] for n in space.names]))
+    at = space.to_internal(np.array([test.data[1].parameters[n] for n in space.names]))
     points = spread_points(space, at, k, LIMIT_POINTS)
     line = np.tile(at, (len(points), 1))
     line[:, k] = points
     minima = [m.parameters[poi] for _, fit in (test.data, test.asimov) for m in fit.minima]
-    values = np.unique([background, *space.outward(line)[:, k].tolist(), *minima])
+    values = np.unique([background, *space.to_external(line)[:, k].tolist(), *minima])
     values = values[(values >= background) & (values <= parameter.high)]
 
     def height(value: float) -> float:

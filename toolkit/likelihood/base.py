@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -46,7 +47,7 @@ class Likelihood(ABC):
         """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""
 
     @abstractmethod
-    def slopes(self, point: FloatArray) -> FloatArray:
+    def gradient_at(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_parameters,) where they are finite; returns (n_parameters,)."""
 
     @property
@@ -106,8 +107,8 @@ class Likelihood(ABC):
             if p.name in self.diverging and point[k] == p.low:
                 inside[k] = p.low + nearest_above(p.low) ** 2
                 infinite[k] = True
-        slopes = self.slopes(inside)
-        return np.where(infinite, np.copysign(np.inf, slopes), slopes)
+        derivatives = self.gradient_at(inside)
+        return np.where(infinite, np.copysign(np.inf, derivatives), derivatives)
 
     def not_positive(self, point: FloatArray) -> NotPositive | None:
         """Say which bin or event forbids a point (n_parameters,); None if the point is allowed."""
@@ -149,14 +150,24 @@ class Likelihood(ABC):
         return self.twice_nll(parameters), self.gradient(parameters)
 
     @property
-    def closed_bends(self) -> bool:
-        """Whether `bends` is a closed form that costs a few gradients, so that a fit begins with it; else it is left to the end."""
+    def closed_hessian(self) -> bool:
+        """Whether `hessian_at` is a closed form that costs a few gradients, so that a fit begins with it; else it is left to the end."""
         return False
 
-    def bends(self, point: FloatArray) -> FloatArray | None:
+    def hessian_at(self, point: FloatArray) -> FloatArray | None:
         """Evaluate the second derivatives at one point, (n_parameters, n_parameters), or return None if a class does not know them."""
         del point
         return None
+
+    def slopes(self, point: FloatArray) -> FloatArray:
+        """Return `gradient_at`; the old name, until the next release."""
+        warnings.warn("slopes is now gradient_at", DeprecationWarning, stacklevel=2)
+        return self.gradient_at(point)
+
+    def bends(self, point: FloatArray) -> FloatArray | None:
+        """Return `hessian_at`; the old name, until the next release."""
+        warnings.warn("bends is now hessian_at", DeprecationWarning, stacklevel=2)
+        return self.hessian_at(point)
 
     def fit(self, *, fixed: Mapping[str, float] | None = None) -> FitResult:
         """Find the global minimum over the allowed range; see `toolkit.likelihood.minimise`.
@@ -286,7 +297,7 @@ class Likelihood(ABC):
         return grid
 
 
-def difference_slopes(likelihood: Likelihood, point: FloatArray) -> FloatArray:
+def differences_of_gradients(likelihood: Likelihood, point: FloatArray) -> FloatArray:
     """Differentiate the exact gradient numerically: second derivatives at one point (n_parameters,), symmetric.
 
     Steps stay inside the allowed range; those of a parameter by which the derivative diverges scale with the distance to that end,
@@ -301,9 +312,9 @@ def difference_slopes(likelihood: Likelihood, point: FloatArray) -> FloatArray:
         up, down = point.copy(), point.copy()
         up[k], down[k] = min(point[k] + step, p.high), max(point[k] - step, p.low)
         if not p.fixed and up[k] > down[k]:
-            above, below = likelihood.slopes(up), likelihood.slopes(down)
+            above, below = likelihood.gradient_at(up), likelihood.gradient_at(down)
             if not (above.any() and below.any()):
-                here = likelihood.slopes(point) if here is None else here
+                here = likelihood.gradient_at(point) if here is None else here
                 up, above = (up, above) if above.any() else (point, here)
                 down, below = (down, below) if below.any() else (point, here)
             with np.errstate(invalid="ignore", divide="ignore"):

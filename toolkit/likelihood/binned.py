@@ -11,7 +11,7 @@ import pyhf
 from numpy.typing import ArrayLike
 
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
-from toolkit.likelihood.base import Likelihood, Point, difference_slopes
+from toolkit.likelihood.base import Likelihood, Point, differences_of_gradients
 from toolkit.likelihood.coefficients import describe_point, diverging_parameters
 from toolkit.likelihood.domain import NotPositive
 from toolkit.likelihood.histfactory import channel_spec, normfactor_name, quiet_schema, workspace_spec
@@ -135,7 +135,7 @@ class BinnedLikelihood(Likelihood):
         out[allowed] = [-2.0 * float(self.model.logpdf(row[order], self.data)[0]) for row in f[allowed]]
         return out
 
-    def slopes(self, point: FloatArray) -> FloatArray:
+    def gradient_at(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
         f = self.coefficients.values(point[None, :])[0]
         if self._forbidden(f @ self.templates).any():
@@ -172,9 +172,9 @@ class BinnedLikelihood(Likelihood):
         bad = self._forbidden(expected)
         return self._not_positive(int(np.argmax(bad)), expected, point) if bad.any() else None
 
-    def bends(self, point: FloatArray) -> FloatArray:
+    def hessian_at(self, point: FloatArray) -> FloatArray:
         """Evaluate the second derivatives at one point (n_parameters,), from differences of the gradient."""
-        return difference_slopes(self, point)
+        return differences_of_gradients(self, point)
 
     def with_data(self, data: ArrayLike) -> BinnedLikelihood:
         """Return the likelihood of the same templates with other counts, (n_bins,)."""

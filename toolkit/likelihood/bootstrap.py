@@ -182,9 +182,9 @@ class _Grid:
 
     @property
     def points(self) -> FloatArray:
-        return self.outward(self.fractions)[:, None]
+        return self.to_external(self.fractions)[:, None]
 
-    def outward(self, fractions: FloatArray) -> FloatArray:
+    def to_external(self, fractions: FloatArray) -> FloatArray:
         span = self.parameter.high - self.parameter.low
         return np.asarray(self.parameter.low + span * (fractions**2 if self.root else fractions))
 
@@ -235,7 +235,7 @@ def _summarise(grid: _Grid, curves: FloatArray, seed: int) -> Bootstrap:
     fine = np.linspace(0.0, 1.0, FINE_POINTS)
     series = np.linalg.solve(chebyshev.chebvander(nodes, len(nodes) - 1), curves - curves.mean(axis=0))
     best = lowest_points(fine, np.asarray(chebyshev.chebvander(2.0 * fine - 1.0, len(nodes) - 1) @ series, dtype=np.float64))
-    return Bootstrap(replicas=grid.outward(best), seed=seed, n_at_boundary=int(np.sum((best <= 0.0) | (best >= 1.0))))
+    return Bootstrap(replicas=grid.to_external(best), seed=seed, n_at_boundary=int(np.sum((best <= 0.0) | (best >= 1.0))))
 
 
 def lowest_points(x: FloatArray, curves: FloatArray) -> FloatArray:

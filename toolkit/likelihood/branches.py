@@ -120,4 +120,4 @@ class Branches:
 
     def _inside(self, space: FreeCoordinates, parameters: Mapping[str, float]) -> FloatArray:
         point = np.array([parameters[name] for name in self._names])
-        return np.clip(space.inward(point[space.free]), space.low, space.high)
+        return np.clip(space.to_internal(point[space.free]), space.low, space.high)

@@ -102,31 +102,31 @@ class CombinedLikelihood(Likelihood):
             total = total - times * np.array([constraint.twice_nll(float(v)) for v in points[:, column]])
         return np.asarray(total)
 
-    def slopes(self, point: FloatArray) -> FloatArray:
+    def gradient_at(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
         out = np.zeros(len(point))
         for term, columns in zip(self.terms, self._columns, strict=True):
             with np.errstate(invalid="ignore"):  # terms may diverge to either side where one parameter is at its end
-                out[columns] += term.slopes(point[columns])
+                out[columns] += term.gradient_at(point[columns])
         return self._less_surplus(point, out)
 
     def without_data(self, point: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the expectations of all bins without data, (n_bins,), and their derivatives, (n_bins, n_parameters)."""
         found = [t.without_data(point[c]) for t, c in zip(self.terms, self._columns, strict=True)]
-        slopes = np.zeros((sum(len(e) for e, _ in found), len(point)))
+        derivatives = np.zeros((sum(len(e) for e, _ in found), len(point)))
         first = 0
         for (expected, own), c in zip(found, self._columns, strict=True):
-            slopes[first : first + len(expected), c] = own
+            derivatives[first : first + len(expected), c] = own
             first += len(expected)
-        return np.concatenate([e for e, _ in found]), slopes
+        return np.concatenate([e for e, _ in found]), derivatives
 
     def continued(self, point: FloatArray) -> tuple[float, FloatArray]:
         """Evaluate value and derivatives, bins without data continued linearly below an expectation of 0."""
         value, out = 0.0, np.zeros(len(point))
         for term, columns in zip(self.terms, self._columns, strict=True):
-            own, slopes = term.continued(point[columns])
+            own, derivatives = term.continued(point[columns])
             value += own
-            out[columns] += slopes
+            out[columns] += derivatives
         value -= sum(times * constraint.twice_nll(float(point[column])) for column, constraint, times in self._surplus)
         return value, self._less_surplus(point, out)
 
@@ -144,36 +144,36 @@ class CombinedLikelihood(Likelihood):
         point = self.point(parameters)
         value, out = 0.0, np.zeros(len(point))
         for term, columns in zip(self.terms, self._columns, strict=True):
-            own, slopes = term.value_and_gradient(point[columns])
+            own, derivatives = term.value_and_gradient(point[columns])
             value += own
             with np.errstate(invalid="ignore"):
-                out[columns] += slopes
+                out[columns] += derivatives
         if np.isnan(out).any():  # under a root at zero terms diverge with opposite signs; the limit of their sum has one
             return super().value_and_gradient(point)
         value -= sum(times * constraint.twice_nll(float(point[column])) for column, constraint, times in self._surplus)
         return value, self._less_surplus(point, out)
 
     @property
-    def closed_bends(self) -> bool:
+    def closed_hessian(self) -> bool:
         """Whether second derivatives are a closed form in the terms that take the time: those of events."""
-        return any(t.closed_bends for t in self.terms)
+        return any(t.closed_hessian for t in self.terms)
 
-    def bends(self, point: FloatArray) -> FloatArray | None:
+    def hessian_at(self, point: FloatArray) -> FloatArray | None:
         """Evaluate the second derivatives at one point; None where a term does not know its own."""
         out = np.zeros((len(point), len(point)))
         for term, columns in zip(self.terms, self._columns, strict=True):
-            own = term.bends(point[columns])
+            own = term.hessian_at(point[columns])
             if own is None:
                 return None
             out[np.ix_(columns, columns)] += own
         for column, constraint, times in self._surplus:
-            out[column, column] -= times * constraint.bend(float(point[column]))
+            out[column, column] -= times * constraint.curvature(float(point[column]))
         return out
 
-    def _less_surplus(self, point: FloatArray, slopes: FloatArray) -> FloatArray:
+    def _less_surplus(self, point: FloatArray, derivatives: FloatArray) -> FloatArray:
         for column, constraint, times in self._surplus:
-            slopes[column] -= times * constraint.slope(float(point[column]))
-        return slopes
+            derivatives[column] -= times * constraint.slope(float(point[column]))
+        return derivatives
 
 
 def _counted_once(constraints: Sequence[Constraint]) -> tuple[tuple[Constraint, ...], dict[Constraint, int]]:

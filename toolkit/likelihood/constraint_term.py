@@ -57,18 +57,18 @@ class ConstraintTerm(Likelihood):
         """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""
         return np.array([sum(c.twice_nll(float(p[k])) for c, k in zip(self._constraints, self._columns, strict=True)) for p in points])
 
-    def slopes(self, point: FloatArray) -> FloatArray:
+    def gradient_at(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
         out = np.zeros(len(point))
         for c, k in zip(self._constraints, self._columns, strict=True):
             out[k] += c.slope(float(point[k]))
         return out
 
-    def bends(self, point: FloatArray) -> FloatArray:
+    def hessian_at(self, point: FloatArray) -> FloatArray:
         """Evaluate the second derivatives at one point, (n_parameters, n_parameters)."""
         out = np.zeros((len(point), len(point)))
         for c, k in zip(self._constraints, self._columns, strict=True):
-            out[k, k] += c.bend(float(point[k]))
+            out[k, k] += c.curvature(float(point[k]))
         return out
 
     def with_auxiliary(self, observed: Mapping[str, float]) -> ConstraintTerm:

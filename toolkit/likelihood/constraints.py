@@ -72,7 +72,7 @@ class Constraint:
             return 2.0 * (value - self.observed) / self.scale**2
         return 2.0 * (self.scale - (self.observed / value if self.observed else 0.0))
 
-    def bend(self, value: float) -> float:
+    def curvature(self, value: float) -> float:
         """Differentiate `twice_nll` twice by the parameter."""
         if self.kind == "gaussian":
             return 2.0 / self.scale**2

@@ -54,7 +54,7 @@ class Objective(Protocol):
         """Evaluate at points (n_points, n_parameters)."""
         ...
 
-    def slopes(self, point: FloatArray) -> FloatArray:
+    def gradient_at(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_parameters,) inside the range."""
         ...
 
@@ -63,11 +63,11 @@ class Objective(Protocol):
         ...
 
     @property
-    def closed_bends(self) -> bool:
+    def closed_hessian(self) -> bool:
         """Whether second derivatives are a closed form that costs a few gradients."""
         ...
 
-    def bends(self, point: FloatArray) -> FloatArray | None:
+    def hessian_at(self, point: FloatArray) -> FloatArray | None:
         """Evaluate the second derivatives at one point, or return None if they are not known."""
         ...
 
@@ -126,7 +126,7 @@ class FreeCoordinates:
         >>> likelihood = UnbinnedLikelihood(log_ratios=np.zeros((3, 3)), weights=np.ones(3), yields=[1.0, 3.0, 4.0],
         ...     coefficients=("mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)"), parameters=("mu",), bounds={"mu": (0.0, 4.0)})
         >>> space = FreeCoordinates.of(likelihood, {})
-        >>> space.high, space.outward(np.array([1.5])), space.gradient(np.array([0.0])).round(3)
+        >>> space.high, space.to_external(np.array([1.5])), space.gradient(np.array([0.0])).round(3)
         (array([2.]), array([2.25]), array([-1.]))
     """
 
@@ -140,7 +140,7 @@ class FreeCoordinates:
     n_evaluations: int = 0
     n_forbidden: int = 0
     _known: dict[bytes, float] = field(default_factory=dict)
-    _slopes: dict[bytes, FloatArray] = field(default_factory=dict)
+    _gradients: dict[bytes, FloatArray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, objective: Objective, fixed: Mapping[str, float], *, start: FloatArray | None = None) -> FreeCoordinates:
@@ -172,12 +172,12 @@ class FreeCoordinates:
         high = top.copy()
         high[root] = np.sqrt(top[root] - shift[root])
         coordinates = cls(objective=objective, base=base, free=free, root=root, low=low, high=high)
-        first = np.clip(coordinates.inward((base if start is None else start)[free]), low, high)
+        first = np.clip(coordinates.to_internal((base if start is None else start)[free]), low, high)
         offset = float(coordinates.values(first[None, :])[0]) if start is None else coordinates.both(first)[0]
         if not np.isfinite(offset):
             allowed = coordinates.allowed(first)
             if allowed is not None:
-                coordinates.base[free] = coordinates.outward(allowed)
+                coordinates.base[free] = coordinates.to_external(allowed)
                 offset = float(coordinates.values(allowed[None, :])[0])
         coordinates.offset = offset
         coordinates._known = {key: value - coordinates.offset for key, value in coordinates._known.items()}
@@ -186,7 +186,7 @@ class FreeCoordinates:
     def allowed(self, at: FloatArray) -> FloatArray | None:
         """Return coordinates (n_free,) if they are allowed, else allowed ones near them; None if none were found."""
         point = allowed_point(self.objective, self.points(at[None, :])[0], self.free)
-        return None if point is None else np.clip(self.inward(point[self.free]), self.low, self.high)
+        return None if point is None else np.clip(self.to_internal(point[self.free]), self.low, self.high)
 
     @property
     def names(self) -> list[str]:
@@ -197,13 +197,13 @@ class FreeCoordinates:
     def _shift(self) -> FloatArray:
         return np.array([self.objective.parameters[k].low for k in self.free])
 
-    def inward(self, values: FloatArray) -> FloatArray:
+    def to_internal(self, values: FloatArray) -> FloatArray:
         """Turn parameter values (..., n_free) into coordinates."""
         out = np.array(values, dtype=np.float64)
         out[..., self.root] = np.sqrt(np.maximum(out[..., self.root] - self._shift[self.root], 0.0))
         return out
 
-    def outward(self, coordinates: FloatArray) -> FloatArray:
+    def to_external(self, coordinates: FloatArray) -> FloatArray:
         """Turn coordinates (..., n_free) into parameter values."""
         out = np.array(coordinates, dtype=np.float64)
         out[..., self.root] = self._shift[self.root] + out[..., self.root] ** 2
@@ -211,12 +211,12 @@ class FreeCoordinates:
 
     def start(self) -> FloatArray:
         """Return the initial point, moved into the ranges, (n_free,)."""
-        return np.clip(self.inward(self.base[self.free]), self.low, self.high)
+        return np.clip(self.to_internal(self.base[self.free]), self.low, self.high)
 
     def points(self, coordinates: FloatArray) -> FloatArray:
         """Turn coordinates (n_points, n_free) into full parameter points (n_points, n_parameters)."""
         full = np.tile(self.base, (len(coordinates), 1))
-        full[:, self.free] = self.outward(coordinates)
+        full[:, self.free] = self.to_external(coordinates)
         return full
 
     def values(self, coordinates: FloatArray) -> FloatArray:
@@ -238,36 +238,38 @@ class FreeCoordinates:
         """Evaluate the derivatives by the coordinates; at t = 0 the limit from above."""
         at = np.array(coordinates, dtype=np.float64)
         key = at.tobytes()
-        if key not in self._slopes:
+        if key not in self._gradients:
             inside = self._inside(at)
             self.n_evaluations += 1
-            self._remember(key, self._known.get(key), self._by_coordinate(inside, self.objective.slopes(self.points(inside[None, :])[0])))
-        return np.array(self._slopes[key])
+            self._remember(
+                key, self._known.get(key), self._by_coordinate(inside, self.objective.gradient_at(self.points(inside[None, :])[0]))
+            )
+        return np.array(self._gradients[key])
 
     def both(self, coordinates: FloatArray) -> tuple[float, FloatArray]:
         """Evaluate value and derivatives at one set of coordinates, in one pass over the data where the objective can."""
         at = np.array(coordinates, dtype=np.float64)
         key, inside = at.tobytes(), self._inside(at)
-        if key in self._known or key in self._slopes:
+        if key in self._known or key in self._gradients:
             return self.value(at), self.gradient(at)
         self.n_evaluations += 1
-        value, slopes = self.objective.value_and_gradient(self.points(inside[None, :])[0])
+        value, derivatives = self.objective.value_and_gradient(self.points(inside[None, :])[0])
         self.n_forbidden += not np.isfinite(value)
-        self._remember(key, value - self.offset, self._by_coordinate(inside, slopes))
-        return self._known[key], np.array(self._slopes[key])
+        self._remember(key, value - self.offset, self._by_coordinate(inside, derivatives))
+        return self._known[key], np.array(self._gradients[key])
 
     def without_data(self, coordinates: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the expectations of bins without data, (n_bins,), and their derivatives by the coordinates, (n_bins, n_free)."""
         inside = self._inside(np.asarray(coordinates, dtype=np.float64))
-        expected, slopes = self.objective.without_data(self.points(inside[None, :])[0])
-        return expected, slopes[:, self.free] * np.where(self.root, 2.0 * inside, 1.0)
+        expected, derivatives = self.objective.without_data(self.points(inside[None, :])[0])
+        return expected, derivatives[:, self.free] * np.where(self.root, 2.0 * inside, 1.0)
 
     def continued(self, coordinates: FloatArray) -> tuple[float, FloatArray]:
         """Evaluate value and derivatives with bins without data continued linearly below an expectation of 0."""
         inside = self._inside(np.asarray(coordinates, dtype=np.float64))
         self.n_evaluations += 1
-        value, slopes = self.objective.continued(self.points(inside[None, :])[0])
-        return value - self.offset, self._by_coordinate(inside, slopes)
+        value, derivatives = self.objective.continued(self.points(inside[None, :])[0])
+        return value - self.offset, self._by_coordinate(inside, derivatives)
 
     def _inside(self, at: FloatArray) -> FloatArray:
         """Move root coordinates off 0, where derivatives by the parameter diverge."""
@@ -276,18 +278,18 @@ class FreeCoordinates:
             inside[k] = max(inside[k], nearest_above(self._shift[k]))
         return np.asarray(inside)
 
-    def _by_coordinate(self, inside: FloatArray, slopes: FloatArray) -> FloatArray:
-        free = slopes[self.free]
+    def _by_coordinate(self, inside: FloatArray, derivatives: FloatArray) -> FloatArray:
+        free = derivatives[self.free]
         return np.asarray(np.where(self.root, 2.0 * inside * free, free))
 
     def _remember(self, key: bytes, value: float | None, gradient: FloatArray | None = None) -> None:
-        if len(self._known) + len(self._slopes) >= 2 * REMEMBERED:
+        if len(self._known) + len(self._gradients) >= 2 * REMEMBERED:
             self._known.clear()
-            self._slopes.clear()
+            self._gradients.clear()
         if value is not None:
             self._known[key] = value
         if gradient is not None:
-            self._slopes[key] = gradient
+            self._gradients[key] = gradient
 
     def hessian(self, coordinates: FloatArray) -> FloatArray | None:
         """Evaluate the second derivatives by the coordinates, (n_free, n_free); None if the objective does not know its own.
@@ -296,15 +298,15 @@ class FreeCoordinates:
         """
         inside = self._inside(np.array(coordinates, dtype=np.float64))
         point = self.points(inside[None, :])[0]
-        bends = self.objective.bends(point)
-        if bends is None:
+        hessian = self.objective.hessian_at(point)
+        if hessian is None:
             return None
         self.n_evaluations += 1
         stretch = np.where(self.root, 2.0 * inside, 1.0)
-        out = bends[np.ix_(self.free, self.free)] * stretch[:, None] * stretch
+        out = hessian[np.ix_(self.free, self.free)] * stretch[:, None] * stretch
         if self.root.any():
-            slopes = self.gradient(coordinates) / np.where(self.root, 2.0 * inside, 1.0)
-            out[np.diag_indices(len(out))] += np.where(self.root, 2.0 * slopes, 0.0)
+            derivatives = self.gradient(coordinates) / np.where(self.root, 2.0 * inside, 1.0)
+            out[np.diag_indices(len(out))] += np.where(self.root, 2.0 * derivatives, 0.0)
         for k in np.flatnonzero(self.root & (inside < 0.02 * self.widths())):
             out[k] = out[:, k] = self.row(np.asarray(coordinates, dtype=np.float64), int(k))
         return np.asarray(out)
@@ -319,7 +321,7 @@ class FreeCoordinates:
 
     def widths(self) -> FloatArray:
         """Return the length of each range, for steps and distances; a range that is far larger than the starting value counts less."""
-        start = np.abs(self.inward(self.base[self.free]))
+        start = np.abs(self.to_internal(self.base[self.free]))
         return np.minimum(self.high - self.low, WIDEST * np.maximum(start, 1.0))
 
     def scales(self) -> FloatArray:
@@ -337,7 +339,7 @@ class FreeCoordinates:
         The distance is that of all together: where others pull at a parameter, its own variation may be flat at one minimum only.
         """
         own = {c.parameter: centre_and_width(c) for c in self.objective.constraints}
-        away = [(x - own[n][0]) / own[n][1] for n, x in zip(self.names, self.outward(at).tolist(), strict=True) if n in own]
+        away = [(x - own[n][0]) / own[n][1] for n, x in zip(self.names, self.to_external(at).tolist(), strict=True) if n in own]
         if sum(x**2 for x in away) < widths**2:
             return []
         return [k for k, name in enumerate(self.names) if name in own and name not in self.objective.interfering]

@@ -99,7 +99,7 @@ def descend(
     fixed = np.zeros(len(begin), dtype=np.bool_) if held is None else held
     if fixed.all():
         return Descent(begin, space.value(begin), hessian=hessian)
-    if hessian is None and space.objective.closed_bends:
+    if hessian is None and space.objective.closed_hessian:
         exact = space.hessian(begin)
         hessian = positive(exact) if exact is not None and np.all(np.isfinite(exact)) else None
     if hessian is not None:
@@ -173,9 +173,9 @@ def _quasi_newton(space: FreeCoordinates, start: FloatArray, hessian: FloatArray
         moved = _shortened(space, at, value, gradient, step)
         if moved is None:
             return Descent(at, value, converged=expected < 1e3 * DONE or before < 1e3 * DONE, hessian=metric)
-        trial, new, slopes = moved
-        metric = _corrected(metric, trial - at, slopes - gradient)
-        at, value, gradient, before = trial, new, slopes, expected
+        trial, new, derivatives = moved
+        metric = _corrected(metric, trial - at, derivatives - gradient)
+        at, value, gradient, before = trial, new, derivatives, expected
         reached = next((m for m in known if m.attracts(at, value, gradient)), None)
         if reached is not None:
             return reached
@@ -189,10 +189,10 @@ def _shortened(
     for _ in range(12):
         trial = np.clip(at + step, space.low, space.high)
         expected = float(gradient @ (trial - at))
-        new, slopes = space.both(trial)
-        usable = math.isfinite(new) and bool(np.all(np.isfinite(slopes)))
+        new, derivatives = space.both(trial)
+        usable = math.isfinite(new) and bool(np.all(np.isfinite(derivatives)))
         if usable and new <= value + 1e-4 * expected:
-            return trial, new, slopes
+            return trial, new, derivatives
         step = step * (max(0.1, min(0.5, -0.5 * expected / max(new - value - expected, 1e-300))) if usable else 0.25)
     return None
 

@@ -67,18 +67,18 @@ class FixedLikelihood(Likelihood):
         """Evaluate at parameter points (n_points, n_free); returns (n_points,)."""
         return self._inner.twice_nll_points(self._whole(points))
 
-    def slopes(self, point: FloatArray) -> FloatArray:
+    def gradient_at(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_free,); returns (n_free,)."""
-        return np.asarray(self._inner.slopes(self._whole(point[None, :])[0])[self._free])
+        return np.asarray(self._inner.gradient_at(self._whole(point[None, :])[0])[self._free])
 
     def value_and_gradient(self, parameters: Point) -> tuple[float, FloatArray]:
         """Evaluate `twice_nll` and `gradient` in one pass."""
-        value, slopes = self._inner.value_and_gradient(self._whole(self.point(parameters)[None, :])[0])
-        return value, np.asarray(slopes[self._free])
+        value, derivatives = self._inner.value_and_gradient(self._whole(self.point(parameters)[None, :])[0])
+        return value, np.asarray(derivatives[self._free])
 
-    def bends(self, point: FloatArray) -> FloatArray | None:
+    def hessian_at(self, point: FloatArray) -> FloatArray | None:
         """Evaluate the second derivatives at one point, (n_free, n_free); None where the likelihood does not know its own."""
-        whole = self._inner.bends(self._whole(point[None, :])[0])
+        whole = self._inner.hessian_at(self._whole(point[None, :])[0])
         return None if whole is None else np.asarray(whole[np.ix_(self._free, self._free)])
 
     def shortfall(self, points: FloatArray) -> FloatArray:

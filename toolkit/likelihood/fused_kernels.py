@@ -1,6 +1,6 @@
 """Compiled sums over events of a mixture with per-event variations: density, logarithm and derivatives in one pass.
 
-The events go through in groups, whose logarithms, densities and slopes stay in the first-level cache, so that memory is read
+The events go through in groups, whose logarithms, densities and derivatives stay in the first-level cache, so that memory is read
 once, and in order. Exponential and logarithm are polynomials written out, because the compiler turns those into vector instructions and
 calls of the C library it does not; both are exact to one unit in the last place.
 
@@ -164,7 +164,7 @@ def _log_quadratic(block, offsets, columns, shifts, terms, ahead):
 
 
 @_sums
-def _multiply(up, down, at, product, ratio, slopes):
+def _multiply(up, down, at, product, ratio, derivatives):
     """Multiply products (n_rows,) by the factor of one parameter, and fill ratio (n_rows,) with its relative slope.
 
     The factor is a constant plus, for the up and for the down logarithm x, exp(c x) (p + q x + r x^2), and so is its slope.
@@ -177,7 +177,7 @@ def _multiply(up, down, at, product, ratio, slopes):
         x, y = up[i], down[i]
         e, f = _exp(c * x), _exp(d * y)
         factor = constant + e * (p + x * (q + x * r)) + f * (t + y * (u + y * v))
-        if slopes:
+        if derivatives:
             ratio[i] = (slope + e * (ps + x * (qs + x * rs)) + f * (ts + y * (us + y * vs))) / factor
         product[i] *= factor
         refused += 1 if factor <= 0.0 else 0
@@ -185,7 +185,7 @@ def _multiply(up, down, at, product, ratio, slopes):
 
 
 @_sums
-def _multiply_small(up, down, at, product, ratio, slopes):
+def _multiply_small(up, down, at, product, ratio, derivatives):
     """Do the same where c is 1 and the logarithms are small: most of the time goes here. Such factors are positive."""
     p, q, r, ps, qs, rs = at[1], at[2], at[3], at[4], at[5], at[6]
     t, u, v, ts, us, vs = at[8], at[9], at[10], at[11], at[12], at[13]
@@ -194,7 +194,7 @@ def _multiply_small(up, down, at, product, ratio, slopes):
         x, y = up[i], down[i]
         e, f = _exp_small(x), _exp_small(y)
         factor = constant + e * (p + x * (q + x * r)) + f * (t + y * (u + y * v))
-        if slopes:
+        if derivatives:
             ratio[i] = (slope + e * (ps + x * (qs + x * rs)) + f * (ts + y * (us + y * vs))) / factor
         product[i] *= factor
 
@@ -225,8 +225,8 @@ def _are_small(logs):
 
 
 @_sums
-def _code4(block, offsets, columns, norms, turned, terms, ratios, slopes, ahead):
-    """Fill terms (n_processes, n_rows) with g_j / N_j and ratios (n_columns / 2, n_rows) with the relative slopes of the factors.
+def _code4(block, offsets, columns, norms, turned, terms, ratios, derivatives, ahead):
+    """Fill terms (n_processes, n_rows) with g_j / N_j and ratios (n_columns / 2, n_rows) with the relative derivatives of the factors.
 
     The logarithms are turned first, so that the loops go over events whatever the number of parameters.
     """
@@ -241,20 +241,20 @@ def _code4(block, offsets, columns, norms, turned, terms, ratios, slopes, ahead)
             for i in range((low // 2 + m) * lines, (low // 2 + m + 1) * lines):
                 _prefetch(ahead, i * 8)
             at, up, down = columns[low // 2 + m], turned[low + m, :n], turned[low + k + m, :n]
-            ratio = ratios[low // 2 + m if slopes else 0, :n]
+            ratio = ratios[low // 2 + m if derivatives else 0, :n]
             if at[0] == 1.0 and at[7] == 1.0 and (small or (_are_small(up) and _are_small(down))):
-                _multiply_small(up, down, at, product, ratio, slopes)
+                _multiply_small(up, down, at, product, ratio, derivatives)
             else:
-                refused += _multiply(up, down, at, product, ratio, slopes)
+                refused += _multiply(up, down, at, product, ratio, derivatives)
         if refused:
             product[:] = math.nan
 
 
 @_sums
-def _terms(block, offsets, code4, columns, shifts, norms, densities, scratch, terms, ratios, slopes, ahead):
+def _terms(block, offsets, code4, columns, shifts, norms, densities, scratch, terms, ratios, derivatives, ahead):
     """Fill terms (n_processes, n_rows) with D_j g_j / N_j, and with code 4 ratios too."""
     if code4:
-        _code4(block, offsets, columns, norms, scratch, terms, ratios, slopes, ahead)
+        _code4(block, offsets, columns, norms, scratch, terms, ratios, derivatives, ahead)
     else:
         _log_quadratic(block, offsets, columns, shifts, terms, ahead)
     n = len(block)
@@ -277,8 +277,8 @@ def _dot(one, other):
 
 
 @_sums
-def _add_slopes(block, offsets, code4, terms, ratios, sums, ahead):
-    """Add the terms (n_processes, n_rows) times what the slopes are made of to sums."""
+def _add_derivatives(block, offsets, code4, terms, ratios, sums, ahead):
+    """Add the terms (n_processes, n_rows) times what the derivatives are made of to sums."""
     n = len(block)
     for j in range(len(terms)):
         if offsets[j + 1] > offsets[j]:
@@ -324,8 +324,8 @@ def _log_sums(table, offsets, code4, columns, shifts, densities, weights, factor
             out[k] += _sum_log(total[:n], weights[first:last])
 
 
-def _log_slopes(table, offsets, code4, columns, shifts, densities, weights, factors, by_factor, sums):
-    """Return sum_i w_i ln t_i at F (n_processes,); add its slopes by F to by_factor and what those by alpha are made of to sums."""
+def _log_derivatives(table, offsets, code4, columns, shifts, densities, weights, factors, by_factor, sums):
+    """Return sum_i w_i ln t_i at F (n_processes,); add its derivatives by F to by_factor and what those by alpha are made of to sums."""
     group = GROUP_CODE4 if code4 else GROUP
     p = len(shifts)
     terms, scratch, norms = np.empty((p, group)), np.empty((table.shape[1] if code4 else 1, group + PAD)), np.exp(-shifts)
@@ -350,12 +350,12 @@ def _log_slopes(table, offsets, code4, columns, shifts, densities, weights, fact
                 own += share
                 terms[j, r] = f * share
             by_factor[j] += own
-        _add_slopes(block, offsets, code4, terms, ratios, sums, ahead)
+        _add_derivatives(block, offsets, code4, terms, ratios, sums, ahead)
     return value
 
 
 def _means(table, offsets, code4, columns, weights, mean, sums):
-    """Add sum_i w_ij g_ij to mean (n_processes,), with weights (n_events, n_processes), and what its slopes are made of to sums."""
+    """Add sum_i w_ij g_ij to mean (n_processes,), with weights (n_events, n_processes), and what its derivatives are made of to sums."""
     group = GROUP_CODE4 if code4 else GROUP
     p = len(mean)
     terms, scratch, shifts, norms = np.empty((p, group)), np.empty((table.shape[1] if code4 else 1, group + PAD)), np.zeros(p), np.ones(p)
@@ -369,14 +369,14 @@ def _means(table, offsets, code4, columns, weights, mean, sums):
             for r in range(last - first):
                 own += terms[j, r]
             mean[j] += own
-        _add_slopes(block, offsets, code4, terms, ratios, sums, table[:0])
+        _add_derivatives(block, offsets, code4, terms, ratios, sums, table[:0])
 
 
 class Kernels(NamedTuple):
-    """The compiled functions; see `_log_sums`, `_log_slopes` and `_means`."""
+    """The compiled functions; see `_log_sums`, `_log_derivatives` and `_means`."""
 
     log_sums: Any
-    log_slopes: Any
+    log_derivatives: Any
     means: Any
 
 
@@ -396,6 +396,6 @@ def compiled(dtype: str) -> Kernels:
     common = (table, offsets, types.boolean, matrix)
     return Kernels(
         _sums([types.void(*common, vector, rows, column, matrix, out)], cache=True)(_log_sums),
-        _sums([types.float64(*common, vector, rows, column, vector, out, out)], cache=True)(_log_slopes),
+        _sums([types.float64(*common, vector, rows, column, vector, out, out)], cache=True)(_log_derivatives),
         _sums([types.void(*common, rows, out, out)], cache=True)(_means),
     )

@@ -88,7 +88,7 @@ def fit_on_grid(likelihood: Likelihood, *, test: float | None = None, points: in
         )
     line = _Line.of(likelihood, parameter)
     x = np.linspace(0.0, line.length, points)
-    heights = line.heights(x if test is None else np.append(x, line.inward(test)))
+    heights = line.heights(x if test is None else np.append(x, line.to_internal(test)))
     tested, heights = heights[-1], heights[:points]
     if not np.all(np.isfinite(heights)) or line.length > WIDE:
         return _fit_in_part(likelihood, parameter, None if test is None else float(tested))
@@ -98,7 +98,7 @@ def fit_on_grid(likelihood: Likelihood, *, test: float | None = None, points: in
     levels = np.concatenate([below, heights[lowest]])
     at = float(found[np.argmin(levels)])
     return GridFit(
-        value=float(line.outward(np.array([at]))[0]),
+        value=float(line.to_external(np.array([at]))[0]),
         twice_nll=float(levels.min()),
         at_boundary=at in (0.0, line.length),
         n_minima=len(lowest),
@@ -135,17 +135,17 @@ class _Line:
         span = parameter.high - parameter.low
         return cls(likelihood, parameter, likelihood.parameters.index(parameter), root, float(np.sqrt(span)) if root else span)
 
-    def outward(self, x: FloatArray) -> FloatArray:
+    def to_external(self, x: FloatArray) -> FloatArray:
         """Turn coordinates into values of the parameter."""
         return np.minimum(self.parameter.low + (x**2 if self.root else x), self.parameter.high)
 
     def heights(self, x: FloatArray) -> FloatArray:
         """Evaluate `twice_nll` at coordinates, (n,)."""
         full = np.tile([p.init for p in self.likelihood.parameters], (len(x), 1))
-        full[:, self.index] = self.outward(x)
+        full[:, self.index] = self.to_external(x)
         return self.likelihood.twice_nll_points(full)
 
-    def inward(self, value: float) -> float:
+    def to_internal(self, value: float) -> float:
         """Turn a value of the parameter into a coordinate."""
         distance = value - self.parameter.low
         return float(np.sqrt(distance)) if self.root else distance

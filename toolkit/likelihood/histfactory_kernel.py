@@ -73,7 +73,7 @@ class HistFactoryKernel:
         rates = self._shifted(parameters)[0] * self._factor_vector(parameters)[0][self.factors].prod(axis=1)
         return np.bincount(self.bins, weights=rates, minlength=self.n_bins).astype(np.float64)
 
-    def slopes(self, parameters: FloatArray, by_bin: FloatArray) -> FloatArray:
+    def derivatives(self, parameters: FloatArray, by_bin: FloatArray) -> FloatArray:
         """Sum by_bin (n_bins,) times the derivative of each bin's expectation, (n_parameters,)."""
         n = len(parameters)
         (base, shift_slopes), (vector, norm_slopes) = self._shifted(parameters), self._factor_vector(parameters)
@@ -114,7 +114,7 @@ class ConstraintTable:
     Examples:
         >>> table = ConstraintTable.of([Constraint("alpha")], ["mu", "alpha"])
         >>> at = np.array([1.0, 2.0])
-        >>> table.twice_nll(at) - table.twice_nll(np.zeros(2)), table.slopes(at)
+        >>> table.twice_nll(at) - table.twice_nll(np.zeros(2)), table.derivatives(at)
         (4.0, array([0., 4.]))
     """
 
@@ -140,7 +140,7 @@ class ConstraintTable:
         gaussian = float(np.sum(pulls**2 + 2.0 * np.log(np.sqrt(2.0 * np.pi) * self.scale[~p])))
         return gaussian + poisson_twice_nll(self.observed[p], value[p] * self.scale[p])
 
-    def slopes(self, parameters: FloatArray) -> FloatArray:
+    def derivatives(self, parameters: FloatArray) -> FloatArray:
         """Differentiate by all parameters, (n_parameters,)."""
         value, p = parameters[self.index], self.poisson
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -73,7 +73,7 @@ def minimise(
         return _forbidden(space)
     if not len(space.free):
         return _without_freedom(space)
-    asked = [np.clip(space.inward(np.asarray(s, dtype=np.float64)[space.free]), space.low, space.high) for s in starts or ()]
+    asked = [np.clip(space.to_internal(np.asarray(s, dtype=np.float64)[space.free]), space.low, space.high) for s in starts or ()]
     given = [at for at in (space.allowed(s) for s in asked) if at is not None]
     hessian = None if near is None or not given else _hessian_of(near, space, given[0])
     found = find_minima(space, given, hessian=hessian, search=not given if search is None else search)
@@ -122,17 +122,17 @@ def _hessian_of(fit: FitResult, space: FreeCoordinates, start: FloatArray) -> Fl
         return None
     chosen = [fit.free.index(name) for name in space.names]
     try:
-        bends = 2.0 * np.linalg.inv(covariance)[np.ix_(chosen, chosen)]
-        np.linalg.cholesky(bends)
+        hessian = 2.0 * np.linalg.inv(covariance)[np.ix_(chosen, chosen)]
+        np.linalg.cholesky(hessian)
     except np.linalg.LinAlgError:
         return None
     stretch = np.where(space.root, 2.0 * start, 1.0)
-    return np.asarray(bends * stretch[:, None] * stretch) if np.all(stretch > 0.0) else None
+    return np.asarray(hessian * stretch[:, None] * stretch) if np.all(stretch > 0.0) else None
 
 
 def _preferred(space: FreeCoordinates, minima: Sequence[Descent]) -> Descent:
     equal = [m for m in minima if m.value <= minima[0].value + EQUAL]
-    start = space.inward(space.base[space.free])
+    start = space.to_internal(space.base[space.free])
     k = space.names.index(space.objective.poi) if space.objective.poi in space.names else 0
     return min(equal, key=lambda m: abs(m.at[k] - start[k]))
 
@@ -168,17 +168,17 @@ def _curvature_at(space: FreeCoordinates, best: Descent, *, errors: bool) -> tup
     gradient = space.gradient(best.at)
     active = interior(space, best.at, gradient)
     if best.hessian is None or (errors and not _fits(best.hessian, active)):
-        bends = curvature(space, best.at, active)
+        hessian = curvature(space, best.at, active)
     else:
-        bends = best.hessian[np.ix_(active, active)]
+        hessian = best.hessian[np.ix_(active, active)]
     if not active.any():
         return active, 0.0, np.zeros((0, 0))
     if best.normals is not None and gradient is not None:
-        return active, *_along(bends, gradient[active], best.normals[:, active])
+        return active, *_along(hessian, gradient[active], best.normals[:, active])
     try:
-        inverse = np.asarray(np.linalg.inv(bends))
+        inverse = np.asarray(np.linalg.inv(hessian))
     except np.linalg.LinAlgError:
-        return active, math.inf, np.full(bends.shape, np.nan)
+        return active, math.inf, np.full(hessian.shape, np.nan)
     return active, 0.5 * float(gradient[active] @ inverse @ gradient[active]), inverse
 
 
@@ -187,15 +187,15 @@ def _fits(hessian: FloatArray, active: NDArray[np.bool_]) -> bool:
     return bool(np.all(np.diag(hessian)[active] != 0.0))
 
 
-def _along(bends: FloatArray, gradient: FloatArray, normals: FloatArray) -> tuple[float, FloatArray]:
+def _along(hessian: FloatArray, gradient: FloatArray, normals: FloatArray) -> tuple[float, FloatArray]:
     """Return the distance to the minimum and the inverse second derivatives on a limit with the normals (n_bins, n_active)."""
     tangents = null_space(normals)
     if not tangents.shape[1]:
-        return 0.0, np.zeros_like(bends)
+        return 0.0, np.zeros_like(hessian)
     try:
-        inside = np.linalg.inv(tangents.T @ bends @ tangents)
+        inside = np.linalg.inv(tangents.T @ hessian @ tangents)
     except np.linalg.LinAlgError:
-        return math.inf, np.full(bends.shape, np.nan)
+        return math.inf, np.full(hessian.shape, np.nan)
     left = tangents.T @ gradient
     return 0.5 * float(left @ inside @ left), np.asarray(tangents @ inside @ tangents.T)
 

@@ -147,12 +147,12 @@ class ParameterisedLikelihood(Likelihood):
         """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""
         return self._unshifted(points) - self._offset
 
-    def slopes(self, point: FloatArray) -> FloatArray:
+    def gradient_at(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
         if not np.isfinite(self._unshifted(point[None, :])[0]):
             return np.zeros(len(point))
         theta = self.inputs.values(point[None, :])[0]
-        by_theta = np.asarray(-2.0 * np.sum([part.slopes(theta)[:, 0] for part in self._sums], axis=0))
+        by_theta = np.asarray(-2.0 * np.sum([part.gradient_at(theta)[:, 0] for part in self._sums], axis=0))
         by_rate = 2.0 * (1.0 - self._total / float(self.expected(point[None, :])[0])) * self.yields
         out = by_parameters(self.coefficients.jacobian(point[None, :])[0], by_rate)
         out = out + by_parameters(self.inputs.jacobian(point[None, :])[0], by_theta)

@@ -16,7 +16,7 @@ import pyhf
 from numpy.typing import ArrayLike
 
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
-from toolkit.likelihood.base import Likelihood, difference_slopes
+from toolkit.likelihood.base import Likelihood, differences_of_gradients
 from toolkit.likelihood.coefficients import describe_point, diverging_parameters
 from toolkit.likelihood.constraints import Constraint, replace_observed
 from toolkit.likelihood.domain import NotPositive
@@ -190,7 +190,7 @@ class PyhfLikelihood(Likelihood):
         """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""
         return np.array([self._twice_nll(pars) for pars in self.model_parameters(points)])
 
-    def slopes(self, point: FloatArray) -> FloatArray:
+    def gradient_at(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
         pars = self.model_parameters(point[None, :])[0]
         out = np.zeros(len(point))
@@ -205,9 +205,9 @@ class PyhfLikelihood(Likelihood):
             out += by_parameters(self._coefficients.jacobian(point[None, :])[0], by_tie)
         return out
 
-    def bends(self, point: FloatArray) -> FloatArray:
+    def hessian_at(self, point: FloatArray) -> FloatArray:
         """Evaluate the second derivatives at one point (n_parameters,), from differences of the gradient."""
-        return difference_slopes(self, point)
+        return differences_of_gradients(self, point)
 
     def shortfall(self, points: FloatArray) -> FloatArray:
         """Say how much is missing from points to allowed ones, (n_points,)."""
@@ -230,8 +230,8 @@ class PyhfLikelihood(Likelihood):
         pars = self.model_parameters(point[None, :])[0]
         units = np.zeros((len(empty), kernel.n_bins))
         units[np.arange(len(empty)), empty] = 1.0
-        slopes = [self._by_own(kernel.slopes(pars, unit), point) for unit in units]
-        return kernel.expected(pars)[empty], np.array(slopes).reshape(len(empty), len(point))
+        derivatives = [self._by_own(kernel.derivatives(pars, unit), point) for unit in units]
+        return kernel.expected(pars)[empty], np.array(derivatives).reshape(len(empty), len(point))
 
     def continued(self, point: FloatArray) -> tuple[float, FloatArray]:
         """Evaluate value and derivatives, bins without data continued linearly below an expectation of 0."""
@@ -243,7 +243,7 @@ class PyhfLikelihood(Likelihood):
         if not np.all(expected[counts > 0.0] > 0.0):
             return np.inf, np.zeros(len(point))
         ratio = np.divide(counts, expected, out=np.zeros_like(expected), where=counts != 0.0)
-        by_model = kernel.slopes(pars, 2.0 * (1.0 - ratio)) + self._constraint_table.slopes(pars)
+        by_model = kernel.derivatives(pars, 2.0 * (1.0 - ratio)) + self._constraint_table.derivatives(pars)
         return poisson_twice_nll(counts, expected) + self._constraint_table.twice_nll(pars), self._by_own(by_model, point)
 
     def _by_own(self, by_model: FloatArray, point: FloatArray) -> FloatArray:
@@ -284,7 +284,7 @@ class PyhfLikelihood(Likelihood):
         if self._forbidden(expected).any():
             return np.zeros(len(pars))
         ratio = np.divide(counts, expected, out=np.zeros_like(expected), where=counts != 0.0)
-        return kernel.slopes(pars, 2.0 * (1.0 - ratio)) + self._constraint_table.slopes(pars)
+        return kernel.derivatives(pars, 2.0 * (1.0 - ratio)) + self._constraint_table.derivatives(pars)
 
     @cached_property
     def _constraint_table(self) -> ConstraintTable:

@@ -113,14 +113,14 @@ class Rates:
         out = self.coefficients.jacobian(points)
         if not self.systematics:
             return out
-        value, (g, slopes) = self.coefficients.values(points), self._factors(points)
+        value, (g, derivatives) = self.coefficients.values(points), self._factors(points)
         for m, (s, column) in enumerate(zip(self.systematics, self._table.columns.tolist(), strict=True)):
             out[:, :, s.process] *= g[:, m, None]
-            out[:, column, s.process] += value[:, s.process] * slopes[:, m]
+            out[:, column, s.process] += value[:, s.process] * derivatives[:, m]
             value[:, s.process] *= g[:, m]
         return out
 
-    def bends(self, point: FloatArray, *, low: FloatArray, high: FloatArray) -> FloatArray:
+    def hessian_at(self, point: FloatArray, *, low: FloatArray, high: FloatArray) -> FloatArray:
         """Differentiate the jacobian at one point inside (low, high), (n_parameters, n_parameters, n_processes)."""
         out = np.zeros((len(point), len(point), len(self.coefficients.expressions)))
         for k in range(len(point)):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from toolkit.errors import SchemaError
-from toolkit.likelihood.base import Likelihood, difference_slopes
+from toolkit.likelihood.base import Likelihood, differences_of_gradients
 from toolkit.likelihood.coefficients import diverging_parameters
 from toolkit.likelihood.constraints import Constraint
 from toolkit.likelihood.domain import NotPositive
@@ -81,28 +81,28 @@ class ReparameterisedLikelihood(Likelihood):
         """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""
         return self._inner.twice_nll_points(self._map.values(points))
 
-    def slopes(self, point: FloatArray) -> FloatArray:
+    def gradient_at(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
-        jacobian, inner = self._map.jacobian(point[None, :])[0], self._inner.slopes(self._map.values(point[None, :])[0])
+        jacobian, inner = self._map.jacobian(point[None, :])[0], self._inner.gradient_at(self._map.values(point[None, :])[0])
         with np.errstate(invalid="ignore"):  # a derivative that diverges concerns the parameters that move it, and no others
             return np.asarray(np.where(jacobian != 0.0, jacobian * inner, 0.0).sum(axis=1))
 
     @property
-    def closed_bends(self) -> bool:
+    def closed_hessian(self) -> bool:
         """Whether the likelihood knows its second derivatives in closed form."""
-        return self._inner.closed_bends
+        return self._inner.closed_hessian
 
-    def bends(self, point: FloatArray) -> FloatArray | None:
+    def hessian_at(self, point: FloatArray) -> FloatArray | None:
         """Evaluate the second derivatives at one point by the chain rule; None where the likelihood does not know its own."""
         inside = self._map.values(point[None, :])[0]
-        inner = self._inner.bends(inside)
+        inner = self._inner.hessian_at(inside)
         if inner is None:
             return None
-        jacobian, slopes = self._map.jacobian(point[None, :])[0], self._inner.slopes(inside)
+        jacobian, derivatives = self._map.jacobian(point[None, :])[0], self._inner.gradient_at(inside)
         with np.errstate(invalid="ignore"):
-            out = jacobian @ inner @ jacobian.T + self._curvature(point) @ slopes
+            out = jacobian @ inner @ jacobian.T + self._curvature(point) @ derivatives
         # at an end where a derivative diverges the gradient is one-sided, and so are its differences
-        return np.asarray(out) if np.isfinite(out).all() else difference_slopes(self, point)
+        return np.asarray(out) if np.isfinite(out).all() else differences_of_gradients(self, point)
 
     def _curvature(self, point: FloatArray) -> FloatArray:
         """Differentiate the jacobian of the expressions numerically, (n_new, n_new, n_inner): they cost nothing beside the data."""

@@ -68,7 +68,7 @@ class RowLikelihood(Likelihood):
         values = infinite_where_forbidden(2.0 * (f @ self.yields - sum_log_density(self.densities, self.weights, f)))
         return np.where(np.any(self.empty @ f.T < 0.0, axis=0), np.inf, values) if len(self.empty) else values
 
-    def slopes(self, point: FloatArray) -> FloatArray:
+    def gradient_at(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
         f = self.coefficients.values(point[None, :])[0]
         if not np.all(self.densities @ f > 0.0) or np.any(self.empty @ f < 0.0):

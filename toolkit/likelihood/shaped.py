@@ -4,7 +4,7 @@ With densities D_ij, factors F_j of the processes and per-event variations g_ij(
 
     t_i = sum_j F_j D_ij g_ij(alpha) / N_j(alpha),      N_j(alpha) = E_j[g_j(alpha)]
 
-`sums` and `slopes` give sum_i w_i ln t_i and its derivatives by F_j and alpha. N_j is the mean of the variation over the nominal
+`sums` and `derivatives` give sum_i w_i ln t_i and its derivatives by F_j and alpha. N_j is the mean of the variation over the nominal
 density of process j, taken over a reference sample at every alpha: densities stay normalised whatever the variations are.
 Values and first derivatives come from compiled kernels (`toolkit.likelihood.fused_kernels`); the NumPy code here is their slow twin, and
 does the rest. Blocks fit into the cache, so that the arrays are read from memory once per call; threads share the events.
@@ -28,7 +28,7 @@ from toolkit.typing import FloatArray
 T = TypeVar("T")
 
 
-class Slopes(NamedTuple):
+class Derivatives(NamedTuple):
     """sum_i w_i ln t_i and its derivatives by F_j (n_processes,) and by the nuisance parameters (n_names,)."""
 
     value: float
@@ -41,7 +41,7 @@ class Norms(NamedTuple):
 
     log: FloatArray
     slope: FloatArray
-    bend: FloatArray
+    hessian: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ class ShapeReference:
             raise PhysicsDomainError("weights of the normalisation", got=f"sums {total.tolist()}", expected="finite, positive sums")
         object.__setattr__(self, "weights", w / total)
 
-    def norms(self, alphas: ArrayLike, *, bends: bool = False, threads: int | None = None) -> Norms:
+    def norms(self, alphas: ArrayLike, *, hessian: bool = False, threads: int | None = None) -> Norms:
         """Compute the mean of every process's variation at nuisance parameters (n_names,), and its derivatives.
 
         Raises:
@@ -82,43 +82,42 @@ class ShapeReference:
                 weighted = at.factors(block, none)
                 weighted *= self.weights[block].T[at.rows_varied]
                 for own, j, q in zip(found, at.varied, weighted, strict=True):
-                    own.add(at, j, block, q, bends=bends)
+                    own.add(at, j, block, q, hessian=hessian)
             return found
 
         mean, slope = np.ones(n_processes), np.zeros((n_processes, n))
-        if not bends and kernels(self.shapes.table.dtype.name) is not None:
+        if not hessian and kernels(self.shapes.table.dtype.name) is not None:
             return self._norms(at, self._fused_moments(at, threads))
-        bend = np.zeros((n_processes, n, n)) if bends else np.zeros((0, 0, 0))
+        second = np.zeros((n_processes, n, n)) if hessian else np.zeros((0, 0, 0))
         sums = list(map_chunks(chunk, len(self.weights), rows=rows, threads=threads))
         for i, j in enumerate(at.varied):
             own = _Moments.total([found[i] for found in sums])
-            mean[j], slope[j, columns[j]] = own.weight, at.slopes_of(j, own.first)
-            if bends:
-                bend[j][np.ix_(columns[j], columns[j])] = own.second
-                bend[j, columns[j], columns[j]] += at.bends_of(j, own.first)
-        moments = Norms(mean, slope, bend)
-        return self._norms(at, moments)
+            mean[j], slope[j, columns[j]] = own.weight, at.derivatives_of(j, own.first)
+            if hessian:
+                second[j][np.ix_(columns[j], columns[j])] = own.second
+                second[j, columns[j], columns[j]] += at.hessian_of(j, own.first)
+        return self._norms(at, Norms(mean, slope, second))
 
     def _fused_moments(self, at: ShapePoint, threads: int | None) -> Norms:
-        """Sum the variations and their slopes with compiled kernels."""
+        """Sum the variations and their derivatives with compiled kernels."""
         shapes, fused = self.shapes, kernels(self.shapes.table.dtype.name)
         assert fused is not None
 
         def chunk(part: slice) -> tuple[FloatArray, FloatArray]:
-            mean, sums = np.zeros(self.weights.shape[1]), at.empty_slopes()
+            mean, sums = np.zeros(self.weights.shape[1]), at.empty_derivatives()
             fused.means(shapes.table[part], shapes.offsets, shapes.code == "code4", at.coefficients, self.weights[part], mean, sums)
             return mean, sums
 
         found = list(map_chunks(chunk, len(self.weights), rows=shapes.block_rows, threads=threads))
         mean, slope = np.ones(self.weights.shape[1]), np.zeros((self.weights.shape[1], len(shapes.names)))
         mean[at.rows_varied] = np.sum([own for own, _ in found], axis=0)[at.rows_varied]
-        for j, own in zip(at.varied, at.slopes_of_all(np.sum([sums for _, sums in found], axis=0)), strict=True):
+        for j, own in zip(at.varied, at.derivatives_of_all(np.sum([sums for _, sums in found], axis=0)), strict=True):
             slope[j, shapes.columns[j]] = own
         return Norms(mean, slope, np.zeros((0, 0, 0)))
 
     def _norms(self, at: ShapePoint, moments: Norms) -> Norms:
         """Turn means and their derivatives into logarithms and theirs."""
-        mean, slope, bend = moments
+        mean, slope, hessian = moments
         if not np.all(mean > 0.0):
             j = int(np.argmin(mean))
             raise PhysicsDomainError(
@@ -128,14 +127,14 @@ class ShapeReference:
                 remedy="normalise on more events, or without events of negative weight",
             )
         slope = slope / mean[:, None]
-        if bend.size:
-            bend = bend / mean[:, None, None] - slope[:, :, None] * slope[:, None, :]
-        return Norms(np.log(mean), slope, bend)
+        if hessian.size:
+            hessian = hessian / mean[:, None, None] - slope[:, :, None] * slope[:, None, :]
+        return Norms(np.log(mean), slope, hessian)
 
 
 @dataclass
 class _Moments:
-    """Weighted sums over the events of one process: of 1, of what the slopes h are made of, of h h^T."""
+    """Weighted sums over the events of one process: of 1, of what the derivatives h are made of, of h h^T."""
 
     weight: float
     first: FloatArray
@@ -147,12 +146,12 @@ class _Moments:
         k = len(at.shapes.columns[j])
         return cls(0.0, at.empty_sums(j), np.zeros((k, k)))
 
-    def add(self, at: ShapePoint, j: int, rows: slice, weights: FloatArray, *, bends: bool) -> None:
+    def add(self, at: ShapePoint, j: int, rows: slice, weights: FloatArray, *, hessian: bool) -> None:
         """Add a block of events with weights (n_rows,)."""
         self.weight += float(weights.sum())
         self.first += at.weighted_sums(j, rows, weights)
-        if bends:
-            h = at.slopes(j, rows)
+        if hessian:
+            h = at.derivatives(j, rows)
             self.second += (h * weights) @ h.T
 
     @classmethod
@@ -180,10 +179,10 @@ class ShapedMixture:
     reference: ShapeReference | None
     threads: int | None = None
 
-    def norms(self, alphas: FloatArray, *, bends: bool = False) -> Norms:
+    def norms(self, alphas: FloatArray, *, hessian: bool = False) -> Norms:
         """Return ln N_j and its derivatives; zero without a reference."""
         if self.reference is not None:
-            return self.reference.norms(alphas, bends=bends, threads=self.threads)
+            return self.reference.norms(alphas, hessian=hessian, threads=self.threads)
         n_processes, n = self.densities.shape[1], len(self.shapes.names)
         return Norms(np.zeros(n_processes), np.zeros((n_processes, n)), np.zeros((n_processes, n, n)))
 
@@ -215,7 +214,7 @@ class ShapedMixture:
         terms = np.concatenate(parts, axis=1) if parts else np.zeros((len(factors), 0))
         return np.asarray(factors @ terms), np.asarray(np.abs(factors) @ np.abs(terms))
 
-    def slopes(self, factors: FloatArray, alphas: FloatArray) -> Slopes:
+    def derivatives(self, factors: FloatArray, alphas: FloatArray) -> Derivatives:
         """Evaluate value and derivatives at F (n_processes,) and nuisance parameters (n_names,) in one pass.
 
         The value is not finite where the density of an event is not positive.
@@ -244,25 +243,25 @@ class ShapedMixture:
             value += own_value
             by_factor += own_factor
             for j, own in zip(at.varied, first, strict=True):
-                by_alpha[self.shapes.columns[j]] += at.slopes_of(j, own)
-        return Slopes(value, by_factor, by_alpha - (factors * by_factor) @ norms.slope)
+                by_alpha[self.shapes.columns[j]] += at.derivatives_of(j, own)
+        return Derivatives(value, by_factor, by_alpha - (factors * by_factor) @ norms.slope)
 
-    def _fused_slopes(self, at: ShapePoint, norms: Norms, factors: FloatArray) -> Slopes:
-        """Evaluate `slopes` with compiled kernels."""
+    def _fused_slopes(self, at: ShapePoint, norms: Norms, factors: FloatArray) -> Derivatives:
+        """Evaluate `derivatives` with compiled kernels."""
         fused = kernels(self.shapes.table.dtype.name)
         assert fused is not None
 
         def chunk(part: slice) -> tuple[float, FloatArray, FloatArray]:
-            by_factor, sums = np.zeros(len(factors)), at.empty_slopes()
-            value = fused.log_slopes(*self._fused_arguments(at, norms.log, part), np.ascontiguousarray(factors), by_factor, sums)
+            by_factor, sums = np.zeros(len(factors)), at.empty_derivatives()
+            value = fused.log_derivatives(*self._fused_arguments(at, norms.log, part), np.ascontiguousarray(factors), by_factor, sums)
             return value, by_factor, sums
 
-        value, by_factor, sums, by_alpha = 0.0, np.zeros(len(factors)), at.empty_slopes(), np.zeros(len(self.shapes.names))
+        value, by_factor, sums, by_alpha = 0.0, np.zeros(len(factors)), at.empty_derivatives(), np.zeros(len(self.shapes.names))
         for own_value, own_factor, own_sums in self._map(chunk):
             value, by_factor, sums = value + own_value, by_factor + own_factor, sums + own_sums
-        for j, own in zip(at.varied, at.slopes_of_all(sums), strict=True):
+        for j, own in zip(at.varied, at.derivatives_of_all(sums), strict=True):
             by_alpha[self.shapes.columns[j]] += own
-        return Slopes(value, by_factor, by_alpha - (factors * by_factor) @ norms.slope)
+        return Derivatives(value, by_factor, by_alpha - (factors * by_factor) @ norms.slope)
 
     def _fused_arguments(self, at: ShapePoint, log_norm: FloatArray, part: slice) -> tuple[Any, ...]:
         """Return what the compiled kernels take of a chunk of events."""
@@ -283,7 +282,7 @@ class ShapedMixture:
             With u_j = D_j g_j / (N_j t), h_j = d ln g_j / d alpha - d ln N_j / d alpha and S = sum_j F_j u_j h_j an event adds
             - u_j u_k, u_j (h_j - S) and sum_j F_j u_j (h_j h_j^T + d h_j / d alpha) - S S^T.
         """
-        at, norms, p = self.shapes.at(alphas), self.norms(alphas, bends=True), len(factors)
+        at, norms, p = self.shapes.at(alphas), self.norms(alphas, hessian=True), len(factors)
 
         def chunk(part: slice) -> _Bends:
             sums = _Bends(at, norms, factors)
@@ -292,10 +291,10 @@ class ShapedMixture:
             return sums
 
         found = list(self._map(chunk))
-        out = sum((own.bends for own in found), np.zeros((p + len(alphas), p + len(alphas))))
+        out = sum((own.hessian for own in found), np.zeros((p + len(alphas), p + len(alphas))))
         by_factor = sum((own.by_factor for own in found), np.zeros(p))
         out[:p, p:] = out[p:, :p].T
-        out[p:, p:] -= np.einsum("j,jab->ab", factors * by_factor, norms.bend)
+        out[p:, p:] -= np.einsum("j,jab->ab", factors * by_factor, norms.hessian)
         return out, by_factor
 
     @property
@@ -324,27 +323,27 @@ class _Bends:
     def __init__(self, at: ShapePoint, norms: Norms, factors: FloatArray) -> None:
         self.at, self.norms, self.factors = at, norms, factors
         n = len(factors) + len(at.shapes.names)
-        self.bends, self.by_factor = np.zeros((n, n)), np.zeros(len(factors))
+        self.hessian, self.by_factor = np.zeros((n, n)), np.zeros(len(factors))
 
     def add(self, rows: slice, terms: FloatArray, w: FloatArray) -> None:
         """Add a block of events with terms D g / N (n_processes, n_rows) and weights (n_rows,)."""
         p = len(self.factors)
-        scores = np.zeros((len(self.bends), len(w)))
+        scores = np.zeros((len(self.hessian), len(w)))
         u = scores[:p]
         np.divide(terms, self.factors @ terms, out=u)
         self.by_factor += u @ w
         for j in self.at.varied:
             columns = self.at.shapes.columns[j]
-            h = self.at.slopes(j, rows)
+            h = self.at.derivatives(j, rows)
             h -= self.norms.slope[j, columns][:, None]
             share = self.factors[j] * u[j]
             weighted = h * share
             scores[_positions(p, columns)] += weighted
-            self.bends[p + columns, j] += h @ (u[j] * w)
+            self.hessian[p + columns, j] += h @ (u[j] * w)
             weighted *= w
-            self.bends[np.ix_(p + columns, p + columns)] += weighted @ h.T
-            self.bends[p + columns, p + columns] += self.at.bends_of(j, self.at.weighted_sums(j, rows, share * w))
-        self.bends -= (scores * w) @ scores.T
+            self.hessian[np.ix_(p + columns, p + columns)] += weighted @ h.T
+            self.hessian[p + columns, p + columns] += self.at.hessian_of(j, self.at.weighted_sums(j, rows, share * w))
+        self.hessian -= (scores * w) @ scores.T
 
 
 def _positions(first: int, at: NDArray[np.intp]) -> slice | NDArray[np.intp]:

@@ -166,7 +166,7 @@ class ShapePoint:
 
     @cached_property
     def _slope_bases(self) -> list[Logs]:
-        """Per process the matrix that turns logarithms into slopes, (k, 2 k)."""
+        """Per process the matrix that turns logarithms into derivatives, (k, 2 k)."""
         pairs = zip(self._bases, self.shapes.logs, strict=True)
         return [np.concatenate([np.diag(b.up_slope), np.diag(b.down_slope)], axis=1).astype(logs.dtype) for b, logs in pairs]
 
@@ -177,14 +177,14 @@ class ShapePoint:
             return np.concatenate([code4_exponentials(a) for a in self._alphas])
         return np.concatenate([part for b in self._bases for part in (b.up, b.down)])[None, :]
 
-    def empty_slopes(self) -> FloatArray:
-        """Return zeros for what the compiled sums make slopes of: (n_columns,), or with code 4 half of it."""
+    def empty_derivatives(self) -> FloatArray:
+        """Return zeros for what the compiled sums make derivatives of: (n_columns,), or with code 4 half of it."""
         return np.zeros(self.shapes.table.shape[1] // (2 if self.shapes.code == "code4" else 1))
 
-    def slopes_of_all(self, sums: FloatArray) -> list[FloatArray]:
+    def derivatives_of_all(self, sums: FloatArray) -> list[FloatArray]:
         """Turn them into the sums of weights times d ln g_ij / d alpha, (k,) for each of `varied`."""
         part = self.shapes.offsets // (2 if self.shapes.code == "code4" else 1)
-        return [self.slopes_of(j, sums[part[j] : part[j + 1]]) for j in self.varied]
+        return [self.derivatives_of(j, sums[part[j] : part[j + 1]]) for j in self.varied]
 
     def log_factor(self, j: int, rows: slice) -> FloatArray:
         """Evaluate ln g_ij, (n_rows,) float64."""
@@ -203,7 +203,7 @@ class ShapePoint:
         return np.asarray(np.exp(out, out=out))
 
     def weighted_sums(self, j: int, rows: slice, weights: FloatArray) -> FloatArray:
-        """Sum weights (n_rows,) times what the slopes are made of; sums over all rows go into `slopes_of`."""
+        """Sum weights (n_rows,) times what the derivatives are made of; sums over all rows go into `derivatives_of`."""
         logs = self.shapes.logs[j][rows]
         if self.shapes.code == "log_quadratic":
             return np.asarray(weights.astype(logs.dtype, copy=False) @ logs, dtype=np.float64)
@@ -214,19 +214,19 @@ class ShapePoint:
         """Return zeros of the form of `weighted_sums`."""
         return np.zeros(self.shapes.logs[j].shape[1] if self.shapes.code == "log_quadratic" else len(self._alphas[j]))
 
-    def slopes_of(self, j: int, sums: FloatArray) -> FloatArray:
+    def derivatives_of(self, j: int, sums: FloatArray) -> FloatArray:
         """Turn `weighted_sums` into the sum of weights times d ln g_ij / d alpha, (k,)."""
         if self.shapes.code != "log_quadratic":
             return sums
         k, b = len(self._alphas[j]), self._bases[j]
         return np.asarray(sums[:k] * b.up_slope + sums[k:] * b.down_slope)
 
-    def bends_of(self, j: int, sums: FloatArray) -> FloatArray:
+    def hessian_of(self, j: int, sums: FloatArray) -> FloatArray:
         """Turn `weighted_sums` into the sum of weights times d^2 ln g_ij / d alpha^2, (k,); log-quadratic only."""
         k = len(self._alphas[j])
         return np.asarray((sums[:k] + sums[k:]) * self._bends[j])
 
-    def slopes(self, j: int, rows: slice) -> FloatArray:
+    def derivatives(self, j: int, rows: slice) -> FloatArray:
         """Evaluate d ln g_ij / d alpha, (k, n_rows): one row per parameter, because sums over events want them together."""
         logs = self.shapes.logs[j][rows]
         if self.shapes.code == "log_quadratic":

@@ -42,7 +42,7 @@ class ThetaAxis:
         root: The coordinate is the square root, as where interference enters with sqrt(mu).
 
     Examples:
-        >>> ThetaAxis("mu", 0.0, 4.0, root=True).inward(np.array([0.0, 1.0, 4.0])).tolist()
+        >>> ThetaAxis("mu", 0.0, 4.0, root=True).to_internal(np.array([0.0, 1.0, 4.0])).tolist()
         [-1.0, 0.0, 1.0]
     """
 
@@ -56,7 +56,7 @@ class ThetaAxis:
             expected = "finite, low < high" + (", low >= 0 under a root" if self.root else "")
             raise SchemaError(f"range of theta {self.name!r}", got=[self.low, self.high], expected=expected)
 
-    def inward(self, theta: ArrayLike) -> FloatArray:
+    def to_internal(self, theta: ArrayLike) -> FloatArray:
         """Return the coordinate, -1 at the lower end and 1 at the upper one."""
         u, low, high = (np.sqrt(v) if self.root else np.asarray(v) for v in (np.asarray(theta, dtype=np.float64), self.low, self.high))
         return np.asarray(2.0 * (u - low) / (high - low) - 1.0)
@@ -112,7 +112,7 @@ class ThetaSeries:
 
         Examples:
             >>> series = ThetaSeries.of(lambda theta: np.array([1.0, 2.0]) * np.sqrt(theta[0]), [ThetaAxis("mu", 0.0, 4.0, root=True)])
-            >>> series.at([2.25]).round(6).tolist(), series.slopes([2.25])[0].round(5).tolist()
+            >>> series.at([2.25]).round(6).tolist(), series.gradient_at([2.25])[0].round(5).tolist()
             ([1.5, 3.0], [0.33333, 0.66667])
         """
         axes = tuple(axes)
@@ -176,7 +176,7 @@ class ThetaSeries:
         """Evaluate at one point (n_axes,), (n_rows,)."""
         return np.asarray(self.at_points(np.asarray(point, dtype=np.float64)[None, :])[:, 0])
 
-    def slopes(self, point: ArrayLike) -> FloatArray:
+    def gradient_at(self, point: ArrayLike) -> FloatArray:
         """Differentiate at one point (n_axes,), (n_axes, n_rows); infinite at 0 under a root, where the function depends on it."""
         theta = np.asarray(point, dtype=np.float64)
         out = np.empty((len(self.axes), len(self)))
@@ -196,7 +196,7 @@ class ThetaSeries:
         """Evaluate the terms at one point, differentiated by one coordinate."""
         parts = []
         for k, (axis, degree) in enumerate(zip(self.axes, self.degrees, strict=True)):
-            x = float(axis.inward(theta[k]))
+            x = float(axis.to_internal(theta[k]))
             parts.append(_chebyshev_slopes(x, degree) if k == derivative else chebyshev.chebvander(np.array([x]), degree)[0])
         return np.asarray(reduce(np.kron, parts))
 
@@ -208,7 +208,7 @@ def grid(axes: Sequence[ThetaAxis], degrees: Sequence[int]) -> FloatArray:
 
 
 def _basis(axes: Sequence[ThetaAxis], points: FloatArray, degrees: Sequence[int]) -> FloatArray:
-    columns = [chebyshev.chebvander(a.inward(points[:, k]), d) for k, (a, d) in enumerate(zip(axes, degrees, strict=True))]
+    columns = [chebyshev.chebvander(a.to_internal(points[:, k]), d) for k, (a, d) in enumerate(zip(axes, degrees, strict=True))]
     return np.asarray(reduce(lambda left, right: (left[:, :, None] * right[:, None, :]).reshape(len(points), -1), columns))
 
 

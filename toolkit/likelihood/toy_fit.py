@@ -56,7 +56,7 @@ class Guide:
         """
         space = FreeCoordinates.of(likelihood, {})
         full, k = likelihood.point(theta), space.names.index(poi)
-        start = np.clip(space.inward(full[space.free]), space.low, space.high)
+        start = np.clip(space.to_internal(full[space.free]), space.low, space.high)
         at = spread_points(space, start, k, points)
         hessians = []
         for x in at:
@@ -115,7 +115,7 @@ def fit_profiled(likelihood: Likelihood, guide: Guide, *, poi: str, test: float)
     """
     space = FreeCoordinates.of(likelihood, {}, start=guide.theta)
     k = space.names.index(poi)
-    begin = np.clip(space.inward(guide.theta[space.free]), space.low, space.high)
+    begin = np.clip(space.to_internal(guide.theta[space.free]), space.low, space.high)
     begin[k] = np.clip(space.inward_of(k, [test])[0], space.low[k], space.high[k])
     only_poi = np.arange(len(begin)) == k
     held = descend(space, begin, hessian=guide.near(begin[k]), held=only_poi)
@@ -136,7 +136,7 @@ def _starts(space: FreeCoordinates, k: int, guide: Guide, held: Descent) -> list
     """Look at the grid, predict the profile by one Newton step in the other parameters, and return where it has minima."""
     rest = np.arange(len(held.at)) != k
     x = np.unique(np.append(guide.at, held.at[k]))
-    heights, slopes, points = np.empty(len(x)), np.empty(len(x)), np.tile(held.at, (len(x), 1))
+    heights, derivatives, points = np.empty(len(x)), np.empty(len(x)), np.tile(held.at, (len(x), 1))
     for i, value in enumerate(x):
         points[i, k] = value
         height, gradient = space.both(points[i])
@@ -144,10 +144,10 @@ def _starts(space: FreeCoordinates, k: int, guide: Guide, held: Descent) -> list
         step = np.zeros(len(held.at))
         step[rest] = -np.linalg.solve(hessian[np.ix_(rest, rest)], gradient[rest])
         heights[i] = height + 0.5 * float(gradient @ step)
-        slopes[i] = gradient[k] + float(hessian[k, rest] @ step[rest])
+        derivatives[i] = gradient[k] + float(hessian[k, rest] @ step[rest])
         points[i] = np.clip(points[i] + step, space.low, space.high)
-    starts = [points[i] for i in (0, len(x) - 1) if (slopes[i] >= 0.0) == (i == 0)]
-    for i in np.flatnonzero((slopes[:-1] < 0.0) & (slopes[1:] > 0.0)).tolist():
-        share = slopes[i] / (slopes[i] - slopes[i + 1])
+    starts = [points[i] for i in (0, len(x) - 1) if (derivatives[i] >= 0.0) == (i == 0)]
+    for i in np.flatnonzero((derivatives[:-1] < 0.0) & (derivatives[1:] > 0.0)).tolist():
+        share = derivatives[i] / (derivatives[i] - derivatives[i + 1])
         starts.append((1.0 - share) * points[i] + share * points[i + 1])
     return starts or [points[int(np.argmin(heights))]]

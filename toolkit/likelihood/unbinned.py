@@ -202,7 +202,7 @@ class UnbinnedLikelihood(Likelihood):
         bad = ~(total > 0.0)
         return self._not_positive(int(np.argmin(total)), point, float(total.min())) if bad.any() else None
 
-    def slopes(self, point: FloatArray) -> FloatArray:
+    def gradient_at(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
         return self._value_and_slopes(point)[1]
 
@@ -216,7 +216,7 @@ class UnbinnedLikelihood(Likelihood):
     def _value_and_slopes(self, point: FloatArray) -> tuple[float, FloatArray]:
         f = self.coefficients.values(point[None, :])[0]
         jacobian = self.coefficients.jacobian(point[None, :])[0]
-        expected, slopes = float(f @ self.yields), np.zeros(len(point))
+        expected, derivatives = float(f @ self.yields), np.zeros(len(point))
         if self.shapes is None:
             total = self.densities @ f
             with np.errstate(invalid="ignore", divide="ignore"):
@@ -224,28 +224,28 @@ class UnbinnedLikelihood(Likelihood):
         else:
             try:
                 with np.errstate(invalid="ignore"):
-                    logs, by_factor, by_alpha = self._mixture.slopes(f, point[self._alphas])
+                    logs, by_factor, by_alpha = self._mixture.derivatives(f, point[self._alphas])
             except PhysicsDomainError:  # the mean of a variation is not positive
-                return np.inf, slopes
-            slopes[self._alphas] -= 2.0 * by_alpha
+                return np.inf, derivatives
+            derivatives[self._alphas] -= 2.0 * by_alpha
         if not (expected > 0.0 and np.isfinite(logs)):
             return np.inf, np.zeros(len(point))
         value = 2.0 * (expected - logs) - self._offset + float(np.sum(self._constraint_points(point[None, :])))
         by_rate = 2.0 * (self.yields - by_factor)
-        slopes += by_parameters(jacobian, by_rate)
+        derivatives += by_parameters(jacobian, by_rate)
         for c in self._constraints:
             k = self.parameter_names.index(c.parameter)
-            slopes[k] += c.slope(float(point[k]))
-        return value, slopes
+            derivatives[k] += c.slope(float(point[k]))
+        return value, derivatives
 
     @property
-    def closed_bends(self) -> bool:
+    def closed_hessian(self) -> bool:
         """Whether second derivatives are known in closed form."""
         return self.shapes is None or self.shapes.code == "log_quadratic"
 
-    def bends(self, point: FloatArray) -> FloatArray | None:
+    def hessian_at(self, point: FloatArray) -> FloatArray | None:
         """Evaluate the second derivatives at one point (n_parameters,); None where they are not known in closed form."""
-        if not self.closed_bends:
+        if not self.closed_hessian:
             return None
         rates = self.coefficients
         f, jacobian = rates.values(point[None, :])[0], rates.jacobian(point[None, :])[0]
@@ -260,10 +260,10 @@ class UnbinnedLikelihood(Likelihood):
             inner = np.concatenate([inner, np.eye(len(point))[:, self._alphas]], axis=1)
         low, high = (np.array([getattr(q, end) for q in self._parameters]) for end in ("low", "high"))
         with np.errstate(invalid="ignore"):  # rows of a parameter at the edge where its derivative diverges
-            out = -2.0 * inner @ inside @ inner.T + 2.0 * rates.bends(point, low=low, high=high) @ (self.yields - by_factor)
+            out = -2.0 * inner @ inside @ inner.T + 2.0 * rates.hessian_at(point, low=low, high=high) @ (self.yields - by_factor)
         for c in self._constraints:
             k = self.parameter_names.index(c.parameter)
-            out[k, k] += c.bend(float(point[k]))
+            out[k, k] += c.curvature(float(point[k]))
         return np.asarray(out)
 
     def with_weights(self, weights: ArrayLike) -> UnbinnedLikelihood:

@@ -90,10 +90,10 @@ def _evaluated(coefficients: Coefficients, content: bytes, shape: tuple[int, ...
     named = coefficients._named(points)
     duals = {e: e.dual(named) for e in set(coefficients.expressions)}
     values = np.empty((len(points), len(coefficients.expressions)))
-    slopes = np.zeros((len(points), len(coefficients.parameters), len(coefficients.expressions)))
+    derivatives = np.zeros((len(points), len(coefficients.parameters), len(coefficients.expressions)))
     columns = {name: k for k, name in enumerate(coefficients.parameters)}
     for j, expression in enumerate(coefficients.expressions):
-        values[:, j], derivatives = duals[expression]
-        for name, slope in derivatives.items():
-            slopes[:, columns[name], j] = slope
-    return values, slopes
+        values[:, j], own = duals[expression]
+        for name, slope in own.items():
+            derivatives[:, columns[name], j] = slope
+    return values, derivatives

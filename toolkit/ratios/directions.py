@@ -51,15 +51,15 @@ class Direction:
             dp / p, (n,), and its product with the density of every coherent class over its class density, (n,) each.
         """
         amounts = mixture.densities(heads)
-        totals, slopes, inside = [], [], {}
+        totals, derivatives, inside = [], [], {}
         for k in range(len(mixture.classes)):
             part, change = mixture.mixed(heads, k, self.density[k]), mixture.mixed(heads, k, self.slope[k])
             if part is not None:
                 inside[k] = part
                 totals.append(_times(part, amounts[k]))
             if change is not None:
-                slopes.append(_times(change, amounts[k]))
-        score = _sum(slopes) / _sum(totals)
+                derivatives.append(_times(change, amounts[k]))
+        score = _sum(derivatives) / _sum(totals)
         return score, [inside[k] * score for k in mixture.coherent]
 
 
@@ -132,8 +132,8 @@ def direction_at(model: Model, parameter: str, point: Mapping[str, float]) -> Di
     column, density, slope = names.index(parameter), [], []
     root = _stands_under_a_root(model, column)
     for process in model.processes:
-        values, slopes = _along(_functions(model, process), at, column, root=root)
-        (*a, f), (*da, df) = values.tolist(), slopes.tolist()
+        values, derivatives = _along(_functions(model, process), at, column, root=root)
+        (*a, f), (*da, df) = values.tolist(), derivatives.tolist()
         density.append(tuple(f * a[k] * a[m] for k, m in process.pairs))
         slope.append(tuple(f * (a[k] * da[m] + da[k] * a[m]) + df * a[k] * a[m] for k, m in process.pairs))
     return Direction(f"{parameter} at {', '.join(f'{n} = {point[n]:g}' for n in names)}", tuple(density), tuple(slope))
@@ -150,8 +150,8 @@ def _stands_under_a_root(model: Model, column: int) -> bool:
     point = np.array([[p.truth for p in model.parameters]])
     point[0, column] = 0.0
     with np.errstate(all="ignore"):
-        slopes = [_functions(model, process).jacobian(point)[0, column] for process in model.processes]
-    return not all(np.all(np.isfinite(s)) for s in slopes)
+        derivatives = [_functions(model, process).jacobian(point)[0, column] for process in model.processes]
+    return not all(np.all(np.isfinite(s)) for s in derivatives)
 
 
 def _along(functions: Coefficients, at: FloatArray, column: int, *, root: bool) -> tuple[FloatArray, FloatArray]:

@@ -178,7 +178,7 @@ def test_failed_verification_leaves_the_old_file(write: Write, events: Events, t
     assert path.read_bytes() == b"the file of an earlier run"
 
 
-class Slopes(nn.Module):
+class Derivatives(nn.Module):
     """Four log ratios that are multiples of one column."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -202,7 +202,7 @@ GOOD_ROW = [[300.0, 91.0, 0.5, 0.1, 9.0]]
 )
 def test_wrong_arguments(write: Write, tmp_path: Path, changes: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        write(Slopes(), tmp_path / "bad.onnx", **({"rows": GOOD_ROW} | changes))
+        write(Derivatives(), tmp_path / "bad.onnx", **({"rows": GOOD_ROW} | changes))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -218,4 +218,4 @@ def test_network_with_nan_is_refused(write: Write, tmp_path: Path) -> None:
 def test_folder_that_is_a_file(write: Write, events: Events, tmp_path: Path) -> None:
     (tmp_path / "models").write_text("in the way")
     with pytest.raises(InputFileError, match="cannot write"):
-        write(Slopes(), tmp_path / "models" / "ratio.onnx", rows=events[:5])
+        write(Derivatives(), tmp_path / "models" / "ratio.onnx", rows=events[:5])

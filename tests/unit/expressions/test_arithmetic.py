@@ -178,10 +178,10 @@ def test_any_text_is_read_as_arithmetic_or_refused(text: str) -> None:
 
 def test_many_points_at_once() -> None:
     mu = np.linspace(0.0, 6.0, 7)
-    value, slopes = Expression.parse("mu - sqrt(mu) + 0 * t").dual({"mu": mu, "t": 2.0})
+    value, derivatives = Expression.parse("mu - sqrt(mu) + 0 * t").dual({"mu": mu, "t": 2.0})
     np.testing.assert_allclose(value, mu - np.sqrt(mu), rtol=1e-15)
-    np.testing.assert_allclose(slopes["mu"][1:], 1 - 0.5 / np.sqrt(mu[1:]), rtol=1e-14)
-    assert slopes["t"].tolist() == [0.0] * 7
+    np.testing.assert_allclose(derivatives["mu"][1:], 1 - 0.5 / np.sqrt(mu[1:]), rtol=1e-14)
+    assert derivatives["t"].tolist() == [0.0] * 7
 
 
 @pytest.mark.parametrize(("text", "value", "slope"), [("+".join(["a"] * 1000), 2000.0, 1000.0), ("a" + "-a" * 999, -1996.0, -998.0)])

@@ -27,5 +27,5 @@ class Curve(Likelihood):
     def twice_nll_points(self, points: Any) -> Any:
         return np.array([self._value(p) for p in points])
 
-    def slopes(self, point: Any) -> Any:
+    def gradient_at(self, point: Any) -> Any:
         return np.atleast_1d(np.asarray(self._gradient(point), dtype=np.float64))

@@ -33,14 +33,14 @@ def test_results_do_not_depend_on_the_number_of_threads(likelihoods: list[Unbinn
     first, *others = likelihoods
     point = first.point(AT)
     value, gradient = first.value_and_gradient(AT)
-    bends = first.bends(point)
-    assert bends is not None
+    hessian = first.hessian_at(point)
+    assert hessian is not None
     for other in others:
         again = other.value_and_gradient(AT)
         assert again[0] == value
         assert other.twice_nll(AT) == first.twice_nll(AT)
         np.testing.assert_array_equal(again[1], gradient)
-        np.testing.assert_array_equal(other.bends(point), bends)
+        np.testing.assert_array_equal(other.hessian_at(point), hessian)
 
 
 def test_a_density_that_is_not_positive_names_the_same_event(likelihoods: list[UnbinnedLikelihood]) -> None:

@@ -45,12 +45,12 @@ class LinearGaussian(Likelihood):
         own = np.array([sum(c.twice_nll(x) for c, x in zip(self._constraints, p[1:], strict=True)) for p in points])
         return np.sum(rest**2 / self.variance, axis=1) + own
 
-    def slopes(self, point: Any) -> Any:
+    def gradient_at(self, point: Any) -> Any:
         out = -2.0 * self.design.T @ ((self.data - self.design @ point) / self.variance)
         out[1:] += [c.slope(x) for c, x in zip(self._constraints, point[1:], strict=True)]
         return out
 
-    def bends(self, point: Any) -> Any:
+    def hessian_at(self, point: Any) -> Any:
         del point
         return 2.0 * self.design.T @ (self.design / self.variance[:, None]) + np.diag([0.0, *(2.0 / c.scale**2 for c in self._constraints)])
 
@@ -179,5 +179,5 @@ class _Unknown(Likelihood):
     def twice_nll_points(self, points: Any) -> Any:
         return np.zeros(len(points))
 
-    def slopes(self, point: Any) -> Any:
+    def gradient_at(self, point: Any) -> Any:
         return np.zeros(len(point))

@@ -62,9 +62,9 @@ def test_a_slow_loop_gives_nearly_the_same_normalisation(whole: ShapeReference, 
 
 def test_derivatives_follow_the_compressed_normalisation(whole: ShapeReference, small: ShapeReference) -> None:
     for point in random_points(2):
-        one, other = small.norms(point, bends=True), whole.norms(point, bends=True)
+        one, other = small.norms(point, hessian=True), whole.norms(point, hessian=True)
         np.testing.assert_allclose(one.slope, other.slope, atol=1e-5)
-        np.testing.assert_allclose(one.bend, other.bend, atol=1e-4)
+        np.testing.assert_allclose(one.hessian, other.hessian, atol=1e-4)
 
 
 def test_equal_events_are_merged_exactly() -> None:

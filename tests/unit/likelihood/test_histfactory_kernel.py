@@ -39,17 +39,17 @@ def test_gradient_and_hessian_by_finite_differences(name: str) -> None:
     built = model(name)
     likelihood = PyhfLikelihood(built, data_of(built, rng))
     for point in random_points(likelihood, rng, 3):
-        gradient, bends = likelihood.gradient(point), likelihood.bends(point)
+        gradient, hessian = likelihood.gradient(point), likelihood.hessian_at(point)
         for k, p in enumerate(likelihood.parameters):
             if p.fixed:
                 continue
             moved = [point + m * 1e-4 * np.eye(len(point))[k] for m in (-2, -1, 1, 2)]
             v = likelihood.twice_nll_points(np.array(moved))
             assert gradient[k] == pytest.approx((v[0] - 8 * v[1] + 8 * v[2] - v[3]) / 12e-4, rel=1e-6, abs=2e-6)
-            assert bends is not None
+            assert hessian is not None
             slope = (likelihood.gradient(moved[2]) - likelihood.gradient(moved[1])) / 2e-4
             free = [not q.fixed for q in likelihood.parameters]
-            np.testing.assert_allclose(bends[k][free], slope[free], rtol=1e-4, atol=1e-3)
+            np.testing.assert_allclose(hessian[k][free], slope[free], rtol=1e-4, atol=1e-3)
 
 
 def test_kernel_and_differences_agree(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,8 +43,8 @@ def test_single_values_after_a_scan(likelihood: UnbinnedLikelihood, fit: FitResu
 def test_a_fit_close_by_saves_second_derivatives(likelihood: UnbinnedLikelihood, fit: FitResult, monkeypatch: pytest.MonkeyPatch) -> None:
     """Position to 1e-4 of the errors, value to 1e-9, without one Hessian and in a few passes."""
     calls = []
-    bends = UnbinnedLikelihood.bends
-    monkeypatch.setattr(UnbinnedLikelihood, "bends", lambda self, point: calls.append(1) or bends(self, point))
+    hessian = UnbinnedLikelihood.hessian_at
+    monkeypatch.setattr(UnbinnedLikelihood, "hessian_at", lambda self, point: calls.append(1) or hessian(self, point))
     start = [likelihood.point({**fit.parameters, "mu": 1.5})]
     warm = minimise(likelihood, fixed={"mu": 1.5}, starts=start, errors=False, near=fit)
     assert not calls
@@ -92,11 +92,11 @@ class Folded(Likelihood):
         x, alpha = points.T
         return (alpha**2 - 4.0) ** 2 + (1.0 - x) * alpha + (x - 3.0) ** 2
 
-    def slopes(self, point: Any) -> Any:
+    def gradient_at(self, point: Any) -> Any:
         x, alpha = point
         return np.array([-alpha + 2.0 * (x - 3.0), 4.0 * alpha * (alpha**2 - 4.0) + 1.0 - x])
 
-    def bends(self, point: Any) -> Any:
+    def hessian_at(self, point: Any) -> Any:
         return np.array([[2.0, -1.0], [-1.0, 12.0 * point[1] ** 2 - 16.0]])
 
 

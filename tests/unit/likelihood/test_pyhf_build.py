@@ -122,9 +122,9 @@ def test_one_staterror_over_two_channels_by_hand() -> None:
         by_hand = -2.0 * (poisson.logpmf(counts, mu * signal + gamma * background).sum() + norm.logpdf(1.0, gamma, widths).sum())
         point = {"mu": mu, **{f"st[{i}]": g for i, g in enumerate(gamma)}}
         assert likelihood.twice_nll(point) == pytest.approx(by_hand, rel=1e-10)
-        slopes = 2.0 * background * (1.0 - counts / (mu * signal + gamma * background)) + 2.0 * (gamma - 1.0) / widths**2
+        derivatives = 2.0 * background * (1.0 - counts / (mu * signal + gamma * background)) + 2.0 * (gamma - 1.0) / widths**2
         found = dict(zip(likelihood.parameter_names, likelihood.gradient(point), strict=True))
-        np.testing.assert_allclose([found[f"st[{i}]"] for i in range(5)], slopes, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose([found[f"st[{i}]"] for i in range(5)], derivatives, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["statistical", "everything", "shared"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from toolkit.likelihood import BinnedLikelihood, CombinedLikelihood, Parameter
-from toolkit.likelihood.base import difference_slopes
+from toolkit.likelihood.base import differences_of_gradients
 from toolkit.likelihood.reparameterised import ReparameterisedLikelihood
 
 BOUNDS = {"mu_a": (0.0, 6.0), "mu_b": (0.0, 6.0), "t": (0.3, 3.0)}
@@ -37,18 +37,18 @@ def common() -> ReparameterisedLikelihood:
 def test_second_derivatives_are_those_of_the_gradient() -> None:
     likelihood = common()
     for point in ([0.7, 1.2, 0.9], [2.5, 0.6, 1.3]):
-        found = likelihood.bends(np.array(point))
+        found = likelihood.hessian_at(np.array(point))
         assert found is not None
-        np.testing.assert_allclose(found, difference_slopes(likelihood, np.array(point)), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(found, differences_of_gradients(likelihood, np.array(point)), rtol=1e-5, atol=1e-5)
 
 
 def test_derivatives_of_the_others_are_finite_where_one_diverges() -> None:
     """Only what moves a strength feels that its derivative diverges at 0."""
     likelihood = common()
-    slopes = likelihood.slopes(np.array([0.0, 1.0, 1.1]))
-    near = likelihood.slopes(np.array([1e-12, 1.0, 1.1]))
-    assert np.isfinite(slopes[2])
-    assert slopes[2] == pytest.approx(near[2], abs=1e-4)
+    derivatives = likelihood.gradient_at(np.array([0.0, 1.0, 1.1]))
+    near = likelihood.gradient_at(np.array([1e-12, 1.0, 1.1]))
+    assert np.isfinite(derivatives[2])
+    assert derivatives[2] == pytest.approx(near[2], abs=1e-4)
     grid = np.linspace(0.0, 3.0, 7)
     scan = likelihood.scan("width", grid)
     assert np.isfinite(scan.twice_delta_nll).all()

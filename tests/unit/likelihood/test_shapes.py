@@ -75,8 +75,8 @@ def test_gradient_and_hessian_by_finite_differences(code: str, at: dict[str, flo
     value, gradient = likelihood.value_and_gradient(at)
     assert value == pytest.approx(likelihood.twice_nll(at), abs=1e-8)
     np.testing.assert_array_equal(gradient, likelihood.gradient(at))
-    bends = likelihood.bends(point)
-    assert (bends is None) == (code == "code4")
+    hessian = likelihood.hessian_at(point)
+    assert (hessian is None) == (code == "code4")
     step = 1e-4
     for k, parameter in enumerate(PARAMETERS):
         edge = abs(point[k]) == 1.0 and parameter.name in {"scale", "slope"}
@@ -84,21 +84,21 @@ def test_gradient_and_hessian_by_finite_differences(code: str, at: dict[str, flo
         values = likelihood.twice_nll_points(np.array(moved))
         numerical = (values[0] - 8 * values[1] + 8 * values[2] - values[3]) / (12 * step)
         assert gradient[k] == pytest.approx(numerical, rel=1e-6, abs=1e-6 if not edge else 1e-2)
-        if bends is not None and not edge:
-            slopes = [likelihood.gradient(m) for m in moved]
+        if hessian is not None and not edge:
+            derivatives = [likelihood.gradient(m) for m in moved]
             np.testing.assert_allclose(
-                bends[k], (slopes[0] - 8 * slopes[1] + 8 * slopes[2] - slopes[3]) / (12 * step), rtol=1e-6, atol=1e-4
+                hessian[k], (derivatives[0] - 8 * derivatives[1] + 8 * derivatives[2] - derivatives[3]) / (12 * step), rtol=1e-6, atol=1e-4
             )
 
 
 def test_hessian_without_variations_too() -> None:
     likelihood = channel(3000).likelihood(shapes=None, reference=None)
     point = likelihood.point(POINTS[0])
-    bends = likelihood.bends(point)
-    assert bends is not None
+    hessian = likelihood.hessian_at(point)
+    assert hessian is not None
     for k in range(5):
         pair = [likelihood.gradient(point + m * 1e-5 * np.eye(5)[k]) for m in (-1, 1)]
-        np.testing.assert_allclose(bends[k], (pair[1] - pair[0]) / 2e-5, rtol=1e-5, atol=1e-3)
+        np.testing.assert_allclose(hessian[k], (pair[1] - pair[0]) / 2e-5, rtol=1e-5, atol=1e-3)
 
 
 @pytest.mark.parametrize("alphas", [(0.0, 0.0), (1.0, 0.0), (-0.4, 2.5), (-3.0, -3.0)])
@@ -153,7 +153,7 @@ def test_an_evaluation_changes_nothing(order: Any) -> None:
     likelihood = toy.likelihood(log_ratios=np.array(log_ratios(toy.x), order=order))
     before = likelihood.densities.copy()
     first = likelihood.value_and_gradient(POINTS[0])
-    likelihood.bends(likelihood.point(POINTS[1]))
+    likelihood.hessian_at(likelihood.point(POINTS[1]))
     again = likelihood.value_and_gradient(POINTS[0])
     np.testing.assert_array_equal(likelihood.densities, before)
     assert again[0] == first[0]

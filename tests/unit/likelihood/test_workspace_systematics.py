@@ -59,7 +59,7 @@ def test_channels_that_share_parameters_count_each_constraint_once(folder: Path)
         assert combined.gradient(point)[k] == pytest.approx((v[0] - 8 * v[1] + 8 * v[2] - v[3]) / (12 * step), rel=1e-6, abs=1e-6)
     assert combined.fit(fixed={"mu": 1.0, "lumi": 1.0}).status == "converged"
     k, alone = combined.parameter_names.index("t0"), toy.likelihood(weights=asimov(toy.x))
-    assert combined.bends(combined.point(point))[k, k] > alone.bends(alone.point(AT))[1, 1]
+    assert combined.hessian_at(combined.point(point))[k, k] > alone.hessian_at(alone.point(AT))[1, 1]
 
 
 def test_variations_in_bins_and_uncertainties_of_ratios(folder: Path) -> None:

@@ -302,8 +302,8 @@ def test_many_points_equal_the_loop(name, low):
     expected = np.array([morphing.coefficients(theta) for theta in thetas])
     np.testing.assert_allclose(morphing.coefficients_at(thetas), expected, rtol=1e-12, atol=1e-10)
     np.testing.assert_array_equal(morphing.coefficients_at(thetas[:, None]), morphing.coefficients_at(thetas))
-    slopes = np.array([morphing.gradient(theta) for theta in thetas[1:]])
-    np.testing.assert_allclose(morphing.gradient_at(thetas[1:]), slopes, rtol=1e-12, atol=1e-9)
+    derivatives = np.array([morphing.gradient(theta) for theta in thetas[1:]])
+    np.testing.assert_allclose(morphing.gradient_at(thetas[1:]), derivatives, rtol=1e-12, atol=1e-9)
 
 
 def test_many_points_of_several_parameters_equal_the_loop():

@@ -104,15 +104,15 @@ def test_the_slope_undoes_a_factor(factor: float) -> None:
 
 
 def test_the_error_of_the_slope_is_what_samples_scatter_by() -> None:
-    shift, slopes, errors = 0.05, [], []
+    shift, derivatives, errors = 0.05, [], []
     for seed in range(60):
         pairs = gaussian_pairs(1_500, shift, 100 + seed)
         logs = [np.sin(2.0 * side["x"]) for side in (pairs.nominal, pairs.varied)]
         weights: dict[str, Any] = {"nominal_weights": pairs.nominal_weights[:, 0], "varied_weights": pairs.varied_weights[:, 0]}
         found = calibrate_pairs(*logs, **weights)
-        slopes.append(found.slope)
+        derivatives.append(found.slope)
         errors.append(found.error)
-    assert np.mean(errors) == pytest.approx(np.std(slopes), rel=0.3)
+    assert np.mean(errors) == pytest.approx(np.std(derivatives), rel=0.3)
 
 
 def test_noise_has_no_slope() -> None:

@@ -139,7 +139,7 @@ class ParameterisedModel(TrainedModel):
         return out if denominator is None else np.asarray(out - self.log_ratio(x, denominator))
 
     def score(self, x: FloatArray, theta: Point) -> FloatArray:
-        """Compute d log p(x|theta) / d theta of the network, (n, n_parameters); infinite slopes at 0 under a root are refused."""
+        """Compute d log p(x|theta) / d theta of the network, (n, n_parameters); infinite derivatives at 0 under a root are refused."""
         self.hypotheses.gradient(theta)
         n_features, parts = len(self.columns), []
         for rows in torch.split(self._with_theta(x, theta), ROWS):

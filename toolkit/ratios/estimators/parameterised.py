@@ -135,8 +135,8 @@ def density(terms: Terms, weights: torch.Tensor, v: torch.Tensor) -> torch.Tenso
 
 def density_slope(terms: Terms, weights: torch.Tensor, v: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
     """Compute d a / d v = a times the joint score of every event, (n, n_parameters); `a` is that of `density`."""
-    slopes = terms.slopes(v)
-    change = (weights[:, None, :] * slopes).sum(dim=2) - a[:, None] * (slopes @ terms.share)
+    derivatives = terms.gradient_at(v)
+    change = (weights[:, None, :] * derivatives).sum(dim=2) - a[:, None] * (derivatives @ terms.share)
     slope: torch.Tensor = change / (terms(v) @ terms.share)[:, None]
     return slope
 

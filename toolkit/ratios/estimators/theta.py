@@ -170,7 +170,7 @@ class Terms(nn.Module):
         columns += [torch.ones_like(u[:, :1])] * self.n_backgrounds
         return torch.cat(columns, dim=1)
 
-    def slopes(self, v: torch.Tensor) -> torch.Tensor:
+    def gradient_at(self, v: torch.Tensor) -> torch.Tensor:
         """Compute d t_k / d v_p, (n, n_parameters, n_terms)."""
         u = self.to_u(v)
         by_parameter = []
