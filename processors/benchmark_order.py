@@ -38,6 +38,8 @@ TOLERANCE = 1e-3
 """Largest departure from a relation of weights, relative to the largest weight of the event, that rounding explains."""
 FEW = 1e-3
 """Share of the events that may miss a relation, for damaged ones."""
+NEAR, MOST = 0.1, 0.5
+"""The weight under the own benchmark is 1 within this in at least this share of the events, whatever is rounded or damaged."""
 EFFECTIVE = 50.0
 """Effective events below which a sum says nothing."""
 STATED = 0.01
@@ -146,7 +148,7 @@ def read_probes(inputs: Sequence[Sample]) -> list[Probe]:
 def check_probes(config: Config, probes: Sequence[Probe]) -> dict[str, str]:
     """Check weights of events against the order in which the config names them; see `check_benchmark_order`."""
     notes = {}
-    for law in _laws(config, [probe.sample for probe in probes]):
+    for law in _laws(config, probes):
         members = [probe for probe in probes if probe.sample in law.own]
         for order in dict.fromkeys(probe.order for probe in members):
             family = [probe for probe in members if probe.order == order]
@@ -177,7 +179,7 @@ class _Law:
     lowest: Callable[[FloatArray], FloatArray]
 
 
-def _laws(config: Config, samples: Sequence[str]) -> Iterator[_Law]:
+def _laws(config: Config, probes: Sequence[Probe]) -> Iterator[_Law]:
     """Yield the law of every process that interferes and whose samples carry the weights of all its benchmarks."""
     if not config.general:
         name = config.parameter.name
@@ -187,7 +189,7 @@ def _laws(config: Config, samples: Sequence[str]) -> Iterator[_Law]:
         columns = (square, root, constant) if config.morphing.two_amplitudes else None
         whole = np.all(morphing.vector.exponents == np.round(morphing.vector.exponents))
         grid = morphing.vector.values_at((GRID if whole else GRID[GRID >= 0.0])[:, None])
-        own = {name: name for name in samples}
+        own = {probe.sample: probe.sample if probe.sample in probe.order else "" for probe in probes}
         yield _Law(own, morphing.benchmark_names, morphing.solution, morphing.matrix, columns, partial(_lowest, grid))
         return
     model = config.model
@@ -218,6 +220,8 @@ def _check_family(family: Sequence[Probe], probes: Sequence[Probe], law: _Law) -
     """Check samples that name their weights in one order."""
     order, names = family[0].order, ", ".join(probe.sample for probe in family)
     _check_distinct(family)
+    for probe in family:
+        _check_generated(probe, law)
     if len(order) > LONGEST:
         return f"samples {names}: with {len(order)} benchmarks the order of their names is not checked against the events."
     left = _candidates(family, law)
@@ -285,6 +289,25 @@ def _check_distinct(family: Sequence[Probe]) -> None:
             )
 
 
+def _check_generated(probe: Probe, law: _Law) -> None:
+    """Check that a sample was generated under the benchmark that the config says, or under none if it says so."""
+    entry, own = own_entry(probe.relative), law.own[probe.sample]
+    if own and entry is None and not np.any(np.mean(np.abs(probe.relative - 1.0) < NEAR, axis=0) >= MOST):
+        raise ArtifactMismatchError(
+            f"benchmark weights of sample {probe.sample}",
+            got=f"none that is 1 in every event, so that it was generated under none of {list(probe.order)}",
+            expected=f"a weight of 1 under {own}",
+            remedy="give it another name than a benchmark has; with `processes` write `generated: none`",
+        )
+    if not own and entry is not None and probe.order[entry] in law.names:
+        raise ArtifactMismatchError(
+            f"sample {probe.sample}",
+            got=f"weight {entry} (counted from 0), {probe.order[entry]}, is 1 in every event: the sample was generated under it",
+            expected="a sample that was generated under none of its benchmarks, as it is called after none",
+            remedy=f"name it {probe.order[entry]}; with `processes` write `generated: {probe.order[entry]}`",
+        )
+
+
 def _wrong_order(family: Sequence[Probe], left: Sequence[Order], why: str) -> ArtifactMismatchError:
     shown = " or ".join(f"[{', '.join(other)}]" for other in left[:3]) + (" or another" if len(left) > 3 else "")
     return ArtifactMismatchError(
@@ -334,7 +357,7 @@ def _holds(departure: FloatArray, scale: FloatArray) -> bool:
 
 def _largest_pull(order: Order, family: Sequence[Probe], probes: Sequence[Probe], law: _Law) -> float:
     """Return the largest departure of ratios of sums from ratios of cross-sections, in standard deviations; 0 without any."""
-    known = {law.own[probe.sample]: probe for probe in probes}
+    known = {law.own[probe.sample]: probe for probe in probes if law.own[probe.sample]}
     pulls = [0.0]
     for probe in family:
         weights = probe.relative * probe.weight[:, None]

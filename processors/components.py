@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from processors.corrections import Correction, correction_inputs
 from toolkit.config import Config, SampleConfig
-from toolkit.config.kfactors import component_names, component_variations
+from toolkit.config.kfactors import component_variations
 from toolkit.errors import PhysicsDomainError, SchemaError
-from toolkit.model.processes import Process
+from toolkit.model.processes import Process, component_names
 from toolkit.typing import FloatArray
 
 
@@ -32,7 +32,7 @@ def component_tables(config: Config, sample: SampleConfig) -> dict[str, tuple[in
     found = _factors_of(config, sample)
     if found is None:
         return {}
-    names = component_names(found[0])
+    names = component_names(found[0].amplitude_names)
     own = {name: names.index(c) for name, (process, c) in component_variations(config.k_factors).items() if process == found[0].name}
     return {f"{name}_{direction}": (position, direction) for name, position in own.items() for direction in ("up", "down")}
 
@@ -47,17 +47,20 @@ def _factors_of(config: Config, sample: SampleConfig) -> tuple[Process, str, dic
     sections = config.k_factors.get(process.name)
     if not sections:
         return None
-    names = component_names(process)
+    names = component_names(process.amplitude_names)
     return process, own.benchmark, {names.index(name): Correction(f"k_factors.{process.name}.{name}", c) for name, c in sections.items()}
 
 
 @dataclass(frozen=True)
 class _Basis:
-    """Content of the carried benchmarks in products of amplitudes, (n_benchmarks, n_products), its inverse, and the own benchmark's row."""
+    """Content of the carried benchmarks in products of amplitudes, (n_benchmarks, n_products), its inverse, and the own benchmark's row.
+
+    A sample that was generated under none of the benchmarks has no row of its own, and its own weight no k-factors.
+    """
 
     rows: FloatArray
     inverse: FloatArray
-    own: int
+    own: int | None
 
 
 class SampleComponents:
@@ -97,14 +100,14 @@ class SampleComponents:
     def _basis(self, process: Process, own: str, carried: tuple[str, ...]) -> _Basis:
         rows = process.rows([b for name in carried for b in process.benchmarks if b.name == name])
         alone = len(carried) == 1 and np.count_nonzero(rows) == 1
-        if own not in carried or not (alone or np.linalg.matrix_rank(rows) == len(process.pairs)):
+        if (own and own not in carried) or not (alone or np.linalg.matrix_rank(rows) == len(process.pairs)):
             raise SchemaError(
                 f"k_factors.{process.name}, sample {self.sample}",
                 got=f"weights of the benchmarks {list(carried)}, generated under {own or 'none'}",
                 expected="weights that tell its components apart, its own among them, or a sample of one component alone",
                 remedy="list more benchmarks, or give all components one `k_factor`",
             )
-        return _Basis(rows, np.asarray(np.linalg.pinv(rows), dtype=np.float64), carried.index(own))
+        return _Basis(rows, np.asarray(np.linalg.pinv(rows), dtype=np.float64), carried.index(own) if own else None)
 
     def apply(
         self, ratios: FloatArray, values: Mapping[str, FloatArray], event: NDArray[Any], variation: str
@@ -132,7 +135,8 @@ class SampleComponents:
         after = np.where(same[:, np.newaxis], before * k[:, :1], before + (products * (k - 1.0)) @ self.basis.rows.T)
         self._require_positive(before, after, event)
         own = self.basis.own
-        return after[:, own] / before[:, own], after if ratios.shape[1] else ratios
+        factor = np.ones(n) if own is None else after[:, own] / before[:, own]
+        return factor, after if ratios.shape[1] else ratios
 
     def _require_positive(self, before: FloatArray, after: FloatArray, event: NDArray[Any]) -> None:
         bad = np.flatnonzero(np.any((before >= 0) & ~(after >= 0), axis=1))

@@ -24,6 +24,7 @@ from toolkit.artifacts.checksums import check_file
 from toolkit.artifacts.hashing import sampled_digest
 from toolkit.config import Config, MappingLayout, SampleConfig
 from toolkit.errors import ArtifactMismatchError, InputFileError, PhysicsDomainError
+from toolkit.model.processes import component_names
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,8 @@ def inspect_inputs(config: Config) -> tuple[SampleInputs, ...]:
         ShapeError: A weight vector does not have one entry per benchmark, or a branch does not hold what its layout says.
         ArtifactMismatchError: A file differs from a checksum beside it (`<name>.sha256`), the files of a sample state different
             cross-sections or weights, a file is read twice, or the events contradict the order of the benchmarks.
-        PhysicsDomainError: A cross-section or a sum of weights is not positive and finite, a weight is not finite, or the
-            momenta are in another unit than the config says.
+        PhysicsDomainError: A cross-section or a sum of weights is 0 or not finite, or negative for what is a density, a weight is not
+            finite, or the momenta are in another unit than the config says.
     """
     for key, path in config.external_files.items():
         if not Path(path).is_file():
@@ -131,8 +132,31 @@ def inspect_inputs(config: Config) -> tuple[SampleInputs, ...]:
     samples = tuple(_inspect_sample(config, sample) for sample in config.samples)
     if not config.allow_duplicates:
         _check_no_copies(samples)
+    _check_signs(config, samples)
     notes = check_benchmark_order(config, samples)
     return tuple(replace(s, notes=(*s.notes, notes[s.config.name])) if s.config.name in notes else s for s in samples)
+
+
+def _check_signs(config: Config, samples: Sequence[SampleInputs]) -> None:
+    """Refuse a negative cross-section of a sample that stands for a squared amplitude.
+
+    Raises:
+        PhysicsDomainError: Names the sample.
+    """
+    negative = {s.config.name: s.xsec_pb for s in samples if s.xsec_pb is not None and s.xsec_pb < 0}
+    if not negative:
+        return
+    model = config.model
+    for sample in (s for s in model.samples if s.name in negative):
+        process = model.process(sample.process)
+        squares = [b.name for b in process.benchmarks if b.name == sample.benchmark and process.is_density(b)]
+        if squares and process.n_amplitudes > 1:
+            raise PhysicsDomainError(
+                f"cross-section of sample {sample.name}",
+                got=f"{negative[sample.name]:.6g} pb under {sample.benchmark}, the square of an amplitude",
+                expected="a positive number; the interference alone may be negative",
+                remedy=f"say what it holds, such as `{sample.benchmark}: {component_names(process.amplitude_names)[1]}` (docs/weights.md)",
+            )
 
 
 def expand_files(sample: SampleConfig) -> list[Path]:
@@ -186,14 +210,27 @@ def _inspect_sample(config: Config, sample: SampleConfig) -> SampleInputs:
     else:
         sumw = math.fsum(f.sumw or 0.0 for f in files)
     for what, value in (("cross-section (pb)", xsec_pb), ("sum of generator weights", sumw)):
-        if not (math.isfinite(value) and value > 0):
+        if not (math.isfinite(value) and value != 0.0):
             raise PhysicsDomainError(
                 f"{what} of sample {sample.name}",
                 got=value,
-                expected="a positive, finite number",
+                expected="a finite number that is not 0",
                 remedy="check the Runs tree or the weights of the files, or give the number in the config",
             )
-    return SampleInputs(config=sample, files=files, xsec_pb=float(xsec_pb), sumw=float(sumw), notes=_summed_here(sample))
+    if (xsec_pb > 0) != (sumw > 0):
+        raise PhysicsDomainError(
+            f"normalisation of sample {sample.name}",
+            got=f"cross-section {xsec_pb:.6g} pb and sum of generator weights {sumw:.6g}",
+            expected="numbers of one sign: both positive, or both negative for a sample of interference alone",
+            remedy="check the Runs tree or the weights of the files, or give `xsec_pb` with its sign in the config",
+        )
+    return SampleInputs(
+        config=sample,
+        files=files,
+        xsec_pb=float(xsec_pb),
+        sumw=float(sumw),
+        notes=(*_summed_here(sample), *_negative(config, sample, xsec_pb)),
+    )
 
 
 def _summed_here(sample: SampleConfig) -> tuple[str, ...]:
@@ -202,6 +239,16 @@ def _summed_here(sample: SampleConfig) -> tuple[str, ...]:
         return ()
     what = f"sample {sample.name}: the sum of generator weights is that of the events in the files (gen_sumw: sum)"
     return (f"{what}; yields are too large if any event was left out when the files were written",)
+
+
+def _negative(config: Config, sample: SampleConfig, xsec_pb: float) -> tuple[str, ...]:
+    """Say of a sample with a negative sum what it can be in a fit, where the config makes it a process of its own."""
+    if xsec_pb > 0 or any(s.name == sample.name and config.model.process(s.process).n_amplitudes > 1 for s in config.model.samples):
+        return ()
+    what = (
+        f"sample {sample.name}: negative cross-section; `h4l process` writes its events, and `h4l run` refuses it as a process of its own"
+    )
+    return (f"{what}. Interference alone is a benchmark of the process that interferes (docs/weights.md).",)
 
 
 def _weighted_data(sample: SampleConfig, files: Sequence[FileInput]) -> tuple[str, ...]:

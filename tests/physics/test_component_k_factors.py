@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -122,3 +123,19 @@ def test_a_sample_of_one_component_has_its_factor(ntuples: ModuleType, tmp_path:
     plain, table = (read_events(tmp_path / folder / "events", "ggF_B") for folder in ("plain", "out"))
     factor = np.array(K["B"])[np.digitize(plain.observables["m4l"], EDGES) - 1]
     np.testing.assert_allclose(table.weight, plain.weight * factor, rtol=1e-12)
+
+
+def test_a_sample_of_no_benchmark_has_the_same_k_factors(ntuples: ModuleType, tmp_path: Path) -> None:
+    """Weights relative to another hypothesis: the benchmarks are corrected as ever, the own weight is not."""
+    events = [replace(e, ratios=tuple(1.3 * r for r in e.ratios)) for e in ntuples.make_events(300, seed=45)]
+    path = ntuples.write_nano(tmp_path / "in.root", events)
+    selection = {"m_z1": [0, 999], "m_z2": [0, 999], "m4l": [200, 2001]}
+    run(_config({"gg": path}, selection=selection), tmp_path / "plain")
+    factors = {"S": 1.9, "I": 1.75, "B": 1.8}
+    k_factors = {"ggF": {c: {"value": k} for c, k in factors.items()}}
+    run(_config({"gg": path}, selection=selection, k_factors=k_factors), tmp_path / "out")
+    plain, table = (read_events(tmp_path / folder / "events", "gg") for folder in ("plain", "out"))
+    s, b, sbi = plain.benchmark_weights.T
+    total = factors["S"] * s + factors["I"] * (sbi - s - b) + factors["B"] * b
+    np.testing.assert_allclose(table.benchmark_weights, np.stack([1.9 * s, 1.8 * b, total], axis=1), rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(table.weight, plain.weight)

@@ -364,9 +364,6 @@ class Config(Section):
             if s.benchmarks and missing:
                 msg = f"sample {s.name}: benchmarks {list(s.benchmarks)} lack {sorted(missing)}, which the morphing needs"
                 raise ValueError(msg)
-            if s.benchmarks and s.name not in s.benchmarks:
-                msg = f"sample {s.name} is none of its own benchmarks {list(s.benchmarks)}; name it after the one it was generated under"
-                raise ValueError(msg)
         self.morphing.require_parameter(self.parameter.name)
         factors = {s.name: s.k_factor for s in self.samples if s.benchmarks}
         if len(set(factors.values())) > 1:

@@ -7,25 +7,7 @@ from collections.abc import Mapping, Sequence
 from toolkit.config.corrections import VARIATION, CorrectionConfig, WeightCorrection
 from toolkit.config.systematics import WeightVariation
 from toolkit.model.model import Model
-from toolkit.model.processes import Process
-
-INTERFERENCE = "I"
-"""Name of the interference of a process with two amplitudes."""
-
-
-def component_names(process: Process) -> tuple[str, ...]:
-    """Return the names of the products of amplitudes, in the order of `process.pairs`: A for a square, A*B for an interference.
-
-    Examples:
-        >>> component_names(Process.build("ggF", {"S": "sqrt(mu)", "B": "1"}, {"ggF_S": [1, 0]}))
-        ('S', 'I', 'B')
-        >>> component_names(Process.build("eft", {"B": "1", "t": "ct", "g": "cg"}, {"SM": [1, 1, 0]}))
-        ('B', 'B*t', 'B*g', 't', 't*g', 'g')
-    """
-    names = process.amplitude_names
-    if len(names) == 2 and INTERFERENCE not in names:
-        return names[0], INTERFERENCE, names[1]
-    return tuple(names[k] if k == m else f"{names[k]}*{names[m]}" for k, m in process.pairs)
+from toolkit.model.processes import component_names
 
 
 def component_variations(sections: Mapping[str, Mapping[str, CorrectionConfig]]) -> dict[str, tuple[str, str]]:
@@ -75,7 +57,7 @@ def check_components(sections: Mapping[str, Mapping[str, CorrectionConfig]], mod
         if name not in coherent:
             msg = f"k_factors.{name}: no process that interferes; they are {list(coherent)}; `corrections` are for others"
             raise ValueError(msg)
-        known = component_names(coherent[name])
+        known = component_names(coherent[name].amplitude_names)
         strange = [c for c, section in of.items() if c not in known or section.samples or section.object != "event"]
         if strange:
             msg = f"k_factors.{name}: {strange} are no components {list(known)}, or name samples or an object, which have no place here"

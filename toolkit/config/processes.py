@@ -27,10 +27,10 @@ def _expression(value: Any) -> Any:
 ExpressionText = Annotated[str, BeforeValidator(_expression)]
 """An expression of the grammar of `toolkit.expressions.arithmetic`."""
 BenchmarkValue = Annotated[
-    Annotated[tuple[float, ...], Tag("vector")] | Annotated[dict[str, float], Tag("point")],
-    Discriminator(lambda value: "point" if isinstance(value, dict) else "vector"),
+    Annotated[tuple[float, ...], Tag("vector")] | Annotated[dict[str, float], Tag("point")] | Annotated[str, Tag("content")],
+    Discriminator(lambda value: "point" if isinstance(value, dict) else "content" if isinstance(value, str) else "vector"),
 ]
-"""A vector in the order of the amplitudes, or a parameter point."""
+"""A vector in the order of the amplitudes, a parameter point, or a sum of components."""
 
 
 class PartConfig(Section):
@@ -56,8 +56,8 @@ class ProcessConfig(Section):
     amplitudes: dict[Name, ExpressionText] = Field(default={})
     """Coefficient a_k of each amplitude by name, an expression of the parameters: `{S: sqrt(mu), B: 1}`."""
     benchmarks: dict[FileName, BenchmarkValue] = Field(default={})
-    """Benchmarks by name, of which samples carry weights: a list with a number per amplitude, `[1, 0]`, or a parameter point,
-    `{mu: 10}`. One amplitude needs none."""
+    """Benchmarks by name, of which samples carry weights: a list with a number per amplitude, `[1, 0]`, a parameter point, `{mu: 10}`, or
+    a sum of components as `k_factors` calls them: `I` or `S*B`, the interference alone, `S + I`. One amplitude needs none."""
     factor: ExpressionText = "1"
     """Factor on the whole density, such as a free normalisation `t0`, or `mu` for a signal that does not interfere."""
     region_factors: dict[Name, ExpressionText] = Field(default={})

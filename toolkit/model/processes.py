@@ -18,12 +18,15 @@ import numpy as np
 
 from toolkit.errors import PhysicsDomainError, SchemaError
 from toolkit.expressions.arithmetic import Expression
+from toolkit.model.monomials import Monomial, parse_combination
 from toolkit.model.parameters import require_names
 from toolkit.typing import FloatArray
 
 Point = Mapping[str, float]
-BenchmarkLike = Sequence[float] | Point
-"""A vector in the order of the amplitudes, or a parameter point."""
+BenchmarkLike = Sequence[float] | Point | str
+"""A vector in the order of the amplitudes, a parameter point, or a sum of components such as `S + I`."""
+INTERFERENCE = "I"
+"""Name of the interference of a process with two amplitudes."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,8 @@ class Benchmark:
     Attributes:
         name: Name of the density, and of the weight that events carry.
         vector: v_b, in the order of the amplitudes.
-        products: For a density that is no square of a sum, such as signal and interference without background: its content in the
-            products a_k a_l, in the order of `Process.pairs`. The vector is empty then.
+        products: For what is no square of a sum, such as the interference alone, or signal and interference without background: its
+            content in the products a_k a_l, in the order of `Process.pairs`. The vector is empty then.
     """
 
     name: str
@@ -119,7 +122,8 @@ class Process:
         Args:
             name: Its name.
             amplitudes: Coefficient by name of the amplitude.
-            benchmarks: Vector or parameter point by name; by default, for one amplitude, the amplitude itself under the process's name.
+            benchmarks: Vector, parameter point or sum of components (`component_names`) by name; by default, for one amplitude, the
+                amplitude itself under the process's name.
             factor: f(theta).
             region_factors: Further factors by region.
             splits: Parts by condition.
@@ -134,7 +138,7 @@ class Process:
         if not rows:
             raise SchemaError(f"process {name!r}", got="no amplitude", expected="at least one", remedy="write for example S: sqrt(mu)")
         given = benchmarks if benchmarks else ({name: [1.0]} if len(rows) == 1 else {})
-        made = tuple(Benchmark(key, _vector(key, value, rows, derived or {})) for key, value in given.items())
+        made = tuple(_benchmark(key, value, rows, derived or {}) for key, value in given.items())
         return cls(name, rows, made, factor, tuple((region_factors or {}).items()), tuple(splits), regions=tuple(regions))
 
     @property
@@ -161,6 +165,21 @@ class Process:
         """Return the factors other than 1 that multiply the density in a region."""
         local = dict(self.region_factors).get(region, "1") if region is not None else "1"
         return tuple(text for text in (self.factor, local) if text != "1")
+
+    def is_density(self, benchmark: Benchmark) -> bool:
+        """Say whether a benchmark is nowhere negative whatever the amplitudes: not so the interference alone.
+
+        Examples:
+            >>> ggf = Process.build("ggF", {"S": "sqrt(mu)", "B": "1"}, {"S": [1, 0], "I": "S*B", "B": [0, 1]})
+            >>> [ggf.is_density(b) for b in ggf.benchmarks]
+            [True, False, True]
+        """
+        if not benchmark.products:
+            return True
+        matrix = np.zeros((self.n_amplitudes, self.n_amplitudes))
+        for (k, m), number in zip(self.pairs, benchmark.products, strict=True):
+            matrix[k, m] = matrix[m, k] = number
+        return bool(np.linalg.eigvalsh(matrix)[0] > -1e-12 * np.abs(matrix).max())
 
     def rows(self, benchmarks: Sequence[Benchmark]) -> FloatArray:
         """Return the content of benchmarks in products of amplitudes, v_k v_l, shape (n_benchmarks, n(n + 1)/2)."""
@@ -189,7 +208,41 @@ class Process:
         return found | {f"factor of {s.name} (process {self.name})": s.factor for s in self.splits}
 
 
-def _vector(name: str, value: BenchmarkLike, amplitudes: Sequence[Amplitude], derived: Mapping[str, str]) -> tuple[float, ...]:
+def component_names(amplitudes: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the products of amplitudes, in the order of `Process.pairs`: A for a square, A*B for an interference.
+
+    Examples:
+        >>> component_names(["S", "B"])
+        ('S', 'I', 'B')
+        >>> component_names(["B", "t", "g"])
+        ('B', 'B*t', 'B*g', 't', 't*g', 'g')
+    """
+    if len(amplitudes) == 2 and INTERFERENCE not in amplitudes:
+        return amplitudes[0], INTERFERENCE, amplitudes[1]
+    pairs = itertools.combinations_with_replacement(amplitudes, 2)
+    return tuple(a if a == b else f"{a}*{b}" for a, b in pairs)
+
+
+def _benchmark(name: str, value: BenchmarkLike, amplitudes: Sequence[Amplitude], derived: Mapping[str, str]) -> Benchmark:
+    """Bring a benchmark into the form of a vector, or of its content in products of amplitudes."""
+    if not isinstance(value, str):
+        return Benchmark(name, _vector(name, value, amplitudes, derived))
+    names = [a.name for a in amplitudes]
+    pairs = [*itertools.combinations_with_replacement(range(len(names)), 2)]
+    known = {Monomial.parse(text): k for k, text in enumerate(component_names(names))}
+    known |= {Monomial.parse(f"{names[k]}*{names[m]}"): at for at, (k, m) in enumerate(pairs)}
+    content = [0.0] * len(pairs)
+    for monomial, number in parse_combination(value).items():
+        if monomial not in known:
+            expected = f"a sum of the components {list(component_names(names))}, such as '{component_names(names)[1 % len(pairs)]}'"
+            raise SchemaError(f"benchmark {name!r}", got=f"{monomial} in {value!r}", expected=expected, remedy="correct the name")
+        content[known[monomial]] += number
+    if not any(content):
+        raise SchemaError(f"benchmark {name!r}", got=value, expected="at least one component", remedy="remove it")
+    return Benchmark(name, products=tuple(content))
+
+
+def _vector(name: str, value: Sequence[float] | Point, amplitudes: Sequence[Amplitude], derived: Mapping[str, str]) -> tuple[float, ...]:
     """Bring a benchmark into the form of a vector."""
     if isinstance(value, Mapping):
         values = {key: float(number) for key, number in value.items()}

@@ -137,8 +137,9 @@ def describe_sources(events: SimulatedEvents, model: Model) -> tuple[Source, ...
         model: The physics model.
 
     Returns:
-        The benchmarks of which there are events for every process with separate samples, the learned densities of the others; none where
-        no process has separate samples.
+        The benchmarks of which there are events for every process with separate samples, the learned densities of the others, and of a
+        process of which a sample holds the interference alone: its events have a sign and no density, while with those of the other
+        samples they make up |A_k + A_l|^2. None where no process has separate samples.
     """
     if events.benchmark_weights is None:
         return ()
@@ -146,7 +147,9 @@ def describe_sources(events: SimulatedEvents, model: Model) -> tuple[Source, ...
     found = []
     for k, process in enumerate(model.processes):
         apart = process.n_amplitudes > 1 and set(process.benchmark_names) <= set(events.benchmarks)
-        chosen = [b for b in process.benchmarks if b.name in filled] if apart else list(learned_densities(process))
+        chosen = [b for b in process.benchmarks if b.name in filled] if apart else []
+        if not (chosen and all(process.is_density(b) for b in chosen)):
+            chosen = list(learned_densities(process))
         found += [Source(b.name, k, tuple(float(q) for q in row)) for b, row in zip(chosen, process.rows(chosen), strict=True)]
     return tuple(found)
 
@@ -222,14 +225,18 @@ def _label_targets(events: SimulatedEvents, mixture: Mixture) -> Targets:
 def source_labels(events: SimulatedEvents, mixture: Mixture) -> torch.Tensor:
     """Return the weight of every event under every source, each source normalised to the same sum, mean 1 over events, (n, n_sources).
 
+    A source that is a sum over samples, one of which holds the interference alone, has weights of either sign; the cross-entropy is linear
+    in them, so that its expectation is right.
+
     Raises:
-        PhysicsDomainError: A weight is negative, or a source has none.
+        PhysicsDomainError: A weight of another source is negative, or a source has none.
     """
     known = {name: events.weights[:, j] for j, name in enumerate(events.processes)}
     if events.benchmark_weights is not None:
         known |= {name: events.benchmark_weights[:, j] for j, name in enumerate(events.benchmarks)}
     columns = torch.from_numpy(np.stack([known[source.name] for source in mixture.sources], axis=1))
-    _refuse_negative(columns, events)
+    signed = {d for c in mixture.classes for d in c.densities if c.n_amplitudes > 1} - set(events.benchmarks)
+    _refuse_negative(columns[:, [source.name not in signed for source in mixture.sources]], events)
     sums = columns.sum(dim=0)
     empty = [source.name for source, total in zip(mixture.sources, sums.tolist(), strict=True) if not total > 0.0]
     if empty:

@@ -8,7 +8,7 @@ only their own weight: the morphed sample is the union of all samples, sample b 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ def combine_samples(
     *,
     processes: Sequence[str],
     benchmarks: Sequence[str],
-    generated_as: Mapping[str, ArrayLike] | None = None,
+    generated_as: Mapping[str, ArrayLike | None] | None = None,
 ) -> SimulatedEvents:
     """Join the samples into one weight matrix in which every interfering event informs every benchmark.
 
@@ -36,14 +36,17 @@ def combine_samples(
 
     where d_l is the event's own weight at the point where sample l was generated. The alphas sum
     to 1 at every z, so the sum over samples is unbiased for any c; these c make it the balance heuristic (c_k d_k
-    is the density of generated events of sample k). Other samples fill only the column of their own name.
+    is the density of generated events of sample k). Of a sample that was generated under none of the benchmarks d_k is known at its own
+    events only: it receives the same alpha everywhere, its part of the effective events of all samples, and the others share the rest.
+    Other samples fill only the column of their own name.
 
     Args:
         tables: One table per sample, weights normalised to one luminosity. Samples with benchmarks interfere.
         processes: Columns of the result: all benchmarks and all samples that do not interfere.
         benchmarks: Benchmarks of the morphing; each interfering sample must carry a weight for every one.
         generated_as: For interfering samples that were generated at a point which is no benchmark: the morphing coefficients
-            of the benchmarks there, shape (n_benchmarks,), by sample. Others are named after their benchmark.
+            of the benchmarks there, shape (n_benchmarks,), by sample; None for one that was generated under no combination of them. Others
+            are named after their benchmark.
 
     Returns:
         The events of all tables, in their order, with the shares alpha.
@@ -74,16 +77,22 @@ def combine_samples(
         (array([1. , 0.5, 0.5, 1. ]), array([2., 2.]))
     """
     columns = {name: j for j, name in enumerate(processes)}
-    points = _generation_points(generated_as or {}, tables, benchmarks)
-    _check_tables(tables, columns, benchmarks, points)
-    scale = {t.sample: _events_per_weight(t.weight) for t in tables if t.benchmarks}
+    apart = {name for name, point in (generated_as or {}).items() if point is None}
+    points = _generation_points({k: p for k, p in (generated_as or {}).items() if p is not None}, tables, benchmarks)
+    _check_tables(tables, columns, benchmarks, points, apart)
+    scale = {t.sample: _events_per_weight(t.weight) for t in tables if t.benchmarks and t.sample not in apart}
+    fixed = _fixed_shares(tables, benchmarks, apart)
+    rest = 1.0 - sum(fixed.values())
     blocks, shares = [], []
     for table in tables:
         block = np.zeros((len(table.weight), len(processes)))
         if table.benchmarks:
             own = _weights_by_name(table)
-            densities = {sample: _density(sample, own, benchmarks, points) for sample in scale}
-            share = _share(table.sample, densities, scale)
+            if table.sample in fixed:
+                share = np.full(len(table.weight), fixed[table.sample])
+            else:
+                densities = {sample: _density(sample, own, benchmarks, points) for sample in scale}
+                share = _share(table.sample, densities, scale) * rest
             for name in benchmarks:
                 block[:, columns[name]] = share * own[name]
         else:
@@ -259,6 +268,20 @@ def _share(sample: str, own: Mapping[str, NDArray[np.float64]], scale: Mapping[s
     return share
 
 
+def _fixed_shares(tables: Sequence[SampleTable], benchmarks: Sequence[str], apart: Collection[str]) -> dict[str, float]:
+    """Return the shares of samples that were generated under none of the benchmarks, by effective events summed over benchmarks."""
+    if not apart:
+        return {}
+    sizes = {t.sample: sum(_effective(_weights_by_name(t)[name]) for name in benchmarks) for t in tables if t.benchmarks}
+    total = sum(sizes.values())
+    return {name: sizes[name] / total if total > 0.0 else 0.0 for name in sizes if name in apart}
+
+
+def _effective(weights: NDArray[np.float64]) -> float:
+    squares = float(np.sum(np.square(weights)))
+    return float(np.sum(np.abs(weights))) ** 2 / squares if squares > 0.0 else 0.0
+
+
 def _check_names(tables: Sequence[SampleTable]) -> None:
     names = [t.sample for t in tables]
     if not tables or len(set(names)) != len(names):
@@ -273,7 +296,11 @@ def _check_observables(table: SampleTable, first: SampleTable) -> None:
 
 
 def _check_tables(
-    tables: Sequence[SampleTable], columns: Mapping[str, int], benchmarks: Sequence[str], points: Mapping[str, NDArray[np.float64]]
+    tables: Sequence[SampleTable],
+    columns: Mapping[str, int],
+    benchmarks: Sequence[str],
+    points: Mapping[str, NDArray[np.float64]],
+    apart: Collection[str],
 ) -> None:
     _check_names(tables)
     missing = [b for b in benchmarks if b not in columns]
@@ -283,7 +310,7 @@ def _check_tables(
     for table in tables:
         _check_observables(table, tables[0])
         if table.benchmarks:
-            _check_interfering(table, [name for name in interfering if name not in points], benchmarks, points)
+            _check_interfering(table, [name for name in interfering if name not in {*points, *apart}], benchmarks, points, apart)
         elif table.sample not in columns or table.sample in benchmarks:
             remedy = "list the benchmarks of an interfering sample, or join separate samples with `separate_samples`"
             raise ArtifactMismatchError(
@@ -294,7 +321,11 @@ def _check_tables(
 
 
 def _check_interfering(
-    table: SampleTable, interfering: Sequence[str], benchmarks: Sequence[str], points: Mapping[str, NDArray[np.float64]]
+    table: SampleTable,
+    interfering: Sequence[str],
+    benchmarks: Sequence[str],
+    points: Mapping[str, NDArray[np.float64]],
+    apart: Collection[str],
 ) -> None:
     what = f"benchmark weights of sample {table.sample}"
     if np.shape(table.benchmark_weights) != (len(table.weight), len(table.benchmarks)):
@@ -304,6 +335,8 @@ def _check_interfering(
     if absent:
         remedy = "name each interfering sample after a benchmark, and give every one of them all benchmark weights"
         raise ArtifactMismatchError(what=what, got=list(table.benchmarks), expected=f"{absent} among them", remedy=remedy)
+    if table.sample in apart:
+        return
     own = _density(table.sample, _weights_by_name(table), benchmarks, points)
     wrong = np.abs(own - table.weight) > OWN_BENCHMARK_TOLERANCE * np.abs(table.weight)
     if np.any(wrong):

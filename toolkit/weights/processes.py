@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from toolkit.errors import ArtifactMismatchError
+from toolkit.errors import ArtifactMismatchError, PhysicsDomainError
 from toolkit.model import Model, Process, density_transform, learned_densities
 from toolkit.typing import FloatArray
 from toolkit.weights.combination import check_finite, combine_samples
@@ -28,7 +28,7 @@ def combine_processes(tables: Sequence[SampleTable], model: Model) -> SimulatedE
 
     Raises:
         ArtifactMismatchError: A table belongs to no sample of the model, or does not carry the weights of its process.
-        PhysicsDomainError: A weight is not finite.
+        PhysicsDomainError: A weight is not finite, or the sum of a process of one amplitude is negative.
 
     Notes:
         A density that follows from others as a difference inherits the rounding of stored weights: where it is small compared with them it
@@ -81,6 +81,7 @@ def _of_process(process: Process, tables: Sequence[SampleTable], model: Model) -
     if process.n_amplitudes == 1:
         for table in tables:
             check_finite(table, "weight", np.asarray(table.weight))
+        _require_positive(process, tables)
         return [SampleRows(t.sample, np.asarray(t.weight, dtype=np.float64)[:, None], np.ones(len(t.weight))) for t in tables]
     carried = _carried(process, model)
     events = combine_samples(tables, processes=carried, benchmarks=carried, generated_as=generation_points(process, tables, model, carried))
@@ -90,6 +91,17 @@ def _of_process(process: Process, tables: Sequence[SampleTable], model: Model) -
     share = np.ones(len(events)) if events.share is None else events.share
     rows = [events.sample_index == k for k in range(len(events.samples))]
     return [SampleRows(name, weights[own], share[own]) for name, own in zip(events.samples, rows, strict=True)]
+
+
+def _require_positive(process: Process, tables: Sequence[SampleTable]) -> None:
+    total = float(sum(np.sum(table.weight) for table in tables))
+    if total < 0.0:
+        raise PhysicsDomainError(
+            f"process {process.name}",
+            got=f"{total:.6g} expected events of the samples {[t.sample for t in tables]}",
+            expected="a positive number: a process of one amplitude is a density",
+            remedy="interference alone is a benchmark of the process that interferes: `benchmarks: {S: [1, 0], I: S*B, B: [0, 1]}`",
+        )
 
 
 def _carried(process: Process, model: Model) -> tuple[str, ...]:

@@ -39,14 +39,19 @@ class SampleRows:
     benchmark_weights: FloatArray | None = None
 
 
-def generation_points(process: Process, tables: Sequence[SampleTable], model: Model, carried: Sequence[str]) -> dict[str, FloatArray]:
-    """Return, for samples that are not called after their benchmark, which of the carried ones it is, as `combine_samples` wants it."""
+def generation_points(
+    process: Process, tables: Sequence[SampleTable], model: Model, carried: Sequence[str]
+) -> dict[str, FloatArray | None]:
+    """Return, for samples that are not called after their benchmark, which of the carried ones it is, as `combine_samples` wants it.
+
+    None stands for a sample that was generated under none of them.
+    """
     generated = {s.name: s.benchmark for s in model.samples_of(process.name)}
-    names = {t.sample for t in tables}
+    listed = {t.sample: t.benchmarks for t in tables}
     return {
-        name: np.array([float(b == under) for b in carried])
+        name: np.array([float(b == under) for b in carried]) if under else None
         for name, under in generated.items()
-        if under and name != under and name in names
+        if name in listed and name != under and (under or name not in listed[name])
     }
 
 
@@ -120,7 +125,7 @@ def _average(known: dict[str, FloatArray], *, groups: Sequence[Sequence[str]]) -
     sizes = []
     for group in groups:
         stacked = np.concatenate([known[name] for name in group]) if group else np.zeros((0, next(iter(known.values())).shape[1]))
-        total, squares = np.abs(stacked.sum(axis=0)), np.square(stacked).sum(axis=0)
+        total, squares = np.abs(stacked).sum(axis=0), np.square(stacked).sum(axis=0)
         sizes.append(np.divide(total**2, squares, out=np.zeros_like(total), where=squares > 0.0))
     whole = np.sum(sizes, axis=0)
     for group, size in zip(groups, sizes, strict=True):

@@ -73,7 +73,6 @@ def test_the_valid_document_is_valid() -> None:
         ("samples.3.name", "ggF_S", "sample names repeat: ['ggF_S', 'ggF_B', 'ggF_SBI', 'ggF_S']"),
         ("samples.0.benchmarks", ["ggF_S"], "sample ggF_S: benchmarks ['ggF_S'] lack ['ggF_B', 'ggF_SBI'], which the morphing needs"),
         ("samples.0.benchmarks", ["ggF_S", "ggF_S"], "samples.ggF_S: benchmark names repeat: ['ggF_S', 'ggF_S']"),
-        ("samples.0.name", "signal", "is none of its own benchmarks ['ggF_S', 'ggF_B', 'ggF_SBI']; name it after the one it was generated"),
         ("samples.0.k_factor", 1.0, "k_factor differs between interfering samples"),
         ("samples.0.kind", "data", "data have no benchmark weights: remove `benchmarks`, or `kind: data`"),
         ("samples.3.layout", {"kind": "flat"}, "a flat ntuple has no cross-section: give xsec_pb as a number, or set `kind: data`"),

@@ -187,3 +187,12 @@ def test_an_expression_of_many_parameters_is_looked_at_in_its_corners() -> None:
     assert Model(parameters=parameters, processes=(inside,)).densities == ("p",)
     with pytest.raises(PhysicsDomainError, match="c0 = -1, c1 = -1"):
         Model(parameters=parameters, processes=(Process.build("p", {"A": f"sqrt(5.9 + {' + '.join(names)})"}),))
+
+
+def test_a_benchmark_may_be_written_as_a_sum_of_components() -> None:
+    names = {"S": [1, 0], "I": "S*B", "same": "I", "SI": "S + I", "B": "B", "square": "2*S*S"}
+    process = Process.build("gg", {"S": "sqrt(mu)", "B": "1"}, names)
+    assert process.rows(process.benchmarks).tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 0], [1, 1, 0], [0, 0, 1], [2, 0, 0]]
+    assert [process.is_density(b) for b in process.benchmarks] == [True, False, False, False, True, True]
+    with pytest.raises(SchemaError, match=r"sum of the components \['S', 'I', 'B'\]"):
+        Process.build("gg", {"S": "sqrt(mu)", "B": "1"}, {"X": "S*C"})

@@ -223,3 +223,22 @@ def test_orders_of_several_processes_are_held_against_their_own_events(vbf: list
         return
     with pytest.raises(ArtifactMismatchError, match=f"order of the benchmarks of {changed}"):
         check_probes(config, probes)
+
+
+def test_a_sample_that_carries_the_name_of_a_benchmark_was_generated_under_it(example: tuple[Config, list[Probe]]) -> None:
+    config, probes = example
+    changed = [
+        replace(p, relative=p.relative * np.linspace(0.5, 2.0, len(p.relative))[:, None]) if p.sample == "ggF_SBI" else p for p in probes
+    ]
+    with pytest.raises(ArtifactMismatchError, match=r"(?s)sample ggF_SBI.*generated under none of .*generated: none"):
+        check_probes(config, changed)
+
+
+def test_a_sample_that_carries_another_name_was_not(example: tuple[Config, list[Probe]]) -> None:
+    config, probes = example
+    renamed = [replace(p, sample="gg") if p.sample == "ggF_SBI" else p for p in probes]
+    with pytest.raises(ArtifactMismatchError, match=r"(?s)sample gg\b.*ggF_SBI, is 1 in every event.*name it ggF_SBI"):
+        check_probes(config, renamed)
+    weights = np.random.default_rng(3).uniform(0.5, 2.0, max(len(p.relative) for p in probes))[:, None]
+    none = [replace(p, relative=p.relative * weights[: len(p.relative)]) if p.sample == "gg" else p for p in renamed]
+    assert set(check_probes(config, none)) == set()

@@ -156,9 +156,26 @@ def test_files_of_different_processes_are_no_sample(tmp_path: Path, ntuples: Mod
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_cross_section_must_be_positive_and_finite(tmp_path: Path, ntuples: ModuleType, value: float) -> None:
+def test_a_cross_section_must_be_finite_and_of_the_sign_of_the_weights(tmp_path: Path, ntuples: ModuleType, value: float) -> None:
     ntuples.write_nano(tmp_path / "a.root", ntuples.make_events(5, seed=1), xsec_fb=value)
-    _refused(tmp_path, ntuples, ntuples.signal_sample("a.root"), ToolkitError, "ggF_SBI|Runs", "positive|one cross-section")
+    _refused(tmp_path, ntuples, ntuples.signal_sample("a.root"), ToolkitError, "ggF_SBI|Runs", "finite|one cross-section|of one sign")
+
+
+def test_a_negative_cross_section_is_that_of_interference_alone(tmp_path: Path, ntuples: ModuleType) -> None:
+    """Squares of amplitudes are refused, the interference is read with its sign, and a process of its own has a note."""
+    events = ntuples.make_events(30, seed=1)
+    sumw = sum(e.gen_weight for e in events)
+    negative = -np.array([e.gen_weight for e in events], dtype=np.float32)
+    ntuples.write_nano(tmp_path / "a.root", events, benchmarks=False, genWeight=negative)
+    sample = {"name": "ggF_B", "files": ["a.root"], "xsec_pb": -0.01, "gen_sumw": "sum"}
+    _refused(tmp_path, ntuples, sample, PhysicsDomainError, "sample ggF_B", "under ggF_B, the square of an amplitude", "ggF_B: I")
+    points = {"ggF_S": "mu", "ggF_I": "sqrt(mu)", "ggF_B": 0.0}
+    own = {"morphing": {"basis": "own", "monomials": ["mu", "sqrt(mu)", "1"], "points": points}}
+    (found,) = inspect_inputs(ntuples.make_config(tmp_path, [{**sample, "name": "ggF_I"}], **own))
+    assert (found.xsec_pb, found.notes[1:]) == (-0.01, ())
+    assert found.scale(100.0) == pytest.approx(0.01 * 1e3 * 100.0 / sumw, rel=1e-6)
+    (found,) = inspect_inputs(ntuples.make_config(tmp_path, [{**sample, "name": "other"}]))
+    assert "negative cross-section" in found.notes[1]
 
 
 def test_summing_nan_weights_is_refused(tmp_path: Path, ntuples: ModuleType) -> None:

@@ -11,7 +11,7 @@ import torch
 from tests.unit.ratios.toy import MODEL, MU, NOISE, PROCESSES, densities, exact_log_ratios
 from toolkit.config import RatioConfig
 from toolkit.errors import PhysicsDomainError
-from toolkit.model import Model, ModelParameter, Process, Sample
+from toolkit.model import Model, ModelParameter, Process, Sample, learned_densities
 from toolkit.ratios import fit_ratios, load_ratios
 from toolkit.ratios.heads import density_weights
 from toolkit.ratios.losses import source_loss
@@ -216,3 +216,28 @@ def test_three_amplitudes_have_labels_of_any_benchmarks():
     c = mixture.classes[0]
     exact = np.array([matrix[k, m] * (1.0 if k == m else 2.0) for k, m in c.pairs]) / np.trace(np.diag(c.kappas) @ matrix)
     np.testing.assert_allclose(products, exact, rtol=1e-4)
+
+
+def test_interference_alone_is_learned_as_part_of_the_sum():
+    """S, I and B: |A_S + A_B|^2 is S + I + B, of weights of either sign, and its label has the sum of all three."""
+    events = separate_toy(2000, 7)
+    process = Process.build("gg", {"S": "sqrt(mu)", "B": "1"}, {"S": [1, 0], "I": "S*B", "B": [0, 1]})
+    model = Model(
+        (MU,), (process, MODEL.processes[1]), (*(Sample(n, "gg", n, (n,)) for n in ("S", "I", "B")), Sample("b", "b", "b", ("b",)))
+    )
+    signed = events.benchmark_weights.copy()
+    rows = slice(2000, 4000)
+    s, sbi, b = densities(np.random.default_rng(3).uniform(-1.0, 1.0, 2000))
+    signed[rows, 1] = 40.0 * (sbi - s - b) / 2000
+    weights = np.column_stack([signed[:, 0], signed.sum(axis=1), signed[:, 2], events.weights[:, 3]])
+    names = (*(d.name for d in learned_densities(process)), "b")
+    separate = replace(events, processes=names, weights=weights, benchmarks=("S", "I", "B"), benchmark_weights=signed)
+    mixture = describe_mixture(separate, model)
+    assert [source.name for source in mixture.sources] == list(names)
+    targets = make_targets(separate, mixture)
+    np.testing.assert_allclose(targets.sources.sum(dim=0), len(events) / 4, rtol=1e-9)
+    assert (targets.sources[rows, 1] < 0).any()
+    spoiled = weights.copy()
+    spoiled[0, 0] = -1.0
+    with pytest.raises(PhysicsDomainError, match="weight -"):
+        make_targets(replace(separate, weights=spoiled, benchmark_weights=np.column_stack([spoiled[:, 0], signed[:, 1:]])), mixture)

@@ -226,3 +226,22 @@ def test_curves_of_the_generation_points(tables, events):
 def test_events_without_shares_are_alone_as_they_are():
     events = SimulatedEvents(("S",), np.arange(2, dtype=np.uint64), np.zeros(2, dtype=np.int64), ("S",), {}, np.array([[1.0], [2.0]]))
     np.testing.assert_array_equal(events.alone("S").weights, events.weights)
+
+
+def test_a_sample_that_was_generated_under_no_benchmark_keeps_its_weights(tables):
+    """Alone nothing is shared: its weights under the benchmarks are what the event tables hold."""
+    gg = replace(tables[1], sample="gg", weight=tables[1].weight * np.linspace(0.3, 2.0, 70))
+    found = combine_samples([gg, tables[3]], processes=PROCESSES, benchmarks=BENCHMARKS, generated_as={"gg": None})
+    np.testing.assert_array_equal(found.weights[:70, :3], gg.benchmark_weights)
+
+
+def test_a_sample_of_no_benchmark_has_one_share_beside_the_others(tables):
+    """Every sample estimates the whole: the sums are an average with constant factors, the others balanced among themselves."""
+    gg = replace(interfering("gg", 200, 9, [0.4, 0.3, 0.3]), weight=np.ones(200))
+    beside = combine_samples(tables, processes=PROCESSES, benchmarks=BENCHMARKS)
+    found = combine_samples([*tables, gg], processes=PROCESSES, benchmarks=BENCHMARKS, generated_as={"gg": None})
+    sizes = {t.sample: sum(w.sum() ** 2 / (w**2).sum() for w in t.benchmark_weights.T) for t in [*tables[:3], gg]}
+    alpha = sizes["gg"] / sum(sizes.values())
+    np.testing.assert_allclose(found.weights[: len(beside), :3], (1.0 - alpha) * beside.weights[:, :3], rtol=1e-12)
+    np.testing.assert_allclose(found.weights[len(beside) :, :3], alpha * gg.benchmark_weights, rtol=1e-12)
+    np.testing.assert_array_equal(found.weights[160:190, 3], tables[3].weight)

@@ -111,3 +111,20 @@ def test_a_promised_weight_must_be_there():
     samples = (Sample("S", "gg", "S", ("S", "B")), *own(GG, "SBI", "B"))
     with pytest.raises(ArtifactMismatchError, match="no weights under B"):
         combine_processes([table("S", [1.0]), table("SBI", [5.0]), table("B", [1.0])], Model((MU,), (GG,), samples))
+
+
+def test_a_sample_of_interference_alone_is_one_term():
+    """SBI = S + I + B, with weights of either sign."""
+    process = Process.build("gg", {"S": "sqrt(mu)", "B": "1"}, {"S": [1, 0], "I": "S*B", "B": [0, 1]})
+    model = Model((MU,), (process,), own(process, "S", "I", "B"))
+    events = combine_processes([table("S", [1.0, 2.0]), table("I", [0.5, -1.5]), table("B", [4.0])], model)
+    assert events.processes == ("S", "gg_SB", "B")
+    assert events.weights.tolist() == [[1, 1, 0], [2, 2, 0], [0, 0.5, 0], [0, -1.5, 0], [0, 4, 4]]
+    assert events.yields.tolist() == [3.0, 6.0, 4.0]
+
+
+def test_a_process_of_one_amplitude_is_no_interference():
+    model = Model((MU,), (GG, QQ), (*own(GG, "S", "SBI", "B"), Sample("qq", "qq", "qq", ("qq",))))
+    tables = [table("S", [1.0]), table("SBI", [5.0]), table("B", [4.0]), table("qq", [7.0, -8.0])]
+    with pytest.raises(PhysicsDomainError, match="interference alone is a benchmark of the process that interferes"):
+        combine_processes(tables, model)
