@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
 from toolkit.errors import SchemaError
-from toolkit.likelihood.base import Likelihood, differences_of_gradients
+from toolkit.likelihood.base import Likelihood, Point, differences_of_gradients
 from toolkit.likelihood.coefficients import diverging_parameters
 from toolkit.likelihood.constraints import Constraint
 from toolkit.likelihood.domain import NotPositive
@@ -57,7 +58,7 @@ class ReparameterisedLikelihood(Likelihood):
         """The new parameters, then those that stay."""
         return self._parameters
 
-    @property
+    @cached_property
     def diverging(self) -> frozenset[str]:
         """New parameters on which a diverging one depends, and those by which an expression diverges itself."""
         own = set(diverging_parameters(self._map, self._parameters))
@@ -65,6 +66,12 @@ class ReparameterisedLikelihood(Likelihood):
             if name in self._inner.diverging:
                 own |= set(expression.names)
         return frozenset(own)
+
+    @cached_property
+    def interfering(self) -> frozenset[str]:
+        """Parameters in which there may be several minima: all that an expression reads, and those of the likelihood that stay."""
+        read = {n for e, name in zip(self._map.expressions, self._inner.parameter_names, strict=True) if e.text != name for n in e.names}
+        return frozenset(read | (self._inner.interfering & set(self.parameter_names)))
 
     @property
     def constraints(self) -> tuple[Constraint, ...]:
@@ -83,9 +90,25 @@ class ReparameterisedLikelihood(Likelihood):
 
     def gradient_at(self, point: FloatArray) -> FloatArray:
         """Evaluate the derivatives at one point (n_parameters,); returns (n_parameters,)."""
-        jacobian, inner = self._map.jacobian(point[None, :])[0], self._inner.gradient_at(self._map.values(point[None, :])[0])
-        with np.errstate(invalid="ignore"):  # a derivative that diverges concerns the parameters that move it, and no others
-            return np.asarray(np.where(jacobian != 0.0, jacobian * inner, 0.0).sum(axis=1))
+        return self._by_parameters(point, self._inner.gradient_at(self._inside(point)))
+
+    def value_and_gradient(self, parameters: Point) -> tuple[float, FloatArray]:
+        """Evaluate `twice_nll` and `gradient` at one point, in one pass over the data where the likelihood can."""
+        point = self.point(parameters)
+        value, inner = self._inner.value_and_gradient(self._inside(point))
+        gradient = self._by_parameters(point, inner)
+        # where a derivative diverges, the limit from above has one sign
+        return (value, gradient) if np.isfinite(gradient).all() else super().value_and_gradient(point)
+
+    def continued(self, point: FloatArray) -> tuple[float, FloatArray]:
+        """Evaluate value and derivatives, bins without data continued linearly below an expectation of 0."""
+        value, inner = self._inner.continued(self._inside(point))
+        return value, self._by_parameters(point, inner)
+
+    def without_data(self, point: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the expectations of bins without data, (n_bins,), and their derivatives, (n_bins, n_parameters)."""
+        expected, inner = self._inner.without_data(self._inside(point))
+        return expected, np.array([self._by_parameters(point, row) for row in inner]).reshape(len(expected), len(point))
 
     @property
     def closed_hessian(self) -> bool:
@@ -94,7 +117,7 @@ class ReparameterisedLikelihood(Likelihood):
 
     def hessian_at(self, point: FloatArray) -> FloatArray | None:
         """Evaluate the second derivatives at one point by the chain rule; None where the likelihood does not know its own."""
-        inside = self._map.values(point[None, :])[0]
+        inside = self._inside(point)
         inner = self._inner.hessian_at(inside)
         if inner is None:
             return None
@@ -118,4 +141,14 @@ class ReparameterisedLikelihood(Likelihood):
 
     def not_positive(self, point: FloatArray) -> NotPositive | None:
         """Say which bin or event forbids a point (n_parameters,)."""
-        return self._inner.not_positive(self._map.values(point[None, :])[0])
+        return self._inner.not_positive(self._inside(point))
+
+    def _inside(self, point: FloatArray) -> FloatArray:
+        """Return the parameters of the likelihood at a point (n_parameters,), (n_inner,)."""
+        return np.asarray(self._map.values(point[None, :])[0])
+
+    def _by_parameters(self, point: FloatArray, inner: FloatArray) -> FloatArray:
+        """Turn derivatives by the parameters of the likelihood, (n_inner,), into those by its own, (n_parameters,)."""
+        jacobian = self._map.jacobian(point[None, :])[0]
+        with np.errstate(invalid="ignore"):  # a derivative that diverges concerns the parameters that move it, and no others
+            return np.asarray(np.where(jacobian != 0.0, jacobian * inner, 0.0).sum(axis=1))

@@ -55,3 +55,44 @@ def test_derivatives_of_the_others_are_finite_where_one_diverges() -> None:
     lowest = min(likelihood.twice_nll({"width": 0.0, "on": 1.0, "t": float(t)}) for t in np.linspace(0.8, 1.3, 2001))
     best = likelihood.fit().twice_nll
     assert scan.twice_delta_nll[0] == pytest.approx(lowest - best, abs=1e-4)
+
+
+def test_value_and_gradient_of_one_pass_are_those_of_two() -> None:
+    likelihood = common()
+    for point in ([0.7, 1.2, 0.9], [2.5, 0.6, 1.3], [0.0, 1.0, 1.1]):
+        value, gradient = likelihood.value_and_gradient(np.array(point))
+        assert value == pytest.approx(likelihood.twice_nll(point), rel=1e-12)
+        np.testing.assert_allclose(gradient, likelihood.gradient(point), rtol=1e-12)
+
+
+def test_only_strengths_and_what_interferes_already_are_searched_for_minima() -> None:
+    """A background that moves all bins by one factor has one minimum, and lines along it cost time."""
+    assert common().interfering == {"width", "on"}
+    turning = BinnedLikelihood(
+        templates=[[4.0], [10.0]],
+        data=[12.0],
+        coefficients=("(t - 1)**2", "mu"),
+        parameters=("mu", "t"),
+        bounds={"mu": (0.0, 4.0), "t": (0.0, 4.0)},
+    )
+    assert ReparameterisedLikelihood(turning, {"mu": "2 * nu"}, [Parameter("nu", 0.5, 0.0, 2.0)]).interfering == {"nu", "t"}
+
+
+def test_bins_without_data_move_by_the_chain_rule() -> None:
+    inner = BinnedLikelihood(
+        templates=[[3.0, 5.0], [2.0, 1.0]],
+        data=[0.0, 6.0],
+        coefficients=("a", "b"),
+        parameters=("a", "b"),
+        bounds={"a": (-2.0, 4.0), "b": (-2.0, 4.0)},
+    )
+    likelihood = ReparameterisedLikelihood(
+        inner, {"a": "mu * nu", "b": "mu"}, [Parameter("mu", 1.0, -2.0, 2.0), Parameter("nu", 1.0, -2.0, 2.0)]
+    )
+    expected, slopes = likelihood.without_data(np.array([0.5, 1.5]))
+    assert expected.tolist() == pytest.approx([3.0 * 0.75 + 2.0 * 0.5])
+    np.testing.assert_allclose(slopes, [[3.0 * 1.5 + 2.0, 3.0 * 0.5]], rtol=1e-12)
+    value, gradient = likelihood.continued(np.array([-0.5, -1.5]))
+    assert value == pytest.approx(inner.continued(np.array([0.75, -0.5]))[0])
+    own = inner.continued(np.array([0.75, -0.5]))[1]
+    np.testing.assert_allclose(gradient, [-1.5 * own[0] + own[1], -0.5 * own[0]], rtol=1e-12)
