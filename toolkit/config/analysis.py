@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
+from toolkit.config.checks import check_closure, check_nuisances, check_truths
 from toolkit.config.classifiers import ClassifierConfig
 from toolkit.config.columns import ColumnConfig
 from toolkit.config.corrections import CorrectionConfig
@@ -24,11 +25,17 @@ from toolkit.config.regions import OutputConfig, RegionConfig, ScoreConfig
 from toolkit.config.report import ReportConfig
 from toolkit.config.samples import SampleConfig
 from toolkit.config.selection import SelectionConfig
-from toolkit.config.support import require_luminosity_alone, require_supported, require_weights
+from toolkit.config.support import (
+    require_known_conditions,
+    require_luminosity_alone,
+    require_measured,
+    require_supported,
+    require_weights,
+    require_whole_variations,
+)
 from toolkit.config.systematics import SystematicsConfig
 from toolkit.errors import SchemaError
 from toolkit.expressions import Condition
-from toolkit.expressions.arithmetic import Expression
 from toolkit.model.densities import learned_densities
 from toolkit.model.identifiability import require_constrained
 from toolkit.model.model import Model
@@ -211,23 +218,11 @@ class Config(Section):
         if self.general:
             model = self.model
             require_supported(model)
-            self._require_whole_variations(model)
+            require_whole_variations(model, self.systematics, self.likelihood)
             require_weights(self.ratios.estimator, model)
-            if not model.interest:
-                raise SchemaError(
-                    "parameters",
-                    got=f"none of kind interest: {[f'{p.name} ({p.kind})' for p in model.parameters]}",
-                    expected="at least one parameter that is measured",
-                    remedy="give it `kind: interest`, the default; `h4l process` needs none",
-                )
-            if model.regions and not any(r.kind == "unbinned" for r in model.regions):
-                raise SchemaError(
-                    "regions",
-                    got=f"none of kind unbinned: {[f'{r.name} ({r.kind})' for r in model.regions]}",
-                    expected="at least one, whose events the networks learn from",
-                    remedy="give a region `kind: unbinned`; binned regions alone are fitted in Python (docs/workspace.md)",
-                )
-            self._require_known_conditions()
+            require_measured(model)
+            scores = (*self.scores, *self.classifiers)
+            require_known_conditions(model, features=self.ratios.features, scores=scores)
             return
         fitted = [name for name, section in self.regions.items() if section.kind != "flag"]
         if fitted:
@@ -237,43 +232,6 @@ class Config(Section):
                 expected="`parameters` and `processes`",
                 remedy="write the model in the general form (docs/model.md), or give the region `kind: flag`",
             )
-
-    def _require_whole_variations(self, model: Model) -> None:
-        """Check that networks learn variations of whole processes only: their outputs are not those of parts."""
-        split = [p.name for p in model.processes if p.splits]
-        asked = {
-            "systematics.ratios.shape: networks": self.systematics.ratios.shape == "networks"
-            and bool(self.systematics.objects or self.systematics.weights),
-            "likelihood.ratio_uncertainty: true": self.likelihood.ratio_uncertainty,
-        }
-        wanted = [key for key, asks in asked.items() if asks]
-        if split and wanted and self.likelihood.systematics:
-            raise SchemaError(
-                ", ".join(wanted),
-                got=f"processes {split}, which are split into parts",
-                expected="processes that are not split: networks learn the variations of whole processes",
-                remedy="take `shape: histogram`, leave `ratio_uncertainty` out, or write the parts as processes with samples of their own",
-            )
-
-    def _require_known_conditions(self) -> None:
-        """Check that the networks see what tells parts of a process, or several unbinned regions, apart.
-
-        A part has the learned density of its whole process where its condition holds: wrong if the density does not know of the condition.
-        """
-        model = self.model
-        unbinned = [r for r in model.regions if r.kind == "unbinned"]
-        parts = [(f"processes.{p.name}.split.{s.name}", s.condition) for p in model.processes for s in p.splits]
-        regions = [(f"regions.{r.name}", r.condition) for r in unbinned if r.condition] if len(unbinned) > 1 else []
-        known = {*self.ratios.features, *(f.removesuffix("_filled") for f in self.ratios.features), *self.scores, *self.classifiers}
-        for key, text in (*parts, *regions) if unbinned or not model.regions else ():
-            unseen = sorted(set(Condition.parse(text).names) - known)
-            if unseen:
-                raise SchemaError(
-                    f"{key}.condition",
-                    got=f"{text!r}, while the networks do not read {unseen}",
-                    expected=f"a condition on ratios.features {list(self.ratios.features)}",
-                    remedy=f"add {', '.join(unseen)} to ratios.features (with `fills` where values are missing)",
-                )
 
     def require_interference(self) -> None:
         """Check that the config describes a measurement, not only ntuples to process.
@@ -391,16 +349,11 @@ class Config(Section):
             msg = f"{twice} are names of regions and of parts of processes: rename one of them"
             raise ValueError(msg)
         model = self.model
-        for point in self.likelihood.closure:
-            for name, value in point.items():
-                known = {p.name: p.range for p in model.parameters if p.kind != "nuisance"}
-                low, high = known.get(name, (np.inf, -np.inf))
-                if not low <= value <= high:
-                    msg = f"likelihood.closure: {name} = {value:g} is no value in the range of a free parameter; the ranges are {known}"
-                    raise ValueError(msg)
+        check_closure(self.likelihood.closure, model)
         check_fits(self.likelihood.fits, model)
-        self._check_truths(model)
-        self._check_model_nuisances(model)
+        if "closure_mu" in self.likelihood.model_fields_set:
+            check_truths(self.likelihood.closure_mu, model)
+        check_nuisances(model, variations=self._variations)
         require_constrained(model)
         require_disjoint(model.regions)
         for process in model.processes:
@@ -408,32 +361,6 @@ class Config(Section):
             factors = {s.name: s.k_factor for s in self.samples if s.name in members}
             if process.n_amplitudes > 1 and len(set(factors.values())) > 1:
                 msg = f"k_factor differs between samples of process {process.name} {factors}: they inform the same densities"
-                raise ValueError(msg)
-
-    def _check_truths(self, model: Model) -> None:
-        """Check that every truth of the closure tests that the config names is in the range of a parameter of interest."""
-        if "closure_mu" not in self.likelihood.model_fields_set:
-            return
-        ranges = {p.name: p.range for p in model.interest}
-        outside = [v for v in self.likelihood.closure_mu if not any(low <= v <= high for low, high in ranges.values())]
-        if outside:
-            msg = f"closure_mu {outside} lie outside the ranges of all parameters of interest, {ranges}"
-            raise ValueError(msg)
-
-    def _check_model_nuisances(self, model: Model) -> None:
-        """Check that every nuisance parameter of the model does something, and that one with the name of a variation is the same."""
-        texts = [text for region in (None, *(r.name for r in model.regions)) for text in model.expressions(region)]
-        used = {name for text in texts for name in Expression.parse(text).names}
-        for parameter in model.nuisances:
-            shared = parameter.name in self._variations
-            if parameter.name not in used:
-                msg = f"parameters.{parameter.name}: no density depends on this nuisance parameter; use it in a factor, or remove it"
-                raise ValueError(msg)
-            if shared and (parameter.constraint, parameter.truth, parameter.width) != ("gaussian", 0.0, 1.0):
-                msg = (
-                    f"parameters.{parameter.name}: a systematic variation has this name, too, and is a number of standard deviations; "
-                    "one parameter of both needs `central: 0` and `width: 1`, otherwise rename it"
-                )
                 raise ValueError(msg)
 
     def _check_classifiers(self) -> None:

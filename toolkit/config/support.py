@@ -1,12 +1,15 @@
-"""What of the general form of a physics model the later stages cannot do yet: one list, from which entries are taken as they can."""
+"""What stages after processing need of a config, and what of the general form of a physics model they cannot do yet."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from toolkit.config.likelihood import LikelihoodConfig
 from toolkit.config.ratios import ThetaConfig
+from toolkit.config.systematics import SystematicsConfig
 from toolkit.errors import SchemaError
+from toolkit.expressions import Condition
 from toolkit.model.model import Model
 from toolkit.model.processes import Process
 from toolkit.model.products import determines_matrix
@@ -92,3 +95,74 @@ def require_supported(model: Model) -> None:
             expected="samples of interfering processes, or weights of their events, for enough benchmarks",
             remedy="add samples or weights, or run `h4l process` alone and use toolkit.model and toolkit.likelihood in Python",
         )
+
+
+def require_measured(model: Model) -> None:
+    """Check that a model has something to measure, and a region to learn from.
+
+    Raises:
+        SchemaError: No parameter of interest, or no region without bins.
+    """
+    if not model.interest:
+        raise SchemaError(
+            "parameters",
+            got=f"none of kind interest: {[f'{p.name} ({p.kind})' for p in model.parameters]}",
+            expected="at least one parameter that is measured",
+            remedy="give it `kind: interest`, the default; `h4l process` needs none",
+        )
+    if model.regions and not any(r.kind == "unbinned" for r in model.regions):
+        raise SchemaError(
+            "regions",
+            got=f"none of kind unbinned: {[f'{r.name} ({r.kind})' for r in model.regions]}",
+            expected="at least one, whose events the networks learn from",
+            remedy="give a region `kind: unbinned`; binned regions alone are fitted in Python (docs/workspace.md)",
+        )
+
+
+def require_whole_variations(model: Model, systematics: SystematicsConfig, likelihood: LikelihoodConfig) -> None:
+    """Check that networks learn variations of whole processes only: their outputs are not those of parts.
+
+    Raises:
+        SchemaError: They would have to.
+    """
+    split = [p.name for p in model.processes if p.splits]
+    asked = {
+        "systematics.ratios.shape: networks": systematics.ratios.shape == "networks" and bool(systematics.objects or systematics.weights),
+        "likelihood.ratio_uncertainty: true": likelihood.ratio_uncertainty,
+    }
+    wanted = [key for key, asks in asked.items() if asks]
+    if split and wanted and likelihood.systematics:
+        raise SchemaError(
+            ", ".join(wanted),
+            got=f"processes {split}, which are split into parts",
+            expected="processes that are not split: networks learn the variations of whole processes",
+            remedy="take `shape: histogram`, leave `ratio_uncertainty` out, or write the parts as processes with samples of their own",
+        )
+
+
+def require_known_conditions(model: Model, *, features: Sequence[str], scores: Sequence[str]) -> None:
+    """Check that the networks see what tells parts of a process, or several unbinned regions, apart.
+
+    A part has the learned density of its whole process where its condition holds: wrong if the density does not know of the condition.
+
+    Args:
+        model: The model.
+        features: What the networks read.
+        scores: Functions of what they read.
+
+    Raises:
+        SchemaError: A condition on something else.
+    """
+    unbinned = [r for r in model.regions if r.kind == "unbinned"]
+    parts = [(f"processes.{p.name}.split.{s.name}", s.condition) for p in model.processes for s in p.splits]
+    regions = [(f"regions.{r.name}", r.condition) for r in unbinned if r.condition] if len(unbinned) > 1 else []
+    known = {*features, *(f.removesuffix("_filled") for f in features), *scores}
+    for key, text in (*parts, *regions) if unbinned or not model.regions else ():
+        unseen = sorted(set(Condition.parse(text).names) - known)
+        if unseen:
+            raise SchemaError(
+                f"{key}.condition",
+                got=f"{text!r}, while the networks do not read {unseen}",
+                expected=f"a condition on ratios.features {list(features)}",
+                remedy=f"add {', '.join(unseen)} to ratios.features (with `fills` where values are missing)",
+            )

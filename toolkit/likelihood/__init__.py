@@ -11,6 +11,7 @@ from toolkit.likelihood.combined import CombinedLikelihood
 from toolkit.likelihood.components import Component, auxiliary_impacts, uncertainty_components
 from toolkit.likelihood.constraint_term import ConstraintTerm
 from toolkit.likelihood.constraints import Constraint
+from toolkit.likelihood.fit_result import FitResult, GoodnessOfFit, Limit, Minimum
 from toolkit.likelihood.intervals import THRESHOLD_68, THRESHOLD_95, find_intervals
 from toolkit.likelihood.measure import measure
 from toolkit.likelihood.measure_parameters import measure_parameters
@@ -26,7 +27,7 @@ from toolkit.likelihood.pyhf_model import PyhfLikelihood
 from toolkit.likelihood.rates import NormSys
 from toolkit.likelihood.ratio_mean import RatioMean
 from toolkit.likelihood.resampling import resampled
-from toolkit.likelihood.results import ClosurePoint, FitResult, GoodnessOfFit, Limit, MethodResult, Minimum, ObservedResults, Results
+from toolkit.likelihood.results import ClosurePoint, MethodResult, ObservedResults, Results
 from toolkit.likelihood.scans import Interval, Scan
 from toolkit.likelihood.shaped import ShapeReference
 from toolkit.likelihood.shapes import Shapes

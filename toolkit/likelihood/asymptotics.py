@@ -26,9 +26,9 @@ from scipy.stats import norm
 from toolkit.errors import FitError, SchemaError
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.coordinates import FreeCoordinates
+from toolkit.likelihood.fit_result import FitResult
 from toolkit.likelihood.intervals import find_intervals
 from toolkit.likelihood.profiles import Profile
-from toolkit.likelihood.results import FitResult
 from toolkit.likelihood.scans import Interval, Scan
 from toolkit.likelihood.search import spread_points
 

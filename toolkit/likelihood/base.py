@@ -15,10 +15,10 @@ from toolkit.likelihood.coefficients import describe_point
 from toolkit.likelihood.constraints import Constraint, replace_observed
 from toolkit.likelihood.coordinates import nearest_above
 from toolkit.likelihood.domain import NotPositive, range_limits
+from toolkit.likelihood.fit_result import FitResult
 from toolkit.likelihood.minimise import minimise
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.profiles import Profile, profiled_plane
-from toolkit.likelihood.results import FitResult
 from toolkit.likelihood.scans import Scan
 from toolkit.typing import FloatArray
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from toolkit.likelihood.coordinates import FreeCoordinates, Objective
-from toolkit.likelihood.results import FitResult
+from toolkit.likelihood.fit_result import FitResult
 from toolkit.likelihood.search import REACH, Basins, explore, known_hessian
 from toolkit.typing import FloatArray
 

@@ -23,8 +23,8 @@ import numpy as np
 from toolkit.errors import SchemaError
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.constraints import Constraint
+from toolkit.likelihood.fit_result import FitResult
 from toolkit.likelihood.resampling import resampled
-from toolkit.likelihood.results import FitResult
 from toolkit.likelihood.uncertainties import Impact, piece_around, refitted
 
 SPREAD_68 = (0.158655254, 0.841344746)

@@ -12,8 +12,8 @@ from scipy.stats import chi2
 
 from toolkit.errors import SchemaError
 from toolkit.likelihood.base import Likelihood
+from toolkit.likelihood.fit_result import FitResult
 from toolkit.likelihood.parameter_results import Contour
-from toolkit.likelihood.results import FitResult
 from toolkit.typing import FloatArray
 
 LEVELS = (0.68, 0.95)

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import PhysicsDomainError
+from toolkit.likelihood.fit_result import Limit
 from toolkit.likelihood.parameters import Parameter
-from toolkit.likelihood.results import Limit
 from toolkit.typing import FloatArray
 
 REACH = 5.0

@@ -11,11 +11,12 @@ from scipy.stats import chi2
 
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.contours import find_contours
+from toolkit.likelihood.fit_result import FitResult
 from toolkit.likelihood.fixed import FixedLikelihood
 from toolkit.likelihood.intervals import find_intervals
 from toolkit.likelihood.measure import measure
 from toolkit.likelihood.parameter_results import Contour, ParameterResult
-from toolkit.likelihood.results import FitResult, MethodResult
+from toolkit.likelihood.results import MethodResult
 
 WIDE = 1.15
 """How much wider than the profile at the 95 % level of two parameters a contour's grid is."""

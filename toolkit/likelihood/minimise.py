@@ -17,8 +17,8 @@ from scipy.linalg import null_space
 
 from toolkit.likelihood.coordinates import FreeCoordinates, Objective
 from toolkit.likelihood.descent import EQUAL, Descent, curvature, interior, polish
+from toolkit.likelihood.fit_result import FitResult, Minimum, Status
 from toolkit.likelihood.limit_descent import along_limit
-from toolkit.likelihood.results import FitResult, Minimum, Status
 from toolkit.likelihood.search import find_minima, is_same
 from toolkit.typing import FloatArray
 

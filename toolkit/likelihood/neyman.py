@@ -24,10 +24,10 @@ from toolkit.errors import SchemaError
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.critical import CriticalCurve, critical_curve
 from toolkit.likelihood.descent import EQUAL
+from toolkit.likelihood.fit_result import FitResult
 from toolkit.likelihood.intervals import find_intervals, scan_with_minima
 from toolkit.likelihood.p_values import ToyPValue, one_sided, toy_p_value
 from toolkit.likelihood.profiles import Profile
-from toolkit.likelihood.results import FitResult
 from toolkit.likelihood.scans import Interval, Scan
 from toolkit.likelihood.toy_workers import Workers, run_here
 from toolkit.likelihood.toys import ToyRequest, ToySource, run_toys

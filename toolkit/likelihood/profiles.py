@@ -17,8 +17,8 @@ import numpy as np
 
 from toolkit.likelihood.branches import Branches, Point, other_directions
 from toolkit.likelihood.coordinates import Objective
+from toolkit.likelihood.fit_result import FitResult
 from toolkit.likelihood.minimise import minimise
-from toolkit.likelihood.results import FitResult
 from toolkit.likelihood.search import REACH
 from toolkit.typing import FloatArray
 

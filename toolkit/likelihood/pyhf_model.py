@@ -20,12 +20,12 @@ from toolkit.likelihood.base import Likelihood, differences_of_gradients
 from toolkit.likelihood.coefficients import describe_point, diverging_parameters
 from toolkit.likelihood.constraints import Constraint, replace_observed
 from toolkit.likelihood.domain import NotPositive
+from toolkit.likelihood.fit_result import FitResult, GoodnessOfFit
 from toolkit.likelihood.histfactory_kernel import ConstraintTable, HistFactoryKernel, compile_model, poisson_twice_nll
 from toolkit.likelihood.interference import turning_parameters
 from toolkit.likelihood.mixture import by_parameters
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.pyhf_build import check_factors, dropped_errors
-from toolkit.likelihood.results import FitResult, GoodnessOfFit
 from toolkit.model.coefficients import Coefficients
 from toolkit.typing import BoolArray, FloatArray
 

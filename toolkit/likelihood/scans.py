@@ -94,3 +94,23 @@ def _read_only(values: ArrayLike) -> FloatArray:
     array = np.array(values, dtype=np.float64)
     array.setflags(write=False)
     return array
+
+
+def json_number(value: float) -> float | None:
+    """Return a number as JSON holds it: null if it is not finite.
+
+    Examples:
+        >>> json_number(0.5), json_number(math.inf)
+        (0.5, None)
+    """
+    return float(value) if math.isfinite(value) else None
+
+
+def from_json_number(value: float | None) -> float:
+    """Read a number that `json_number` wrote: NaN for null.
+
+    Examples:
+        >>> from_json_number(None)
+        nan
+    """
+    return math.nan if value is None else float(value)

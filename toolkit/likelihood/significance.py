@@ -13,8 +13,8 @@ References:
 from __future__ import annotations
 
 from toolkit.likelihood.base import Likelihood
+from toolkit.likelihood.fit_result import FitResult
 from toolkit.likelihood.p_values import Significance
-from toolkit.likelihood.results import FitResult
 
 
 def significance(likelihood: Likelihood, *, fit: FitResult | None = None, poi: str | None = None, background: float = 0.0) -> Significance:

@@ -19,9 +19,9 @@ from toolkit.errors import SchemaError
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.branches import other_directions
 from toolkit.likelihood.constraints import Constraint
+from toolkit.likelihood.fit_result import FitResult
 from toolkit.likelihood.minimise import minimise
 from toolkit.likelihood.profiles import Profile
-from toolkit.likelihood.results import FitResult
 
 STARTS = 4
 """Minima of the fit that every refit starts from."""

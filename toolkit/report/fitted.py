@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from toolkit.diagnostics.regions import RegionYields
-from toolkit.likelihood.results import FitResult, Results
+from toolkit.likelihood.fit_result import FitResult
+from toolkit.likelihood.results import Results
 from toolkit.report import prose
 from toolkit.report.page import PageFigure, PageSection, PageTable
 from toolkit.report.wording import method_name, number, parameter_name, significant, with_error

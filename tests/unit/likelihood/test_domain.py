@@ -12,8 +12,8 @@ from scipy.stats import poisson
 
 from toolkit.errors import PhysicsDomainError
 from toolkit.likelihood import BinnedLikelihood, CombinedLikelihood, UnbinnedLikelihood, Workspace, measure
+from toolkit.likelihood.fit_result import FitResult
 from toolkit.likelihood.grid_fit import fit_on_grid
-from toolkit.likelihood.results import FitResult
 
 MU = {"name": "mu", "type": "normfactor", "data": None}
 
