@@ -56,10 +56,10 @@ def check_unchanged(inputs: Sequence[SampleInputs]) -> None:
 def check_complete(merged: Mapping[str, Any], inputs: Sequence[SampleInputs]) -> None:
     """Check that every entry of every file was counted."""
     for sample in inputs:
-        got = merged.get(sample.config.name, {}).get("entries", 0)
+        got = merged.get(sample.name, {}).get("entries", 0)
         if got != sample.entries:
             raise ArtifactMismatchError(
-                f"entries processed of sample {sample.config.name}",
+                f"entries processed of sample {sample.name}",
                 got=got,
                 expected=f"{sample.entries}, the entries of its files",
                 remedy="run again; finished chunks are reused",
@@ -75,7 +75,7 @@ def check_selected(sample: SampleInputs, content: Mapping[str, Any]) -> None:
     names = list(counts)
     killer = next((b for a, b in itertools.pairwise(names) if counts[a] and not counts[b]), names[0])
     raise PhysicsDomainError(
-        f"selected events of sample {sample.config.name}",
+        f"selected events of sample {sample.name}",
         got=f"zero; cut flow {counts}",
         expected="at least one event",
         remedy=f"loosen the selection (cut {killer!r} leaves nothing), or check momentum units and the file list",
@@ -100,8 +100,8 @@ def verify_tables(events_folder: Path, chunks: Sequence[Chunk]) -> tuple[list[Ch
     return infos, rows
 
 
-def check_unique(events_folder: Path, sample: str, infos: Sequence[ChunkInfo]) -> None:
-    """Check that no event occurs twice among the selected events of a sample.
+def check_unique(events_folder: Path, sample: str, infos: Sequence[ChunkInfo], *, variation: str = NOMINAL) -> None:
+    """Check that no event occurs twice among the selected events of a sample, or of files that stand for it.
 
     Raises:
         ArtifactMismatchError: One does.
@@ -109,7 +109,7 @@ def check_unique(events_folder: Path, sample: str, infos: Sequence[ChunkInfo]) -
     Notes:
         Most samples number their events without repetition, and the sorted numbers alone show it in little memory.
     """
-    mine = [info for info in infos if info.sample == sample and info.variation == NOMINAL]
+    mine = [info for info in infos if info.sample == sample and info.variation == variation]
     numbers = np.concatenate([_read(events_folder, info, "event") for info in mine])
     numbers.sort()
     if np.all(numbers[1:] != numbers[:-1]):

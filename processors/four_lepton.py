@@ -17,7 +17,7 @@ from processors.corrections import LAST_LINE, SampleCorrections
 from processors.dialects import EventRecord, has, numbered
 from processors.factors import weight_factors
 from processors.histograms import OWN, book, fill
-from processors.inputs import SampleInputs, inspect_inputs
+from processors.inputs import SampleInputs, inspect_inputs, with_varied
 from processors.modules import load_modules
 from processors.observables import written_observables
 from processors.plan import chunk_key, sample_keys
@@ -28,7 +28,7 @@ from processors.sanity import check_momenta
 from processors.selection import Cutflow, select, sum_weights
 from processors.systematics import object_variations
 from processors.variations import combined_members, read_ratios, weight_branches, weight_names
-from toolkit.artifacts.events import NOMINAL, ChunkInfo, EventTable, chunk_table, read_info, write_chunk
+from toolkit.artifacts.events import NOMINAL, ChunkInfo, EventTable, chunk_table, read_info, table_name, write_chunk
 from toolkit.artifacts.events import read_ratios as read_chunk_ratios
 from toolkit.config import Config
 from toolkit.errors import PhysicsDomainError, SchemaError
@@ -56,12 +56,13 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
 
     def __init__(self, config: Config, *, inputs: Sequence[SampleInputs] | None = None, events_folder: str | Path | None = None) -> None:
         self.config = config
-        self.inputs = {s.config.name: s for s in (inspect_inputs(config) if inputs is None else inputs)}
+        self.inputs = {s.name: s for s in with_varied(inspect_inputs(config) if inputs is None else inputs)}
         self.events_folder = None if events_folder is None else Path(events_folder)
         self.observables = written_observables(config)
         self.regions = Regions(config, observables=self.observables)
-        self.corrections = {name: SampleCorrections(config, s.config) for name, s in self.inputs.items()}
-        self.components = {name: SampleComponents(config, s.config) for name, s in self.inputs.items()}
+        sections = {s.config.name: s.config for s in self.inputs.values()}
+        self.corrections = {name: SampleCorrections(config, section) for name, section in sections.items()}
+        self.components = {name: SampleComponents(config, section) for name, section in sections.items()}
         self.keys = sample_keys(config, tuple(self.inputs.values()))
         self.modules = load_modules(config.modules)
 
@@ -97,12 +98,16 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
         """
         sample = self._sample(chunk["dataset"])
         with decoding(chunk["filename"], f"a branch of entries {chunk['entrystart']} to {chunk['entrystop']}"):
-            vectors = [name for name in weight_branches(self.config, sample.config) if has(events, name)]
+            nominal = sample.variation == NOMINAL
+            vectors = [name for name in weight_branches(self.config, sample.config) if has(events, name)] if nominal else []
             record = read_record(events, self.config, sample.config, weight_vectors=vectors)
             record = numbered(record, sample.position(chunk["filename"]), chunk["entrystart"])
-            ratios = read_ratios(events, record, self.config, sample.config)
+            ratios = read_ratios(events, record, self.config, sample.config) if nominal else {}
         _check_weights(record, sample, chunk["filename"], chunk["entrystart"])
         check_momenta(record, chunk["filename"], chunk["entrystart"])
+        if not nominal:
+            table, sums = self._table(sample, chunk, record, variation=sample.variation, ratios={})
+            return self.accumulate(sample, entries=len(record), table=table, cutflow=sums.cutflow, ratios={}, varied_sums={}, variations={})
         varied = {}
         for shift in object_variations(self.config, sample.config):
             table, sums = self._table(sample, chunk, shift.apply(record), variation=shift.name, ratios={})
@@ -143,17 +148,17 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
             changed = replace(table, weight=table.weight * ratio, benchmark_weights=table.benchmark_weights * ratio[:, np.newaxis])
             weighted[name] = self._contents(sample, changed, varied_sums[name], monitor=name not in members)
         content = {"entries": entries, **self._contents(sample, table, cutflow), "variations": {**variations, **weighted}}
-        return {sample.config.name: content}
+        return {sample.name: content}
 
     def reload(self, folder: Path, paths: Sequence[str]) -> dict[str, Any]:
         """Return what `process` accumulated for a chunk of an earlier run.
 
         Args:
             folder: The ``events`` folder.
-            paths: The event tables of the chunk, the nominal one first.
+            paths: The event tables of the chunk, its own first.
         """
         info, *others = (read_info(folder / path) for path in paths)
-        sample = self.inputs[info.sample]
+        sample = self.inputs[table_name(info.sample, info.variation)]
         varied = {o.variation: self._contents(sample, chunk_table(folder / o.relative_path), o.cutflow) for o in others}
         return self.accumulate(
             sample,
@@ -266,7 +271,7 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
         return ChunkInfo(
             sample=sample.config.name,
             benchmarks=sample.config.benchmarks,
-            key=chunk_key(self.keys[sample.config.name], file, chunk["entrystart"], chunk["entrystop"]),
+            key=chunk_key(self.keys[sample.name], file, chunk["entrystart"], chunk["entrystop"]),
             source=Path(path).name,
             file_index=paths.index(path),
             start=chunk["entrystart"],

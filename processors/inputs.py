@@ -21,6 +21,7 @@ from processors.variations import weight_branches
 from processors.weightsearch import weight_candidates
 from toolkit import units
 from toolkit.artifacts.checksums import check_file
+from toolkit.artifacts.events import NOMINAL, table_name
 from toolkit.artifacts.hashing import sampled_digest
 from toolkit.config import Config, MappingLayout, SampleConfig
 from toolkit.errors import ArtifactMismatchError, InputFileError, PhysicsDomainError
@@ -76,6 +77,8 @@ class SampleInputs:
         xsec_pb: Cross-section in pb, before the k-factor; None for data.
         sumw: Sum of generator weights over all files, before any skim; None for data.
         notes: What its events leave open, in sentences.
+        variation: The variation that these files are, where they stand for those of the sample.
+        varied: The sets of files that stand for these, one per variation.
     """
 
     config: SampleConfig
@@ -83,6 +86,13 @@ class SampleInputs:
     xsec_pb: float | None
     sumw: float | None
     notes: tuple[str, ...] = ()
+    variation: str = NOMINAL
+    varied: tuple[SampleInputs, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the sample, with that of the variation."""
+        return table_name(self.config.name, self.variation)
 
     @property
     def entries(self) -> int:
@@ -129,10 +139,12 @@ def inspect_inputs(config: Config) -> tuple[SampleInputs, ...]:
             raise InputFileError(f"{key}", got=f"no file {path}", expected="an existing file", remedy="check the path")
     written_observables(config)
     check_symmetry(config)
-    samples = tuple(_inspect_sample(config, sample) for sample in config.samples)
+    samples = tuple(_inspect_varied(config, _inspect_sample(config, sample)) for sample in config.samples)
     if not config.allow_duplicates:
         _check_no_copies(samples)
-    _check_signs(config, samples)
+        for sample, varied in ((s, v) for s in samples for v in s.varied):
+            _check_no_copies((sample, varied))
+    _check_signs(config, [one for s in samples for one in (s, *s.varied)])
     notes = check_benchmark_order(config, samples)
     return tuple(replace(s, notes=(*s.notes, notes[s.config.name])) if s.config.name in notes else s for s in samples)
 
@@ -157,6 +169,32 @@ def _check_signs(config: Config, samples: Sequence[SampleInputs]) -> None:
                 expected="a positive number; the interference alone may be negative",
                 remedy=f"say what it holds, such as `{sample.benchmark}: {component_names(process.amplitude_names)[1]}` (docs/weights.md)",
             )
+
+
+def varied_sections(config: Config, sample: SampleConfig) -> dict[str, SampleConfig]:
+    """Return the sections of a sample with other files, by name of the variation that they are."""
+    return {
+        f"{name}_{direction}": section.varied(sample, direction)
+        for name, section in config.systematics.samples.items()
+        if sample.name in section.samples
+        for direction in section.directions
+    }
+
+
+def with_varied(inputs: Sequence[SampleInputs]) -> tuple[SampleInputs, ...]:
+    """Return samples, each followed by the sets of files that stand for it."""
+    return tuple(one for sample in inputs for one in (sample, *sample.varied))
+
+
+def _inspect_varied(config: Config, sample: SampleInputs) -> SampleInputs:
+    """Open the files that stand for those of a sample; they need none of the weights that vary."""
+    own = config.systematics.model_copy(update={"weights": {}, "objects": {}})
+    plain = config.model_copy(update={"systematics": own})
+    found = [
+        replace(_inspect_sample(plain, section), variation=name, notes=())
+        for name, section in varied_sections(config, sample.config).items()
+    ]
+    return replace(sample, varied=tuple(found))
 
 
 def expand_files(sample: SampleConfig) -> list[Path]:
@@ -287,7 +325,7 @@ def _check_no_copies(samples: Sequence[SampleInputs]) -> None:
     seen: dict[tuple[bytes, int, str], tuple[str, str]] = {}
     for sample in samples:
         for file in sample.files:
-            name, first = sample.config.name, seen.setdefault((file.uuid, file.size, file.digest), (sample.config.name, file.path))
+            name, first = sample.name, seen.setdefault((file.uuid, file.size, file.digest), (sample.name, file.path))
             if first == (name, file.path):
                 continue
             where = f"files of sample {name}" if first[0] == name else f"files of samples {first[0]} and {name}"

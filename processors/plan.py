@@ -13,7 +13,7 @@ from processors.observables import written_observables
 from processors.systematics import object_variations
 from toolkit import __version__
 from toolkit.artifacts.atomic import link_or_copy
-from toolkit.artifacts.events import NOMINAL, SCHEMA, check_whole, chunk_path, read_info
+from toolkit.artifacts.events import NOMINAL, SCHEMA, check_whole, chunk_path, read_info, table_name
 from toolkit.artifacts.hashing import code_hash, file_sha256, stage_key
 from toolkit.config import Config, CorrectionConfig
 from toolkit.errors import SchemaError, ToolkitError
@@ -43,16 +43,23 @@ class Chunk:
     key: str
     variations: tuple[str, ...] = ()
     """Variations of objects, each of which has a table of its own."""
+    variation: str = NOMINAL
+    """The variation that these files are, where they stand for others."""
+
+    @property
+    def dataset(self) -> str:
+        """Name of the inputs that it belongs to, see `SampleInputs.name`."""
+        return table_name(self.sample, self.variation)
 
     @property
     def relative_path(self) -> str:
-        """Path of the chunk's nominal event table below the ``events`` folder."""
-        return chunk_path(self.sample, self.file_index, self.start)
+        """Path of the chunk's own event table below the ``events`` folder, nominal but for files of a variation."""
+        return chunk_path(self.sample, self.file_index, self.start, variation=self.variation)
 
     @property
     def relative_paths(self) -> tuple[str, ...]:
-        """Paths of all event tables of the chunk below the ``events`` folder, the nominal one first."""
-        return tuple(chunk_path(self.sample, self.file_index, self.start, variation=v) for v in (NOMINAL, *self.variations))
+        """Paths of all event tables of the chunk below the ``events`` folder, its own first."""
+        return tuple(chunk_path(self.sample, self.file_index, self.start, variation=v) for v in (self.variation, *self.variations))
 
     def is_done(self, events_folder: Path) -> bool:
         """Return whether complete, undamaged event tables with this key exist."""
@@ -81,7 +88,7 @@ def plan_chunks(config: Config, inputs: Sequence[SampleInputs], *, chunksize: in
 
     Args:
         config: The analysis.
-        inputs: The checked files.
+        inputs: The checked files, those of variations included.
         chunksize: Target number of entries.
 
     Returns:
@@ -90,11 +97,12 @@ def plan_chunks(config: Config, inputs: Sequence[SampleInputs], *, chunksize: in
     keys = sample_keys(config, inputs)
     chunks = []
     for sample in inputs:
-        varied = (*(v.name for v in object_variations(config, sample.config)), *component_tables(config, sample.config))
+        nominal = sample.variation == NOMINAL
+        varied = (*(v.name for v in object_variations(config, sample.config)), *component_tables(config, sample.config)) if nominal else ()
         for index, file in enumerate(sample.files):
             for start, stop in entry_ranges(file.entries, chunksize):
-                key = chunk_key(keys[sample.config.name], file, start, stop)
-                chunks.append(Chunk(sample.config.name, file, index, start, stop, key, varied))
+                key = chunk_key(keys[sample.name], file, start, stop)
+                chunks.append(Chunk(sample.config.name, file, index, start, stop, key, varied, sample.variation))
     return chunks
 
 
@@ -114,7 +122,7 @@ def entry_ranges(entries: int, chunksize: int) -> list[tuple[int, int]]:
 
 
 def sample_keys(config: Config, inputs: Sequence[SampleInputs]) -> dict[str, str]:
-    """Hash, per sample, what its event tables depend on: its section without the paths, selection, luminosity, normalisation, code."""
+    """Hash, per set of files (`SampleInputs.name`), what its tables depend on: section without paths, selection, normalisation, code."""
     code = code_hash(*CODE, *(SCORE_CODE if config.scores else ()))
     common = {
         "code": code,
@@ -131,7 +139,8 @@ def sample_keys(config: Config, inputs: Sequence[SampleInputs]) -> dict[str, str
     keys = {}
     for sample in inputs:
         section = sample.config.model_dump(mode="json", exclude={"files", "process", "generated", "label", "color", "uncertainty"})
-        keys[sample.config.name] = stage_key({**common, "sample": section, "xsec_pb": sample.xsec_pb, "sumw": sample.sumw})
+        other = {} if sample.variation == NOMINAL else {"variation": sample.variation}
+        keys[sample.name] = stage_key({**common, "sample": section, "xsec_pb": sample.xsec_pb, "sumw": sample.sumw, **other})
     return keys
 
 
@@ -151,7 +160,7 @@ def variation_section(config: Config) -> JsonObject:
         InputFileError: A file cannot be read.
     """
     document = config.model_dump(mode="json", include={"systematics", "scores"})
-    del document["systematics"]["ratios"]
+    del document["systematics"]["ratios"], document["systematics"]["samples"]
     for shift in document["systematics"]["objects"].values():
         if shift["file"] is not None:
             del shift["file"]["path"]

@@ -17,12 +17,12 @@ from processors.duplicates import check_no_shared_events
 from processors.executors import LocalExecutor
 from processors.four_lepton import FourLeptonProcessor
 from processors.histograms import write_histograms
-from processors.inputs import SampleInputs, inspect_inputs
+from processors.inputs import SampleInputs, inspect_inputs, with_varied
 from processors.items import process_item
 from processors.ntuples import write_ntuples
 from processors.plan import Chunk, plan_chunks
 from processors.selection import Cutflow
-from processors.summary import add_combinations, cutflow_document, histogram_files
+from processors.summary import add_combinations, cutflow_document, histogram_files, independent_note
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.artifacts.events import write_index
 from toolkit.config import Config
@@ -102,10 +102,11 @@ def run(
     """
     began = time.perf_counter()
     inputs = inspect_inputs(config)
+    everything = with_varied(inputs)
     out = make_folder(out)
     events_folder = make_folder(out / "events")
     (events_folder / "index.json").unlink(missing_ok=True)
-    chunks = plan_chunks(config, inputs, chunksize=chunksize)
+    chunks = plan_chunks(config, everything, chunksize=chunksize)
     elsewhere = [folder / "events" for folder in former]
     done = [chunk for chunk in chunks if chunk.is_done(events_folder) or chunk.take_over(elsewhere, events_folder)]
     finished = {chunk.relative_path for chunk in done}
@@ -116,18 +117,23 @@ def run(
     if todo:
         merged = accumulate([_process(instance, todo, _executor(executor, workers, tracker))], merged)
     tracker.finish()
-    check_unchanged(inputs)
-    check_complete(merged, inputs)
+    check_unchanged(everything)
+    check_complete(merged, everything)
     infos, rows = verify_tables(events_folder, chunks)
-    for sample in inputs:
-        check_selected(sample, merged[sample.config.name])
+    for sample in everything:
+        check_selected(sample, merged[sample.name])
         if not config.allow_duplicates:
-            check_unique(events_folder, sample.config.name, infos)
+            check_unique(events_folder, sample.config.name, infos, variation=sample.variation)
     if not config.allow_duplicates:
         check_no_shared_events(events_folder, infos)
-    variations = {s.config.name: add_combinations(config, s.config, merged[s.config.name]) for s in inputs}
+    variations = {
+        s.name: {**add_combinations(config, s.config, merged[s.name]), **{v.variation: merged[v.name] for v in s.varied}} for s in inputs
+    }
+    merged = {s.name: merged[s.name] for s in inputs}
     _write_histograms(out / "histograms", merged, variations)
-    document = cutflow_document(config, merged, variations, notes=[note for sample in inputs for note in sample.notes])
+    notes = [note for s in inputs for note in s.notes]
+    notes += [note for s in inputs for v in s.varied if (note := independent_note(s.name, v.variation, merged, variations))]
+    document = cutflow_document(config, merged, variations, notes=notes)
     write_json(out / "cutflow.json", document)
     remove_stale(events_folder, chunks)
     write_index(events_folder, infos, rows=rows)
@@ -196,4 +202,4 @@ def _process(instance: FourLeptonProcessor, chunks: Sequence[Chunk], executor: E
 
 
 def _work_items(chunks: Sequence[Chunk]) -> list[WorkItem]:
-    return [WorkItem(c.sample, c.file.path, c.file.tree, c.start, c.stop, c.file.uuid) for c in chunks]
+    return [WorkItem(c.dataset, c.file.path, c.file.tree, c.start, c.stop, c.file.uuid) for c in chunks]

@@ -90,6 +90,35 @@ def cutflow_document(
     return document
 
 
+def independent_note(sample: str, variation: str, merged: Mapping[str, Any], variations: Mapping[str, Mapping[str, Any]]) -> str:
+    """Say how far files of other events change the yield, and whether their statistics can tell.
+
+    Args:
+        sample: Name of the sample.
+        variation: The variation that other files are.
+        merged: What the processor accumulated, by sample.
+        variations: All variations by sample.
+
+    Examples:
+        >>> nominal, varied = ({"cutflow": {"m4l": {"sumw": n, "sumw2": n}}} for n in (100.0, 110.0))
+        >>> independent_note("qqZZ", "shower_up", {"qqZZ": nominal}, {"qqZZ": {"shower_up": varied}})[:70]
+        'variation shower_up of sample qqZZ: +10.0 % +- 14.5 % of the yield, fr'
+    """
+    (value, error), (other, other_error) = (
+        (last["sumw"], last["sumw2"] ** 0.5)
+        for last in (list(content["cutflow"].values())[-1] for content in (merged[sample], variations[sample][variation]))
+    )
+    if value == 0.0:
+        return ""
+    ratio = other / value
+    spread = abs(ratio) * ((error / value) ** 2 + (other_error / other) ** 2) ** 0.5 if other else abs(error / value)
+    seen = "" if abs(ratio - 1.0) > 2.0 * spread else "; the change of the yield is not beyond these statistics"
+    return (
+        f"variation {variation} of sample {sample}: {ratio - 1.0:+.1%} +- {spread:.1%} of the yield, from other events than the nominal "
+        f"ones, so that the fluctuations of both are part of it{seen}"
+    ).replace("%", " %")
+
+
 def identification_notes(config: Config) -> tuple[str, ...]:
     """Say which leptons count whatever their quality; nothing where all samples are generated particles.
 

@@ -20,6 +20,9 @@ from toolkit.weights.missing import fill_missing
 from toolkit.weights.pairs import EventPairs, pair_events
 from toolkit.weights.processes import combine_processes
 
+OTHER_FILES = 1 << 55
+"""Added to what identifies an event of a variation that is another set of files."""
+
 
 class Events(Protocol):
     """What a method looks at, of simulated and of recorded events alike."""
@@ -135,7 +138,10 @@ def read_pairs(session: Session, *, variation: str) -> tuple[EventPairs, EventPa
 
 
 def _read_all(session: Session, variation: str, *, scored: bool = True) -> tuple[SimulatedEvents, IntArray]:
-    """Read all simulated events, and what identifies each in its sample: file and entry as one number, (n,)."""
+    """Read all simulated events, and what identifies each in its sample: file and entry as one number, (n,).
+
+    Events of other files than those of the sample have numbers that no nominal event has: they are no partners of each other.
+    """
     config = session.config
     config.require_interference()
     folder, names = session.out / EVENTS, [sample.name for sample in config.simulated]
@@ -145,4 +151,7 @@ def _read_all(session: Session, variation: str, *, scored: bool = True) -> tuple
         tables = [add_scores(session, table) for table in tables]
     events = combine_processes(tables, config.model)
     events = replace(events, observables=fill_missing(events.observables, config.fills))
-    return events, np.concatenate([(t.file_index.astype(np.int64) << 40) + t.entry for t in tables])
+    others = [(t.variation.rpartition("_")[0] in config.systematics.samples) * OTHER_FILES for t in tables]
+    return events, np.concatenate(
+        [(t.file_index.astype(np.int64) << 40) + t.entry + other for t, other in zip(tables, others, strict=True)]
+    )

@@ -91,7 +91,9 @@ def varied_directions(config: Config) -> tuple[tuple[str, str], ...]:
     if not config.likelihood.systematics:
         return ()
     found = [(name, direction) for name, shift in section.objects.items() for direction in shift.directions]
-    found += [(name, direction) for name in config.table_systematics if name not in section.objects for direction in ("up", "down")]
+    found += [(name, direction) for name, other in section.samples.items() for direction in other.directions]
+    known = {*section.objects, *section.samples}
+    found += [(name, direction) for name in config.table_systematics if name not in known for direction in ("up", "down")]
     for name, weight in section.weights.items():
         if isinstance(weight, WeightMembers):
             continue

@@ -147,6 +147,8 @@ def check_config(config: Config) -> tuple[tuple[SampleInputs, ...], Sequence[str
 
 def validation_document(config: Config, samples: Sequence[SampleInputs], observables: Sequence[str]) -> JsonObject:
     """Return what `validate` found as JSON-like values."""
+    from processors.inputs import with_varied
+
     return {
         "valid": True,
         "name": config.name,
@@ -163,22 +165,25 @@ def validation_document(config: Config, samples: Sequence[SampleInputs], observa
                 "k_factor": sample.config.k_factor,
                 "sumw": sample.sumw,
                 "benchmarks": sample.config.benchmarks,
+                "variation": sample.variation,
             }
-            for sample in samples
+            for sample in with_varied(samples)
         ],
     }
 
 
 def samples_table(config: Config, samples: Sequence[SampleInputs]) -> Table:
-    """Lay out the samples of a config and their normalisation."""
+    """Lay out the samples of a config and their normalisation, with the files of variations."""
+    from processors.inputs import with_varied
+
     at = "" if config.luminosity_used is None else f": {config.luminosity_used:g}/fb"
     table = Table(title=f"{config.name}{at}", title_justify="left")
     for column in ("sample", "files", "entries", "xsec (pb)", "k-factor", "sum of weights", "benchmarks"):
         text = column in {"sample", "benchmarks"}
         table.add_column(column, justify="left" if text else "right", no_wrap=not text, overflow="fold")
-    for sample in samples:
+    for sample in with_varied(samples):
         table.add_row(
-            sample.config.name + ("" if sample.config.kind == "simulation" else f" ({sample.config.kind})"),
+            sample.name + ("" if sample.config.kind == "simulation" else f" ({sample.config.kind})"),
             str(len(sample.files)),
             str(sample.entries),
             _number(sample.xsec_pb),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field, model_validator
 
+from toolkit.config.alternatives import check_alternatives
 from toolkit.config.base import Section
 from toolkit.config.checks import check_closure, check_nuisances, check_truths
 from toolkit.config.classifiers import ClassifierConfig
@@ -277,13 +278,16 @@ class Config(Section):
         else:
             self._check_short()
         self._check_classifiers()
-        chosen = {f"systematics.{n}": v.samples for n, v in {**self.systematics.objects, **self.systematics.weights}.items()}
+        varied = {**self.systematics.objects, **self.systematics.weights, **self.systematics.samples}
+        chosen = {f"systematics.{n}": v.samples for n, v in varied.items()}
         for key, wanted in chosen.items():
             unknown = sorted(set(wanted) - set(names))
             if unknown:
                 msg = f"{key}: no samples {unknown}; the samples are {names}"
                 raise ValueError(msg)
         check_corrections(self.corrections, self.systematics.weights, samples=names)
+        if self.systematics.samples:
+            check_alternatives(self.systematics.samples, self.samples, lambda: self.model)
         if self.k_factors:
             check_components(self.k_factors, self.model)
         self._check_nuisances()
@@ -304,8 +308,8 @@ class Config(Section):
 
     @property
     def table_systematics(self) -> tuple[str, ...]:
-        """Systematics with event tables of their own: shifts of objects and k-factors of components."""
-        return (*self.systematics.objects, *component_variations(self.k_factors))
+        """Systematics with event tables of their own: shifts of objects, other files, and k-factors of components."""
+        return (*self.systematics.objects, *self.systematics.samples, *component_variations(self.k_factors))
 
     @property
     def _method_names(self) -> set[str]:
@@ -410,6 +414,7 @@ class Config(Section):
             "luminosity": ("lumi",) if settings.luminosity_uncertainty > 0 else (),
             "normalisation": tuple(self.normalisations),
             "objects": tuple(self.systematics.objects),
+            "samples": tuple(self.systematics.samples),
             "weights": tuple(self.systematics.weights),
             "k_factors": tuple(component_variations(self.k_factors)),
             "networks": self.ratio_nuisances,

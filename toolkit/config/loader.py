@@ -60,7 +60,18 @@ def _resolved_files(config: Config, folder: Path, data: str | Path | None) -> di
         if shift.file is not None:
             path = _resolve(shift.file.path, folder, data, f"systematics.objects.{name}.file.path")
             shifts[name] = shift.model_copy(update={"file": shift.file.model_copy(update={"path": path})})
-    systematics = config.systematics.model_copy(update={"objects": {**config.systematics.objects, **shifts}})
+    others = {
+        name: section.model_copy(
+            update={
+                key: {
+                    n: tuple(_resolve(f, folder, data, f"systematics.samples.{name}.{key}.{n}") for f in files) for n, files in of.items()
+                }
+                for key, of in (("files_up", section.files_up), ("files_down", section.files_down))
+            }
+        )
+        for name, section in config.systematics.samples.items()
+    }
+    systematics = config.systematics.model_copy(update={"objects": {**config.systematics.objects, **shifts}, "samples": others})
     corrections = {
         name: section.model_copy(update={"file": _resolve(section.file, folder, data, f"corrections.{name}.file")})
         if section.file

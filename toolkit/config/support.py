@@ -127,7 +127,8 @@ def require_whole_variations(model: Model, systematics: SystematicsConfig, likel
     """
     split = [p.name for p in model.processes if p.splits]
     asked = {
-        "systematics.ratios.shape: networks": systematics.ratios.shape == "networks" and bool(systematics.objects or systematics.weights),
+        "systematics.ratios.shape: networks": systematics.ratios.shape == "networks"
+        and bool(systematics.objects or systematics.samples or systematics.weights),
         "likelihood.ratio_uncertainty: true": likelihood.ratio_uncertainty,
     }
     wanted = [key for key, asks in asked.items() if asks]

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from toolkit.config.alternatives import SampleVariation
 from toolkit.config.base import Section
 from toolkit.config.corrections import WeightCorrection
 from toolkit.config.names import Name, Seed
@@ -204,12 +205,15 @@ class SystematicsConfig(Section):
     """Shifts of objects: selection, pairing and observables are redone; each writes event tables and histograms of its own."""
     weights: dict[Name, WeightVariation] = Field(default={})
     """Variations of the event weight: extra columns of the nominal event tables, and histograms."""
+    samples: dict[Name, SampleVariation] = Field(default={})
+    """Other files in place of those of some samples: another generator, shower or detector simulation; each writes event tables and
+    histograms of its own."""
     ratios: VariationRatioConfig = VariationRatioConfig()
     """The shape of variations in the unbinned channel."""
 
     @model_validator(mode="after")
     def _distinct(self) -> SystematicsConfig:
-        names = [*self.objects, *self.weights]
+        names = [*self.objects, *self.weights, *self.samples]
         endings = [f"{n}_{d}" for n in names for d in ("up", "down")]
         endings += [f"{n}_{i}" for n, w in self.weights.items() if isinstance(w, WeightMembers) for i in w.members]
         repeated = sorted({n for n in endings if endings.count(n) > 1} | ({"nominal"} & set(endings)))

@@ -130,6 +130,11 @@ def input_files(config: Config) -> Mapping[str, Sequence[Path]]:
     """Return the user's files: the ntuples of every sample, globs expanded, corrections, score models and modules."""
     inputs = importlib.import_module("processors.inputs")
     ntuples = {sample.name: inputs.expand_files(sample) for sample in config.samples}
+    ntuples |= {
+        f"{sample.name}@{variation}": inputs.expand_files(varied)
+        for sample in config.samples
+        for variation, varied in inputs.varied_sections(config, sample).items()
+    }
     shifts = {
         f"systematics.{name}": [Path(shift.file.path)] for name, shift in config.systematics.objects.items() if shift.file is not None
     }

@@ -26,6 +26,9 @@ def portable_config(config: Config) -> JsonObject:
     for shift in document["systematics"]["objects"].values():
         if shift["file"] is not None:
             shift["file"]["path"] = Path(shift["file"]["path"]).name
+    for other in document["systematics"]["samples"].values():
+        for key in ("files_up", "files_down"):
+            other[key] = {name: [Path(file).name for file in files] for name, files in other[key].items()}
     for correction in document["corrections"].values():
         correction["file"] = Path(correction["file"]).name
     for components in document["k_factors"].values():
