@@ -123,10 +123,29 @@ def test_the_tutorial_says_what_the_demo_gives(out: Path, results: dict[str, Any
 
 def test_nsbi_claims_no_more_than_its_ratios_certify(results: dict[str, Any]) -> None:
     """A bound from true weights that no bias of the networks can raise: closure alone does not see an inflated t(0)."""
-    certified = results["review"]["certified_information"]
-    assert certified["alternative"] == 0.0
-    assert results["methods"]["nsbi"]["twice_nll_at_0"] < certified["value"] + 4.0 * certified["error"]
-    assert results["methods"]["nsbi"]["twice_nll_at_0"] > 0.8 * certified["value"]
+    nsbi = results["methods"]["nsbi"]
+    certified = nsbi["information"][0]
+    assert (certified["truth"], certified["against"]) == ({"mu": 1.0}, {"mu": 0.0})
+    assert nsbi["twice_nll_at_0"] < certified["value"] + 4.0 * certified["error"]
+    assert nsbi["twice_nll_at_0"] > 0.8 * certified["value"]
+
+
+def test_the_gain_over_every_histogram_is_known_much_better_than_t0(results: dict[str, Any]) -> None:
+    """Paired: at 1 against 0 over the score histogram 1.49 +- 0.03, at 1 against 2.5 1.02 +- 0.01; t(0) is known to 0.5."""
+    told = {name: method["information"] for name, method in results["methods"].items()}
+    ends = [(entry["truth"]["mu"], entry["against"]["mu"]) for entry in told["nsbi"]]
+    assert ends == [(1.0, 0.0), (1.0, 2.5), (3.0, 0.0), (0.0, 1.0), (2.5, 1.0), (0.0, 3.0)]
+    for name, method in results["methods"].items():
+        assert 0.2 < method["twice_nll_at_0_error"] < 0.7, name
+        for k, entry in enumerate(told[name]):
+            gain = entry.get("gain_of_nsbi")
+            assert (gain is None) == (name == "nsbi" or (name == "rate" and {3.0, 0.0} == set(ends[k])))
+            if gain is not None:
+                assert gain["value"] == pytest.approx(told["nsbi"][k]["value"] / entry["value"])
+                assert 0.0 < gain["error"] < 0.05 * gain["value"]
+    score = [entry["gain_of_nsbi"]["value"] for entry in told["score"][:3]]
+    assert score == pytest.approx([1.49, 1.02, 1.43], abs=0.12)
+    assert results["methods"]["m4l"]["twice_nll_at_0_gain_of_nsbi"]["error"] > 0.3
 
 
 def test_onnx_equals_torch_on_all_test_events(out: Path) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 
 from toolkit.analysis.data import FitData
 from toolkit.analysis.datasets import RecordedEvents
+from toolkit.analysis.information import information_document, pairs, restored, with_information
 from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
 from toolkit.analysis.model import FitModel, describe_parameters
 from toolkit.analysis.nuisances import SIMULATION, Systematics
 from toolkit.analysis.theta import ParameterisedMethod
-from toolkit.analysis.zero_errors import zero_error
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config
 from toolkit.errors import PhysicsDomainError, SchemaError
@@ -61,12 +61,13 @@ def measure_all(
     steps = len(methods) * (len(datasets) + len(settings.closure_mu))
     for k, method in enumerate(methods):
         for data, found in zip(datasets, measured, strict=True):
-            found[method.name] = measure_method(data, data.methods[k], values=values, tasks=tasks, resampling=resampling, pool=pool)
+            found[method.name] = measure_method(data, data.methods[k], values=values, tasks=tasks, resampling=resampling)
             progress("fits", done := done + 1, steps)
         for mu in settings.closure_mu:
             point = partial(close, method, pool, test, model, mu=mu, replicas=settings.bootstrap_replicas, seed=settings.seed)
             closure.append(ClosurePoint.from_json(tasks.result(f"{method.name}: closure at {mu!r}", lambda p=point: p().to_json())))  # type: ignore[misc]
             progress("fits", done := done + 1, steps)
+    measured[0] = with_told(measured[0], datasets[0], pool=pool, chosen=pairs(config, model), tasks=tasks)
     return Results(
         poi=model.parameter,
         asimov=model.truth,
@@ -101,25 +102,28 @@ class Resampling:
 USUAL = Resampling()
 
 
-def with_zero_error(result: MethodResult, data: FitData, method: Method, *, pool: SimulatedEvents) -> MethodResult:
-    """Add the error of t(0) from the finite simulation to what a method says of an Asimov set without systematic uncertainties."""
-    if result.fit is None or data.expectation is None:
-        return result
-    weights = truth_weights(pool, data.model, data.model.truth)
-    likelihood = data.plain(method)
-    error = zero_error(method, likelihood, poi=data.model.parameter, fit=result.fit, test=data.weights, pool=weights)
-    return replace(result, twice_nll_at_0_error=error)
+def with_told(
+    results: Mapping[str, MethodResult],
+    data: FitData,
+    *,
+    pool: SimulatedEvents,
+    chosen: Sequence[tuple[Mapping[str, float], Mapping[str, float]]],
+    tasks: FinishedTasks,
+) -> dict[str, MethodResult]:
+    """Add what every method can tell of pairs of hypotheses, with the errors of t(0): one task, because the methods share their events."""
+
+    def told() -> JsonObject:
+        return information_document(with_information(results, data, chosen=chosen, pool=pool))
+
+    return restored(results, tasks.result("information", told))
 
 
-def measure_method(
-    data: FitData, method: Method, *, values: FloatArray, tasks: FinishedTasks, resampling: Resampling, pool: SimulatedEvents
-) -> MethodResult:
+def measure_method(data: FitData, method: Method, *, values: FloatArray, tasks: FinishedTasks, resampling: Resampling) -> MethodResult:
     """Measure by one method of the data, without and with systematic uncertainties: two tasks."""
     truth, name = data.model.truth[data.model.parameter], data.named(method.name)
 
     def without() -> JsonObject:
-        found = measure(method.likelihood(data.weights), method=method.name, values=values, truth=truth)
-        return with_zero_error(found, data, method, pool=pool).to_json()
+        return measure(method.likelihood(data.weights), method=method.name, values=values, truth=truth).to_json()
 
     plain = MethodResult.from_json(tasks.result(f"{name}: statistical", without), method=method.name)
     if not data.systematics:

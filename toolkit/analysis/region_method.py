@@ -88,7 +88,7 @@ class RegionMethod:
     def combined(self, terms: Sequence[Likelihood], *, truth: Mapping[str, float] | None = None) -> CombinedLikelihood:
         """Combine likelihoods of the regions with those of the workspaces, whose data become the expectation at a truth if one is given."""
         held = {p.name: p.init for term in terms for p in term.parameters if p.fixed}
-        others = [_held(_expected(term, truth), held) for term in self.foreign]
+        others = [_held(expected_term(term, truth), held) for term in self.foreign]
         flat = [term for one in terms for term in (one.terms if isinstance(one, CombinedLikelihood) else (one,))]
         return CombinedLikelihood([*flat, *others], poi=self.parameter)
 
@@ -144,7 +144,8 @@ def _held(term: Likelihood, held: Mapping[str, float]) -> Likelihood:
     return FixedLikelihood(term, common) if common else term
 
 
-def _expected(term: Likelihood, truth: Mapping[str, float] | None) -> Likelihood:
+def expected_term(term: Likelihood, truth: Mapping[str, float] | None) -> Likelihood:
+    """Return a workspace of others with its expectation at a truth as data; None keeps its own."""
     if truth is None or not isinstance(term, PyhfLikelihood):
         return term
     return term.asimov({name: value for name, value in truth.items() if name in term.parameter_names})

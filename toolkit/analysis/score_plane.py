@@ -39,7 +39,7 @@ class Contrast:
     denominator: Point
 
 
-def contrasts(model: FitModel, points: tuple[float, ...] | None = None) -> tuple[Contrast, Contrast] | None:
+def contrasts(model: FitModel, points: tuple[float, float, float] | None = None) -> tuple[Contrast, Contrast] | None:
     """Choose the two ratios of a model.
 
     Args:
@@ -61,7 +61,7 @@ def contrasts(model: FitModel, points: tuple[float, ...] | None = None) -> tuple
     truth = {name: model.truth[name] for name in model.interest}
     if len(model.interest) == 1:
         [name] = model.interest
-        a, b, c = points or _three(model.bounds[name], truth[name])
+        a, b, c = three_points(model, points)
         return Contrast({name: b}, {name: a}), Contrast({name: c}, {name: b})
     if len(model.interest) == 2:
         pair = [Contrast(truth, {**truth, name: _other(model.bounds[name], truth[name])}) for name in model.interest]
@@ -69,8 +69,17 @@ def contrasts(model: FitModel, points: tuple[float, ...] | None = None) -> tuple
     return None
 
 
-def _three(range_: tuple[float, float], truth: float) -> tuple[float, float, float]:
-    low, high = range_
+def three_points(model: FitModel, points: tuple[float, float, float] | None = None) -> tuple[float, float, float]:
+    """Return the points that are given, or the lowest value of one parameter of interest, its truth, and 1.5 times as far above.
+
+    Args:
+        model: Parameters, with ranges and truth.
+        points: Three increasing values.
+    """
+    if points is not None:
+        return points
+    [name] = model.interest
+    (low, high), truth = model.bounds[name], model.truth[name]
     below = low if low < truth else truth + 0.1 * (high - low)
     a, b = sorted((below, truth))
     return a, b, min(b + 1.5 * (b - a), high) if b < high else 0.5 * (a + b)

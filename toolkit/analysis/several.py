@@ -9,7 +9,8 @@ from functools import partial
 import numpy as np
 
 from toolkit.analysis.data import FitData
-from toolkit.analysis.measurements import describe_uncertainties, observed_results, truth_weights, with_zero_error
+from toolkit.analysis.information import pairs
+from toolkit.analysis.measurements import describe_uncertainties, observed_results, truth_weights, with_told
 from toolkit.analysis.methods import Method
 from toolkit.analysis.model import FitModel, describe_parameters
 from toolkit.analysis.region_method import RegionMethod
@@ -67,7 +68,7 @@ def measure_regions(
     steps, done = len(methods) * (len(datasets) * (1 + len(names)) + len(truths)), 0
     for k, method in enumerate(methods):
         for data, found, others in zip(datasets, measured, fits, strict=True):
-            found[method.name] = _measured(config, data, data.methods[k], pool=pool, tasks=tasks)
+            found[method.name] = _measured(config, data, data.methods[k], tasks=tasks)
             progress("fits", done := done + 1, steps)
             for name in names:
                 others[name][method.name] = _other_fit(config, name, data, data.methods[k], tasks=tasks)
@@ -77,6 +78,8 @@ def measure_regions(
             document = tasks.result(f"{method.name}: closure at {describe(truth)}", compute)
             closure += [ClosurePoint.from_json(entry) for entry in document["points"]]
             progress("fits", done := done + 1, steps)
+    chosen = pairs(config, model, truths)
+    measured[0] = with_told(measured[0], datasets[0], pool=pool, chosen=chosen, tasks=tasks)
     return Results(
         poi=model.parameter,
         asimov=model.truth,
@@ -132,7 +135,7 @@ def describe(point: Truth) -> str:
     return ", ".join(f"{name} = {value:g}" for name, value in point.items())
 
 
-def _measured(config: Config, data: FitData, method: Method, *, pool: SimulatedEvents, tasks: FinishedTasks) -> MethodResult:
+def _measured(config: Config, data: FitData, method: Method, *, tasks: FinishedTasks) -> MethodResult:
     """Measure by one method of the data, without and with systematic uncertainties: two tasks."""
     model, name = data.model, data.named(method.name)
 
@@ -141,8 +144,7 @@ def _measured(config: Config, data: FitData, method: Method, *, pool: SimulatedE
         return measure_parameters(build(method), method=method.name, interest=model.interest, truth=model.truth, points=points).to_json()
 
     def statistical() -> JsonObject:
-        found = MethodResult.from_json(measure(data.plain), method=method.name)
-        return dict(with_zero_error(found, data, method, pool=pool).to_json())
+        return measure(data.plain)
 
     plain = MethodResult.from_json(tasks.result(f"{name}: statistical", statistical), method=method.name)
     if not data.systematics:

@@ -6,7 +6,7 @@ from toolkit.diagnostics.closure import ClosureCheck, ClosureVerdict, closure_ve
 from toolkit.diagnostics.coverage import CoverageCurve, coverage_curve, coverage_from_toys
 from toolkit.diagnostics.edges import observable_edges
 from toolkit.diagnostics.importance import Importance, permutation_importance
-from toolkit.diagnostics.information import histogram_information, information_bound, log_rate_ratio
+from toolkit.diagnostics.information import information_bound, log_rate_ratio
 from toolkit.diagnostics.leave_out import LeaveOutClosure, LeftOutHistogram, leave_out_closure
 from toolkit.diagnostics.merit import Merit, MeritWeights, significance
 from toolkit.diagnostics.normalisation import Normalisation, normalisation
@@ -56,7 +56,6 @@ __all__ = [
     "coverage_curve",
     "coverage_from_toys",
     "diagnose",
-    "histogram_information",
     "hypothesis_calibration",
     "information_bound",
     "kolmogorov_smirnov",

@@ -1,4 +1,4 @@
-"""How much an estimated ratio or a histogram can tell two hypotheses apart: -2 Delta lnL that no bias of the estimate can inflate.
+"""How much an estimated ratio can tell two hypotheses apart: -2 Delta lnL that no bias of the estimate can inflate.
 
 The exact expectation of -2 Delta lnL between the rates a(x) (true) and b(x) is t = 2 int [b - a + a ln(a/b)]. For ANY positive function
 r(x) in place of a/b
@@ -6,15 +6,13 @@ r(x) in place of a/b
     t >= 2 int [ a ln r - b (r - 1) ],        equal only for r = a/b,
 
 so the right-hand side, evaluated on events that the estimate has not seen, is what the estimate is good for: a wrong ratio, however
-confident, only lowers it.
+confident, only lowers it. A histogram is the special case of a ratio that is constant in every bin, that of its templates there.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from toolkit.diagnostics.binning import bin_sums, clipped_index
-from toolkit.diagnostics.inputs import check_vector
 from toolkit.diagnostics.merit import Merit, check_same_size
 from toolkit.errors import PhysicsDomainError, ShapeError
 from toolkit.typing import FloatArray
@@ -90,49 +88,3 @@ def log_rate_ratio(log_ratios: FloatArray, *, numerator: FloatArray, denominator
             )
         logs.append(np.log(density))
     return np.asarray(logs[0] - logs[1])
-
-
-def histogram_information(score: FloatArray, *, numerator_weights: FloatArray, denominator_weights: FloatArray, edges: FloatArray) -> Merit:
-    """Compute the Asimov -2 Delta lnL of a histogram, 2 sum_k [b_k - a_k + a_k ln(a_k / b_k)].
-
-    Args:
-        score: (n,) the observable; values beyond the edges count in the end bins.
-        numerator_weights: (n,) expected events under the true hypothesis.
-        denominator_weights: (n,) expected events of the same simulated events under the other one.
-        edges: (k + 1,) increasing edges.
-
-    Returns:
-        The information with its error.
-
-    Raises:
-        SchemaError: The edges do not increase.
-        PhysicsDomainError: A bin is not positive under one of the hypotheses.
-
-    Notes:
-        Noise in the bins adds: the expectation exceeds the exact value by the sum over bins of the variance of (a_k - b_k) over
-        a_k, roughly. With weights of the same events that difference is precise.
-
-    Examples:
-        >>> x, edges = np.array([0.5, 1.5]), np.array([0.0, 1.0, 2.0])
-        >>> histogram_information(
-        ...     x, numerator_weights=np.array([2.0, 1.0]), denominator_weights=np.array([1.0, 2.0]), edges=edges
-        ... ).value.__round__(4)
-        1.3863
-    """
-    grid = np.asarray(edges, dtype=np.float64)
-    for name, weights in (("numerator", numerator_weights), ("denominator", denominator_weights)):
-        check_vector(weights, name=f"{name} weights", size=score.size)
-    check_vector(score, name="score", size=score.size)
-    index = clipped_index(score, grid)
-    a, b = bin_sums(index, grid.size - 1, np.stack([numerator_weights, denominator_weights], axis=1)).T
-    if not (np.minimum(a, b) > 0).all():
-        worst = int(np.argmin(np.minimum(a, b)))
-        raise PhysicsDomainError(
-            f"bin {worst} of the score",
-            got=f"{a[worst]:g} and {b[worst]:g} expected events",
-            expected="positive under both hypotheses",
-            remedy="use fewer or wider bins",
-        )
-    log, ratio = np.log(a / b), a / b
-    value = float(2 * np.sum(b - a + a * log))
-    return Merit(value, 2 * (numerator_weights * log[index] + denominator_weights * (1 - ratio)[index]))

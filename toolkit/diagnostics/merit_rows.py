@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.diagnostics.information import histogram_information
 from toolkit.diagnostics.merit import FORMULAS, Merit, MeritWeights, significance
 from toolkit.diagnostics.separation import auc, rate_at_efficiency
 from toolkit.diagnostics.serialise import jsonable
@@ -24,8 +23,8 @@ class MeritRow:
 
     Attributes:
         name: The score.
-        n_bins: Bins of the significances and of the information.
-        merits: By name: `z`, `interference_z`, `asimov_z`, `interference_asimov_z`, `rate_at_efficiency`, `auc`, `information`.
+        n_bins: Bins of the significances.
+        merits: By name: `z`, `interference_z`, `asimov_z`, `interference_asimov_z`, `rate_at_efficiency`, `auc`.
     """
 
     name: str
@@ -44,8 +43,6 @@ def merit_row(
     weights: MeritWeights,
     *,
     edges: FloatArray,
-    truth: FloatArray,
-    alternative: FloatArray,
     ordered: bool = True,
     efficiency: float = EFFICIENCY,
 ) -> MeritRow:
@@ -56,8 +53,6 @@ def merit_row(
         score: (n,) values; beyond the edges they count in the end bins.
         weights: S, SVI, V and B2 of the events, at the luminosity.
         edges: (k + 1,) edges of the bins.
-        truth: (n,) weights of the events under the true hypothesis.
-        alternative: (n,) weights under the other hypothesis of the information.
         ordered: Whether large values mean signal; False leaves out AUC and the rate at fixed efficiency.
         efficiency: Signal efficiency of the latter.
 
@@ -73,5 +68,4 @@ def merit_row(
         pair = {"signal": weights.signal, "background": weights.all_background}
         merits["rate_at_efficiency"] = rate_at_efficiency(score, **pair, efficiency=efficiency)
         merits["auc"] = auc(score, **pair)
-    merits["information"] = histogram_information(score, numerator_weights=truth, denominator_weights=alternative, edges=grid)
     return MeritRow(name, grid.size - 1, merits)

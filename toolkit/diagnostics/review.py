@@ -97,8 +97,6 @@ class Review:
         overlays: Score of test, in-sample and out-of-bag events, for every process.
         spread: Ensemble spread; None for a single network.
         merits: Figures of merit of the rate, every histogram's observable and the networks' score.
-        certified: The -2 Delta lnL between the truth and `alternative` that the ratios certify on test events.
-        alternative: The other value of the parameter in the information.
         importances: Permutation importance, one per figure of merit; empty if left out.
         importance_events: Test events that were shuffled.
         problems: Checks that could not be made, and why.
@@ -109,8 +107,6 @@ class Review:
     overlays: tuple[Overlay, ...]
     spread: SpreadProfile | None
     merits: tuple[MeritRow, ...]
-    certified: Merit | None
-    alternative: float
     importances: tuple[Importance, ...]
     importance_events: int
     problems: tuple[str, ...]
@@ -132,9 +128,6 @@ class Review:
                 for o in self.overlays
             ],
             "merits": [row.to_json() for row in self.merits],
-            "certified_information": None
-            if self.certified is None
-            else {"alternative": self.alternative, "value": jsonable(self.certified.value), "error": jsonable(self.certified.error)},
             "importance": [result.to_json() for result in self.importances],
             "spread": None if self.spread is None else self.spread.to_json(),
             "problems": list(self.problems),
@@ -164,10 +157,8 @@ def review(subject: EnsembleUnderReview, *, settings: ReviewSettings | None = No
         merits=tuple(
             row
             for name in (("rate", *subject.histograms, NETWORK_SCORE) if estimate.benchmarks is not None else ())
-            if (row := _attempt(problems, f"figures of merit of {name}", lambda name=name: _merits(subject, name, alternative)))  # type: ignore[misc]
+            if (row := _attempt(problems, f"figures of merit of {name}", lambda name=name: _merits(subject, name)))  # type: ignore[misc]
         ),
-        certified=_attempt(problems, "certified information", lambda: _information(estimate, alternative)(estimate.log_ratios)),
-        alternative=alternative,
         importances=_attempt(problems, "importance", lambda: _importance(subject, chosen, alternative, progress)) or (),
         importance_events=int(_subsample(subject, chosen).sum()),
         problems=tuple(problems),
@@ -242,7 +233,7 @@ def merit_weights(events: SimulatedEvents, *, benchmarks: tuple[str, str, str], 
     return MeritWeights(signal, both, background, others)
 
 
-def _merits(subject: EnsembleUnderReview, name: str, alternative: float) -> MeritRow:
+def _merits(subject: EnsembleUnderReview, name: str) -> MeritRow:
     estimate = subject.estimate
     events, benchmarks = estimate.events, _benchmarks(estimate)
     if name == "rate":
@@ -254,9 +245,8 @@ def _merits(subject: EnsembleUnderReview, name: str, alternative: float) -> Meri
     else:
         observable, edges = subject.histograms[name]
         score, ordered = events.observables[observable], True
-    at = [events.weights_at(f) for f in estimate.coefficients(np.array([estimate.truth, alternative]))]
     weights = merit_weights(events, benchmarks=benchmarks, backgrounds=estimate.backgrounds)
-    return merit_row(name, score, weights, edges=edges, truth=at[0], alternative=at[1], ordered=ordered)
+    return merit_row(name, score, weights, edges=edges, ordered=ordered)
 
 
 def _benchmarks(estimate: EstimateUnderTest) -> tuple[str, str, str]:

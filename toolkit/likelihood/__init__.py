@@ -11,6 +11,7 @@ from toolkit.likelihood.combined import CombinedLikelihood
 from toolkit.likelihood.components import Component, auxiliary_impacts, uncertainty_components
 from toolkit.likelihood.constraint_term import ConstraintTerm
 from toolkit.likelihood.constraints import Constraint
+from toolkit.likelihood.expected_information import Gain, Information
 from toolkit.likelihood.fit_result import FitResult, GoodnessOfFit, Limit, Minimum
 from toolkit.likelihood.intervals import THRESHOLD_68, THRESHOLD_95, find_intervals
 from toolkit.likelihood.measure import measure
@@ -59,8 +60,10 @@ __all__ = [
     "Contribution",
     "Expression",
     "FitResult",
+    "Gain",
     "GoodnessOfFit",
     "Impact",
+    "Information",
     "Interval",
     "Likelihood",
     "Limit",

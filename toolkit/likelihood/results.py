@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from toolkit.errors import SchemaError
+from toolkit.likelihood.expected_information import Gain, Information
 from toolkit.likelihood.fit_result import FitResult
 from toolkit.likelihood.p_values import Significance
 from toolkit.likelihood.parameter_results import Contour, OtherParameters, ParameterInfo, ParameterResult
@@ -35,6 +36,8 @@ class MethodResult:
         contours: Contours of pairs of parameters of interest.
         twice_nll_at_0_error: Standard error of `twice_nll_at_0` of an Asimov set from the finite simulation, test events and those behind
             the model in quadrature; NaN where it is not known, as with systematic uncertainties.
+        twice_nll_at_0_gain: That of the unbinned method over this one, of an Asimov set without systematic uncertainties.
+        information: What the method can tell of pairs of hypotheses.
 
     Examples:
         >>> import numpy as np
@@ -56,6 +59,8 @@ class MethodResult:
     parameters: Mapping[str, ParameterResult] = field(default_factory=dict)
     contours: tuple[Contour, ...] = ()
     twice_nll_at_0_error: float = math.nan
+    twice_nll_at_0_gain: Gain | None = None
+    information: tuple[Information, ...] = ()
 
     @property
     def at_boundary(self) -> bool:
@@ -86,6 +91,7 @@ class MethodResult:
             mu_hat=own.best_fit,
             twice_nll_at_0=own.twice_nll_at_0,
             twice_nll_at_0_error=math.nan,
+            twice_nll_at_0_gain=None,
             interval_68=own.interval_68,
             interval_95=own.interval_95,
             scan=own.scan,
@@ -111,6 +117,10 @@ class MethodResult:
         }
         if math.isfinite(self.twice_nll_at_0_error):
             document["twice_nll_at_0_error"] = self.twice_nll_at_0_error
+        if self.twice_nll_at_0_gain is not None:
+            document["twice_nll_at_0_gain_of_nsbi"] = self.twice_nll_at_0_gain.to_json()
+        if self.information:
+            document["information"] = [entry.to_json() for entry in self.information]
         if self.twice_nll_at_0 is not None:
             document["significance"] = Significance(max(self.twice_nll_at_0, 0.0) if self.mu_hat > 0.0 else 0.0).to_json()
         if self.fit is not None:
@@ -142,6 +152,8 @@ class MethodResult:
             parameters={name: ParameterResult.from_json(p) for name, p in d.get("parameters", {}).items()},
             contours=tuple(Contour.from_json(c) for c in d.get("contours", ())),
             twice_nll_at_0_error=from_json_number(d.get("twice_nll_at_0_error")),
+            twice_nll_at_0_gain=Gain.from_json(d.get("twice_nll_at_0_gain_of_nsbi")),
+            information=tuple(Information.from_json(entry) for entry in d.get("information", ())),
         )
 
 

@@ -14,6 +14,7 @@ from toolkit.likelihood.results import Results
 from toolkit.report import prose
 from toolkit.report.contours import area_rows, areas_page_table, best_histogram, pairs_of
 from toolkit.report.fitted import fitted_section, region_table
+from toolkit.report.information_tables import gain_text, information_page_table, pair_label
 from toolkit.report.observed_tables import observed_section
 from toolkit.report.other_fits import fit_sections
 from toolkit.report.page import Page, PageFigure, PageSection, PageTable
@@ -128,6 +129,7 @@ def build_page(
 
 
 def _summary(results: Results, verdicts: Sequence[ClosureVerdict], figures: Figures) -> PageSection:
+    told = information_page_table(results)
     flagged = tuple(f"{method_name(v.method)}: {v.shown}, {v.message}." for v in verdicts if v.flagged)
     return PageSection(
         title="Result",
@@ -138,6 +140,7 @@ def _summary(results: Results, verdicts: Sequence[ClosureVerdict], figures: Figu
             *(_headline(results, verdicts) if len(results.interest) == 1 else _areas(results)),
         ),
         tables=(
+            *((told,) if told is not None else ()),
             *(methods_page_table(results.of(name), verdicts_on(name, verdicts)) for name in results.interest),
             *(areas_page_table(results, pair) for pair in pairs_of(results)),
         ),
@@ -146,14 +149,16 @@ def _summary(results: Results, verdicts: Sequence[ClosureVerdict], figures: Figu
 
 
 def _headline(results: Results, verdicts: Sequence[ClosureVerdict]) -> tuple[str, ...]:
-    """Compare t(0) of the unbinned method with the m4l histogram, and say whether the comparison stands."""
+    """Compare the unbinned method with the m4l histogram, and say whether the comparison stands."""
     nsbi, m4l = results.methods.get("nsbi"), results.methods.get("m4l")
-    if nsbi is None or m4l is None or not nsbi.twice_nll_at_0 or not m4l.twice_nll_at_0:
+    plain = m4l if m4l is None or m4l.statistical_only is None else m4l.statistical_only
+    if nsbi is None or m4l is None or plain is None or plain.twice_nll_at_0_gain is None:
         return ()
     judged = [f"{method_name(v.method)} is {v.shown}" for v in verdicts if v.method in ("nsbi", "m4l") and v.flagged]
-    gain = number(nsbi.twice_nll_at_0 / m4l.twice_nll_at_0, digits=1)
-    ratio = f"t(0) of {method_name('nsbi')} is {gain} times that of the {method_name('m4l')}"
-    return (f"{ratio}; do not quote that: {', and '.join(judged)}." if judged else f"{ratio}.",)
+    told = [f"{gain_text(entry.gain)} at {pair_label(entry)}" for entry in m4l.information[: len(m4l.information) // 2] if entry.gain]
+    fitted = f"its t(0) is {gain_text(plain.twice_nll_at_0_gain)} times as large"
+    text = f"{method_name('nsbi')} against the {method_name('m4l')}: {fitted}, the bounds on -2 Δ ln L {', '.join(told)}"
+    return (f"{text}. Do not quote that: {', and '.join(judged)}." if judged else f"{text}.",)
 
 
 def _areas(results: Results) -> tuple[str, ...]:
@@ -206,7 +211,7 @@ def _diagnostic_sections(suite: Suite, review: Review | None, figures: Figures) 
 
 
 def _worth(results: Results, review: Review, figures: Figures) -> tuple[PageSection, ...]:
-    table = merits_page_table(review, parameter=results.poi, truth=results.asimov[results.poi])
+    table = merits_page_table(review)
     sections = [PageSection("Figures of merit", text=(prose.MERITS,), tables=(table,))] if review.merits else []
     if review.importances:
         tables = (importance_page_table(review.importances),)

@@ -30,8 +30,8 @@ def results_document(
     Returns:
         The keys `schema, poi, asimov, luminosity_ifb, parameters, yields, methods, closure, timing_s`, then the extras. Each method
         has `parameters`, and a `verdict` on the first parameter of interest, "compatible", "biased" or "not_tested", with `closure`
-        behind it; where there are several, each of its parameters has them. The unbinned method has `information`, a lower bound of
-        -2 Delta lnL that no bias of the networks can raise, if the review among the extras has it. Each closure point has `pull` and
+        behind it; where there are several, each of its parameters has them. `information` are lower bounds of
+        -2 Delta lnL that no bias of the networks can raise. Each closure point has `pull` and
         `fails`, whether it is off, beside `mu, mu_hat, standard_error, method`. Numbers that are not finite are null.
 
     Raises:
@@ -41,11 +41,6 @@ def results_document(
     taken = sorted(set(document) & set(extras or {}))
     if taken:
         raise SchemaError(what="extra entries of results.json", got=taken, expected="other names than the fixed ones", remedy="rename them")
-    certified = ((extras or {}).get("review") or {}).get("certified_information")
-    if certified is not None and "nsbi" in document["methods"]:
-        against = {**results.asimov, results.poi: certified["alternative"]}
-        bound = {"truth": dict(results.asimov), "against": against, "value": certified["value"], "error": certified["error"]}
-        document["methods"]["nsbi"]["information"] = [bound]
     for verdict in judge(results) if verdicts is None else verdicts:
         method = document["methods"].get(verdict.method, {})
         if method and verdict.parameter == results.poi:

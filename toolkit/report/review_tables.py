@@ -9,7 +9,7 @@ from toolkit.diagnostics.merit_rows import EFFICIENCY, MeritRow
 from toolkit.diagnostics.normalisation import Normalisation
 from toolkit.diagnostics.review import Review
 from toolkit.report.page import PageTable
-from toolkit.report.wording import parameter_name, probability, with_error
+from toolkit.report.wording import probability, with_error
 
 COLUMNS = (
     ("z", "Z"),
@@ -45,26 +45,20 @@ def normalisations_page_table(results: Mapping[str, Normalisation]) -> PageTable
     )
 
 
-def merits_page_table(review: Review, *, parameter: str, truth: float) -> PageTable:
+def merits_page_table(review: Review) -> PageTable:
     """Figures of merit of the rate, of every histogram's observable and of the networks' score."""
-    poi = parameter_name(parameter)
-    information = f"t({poi} = {review.alternative:g})"
     rows = []
     for row in review.merits:
-        shown = [_cell(row, name) for name, _ in COLUMNS] + [_cell(row, "information")]
+        shown = [_cell(row, name) for name, _ in COLUMNS]
         rows.append((row.name, str(row.n_bins), *shown))
-    if review.certified is not None:
-        blank = ("-",) * len(COLUMNS)
-        rows.append(("ratios, unbinned", "-", *blank, with_error(review.certified.value, review.certified.error)))
     return PageTable(
         title="Figures of merit on test events, errors of the finite simulation",
-        columns=("score", "bins", *(text for _, text in COLUMNS), information),
+        columns=("score", "bins", *(text for _, text in COLUMNS)),
         rows=tuple(rows),
         note="S: signal amplitude alone; SVI: signal, interfering background and interference; V: interfering background; B2: all else; "
         "B = V + B2. Z = S/√(S+B); iZ = (S+SVI-V)/(2√(SVI+B2)); Z', iZ': the same from the Poisson likelihood (Asimov); N_s/√N_b above "
         f"the cut that keeps {EFFICIENCY:.0%} of S; AUC: S against B, signed weights. Bins add in quadrature, which few events per bin "
-        f"inflate. {information}: -2 Δ ln L between {poi} = {truth:g} and {poi} = {review.alternative:g} of a histogram of the score; for "
-        "the unbinned ratios the certified information, a lower bound that no bias of the networks can raise.",
+        f"inflate.",
     )
 
 

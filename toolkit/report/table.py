@@ -12,6 +12,7 @@ from rich.text import Text
 from toolkit.diagnostics.closure import DEFINITION, ClosureVerdict, closure_verdicts
 from toolkit.likelihood.results import MethodResult, ObservedResults, Results
 from toolkit.report.contours import area_rows, pairs_of
+from toolkit.report.information_tables import NOTES, TITLE, information_cells, information_pairs, pair_label
 from toolkit.report.wording import (
     Point,
     asimov_text,
@@ -26,6 +27,8 @@ from toolkit.report.wording import (
     verdict_text,
 )
 
+PAIRS = 3
+"""Pairs of hypotheses that fit beside each other."""
 _COLOURS = {"biased": "bold red", "not_tested": "yellow"}
 
 
@@ -55,6 +58,7 @@ class Comparison:
                 yield closure_table(own, verdicts=judged)
             if own.observed is not None:
                 yield observed_table(own, own.observed)
+        yield from information_tables(self.results)
         if any(method.contours for method in self.results.methods.values()):
             yield from contour_tables(self.results)
         for name in self.results.fit_parameters:
@@ -69,6 +73,7 @@ class Comparison:
             own = self.results.of(name)
             lines += notes(verdicts_on(name, verdicts), list(own.methods.values()))
         names = [parameter_name(name) for name in self.results.interest]
+        lines += NOTES if information_pairs(self.results) else ()
         lines = [*dict.fromkeys(lines), f"{', '.join(f't({poi}=0)' for poi in names)}: -2 Delta ln L at {' or '.join(names)} = 0."]
         if len(names) > 1:
             lines.append("68 %, 95 %: the other parameters profiled; fixed: the other parameters of interest at their truth.")
@@ -76,6 +81,18 @@ class Comparison:
             lines.append("closure: best fit ± standard error of the finite simulation (distance from the truth in standard errors).")
             lines.append(DEFINITION)
         return lines
+
+
+def information_tables(results: Results) -> Iterator[Table]:
+    """Lay out what every method can tell of pairs of hypotheses, `PAIRS` of them beside each other."""
+    pairs = information_pairs(results)
+    for k in range(0, len(pairs), PAIRS):
+        table, some = _table(TITLE), pairs[k : k + PAIRS]
+        for pair in some:
+            table.add_column(Text(pair_label(pair).replace(", ", "\n")), justify="right", no_wrap=True)
+        for name, result in results.methods.items():
+            table.add_row(name, *(Text(cell) for cell in information_cells(result, some, zero=False)))
+        yield table
 
 
 def methods_table(results: Results, *, verdicts: Sequence[ClosureVerdict] | None = None) -> Table:

@@ -15,12 +15,12 @@ from tests.unit.analysis.two_regions import ExactRatio, config_of, document_of, 
 from toolkit.analysis import FitModel, Systematics, measure_regions
 from toolkit.analysis.data import FitData
 from toolkit.analysis.datasets import RecordedEvents
+from toolkit.analysis.information import zero_influence
 from toolkit.analysis.learned import LearnedVariations
 from toolkit.analysis.measurements import truth_weights
 from toolkit.analysis.nuisances import Ratios, normalisations
 from toolkit.analysis.others import workspaces_of_others
 from toolkit.analysis.region_checks import recorded_notes
-from toolkit.analysis.zero_errors import zero_error
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config, parse_config
 from toolkit.errors import SchemaError, ToolkitError
@@ -152,8 +152,9 @@ def test_the_error_of_t0_is_that_of_events_that_are_drawn_again(name: str) -> No
     method: Any = next(m for m in data.methods if m.name == name)
     likelihood = data.plain(method)
     options: Any = {"poi": "mu", "fit": likelihood.fit(), "test": data.weights}
-    error = zero_error(method, likelihood, pool=truth_weights(pool, model, model.truth), **options)
-    alone = zero_error(method, likelihood, pool=np.zeros(len(pool)), **options)
+    told = zero_influence(method, likelihood, pool=truth_weights(pool, model, model.truth), **options)
+    assert told is not None
+    error, alone = told.error, float(np.linalg.norm(told.test))
     rng, found = np.random.default_rng(6), []
     for _ in range(150):
         one = method.likelihood(data.weights * rng.poisson(1.0, len(data.weights)))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from toolkit.diagnostics.information import histogram_information, information_bound, log_rate_ratio
+from toolkit.diagnostics.information import information_bound, log_rate_ratio
 from toolkit.errors import PhysicsDomainError, ShapeError
 
 
@@ -54,28 +54,15 @@ def test_confidence_is_not_rewarded(world):
         assert best.value - merit.value > 4 * np.linalg.norm(best.influence - merit.influence)
 
 
-def test_histogram_approaches_it_from_below(world):
-    x, log_ratio, a, b = world
-    bins = [1, 2, 30]
-    values = [histogram_information(x, numerator_weights=a, denominator_weights=b, edges=np.linspace(0, 1, k + 1)) for k in bins]
-    assert values[0].value < values[1].value < values[2].value
-    assert values[0].value == pytest.approx(2 * (b.sum() - a.sum() + a.sum() * math.log(a.sum() / b.sum())))
-    assert values[2].value == pytest.approx(information_bound(log_ratio, numerator_weights=a, denominator_weights=b).value, rel=0.02)
-
-
 def test_errors_against_resampling(world):
     x, log_ratio, a, b = (part[:4000] for part in world)
-    edges = np.linspace(0, 1, 5)
     rng = np.random.default_rng(2)
-    bound, binned = [], []
+    bound = []
     for _ in range(300):
         times = rng.poisson(1.0, size=x.size)
         bound.append(information_bound(log_ratio, numerator_weights=a * times, denominator_weights=b * times).value)
-        binned.append(histogram_information(x, numerator_weights=a * times, denominator_weights=b * times, edges=edges).value)
     one = information_bound(log_ratio, numerator_weights=a, denominator_weights=b)
-    two = histogram_information(x, numerator_weights=a, denominator_weights=b, edges=edges)
     assert one.error == pytest.approx(np.std(bound), rel=0.12)
-    assert two.error == pytest.approx(np.std(binned), rel=0.12)
 
 
 def test_combination_of_processes(make_toy, morph):
@@ -94,5 +81,3 @@ def test_bad_input(make_toy):
         log_rate_ratio(toy.log_ratios, numerator=np.ones(3), denominator=np.ones(4))
     with pytest.raises(PhysicsDomainError, match="denominator at event row"):
         log_rate_ratio(toy.log_ratios, numerator=np.ones(4), denominator=np.array([0.0, 0.0, -1.0, 0.0]))
-    with pytest.raises(PhysicsDomainError, match="bin 1"):
-        histogram_information(np.array([0.5]), numerator_weights=np.ones(1), denominator_weights=np.ones(1), edges=np.arange(3.0))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.unit.diagnostics.toy import densities
-from toolkit.diagnostics import EstimateUnderTest, auc, information_bound, log_rate_ratio, normalisation
+from toolkit.diagnostics import EstimateUnderTest, auc, normalisation
 from toolkit.diagnostics.merit import from_yields
 from toolkit.diagnostics.review import NETWORK_SCORE, EnsembleUnderReview, ReviewSettings, merit_weights, review
 
@@ -73,7 +73,6 @@ def test_exact_ratios_pass(make_subject):
     assert all(o.names == ("test", "trained on", "out of bag") for o in found.overlays)
     assert min(k.p_value for o in found.overlays for k in o.ks) > 1e-3
     assert [row.name for row in found.merits] == ["rate", "hist_x", NETWORK_SCORE]
-    assert found.alternative == 0.0
     assert steps[-1][:1] == ("importance",)
     assert steps[-1][1] == steps[-1][2]
 
@@ -91,17 +90,12 @@ def test_numbers_are_those_of_the_single_functions(make_subject, morph):
     weights = merit_weights(events, benchmarks=estimate.benchmarks, backgrounds=estimate.backgrounds)
     score = subject.score(estimate.log_ratios)
     assert found.merits[2].merits["auc"].value == auc(score, signal=weights.signal, background=weights.all_background).value
-    one, zero = morph(np.array([1.0, 0.0]))
-    ratio = log_rate_ratio(estimate.log_ratios, numerator=one * estimate.yields, denominator=zero * estimate.yields)
-    bound = information_bound(ratio, numerator_weights=events.weights_at(one), denominator_weights=events.weights_at(zero))
-    assert found.certified.value == bound.value
     again = normalisation(events, estimate.log_ratios, reference=estimate.reference)
     np.testing.assert_array_equal(found.normalisations["test, after"].mean_ratio, again.mean_ratio)
 
 
 def test_the_score_beats_the_histogram_and_the_rate(make_subject):
     rows = {row.name: row.merits for row in review(make_subject(20_000), settings=replace(SETTINGS, importance_events=0)).merits}
-    assert rows["rate"]["information"].value < rows["hist_x"]["information"].value
     assert rows["rate"]["z"].value < rows["hist_x"]["z"].value <= rows[NETWORK_SCORE]["z"].value * 1.02
 
 
@@ -146,11 +140,8 @@ def test_problems_are_told_not_raised(make_subject):
     broken[5, 2] += 30
     estimate = replace(subject.estimate, log_ratios=broken, truth=4.0)
     found = review(replace(subject, estimate=estimate, histograms={"narrow": ("x", np.array([5.0, 6.0, 7.0]))}), settings=SETTINGS)
-    assert found.certified is None
-    assert any(text.startswith("certified information: density of the numerator at event row 5") for text in found.problems)
     assert any(text.startswith("figures of merit of narrow") for text in found.problems)
     assert [row.name for row in found.merits] == ["rate", NETWORK_SCORE]
-    assert found.to_json()["certified_information"] is None
     assert found.to_json()["problems"] == list(found.problems)
 
 
@@ -170,4 +161,3 @@ def test_summary_is_json(make_subject):
     assert document["train_test"][3]["process"] == "qqZZ"
     assert {row["name"] for row in document["merits"]} == {"rate", "hist_x", NETWORK_SCORE}
     assert document["importance"][0]["names"] == ["x", "y"]
-    assert document["certified_information"]["alternative"] == 0.0

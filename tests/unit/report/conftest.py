@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from toolkit.likelihood.expected_information import Gain, Information
 from toolkit.likelihood.results import ClosurePoint, MethodResult, Results
 from toolkit.likelihood.scans import Interval, Scan
+
+ENDS = ((1.0, 0.0), (1.0, 2.5), (3.0, 0.0), (0.0, 1.0), (2.5, 1.0), (0.0, 3.0))
 
 
 @pytest.fixture
@@ -14,7 +19,11 @@ def results():
     mu = np.linspace(0, 6, 25)
 
     def one(name, best, t0, low, high):
-        return MethodResult(name, best, t0, low, high, Scan(mu, t0 * (np.sqrt(mu / best) - 1) ** 2), twice_nll_at_0_error=t0_error[name])
+        scan = Scan(mu, t0 * (np.sqrt(mu / best) - 1) ** 2)
+        gain = None if name == "nsbi" else Gain(1.9 / t0, 0.5)
+        told = [Information({"mu": a}, {"mu": b}, t0, 0.05, None if gain is None else replace(gain, error=0.04)) for a, b in ENDS]
+        errors = {"twice_nll_at_0_error": t0_error[name], "twice_nll_at_0_gain": gain}
+        return MethodResult(name, best, t0, low, high, scan, information=tuple(told), **errors)
 
     t0_error = {"rate": 0.21, "m4l": 0.22, "score": 0.33, "nsbi": 0.47}
     edge = (Interval(0.0, 5.65, at_boundary=True),)

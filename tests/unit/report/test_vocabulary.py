@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.report.test_table import printed
 from tests.vocabulary import OTHER_WORDS, check_words
 from toolkit.likelihood.parameter_results import ParameterInfo
 from toolkit.likelihood.results import ClosurePoint, Results
@@ -31,3 +32,18 @@ def test_a_large_deviation_within_its_error_is_compatible(results: Results) -> N
 @pytest.mark.parametrize("text", ["0.70 (deflated?)", "closure is too imprecise to tell", "m4l did not pass the closure test"])
 def test_other_words_are_found(text: str) -> None:
     assert OTHER_WORDS.search(text)
+
+
+def test_the_first_table_has_the_bounds_with_errors_and_gains(results: Results) -> None:
+    page = build_page(results, judge(results), None, {}, title="words", provenance=Provenance())
+    table = page.sections[0].tables[0]
+    assert table.columns == ("method", "t(μ = 0) of the fit", "μ = 1 against 0", "μ = 1 against 2.5", "μ = 3 against 0")
+    rows = {row[0]: row[1:] for row in table.rows}
+    bound = "0.540 ± 0.050\nx 3.519 ± 0.040"
+    assert rows["m4l histogram"] == ("0.54 ± 0.22\nx 3.52 ± 0.50", bound, bound, bound)
+    assert rows["NSBI, unbinned"][0] == "1.90 ± 0.47"
+    assert "a ln r - b (r - 1)" in table.note
+    text = printed(results, 80)
+    assert "x 3.519 ± 0.040" in text
+    assert "μ = 1 against 2.5" in text
+    assert max(len(line) for line in text.splitlines()) <= 80
