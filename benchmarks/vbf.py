@@ -212,19 +212,19 @@ def rows(name: str, build: Build, samples: Samples) -> list[dict[str, Any]]:
         for truth in TRUTHS:
             weights = truth_weights(samples.test, samples.model, {"mu": truth}) * factor
             likelihood = build(weights, factor)
-            error = bootstrap_error(likelihood) if luminosity == LUMINOSITIES[-1] else None
             for rate in (True, False):
                 if name == "rate" and not rate:
                     continue
                 result = measure(
                     likelihood if rate else without_rate(likelihood), method=name, values=np.linspace(*samples.model.range, SCAN_POINTS)
                 )
+                wanted = rate and luminosity == LUMINOSITIES[-1]
                 row = {
                     "luminosity": luminosity,
                     "truth": truth,
                     "rate": rate,
                     "mu_hat": result.mu_hat,
-                    "test_error": error if rate else None,
+                    "test_error": bootstrap_error(likelihood, result.mu_hat) if wanted else None,
                 }
                 row |= {
                     f"interval_{n}": [[i.low, i.high] for i in own] for n, own in (("68", result.interval_68), ("95", result.interval_95))
@@ -234,11 +234,11 @@ def rows(name: str, build: Build, samples: Samples) -> list[dict[str, Any]]:
     return found
 
 
-def bootstrap_error(likelihood: Likelihoods) -> float | None:
+def bootstrap_error(likelihood: Likelihoods, best_fit: float) -> float | None:
     """Return the error of the best fit from the finite test events, of an unbinned method."""
     if isinstance(likelihood, ParameterisedLikelihood):
-        return bootstrap_parameterised(likelihood, replicas=REPLICAS, seed=1).error
-    return None if isinstance(likelihood, BinnedLikelihood) else bootstrap_unbinned(likelihood, replicas=REPLICAS, seed=1).error
+        return bootstrap_parameterised(likelihood, replicas=REPLICAS, seed=1).error(best_fit)
+    return None if isinstance(likelihood, BinnedLikelihood) else bootstrap_unbinned(likelihood, replicas=REPLICAS, seed=1).error(best_fit)
 
 
 def train_and_measure(name: str, seed: int, samples: Samples, options: argparse.Namespace) -> dict[str, Any]:

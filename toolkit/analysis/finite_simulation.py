@@ -26,6 +26,7 @@ import numpy as np
 from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
 from toolkit.errors import SchemaError
 from toolkit.likelihood import FitResult, Likelihood
+from toolkit.likelihood.bootstrap import distance_68
 from toolkit.model import Coefficients
 from toolkit.typing import FloatArray
 
@@ -110,7 +111,8 @@ def simulation_errors(
         seed: Of the replicas.
 
     Returns:
-        (error from the test events, error from the pool events) by parameter: half of the central 68.27 % of the replicas.
+        (error from the test events, error from the pool events) by parameter: how far from the best fit 68.27 % of the
+        replicas lie, so that an error reaches another minimum if a third of the replicas do.
 
     Examples:
         A counting experiment, mu = (n - 5) / 10 with ten events of weight 1: an error of sqrt(10) / 10.
@@ -129,8 +131,9 @@ def simulation_errors(
     basins = [_Basin.at({**held, **point}, height, names, test, roots=roots, foreign=foreign) for point, height in points]
     rng = np.random.default_rng(seed)
     sides = [_replicas(basins, samples, names, bounds, rng) for samples in (test, pool)]
-    widths = [0.5 * (np.quantile(r, 0.841345, axis=0) - np.quantile(r, 0.158655, axis=0)) for r in sides]
-    return {name: (float(widths[0][k]), float(widths[1][k])) for k, name in enumerate(names)}
+    best = np.array([{**held, **fit.parameters}[name] for name in names])
+    errors = [distance_68(replicas, best) for replicas in sides]
+    return {name: (float(errors[0][k]), float(errors[1][k])) for k, name in enumerate(names)}
 
 
 @dataclass(frozen=True, eq=False)

@@ -144,12 +144,12 @@ def close(
         raise SchemaError(f"closure of {method.name}", got=type(method).__name__, expected="a method of one region")
     truth = {**model.truth, model.parameter: mu}
     weights = truth_weights(test, model, truth)
-    fit = method.likelihood(weights).fit()
-    of_test = method.bootstrap(weights, replicas=replicas, seed=seed).error
-    of_pool = method.bootstrap_pool(truth_weights(pool, model, truth), replicas=replicas, seed=seed + 1).error
+    best = method.likelihood(weights).fit().parameters[model.parameter]
+    of_test = method.bootstrap(weights, replicas=replicas, seed=seed).error(best)
+    of_pool = method.bootstrap_pool(truth_weights(pool, model, truth), replicas=replicas, seed=seed + 1).error(best)
     return ClosurePoint(
         mu=mu,
-        mu_hat=fit.parameters[model.parameter],
+        mu_hat=best,
         standard_error=float(np.hypot(of_test, of_pool)),
         method=method.name,
         test_error=of_test,

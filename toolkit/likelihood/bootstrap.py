@@ -42,8 +42,8 @@ class Bootstrap:
 
     Examples:
         >>> found = Bootstrap(replicas=np.array([0.8, 1.0, 1.2]), seed=1, n_at_boundary=0)
-        >>> round(found.standard_error, 9), round(found.half_width_68, 3)
-        (0.2, 0.137)
+        >>> round(found.standard_error, 9), round(found.error(1.0), 3)
+        (0.2, 0.2)
     """
 
     replicas: FloatArray
@@ -55,19 +55,36 @@ class Bootstrap:
         """Standard deviation of the replicas: the finite-simulation error of the best fit."""
         return float(np.std(self.replicas, ddof=1))
 
-    @property
-    def error(self) -> float:
-        """The error to quote: `half_width_68`, which a few replicas far away do not drive; `standard_error` where it is 0.
+    def error(self, best_fit: float) -> float:
+        """Return the error to quote of a best fit: `distance_68`, or `standard_error` where nearly all replicas are the best fit.
 
-        It is 0 if nearly all replicas sit on the edge of the range. At mu = 0 the standard deviation is that of the few that do not.
+        They are where it sits on the edge of the range. At mu = 0 the standard deviation is that of the few that do not.
         """
-        return self.half_width_68 or self.standard_error
+        return float(distance_68(self.replicas, best_fit)) or self.standard_error
 
-    @property
-    def half_width_68(self) -> float:
-        """Half of the central 68.27 % of the replicas: less sensitive to replicas that jump to another minimum."""
-        low, high = np.quantile(self.replicas, [0.158655, 0.841345])
-        return float(0.5 * (high - low))
+
+def distance_68(replicas: FloatArray, best_fit: ArrayLike) -> FloatArray:
+    """Compute the distance from a best fit within which 68.27 % of its replicas lie.
+
+    For one minimum that is the standard deviation, without what a few replicas far away do to it. Where replicas jump to another minimum
+    it grows to the distance of that one as soon as a third of them do; half the width of a central interval would be half of it, which
+    is no distance at which any replica lies.
+
+    Args:
+        replicas: Best fits of the replicas, (n_replicas, ...).
+        best_fit: Best fits, (...).
+
+    Returns:
+        Distances, (...).
+
+    Examples:
+        Half of the replicas in a second minimum, 2 away:
+
+        >>> replicas = np.array([0.9, 1.0, 1.1, 2.9, 3.0, 3.1])
+        >>> round(float(distance_68(replicas, 1.0)), 2)
+        1.94
+    """
+    return np.asarray(np.quantile(np.abs(replicas - np.asarray(best_fit)), 0.682689492, axis=0))
 
 
 def bootstrap_unbinned(likelihood: UnbinnedLikelihood, *, replicas: int = 200, seed: int, nodes: int = 64) -> Bootstrap:

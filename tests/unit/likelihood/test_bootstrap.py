@@ -69,7 +69,7 @@ def test_error_of_a_counting_experiment_is_analytic() -> None:
     result = bootstrap_unbinned(likelihood, replicas=4_000, seed=3)
     expected = np.sqrt(np.sum(weights**2)) / s
     assert result.standard_error == pytest.approx(expected, rel=4 / np.sqrt(2 * 4_000))
-    assert result.half_width_68 == pytest.approx(expected, rel=0.08)
+    assert result.error(1.0) == pytest.approx(expected, rel=0.08)
     assert result.replicas.mean() == pytest.approx(1.0, abs=4 * expected / np.sqrt(4_000))
     assert result.n_at_boundary == 0
 
