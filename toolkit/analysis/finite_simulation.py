@@ -26,7 +26,7 @@ import numpy as np
 from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
 from toolkit.errors import SchemaError
 from toolkit.likelihood import FitResult, Likelihood
-from toolkit.likelihood.bootstrap import distance_68
+from toolkit.likelihood.bootstrap import covering_error
 from toolkit.model import Coefficients
 from toolkit.typing import FloatArray
 
@@ -111,8 +111,8 @@ def simulation_errors(
         seed: Of the replicas.
 
     Returns:
-        (error from the test events, error from the pool events) by parameter: how far from the best fit 68.27 % of the
-        replicas lie, so that an error reaches another minimum if a third of the replicas do.
+        (error from the test events, error from the pool events) by parameter: 68.27 % of the replicas lie within one of
+        it, 95.45 % within two, those in another minimum among them.
 
     Examples:
         A counting experiment, mu = (n - 5) / 10 with ten events of weight 1: an error of sqrt(10) / 10.
@@ -132,7 +132,7 @@ def simulation_errors(
     rng = np.random.default_rng(seed)
     sides = [_replicas(basins, samples, names, bounds, rng) for samples in (test, pool)]
     best = np.array([{**held, **fit.parameters}[name] for name in names])
-    errors = [distance_68(replicas, best) for replicas in sides]
+    errors = [covering_error(replicas, best) for replicas in sides]
     return {name: (float(errors[0][k]), float(errors[1][k])) for k, name in enumerate(names)}
 
 

@@ -56,35 +56,35 @@ class Bootstrap:
         return float(np.std(self.replicas, ddof=1))
 
     def error(self, best_fit: float) -> float:
-        """Return the error to quote of a best fit: `distance_68`, or `standard_error` where nearly all replicas are the best fit.
+        """Return the error to quote of a best fit: `covering_error`, or `standard_error` where nearly all replicas are the best fit.
 
         They are where it sits on the edge of the range. At mu = 0 the standard deviation is that of the few that do not.
         """
-        return float(distance_68(self.replicas, best_fit)) or self.standard_error
+        return float(covering_error(self.replicas, best_fit)) or self.standard_error
 
 
-def distance_68(replicas: FloatArray, best_fit: ArrayLike) -> FloatArray:
-    """Compute the distance from a best fit within which 68.27 % of its replicas lie.
+def covering_error(replicas: FloatArray, best_fit: ArrayLike) -> FloatArray:
+    """Compute the smallest e so that 68.27 % of the replicas lie within e of a best fit, and 95.45 % within 2 e.
 
-    For one minimum that is the standard deviation, without what a few replicas far away do to it. Where replicas jump to another minimum
-    it grows to the distance of that one as soon as a third of them do; half the width of a central interval would be half of it, which
-    is no distance at which any replica lies.
+    For one minimum that is the standard deviation, without what a few replicas far away do to it. Where some replicas fall into another
+    minimum, two errors reach that one; half the width of a central interval says nothing of it until a sixth of them do.
 
     Args:
         replicas: Best fits of the replicas, (n_replicas, ...).
         best_fit: Best fits, (...).
 
     Returns:
-        Distances, (...).
+        Errors, (...).
 
     Examples:
-        Half of the replicas in a second minimum, 2 away:
+        A tenth of the replicas in a second minimum, 2 away:
 
-        >>> replicas = np.array([0.9, 1.0, 1.1, 2.9, 3.0, 3.1])
-        >>> round(float(distance_68(replicas, 1.0)), 2)
-        1.94
+        >>> replicas = np.array([0.8, 0.9, 0.9, 1.0, 1.0, 1.0, 1.1, 1.1, 1.2, 3.0])
+        >>> round(float(covering_error(replicas, 1.0)), 1)
+        0.6
     """
-    return np.asarray(np.quantile(np.abs(replicas - np.asarray(best_fit)), 0.682689492, axis=0))
+    away = np.abs(replicas - np.asarray(best_fit))
+    return np.asarray(np.maximum(np.quantile(away, 0.682689492, axis=0), 0.5 * np.quantile(away, 0.954499736, axis=0)))
 
 
 def bootstrap_unbinned(likelihood: UnbinnedLikelihood, *, replicas: int = 200, seed: int, nodes: int = 64) -> Bootstrap:

@@ -43,20 +43,21 @@ def test_errors_are_those_of_refits(truth, scale, two):
     fits = [likelihood(events, events.weights * rng.poisson(1.0, len(events.weights)), scale).fit().parameters for _ in range(120)]
     for name in NAMES:
         refits = np.array([f[name] for f in fits])
-        width = np.sort(np.abs(refits - fit.parameters[name]))[81]  # 82 of 120 are 68 %
+        away = np.sort(np.abs(refits - fit.parameters[name]))
+        width = max(away[81], 0.5 * away[114])  # 82 of 120 are 68 %, 115 are 95 %
         assert errors[name][0] == pytest.approx(width, rel=0.25)
         assert errors[name][1] == pytest.approx(errors[name][0], rel=0.1)
 
 
-def test_an_error_reaches_the_other_minimum_where_replicas_fall_into_it_as_often():
-    """The wrong one of two minima is lower by a hair: half of the refits are at the other, and so may be the truth."""
-    events = sample(1500, 6, (0.4, 1.0), 0.9)
+@pytest.mark.parametrize(("seed", "often"), [(6, True), (7, False)])
+def test_two_errors_reach_the_other_minimum_where_replicas_fall_into_it(seed, often):
+    """Best fits of the same data drawn again are at the other minimum, half of them or one in ten; there the truth may be, too."""
+    events = sample(1500, seed, (0.4, 1.0), 0.9)
     fit = likelihood(events, events.weights, 0.9).fit()
     best, other = (m.parameters["mu"] for m in fit.minima[:2])
     error, _ = simulation_errors([events], [events], fit=fit, bounds=BOUNDS, roots=frozenset({"mu"}))["mu"]
-    assert best > 1.5
-    assert fit.minima[1].twice_nll - fit.twice_nll < 0.05
-    assert error == pytest.approx(best - other, abs=0.1)
+    assert (best > 1.5) == often  # the wrong one of two minima is lower by a hair
+    assert 0.9 * abs(best - other) < (error if often else 2.0 * error) < 1.3 * abs(best - other)
 
 
 def test_a_direction_that_nothing_determines_does_not_move():
