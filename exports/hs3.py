@@ -4,12 +4,13 @@ The HEP Statistics Serialization Standard (version 0.2) describes HistFactory mo
 read. Morphing modifiers have no place in it: export the plain pyhf form of a workspace (`Workspace.to_pyhf`), in which each process has a
 free normfactor; unbinned channels with density ratios cannot be written at all. HS3 has no modifier for the luminosity: it is written as a
 normfactor whose Gaussian constraint is a distribution of its own, as RooFit does. The errors of a `staterror` stand beside the
-contents of the samples; readers take their sum in quadrature over the plain sum of the contents, as pyhf does.
+contents of the samples; readers take their sum in quadrature over the plain sum of the contents, as pyhf does. Those of a `shapesys` are
+relative, as RooFit reads them, and parameters of bins are called NAME_bin_0, NAME_bin_1, ...: RooFit has no brackets in names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,15 +93,16 @@ def _axis(channel: str, n_bins: int) -> dict[str, Any]:
 def _distribution(channel: Mapping[str, Any]) -> dict[str, Any]:
     samples = []
     for sample in channel["samples"]:
-        modifiers = [_modifier(m, channel["name"], len(sample["data"])) for m in sample["modifiers"]]
+        modifiers = [_modifier(m, channel["name"], sample["data"]) for m in sample["modifiers"]]
         errors = [list(m["data"]) for m in sample["modifiers"] if m["type"] == "staterror"]
         data = {"contents": list(sample["data"]), **({"errors": errors[0]} if errors else {})}
         samples.append({"name": sample["name"], "data": data, "modifiers": modifiers})
     n_bins = len(channel["samples"][0]["data"])
-    return {"type": "histfactory_dist", "name": channel["name"], "axes": [_axis(channel["name"], n_bins)], "samples": samples}
+    statistics = {"staterror": {"constraint_type": "Gauss", "relThreshold": 0.0}} if _modifiers(channel, "staterror") else {}
+    return {"type": "histfactory_dist", "name": channel["name"], "axes": [_axis(channel["name"], n_bins)], "samples": samples, **statistics}
 
 
-def _modifier(modifier: Mapping[str, Any], channel: str, n_bins: int) -> dict[str, Any]:
+def _modifier(modifier: Mapping[str, Any], channel: str, contents: Sequence[float]) -> dict[str, Any]:
     kind, name, data = modifier["type"], modifier["name"], modifier["data"]
     if kind not in _WRITTEN:
         raise SchemaError(
@@ -116,12 +118,13 @@ def _modifier(modifier: Mapping[str, Any], channel: str, n_bins: int) -> dict[st
     if kind == "histosys":
         pair = {"hi": {"contents": data["hi_data"]}, "lo": {"contents": data["lo_data"]}, "interpolation": "code4p"}
         return {"type": kind, "name": name, "parameter": name, "constraint": "Gauss", "data": pair}
-    parameters = [f"{name}[{b}]" for b in range(n_bins)]
+    parameters = [f"{name}_bin_{b}" for b in range(len(contents))]
     if kind == "shapefactor":
         return {"type": kind, "name": name, "parameters": parameters}
     if kind == "staterror":
         return {"type": kind, "name": name, "parameters": parameters, "constraint": "Gauss"}
-    return {"type": kind, "name": name, "parameters": parameters, "constraint": "Poisson", "data": {"vals": list(data)}}
+    relative = [abs(error / content) if content else 0.0 for error, content in zip(data, contents, strict=True)]
+    return {"type": kind, "name": name, "parameters": parameters, "constraint": "Poisson", "data": {"vals": relative}}
 
 
 def _modifiers(channel: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
@@ -148,7 +151,7 @@ def _without_error(workspace: Mapping[str, Any]) -> list[str]:
     found = []
     for channel in workspace["channels"]:
         errors = _modifiers(channel, "staterror")
-        found += [f"{errors[0]['name']}[{b}]" for b, own in enumerate(zip(*(m["data"] for m in errors), strict=True)) if not any(own)]
+        found += [f"{errors[0]['name']}_bin_{b}" for b, own in enumerate(zip(*(m["data"] for m in errors), strict=True)) if not any(own)]
     return found
 
 
@@ -182,7 +185,7 @@ def _ranges(workspace: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str
             for m in sample["modifiers"]:
                 value, low, high = _GAUSSIAN.get(m["type"], (1.0, 0.0, 10.0))
                 bins = range(len(sample["data"])) if m["type"] in _BY_BIN else [None]
-                found.update({m["name"] if b is None else f"{m['name']}[{b}]": (value, low, high, False) for b in bins})
+                found.update({m["name"] if b is None else f"{m['name']}_bin_{b}": (value, low, high, False) for b in bins})
     for name in _without_error(workspace):
         found[name] = (1.0, 0.0, 10.0, True)
     for p in config["parameters"]:

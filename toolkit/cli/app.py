@@ -39,7 +39,7 @@ from toolkit.cli.options import (
 from toolkit.cli.run_validation import validate_run
 from toolkit.cli.running import Request, executor_options, run_analysis, run_demo
 from toolkit.cli.screen import Screen
-from toolkit.cli.sharing import bundle, cpp, predict, reuse
+from toolkit.cli.sharing import bundle, cpp, export_roofit, predict, reuse
 from toolkit.cli.status import show_status
 from toolkit.cli.streams import lasting_streams
 from toolkit.errors import InputFileError, SchemaError
@@ -233,8 +233,9 @@ for _name, _help in STAGE_HELP.items():
     app.command(name=_name, help=_text, rich_help_panel=ONE_STAGE, epilog=epilog(_name))(_command)
 
 
-for _sharing in (compare, predict, cpp, bundle, reuse):
-    app.command(rich_help_panel=CARRY, epilog=epilog(_sharing.__name__))(_sharing)
+for _sharing in (compare, predict, cpp, export_roofit, bundle, reuse):
+    _name = _sharing.__name__.replace("_", "-")
+    app.command(name=_name, rich_help_panel=CARRY, epilog=epilog(_name))(_sharing)
 
 
 @app.command(rich_help_panel=CARRY, epilog=epilog("version"))

@@ -72,6 +72,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("h4l cpp out/offshell4l/models/mixture.onnx --out cpp", "a CMake project"),
         ("h4l cpp mixture.onnx --out cpp --no-sofie", "for the ONNX Runtime alone"),
     ),
+    "export-roofit": (
+        ("h4l export-roofit out/offshell4l", "every method of a run, in out/offshell4l/roofit"),
+        ("h4l export-roofit combined.json --out roofit", "one workspace file"),
+        ("h4l export-roofit out/offshell4l --method nsbi", "the unbinned likelihood alone"),
+    ),
     "bundle": (("h4l bundle out/offshell4l offshell4l.tar.gz", "everything that others need to use the result"),),
     "reuse": (
         ("h4l reuse offshell4l.tar.gz", "runs the scans again and compares with the published ones"),

@@ -1,4 +1,4 @@
-"""The commands that carry results elsewhere: predict, cpp, bundle and reuse."""
+"""The commands that carry results elsewhere: predict, cpp, export-roofit, bundle and reuse."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from toolkit.cli.completion import ARCHIVES, CONFIGS, MODELS, files, folders
 from toolkit.cli.options import AsJson, Data, Debug, NtupleFile, Quiet
 from toolkit.cli.predict import PredictRequest, note_unchecked
 from toolkit.cli.predict import predict as run_predict
+from toolkit.cli.roofit import export_roofit as run_export_roofit
 from toolkit.cli.screen import Screen
 
 ModelFile = Annotated[
@@ -100,6 +101,25 @@ def cpp(
             f"ctest --test-dir {project}/build",
         )
         screen.result({"project": project, "sofie": sofie, "commands": steps}, " && ".join(steps))
+
+
+def export_roofit(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR|FILE", help="Output folder of h4l run, or a workspace file.", show_default=False, autocompletion=files(".json")
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Default: roofit beside the workspaces.", show_default=False)
+    ] = None,
+    method: Annotated[list[str] | None, typer.Option("--method", metavar="NAME", help="Only this method; may be repeated.")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write likelihoods as RooFit workspaces: a macro with its events, and the workspace file where ROOT is at hand."""
+    run_export_roofit(source, out, methods=tuple(method or ()), screen=Screen(quiet, debug, as_json))
 
 
 def bundle(

@@ -31,7 +31,7 @@ FactorCode = Literal["code4", "code1"]
 ShiftCode = Literal["code4p", "code0"]
 ShapeCode = Literal["log_quadratic", "code4"]
 
-_CODE4 = np.array(
+CODE4 = np.array(
     [
         [15 / 16, -15 / 16, -7 / 16, -7 / 16, 1 / 16, -1 / 16],
         [3 / 2, 3 / 2, -9 / 16, 9 / 16, 1 / 16, 1 / 16],
@@ -90,7 +90,7 @@ def code4_coefficients(log_up: ArrayLike, log_down: ArrayLike) -> FloatArray:
     u, d = np.asarray(log_up, dtype=np.float64), np.asarray(log_down, dtype=np.float64)
     up, down = np.exp(u), np.exp(d)
     conditions = np.stack([up - 1.0, down - 1.0, u * up, -d * down, u * u * up, d * d * down])
-    return np.asarray(np.tensordot(_CODE4, conditions, axes=1))
+    return np.asarray(np.tensordot(CODE4, conditions, axes=1))
 
 
 def code4_exponentials(alpha: ArrayLike) -> FloatArray:
@@ -112,8 +112,8 @@ def code4_exponentials(alpha: ArrayLike) -> FloatArray:
     """
     a = np.asarray(alpha, dtype=np.float64)
     out, powers = np.zeros((len(a), 16)), np.arange(1.0, 7.0)[:, None]
-    value = _CODE4.T @ a**powers
-    slope = _CODE4.T @ (powers * a ** (powers - 1.0))
+    value = CODE4.T @ a**powers
+    slope = CODE4.T @ (powers * a ** (powers - 1.0))
     for first, at, sign in ((0, (0, 2, 4), 1.0), (7, (1, 3, 5), -1.0)):  # the derivative at -1 is -d exp(d)
         signs = np.array([1.0, sign, 1.0])
         out[:, first] = 1.0

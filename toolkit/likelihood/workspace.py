@@ -35,6 +35,7 @@ from toolkit.likelihood.rates import NormSys
 from toolkit.likelihood.shaped import ShapeReference
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
 from toolkit.likelihood.workspace_form import check_form
+from toolkit.likelihood.workspace_hs3 import is_hs3, workspace_of_hs3
 from toolkit.likelihood.workspace_parameterised import check_model, parameterised_likelihood
 from toolkit.likelihood.workspace_parameters import constrained_parameters, definitions, nuisances, used_parameters
 from toolkit.likelihood.workspace_parts import of_parts
@@ -75,7 +76,7 @@ class Workspace:
 
     @classmethod
     def load(cls, path: str | Path) -> Workspace:
-        """Read a workspace.
+        """Read a workspace, or the binned channels of an HS3 document such as RooFit writes.
 
         Args:
             path: JSON file.
@@ -99,6 +100,8 @@ class Workspace:
             raise InputFileError(what, got=str(error), expected="a readable JSON file", remedy="check the path") from error
         except (ValueError, RecursionError) as error:  # ValueError: not JSON, or an integer of more digits than Python reads
             raise SchemaError(what, got=str(error), expected="valid JSON", remedy="write it with Workspace.save") from error
+        if is_hs3(document):
+            document = workspace_of_hs3(document)
         return cls(document=document, folder=path.resolve().parent, has_checksum=has_checksum)
 
     @classmethod

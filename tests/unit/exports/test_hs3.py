@@ -47,11 +47,11 @@ def test_the_document_holds_the_workspace(tmp_path: Path) -> None:
     kinds = {m["type"]: m for m in samples["b"]["modifiers"]}
     assert kinds["normsys"]["data"] == {"hi": 1.1, "lo": 0.95, "interpolation": "code4"}
     assert kinds["histosys"]["data"]["hi"] == {"contents": [52.0, 59.0]}
-    assert kinds["shapesys"]["parameters"] == ["bins[0]", "bins[1]"]
-    assert kinds["shapesys"]["data"] == {"vals": [5.0, 7.0]}
+    assert kinds["shapesys"]["parameters"] == ["bins_bin_0", "bins_bin_1"]
+    assert kinds["shapesys"]["data"] == {"vals": [5.0 / 50.0, 7.0 / 60.0]}
     assert document["data"][0]["contents"] == [53.0, 71.0]
     values = {p["name"]: p["value"] for p in document["parameter_points"][0]["parameters"]}
-    assert values == {"mu": 0.5, "xs": 0.0, "tilt": 0.0, "bins[0]": 1.0, "bins[1]": 1.0}
+    assert values == {"mu": 0.5, "xs": 0.0, "tilt": 0.0, "bins_bin_0": 1.0, "bins_bin_1": 1.0}
     assert {"name": "mu", "min": 0.0, "max": 4.0} in document["domains"][0]["axes"]
     assert document["analyses"][0]["parameters_of_interest"] == ["mu"]
 
@@ -83,11 +83,12 @@ def test_luminosity_and_statistical_errors() -> None:
     assert constraint == {"type": "gaussian_dist", "name": "constraint_lumi", "x": "nominal_lumi", "mean": "lumi", "sigma": 0.02}
     assert document["likelihoods"][0]["aux_distributions"] == ["constraint_lumi"]
     assert [s["data"]["errors"] for s in channel["samples"]] == [[1.0, 0.0], [4.0, 0.0]]
+    assert channel["staterror"]["constraint_type"] == "Gauss"
     modifiers = {m["name"]: m for m in channel["samples"][0]["modifiers"]}
     assert modifiers["lumi"] == {"type": "normfactor", "name": "lumi", "parameter": "lumi"}
-    assert modifiers["stat"] == {"type": "staterror", "name": "stat", "parameters": ["stat[0]", "stat[1]"], "constraint": "Gauss"}
+    assert modifiers["stat"] == {"type": "staterror", "name": "stat", "parameters": ["stat_bin_0", "stat_bin_1"], "constraint": "Gauss"}
     points = {p["name"]: (p["value"], p["const"]) for p in document["parameter_points"][0]["parameters"]}
-    assert (points["stat[0]"], points["stat[1]"]) == ((1.0, False), (1.0, True))
+    assert (points["stat_bin_0"], points["stat_bin_1"]) == ((1.0, False), (1.0, True))
     assert (points["nominal_lumi"], points["lumi"]) == ((1.0, True), (1.0, False))
     assert {"name": "lumi", "min": 0.9, "max": 1.1} in document["domains"][0]["axes"]
 
