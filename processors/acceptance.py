@@ -38,7 +38,9 @@ def lepton_mask(particles: Particles, selection: LeptonSelection) -> NDArray[np.
     return accepted
 
 
-def accept_jets(jets: Particles, leptons: Particles, selection: JetSelection, *, rows: NDArray[np.int64] | None = None) -> Particles:
+def accept_jets(
+    jets: Particles, leptons: Particles, selection: JetSelection, *, rows: NDArray[np.int64] | None = None, more: tuple[str, ...] = ()
+) -> Particles:
     """Keep the jets inside the acceptance and away from the selected leptons.
 
     Args:
@@ -46,6 +48,7 @@ def accept_jets(jets: Particles, leptons: Particles, selection: JetSelection, *,
         leptons: eta, phi of the selected leptons of the same events.
         selection: Thresholds; a jet nearer than `lepton_delta_r` to a selected lepton is the lepton, and removed.
         rows: Which of the events of `leptons` each event is, (n,), negative to leave the event out; None if they are the same.
+        more: Properties to return beside the momenta.
 
     Returns:
         The jets that are left, in their order.
@@ -54,7 +57,7 @@ def accept_jets(jets: Particles, leptons: Particles, selection: JetSelection, *,
     if selection.where:
         for condition in conditions_of(selection.where):
             _demand(jets, accepted, condition)
-        jets = jets.only("pt", "eta", "phi", "mass")
+        jets = jets.only(*dict.fromkeys(("pt", "eta", "phi", "mass", *more)))
     if rows is None:
         jets = jets.where(accepted)
     else:
@@ -80,7 +83,12 @@ def lepton_conditions(selection: SelectionConfig) -> tuple[tuple[int, str, Condi
 
 
 def four_leptons(
-    record: EventRecord, selection: SelectionConfig, mark: Callable[[str, NDArray[np.int64]], None], *, more: tuple[str, ...] = ()
+    record: EventRecord,
+    selection: SelectionConfig,
+    mark: Callable[[str, NDArray[np.int64]], None],
+    *,
+    more: tuple[str, ...] = (),
+    of_jets: tuple[str, ...] = (),
 ) -> tuple[NDArray[np.int64], Particles, Particles | None]:
     """Find the events with enough accepted leptons.
 
@@ -90,6 +98,7 @@ def four_leptons(
         mark: Called with the name of each line of the cut flow and the positions of the events that pass it. Conditions on leptons have a
             line each, of the events with at least four leptons that fulfil it and all before it.
         more: Further properties of leptons to return; NaN for the flavour that has none.
+        of_jets: Further properties of jets to return.
 
     Returns:
         Positions of the events with enough leptons; their accepted leptons, electrons first, with their ``flavour``; and
@@ -112,7 +121,7 @@ def four_leptons(
                 expected="jets",
                 remedy="leave jet_delta_r out: without jets no lepton can be near one",
             )
-        jets = accept_jets(record.jets, electrons.where(masks[0]).joined(muons.where(masks[1])), selection.jet)
+        jets = accept_jets(record.jets, electrons.where(masks[0]).joined(muons.where(masks[1])), selection.jet, more=of_jets)
         masks[0] &= ~_near(electrons, jets, selection.electron.jet_delta_r)
         masks[1] &= ~_near(muons, jets, selection.muon.jet_delta_r)
     position = np.flatnonzero(np.concatenate(masks))  # in the electrons, followed by the muons

@@ -14,7 +14,7 @@ With the weights of S, B and SBI alone, I^2 <= 4 S B is the triangle inequality 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -152,7 +152,7 @@ def check_probes(config: Config, probes: Sequence[Probe]) -> dict[str, str]:
         members = [probe for probe in probes if probe.sample in law.own]
         for order in dict.fromkeys(probe.order for probe in members):
             family = [probe for probe in members if probe.order == order]
-            note = _check_family(family, members, law)
+            note = _check_family(config, family, members, law)
             if note is not None:
                 notes[family[0].sample] = note
     return notes
@@ -216,10 +216,10 @@ def _products(model: Model, name: str) -> FloatArray:
     return np.stack([amplitudes[:, k] * amplitudes[:, m] for k, m in model.process(name).pairs], axis=1)
 
 
-def _check_family(family: Sequence[Probe], probes: Sequence[Probe], law: _Law) -> str | None:
+def _check_family(config: Config, family: Sequence[Probe], probes: Sequence[Probe], law: _Law) -> str | None:
     """Check samples that name their weights in one order."""
     order, names = family[0].order, ", ".join(probe.sample for probe in family)
-    _check_distinct(family)
+    _check_distinct(family, law, {s.name for s in config.samples if s.where})
     for probe in family:
         _check_generated(probe, law)
     if len(order) > LONGEST:
@@ -275,17 +275,18 @@ def _candidates(family: Sequence[Probe], law: _Law) -> list[Order]:
     return found
 
 
-def _check_distinct(family: Sequence[Probe]) -> None:
+def _check_distinct(family: Sequence[Probe], law: _Law, parts: Collection[str]) -> None:
+    """Check that no two samples were generated under one benchmark, but for those that say which part of it each is."""
     owner: dict[int, str] = {}
     for probe in family:
         entry = own_entry(probe.relative)
         first = probe.sample if entry is None else owner.setdefault(entry, probe.sample)
-        if first != probe.sample:
+        if first != probe.sample and not ({first, probe.sample} <= {*parts} and law.own[first] == law.own[probe.sample]):
             raise ArtifactMismatchError(
                 f"samples {first} and {probe.sample}",
                 got=f"weight {entry} (counted from 0) is 1 in every event of both: both were generated under the same benchmark",
                 expected="samples called after the benchmark under which they were generated",
-                remedy="correct `files` of one of them",
+                remedy="correct `files` of one of them; parts of one sample say which part each is with `where`",
             )
 
 

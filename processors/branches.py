@@ -14,6 +14,7 @@ from processors.eventfile import EventFile
 from processors.observables import wanted_observables
 from processors.reading import check_condition_branches, selection_branches
 from processors.rootfile import nearest
+from processors.slices import foreign_branches
 from processors.variations import weight_branches
 from toolkit.config import Config, MappingLayout, SampleConfig
 from toolkit.errors import ArtifactMismatchError, SchemaError
@@ -58,7 +59,7 @@ def branches_to_read(config: Config, sample: SampleConfig, branches: Mapping[str
     """Return the branches that processing reads of a file with these branches, once each: nothing else of the file is decoded."""
     reader = reader_for(sample)
     needed = [*reader.required(sample), *weight_branches(config, sample), *(column.branch for column in config.columns.values())]
-    wanted = dict.fromkeys([*needed, *reader.optional(), *selection_branches(config, sample, branches)])
+    wanted = dict.fromkeys([*needed, *reader.optional(), *selection_branches(config, sample, branches), *foreign_branches(config, sample)])
     return tuple(name for name in wanted if name in branches)
 
 

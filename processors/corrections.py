@@ -56,7 +56,7 @@ def correction_inputs(section: CorrectionConfig) -> tuple[str, ...]:
 
 
 def lepton_inputs(config: Config, sample: SampleConfig) -> dict[Kind, tuple[str, ...]]:
-    """Return the branches of leptons that corrections need beside the momenta, by flavour."""
+    """Return the branches of leptons and jets that corrections need beside the momenta, by kind of object."""
     found: dict[Kind, tuple[str, ...]] = {}
     for section in sample_corrections(config, sample).values():
         if section.object != "event":
@@ -212,9 +212,16 @@ class SampleCorrections:
 
     def lepton_properties(self, record: EventRecord) -> tuple[str, ...]:
         """Return the properties of the four leptons that `factors` needs."""
-        momenta = OWN if any(c.section.object != "event" for c in self.corrections) else ()
-        inputs = [name for names in self.lepton_inputs.values() for name in names]
+        momenta = OWN if any(c.section.object in FLAVOURS for c in self.corrections) else ()
+        inputs = [name for kind, names in self.lepton_inputs.items() if kind in FLAVOURS for name in names]
         return tuple(dict.fromkeys((*momenta, *inputs, *self._of_leptons(record))))
+
+    @property
+    def jet_properties(self) -> tuple[str, ...]:
+        """The properties of jets that `factors` needs; none where no correction is one of jets."""
+        if all(c.section.object != "jet" for c in self.corrections):
+            return ()
+        return tuple(dict.fromkeys(("pt", "eta", "phi", "mass", *self.lepton_inputs.get("jet", ()))))
 
     def factors(self, record: EventRecord, selected: Selected, event: NDArray[Any]) -> tuple[FloatArray | None, dict[str, FloatArray]]:
         """Return the factor of each selected event beside `constant`, and varied over nominal factor by name of the weight variation.
@@ -230,19 +237,19 @@ class SampleCorrections:
         Raises:
             PhysicsDomainError: A factor is 0, NaN or infinite; the event is named.
         """
-        n, values, leptons = len(event), selected.observables, selected.leptons
+        n = len(event)
         for name in weight_factors(self.sample):
             if name in record.columns:
                 require_factors(f"weight factor {name!r}", record.columns[name][selected.index], self.sample.name, event)
         of_leptons = self._of_leptons(record)
-        nominal = {c.name: self._checked(c, self._evaluate(c, values, leptons, n, c.section.nominal), event) for c in self.corrections}
+        nominal = {c.name: self._checked(c, self._evaluate(c, selected, c.section.nominal), event) for c in self.corrections}
         ratios = {}
         for key, variation in self.variations.items():
             for direction, text in (("up", variation.up), ("down", variation.down)):
                 if text is not None:
                     ratio = np.ones(n)
                     for c in (c for c in self.corrections if c.name in variation.of):
-                        ratio *= self._checked(c, self._evaluate(c, values, leptons, n, text), event) / nominal[c.name]
+                        ratio *= self._checked(c, self._evaluate(c, selected, text), event) / nominal[c.name]
                     ratios[f"{key}_{direction}"] = ratio
         if not of_leptons and all(c.constant is not None for c in self.corrections):
             return None, ratios  # numbers are part of the normalisation, as `k_factor` is
@@ -250,17 +257,19 @@ class SampleCorrections:
         for c in (c for c in self.corrections if c.constant is None):
             total = total * nominal[c.name]
         for name, flavours in of_leptons.items():
-            product = lepton_product(leptons, name, flavours)
+            product = lepton_product(selected.leptons, name, flavours)
             require_factors(f"weight factor {name!r} (product over the leptons)", product, self.sample.name, event)
             total = total * product
         return total, ratios
 
-    @staticmethod
-    def _evaluate(correction: Correction, values: Arrays, leptons: Arrays, n: int, variation: str) -> FloatArray:
+    def _evaluate(self, correction: Correction, selected: Selected, variation: str) -> FloatArray:
+        n, leptons = len(selected.index), selected.leptons
         if not n:
             return np.ones(0)
         if correction.section.object == "event":
-            return correction(values, variation)
+            return correction(selected.observables, variation)
+        if correction.section.object == "jet":
+            return self._of_jets(correction, selected, variation)
         chosen = leptons["flavour"] == FLAVOURS[correction.section.object]
         if not chosen.any():
             return np.ones(n)
@@ -268,6 +277,21 @@ class SampleCorrections:
         factor = np.ones(chosen.shape)
         factor[chosen] = correction({**own, "abs_eta": np.abs(own["eta"])}, variation)
         return np.asarray(factor.prod(axis=1))
+
+    def _of_jets(self, correction: Correction, selected: Selected, variation: str) -> FloatArray:
+        """Return the product over the counted jets of every event, (n,)."""
+        jets, product = selected.jets, np.ones(len(selected.index))
+        if jets is None:
+            raise SchemaError(
+                f"correction {correction.name!r} of sample {self.sample.name}",
+                got="ntuples without jets",
+                expected="jets",
+                remedy="list under `samples` of the correction those that have jets",
+            )
+        if len(jets.event):
+            factor = correction({**jets.columns, "abs_eta": np.abs(jets["eta"])}, variation)
+            np.multiply.at(product, jets.event, factor)
+        return product
 
     def _checked(self, correction: Correction, factor: FloatArray, event: NDArray[Any]) -> FloatArray:
         require_factors(f"correction {correction.name!r}", factor, self.sample.name, event)

@@ -26,6 +26,7 @@ from processors.regions import Regions
 from processors.rootfile import decoding
 from processors.sanity import check_momenta
 from processors.selection import Cutflow, select, sum_weights
+from processors.slices import Slice
 from processors.systematics import object_variations
 from processors.variations import combined_members, read_ratios, weight_branches, weight_names
 from toolkit.artifacts.events import NOMINAL, ChunkInfo, EventTable, chunk_table, read_info, table_name, write_chunk
@@ -63,6 +64,7 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
         sections = {s.config.name: s.config for s in self.inputs.values()}
         self.corrections = {name: SampleCorrections(config, section) for name, section in sections.items()}
         self.components = {name: SampleComponents(config, section) for name, section in sections.items()}
+        self.slices = {name: Slice.of(config, section) for name, section in sections.items()}
         self.keys = sample_keys(config, tuple(self.inputs.values()))
         self.modules = load_modules(config.modules)
 
@@ -182,10 +184,19 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
         """Select the events of one variation, and write their table."""
         corrections, components = self.corrections[sample.config.name], self.components[sample.config.name]
         scaled = record.gen_weight * sample.scale(self.config.luminosity_ifb, k_factor=corrections.constant * components.constant)
-        inputs = (*corrections.event_inputs, *components.inputs)
+        part = self.slices[sample.config.name]
+        inputs = (*corrections.event_inputs, *components.inputs, *part.names(record.columns))
         more = tuple(name for name in dict.fromkeys(inputs) if name not in self.observables)
         properties = corrections.lepton_properties(record)
-        selected = select(record, scaled, self.config.selection, observables=(*self.observables, *more), leptons=properties)
+        selected = select(
+            record,
+            scaled,
+            self.config.selection,
+            observables=(*self.observables, *more),
+            leptons=properties,
+            jets=corrections.jet_properties,
+        )
+        selected = part.apply(selected, scaled[selected.index], record.identity["event"][selected.index])
         index, event = selected.index, record.identity["event"][selected.index]
         factor, found = corrections.factors(record, selected, event)
         weight = scaled[index] if factor is None else scaled[index] * factor

@@ -16,6 +16,7 @@ from processors.normalisation import read_normalisation
 from processors.observables import written_observables
 from processors.rootfile import nearest
 from processors.sanity import PROBE, check_probe
+from processors.slices import adds_to
 from processors.symmetry import check_symmetry
 from processors.variations import weight_branches
 from processors.weightsearch import weight_candidates
@@ -145,6 +146,7 @@ def inspect_inputs(config: Config) -> tuple[SampleInputs, ...]:
         for sample, varied in ((s, v) for s in samples for v in s.varied):
             _check_no_copies((sample, varied))
     _check_signs(config, [one for s in samples for one in (s, *s.varied)])
+    samples = tuple(replace(s, notes=(*s.notes, *_added(config, s.config))) for s in samples)
     notes = check_benchmark_order(config, samples)
     return tuple(replace(s, notes=(*s.notes, notes[s.config.name])) if s.config.name in notes else s for s in samples)
 
@@ -243,7 +245,7 @@ def _inspect_sample(config: Config, sample: SampleConfig) -> SampleInputs:
     xsec_pb = sample.xsec_pb if isinstance(sample.xsec_pb, float | int) else _stated(sample, files, "xsec_pb", "cross-section")
     if isinstance(sample.gen_sumw, float | int):
         sumw = float(sample.gen_sumw)
-    elif isinstance(sample.layout, MappingLayout) and sample.gen_sumw == "file":
+    elif isinstance(sample.layout, MappingLayout) and sample.gen_sumw == "file" and sample.layout.gen_sumw is not None:
         sumw = _stated(sample, files, "sumw", "sum of generator weights")
     else:
         sumw = math.fsum(f.sumw or 0.0 for f in files)
@@ -277,6 +279,16 @@ def _summed_here(sample: SampleConfig) -> tuple[str, ...]:
         return ()
     what = f"sample {sample.name}: the sum of generator weights is that of the events in the files (gen_sumw: sum)"
     return (f"{what}; yields are too large if any event was left out when the files were written",)
+
+
+def _added(config: Config, sample: SampleConfig) -> tuple[str, ...]:
+    """Say which samples add up without saying which part each is: two of the same phase space would count it twice."""
+    others = [s.name for s in adds_to(config, sample) if not s.where]
+    first = next((s.name for s in config.simulated if s.name in {sample.name, *others}), "")
+    if sample.where or not others or first != sample.name:
+        return ()
+    names = ", ".join([sample.name, *others])
+    return (f"samples {names} add up; a part of phase space that two of them hold counts twice: say with `where` which part each is",)
 
 
 def _negative(config: Config, sample: SampleConfig, xsec_pb: float) -> tuple[str, ...]:

@@ -10,15 +10,17 @@ import awkward as ak
 import numpy as np
 
 from processors.dialects.aliases import is_list
-from processors.dialects.detect import detect_layout, how_to_describe, missing_nanoaod, what_is_missing
+from processors.dialects.detect import Layout, detect_layout, how_to_describe, missing_nanoaod, what_is_missing
+from processors.dialects.detect_lists import CJLST_COUNTERS, CJLST_SUMW, CJLST_WEIGHT
 from processors.eventfile import EventFile, format_of, open_events
 from processors.lhefile import CROSS_SECTION, HEAD
+from processors.normalisation import histogram_contents
 from processors.rootfile import RootEvents, open_root, tree_names
 from processors.snippets import Findings, look, write_snippet
 from processors.weightsearch import friend_candidates
 from processors.yamltext import comment
 from toolkit.artifacts.checksums import check_file
-from toolkit.config import NanoLayout
+from toolkit.config import MappingLayout, NanoLayout
 from toolkit.errors import SchemaError
 
 LayoutName = Literal["nanoaod", "atlas", "mapping", "flat", "lhe", "unknown"]
@@ -94,7 +96,7 @@ def inspect_file(path: str | Path, *, weight: str | None = None) -> FileReport:
     check_file(path)
     trees, normalisation = _root_trees(path) if format_of(path) == "root" else _text_columns(path)
     best = min(trees, key=_rank)
-    layout = detect_layout(best.branches)
+    layout = _with_counters(path, best.name, detect_layout(best.branches))
     found = None
     if layout is not None:
         with open_events(path, best.name) as events:
@@ -117,6 +119,18 @@ def inspect_file(path: str | Path, *, weight: str | None = None) -> FileReport:
         findings=found,
         snippet=snippet,
     )
+
+
+def _with_counters(path: Path, tree: str, layout: Layout | None) -> Layout | None:
+    """Add the histogram of counters that stands beside a tree of the CJLST framework to its layout."""
+    if not isinstance(layout, MappingLayout) or layout.gen_weight != CJLST_WEIGHT:
+        return layout
+    folder, slash, _ = tree.rpartition("/")
+    name = f"{folder}{slash}{CJLST_COUNTERS}"
+    contents = histogram_contents(path, name)
+    if contents is None or len(contents) < CJLST_SUMW or not contents[CJLST_SUMW - 1] > 0.0:
+        return layout
+    return layout.model_copy(update={"gen_sumw_bin": f"{name}[{CJLST_SUMW}]"})
 
 
 def _no_layout(tree: TreeReport) -> str:

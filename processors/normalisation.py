@@ -11,6 +11,7 @@ from processors.dialects import reader_for
 from processors.dialects.columns import product
 from processors.eventfile import EventFile
 from processors.lhefile import CROSS_SECTION, HEAD
+from processors.rootfile import decoding, open_root
 from toolkit import units
 from toolkit.config import LheLayout, MappingLayout, NanoLayout, SampleConfig
 from toolkit.errors import ArtifactMismatchError, PhysicsDomainError, SchemaError
@@ -62,8 +63,34 @@ def _stated_sum(path: Path, events: EventFile, sample: SampleConfig) -> float:
     layout = sample.layout
     if isinstance(layout, MappingLayout) and layout.gen_sumw is not None:
         return _repeated(path, events, sample, (layout.gen_sumw,), option="gen_sumw")
+    if isinstance(layout, MappingLayout) and layout.gen_sumw_bin:
+        return _bin(path, sample, layout.gen_sumw_bin)
     names = (layout.runs_tree, layout.gen_sumw) if isinstance(layout, NanoLayout) else (HEAD, "sum of weights")
     return float(_column(path, events, sample, *names, option="gen_sumw").sum())
+
+
+def _bin(path: Path, sample: SampleConfig, text: str) -> float:
+    """Return the content of a bin of a histogram, written NAME[BIN]."""
+    name, _, number = text.removesuffix("]").rpartition("[")
+    contents = histogram_contents(path, name)
+    if contents is None or len(contents) < int(number):
+        raise SchemaError(
+            f"histogram {name!r} in {path}",
+            got="no such histogram of one axis" if contents is None else f"{len(contents)} bins",
+            expected=f"bin {number} with the sum of generator weights of the file",
+            remedy=f"correct `layout.gen_sumw_bin` of sample {sample.name}, or give `gen_sumw` as a number",
+        )
+    return float(contents[int(number) - 1])
+
+
+def histogram_contents(path: Path, name: str) -> FloatArray | None:
+    """Return the contents of the bins of a histogram of one axis, (n_bins,); None if the file has none of this name."""
+    with open_root(path) as directory, decoding(path, f"histogram {name!r}"):
+        kinds = {key.partition(";")[0]: kind for key, kind in directory.classnames(recursive=True).items()}
+        if not kinds.get(name, "").startswith("TH1"):
+            return None
+        contents: FloatArray = np.asarray(directory[name].values(), dtype=np.float64)
+        return contents
 
 
 def _column(path: Path, events: EventFile, sample: SampleConfig, tree: str, column: str, *, option: str) -> FloatArray:

@@ -10,6 +10,7 @@ from pathlib import Path
 from processors.components import component_tables
 from processors.inputs import FileInput, SampleInputs
 from processors.observables import written_observables
+from processors.slices import adds_to
 from processors.systematics import object_variations
 from toolkit import __version__
 from toolkit.artifacts.atomic import link_or_copy
@@ -139,7 +140,11 @@ def sample_keys(config: Config, inputs: Sequence[SampleInputs]) -> dict[str, str
     keys = {}
     for sample in inputs:
         section = sample.config.model_dump(mode="json", exclude={"files", "process", "generated", "label", "color", "uncertainty"})
-        other = {} if sample.variation == NOMINAL else {"variation": sample.variation}
+        if not sample.config.where:
+            del section["where"]
+        other: JsonObject = {} if sample.variation == NOMINAL else {"variation": sample.variation}
+        if parts := {s.name: s.where for s in adds_to(config, sample.config) if s.where}:
+            other["parts"] = parts
         keys[sample.name] = stage_key({**common, "sample": section, "xsec_pb": sample.xsec_pb, "sumw": sample.sumw, **other})
     return keys
 

@@ -17,6 +17,7 @@ from processors.factors import event_factors, lepton_factors
 from processors.observables import read_columns
 from processors.regions import condition_branches
 from processors.rootfile import nearest
+from processors.slices import foreign_branches, slice_branches
 from toolkit.config import ColumnConfig, Config, LheLayout, SampleConfig, SelectionConfig
 from toolkit.errors import SchemaError
 from toolkit.expressions import Condition
@@ -32,7 +33,7 @@ def selection_branches(config: Config, sample: SampleConfig, branches: Mapping[s
 
 def event_branches(config: Config, sample: SampleConfig) -> tuple[str, ...]:
     """Return the branches with one number per event that conditions and corrections need: what is no observable, column or score."""
-    needed = (*event_inputs(config, sample), *component_inputs(config, sample))
+    needed = (*event_inputs(config, sample), *component_inputs(config, sample), *slice_branches(config, sample))
     further = (name for name in needed if name not in {*OBSERVABLES, *config.columns})
     return tuple(dict.fromkeys((*condition_branches(config), *further)))
 
@@ -139,7 +140,7 @@ def check_condition_branches(path: object, config: Config, sample: SampleConfig,
     for name in event_branches(config, sample):
         if name not in branches:
             raise SchemaError(
-                f"{name!r} in selection.where or corrections, sample {sample.name}, file {path}",
+                f"{name!r} in selection.where, `where` of the sample or corrections, sample {sample.name}, file {path}",
                 got="neither an observable nor a branch of the file",
                 expected="observables, and branches that every sample has",
                 remedy=nearest(name, [*branches, *OBSERVABLES]) or "correct the name; `h4l inspect FILE` lists the branches",
@@ -171,6 +172,7 @@ def read_record(
     fields = object_fields(config, sample, branches)
     record = reader_for(sample).read(events, sample, weight_vectors=weight_vectors, fields=fields)
     own = read_columns(events, config.columns if columns is None else columns)
-    more = (*event_factors(sample, branches.is_list), *event_branches(config, sample))
+    foreign = (name for name in foreign_branches(config, sample) if branches.has(name))
+    more = dict.fromkeys((*event_factors(sample, branches.is_list), *event_branches(config, sample), *foreign))
     named = {name: scalars(events, name) for name in more if name not in own}
     return replace(record, columns=record.columns | own | named)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -47,6 +48,7 @@ class Selected:
         channel: 0 for 4e, 1 for 4mu, 2 for 2e2mu, (n,) int8.
         cutflow: Counts after each cut.
         leptons: Properties of the four leptons a1, b1, a2, b2 that the caller asked for, and their `flavour`, (n, 4) each.
+        jets: Counted jets of the events, with the properties that the caller asked for; None where none were.
     """
 
     index: NDArray[np.int64]
@@ -54,6 +56,18 @@ class Selected:
     channel: NDArray[np.int8]
     cutflow: Cutflow
     leptons: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    jets: Particles | None = None
+
+    def take(self, kept: NDArray[np.bool_]) -> Selected:
+        """Return the events of a mask, with the same cut flow."""
+        return Selected(
+            index=self.index[kept],
+            observables={name: values[kept] for name, values in self.observables.items()},
+            channel=self.channel[kept],
+            cutflow=self.cutflow,
+            leptons={name: values[kept] for name, values in self.leptons.items()},
+            jets=None if self.jets is None else self.jets.take(np.flatnonzero(kept)),
+        )
 
 
 def cuts_of(selection: SelectionConfig) -> tuple[str, ...]:
@@ -92,6 +106,7 @@ def select(
     *,
     observables: tuple[str, ...],
     leptons: tuple[str, ...] = (),
+    jets: tuple[str, ...] = (),
 ) -> Selected:
     """Apply the selection to the events of one chunk.
 
@@ -101,6 +116,7 @@ def select(
         selection: Thresholds and windows.
         observables: Names of the observables to return.
         leptons: Names of the properties of the four leptons to return.
+        jets: Names of the properties of counted jets to return.
 
     Returns:
         The events that pass, with their observables.
@@ -112,23 +128,39 @@ def select(
         condition `where`, such as m_jj without two jets, does not fulfil it.
     """
     cuts = _Cuts(cuts_of(selection), len(record))
-    select_block = partial(_select_block, selection=selection, observables=observables, leptons=leptons)
+    select_block = partial(_select_block, selection=selection, observables=observables, leptons=leptons, of_jets=jets)
     starts = range(0, max(len(record), 1), BLOCK)
     blocks = [select_block(record.between(start, start + BLOCK), cuts=cuts.from_event(start)) for start in starts]
     return Selected(
         index=np.flatnonzero(cuts.passed == len(cuts.names) - 1),
-        observables={name: np.concatenate([computed[name] for computed, _ in blocks]) for name in observables},
-        channel=np.concatenate([paired.channel for _, paired in blocks]),
+        observables={name: np.concatenate([computed[name] for computed, *_ in blocks]) for name in observables},
+        channel=np.concatenate([paired.channel for _, paired, _ in blocks]),
         cutflow=cuts.flow(weight),
-        leptons={name: np.concatenate([paired.columns[name] for _, paired in blocks]) for name in blocks[0][1].columns},
+        leptons={name: np.concatenate([paired.columns[name] for _, paired, _ in blocks]) for name in blocks[0][1].columns},
+        jets=_joined([counted for *_, counted in blocks], jets) if jets else None,
     )
 
 
+def _joined(blocks: Sequence[Particles | None], names: tuple[str, ...]) -> Particles | None:
+    """Return the jets of all blocks with some of their properties; None without jets."""
+    found = [jets for jets in blocks if jets is not None]
+    if not found:
+        return None
+    columns = {name: np.concatenate([jets[name] for jets in found]) for name in names}
+    return Particles(np.concatenate([jets.counts for jets in found]), columns)
+
+
 def _select_block(
-    record: EventRecord, *, selection: SelectionConfig, observables: tuple[str, ...], leptons: tuple[str, ...], cuts: _Cuts
-) -> tuple[dict[str, NDArray[np.float64]], _Paired]:
-    """Select the events of a block, mark the cuts that they pass, and return observables and quadruplets of those that pass all."""
-    index, particles, jets = four_leptons(record, selection, cuts.mark, more=leptons)
+    record: EventRecord,
+    *,
+    selection: SelectionConfig,
+    observables: tuple[str, ...],
+    leptons: tuple[str, ...],
+    of_jets: tuple[str, ...],
+    cuts: _Cuts,
+) -> tuple[dict[str, NDArray[np.float64]], _Paired, Particles | None]:
+    """Select the events of a block, mark the cuts that they pass, and return observables, quadruplets and jets of those that pass all."""
+    index, particles, jets = four_leptons(record, selection, cuts.mark, more=leptons, of_jets=of_jets)
     if selection.total_charge is not None:
         charge = np.bincount(particles.event, weights=particles["charge"], minlength=len(index))
         kept = np.flatnonzero(charge == selection.total_charge)
@@ -157,16 +189,18 @@ def _select_block(
     elif record.jets is not None:
         rows = np.full(len(record), -1)
         rows[index] = row[kept]
-        jets = accept_jets(record.jets, particles, selection.jet, rows=rows)
+        jets = accept_jets(record.jets, particles, selection.jet, rows=rows, more=of_jets)
     columns = {name: values[index] for name, values in record.columns.items()}
     if not selection.where:
-        return _observables(paired.roles, jets, observables, columns=columns), paired
+        return _observables(paired.roles, jets, observables, columns=columns), paired, jets
     computed = _observables(paired.roles, jets, tuple(dict.fromkeys((*observables, *condition_names(selection)))), columns=columns)
     inside = np.ones(len(index), dtype=bool)
     for part in conditions_of(selection.where):
         inside &= part.evaluate({name: computed[name] for name in (part.names or WINDOWS)})
         cuts.mark(str(part), index[inside])
-    return {name: computed[name][inside] for name in observables}, paired.take(np.flatnonzero(inside))
+    kept = np.flatnonzero(inside)
+    counted = jets.take(kept) if jets is not None and of_jets else None
+    return {name: computed[name][inside] for name in observables}, paired.take(kept), counted
 
 
 @dataclass(frozen=True)

@@ -238,7 +238,7 @@ def states_normalisation(layout: Layout, stated: Mapping[str, float]) -> tuple[b
     if isinstance(layout, LheLayout):
         return True, True
     if isinstance(layout, MappingLayout):
-        return layout.xsec_pb is not None, layout.gen_sumw is not None
+        return layout.xsec_pb is not None, layout.gen_sumw is not None or bool(layout.gen_sumw_bin)
     return NanoLayout().xsec_fb in stated, NanoLayout().gen_sumw in stated
 
 

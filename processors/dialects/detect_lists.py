@@ -22,6 +22,8 @@ from toolkit.config import MappingLayout
 
 CJLST_WEIGHT, CJLST_XSEC = "overallEventWeight", "xsec"
 """Weight of an event (generator, pile-up, scale factors) and cross-section (pb) of trees of the CJLST framework."""
+CJLST_COUNTERS, CJLST_SUMW = "Counters", 40
+"""Histogram beside such a tree, and its bin (from 1) with the sum of generator weights of the file."""
 
 
 def detect_lists(types: Types) -> MappingLayout | None:

@@ -16,6 +16,7 @@ import numpy as np
 from toolkit.analysis.data import FitData, yields_and_shape
 from toolkit.analysis.datasets import read_pairs, read_simulation
 from toolkit.analysis.layout import EVENTS, LEFT_OUT
+from toolkit.analysis.lost import measure_loss
 from toolkit.analysis.methods import BinnedMethod
 from toolkit.analysis.session import Session
 from toolkit.artifacts.atomic import write_json
@@ -69,14 +70,15 @@ def varied_names(config: Config) -> tuple[str, ...]:
 
 
 def write_left_out(session: Session, data: FitData) -> None:
-    """Look at every feature under every variation, and write those with changes that the unbinned fit does not know of.
+    """Look at every feature under every variation, and write those with changes that the unbinned fit does not know of, and their price.
 
     Args:
         session: Where event tables are read and the result is written.
         data: The Asimov set with its systematics.
     """
     config = session.config
-    edges = {name: observable_edges(read_simulation(session)[1], name) for name in config.ratios.features}
+    events = read_simulation(session)
+    edges = {name: observable_edges(events[1], name) for name in config.ratios.features}
     _, shape = yields_and_shape(data.methods)
     found: list[LeftOut] = []
     for k, name in enumerate(varied_names(config)):
@@ -94,8 +96,10 @@ def write_left_out(session: Session, data: FitData) -> None:
         judged = (judge(name, process, own, least=least) for process, own in closures.items())
         found += [one for one in judged if one is not None]
         session.progress("what is left out", k + 1, len(varied_names(config)))
-    rows = [vars(one) for one in sorted(found, key=lambda one: -one.size)]
-    write_json(session.work / LEFT_OUT, {"schema": 1, "variations": rows})
+    losses = {name: measure_loss(data, name, pool=events[0]) for name in dict.fromkeys(one.systematic for one in found)}
+    prices = {name: {"loss": vars(loss)} for name, loss in losses.items() if loss is not None}
+    rows = [vars(one) | prices.get(one.systematic, {}) for one in sorted(found, key=lambda one: -one.size)]
+    write_json(session.work / LEFT_OUT, {"schema": 2, "variations": rows})
 
 
 def judge(name: str, process: str, closures: Sequence[tuple[str, VariationClosure]], *, least: float) -> LeftOut | None:

@@ -286,6 +286,7 @@ class Config(Section):
                 msg = f"{key}: no samples {unknown}; the samples are {names}"
                 raise ValueError(msg)
         check_corrections(self.corrections, self.systematics.weights, samples=names)
+        self._check_parts()
         if self.systematics.samples:
             check_alternatives(self.systematics.samples, self.samples, lambda: self.model)
         if self.k_factors:
@@ -365,6 +366,14 @@ class Config(Section):
             factors = {s.name: s.k_factor for s in self.samples if s.name in members}
             if process.n_amplitudes > 1 and len(set(factors.values())) > 1:
                 msg = f"k_factor differs between samples of process {process.name} {factors}: they inform the same densities"
+                raise ValueError(msg)
+
+    def _check_parts(self) -> None:
+        """Check that conditions of samples name no scores, which are made of selected events."""
+        for s in self.samples:
+            scores = sorted(set(Condition.parse(s.where).names) & {*self.scores, *self.classifiers}) if s.where else []
+            if scores:
+                msg = f"samples.{s.name}.where uses the scores {scores}, which are made of selected events; use branches and observables"
                 raise ValueError(msg)
 
     def _check_classifiers(self) -> None:

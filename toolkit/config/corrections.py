@@ -16,14 +16,14 @@ VARIATION = "{variation}"
 class CorrectionConfig(Section):
     """A factor on the weight of selected simulated events: a correctionlib file, a histogram of a ROOT file, or a curve of numbers.
 
-    The factor of a correction of electrons or muons is the product over those of the quadruplet.
+    The factor of a correction of electrons or muons is the product over those of the quadruplet, of jets over those that are counted.
     """
 
     samples: tuple[str, ...] = ()
     """Samples that it corrects; empty corrects all simulated ones. Data are never corrected."""
-    object: Literal["event", "electron", "muon"] = "event"
-    """What the inputs are properties of: the event (observables, columns, branches with a number per event), or a lepton (`pt`, `eta`,
-    `abs_eta`, `phi`, `mass`, `charge`, branches of the collection)."""
+    object: Literal["event", "electron", "muon", "jet"] = "event"
+    """What the inputs are properties of: the event (observables, columns, branches with a number per event), a lepton (`pt`, `eta`,
+    `abs_eta`, `phi`, `mass`, `charge`, branches of the collection), or a jet (the same without charge)."""
     file: str = ""
     """A correctionlib file (.json, .json.gz) or a ROOT file (.root), relative to the config; `{data}` is the folder given with `--data`."""
     correction: str = ""

@@ -173,6 +173,9 @@ class MappingLayout(Section):
     """Branch of the event tree that repeats the cross-section of the sample (pb), or several whose product it is."""
     gen_sumw: str | None = None
     """Branch of the event tree that repeats the sum of generator weights of the whole sample."""
+    gen_sumw_bin: str = Field(default="", pattern=r"^([^\[\]]+\[[1-9]\d*\])?$")
+    """Bin of a histogram of every file that holds the sum of generator weights of this file, bins counted from 1:
+    `ZZTree/Counters[40]`."""
 
     @property
     def xsec_branches(self) -> tuple[str, ...]:
@@ -184,6 +187,9 @@ class MappingLayout(Section):
         own = [section for section in (self.electrons, self.muons) if section is not None]
         if (self.leptons is None) == (not own):
             msg = "give `leptons`, or `electrons` and `muons`"
+            raise ValueError(msg)
+        if self.gen_sumw is not None and self.gen_sumw_bin:
+            msg = "gen_sumw and gen_sumw_bin: one of them holds the sum of weights"
             raise ValueError(msg)
         if self.leptons is not None and self.leptons.pdg_id is None:
             msg = "leptons: pdg_id is needed to tell electrons from muons"

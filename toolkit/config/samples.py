@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
+from toolkit.config.conditions import OptionalCondition
 from toolkit.config.layouts import AtlasLayout, FlatLayout, LheLayout, MappingLayout, NanoLayout
 from toolkit.config.names import FileName, Name
 
@@ -33,6 +34,9 @@ class SampleConfig(Section):
     """Factor on the cross-section."""
     uncertainty: float | None = Field(default=None, gt=0, lt=1)
     """Relative uncertainty of the yield of an estimate, the nuisance parameter estimate_NAME; the luminosity does not move its yield."""
+    where: OptionalCondition = ""
+    """The part of its events that the sample stands for: a condition on branches of the event and on observables, such as
+    `gen_m4l < 300`. Samples of one process and benchmark add up: an event that fulfils the condition of another is refused."""
     label: str = Field(default="", max_length=200)
     """Name in plots, with TeX between dollars; empty takes that of known processes, or the name."""
     color: str = Field(default="", pattern=r"^(#[0-9a-fA-F]{6})?$")
@@ -81,7 +85,7 @@ class SampleConfig(Section):
         if isinstance(layout, FlatLayout):
             holds = {"xsec_pb": False, "gen_sumw": False}
         elif isinstance(layout, MappingLayout):
-            holds = {"xsec_pb": layout.xsec_pb is not None, "gen_sumw": layout.gen_sumw is not None}
+            holds = {"xsec_pb": layout.xsec_pb is not None, "gen_sumw": layout.gen_sumw is not None or bool(layout.gen_sumw_bin)}
         else:
             return
         what = "a flat ntuple" if isinstance(layout, FlatLayout) else "this layout"

@@ -10,7 +10,7 @@ from toolkit.errors import ArtifactMismatchError, PhysicsDomainError
 from toolkit.model import Model, Process, density_transform, learned_densities
 from toolkit.typing import FloatArray
 from toolkit.weights.combination import check_finite, combine_samples
-from toolkit.weights.separate import SampleRows, combine_separate, generation_points
+from toolkit.weights.separate import SampleRows, combine_separate, generation_points, join_parts, rows_of_parts
 from toolkit.weights.simulation import SampleTable, SimulatedEvents
 
 
@@ -23,7 +23,8 @@ def combine_processes(tables: Sequence[SampleTable], model: Model) -> SimulatedE
 
     Returns:
         The events of all tables, in their order. Processes: the learned densities of all processes. Samples of one coherent process share
-        its regions as in `combine_samples`; samples of a process with one amplitude add up. Where samples of a coherent process were
+        its regions as in `combine_samples`; those of one benchmark are parts of one and add up, as samples of a process with
+        one amplitude do. Where samples of a coherent process were
         generated separately, so that their events do not know the weights of enough benchmarks, see `toolkit.weights.separate`.
 
     Raises:
@@ -84,13 +85,19 @@ def _of_process(process: Process, tables: Sequence[SampleTable], model: Model) -
         _require_positive(process, tables)
         return [SampleRows(t.sample, np.asarray(t.weight, dtype=np.float64)[:, None], np.ones(len(t.weight))) for t in tables]
     carried = _carried(process, model)
-    events = combine_samples(tables, processes=carried, benchmarks=carried, generated_as=generation_points(process, tables, model, carried))
+    joined, places = join_parts(tables, model), rows_of_parts(tables, model)
+    points = generation_points(process, joined, model, carried)
+    events = combine_samples(joined, processes=carried, benchmarks=carried, generated_as=points)
     transform = density_transform(process, names=carried)
     same = transform.shape[0] == transform.shape[1] and np.array_equal(transform, np.eye(len(transform)))
     weights = events.weights if same else events.weights @ transform
     share = np.ones(len(events)) if events.share is None else events.share
-    rows = [events.sample_index == k for k in range(len(events.samples))]
-    return [SampleRows(name, weights[own], share[own]) for name, own in zip(events.samples, rows, strict=True)]
+    found = []
+    for table in tables:
+        name, place = places[table.sample]
+        rows = np.flatnonzero(events.sample_index == events.samples.index(name))[place]
+        found.append(SampleRows(table.sample, weights[rows], share[rows]))
+    return found
 
 
 def _require_positive(process: Process, tables: Sequence[SampleTable]) -> None:

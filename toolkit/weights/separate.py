@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -55,6 +56,62 @@ def generation_points(
     }
 
 
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """Samples that are parts of one, as one table; see `toolkit.weights.simulation.SampleTable`."""
+
+    sample: str
+    event_id: Any
+    observables: Mapping[str, Any]
+    weight: Any
+    benchmarks: tuple[str, ...]
+    benchmark_weights: Any
+
+
+def join_parts(tables: Sequence[SampleTable], model: Model) -> list[SampleTable]:
+    """Join tables of samples that were generated under one benchmark into one: slices of phase space, which add up.
+
+    Args:
+        tables: Tables of samples that know all weights of their process.
+        model: The physics model.
+
+    Returns:
+        One table per benchmark, under the name of its first sample, in the order of these; samples of no benchmark stay alone.
+    """
+    under = {s.name: s.benchmark for s in model.samples}
+    groups: dict[str, list[SampleTable]] = {}
+    for table in tables:
+        groups.setdefault(under[table.sample] or table.sample, []).append(table)
+    return [group[0] if len(group) == 1 else _joined(group) for group in groups.values()]
+
+
+def _joined(group: Sequence[SampleTable]) -> SampleTable:
+    first = group[0]
+    wanted = [[t.benchmarks.index(b) for b in first.benchmarks] for t in group]
+    return _Parts(
+        sample=first.sample,
+        event_id=np.concatenate([t.event_id for t in group]),
+        observables={k: np.concatenate([t.observables[k] for t in group]) for k in first.observables},
+        weight=np.concatenate([t.weight for t in group]),
+        benchmarks=first.benchmarks,
+        benchmark_weights=np.concatenate([t.benchmark_weights[:, columns] for t, columns in zip(group, wanted, strict=True)]),
+    )
+
+
+def rows_of_parts(tables: Sequence[SampleTable], model: Model) -> dict[str, tuple[str, slice]]:
+    """Return, by sample, the table of `join_parts` that holds its events, and where."""
+    under = {s.name: s.benchmark for s in model.samples}
+    first: dict[str, str] = {}
+    ends: dict[str, int] = {}
+    found = {}
+    for table in tables:
+        name = first.setdefault(under[table.sample] or table.sample, table.sample)
+        start = ends.get(name, 0)
+        ends[name] = start + len(table.weight)
+        found[table.sample] = (name, slice(start, ends[name]))
+    return found
+
+
 def combine_separate(process: Process, tables: Sequence[SampleTable], model: Model) -> list[SampleRows]:
     """Join the samples of one coherent process, of which some were generated separately.
 
@@ -84,10 +141,12 @@ def combine_separate(process: Process, tables: Sequence[SampleTable], model: Mod
         carried = tuple(
             b for b in process.benchmark_names if all(b in s.carried for s in model.samples_of(process.name) if s.name not in alone)
         )
-        points = generation_points(process, together, model, carried)
-        events = combine_samples(together, processes=carried, benchmarks=carried, generated_as=points)
-        for k, table in enumerate(together):
-            rows = events.sample_index == k
+        joined, parts = join_parts(together, model), rows_of_parts(together, model)
+        points = generation_points(process, joined, model, carried)
+        events = combine_samples(joined, processes=carried, benchmarks=carried, generated_as=points)
+        for table in together:
+            name, place = parts[table.sample]
+            rows = np.flatnonzero(events.sample_index == events.samples.index(name))[place]
             known[table.sample][:, [columns[b] for b in carried]] = events.weights[rows]
             if events.share is not None:
                 shares[table.sample] = events.share[rows]

@@ -66,5 +66,9 @@ def test_terminal_and_report_name_every_systematic_with_its_size() -> None:
     notes = left_out_notes([*rows, rows[0] | {"process": "other", "size": 0.1}])
     assert [note.split(": ")[1].split(" changes")[0] for note in notes] == ["jet_scale", "muon_scale"]
     assert "changes x of q by 3.0" in notes[0]
+    loss = {"parameter": "mu", "error": 0.9, "error_known": 0.8, "shift": -0.1}
+    assert "upper error of mu from 0.80 to 0.90" in left_out_notes([rows[0] | {"loss": loss}])[0]
+    priced = left_out_section([rows[0] | {"loss": loss}, rows[1]]).tables[1]
+    assert priced.rows == (("jet_scale", "0.80", "0.90", "-0.100"),)
     (table,) = left_out_section(rows).tables
     assert [row[:3] for row in table.rows] == [("jet_scale", "q", "x"), ("muon_scale", "q", "x")]

@@ -13,14 +13,16 @@ import pytest
 from tests.unit.analysis.toy import MODEL, PROCESSES, YIELDS, densities, simulate
 from toolkit.analysis import nuisances
 from toolkit.analysis.channels import binned_document, normalisation_columns, parameters_of, unbinned_channel, unbinned_likelihood
-from toolkit.analysis.data import full_likelihood, yields_and_shape
+from toolkit.analysis.data import FitData, full_likelihood, yields_and_shape
 from toolkit.analysis.layout import ASIMOV, NORMALISATION, WORKSPACE
+from toolkit.analysis.lost import measure_loss
 from toolkit.analysis.measurements import measure_with
 from toolkit.analysis.methods import BinnedMethod, UnbinnedMethod, histogram_method, rate_method
 from toolkit.analysis.nuisances import Ratios, Systematics, read_systematics
 from toolkit.config import parse_config
 from toolkit.errors import SchemaError
 from toolkit.likelihood import UnbinnedLikelihood, Workspace, make_document, measure, relative_errors, write_observation
+from toolkit.likelihood.uncertainties import minos
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
 
@@ -252,3 +254,35 @@ def test_templates_of_every_variation_are_read(methods: Any, pool: SimulatedEven
 def test_bad_sections_are_refused(section: dict[str, Any], match: str) -> None:
     with pytest.raises(SchemaError, match=match):
         parse_config({**CONFIG, "likelihood": section}, folder=Path())
+
+
+def test_the_loss_of_a_variation_is_that_of_the_histogram_that_shows_it(pool: SimulatedEvents) -> None:
+    """One bin of x knows the yield alone: errors and shift are those of documents in which the variation is a factor on the yield."""
+    pair = (pool.observables["x"], pool.observables["x"])
+
+    def observe(events: SimulatedEvents) -> FloatArray:
+        return events.observables["x"]
+
+    score = histogram_method("score", MODEL, pool=pool, test=pool, values=pair, edges=EDGES, observe=observe)
+    coarse = histogram_method("x", MODEL, pool=pool, test=pool, values=pair, edges=EDGES[[0, -1]], observe=observe, observable="x")
+    rate = rate_method(MODEL, pool=pool, test=pool)
+    up = np.ones_like(score.templates.values)
+    up[3] = 1.0 + 0.4 * (EDGES[:-1] - 0.6)  # of q alone
+    whole = Ratios(up, 1.0 / up)
+    hi, lo = whole.yields(score.templates.values)
+    flat = {m.name: {"X": Ratios(hi[:, None], lo[:, None])} for m in (rate, coarse)}
+    systematics = Systematics(ratios={**flat, "score": {"X": whole}})
+    weights = pool.weights @ MODEL.at(MODEL.truth)
+    found = measure_loss(FitData(pool, weights, (rate, coarse, score), systematics, MODEL), "X", pool=pool)
+    assert found is not None
+    by_hand = []
+    for own in (whole, Ratios(np.broadcast_to(hi[:, None], up.shape), np.broadcast_to(lo[:, None], up.shape))):
+        document = binned_document(score, weights, replace(systematics, ratios={"score": {"X": own}}))
+        likelihood = Workspace(document).likelihood()
+        by_hand.append(minos(likelihood, likelihood.fit(), "mu").up)
+    assert (found.error, found.error_known) == pytest.approx(tuple(by_hand), rel=1e-6)
+    assert abs(found.error - found.error_known) > 0.03  # the shape constrains the yield, too
+    f = MODEL.at(MODEL.truth)
+    document["observations"][0]["data"] = (f @ (score.templates.values * up)).tolist()
+    assert found.shift == pytest.approx(Workspace(document).likelihood().fit().parameters["mu"] - MODEL.truth["mu"], abs=1e-5)
+    assert abs(found.shift) > 0.05

@@ -257,3 +257,52 @@ def test_recorded_events_are_not_corrected(ntuples: ModuleType, tmp_path: Path) 
     assert LAST_LINE not in result.cutflow["qqZZ"]
     assert result.yields["qqZZ"] == result.selected["qqZZ"]
     assert any("kind data" in note and "genWeight" in note for s in result.inputs for note in s.notes)
+
+
+def test_jets_have_the_product_of_their_factors(tmp_path: Path, corrections: Path, ntuples: ModuleType) -> None:
+    """b-tagging as experiments have it: a file in the flavour of the jet and a curve in its pt, over the jets that are counted."""
+    events = ntuples.make_events(250, seed=12)
+    columns = ntuples.nano_columns(events)
+    flat = ak.flatten(columns["Jet"].pt)
+    flavour = ak.unflatten(np.random.default_rng(2).choice([0, 4, 5], len(flat)).astype(np.int32) * 4, ak.num(columns["Jet"].pt))
+    jets = ak.zip({**{f: columns["Jet"][f] for f in columns["Jet"].fields}, "hadronFlavour": flavour})
+    path = ntuples.write_nano(tmp_path / "in.root", events, Jet=jets)
+    tag = {"object": "jet", "file": str(corrections), "correction": "pu", "inputs": ["{variation}", "hadronFlavour"]}
+    curve = {"object": "jet", "observable": "pt", "edges": [0, 45, 1000], "values": [0.9, 0.97]}
+    sections = {
+        "corrections": {"btag": tag, "jvt": curve},
+        "systematics": {"weights": {"btagging": {"kind": "correction", "of": ["btag"]}}},
+        "observables": ["m4l", "n_jets"],
+    }
+    run(_config(path, sample={"benchmarks": []}), tmp_path / "plain")
+    run(_config(path, sample={"benchmarks": []}, **sections), tmp_path / "out")
+    plain, table, varied = (
+        read_events(tmp_path / folder / "events", "qqZZ", variation=v)
+        for folder, v in (("plain", "nominal"), ("out", "nominal"), ("out", "btagging_up"))
+    )
+    expected, counted = {"nominal": [], "up": []}, []
+    for row in table.entry:
+        leptons = [p for p in events[row].leptons if p.pt > (7 if abs(p.pdg_id) == 11 else 5)]
+        kept = [
+            (jet, int(flavour[row][k]))
+            for k, jet in enumerate(events[row].jets)
+            if jet.pt > 30
+            and abs(jet.eta) < 4.5
+            and all(np.hypot(jet.eta - p.eta, (jet.phi - p.phi + np.pi) % (2 * np.pi) - np.pi) >= 0.4 for p in leptons)
+        ]
+        counted.append(len(kept))
+        of_pt = np.prod([0.9 if jet.pt < 45 else 0.97 for jet, _ in kept])
+        for direction, values in expected.items():
+            values.append(of_pt * np.prod([PU[direction][0 if f < 10 else 1 if f < 20 else 2] for _, f in kept]))
+    assert table.observables["n_jets"].tolist() == counted
+    assert max(counted) > 1
+    np.testing.assert_allclose(table.weight / plain.weight, expected["nominal"], rtol=1e-12)
+    np.testing.assert_allclose(varied.weight / plain.weight, expected["up"], rtol=1e-12)
+
+
+def test_corrections_of_jets_need_jets(tmp_path: Path, ntuples: ModuleType) -> None:
+    columns = {k: v for k, v in ntuples.nano_columns(ntuples.make_events(60, seed=13), benchmarks=False).items() if k != "Jet"}
+    path = ntuples.write_tree(tmp_path / "in.root", columns, runs={"genEventSumw": 60.0, "xsec_fb": 5.0})
+    curve = {"object": "jet", "observable": "pt", "edges": [0, 1000], "values": [0.9]}
+    with pytest.raises(SchemaError, match="ntuples without jets"):
+        run(_config(path, corrections={"jvt": curve}, observables=["m4l"]), tmp_path / "out")

@@ -143,3 +143,38 @@ def test_bad_tables_are_refused(amplitudes):
         combine_processes([good, table("qq", [b], y=b)], model)
     with pytest.raises(PhysicsDomainError, match="sample qq"):
         combine_processes([good, table("qq", [np.where(b > 1.0, np.nan, b)])], model)
+
+
+def test_parts_of_one_benchmark_are_one_sample() -> None:
+    """Slices that know all weights: joined before the shares are taken, as if one table held the events of both."""
+    names = ("S", "SBI", "B")
+    process = Process.build("gg", {"S": "sqrt(mu)", "B": "1"}, {"S": [1, 0], "SBI": [1, 1], "B": [0, 1]})
+    rng = np.random.default_rng(5)
+
+    def table(sample: str, own: int, n: int) -> SimpleNamespace:
+        weights = rng.uniform(0.5, 1.5, (n, 3)) * [0.1, 1.0, 1.2]
+        ids = np.arange(n, dtype=np.uint64)
+        return SimpleNamespace(
+            sample=sample,
+            event_id=ids,
+            observables={"x": rng.normal(size=n)},
+            weight=weights[:, own],
+            benchmarks=names,
+            benchmark_weights=weights,
+        )
+
+    low, signal, high = table("low", 1, 30), table("S", 0, 20), table("high", 1, 50)
+    mu = ModelParameter("mu", range=(0.0, 6.0))
+    samples = (Sample("low", "gg", "SBI", names), Sample("S", "gg", "S", names), Sample("high", "gg", "SBI", names))
+    found = combine_processes([low, signal, high], Model((mu,), (process,), samples))
+    whole = SimpleNamespace(
+        sample="SBI",
+        event_id=np.concatenate([low.event_id, high.event_id]),
+        observables={"x": np.concatenate([low.observables["x"], high.observables["x"]])},
+        weight=np.concatenate([low.weight, high.weight]),
+        benchmarks=names,
+        benchmark_weights=np.concatenate([low.benchmark_weights, high.benchmark_weights]),
+    )
+    two = (Sample("SBI", "gg", "SBI", names), Sample("S", "gg", "S", names))
+    expected = combine_processes([whole, signal], Model((mu,), (process,), two)).weights
+    np.testing.assert_allclose(found.weights, np.concatenate([expected[:30], expected[80:], expected[30:80]]), rtol=1e-12)
