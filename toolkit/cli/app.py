@@ -13,6 +13,7 @@ import typer
 from typer import rich_utils
 
 from toolkit import __version__
+from toolkit.cli.combine import combine
 from toolkit.cli.compare import compare
 from toolkit.cli.completion import CONFIGS, NTUPLES, files, folders
 from toolkit.cli.examples import epilog
@@ -233,7 +234,7 @@ for _name, _help in STAGE_HELP.items():
     app.command(name=_name, help=_text, rich_help_panel=ONE_STAGE, epilog=epilog(_name))(_command)
 
 
-for _sharing in (compare, predict, cpp, export_roofit, bundle, reuse):
+for _sharing in (combine, compare, predict, cpp, export_roofit, bundle, reuse):
     _name = _sharing.__name__.replace("_", "-")
     app.command(name=_name, rich_help_panel=CARRY, epilog=epilog(_name))(_sharing)
 

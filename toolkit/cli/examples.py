@@ -60,6 +60,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("h4l report config.yaml", "plots, report.html, results.json"),
         ("h4l report config.yaml --style ATLAS", "in another look"),
     ),
+    "combine": (
+        ("h4l combine examples/width.yaml --out width", "runs and counts in one fit; page, plots, HEPData tables in width"),
+        ("h4l combine examples/width.yaml --runs results --style plain", "the runs are in another folder"),
+    ),
     "compare": (
         ("h4l compare out/powheg out/madgraph", "yields, ratios, chi-square; page and plots in h4l-compare"),
         ("h4l compare out/v1 out/v2 --sample ggF_SBI --observables m4l,cos_theta_1 --normalise", "shapes of two observables of a sample"),

@@ -3,11 +3,12 @@
 from toolkit.config.analysis import Config
 from toolkit.config.classifiers import ClassifierConfig
 from toolkit.config.columns import ColumnConfig
+from toolkit.config.combination import CombinationPart, CombineConfig, CountedProcess, CountsPart, EventsPart, ScaledProcess
 from toolkit.config.corrections import CorrectionConfig, WeightCorrection
 from toolkit.config.histograms import HistogramConfig, ScoreHistogramConfig, ScorePlaneConfig
 from toolkit.config.layouts import AtlasLayout, FlatLayout, LheLayout, MappingLayout, NanoLayout, ParticleColumns
 from toolkit.config.likelihood import LikelihoodConfig, ParameterConfig
-from toolkit.config.loader import load_config, parse_config
+from toolkit.config.loader import load_combination, load_config, parse_config
 from toolkit.config.morphing import MorphingConfig
 from toolkit.config.parameters import ModelParameterConfig
 from toolkit.config.processes import PartConfig, ProcessConfig
@@ -46,10 +47,15 @@ __all__ = [
     "BitConfig",
     "ClassifierConfig",
     "ColumnConfig",
+    "CombinationPart",
+    "CombineConfig",
     "Config",
     "CorrectionConfig",
     "CorrectionFile",
+    "CountedProcess",
+    "CountsPart",
     "EnsembleConfig",
+    "EventsPart",
     "FlatLayout",
     "HistogramConfig",
     "JetSelection",
@@ -75,6 +81,7 @@ __all__ = [
     "RegionConfig",
     "ReportConfig",
     "SampleConfig",
+    "ScaledProcess",
     "ScoreConfig",
     "ScoreHistogramConfig",
     "ScorePlaneConfig",
@@ -89,6 +96,7 @@ __all__ = [
     "WeightMembers",
     "WeightPair",
     "WeightVariation",
+    "load_combination",
     "load_config",
     "parse_config",
 ]

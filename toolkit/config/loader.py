@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from toolkit.config.analysis import Config
+from toolkit.config.base import Section
+from toolkit.config.combination import CombinationPart, CombineConfig
 from toolkit.config.document import read_document
 from toolkit.config.hints import hint
 from toolkit.errors import SchemaError
 from toolkit.text import visible
 
+S = TypeVar("S", bound=Section)
 MOST_COMPLAINTS = 20
 LONGEST_SHOWN = 80
 _SHOWN = (str, int, float, type(None))
@@ -40,14 +43,49 @@ def load_config(path: str | Path, *, data: str | Path | None = None) -> Config:
 
 def parse_config(raw: Any, *, folder: Path, data: str | Path | None = None, source: str = "config") -> Config:
     """Validate a parsed YAML document; see `load_config`."""
+    config = _validated(Config, raw, source=source, example="examples/offshell4l.yaml")
+    return config.model_copy(update=_resolved_files(config, folder, data))
+
+
+def load_combination(path: str | Path, *, runs: str | Path | None = None) -> CombineConfig:
+    """Read and validate the config of a combination.
+
+    Args:
+        path: YAML file.
+        runs: Folder that replaces `{runs}` in the names of runs and files; by default the current one.
+
+    Returns:
+        The frozen config, with absolute paths.
+
+    Raises:
+        InputFileError, SchemaError: See `load_config`.
+    """
+    path = Path(path)
+    config = _validated(CombineConfig, read_document(path), source=str(path), example="examples/width.yaml")
+    folder, base = path.resolve().parent, Path.cwd() if runs is None else Path(runs).resolve()
+    return config.model_copy(update={"parts": {name: _resolved_part(part, folder, base) for name, part in config.parts.items()}})
+
+
+def _resolved_part(part: CombinationPart, folder: Path, runs: Path) -> CombinationPart:
+    def resolved(name: str) -> str:
+        return str(folder / name.replace("{runs}", str(runs))) if name else ""
+
+    events = part.events
+    if events is not None:
+        events = events.model_copy(update={"folder": resolved(events.folder)})
+    return part.model_copy(update={"run": resolved(part.run), "workspace": resolved(part.workspace), "events": events})
+
+
+def _validated(model: type[S], raw: Any, *, source: str, example: str) -> S:
+    """Validate a document, and say in one message what is wrong with it."""
     if not isinstance(raw, dict):
         got = "nothing: the file is empty" if raw is None else f"a {type(raw).__name__}"
-        raise SchemaError(source, got=got, expected="a mapping of config keys", remedy="start from examples/offshell4l.yaml")
+        raise SchemaError(source, got=got, expected="a mapping of config keys", remedy=f"start from {example}")
     try:
-        config = Config.model_validate(raw)
+        return model.model_validate(raw)
     except ValidationError as error:
-        raise SchemaError(f"{source}\n{_explain(error, raw)}", remedy="correct the keys above; docs/config.md lists them all") from error
-    return config.model_copy(update=_resolved_files(config, folder, data))
+        remedy = "correct the keys above; docs/config.md lists them all"
+        raise SchemaError(f"{source}\n{_explain(error, raw, model)}", remedy=remedy) from error
 
 
 def _resolved_files(config: Config, folder: Path, data: str | Path | None) -> dict[str, Any]:
@@ -106,12 +144,12 @@ def _resolve(pattern: str, folder: Path, data: str | Path | None, key: str) -> s
     return str(folder / pattern)
 
 
-def _explain(error: ValidationError, raw: Any) -> str:
+def _explain(error: ValidationError, raw: Any, model: type[BaseModel]) -> str:
     lines, found = [], error.errors()
     for item in found[:MOST_COMPLAINTS]:
         place = _place(item["loc"], raw)
         if item["type"] == "extra_forbidden":
-            lines.append(f"  {place}unknown key{hint(Config, item['loc'])}")
+            lines.append(f"  {place}unknown key{hint(model, item['loc'])}")
         else:
             got = item.get("input")
             shown = f" (got {got!r})" if isinstance(got, _SHOWN) and len(repr(got)) < 80 else ""

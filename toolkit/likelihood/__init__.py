@@ -21,7 +21,6 @@ from toolkit.likelihood.observation import read_observation, write_observation
 from toolkit.likelihood.onnx_ratio import OnnxRatio
 from toolkit.likelihood.p_values import Significance, ToyPValue, one_sided, toy_p_value
 from toolkit.likelihood.parameter_results import Contour, OtherParameters, ParameterInfo, ParameterResult
-from toolkit.likelihood.parameterisations import SignalStrengths, parameterisation, wilson_expressions
 from toolkit.likelihood.parameterised import ParameterisedLikelihood
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.pyhf_model import PyhfLikelihood
@@ -38,6 +37,7 @@ from toolkit.likelihood.templates import Templates, bin_index, fill_templates, q
 from toolkit.likelihood.theta_series import ThetaAxis, ThetaSeries
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
 from toolkit.likelihood.uncertainties import AsymmetricError, Contribution, Impact, Pull, breakdown, impacts, minos, pulls
+from toolkit.likelihood.wilson import wilson_expressions
 from toolkit.likelihood.workspace import Workspace
 from toolkit.likelihood.workspace_schema import MorphingModifier, NormFactor, Observation, UnbinnedChannel, UnbinnedSample
 from toolkit.likelihood.workspace_writer import make_document
@@ -87,7 +87,6 @@ __all__ = [
     "Scan",
     "ShapeReference",
     "Shapes",
-    "SignalStrengths",
     "Significance",
     "Templates",
     "ThetaAxis",
@@ -117,7 +116,6 @@ __all__ = [
     "minos",
     "morphing_expressions",
     "one_sided",
-    "parameterisation",
     "pulls",
     "quantile_edges",
     "read_observation",

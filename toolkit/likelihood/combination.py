@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -254,3 +255,47 @@ def _kinds(document: Document) -> dict[str, str]:
 
 def _coefficient_names(document: Document) -> set[str]:
     return {n for m in _modifiers(document) if m["type"] == "morphing" for n in Expression.parse(m["data"]["coefficient"]).names}
+
+
+@dataclass(frozen=True)
+class DocumentNames:
+    """The names of a workspace document.
+
+    Attributes:
+        channels: Of channels.
+        free: Of parameters without a constraint.
+        constrained: Of parameters with one.
+        by_bin: Of modifiers that have a parameter per bin.
+        described: Start and range, (start, low, high), of parameters of which the first measurement holds them.
+    """
+
+    channels: tuple[str, ...]
+    free: tuple[str, ...]
+    constrained: tuple[str, ...]
+    by_bin: tuple[str, ...]
+    described: Mapping[str, tuple[float, float, float]]
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> DocumentNames:
+        """Collect them.
+
+        Examples:
+            >>> sample = {"name": "S", "data": [1.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None},
+            ...     {"name": "jes", "type": "normsys", "data": {"hi": 1.1, "lo": 0.9}}]}
+            >>> names = DocumentNames.of({"channels": [{"name": "SR", "samples": [sample]}],
+            ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]})
+            >>> names.channels, names.free, names.constrained
+            (('SR',), ('mu',), ('jes',))
+        """
+        whole = dict(document)
+        kinds = _kinds(whole)
+        described = {p["name"]: p for p in whole["measurements"][0]["config"]["parameters"]}
+        coefficients = sorted(_coefficient_names(whole) - set(kinds))
+        measured = [n for n in coefficients if "auxdata" in described.get(n, {})]
+        return cls(
+            channels=tuple(c["name"] for key in ("channels", "unbinned_channels") for c in whole.get(key, [])),
+            free=(*(n for n, kind in kinds.items() if kind == "free"), *(n for n in coefficients if n not in measured)),
+            constrained=(*(n for n, kind in kinds.items() if kind in ("unit", "lumi")), *measured),
+            by_bin=tuple(n for n, kind in kinds.items() if kind in ("by bin", "free by bin")),
+            described={n: (e["inits"][0], *e["bounds"][0]) for n, e in described.items() if "bounds" in e and "inits" in e},
+        )

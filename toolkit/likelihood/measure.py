@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -62,11 +64,12 @@ def measure(likelihood: Likelihood, *, method: str, values: ArrayLike, poi: str 
 
     scan = Scan(values=grid, twice_delta_nll=profiled - lowest, parameter=poi)
     with_minima = scan_with_minima(scan, [m.parameters[poi] for m in fit.minima], curve)
+    at_zero = max(curve(0.0), 0.0) if parameter.low <= 0.0 <= parameter.high else math.inf  # infinite also where events forbid 0
     edges = (max(parameter.low, float(grid[0])), min(parameter.high, float(grid[-1])))
     return MethodResult(
         method=method,
         mu_hat=fit.parameters[poi],
-        twice_nll_at_0=max(curve(0.0), 0.0) if parameter.low <= 0.0 <= parameter.high else None,
+        twice_nll_at_0=at_zero if math.isfinite(at_zero) else None,
         interval_68=find_intervals(with_minima, threshold=THRESHOLD_68, bounds=edges, curve=curve),
         interval_95=find_intervals(with_minima, threshold=THRESHOLD_95, bounds=edges, curve=curve),
         scan=scan,

@@ -60,7 +60,7 @@ class ParameterResult:
         fixed_others_95: Likewise.
         scan: The profile.
         interval_kind: How the intervals were found: "asymptotic" by the thresholds above, "neyman" by toys.
-        twice_nll_at_0: -2 ln lambda(0) / lambda(best fit); None if 0 is outside the allowed range.
+        twice_nll_at_0: -2 ln lambda(0) / lambda(best fit); None if 0 is outside the allowed range, or the data forbid it.
         uncertainties: Pulls, impacts on this parameter and its table of uncertainties as JSON objects; None without systematic ones.
 
     Examples:

@@ -25,7 +25,7 @@ class MethodResult:
     Attributes:
         method: Name of the method ("rate", "m4l", "nsbi", ...).
         mu_hat: Best fit.
-        twice_nll_at_0: -2 ln lambda(0) / lambda(best fit); None if 0 is outside the allowed range.
+        twice_nll_at_0: -2 ln lambda(0) / lambda(best fit); None if 0 is outside the allowed range, or the data forbid it.
         interval_68: Where twice_delta_nll <= 1 (68.27 %).
         interval_95: Where twice_delta_nll <= 3.8415 (95 %).
         scan: The scan.

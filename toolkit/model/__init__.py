@@ -5,6 +5,7 @@ from toolkit.model.coefficients import Coefficients
 from toolkit.model.densities import density_expressions, density_transform, learned_densities
 from toolkit.model.matrices import class_matrix, solve_matrices
 from toolkit.model.model import Component, Model
+from toolkit.model.parameterisations import PARAMETERISATIONS, Parameterisation, parameterisation
 from toolkit.model.parameters import ModelParameter
 from toolkit.model.processes import Amplitude, Benchmark, Process, Split
 from toolkit.model.products import determines_matrix, solve_products
@@ -12,6 +13,7 @@ from toolkit.model.regions import Region, Sample
 
 __all__ = [
     "BASES",
+    "PARAMETERISATIONS",
     "Amplitude",
     "Basis",
     "Benchmark",
@@ -19,6 +21,7 @@ __all__ = [
     "Component",
     "Model",
     "ModelParameter",
+    "Parameterisation",
     "Process",
     "Region",
     "Sample",
@@ -28,6 +31,7 @@ __all__ = [
     "density_transform",
     "determines_matrix",
     "learned_densities",
+    "parameterisation",
     "solve_matrices",
     "solve_products",
     "wilson_amplitudes",

@@ -53,38 +53,51 @@ def fit_sections(results: Results, figures: Mapping[str, tuple[PageFigure, ...]]
     table = fits_page_table(results)
     sections = [PageSection(SUMMARY, text=(prose.OTHER_FITS,), tables=(table,))] if table is not None else []
     for name, view in fit_views(results).items():
-        express = results.fit_parameters[name].express
-        text = "; ".join(f"{parameter_name(old)} = {_in_words(new, view)}" for old, new in express.items())
-        tables = (
-            *(methods_page_table(view.of(poi), ()) for poi in view.interest),
-            *(t for poi in view.interest for t in observed_page_tables(view.of(poi))),
-            *(areas_page_table(view, pair) for pair in pairs_of(view)),
-            *(t for poi in view.interest for t in systematics_page_tables(view.of(poi))),
-        )
-        sections.append(
-            PageSection(
-                f"Fit {name}",
-                text=(f"In place of the parameters of the analysis: {text}.",),
-                tables=tables,
-                figures=figures.get(_part(name), ()),
-            )
-        )
+        sections.append(fit_section(name, view, results.fit_parameters[name].express, figures.get(part_of(name), ())))
     return tuple(sections)
+
+
+def fit_section(name: str, view: Results, express: Mapping[str, str], figures: tuple[PageFigure, ...]) -> PageSection:
+    """Show one fit: intervals, areas of contours, sources of the uncertainty.
+
+    Args:
+        name: Name of the fit.
+        view: Its results, as those of an analysis.
+        express: Expressions in the place of parameters; empty where these are measured themselves.
+        figures: Its plots.
+    """
+    text = "; ".join(f"{parameter_name(old)} = {_in_words(new, view)}" for old, new in express.items())
+    tables = (
+        *(methods_page_table(view.of(poi), ()) for poi in view.interest),
+        *(t for poi in view.interest for t in observed_page_tables(view.of(poi))),
+        *(areas_page_table(view, pair) for pair in pairs_of(view)),
+        *(t for poi in view.interest for t in systematics_page_tables(view.of(poi))),
+    )
+    words = (f"In place of the parameters of the analysis: {text}.",) if express else ()
+    return PageSection(f"Fit {name}", text=words, tables=tables, figures=figures)
 
 
 def fit_jobs(results: Results, *, style: PlotStyle) -> Iterator[PlotJob]:
     """List scans, contours and impacts of every fit in other parameters."""
     for name, view in fit_views(results).items():
-        for poi in view.interest:
-            text = f"{name}: scans of {parameter_name(poi)} of every method, the other parameters profiled."
-            own = list(view.of(poi).methods.values())
-            yield PlotJob(_part(name), f"scans_{slug(name)}_{slug(poi)}", text, partial(plot_scans, own, style=style))
-        for job in (*contour_jobs(view, style=style), *systematics_jobs(view, style=style)):
-            kind, _, rest = job.name.partition("_")
-            yield replace(job, part=_part(name), name=f"{kind}_{slug(name)}_{rest}", caption=f"{name}: {job.caption}")
+        yield from view_jobs(name, view, style=style)
 
 
-def _part(fit: str) -> str:
+def view_jobs(name: str, view: Results, *, style: PlotStyle) -> Iterator[PlotJob]:
+    """List scans, contours and impacts of one fit."""
+    for poi in view.interest:
+        text = f"{name}: scans of {parameter_name(poi)} of every method, the other parameters profiled."
+        own = view.of(poi)
+        seen = [] if own.observed is None else list(own.observed.methods.values())
+        draw = partial(plot_scans, list(own.methods.values()), observed=seen, style=style.for_data() if seen else style)
+        yield PlotJob(part_of(name), f"scans_{slug(name)}_{slug(poi)}", text, draw)
+    for job in (*contour_jobs(view, style=style), *systematics_jobs(view, style=style)):
+        kind, _, rest = job.name.partition("_")
+        yield replace(job, part=part_of(name), name=f"{kind}_{slug(name)}_{rest}", caption=f"{name}: {job.caption}")
+
+
+def part_of(fit: str) -> str:
+    """Return the part of the report that the plots of a fit belong to."""
     return f"fit {fit}"
 
 

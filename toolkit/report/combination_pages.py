@@ -1,0 +1,73 @@
+"""The page of a combination: every fit with its tables and plots, and what the parts are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from toolkit.likelihood.results import Results
+from toolkit.plots import PlotStyle
+from toolkit.report.figures import PlotJob, slug
+from toolkit.report.interpretation import combination_views, interpretation_columns, interpretation_rows
+from toolkit.report.other_fits import fit_section, part_of, view_jobs
+from toolkit.report.page import Page, PageFigure, PageSection, PageTable
+from toolkit.report.systematics_figures import observed_jobs
+from toolkit.report.systematics_tables import TEXT, uncertainty_documents
+from toolkit.report.wording import method_name
+
+TITLE = "Interpretation"
+_ABOUT = (
+    "Every method of the runs is combined by itself with the same other parts. Intervals are those of the profile likelihood ratio, all "
+    "other parameters profiled; a star marks an interval that reaches the edge of the allowed range."
+)
+
+
+def combination_page(
+    results: Results,
+    *,
+    first: str,
+    express: Mapping[str, Mapping[str, str]],
+    figures: Mapping[str, tuple[PageFigure, ...]],
+    parts: Sequence[tuple[str, ...]],
+    title: str,
+    gamma_sm_mev: float,
+    made: str,
+) -> Page:
+    """Build the page.
+
+    Args:
+        results: The results.
+        first: Name of the fit of the results themselves.
+        express: Expressions of every fit.
+        figures: Pictures by part of the report.
+        parts: Rows of the table of parts: name, kind, observed and expected events.
+        title: Name of the combination.
+        gamma_sm_mev: Width of the Standard Model in MeV.
+        made: Version of the toolkit.
+    """
+    views = combination_views(results, first)
+    rows = interpretation_rows(views, gamma_sm_mev=gamma_sm_mev)
+    table = PageTable(
+        "Parameters of all fits", interpretation_columns(rows), tuple((r.fit, r.parameter, method_name(r.method), *r.cells) for r in rows)
+    )
+    listed = PageTable("Parts", ("part", "kind", "observed events", "expected events"), tuple(parts), words=True)
+    uncertain = any(uncertainty_documents(view.of(poi)) for view in views.values() for poi in view.interest)
+    sections = [
+        PageSection(TITLE, text=(_ABOUT,), tables=(table,)),
+        *(fit_section(name, view, express[name], figures.get(part_of(name), ())) for name, view in views.items()),
+        *((PageSection("Uncertainties", text=(TEXT,)),) if uncertain else ()),
+        PageSection("Parts", tables=(listed,)),
+    ]
+    recorded = "" if results.observed is None else f"{results.observed.n_events} observed events, "
+    uncertainties = "statistical and systematic uncertainties" if uncertain else "statistical uncertainties only"
+    subtitle = f"{results.luminosity_ifb:g}/fb, {recorded}Asimov set, {uncertainties}"
+    return Page(title=title, subtitle=subtitle, sections=tuple(sections), footer=f"Made with h4l-toolkit {made}")
+
+
+def combination_jobs(views: Mapping[str, Results], *, style: PlotStyle) -> Iterator[PlotJob]:
+    """List the plots of all fits, those of the observed events included."""
+    for name, view in views.items():
+        yield from view_jobs(name, view, style=style)
+        for job in observed_jobs(view, style=style):
+            tail = job.name.removeprefix("observed_")
+            yield replace(job, part=part_of(name), name=f"observed_{slug(name)}_{tail}", caption=f"{name}: {job.caption}")

@@ -1,0 +1,80 @@
+"""What every parameter of a combination is: NSBI beside the histograms, observed beside expected, the width in MeV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from toolkit.likelihood.results import MethodResult, Results
+from toolkit.likelihood.scans import Interval
+from toolkit.model.parameterisations import WIDTH
+from toolkit.report.wording import interval_lines, number, parameter_name
+
+WIDTH_RATIO, WIDTH_MEV = "\u0393_H / \u0393_SM", "\u0393_H [MeV]"
+
+
+@dataclass(frozen=True)
+class InterpretationRow:
+    """What one method says about one parameter.
+
+    Attributes:
+        fit: Name of the fit.
+        parameter: The parameter, in words.
+        method: Key of the method.
+        factor: From the parameter to what is shown.
+        expected: On the Asimov set.
+        observed: On the observed events; None while they are not fitted.
+    """
+
+    fit: str
+    parameter: str
+    method: str
+    factor: float
+    expected: MethodResult
+    observed: MethodResult | None
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Best fit and intervals, observed before expected."""
+        seen = (self.observed,) if self.observed is not None else ()
+        return tuple(cell for result in (*seen, self.expected) for cell in self._of(result))
+
+    def _of(self, result: MethodResult) -> tuple[str, str, str]:
+        inner, outer = ("\n".join(interval_lines(self._scaled(i))) for i in (result.interval_68, result.interval_95))
+        return number(self.factor * result.mu_hat), inner, outer
+
+    def _scaled(self, pieces: Sequence[Interval]) -> list[Interval]:
+        return [replace(i, low=self.factor * i.low, high=self.factor * i.high) for i in pieces]
+
+
+def combination_views(results: Results, first: str) -> dict[str, Results]:
+    """Return the fits of a combination by name, each as results of its own; `first` is the name of that of the results themselves."""
+    alone = replace(results, fits={}, fit_parameters={})
+    return {first: alone, **{name: results.in_other_parameters(name) for name in results.fit_parameters}}
+
+
+def interpretation_rows(views: Mapping[str, Results], *, gamma_sm_mev: float) -> list[InterpretationRow]:
+    """List every parameter of interest of every fit, method by method; the width in MeV, too.
+
+    Args:
+        views: Results by fit.
+        gamma_sm_mev: Width of the Standard Model in MeV.
+    """
+    rows = []
+    for fit, view in views.items():
+        for poi in view.interest:
+            shown = [(parameter_name(poi), 1.0), *([(WIDTH_MEV, gamma_sm_mev)] if poi == WIDTH else [])]
+            own = view.of(poi)
+            seen = own.observed.methods if own.observed is not None else {}
+            rows += [
+                InterpretationRow(fit, WIDTH_RATIO if poi == WIDTH and factor == 1.0 else name, method, factor, result, seen.get(method))
+                for name, factor in shown
+                for method, result in own.methods.items()
+            ]
+    return rows
+
+
+def interpretation_columns(rows: Sequence[InterpretationRow]) -> tuple[str, ...]:
+    """Return the headers of the table of interpretations."""
+    seen = ("observed", "68 %", "95 %") if any(row.observed is not None for row in rows) else ()
+    return ("fit", "parameter", "method", *seen, "expected", "68 % exp.", "95 % exp.")
