@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from toolkit.config import Config
+from toolkit.config import CombineConfig, Config
 
 TARGET = Path(__file__).with_name("config.md")
 HEAD = """# Config reference
@@ -30,11 +30,23 @@ snippet to start from. Energies are in GeV, angles in radians, cross-sections in
 """
 
 
+COMBINATION = """
+# Combinations
+
+The config of `h4l combine CONFIG` ([Combine](combine.md)); the same rules hold. Sections that stand above are not repeated.
+"""
+
+
 def reference() -> str:
     """Return the content of docs/config.md."""
-    parts = [HEAD]
     done: set[type[BaseModel]] = set()
-    queue: list[tuple[str, type[BaseModel]]] = [("", Config)]
+    return "\n".join([HEAD, *_sections(Config, done), COMBINATION, *_sections(CombineConfig, done)])
+
+
+def _sections(root: type[BaseModel], done: set[type[BaseModel]]) -> list[str]:
+    """Describe all models below one that are not done."""
+    parts: list[str] = []
+    queue: list[tuple[str, type[BaseModel]]] = [("", root)]
     while queue:
         path, model = queue.pop(0)
         if model in done:
@@ -43,7 +55,7 @@ def reference() -> str:
         parts.append(_section(path, model))
         for name, field in model.model_fields.items():
             queue += [(_child_path(path, name, field, kind), kind) for kind in _models(field.annotation)]
-    return "\n".join(parts)
+    return parts
 
 
 def _section(path: str, model: type[BaseModel]) -> str:

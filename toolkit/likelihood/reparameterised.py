@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from toolkit.errors import SchemaError
+from toolkit.expressions.arithmetic import Expression
 from toolkit.likelihood.base import Likelihood, Point, differences_of_gradients
 from toolkit.likelihood.coefficients import diverging_parameters
 from toolkit.likelihood.constraints import Constraint
@@ -49,9 +50,11 @@ class ReparameterisedLikelihood(Likelihood):
             what = "expressions in the place of parameters"
             remedy = "give the new parameters other names, and express free parameters only"
             raise SchemaError(what, got=f"{twice or constrained}", expected="new names for free parameters", remedy=remedy)
-        self._inner, self._parameters = inner, (*parameters, *kept)
-        texts = [expressed.get(name, name) for name in inner.parameter_names]
-        self._map = Coefficients.parse(texts, names)
+        self._inner, self._parameters, self._express = inner, (*parameters, *kept), expressed
+        # expressions name nothing like simulation_m4l[3]: such parameters stay, and stand under words of the grammar in the map
+        words = {name: name if name.isidentifier() else f"bin_{k}_of_{len(names)}" for k, name in enumerate(names)}
+        texts = [expressed.get(name, words.get(name, name)) for name in inner.parameter_names]
+        self._map = Coefficients.parse(texts, [words[name] for name in names])
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -64,13 +67,13 @@ class ReparameterisedLikelihood(Likelihood):
         own = set(diverging_parameters(self._map, self._parameters))
         for expression, name in zip(self._map.expressions, self._inner.parameter_names, strict=True):
             if name in self._inner.diverging:
-                own |= set(expression.names)
+                own |= set(expression.names) if name in self._express else {name}
         return frozenset(own)
 
     @cached_property
     def interfering(self) -> frozenset[str]:
         """Parameters in which there may be several minima: all that an expression reads, and those of the likelihood that stay."""
-        read = {n for e, name in zip(self._map.expressions, self._inner.parameter_names, strict=True) if e.text != name for n in e.names}
+        read = {n for text in self._express.values() for n in Expression.parse(text).names}
         return frozenset(read | (self._inner.interfering & set(self.parameter_names)))
 
     @property
@@ -80,9 +83,8 @@ class ReparameterisedLikelihood(Likelihood):
 
     def with_auxiliary(self, observed: Mapping[str, float]) -> ReparameterisedLikelihood:
         """Return the likelihood with other auxiliary data, by parameter."""
-        express = {n: e.text for n, e in zip(self._inner.parameter_names, self._map.expressions, strict=True) if e.text != n}
         new = [p for p in self._parameters if p.name not in self._inner.parameter_names]
-        return ReparameterisedLikelihood(self._inner.with_auxiliary(observed), express, new)
+        return ReparameterisedLikelihood(self._inner.with_auxiliary(observed), self._express, new)
 
     def twice_nll_points(self, points: FloatArray) -> FloatArray:
         """Evaluate at parameter points (n_points, n_parameters); returns (n_points,)."""

@@ -90,6 +90,7 @@ def run_combination(config: CombineConfig, out: Path, *, progress: Progress = si
 def _workspaces(combination: Combination, out: Path, work: Path) -> dict[tuple[str, bool], Workspace]:
     """Write the joint workspaces, whose file names are relative to where they end up."""
     make_folder(work / WORKSPACE)
+    make_folder(out / WORKSPACE)  # a path through it is one only if it is there
     found = {}
     for method in combination.methods:
         for observed in (False, True) if combination.config.observed else (False,):

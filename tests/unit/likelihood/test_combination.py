@@ -14,7 +14,7 @@ import pytest
 from tests.unit.likelihood.systematics_toy import channel
 from tests.unit.likelihood.systematics_workspace import AnalyticRatio, control_region, document, write_files
 from toolkit.errors import SchemaError
-from toolkit.likelihood import Parameter, Workspace, make_document, morphing_expressions, parameterisation
+from toolkit.likelihood import Parameter, Workspace, make_document, morphing_expressions
 from toolkit.likelihood.constraints import Constraint
 from toolkit.likelihood.histfactory import quiet_schema
 
@@ -134,8 +134,7 @@ def test_the_width_from_an_off_shell_shape_and_an_on_shell_count() -> None:
         )
     )
     on = counting("on", jes, observed=50.0 + 10.0 * 1.1, parameters=[{**MU, "bounds": [[0.1, 3.0]]}])
-    width = parameterisation("width")
-    expressions = {"mu_off": width.ggf_off.replace("mu_ggF_on", "mu_on")}
+    expressions = {"mu_off": "mu_on * gamma"}
     gamma = Parameter("gamma", 1.0, 0.0, 20.0)
     both = Workspace.combine(
         {"off": off, "on": on}, rename={"on": {"mu": "mu_on"}}, express=expressions, parameters=[gamma], poi="gamma"
