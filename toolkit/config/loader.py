@@ -43,6 +43,7 @@ def load_config(path: str | Path, *, data: str | Path | None = None) -> Config:
 
 def parse_config(raw: Any, *, folder: Path, data: str | Path | None = None, source: str = "config") -> Config:
     """Validate a parsed YAML document; see `load_config`."""
+    _require_kind(raw, source, key="samples", other="parts", expected="the config of an analysis, with `samples`", remedy="use h4l combine")
     config = _validated(Config, raw, source=source, example="examples/offshell4l.yaml")
     return config.model_copy(update=_resolved_files(config, folder, data))
 
@@ -61,7 +62,9 @@ def load_combination(path: str | Path, *, runs: str | Path | None = None) -> Com
         InputFileError, SchemaError: See `load_config`.
     """
     path = Path(path)
-    config = _validated(CombineConfig, read_document(path), source=str(path), example="examples/width.yaml")
+    raw = read_document(path)
+    _require_kind(raw, str(path), key="parts", other="samples", expected="the config of a combination, with `parts`", remedy="use h4l run")
+    config = _validated(CombineConfig, raw, source=str(path), example="examples/width.yaml")
     folder, base = path.resolve().parent, Path.cwd() if runs is None else Path(runs).resolve()
     return config.model_copy(update={"parts": {name: _resolved_part(part, folder, base) for name, part in config.parts.items()}})
 
@@ -74,6 +77,12 @@ def _resolved_part(part: CombinationPart, folder: Path, runs: Path) -> Combinati
     if events is not None:
         events = events.model_copy(update={"folder": resolved(events.folder)})
     return part.model_copy(update={"run": resolved(part.run), "workspace": resolved(part.workspace), "events": events})
+
+
+def _require_kind(raw: Any, source: str, *, key: str, other: str, expected: str, remedy: str) -> None:
+    """Refuse the config of another command by its main key."""
+    if isinstance(raw, dict) and other in raw and key not in raw:
+        raise SchemaError(source, got=f"a config with `{other}`", expected=expected, remedy=remedy)
 
 
 def _validated(model: type[S], raw: Any, *, source: str, example: str) -> S:

@@ -97,7 +97,12 @@ def view_jobs(name: str, view: Results, *, style: PlotStyle) -> Iterator[PlotJob
 
 
 def part_of(fit: str) -> str:
-    """Return the part of the report that the plots of a fit belong to."""
+    """Return the part of the report that the plots of a fit belong to.
+
+    Examples:
+        >>> part_of("width")
+        'fit width'
+    """
     return f"fit {fit}"
 
 

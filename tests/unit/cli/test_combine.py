@@ -94,6 +94,13 @@ def test_wrong_input_is_told_before_anything_is_written(h4l: CommandLine, change
     assert not Path("there/results.json").exists()
 
 
+def test_configs_of_other_commands_are_told_apart(h4l: CommandLine) -> None:
+    made = write()
+    assert "use h4l combine" in h4l("validate", str(made)).stderr
+    Path("analysis.yaml").write_text("samples: []\n")
+    assert "use h4l run" in h4l("combine", "analysis.yaml").stderr
+
+
 def test_the_folder_of_a_run_is_not_overwritten(h4l: CommandLine) -> None:
     make_run(Path("runs/tables"), seed=1)
     before = Path("runs/tables/manifest.json").read_bytes()
