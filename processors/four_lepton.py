@@ -53,10 +53,19 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
         config: The analysis.
         inputs: Normalisation of the samples; None opens the files of the config and reads it.
         events_folder: Where the event tables go, one parquet file per chunk; None writes none.
+        histograms: Whether to fill histograms; event tables can give them later (`processors.fill_histograms`).
     """
 
-    def __init__(self, config: Config, *, inputs: Sequence[SampleInputs] | None = None, events_folder: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        inputs: Sequence[SampleInputs] | None = None,
+        events_folder: str | Path | None = None,
+        histograms: bool = True,
+    ) -> None:
         self.config = config
+        self.histograms = histograms
         self.inputs = {s.name: s for s in with_varied(inspect_inputs(config) if inputs is None else inputs)}
         self.events_folder = None if events_folder is None else Path(events_folder)
         self.observables = written_observables(config)
@@ -249,8 +258,10 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
 
     def _contents(self, sample: SampleInputs, table: EventTable, cutflow: Cutflow, *, monitor: bool = True) -> dict[str, Any]:
         """Return the counts and histograms of one table; without monitoring only the baseline histograms."""
-        histograms = book(self.config, self.observables if monitor else (), (OWN, *sample.config.benchmarks))
-        fill(histograms, table.observables, table.weight, table.benchmark_weights)
+        histograms = {}
+        if self.histograms:
+            histograms = book(self.config, self.observables if monitor else (), (OWN, *sample.config.benchmarks))
+            fill(histograms, table.observables, table.weight, table.benchmark_weights)
         regions = {name: sum_weights(table.weight[inside]) for name, inside in table.regions.items()}
         return {"selected": len(table), "cutflow": cutflow, "regions": regions, "histograms": histograms}
 

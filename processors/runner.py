@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -16,13 +16,13 @@ from processors.checks import check_complete, check_none_lost, check_selected, c
 from processors.duplicates import check_no_shared_events
 from processors.executors import LocalExecutor
 from processors.four_lepton import FourLeptonProcessor
-from processors.histograms import write_histograms
+from processors.histogram_files import fill_histograms
 from processors.inputs import SampleInputs, inspect_inputs, with_varied
 from processors.items import process_item
 from processors.ntuples import write_ntuples
 from processors.plan import Chunk, plan_chunks
 from processors.selection import Cutflow
-from processors.summary import add_combinations, cutflow_document, histogram_files, independent_note
+from processors.summary import add_combinations, cutflow_document, independent_note
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.artifacts.events import write_index
 from toolkit.config import Config
@@ -79,11 +79,43 @@ def run(
     progress: Progress = silent_progress,
     former: Sequence[Path] = (),
 ) -> ProcessingResult:
-    """Process all samples of an analysis.
+    """Process all samples of an analysis: `write_tables`, then `fill_histograms` from the tables.
 
     Args:
         config: The analysis.
-        out: Output folder; ``events/``, ``histograms/`` and ``cutflow.json`` are written in it.
+        out: Output folder; ``events/``, ``cutflow.json`` and ``histograms/`` are written in it.
+        executor: See `write_tables`.
+        workers: See `write_tables`.
+        chunksize: See `write_tables`.
+        progress: Called with the labels ``process`` and ``histograms``, what is done and what is to be done in all.
+        former: See `write_tables`.
+
+    Returns:
+        Counts and yields.
+
+    Raises:
+        ToolkitError: An input or the output folder is wrong.
+    """
+    result = write_tables(config, out, executor=executor, workers=workers, chunksize=chunksize, progress=progress, former=former)
+    fill_histograms(config, result.out / "events", result.out, progress=progress)
+    return result
+
+
+def write_tables(
+    config: Config,
+    out: str | Path,
+    *,
+    executor: ExecutorName | ExecutorBase = "iterative",
+    workers: int = 1,
+    chunksize: int = CHUNKSIZE,
+    progress: Progress = silent_progress,
+    former: Sequence[Path] = (),
+) -> ProcessingResult:
+    """Select the events of all samples of an analysis and write their tables and cut flow.
+
+    Args:
+        config: The analysis.
+        out: Output folder; ``events/`` and ``cutflow.json`` are written in it.
         executor: ``iterative`` (this process), ``futures`` (worker processes), or any coffea executor.
         workers: Worker processes of ``futures``.
         chunksize: Target number of ntuple entries per chunk; the results do not depend on it.
@@ -111,7 +143,7 @@ def run(
     done = [chunk for chunk in chunks if chunk.is_done(events_folder) or chunk.take_over(elsewhere, events_folder)]
     finished = {chunk.relative_path for chunk in done}
     todo = [chunk for chunk in chunks if chunk.relative_path not in finished]
-    instance = FourLeptonProcessor(config, inputs=inputs, events_folder=events_folder)
+    instance = FourLeptonProcessor(config, inputs=inputs, events_folder=events_folder, histograms=False)
     tracker = _Tracker(progress, chunks, done)
     merged = accumulate([instance.reload(events_folder, chunk.relative_paths) for chunk in done])
     if todo:
@@ -130,7 +162,6 @@ def run(
         s.name: {**add_combinations(config, s.config, merged[s.name]), **{v.variation: merged[v.name] for v in s.varied}} for s in inputs
     }
     merged = {s.name: merged[s.name] for s in inputs}
-    _write_histograms(out / "histograms", merged, variations)
     notes = [note for s in inputs for note in s.notes]
     notes += [note for s in inputs for v in s.varied if (note := independent_note(s.name, v.variation, merged, variations))]
     document = cutflow_document(config, merged, variations, notes=notes)
@@ -150,17 +181,6 @@ def run(
         regions=document.get("regions", {}),
         variations=document.get("variations", {}),
     )
-
-
-def _write_histograms(folder: Path, merged: Mapping[str, Any], variations: Mapping[str, Mapping[str, Any]]) -> None:
-    make_folder(folder)
-    written = set()
-    for sample, content in merged.items():
-        for name, histograms in histogram_files(sample, content, variations[sample]).items():
-            written.add(write_histograms(folder, name, histograms))
-    for path in folder.glob("*@*.json"):
-        if path not in written:
-            path.unlink()
 
 
 class _Tracker:

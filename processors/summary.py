@@ -1,15 +1,14 @@
-"""What a run says about its variations and regions: members combined, yields per region, for `cutflow.json` and the histograms."""
+"""What a run says about its variations and regions: members combined, yields per region, for `cutflow.json`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import hist
 import numpy as np
 
 from processors.selection import Cutflow
-from processors.variations import combine_histograms, combined_members
+from processors.variations import combined_members
 from toolkit.config import Config, LheLayout, SampleConfig
 from toolkit.typing import JsonObject
 from toolkit.weights import combine_members
@@ -24,19 +23,17 @@ def add_combinations(config: Config, sample: SampleConfig, content: Mapping[str,
         content: What the processor accumulated for the sample, all chunks merged.
 
     Returns:
-        All variations, those of `content` and NAME_up, NAME_down of each set: counts, cut flow (first and last cut), regions and
-        the baseline histograms. Squared weights of the combinations are the nominal ones.
+        All variations, those of `content` and NAME_up, NAME_down of each set: counts, cut flow (first and last cut) and regions.
+        Squared weights of the combinations are the nominal ones.
     """
     variations = dict(content["variations"])
     for name, (section, members) in combined_members(config, sample).items():
         varied = [variations[m] for m in members]
-        histograms = combine_histograms(content["histograms"], [v["histograms"] for v in varied], how=section.combine)
         for i, direction in enumerate(("up", "down")):
             variations[f"{name}_{direction}"] = {
                 "selected": content["selected"],
                 "cutflow": _combine_sums(content["cutflow"], [v["cutflow"] for v in varied], section.combine)[i],
                 "regions": _combine_sums(content["regions"], [v["regions"] for v in varied], section.combine)[i],
-                "histograms": histograms[i],
             }
     return variations
 
@@ -138,8 +135,3 @@ def identification_notes(config: Config) -> tuple[str, ...]:
     keys = " and ".join(f"selection.{kind}.where" for kind in free)
     every = f"no {what} identification required: every {what} of the ntuples inside the acceptance counts"
     return (f"{every}; {keys} can demand more",)
-
-
-def histogram_files(sample: str, content: Mapping[str, Any], variations: Mapping[str, Any]) -> dict[str, dict[str, hist.Hist]]:
-    """Return the histograms of a sample by the name of their file: ``<sample>``, ``<sample>@<variation>``."""
-    return {sample: content["histograms"], **{f"{sample}@{name}": v["histograms"] for name, v in variations.items()}}

@@ -38,7 +38,9 @@ _NEEDS_TRAINING = "needs trained networks: docs/estimators.md and docs/training.
 NO_EXAMPLE = {
     "processors.FourLeptonProcessor": "needs a runner: docs/ecosystem.md shows it",
     "processors.inspect_inputs": "opens ntuples: docs/ntuples.md shows it",
+    "processors.fill_histograms": "writes a folder of files: docs/ecosystem.md shows it",
     "processors.run": "writes a folder of files: docs/ntuples.md shows it",
+    "processors.write_tables": "the part of processors.run that writes tables",
     "toolkit.artifacts.chunk_table": "the example of write_chunk calls it",
     "toolkit.artifacts.read_info": "what write_chunk was given",
     "toolkit.artifacts.variations_of": _SHOWN_TOGETHER,

@@ -326,6 +326,17 @@ def tables_of(folder: str | Path, sample: str) -> tuple[str, ...]:
     return (NOMINAL, *(name.partition("@")[2] for name in _read_index(Path(folder), sample) if name.startswith(f"{sample}@")))
 
 
+def chunks_of(folder: str | Path, sample: str, *, variation: str = NOMINAL) -> tuple[Path, ...]:
+    """Return the tables of the chunks of a sample, sorted by ntuple and entry.
+
+    Raises:
+        InputFileError: The index is missing or damaged.
+        SchemaError: No such sample.
+    """
+    index = _read_index(Path(folder), sample)
+    return tuple(Path(folder) / entry["file"] for entry in index.get(table_name(sample, variation), ()))
+
+
 def count_events(folder: str | Path, sample: str) -> int:
     """Return the number of selected events of a sample, nominal, without reading them.
 

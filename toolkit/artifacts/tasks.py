@@ -57,21 +57,26 @@ class FinishedTasks:
         self._write(name, result)
         return result
 
-    def files(self, name: str, paths: Sequence[Path], make: Callable[[], object]) -> None:
-        """Let a task write its files, unless it did and they are as it left them.
+    def has_files(self, name: str, paths: Sequence[Path]) -> bool:
+        """Whether a task wrote its files, and they are as it left them.
 
         Args:
             name: Name of the task, unique in the folder.
             paths: The files.
-            make: Writes them.
+        """
+        found = self._read(name)
+        return found is not None and all(path.is_file() and found.get(path.name) == file_sha256(path) for path in paths)
+
+    def keep_files(self, name: str, paths: Sequence[Path]) -> None:
+        """Remember the files that a task has written.
+
+        Args:
+            name: Name of the task, unique in the folder.
+            paths: The files.
 
         Raises:
             InputFileError: The record cannot be written.
         """
-        found = self._read(name)
-        if found is not None and all(path.is_file() and found.get(path.name) == file_sha256(path) for path in paths):
-            return
-        make()
         if self.folder is not None:
             self._write(name, {path.name: file_sha256(path) for path in paths})
 

@@ -48,6 +48,7 @@ from toolkit.text import visible
 
 STAGE_HELP = {
     "process": "Select events of the ntuples, write event tables and histograms.",
+    "histograms": "Fill the histograms from the event tables, as after a change of their edges.",
     "classify": "Train the classifiers of the config, if it has any, and write their scores.",
     "train": "Train the ratio networks on the event tables.",
     "export": "Write the networks as ONNX and check them against the training framework.",

@@ -40,6 +40,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("h4l process config.yaml", "event tables, histograms and the cut flow"),
         ("h4l process config.yaml --executor futures --workers 8", "in eight processes"),
     ),
+    "histograms": (
+        ("h4l histograms config.yaml", "needs the event tables; another binning selects no event again"),
+        ("h4l histograms config.yaml --dry-run", "whether they would be filled, and why"),
+    ),
     "classify": (
         ("h4l classify config.yaml", "needs the event tables; without `classifiers` in the config it does nothing"),
         ("h4l classify config.yaml --dry-run", "whether the classifiers would be trained, and why"),

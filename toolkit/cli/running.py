@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from toolkit.pipeline import ExecutorOptions, Plan, StageOutcome
 
 RESUME_HINT = "Finished stages are kept: run the same command again to go on."
+MOST_DRAWING = 4
+"""Processes that draw plots, at most: each begins with the time of about ten plots, and machines are shared."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def run_analysis(config_file: Path, request: Request) -> None:
         _check_executor(request.executor)
         plan = Plan(GRAPH, force_from=request.first, only=request.only)
         config = styled(load_config(config_file, data=request.data), request.style)
-        if request.only != "process":
+        if request.only not in ("process", "histograms"):
             config.require_interference()
         out = request.out or Path("out") / config.name
         if out.exists() and not out.is_dir():
@@ -90,11 +93,9 @@ def executor_options(name: ExecutorName | None, workers: int | None, scheduler: 
     """
     from toolkit.pipeline import ExecutorOptions
 
-    if name is not None:
-        return ExecutorOptions(name, workers, scheduler)
-    if scheduler is not None:
-        return ExecutorOptions("dask", workers, scheduler)
-    return ExecutorOptions("futures" if (workers or 1) > 1 else "iterative", workers)
+    if name is None:
+        name = "dask" if scheduler is not None else "futures" if (workers or 1) > 1 else "iterative"
+    return ExecutorOptions(name, workers, scheduler, drawing=min(os.cpu_count() or 1, MOST_DRAWING))
 
 
 def _check_executor(options: ExecutorOptions) -> None:

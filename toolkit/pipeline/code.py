@@ -47,14 +47,18 @@ def imported_names(tree: ast.AST, *, module: str, is_package: bool) -> Iterator[
 
 @cache
 def module_file(name: str) -> Path | None:
-    """Return the source file of one of our modules, or None where `name` is no module of ours."""
-    if name.partition(".")[0] not in OWN_PACKAGES:
+    """Return the source file of one of our modules, or None where `name` is no module of ours.
+
+    Nothing is imported: asking Python for a module would run the packages above it, torch included.
+    """
+    package, _, rest = name.partition(".")
+    if package not in OWN_PACKAGES:
         return None
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ModuleNotFoundError, AttributeError):
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
         return None
-    return Path(spec.origin) if spec is not None and spec.origin is not None else None
+    path = Path(spec.origin).parent.joinpath(*rest.split(".")) if rest else Path(spec.origin).parent
+    return next((file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file()), None)
 
 
 def module_closure(names: Iterable[str]) -> dict[str, Source]:
@@ -93,10 +97,10 @@ class Source:
 def read_source(name: str, file: Path, mtime_ns: int) -> Source:
     """Parse a module once, as long as its file does not change."""
     del mtime_ns
-    text = file.read_text(encoding="utf-8")
-    imports = imported_names(ast.parse(text, filename=str(file)), module=name, is_package=file.name == "__init__.py")
+    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    imports = imported_names(tree, module=name, is_package=file.name == "__init__.py")
     own = frozenset(target for target in imports if target.partition(".")[0] in OWN_PACKAGES)
-    return Source(own, hashlib.blake2b(bare_source(text).encode(), digest_size=16).hexdigest())
+    return Source(own, hashlib.blake2b(bare_source(tree).encode(), digest_size=16).hexdigest())
 
 
 def module_digests(names: Iterable[str]) -> dict[str, str]:
@@ -131,22 +135,21 @@ def _of_the_engine(module: str) -> bool:
     return module.startswith("toolkit.pipeline") and not module.startswith("toolkit.pipeline.stages.")
 
 
-def bare_source(text: str) -> str:
+def bare_source(tree: ast.Module) -> str:
     r"""Return a module's syntax tree as text, without comments, layout and docstrings: what can change a result.
 
     Args:
-        text: Python source.
+        tree: Parsed Python source; its docstrings are removed.
 
     Returns:
         One line.
 
     Examples:
-        >>> bare_source("x = 1  # one") == bare_source("'''Doc.'''\nx  =  1")
+        >>> bare_source(ast.parse("x = 1  # one")) == bare_source(ast.parse("'''Doc.'''\nx  =  1"))
         True
-        >>> bare_source("x = 1") == bare_source("x = 2")
+        >>> bare_source(ast.parse("x = 1")) == bare_source(ast.parse("x = 2"))
         False
     """
-    tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [item for item in node.body if not _is_bare_string(item)]

@@ -1,6 +1,7 @@
 """The stages of the analysis: what each reads, which part of the config it depends on, which code does the work.
 
 process -> classify -> train -> export -> fit -> report
+process -> histograms
 """
 
 from __future__ import annotations
@@ -36,12 +37,13 @@ NOT_FOR_PROCESSING = (
     "classifiers",
     "ratios",
     "likelihood",
+    "histograms",
     "score_histogram",
     "score_plane",
     "report",
 )
-"""Sections of the config on which event tables do not depend; of ratios and classifiers only the observables that they name, of regions
-and processes only their conditions."""
+"""Sections of the config on which event tables do not depend; of ratios, classifiers and histograms only the observables that they name,
+of regions and processes only their conditions."""
 
 
 def _part(*keys: str) -> Callable[[Config], JsonObject]:
@@ -156,8 +158,17 @@ GRAPH: tuple[Stage, ...] = (
         inputs=input_files,
         resumable=True,
         disk_bytes=lambda size: 20_000_000 + size,
-        writes=("events/", "histograms/", "cutflow.json", "plots/"),
+        writes=("events/", "cutflow.json", "plots/"),
         tasks=("events/*/*.parquet",),
+    ),
+    Stage(
+        name="histograms",
+        run=_deferred("histograms"),
+        needs=("process",),
+        modules=(f"{_STAGES}.histograms",),
+        config_part=_part("histograms"),
+        completes="process",
+        writes=("histograms/",),
     ),
     Stage(
         name="classify",

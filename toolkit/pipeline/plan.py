@@ -17,7 +17,7 @@ class Plan:
     Args:
         graph: All stages, each after those that it needs.
         force_from: Run this stage and everything after it, whatever the stamps say.
-        only: Run this stage alone; those that it needs must be done and unchanged.
+        only: Run this stage alone, with what completes it; those that it needs must be done and unchanged.
     """
 
     graph: Sequence[Stage]
@@ -40,7 +40,8 @@ class Plan:
 
     def wants(self, name: str) -> bool:
         """Whether a stage belongs to what was asked for."""
-        return self.only in (None, name)
+        completed = {stage.name: stage.completes for stage in self.graph}
+        return self.only in (None, name, completed[name])
 
     def after(self, name: str) -> tuple[str, ...]:
         """Return the stages that depend on `name`, directly or through others, in order."""

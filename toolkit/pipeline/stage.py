@@ -20,11 +20,13 @@ class ExecutorOptions:
         name: `iterative` in this process, `futures` in local processes, `dask` on a cluster.
         workers: Number of processes; None takes the number of cores.
         scheduler: Address of a dask scheduler; None starts a local cluster.
+        drawing: Processes of this machine that draw plots; with more than one, a program needs ``if __name__ == "__main__":``.
     """
 
     name: ExecutorName = "iterative"
     workers: int | None = None
     scheduler: str | None = None
+    drawing: int = 1
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Stage:
         disk_bytes: Estimate of the space that the result takes, given the inputs' sizes summed.
         writes: Files and folders (with a slash) of the result, for a run that is only rehearsed.
         tasks: Patterns of files of the result that a later run may take over, each with a key of its own inside.
+        completes: A stage whose result it completes: where that one is asked for alone, this one comes along.
         idle: Whether it has nothing to do for a config: it then runs by itself before a later stage that is asked for alone.
     """
 
@@ -102,4 +105,5 @@ class Stage:
     disk_bytes: Callable[[int], int] = lambda size: 50_000_000
     writes: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
+    completes: str | None = None
     idle: Callable[[Config], bool] = lambda config: False

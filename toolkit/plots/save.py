@@ -71,10 +71,19 @@ def save_figure(figure: StyledFigure, folder: str | Path, name: str) -> SavedPlo
 
 
 def png_bytes(figure: StyledFigure, *, dpi: float = 160.0) -> bytes:
-    """Render to PNG with `dpi` dots per inch."""
-    for text in figure.findobj(Text):
-        if isinstance(text, Text) and not is_readable(text.get_text()):
-            text.set_parse_math(False)  # a broken formula is no reason to lose a report
+    """Render to PNG with `dpi` dots per inch; a formula that cannot be read is shown as it was written."""
+    try:
+        return _png_bytes(figure, dpi)
+    except ValueError:  # a broken formula is no reason to lose a report
+        broken = [text for text in figure.findobj(Text) if isinstance(text, Text) and not is_readable(text.get_text())]
+        if not broken:
+            raise
+        for text in broken:
+            text.set_parse_math(False)
+        return _png_bytes(figure, dpi)
+
+
+def _png_bytes(figure: StyledFigure, dpi: float) -> bytes:
     buffer = io.BytesIO()
     with _own_canvas(figure), style_context(figure.style):
         figure.dpi = dpi

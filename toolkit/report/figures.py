@@ -13,6 +13,7 @@ from toolkit.diagnostics.observables import count_recorded
 from toolkit.diagnostics.suite import Suite
 from toolkit.diagnostics.training import TrainingCurve
 from toolkit.likelihood.results import MethodResult, Results
+from toolkit.likelihood.toy_workers import Workers, run_here
 from toolkit.plots import (
     PlotStyle,
     SavedPlot,
@@ -54,14 +55,18 @@ def draw_all(
     folder: str | Path,
     progress: Progress = silent_progress,
     tasks: FinishedTasks = FinishedTasks(),  # noqa: B008  # frozen
+    workers: Workers = run_here,
+    prepare: Callable[[], object] | None = None,
 ) -> dict[str, tuple[PageFigure, ...]]:
-    """Draw and save plots one after the other.
+    """Draw and save plots.
 
     Args:
         jobs: The plots.
         folder: Where PDF, PNG and JSON files go.
         progress: Told how far it is.
         tasks: Knows the plots that an interrupted run has drawn in the folder; none by default.
+        workers: Where they are drawn; the files are the same wherever that is.
+        prepare: Called in every worker before it draws, such as to register the user's observables.
 
     Returns:
         The pictures for the page, by part of the report.
@@ -69,13 +74,26 @@ def draw_all(
     Raises:
         InputFileError: The folder cannot be written or the disk is full.
     """
-    drawn: dict[str, list[PageFigure]] = {}
-    for done, job in enumerate(jobs, start=1):
-        saved = SavedPlot.at(folder, job.name)
-        tasks.files(f"plot {job.name}", saved.files, lambda job=job: save_figure(job.draw(), folder, job.name))  # type: ignore[misc]
-        drawn.setdefault(job.part, []).append(PageFigure(saved.png.read_bytes(), job.caption, wide=job.wide, name=job.name))
+    files = {job.name: SavedPlot.at(folder, job.name).files for job in jobs}
+    waiting = {job.name: job for job in jobs if not tasks.has_files(f"plot {job.name}", files[job.name])}
+    done = len(jobs) - len(waiting)
+    progress("plots", done, len(jobs))
+    for name, _ in workers((Path(folder), waiting, prepare), tuple(waiting), _draw):
+        tasks.keep_files(f"plot {name}", files[name])
+        done += 1
         progress("plots", done, len(jobs))
+    drawn: dict[str, list[PageFigure]] = {}
+    for job in jobs:
+        png = SavedPlot.at(folder, job.name).png.read_bytes()
+        drawn.setdefault(job.part, []).append(PageFigure(png, job.caption, wide=job.wide, name=job.name))
     return {part: tuple(figures) for part, figures in drawn.items()}
+
+
+def _draw(source: tuple[Path, Mapping[str, PlotJob], Callable[[], object] | None], name: str) -> None:
+    folder, jobs, prepare = source
+    if prepare is not None:
+        prepare()
+    save_figure(jobs[name].draw(), folder, name)
 
 
 def plot_jobs(
@@ -138,12 +156,12 @@ def _one_result_jobs(results: Results, verdicts: Sequence[ClosureVerdict], style
         scans_style = style.for_data()
         text += f" Solid: observed, {results.observed.n_events} recorded events; dashed: expected, the Asimov set."
     methods = list(results.methods.values())
-    yield PlotJob("results", "scans", text, lambda: plot_scans(methods, observed=observed, verdicts=verdicts, style=scans_style))
+    yield PlotJob("results", "scans", text, partial(plot_scans, methods, observed=observed, verdicts=verdicts, style=scans_style))
     if results.closure:
         text = f"Best fit{what} against truth on Asimov sets of test events. Bars: standard error of the finite simulation."
         if what:
             text += " Where several points stand at one truth, other parameters differ: the table says which."
-        yield PlotJob("closure", "closure", text, lambda: plot_closure(verdicts, parameter=results.poi, style=style))
+        yield PlotJob("closure", "closure", text, partial(plot_closure, verdicts, parameter=results.poi, style=style))
 
 
 def _calibration_jobs(suite: Suite, style: PlotStyle) -> Iterator[PlotJob]:
@@ -153,7 +171,7 @@ def _calibration_jobs(suite: Suite, style: PlotStyle) -> Iterator[PlotJob]:
             "calibration",
             f"calibration_{slug(curve.numerator)}_{slug(curve.denominator)}",
             text,
-            lambda curve=curve: plot_calibration(curve, style=style),  # type: ignore[misc]
+            partial(plot_calibration, curve, style=style),
         )
 
 
@@ -165,7 +183,7 @@ def _reweighting_jobs(suite: Suite, style: PlotStyle, details: bool) -> Iterator
             "reweighting",
             f"reweighting_{slug(target)}",
             text,
-            lambda chosen=chosen: plot_reweighting_overview(chosen, style=style),  # type: ignore[misc]
+            partial(plot_reweighting_overview, chosen, style=style),
             wide=True,
         )
     for closure in suite.of_target(suite.targets[0]) if details and suite.targets else ():
@@ -174,7 +192,7 @@ def _reweighting_jobs(suite: Suite, style: PlotStyle, details: bool) -> Iterator
             "reweighting",
             f"reweighting_{slug(closure.target_name)}_{slug(closure.observable)}",
             text,
-            lambda closure=closure: plot_reweighting(closure, style=style),  # type: ignore[misc]
+            partial(plot_reweighting, closure, style=style),
         )
 
 

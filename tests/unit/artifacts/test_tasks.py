@@ -75,19 +75,16 @@ def test_without_a_folder_every_task_runs() -> None:
     assert [tasks.result("a", lambda: {"n": next(numbers)})["n"] for _ in range(3)] == [0, 1, 2]
 
 
-def test_files_are_made_again_only_if_they_changed(tmp_path: Path) -> None:
-    tasks, file, calls = FinishedTasks(tmp_path / "tasks"), tmp_path / "plot.json", []
-
-    def make() -> None:
-        calls.append(1)
-        file.write_text(json.dumps([1, 2]))
-
-    for _ in range(2):
-        tasks.files("plot", [file], make)
-    assert len(calls) == 1
+def test_files_count_as_there_until_they_change(tmp_path: Path) -> None:
+    tasks, file = FinishedTasks(tmp_path / "tasks"), tmp_path / "plot.json"
+    assert not tasks.has_files("plot", [file])
+    file.write_text(json.dumps([1, 2]))
+    assert not tasks.has_files("plot", [file])
+    tasks.keep_files("plot", [file])
+    assert tasks.has_files("plot", [file])
     file.write_text("[1, 3]")
-    tasks.files("plot", [file], make)
-    assert (len(calls), file.read_text()) == (2, "[1, 2]")
+    assert not tasks.has_files("plot", [file])
+    file.write_text("[1, 2]")
+    assert tasks.has_files("plot", [file])
     file.unlink()
-    tasks.files("plot", [file], make)
-    assert (len(calls), file.read_text()) == (3, "[1, 2]")
+    assert not tasks.has_files("plot", [file])

@@ -26,7 +26,7 @@ def test_run_runs_all_stages_and_prints_the_comparison(h4l: CommandLine) -> None
     assert h4l.ran == list(STAGE_NAMES)
     for words in ("rate", "nsbi", "[0.00, 0.40]", "[0.61, 1.85]", "0.35 ± 0.12", "1.10", "[0.00, 6.00]*", "report.html"):
         assert words in done.stdout
-    assert "[1/6] process" in done.stderr
+    assert "[1/7] process" in done.stderr
     again = h4l("run", h4l.config(), "--out", "there")
     assert (again.code, h4l.ran) == (0, [])
     assert "unchanged, skipped" in again.stderr
@@ -86,7 +86,7 @@ def test_several_workers_need_no_name_of_an_executor(h4l: CommandLine) -> None:
     ("words", "expected"),
     [
         (["run", "nothing.yaml"], ["config nothing.yaml", "remedy"]),
-        (["run", "{config}", "--from", "trian"], ["trian", "process, classify, train, export, fit, report"]),
+        (["run", "{config}", "--from", "trian"], ["trian", "process, histograms, classify, train, export, fit, report"]),
         (["fit", "{config}", "--from", "train"], ["--from", "h4l run"]),
         (["run", "{config}", "--executor", "spark"], ["spark", "futures"]),
         (["run", "{config}", "--workers", "0"], ["--workers"]),

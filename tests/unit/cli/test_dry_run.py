@@ -25,7 +25,7 @@ def test_the_first_run_is_rehearsed_without_a_trace(h4l: CommandLine) -> None:
     assert h4l.ran == []
     assert _files(h4l) == before
     assert done.stdout.count("no result yet") == len(STAGE_NAMES)
-    assert "6 stages would run (process, classify, train, export, fit, report)" in done.stdout
+    assert "7 stages would run (process, histograms, classify, train, export, fit, report)" in done.stdout
 
 
 def test_a_changed_key_is_named_and_the_run_then_does_what_was_said(h4l: CommandLine) -> None:
@@ -37,7 +37,7 @@ def test_a_changed_key_is_named_and_the_run_then_does_what_was_said(h4l: Command
     assert (done.code, document["dry_run"], document["out"]) == (0, True, "there")
     assert [stage["action"] for stage in document["stages"]] == ["run"] * len(STAGE_NAMES)
     assert document["stages"][0]["reasons"] == ["config name: tiny -> other"]
-    assert document["stages"][2]["reasons"] == ["process runs before it", "classify runs before it", "config name: tiny -> other"]
+    assert document["stages"][3]["reasons"] == ["process runs before it", "classify runs before it", "config name: tiny -> other"]
 
 
 @pytest.mark.parametrize("stage", STAGE_NAMES)

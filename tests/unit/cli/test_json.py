@@ -37,7 +37,7 @@ def test_a_run_gives_stages_files_and_headlines(h4l: CommandLine) -> None:
     assert nsbi["best_fit"] == 0.98
     assert nsbi["interval_68"] == [[0.0, 0.4], [0.61, 1.85]]
     assert (nsbi["closure"], document["summary"]["poi"]) == ("compatible", "mu")
-    assert "[1/6] process" in done.stderr
+    assert "[1/7] process" in done.stderr
     assert [s["status"] for s in _document(h4l("run", h4l.config(), "--out", "there", "--json", "--quiet"))["stages"]] == [
         "unchanged"
     ] * len(STAGE_NAMES)

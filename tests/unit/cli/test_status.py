@@ -25,7 +25,7 @@ def test_an_interrupted_training_and_a_run_that_goes_on(h4l: CommandLine) -> Non
     done = h4l("status", "there")
     assert done.code == 0
     states = [line.split("│")[2].strip() for line in done.stdout.splitlines() if line.startswith("│")]
-    assert states == ["done", "done", "in work", "missing", "missing", "missing"]
+    assert states == ["done", "done", "done", "in work", "missing", "missing", "missing"]
     assert "train: 2 files written so far, 1 member trained" in done.stdout
     assert "No run is going on" in done.stdout
     with folder_lock(h4l.folder / "there" / ".stages" / "lock"):
@@ -36,7 +36,7 @@ def test_a_finished_run_names_its_versions(h4l: CommandLine) -> None:
     h4l.hooks["report"] = h4l.write_results
     h4l("run", h4l.config(), "--out", "there")
     text = h4l("status", "there").stdout
-    assert text.count("│ done") == 6
+    assert text.count("│ done") == 7
     assert "h4l-toolkit" in text
     assert "report.html: there/report.html" in text
 

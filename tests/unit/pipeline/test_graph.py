@@ -9,7 +9,7 @@ import pytest
 
 from toolkit.config import Config, load_config, parse_config
 from toolkit.example import demo_config
-from toolkit.pipeline import GRAPH, STAGE_NAMES
+from toolkit.pipeline import GRAPH, STAGE_NAMES, Plan
 from toolkit.pipeline.code import module_closure
 from toolkit.pipeline.graph import input_files
 
@@ -32,7 +32,8 @@ def _stale(before: Config, after: Config) -> list[str]:
         ({"luminosity_ifb": 36.1}, "process"),
         ({"selection": {"m4l": [180.0, 2000.0]}}, "process"),
         ({"observables": ["m4l", "m_jj"]}, "process"),
-        ({"histograms": {"pt": {"observable": "pt4l", "edges": [0.0, 2000.0]}}}, "process"),
+        ({"histograms": {"q": {"observable": "q2_v1", "edges": [0.0, 2000.0]}}}, "process"),
+        ({"histograms": {"mass": {"observable": "m4l", "edges": [180.0, 400.0, 2000.0]}}}, "histograms"),
         ({"samples": [SAMPLE | {"k_factor": 1.8}]}, "process"),
         ({"ratios": {"seed": 9}}, "train"),
         ({"ratios": {"splits": {"salt": "other"}}}, "train"),
@@ -45,6 +46,14 @@ def _stale(before: Config, after: Config) -> list[str]:
 )
 def test_a_change_makes_its_first_stage_stale(tmp_path: Path, change: dict[str, Any], first: str) -> None:
     assert _stale(_config(tmp_path), _config(tmp_path, **change))[0] == first
+
+
+def test_other_edges_leave_events_and_networks_as_they_are(tmp_path: Path) -> None:
+    before, after = (
+        _config(tmp_path, histograms={"m4l": {"observable": "m4l", "edges": [180.0, edge, 2000.0]}}) for edge in (300.0, 400.0)
+    )
+    assert _stale(before, after) == ["histograms", "fit", "report"]
+    assert set(Plan(GRAPH).after("histograms")) == set()
 
 
 def test_unblinding_makes_the_fit_stale_and_nothing_before_it(tmp_path: Path) -> None:

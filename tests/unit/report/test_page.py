@@ -12,6 +12,7 @@ import pytest
 from toolkit.diagnostics import EstimateUnderTest, TrainingCurve, diagnose
 from toolkit.diagnostics.closure import DEFINITION
 from toolkit.errors import InputFileError, ShapeError
+from toolkit.likelihood.toy_workers import local_processes
 from toolkit.plots import PlotStyle
 from toolkit.report import Page, PageFigure, PageSection, PageTable, Provenance, build_page, judge, render_page, write_page
 from toolkit.report.figures import draw_all, plot_jobs
@@ -249,10 +250,20 @@ def test_drawn_pictures_reach_the_page(results, suite, tmp_path):
     assert sorted(p.name for p in (tmp_path / "plots").iterdir()) == [
         f"{n}.{e}" for n in ("scans", "yields") for e in ("json", "pdf", "png")
     ]
-    assert steps == [("plots", 1, 2), ("plots", 2, 2)]
+    assert steps == [("plots", 0, 2), ("plots", 1, 2), ("plots", 2, 2)]
     document = Document(render_page(page_of(results, suite, figures)))
     stored = {(tmp_path / "plots" / f"{n}.png").read_bytes() for n in ("scans", "yields")}
     assert {base64.b64decode(i["src"].partition(",")[2]) for i in document.images} == stored
+
+
+def test_several_processes_draw_the_same_files(results, suite, tmp_path):
+    jobs = [j for j in plot_jobs(suite, results, judge(results), [], style=PlotStyle()) if j.part in ("results", "closure", "reweighting")]
+    one = draw_all(jobs, folder=tmp_path / "one")
+    two = draw_all(jobs, folder=tmp_path / "two", workers=local_processes(2))
+    assert one == two
+    assert len(jobs) >= 3
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
 
 
 def test_figures_and_tables_are_numbered_through(results, suite):

@@ -1,4 +1,4 @@
-"""Stage `process`: event tables, histograms and cut flow from the ntuples."""
+"""Stage `process`: event tables and cut flow from the ntuples."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from processors.runner import run as run_processors
+from processors.runner import write_tables
 from toolkit.analysis.layout import PLOTS
 from toolkit.pipeline.stage import ExecutorOptions, StageContext
 
 
 def run(context: StageContext) -> None:
-    """Process all samples into `events/`, `histograms/`, `cutflow.json` and its plot; finished chunks are reused."""
+    """Process all samples into `events/`, `cutflow.json` and its plot; finished chunks are reused."""
     with open_executor(context.executor) as (executor, workers):
-        result = run_processors(
+        result = write_tables(
             context.config, context.work, executor=executor, workers=workers, progress=context.progress, former=context.former
         )
     from toolkit.plots import PlotStyle, ProcessLook, plot_cutflow, save_figure

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from toolkit.analysis.build import open_ratio
@@ -17,6 +18,7 @@ from toolkit.diagnostics.suite import Suite, diagnose
 from toolkit.diagnostics.training import TrainingCurve
 from toolkit.errors import SchemaError
 from toolkit.likelihood import Results
+from toolkit.likelihood.toy_workers import local_processes
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.estimate import estimate_under_test
 from toolkit.pipeline.stages.fit_pages import FitPages, read_json
@@ -30,6 +32,9 @@ from toolkit.report.other_fits import fit_jobs
 from toolkit.report.review_figures import review_jobs
 from toolkit.report.systematics_figures import observed_jobs, systematics_jobs
 from toolkit.weights import SimulatedEvents
+
+MANY_PLOTS = 20
+"""From so many plots on several processes draw, if there may be several; for fewer their start costs more than it saves."""
 
 
 def run(context: StageContext) -> None:
@@ -57,7 +62,14 @@ def run(context: StageContext) -> None:
         *fit_jobs(results, style=style),
         *fitted.jobs(style=style),
     )
-    figures = draw_all(jobs, folder=context.work / PLOTS, progress=context.progress, tasks=context.tasks)
+    figures = draw_all(
+        jobs,
+        folder=context.work / PLOTS,
+        progress=context.progress,
+        tasks=context.tasks,
+        workers=local_processes(context.executor.drawing if len(jobs) >= MANY_PLOTS else 1),
+        prepare=registration(config),
+    )
     processed = read_json(context.out / CUTFLOW)
     provenance = describe_provenance(config, simulated[1], processed["samples"], inputs=input_rows(context.out))
     provenance = replace(provenance, notes=(*provenance.notes, *processed.get("notes", ()), *results.notes))
@@ -81,6 +93,15 @@ def run(context: StageContext) -> None:
         name: part.to_json() for name, part in (("diagnostics", suite), ("review", reviewed), ("regions", regions)) if part is not None
     }
     write_results(context.work / RESULTS, with_timing(results, context), verdicts=verdicts, extras={**extras, **fitted.extras()})
+
+
+def registration(config: Config) -> Callable[[], object] | None:
+    """Return what registers the user's observables in a process that draws; None without any, so that nothing of coffea is loaded."""
+    if not config.modules:
+        return None
+    from processors.modules import load_modules
+
+    return partial(load_modules, config.modules)
 
 
 def examine(context: StageContext, pool: SimulatedEvents, test: SimulatedEvents) -> tuple[Suite | None, Review | None, tuple[str, ...]]:
