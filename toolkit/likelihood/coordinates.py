@@ -185,6 +185,8 @@ class FreeCoordinates:
 
     def allowed(self, at: FloatArray) -> FloatArray | None:
         """Return coordinates (n_free,) if they are allowed, else allowed ones near them; None if none were found."""
+        if np.isfinite(self.value(at)):  # known where a descent begins; what is missing costs a pass over the data
+            return at
         point = allowed_point(self.objective, self.points(at[None, :])[0], self.free)
         return None if point is None else np.clip(self.to_internal(point[self.free]), self.low, self.high)
 
