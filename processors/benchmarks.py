@@ -8,7 +8,7 @@ S, B and SBI known, any further entry is mu S + sqrt(mu) (SBI - S - B) + B, even
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,6 +107,32 @@ def role(name: str) -> tuple[str, str] | None:
     head, sign, tail = name.rpartition("_")
     found = next((key for key, endings in ROLES.items() if tail.upper() in endings), None)
     return None if found is None else (head + sign, found)
+
+
+def separate_benchmarks(names: Sequence[str]) -> Benchmarks | None:
+    """Find the samples of S, SBI and B of one process by the ends of their names, for events that know their own weight only.
+
+    Args:
+        names: Names of the samples without meaning of a weight vector.
+
+    Returns:
+        Their roles; None where no three names, or those of several processes, belong together.
+
+    Examples:
+        >>> separate_benchmarks(["gg_SBI", "gg_sig", "gg_bkg", "qqZZ"]).names
+        ('gg_sig', 'gg_SBI', 'gg_bkg')
+        >>> separate_benchmarks(["gg_SBI", "gg_sig", "qqZZ"]) is None
+        True
+    """
+    families: dict[str, dict[str, list[str]]] = {}
+    for name in names:
+        if (parts := role(name)) is not None:
+            families.setdefault(parts[0], {}).setdefault(parts[1], []).append(name)
+    whole = [found for found in families.values() if len(found) == len(ROLES) and all(len(own) == 1 for own in found.values())]
+    if len(whole) != 1:
+        return None
+    signal, interfering, background = (whole[0][key][0] for key in ROLES)
+    return Benchmarks((signal, interfering, background), signal, interfering, background, "the samples are called after them")
 
 
 def _of_three(known: Mapping[int, str]) -> Benchmarks | None:

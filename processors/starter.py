@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from processors.benchmarks import own_entry
+from processors.benchmarks import Benchmarks, own_entry, separate_benchmarks
 from processors.grouping import Group, identifier
 from processors.quality import commented, proposals
 from processors.snippets import FEW, OPEN_SELECTION, has_jets, layout_section, states_normalisation
@@ -25,6 +25,24 @@ ONSHELL_EDGES = [70, 85, 95, 105, 115, 120, 125, 130, 140, 160, 180, 200, 250, 3
 """Edges of m4l (GeV) for events that the default selection, off-shell production, does not want."""
 VARIATIONS = ("scale", "pdf", "ps", "variation", "syst")
 """What the names of weight vectors contain that hold variations."""
+
+
+SEPARATE = (
+    "# No sample lists `benchmarks`: S, SBI and B were generated separately, as their names say, and the networks learn from which sample an\n"
+    "# event is (docs/training.md). Where events carry the weights of the others too, list them: that keeps more of the information.\n"
+)
+LABELS: Mapping[str, Any] = {
+    "weight_decay": 0.3,
+    "batch_size": 2048,
+    "ensemble": {"subsets": "fraction", "fraction": 0.8, "members": 15},
+    "seed": 1,
+}
+"""Settings of a training on labels, which are noisy: those of examples/separate.yaml."""
+NOTHING_TO_MEASURE = (
+    "# No sample lists benchmark weights, and no three are called after signal, signal + background + interference, and background alone, so",
+    "# that only `h4l process` runs. To measure, generate the three, or name them (`h4l init` takes gg_S, gg_SBI, gg_B), and add:",
+    "#   morphing: {basis: ggF, signal: gg_S, interfering: gg_SBI, background: gg_B}",
+)
 
 
 @dataclass(frozen=True)
@@ -69,21 +87,23 @@ def write_starter(groups: Sequence[Group], *, target: Path) -> Starter:
     Returns:
         The config and what it leaves to the user.
     """
-    measures = any(g.benchmarks is not None for g in groups)
-    blanks = tuple(_blanks(groups))
+    joint = next((g.benchmarks for g in groups if g.benchmarks is not None), None)
+    separate = None if joint is not None else separate_benchmarks([g.name for g in groups if not g.data and g.undecided is None])
+    roles, measures = joint or separate, joint is not None or separate is not None
+    blanks = tuple(_blanks(groups, separate=() if separate is None else separate.names))
     sections = [
         _head(target, blanks, measures=measures),
         _general(target, simulated=any(not g.data for g in groups)),
-        "samples:\n" + "".join(_sample(group, target.resolve().parent) for group in groups),
+        ("" if separate is None else SEPARATE) + "samples:\n" + "".join(_sample(group, target.resolve().parent) for group in groups),
         _selection(groups),
-        _measurement(groups, measures=measures),
+        _measurement(groups, roles, labels=separate is not None),
         _systematics(groups),
         _report(),
     ]
     return Starter("\n".join(section for section in sections if section), blanks, measures)
 
 
-def _blanks(groups: Sequence[Group]) -> Iterator[Blank]:
+def _blanks(groups: Sequence[Group], *, separate: Sequence[str]) -> Iterator[Blank]:
     if any(not g.data for g in groups):
         yield Blank("luminosity_ifb", f"{LUMINOSITY_IFB:g}", "1/fb", "integrated luminosity that simulation is normalised to")
     for group in (g for g in groups if not g.data):
@@ -97,7 +117,7 @@ def _blanks(groups: Sequence[Group]) -> Iterator[Blank]:
             )
         if group.undecided is not None:
             yield Blank(f"{key}.benchmarks", "none", "", "see the comment there: one config measures one of the interfering processes")
-        elif group.first.vector is not None and group.benchmarks is None:
+        elif group.first.vector is not None and group.benchmarks is None and group.name not in separate:
             yield Blank(f"{key}.benchmarks", "none", "", "names of the entries of the benchmark weights, if the sample interferes")
     if any(not g.data for g in groups):
         yield Blank("samples.*.k_factor", "1.0", "", "best known over generated cross-section; one value for all samples that interfere")
@@ -113,7 +133,7 @@ def _head(target: Path, blanks: Sequence[Blank], *, measures: bool) -> str:
         "# Units: GeV, radians, pb for cross-sections, 1/fb for luminosity. docs/config.md lists every key.",
     ]
     if not measures:
-        lines += ["# No sample lists benchmark weights, so there is no interference to measure: only `h4l process` runs."]
+        lines += NOTHING_TO_MEASURE
     if blanks:
         lines += ["#", "# No file states the following; check them:"]
         lines += [f"#   {b.key} = {b.now}{f' [{b.unit}]' if b.unit else ''}: {b.meaning}" for b in blanks]
@@ -251,18 +271,17 @@ def _types(group: Group) -> Mapping[str, str]:
     return next(tree.branches for tree in group.first.report.trees if tree.name == group.first.report.tree)
 
 
-def _measurement(groups: Sequence[Group], *, measures: bool) -> str:
+def _measurement(groups: Sequence[Group], meaning: Benchmarks | None, *, labels: bool) -> str:
     ratios, parameter, likelihood = RatioConfig(), ParameterConfig(), LikelihoodConfig()
     with_jets = all(has_jets(g.first.findings.layout) for g in groups)
     features = [name for name in ratios.features if with_jets or OBSERVABLES[name].needs != "jets"]
     text = "# What the networks read; every selected event must have it.\n"
     if not with_jets:
         text = "# What the networks read: no n_jets, because not every file has jets.\n"
-    training = {"epochs": ratios.epochs, "composition_epochs": ratios.composition_epochs, "seed": ratios.seed}
-    text += _yaml({"ratios": {"features": features, **training}})
-    if not measures:
+    training: dict[str, Any] = {"epochs": ratios.epochs, "composition_epochs": ratios.composition_epochs, "seed": ratios.seed}
+    text += _yaml({"ratios": {"features": features, **(LABELS if labels else training)}})
+    if meaning is None:
         return text
-    meaning = next(g.benchmarks for g in groups if g.benchmarks is not None)
     roles = {"signal": meaning.signal, "interfering": meaning.interfering, "background": meaning.background}
     text += "\n# Density of the events: mu S + sqrt(mu) (SBI - S - B) + B. Which benchmarks S, SBI and B are:\n"
     text += _yaml({"morphing": {"basis": "ggF", **roles}})

@@ -80,6 +80,30 @@ def test_unknown_entries_are_explained_not_guessed(h4l: CommandLine, nano: Calla
     assert h4l("validate", "config.yaml").code == 0
 
 
+def test_samples_without_benchmark_weights_are_learned_from_labels(h4l: CommandLine, nano: Callable[..., Path]) -> None:
+    for seed, name in enumerate(("gg_sig", "gg_SBI", "gg_bkg", "qqZZ"), start=1):
+        nano(f"{name}.root", seed=seed, own=None)
+    done = h4l("init", "gg_sig.root", "gg_SBI.root", "gg_bkg.root", "qqZZ.root")
+    assert done.code == 0, done.stderr
+    assert "written and valid. Next: h4l run config.yaml" in done.stdout
+    assert "learn from which sample" in Path("config.yaml").read_text()
+    config = load_config("config.yaml")
+    config.require_interference()
+    assert config.morphing.amplitudes == ("gg_sig", "gg_SBI", "gg_bkg")
+    example = load_config(Path(__file__).parents[3] / "examples" / "separate.yaml", data=h4l.folder)
+    changed = {"features": config.ratios.features, "seed": config.ratios.seed}
+    assert config.ratios == example.ratios.model_copy(update=changed)
+
+
+def test_samples_without_a_whole_process_can_only_be_processed(h4l: CommandLine, nano: Callable[..., Path]) -> None:
+    for seed, name in enumerate(("gg_S", "gg_SBI", "EW_B"), start=1):
+        nano(f"{name}.root", seed=seed, own=None)
+    done = h4l("init", "gg_S.root", "gg_SBI.root", "EW_B.root")
+    assert done.code == 0, done.stderr
+    assert "Next: h4l process config.yaml" in done.stdout
+    assert "morphing: {basis: ggF, signal: gg_S" in Path("config.yaml").read_text()
+
+
 def test_two_interfering_processes_are_left_to_the_user(h4l: CommandLine, nano: Callable[..., Path], ntuples: ModuleType) -> None:
     for seed, (name, own) in enumerate((("ggF_S", 0), ("ggF_B", 1), ("ggF_SBI", 2)), start=1):
         nano(f"{name}.root", seed=seed, own=own)
