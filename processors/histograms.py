@@ -30,8 +30,8 @@ def book(config: Config, observables: tuple[str, ...], hypotheses: tuple[str, ..
     """Create the empty histograms of one sample.
 
     Args:
-        config: The analysis; each entry of `histograms` with one observable adds one with the key ``baseline:<name>`` in its own binning,
-            but for scores of classifiers, which come later.
+        config: The analysis; each entry of `histograms` with edges of one observable adds one with the key ``baseline:<name>`` in its
+            own binning, but for scores of classifiers, which come later.
         observables: Columns of the event tables.
         hypotheses: `OWN` and the sample's benchmarks.
 
@@ -41,7 +41,7 @@ def book(config: Config, observables: tuple[str, ...], hypotheses: tuple[str, ..
     known = known_observables(config)
     booked = {name: _empty(hypotheses, _monitoring_axis(known[name])) for name in observables}
     for name, baseline in config.histograms.items():
-        if len(baseline.observables) > 1 or baseline.observables[0] in config.classifiers:
+        if len(baseline.observables) > 1 or baseline.bins is not None or baseline.observables[0] in config.classifiers:
             continue
         [observable], [edges] = baseline.observables, baseline.axes
         axis = hist.axis.Variable(list(edges), name=observable, label=known[observable].axis_label)

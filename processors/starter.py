@@ -28,8 +28,8 @@ VARIATIONS = ("scale", "pdf", "ps", "variation", "syst")
 
 
 SEPARATE = (
-    "# No sample lists `benchmarks`: S, SBI and B were generated separately, as their names say, and the networks learn from which sample an\n"
-    "# event is (docs/training.md). Where events carry the weights of the others too, list them: that keeps more of the information.\n"
+    "# No sample lists `benchmarks`: S, SBI and B were generated separately, as their names say, and the networks learn from which\n"
+    "# sample an event is (docs/training.md). Where events carry the weights of the others too, list them: that keeps more information.\n"
 )
 LABELS: Mapping[str, Any] = {
     "weight_decay": 0.3,
@@ -39,8 +39,8 @@ LABELS: Mapping[str, Any] = {
 }
 """Settings of a training on labels, which are noisy: those of examples/separate.yaml."""
 NOTHING_TO_MEASURE = (
-    "# No sample lists benchmark weights, and no three are called after signal, signal + background + interference, and background alone, so",
-    "# that only `h4l process` runs. To measure, generate the three, or name them (`h4l init` takes gg_S, gg_SBI, gg_B), and add:",
+    "# No sample lists benchmark weights, and no three are called after signal, signal + background + interference, and background",
+    "# alone, so that only `h4l process` runs. To measure, generate the three, or name them (gg_S, gg_SBI, gg_B), and add:",
     "#   morphing: {basis: ggF, signal: gg_S, interfering: gg_SBI, background: gg_B}",
 )
 

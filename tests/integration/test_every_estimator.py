@@ -30,6 +30,19 @@ CHOICES: dict[str, dict[str, Any]] = {
     "deep_set": {**OBJECTS, "architecture": "deep_set", "splits": {"folds": 3}, "ensemble": {"train_folds": 2}},
     "recurrent": {**OBJECTS, "architecture": "recurrent", "ensemble": {"subsets": "bootstrap", "fraction": 0.5, "members": 2}},
 }
+SALLY = {
+    "features": ["m4l", "cos_theta_star"],
+    "local_score": {"parameter": "mu"},
+    "hidden": [8],
+    "epochs": 3,
+    "folds": 2,
+    "batch_size": 64,
+}
+HISTOGRAMS = {
+    "classifiers": {"sally": SALLY},
+    "histograms": {**CONFIG["histograms"], "sally": {"observable": "sally", "bins": 4}},
+    "ratio_histograms": {"values": [0.0, 2.5], "bins": 4},
+}
 MEMBERS = {"per_process": 2, "multiclass": 5, "quasi_parametric": 2, "bit": 6, "residual": 6, "deep_set": 3, "recurrent": 2}
 
 
@@ -46,6 +59,7 @@ def test_from_ntuples_to_the_report(choice: str, ntuples: Path, tmp_path: Path) 
     config = {name: part for name, part in CONFIG.items() if name != "systematics"}
     likelihood = {name: CONFIG["likelihood"][name] for name in ("closure_mu", "bootstrap_replicas", "scan_points", "goodness")}
     config |= {"ratios": CHOICES[choice], "observables": [*features, "n_jets"], "likelihood": likelihood}
+    config |= HISTOGRAMS if choice == "per_process" else {}
     config["samples"] = [{**s, "files": [str(ntuples / s["files"][0])]} for s in CONFIG["samples"]]
     path, out = tmp_path / "config.yaml", tmp_path / "out"
     path.write_text(yaml.safe_dump(config))
@@ -53,6 +67,9 @@ def test_from_ntuples_to_the_report(choice: str, ntuples: Path, tmp_path: Path) 
     results = read_results(out / "results.json")
     assert {"rate", "m4l", "nsbi"} <= set(results.methods)
     assert np.isfinite(results.methods["nsbi"].mu_hat)
+    if choice == "per_process":
+        assert {"sally", "ratio_at_0", "ratio_at_2p5"} <= set(results.methods)
+        assert all(results.methods[name].twice_nll_at_0 >= 0.0 for name in ("sally", "ratio_at_0"))
     ratio = OnnxRatio(next((out / "models").glob("*.onnx")))
     assert ratio.metadata.estimator == CHOICES[choice].get("estimator", "mixture")
     assert ratio.metadata.ensemble_size == MEMBERS[choice]

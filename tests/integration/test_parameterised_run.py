@@ -32,6 +32,7 @@ def small() -> dict[str, Any]:
         "batch_size": 64,
         "theta": {"kind": "listed", "points": [0.0, 0.5, 1.0, 2.0, 4.0, 6.0]},
     }
+    config["ratio_histograms"] = {"values": [3.0], "bins": 4}
     for name in ("normalisations", "ratio_uncertainty"):
         del config["likelihood"][name]
     return config
@@ -55,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_all_results_are_there(folder: Path) -> None:
     results = json.loads((folder / "out" / "results.json").read_text())
-    assert {"rate", "m4l", "plane", "score", "nsbi"} <= set(results["methods"])
+    assert {"rate", "m4l", "plane", "score", "ratio_at_3", "nsbi"} <= set(results["methods"])
     assert [c["method"] for c in results["closure"]].count("nsbi") == 1
     assert results["methods"]["nsbi"]["statistical_only"]["mu_hat"] >= 0.0
     assert results["diagnostics"]["normalisation"]["processes"] == ["mu=0", "mu=1", "mu=6"]

@@ -20,12 +20,13 @@ from toolkit.analysis.methods import (
     score_method,
 )
 from toolkit.analysis.model import FitModel
+from toolkit.analysis.ratio_histograms import ratio_histograms
 from toolkit.analysis.regions import whole_densities
 from toolkit.analysis.score_plane import score_planes
 from toolkit.analysis.theta import open_theta, theta_methods
 from toolkit.config import Config, HistogramConfig, ThetaConfig
 from toolkit.errors import ArtifactMismatchError
-from toolkit.likelihood import OnnxRatio, UnbinnedLikelihood
+from toolkit.likelihood import OnnxRatio, UnbinnedLikelihood, quantile_edges
 from toolkit.likelihood.planes import Plane
 from toolkit.likelihood.ratio_at_points import RatioAtPoints
 from toolkit.typing import FloatArray
@@ -103,7 +104,9 @@ def build_methods(
     if isinstance(ratio, RatioAtPoints) and nodes is not None:
         histograms = [configured_histogram(name, section, model, pool=pool, test=test) for name, section in config.histograms.items()]
         bins, (values, at_nodes) = config.score_histogram.bins, nodes
-        learned = theta_methods(model, pool=pool, test=test, ratio=ratio, nodes=values, at_nodes=at_nodes, bins=bins)
+        learned = theta_methods(
+            model, pool=pool, test=test, ratio=ratio, nodes=values, at_nodes=at_nodes, bins=bins, ratios=config.ratio_histograms
+        )
         return (rate_method(model, pool=pool, test=test), *histograms, *learned)
 
     def evaluate(events: Events) -> FloatArray:
@@ -144,7 +147,15 @@ def all_methods(
         evaluate=evaluate,
     )
     plane = score_planes(config, model, pool=pool, test=test, log_ratios=log_ratios, evaluate=evaluate)
-    return (rate_method(model, pool=pool, test=test), *histograms, score, *plane, UnbinnedMethod("nsbi", of_test, of_pool, evaluate))
+    ratios = ratio_histograms(config.ratio_histograms, model, pool=pool, test=test, log_ratios=log_ratios, evaluate=evaluate)
+    return (
+        rate_method(model, pool=pool, test=test),
+        *histograms,
+        score,
+        *plane,
+        *ratios,
+        UnbinnedMethod("nsbi", of_test, of_pool, evaluate),
+    )
 
 
 def configured_histogram(
@@ -156,13 +167,17 @@ def configured_histogram(
         plane = Plane.of((one, two), (section.axes[0], section.axes[1]))
         return plane_method(name, model, plane, pool=pool, test=test, least=section.least_expected)
     [observable], [edges] = section.observables, section.axes
+    values = (pool.observables[observable], test.observables[observable])
+    if section.bins is not None:
+        edges = tuple(quantile_edges(values[0], np.maximum(pool.weights @ model.at(model.truth), 0.0), bins=section.bins).tolist())
     return histogram_method(
         name,
         model,
         pool=pool,
         test=test,
-        values=(pool.observables[observable], test.observables[observable]),
+        values=values,
         edges=edges,
+        clip=section.bins is not None,
         observe=partial(column, observable),
         observable=observable,
     )

@@ -150,9 +150,7 @@ def score_plane_method(
         return None
     yields = pool.yields
     of_pool, of_test = ([log_contrast(axis, model, logs, yields) for axis in axes] for logs in log_ratios)
-    edges = [
-        _edges(values, _importance(axis, model, pool, values), bins=n) for axis, values, n in zip(axes, of_pool, section.bins, strict=True)
-    ]
+    edges = [contrast_edges(axis, model, pool, values, bins=n) for axis, values, n in zip(axes, of_pool, section.bins, strict=True)]
     plane = Plane.of(("ln rho1/rho0", "ln rho2/rho1"), (edges[0], edges[1]))
     coefficients = np.concatenate([model.along(name, np.linspace(*model.bounds[name], 61)) for name in model.interest])
     cells = plane.index(*of_pool, outside="clip").astype(np.float64)
@@ -173,6 +171,11 @@ def score_plane_method(
         edges=_cell_edges(merged),
         observe=number,
     )
+
+
+def contrast_edges(axis: Contrast, model: FitModel, pool: SimulatedEvents, values: FloatArray, *, bins: int) -> FloatArray:
+    """Choose bins of a contrast of pool events, (n,), that share events and what they tell about its two points evenly."""
+    return _edges(values, _importance(axis, model, pool, values), bins=bins)
 
 
 def _edges(values: FloatArray, weights: FloatArray, *, bins: int) -> FloatArray:

@@ -89,6 +89,9 @@ class Classifier:
         for k, ratio in enumerate(self.without):
             chosen = fold == k
             logs = ratio(x[chosen])
+            if self.section.local_score is not None:
+                score[chosen] = logs[:, 0]
+                continue
             score[chosen] = log_score(logs, ratio.numerators, numerator=self.section.numerator, denominator=self.section.denominator)
         return score
 

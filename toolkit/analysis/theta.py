@@ -13,7 +13,7 @@ from toolkit.analysis.layout import ASIMOV, MODEL
 from toolkit.analysis.methods import BinnedMethod, histogram_method
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import LUMINOSITY, Systematics
-from toolkit.config import Config, ThetaConfig
+from toolkit.config import Config, RatioHistogramsConfig, ThetaConfig
 from toolkit.errors import ArtifactMismatchError
 from toolkit.likelihood import (
     Bootstrap,
@@ -119,8 +119,9 @@ def theta_methods(
     nodes: FloatArray,
     at_nodes: FloatArray,
     bins: int,
-) -> tuple[BinnedMethod, ParameterisedMethod]:
-    """Build the histogram of the log ratio of the ends of the range, and the unbinned likelihood.
+    ratios: RatioHistogramsConfig | None = None,
+) -> tuple[BinnedMethod | ParameterisedMethod, ...]:
+    """Build the histogram of the log ratio of the ends of the range, those of chosen values to the truth, and the unbinned likelihood.
 
     Args:
         model: The parameter of interest and the coefficients.
@@ -130,6 +131,7 @@ def theta_methods(
         nodes: Values of the parameter, (n_nodes,).
         at_nodes: Log ratios of the pool events there, from networks that did not train on them, (n_pool, n_nodes).
         bins: Bins of the histogram.
+        ratios: Values of the other histograms, and their bins.
     """
     [axis] = theta_axes(ratio, model.used, coefficients=model.coefficients)
 
@@ -149,18 +151,29 @@ def theta_methods(
 
     of_pool = series_of_nodes(axis, nodes, at_nodes)
     of_test = evaluate(test)
-    ends = (axis.low, axis.high)
-    score = histogram_method(
-        "score",
-        model,
-        pool=pool,
-        test=test,
-        values=(_between_ends(of_pool, ends), _between_ends(of_test, ends)),
-        edges=quantile_edges(_between_ends(of_pool, ends), np.abs(pool.weights @ model.at(model.truth)), bins=bins),
-        clip=True,
-        observe=lambda events: _between_ends(evaluate(events), ends),
+    expected = np.abs(pool.weights @ model.at(model.truth))
+
+    def histogram(name: str, pair: tuple[float, float], n: int) -> BinnedMethod:
+        values = (_between(of_pool, pair), _between(of_test, pair))
+        return histogram_method(
+            name,
+            model,
+            pool=pool,
+            test=test,
+            values=values,
+            edges=quantile_edges(values[0], expected, bins=n),
+            clip=True,
+            observe=lambda events: _between(evaluate(events), pair),
+        )
+
+    truth = model.truth[axis.name]
+    chosen = () if ratios is None else ratios.names.items()
+    others = [histogram(name, (truth, value), ratios.bins) for name, value in chosen if ratios is not None]
+    return (
+        histogram("score", (axis.low, axis.high), bins),
+        *others,
+        ParameterisedMethod("nsbi", build(of_test, test), build(of_pool, pool), evaluate),
     )
-    return score, ParameterisedMethod("nsbi", build(of_test, test), build(of_pool, pool), evaluate)
 
 
 def series_of_nodes(axis: ThetaAxis, nodes: FloatArray, at_nodes: FloatArray) -> ThetaSeries:
@@ -168,9 +181,9 @@ def series_of_nodes(axis: ThetaAxis, nodes: FloatArray, at_nodes: FloatArray) ->
     return ThetaSeries.through([axis], nodes[:, None], at_nodes, degrees=(len(nodes) - 1,))
 
 
-def _between_ends(series: ThetaSeries, ends: Sequence[float]) -> FloatArray:
-    """Return ln p(x | upper end) / p(x | lower end), (n,)."""
-    low, high = (series.at([value]) for value in ends)
+def _between(series: ThetaSeries, pair: Sequence[float]) -> FloatArray:
+    """Return ln p(x | second value) / p(x | first value), (n,)."""
+    low, high = (series.at([value]) for value in pair)
     return np.asarray(high - low)
 
 

@@ -46,7 +46,7 @@ def _narrow_histograms(config: Config) -> Iterator[str]:
     windows = {name: getattr(config.selection, name) for name in ("m4l", "m_z1", "m_z2")}
     conditions = [r.condition for r in (config.model.regions if config.general else ()) if r.kind == "unbinned" and r.condition]
     narrowed = {name for text in conditions for name in Condition.parse(text).names}
-    for method, histogram in config.histograms.items():
+    for method, histogram in ((name, h) for name, h in config.histograms.items() if h.bins is None):
         for observable, edges in zip(histogram.observables, histogram.axes, strict=True):
             low, high = (edges[0], edges[-1]) if observable in narrowed else windows.get(observable, (edges[0], edges[-1]))
             if edges[0] > low or edges[-1] < high:

@@ -120,7 +120,7 @@ def _text(request: InitRequest, starter: Starter, check: _Check) -> Iterator[Ren
     command = "run" if starter.measures else "process"
     yield f"{request.out} is written and valid. Next: h4l {command} {request.out}"
     if not starter.measures:
-        yield "No sample lists benchmark weights or is called after S, SBI and B: the files can be processed, but no signal strength fitted."
+        yield "No samples list benchmark weights or are called after S, SBI and B: they can be processed, but no signal strength fitted."
 
 
 def _blank_table(starter: Starter) -> Table:

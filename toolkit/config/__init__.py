@@ -5,7 +5,7 @@ from toolkit.config.classifiers import ClassifierConfig
 from toolkit.config.columns import ColumnConfig
 from toolkit.config.combination import CombinationPart, CombineConfig, CountedProcess, CountsPart, EventsPart, ScaledProcess
 from toolkit.config.corrections import CorrectionConfig, WeightCorrection
-from toolkit.config.histograms import HistogramConfig, ScoreHistogramConfig, ScorePlaneConfig
+from toolkit.config.histograms import HistogramConfig, RatioHistogramsConfig, ScoreHistogramConfig, ScorePlaneConfig
 from toolkit.config.layouts import AtlasLayout, FlatLayout, LheLayout, MappingLayout, NanoLayout, ParticleColumns
 from toolkit.config.likelihood import LikelihoodConfig, ParameterConfig
 from toolkit.config.loader import load_combination, load_config, parse_config
@@ -77,6 +77,7 @@ __all__ = [
     "PruneConfig",
     "QuasiParametricConfig",
     "RatioConfig",
+    "RatioHistogramsConfig",
     "RatioSettings",
     "RegionConfig",
     "ReportConfig",

@@ -12,9 +12,10 @@ from toolkit.config.classifiers import ClassifierConfig
 from toolkit.config.columns import ColumnConfig
 from toolkit.config.corrections import CorrectionConfig
 from toolkit.config.estimates import estimated_densities
-from toolkit.config.histograms import METHODS, HistogramConfig, ScoreHistogramConfig, ScorePlaneConfig
+from toolkit.config.histograms import METHODS, HistogramConfig, RatioHistogramsConfig, ScoreHistogramConfig, ScorePlaneConfig
 from toolkit.config.kfactors import check_components, check_corrections, component_variations
 from toolkit.config.likelihood import LikelihoodConfig, NormalisationUncertainty, ParameterConfig
+from toolkit.config.local_score import check_local_score
 from toolkit.config.model import general_model, short_model
 from toolkit.config.morphing import MorphingConfig
 from toolkit.config.names import FileName, Name
@@ -97,12 +98,14 @@ class Config(Section):
     score_histogram: ScoreHistogramConfig = ScoreHistogramConfig()
     score_plane: ScorePlaneConfig | None = ScorePlaneConfig()
     """The histogram of two ratios of the networks, the best of the binned baselines; `null` leaves it out."""
+    ratio_histograms: RatioHistogramsConfig | None = None
+    """Histograms of the log ratio of chosen values of the parameter of interest to its truth; none by default."""
     report: ReportConfig = ReportConfig()
 
     @property
     def histograms_of_one(self) -> dict[str, tuple[str, FloatArray]]:
-        """Observable and edges of the histograms of one observable, by name of the method."""
-        chosen = {name: h for name, h in self.histograms.items() if len(h.observables) == 1}
+        """Observable and edges of the histograms of one observable with edges of the config, by name of the method."""
+        chosen = {name: h for name, h in self.histograms.items() if len(h.observables) == 1 and h.bins is None}
         return {name: (h.observables[0], np.array(h.axes[0], dtype=np.float64)) for name, h in chosen.items()}
 
     @property
@@ -292,10 +295,11 @@ class Config(Section):
         if self.k_factors:
             check_components(self.k_factors, self.model)
         self._check_nuisances()
-        reserved = sorted(set(METHODS) & set(self.histograms))
+        reserved = sorted({*METHODS, *self._method_names} & set(self.histograms))
         if reserved:
             msg = f"histograms {reserved}: the names {', '.join(METHODS)} belong to methods of the toolkit; choose another"
             raise ValueError(msg)
+        self._check_ratio_histograms()
         strange = {name: sorted(set(group) - set(self.ratios.features)) for name, group in self.report.importance_groups.items()}
         if any(strange.values()):
             msg = f"importance_groups {strange} are not among ratios.features {list(self.ratios.features)}"
@@ -314,7 +318,23 @@ class Config(Section):
 
     @property
     def _method_names(self) -> set[str]:
-        return set(METHODS) - ({"score_2d"} if self.score_plane is None else set())
+        ratios = set() if self.ratio_histograms is None else set(self.ratio_histograms.names)
+        return {*METHODS, *ratios} - ({"score_2d"} if self.score_plane is None else set())
+
+    def _check_ratio_histograms(self) -> None:
+        if self.ratio_histograms is None:
+            return
+        interest = self.model.interest
+        if len(interest) > 1:
+            msg = f"ratio_histograms: values of which of {[p.name for p in interest]}? They are for one parameter of interest"
+            raise ValueError(msg)
+        [parameter] = interest
+        low, high = parameter.range
+        wrong = [v for v in self.ratio_histograms.values if not low <= v <= high or v == parameter.truth]
+        if wrong:
+            expected = f"values of {parameter.name} in [{low:g}, {high:g}], not its truth {parameter.truth:g}"
+            msg = f"ratio_histograms.values {wrong}: expected {expected}"
+            raise ValueError(msg)
 
     def _check_short(self) -> None:
         """Check samples, morphing and parameter of the short form."""
@@ -390,6 +410,8 @@ class Config(Section):
             raise ValueError(msg)
         densities = [density.name for process in self.model.processes for density in learned_densities(process)]
         for name, section in self.classifiers.items():
+            if section.local_score is not None:
+                check_local_score(f"classifiers.{name}.local_score", section.local_score, self.model)
             unknown = [density for density in section.classes if density not in densities]
             if unknown:
                 msg = f"classifiers.{name}: no densities {unknown}; the densities are {densities}"

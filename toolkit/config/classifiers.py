@@ -23,23 +23,35 @@ def _coefficients(value: Any) -> Any:
 
 
 Coefficient = Annotated[float, Field(gt=0)]
-Coefficients = Annotated[dict[Name, Coefficient], BeforeValidator(_coefficients), Field(min_length=1)]
+Coefficients = Annotated[dict[Name, Coefficient], BeforeValidator(_coefficients)]
 """Densities with their coefficients; a list gives each the coefficient 1."""
 
 
-class ClassifierConfig(Section):
-    """A network that tells densities apart; its score, ln(sum of `numerator`) - ln(sum of `denominator`), is a column NAME of all events.
+class LocalScoreConfig(Section):
+    """The score at one point of the parameters, d ln p(x|theta) / d theta: the best observable near it (SALLY, docs/estimators.md)."""
 
-    The classes are the densities that are named, each with the same total weight; their probabilities are what is summed. Every
-    event has the score of a network that did not see it (docs/model.md).
+    parameter: Name
+    """Parameter of interest by which is derived."""
+    at: dict[Name, float] = Field(default={})
+    """The point: values of parameters, those that are not named at their truth."""
+
+
+class ClassifierConfig(Section):
+    """A network whose output is a column NAME of all events: a score that tells densities apart, or the score at a point.
+
+    The former is ln(sum of `numerator`) - ln(sum of `denominator`): the classes are the densities that are named, each with the same total
+    weight; their probabilities are what is summed. The latter (`local_score`) is learned from the weights of each event. Every event has
+    the value of a network that did not see it (docs/model.md).
     """
 
     features: tuple[str, ...] = Field(min_length=1)
     """Observables that the network reads; every selected event must have them."""
-    numerator: Coefficients
+    numerator: Coefficients = Field(default={})
     """Densities above the line: a list, or coefficients (> 0) by name."""
-    denominator: Coefficients
+    denominator: Coefficients = Field(default={})
     """Densities below the line."""
+    local_score: LocalScoreConfig | None = None
+    """In place of `numerator` and `denominator`: the score at a point."""
     hidden: tuple[Width, ...] = Field(default=(64, 64), min_length=1, max_length=100)
     """Widths of the hidden layers."""
     epochs: int = Field(default=20, ge=1, le=1_000_000)
@@ -63,7 +75,13 @@ class ClassifierConfig(Section):
         if len(set(self.features)) != len(self.features):
             msg = f"features repeat: {list(self.features)}"
             raise ValueError(msg)
-        if len(self.classes) < 2:
+        if self.local_score is not None and self.classes:
+            msg = "give `numerator` and `denominator`, or `local_score`, and not both"
+            raise ValueError(msg)
+        if self.local_score is None and not (self.numerator and self.denominator):
+            msg = "give densities for `numerator` and `denominator`, or `local_score`"
+            raise ValueError(msg)
+        if self.local_score is None and len(self.classes) < 2:
             msg = f"numerator and denominator name only {list(self.classes)}: there is nothing to tell apart"
             raise ValueError(msg)
         return self

@@ -29,6 +29,8 @@ def _deferred(name: str) -> Callable[[StageContext], None]:
 
 MODEL = ("morphing", "parameters", "processes")
 """The physics model, in the short form (with `parameter`, on which networks do not depend) and in the general one."""
+HISTOGRAMS = ("histograms", "score_histogram", "score_plane", "ratio_histograms")
+"""The binned methods."""
 NOT_FOR_PROCESSING = (
     "name",
     *MODEL,
@@ -40,6 +42,7 @@ NOT_FOR_PROCESSING = (
     "histograms",
     "score_histogram",
     "score_plane",
+    "ratio_histograms",
     "report",
 )
 """Sections of the config on which event tables do not depend; of ratios, classifiers and histograms only the observables that they name,
@@ -98,12 +101,12 @@ def _range_part(config: Config) -> tuple[str, ...]:
 
 
 def _fit_part(config: Config) -> JsonObject:
-    own = _part(*MODEL, "parameter", "regions", "ratios", "likelihood", "systematics", "histograms", "score_histogram", "score_plane")
+    own = _part(*MODEL, "parameter", "regions", "ratios", "likelihood", "systematics", *HISTOGRAMS)
     return {**own(config), **_estimates(config)}
 
 
 def _report_part(config: Config) -> JsonObject:
-    keys = ("parameter", "regions", "ratios", "likelihood", "histograms", "score_histogram", "score_plane", "report")
+    keys = ("parameter", "regions", "ratios", "likelihood", *HISTOGRAMS, "report")
     looks = {s.name: [s.label, s.color] for s in config.samples if s.label or s.color}
     return {**_part("name", "luminosity_ifb", *MODEL, *keys)(config), **_estimates(config), **({"looks": looks} if looks else {})}
 

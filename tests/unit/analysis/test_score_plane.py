@@ -1,16 +1,19 @@
-"""The histogram of two ratios on densities that are known: what it keeps, and that wrong networks cannot move it."""
+"""The histograms of one and two ratios on densities that are known: what they keep, and that wrong networks cannot move them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from toolkit.analysis.datasets import Events
 from toolkit.analysis.model import FitModel
+from toolkit.analysis.ratio_histograms import ratio_histograms
 from toolkit.analysis.score_plane import Contrast, contrasts, log_contrast, score_plane_method
-from toolkit.config import ScorePlaneConfig
+from toolkit.config import RatioHistogramsConfig, ScorePlaneConfig, parse_config
+from toolkit.errors import SchemaError
 from toolkit.likelihood import Parameter
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
@@ -139,3 +142,40 @@ def test_the_ratio_of_two_points_by_hand() -> None:
 def test_points_must_increase() -> None:
     with pytest.raises(ValueError, match="points must increase, got"):
         ScorePlaneConfig(points=(0.0, 2.0, 1.0))
+
+
+RATIOS = RatioHistogramsConfig(values=(0.0, 2.5), bins=40)
+
+
+def test_each_keeps_the_information_of_its_two_points() -> None:
+    methods = ratio_histograms(RATIOS, MODEL, pool=POOL, test=TEST, log_ratios=(exact(POOL), exact(TEST)), evaluate=exact)
+    assert [m.name for m in methods] == ["ratio_at_0", "ratio_at_2p5"]
+    grid = (np.arange(200_000) + 0.5) / 200_000
+    for method, mu in zip(methods, RATIOS.values, strict=True):
+        a, b = (densities(grid) @ MODEL.at({"mu": value}) for value in (1.0, mu))
+        whole = 2.0 * float(np.mean(b - a + a * np.log(a / b)))
+        first, second = (MODEL.at({"mu": value}) @ method.templates.values for value in (1.0, mu))
+        kept = 2.0 * float(np.sum(second - first + first * np.log(first / second)))
+        assert 0.95 * whole < kept < 1.02 * whole
+        assert method.fill(POOL) == pytest.approx(method.templates.values)
+
+
+def test_biased_ratios_do_not_move_the_best_fit_of_one() -> None:
+    for method in ratio_histograms(RATIOS, MODEL, pool=POOL, test=TEST, log_ratios=(biased(POOL), biased(TEST)), evaluate=biased):
+        fitted = method.likelihood(asimov(2.5)).fit().parameters["mu"]
+        error = method.bootstrap(asimov(2.5), replicas=40, seed=1).standard_error
+        assert abs(fitted - 2.5) < 5.0 * error
+
+
+@pytest.mark.parametrize(
+    ("section", "text"),
+    [
+        ({"values": [1.0]}, "not its truth 1"),
+        ({"values": [7.0]}, r"expected values of mu in \[0, 6\]"),
+        ({"values": [0.5, 0.5]}, "values repeat"),
+    ],
+)
+def test_values_that_are_none_are_refused(section: dict[str, object], text: str) -> None:
+    samples = [{"name": n, "files": [f"{n}.root"]} for n in ("ggF_S", "ggF_SBI", "ggF_B")]
+    with pytest.raises(SchemaError, match=text):
+        parse_config({"luminosity_ifb": 1.0, "samples": samples, "ratio_histograms": section}, folder=Path())

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from toolkit.config import ClassifierConfig
+from toolkit.config import ClassifierConfig, parse_config
 from toolkit.errors import PhysicsDomainError, SchemaError
+from toolkit.model import Model, ModelParameter, Process
 from toolkit.ratios.classification import ClassifierTask, TrainedClassifier, train_classifier
 from toolkit.ratios.members import Member
 from toolkit.weights import SimulatedEvents, assign_fold
@@ -162,3 +163,60 @@ def test_missing_features_are_named(sample: SimulatedEvents, tmp_path: Path) -> 
     hole = {**sample.observables, "y": np.where(np.arange(len(sample)) == 7, np.nan, sample.observables["y"])}
     with pytest.raises(PhysicsDomainError, match=r"(?s)feature y.*nan in row 7"):
         train_classifier(replace(sample, observables=hole), config=CONFIG, fold=folds_of(sample), folder=tmp_path)
+
+
+GG = Process.build("gg", {"S": "sqrt(mu)", "B": "1"}, {"S": [1, 0], "SBI": [1, 1], "B": [0, 1]})
+MODEL = Model((ModelParameter("mu", range=(0.0, 6.0), truth=1.0),), (GG, Process.build("q", {"q": "1"})))
+LOCAL = ClassifierConfig(
+    features=("x",), local_score={"parameter": "mu", "at": {"mu": 2.0}}, hidden=(16,), epochs=15, folds=2, batch_size=256
+)
+
+
+def rates(x: np.ndarray) -> np.ndarray:
+    """S, SBI, B and q at x; signal and background amplitude interfere."""
+    s, b = 1.2 * x, 2.0 - x
+    return np.stack([s**2, (s + b) ** 2, b**2, np.full_like(x, 5.0)], axis=1)
+
+
+def flat(n: int, seed: int) -> SimulatedEvents:
+    x = np.random.default_rng(seed).uniform(-1.0, 1.0, n)
+    zeros = np.zeros(n, dtype=np.int64)
+    return SimulatedEvents(("S", "SBI", "B", "q"), np.arange(n, dtype=np.uint64), zeros, ("flat",), {"x": x}, rates(x) / n)
+
+
+def test_a_local_score_is_the_derivative_of_the_log_density(tmp_path: Path) -> None:
+    pool, test = flat(20_000, 1), flat(2000, 2)
+    fold = assign_fold(pool.event_id, n_folds=2, salt="x")
+    trained = train_classifier(pool, config=LOCAL, fold=fold, folder=tmp_path, model=MODEL, name="sally")
+    assert (trained.classes, trained.mixture) == (("sally",), {})
+    root = 2.0**0.5
+    density = rates(test.observables["x"]) @ [2.0 - root, root, 1.0 - root, 1.0]
+    slope = rates(test.observables["x"]) @ [1.0 - 0.5 / root, 0.5 / root, -0.5 / root, 0.0]
+    wanted = slope / density - slope.sum() / density.sum()
+    with torch.no_grad():
+        found, spread = trained.network(None)(torch.from_numpy(test.observables["x"][:, None]))
+    assert found.shape == spread.shape == (2000, 1)
+    assert np.sqrt(np.mean((found[:, 0].numpy() - wanted) ** 2)) < 0.05 * wanted.std()
+
+
+def test_events_of_other_benchmarks_cannot_teach_a_local_score(tmp_path: Path) -> None:
+    pool = flat(2000, 1)
+    apart = replace(pool, weights=np.where(np.arange(4) == np.arange(2000)[:, None] % 4, pool.weights, 0.0))
+    with pytest.raises(PhysicsDomainError, match=r"density of event .* at the point of the local score"):
+        train_classifier(apart, config=LOCAL, fold=np.arange(2000) % 2, folder=tmp_path, model=MODEL)
+
+
+@pytest.mark.parametrize(
+    ("section", "text"),
+    [
+        ({"local_score": {"parameter": "mu", "at": {"mu": 0.0}}}, "the derivative of the densities by mu is infinite"),
+        ({"local_score": {"parameter": "c"}}, r"no parameters \['c'\]"),
+        ({"local_score": {"parameter": "mu", "at": {"mu": 9.0}}}, "outside its range"),
+        ({"local_score": {"parameter": "mu"}, "numerator": ["ggF_S"], "denominator": ["ggF_B"]}, "and not both"),
+        ({"numerator": ["ggF_S"]}, "give densities for `numerator` and `denominator`"),
+    ],
+)
+def test_points_and_classes_are_checked_before_anything_runs(section: dict[str, object], text: str) -> None:
+    samples = [{"name": n, "files": [f"{n}.root"]} for n in ("ggF_S", "ggF_SBI", "ggF_B")]
+    with pytest.raises(SchemaError, match=text):
+        parse_config({"luminosity_ifb": 1.0, "samples": samples, "classifiers": {"one": {"features": ["m4l"], **section}}}, folder=Path())

@@ -23,6 +23,7 @@ from toolkit.weights import SimulatedEvents
 from toolkit.weights.beam_swap import declared_swaps
 
 ESTIMATOR = "classifier"
+SCORE_ESTIMATOR, SCORE_REFERENCE = "sally", "none: the column is a score"
 
 
 def run(context: StageContext) -> None:
@@ -43,7 +44,7 @@ def run(context: StageContext) -> None:
 
 def _of_classes(config: Config, name: str, events: SimulatedEvents) -> SimulatedEvents:
     """Return the events that have weight in a class: others, of a counted on-shell signal say, teach nothing but the scale of features."""
-    columns = [events.processes.index(density) for density in config.classifiers[name].classes]
+    columns = [events.processes.index(density) for density in config.classifiers[name].classes or events.processes]
     inside = np.any(events.weights[:, columns] != 0.0, axis=1)
     return events if inside.all() else events.select(inside)
 
@@ -56,6 +57,7 @@ def _train(context: StageContext, name: str, pool: SimulatedEvents) -> TrainedCl
         config=section,
         fold=classifier_fold(config, section, pool.event_id),
         folder=context.work / CLASSIFIERS / name,
+        model=config.model,
         name=name,
         fold_beam_axis=config.ratios.fold_beam_axis,
         swaps=declared_swaps(config),
@@ -81,8 +83,8 @@ def _export(context: StageContext, name: str, trained: TrainedClassifier, *, poo
             context.work / classifier_file(name, k),
             features=describe_features(pool, config, trained.features),
             numerators=trained.classes,
-            reference=REFERENCE,
-            estimator=ESTIMATOR,
+            reference=REFERENCE if trained.mixture else SCORE_REFERENCE,
+            estimator=ESTIMATOR if trained.mixture else SCORE_ESTIMATOR,
             reference_rows=own,
             ensemble_size=len(trained.networks) if k is None else 1,
             reference_mixture=trained.mixture,
@@ -95,8 +97,11 @@ def _describe(trained: TrainedClassifier, config: Config, name: str) -> dict[str
     return {
         "features": list(trained.features),
         "classes": list(trained.classes),
-        "numerator": section.numerator,
-        "denominator": section.denominator,
+        **(
+            {"numerator": section.numerator, "denominator": section.denominator}
+            if section.local_score is None
+            else {"local_score": section.local_score.model_dump(mode="json")}
+        ),
         "members": [asdict(history) for history in trained.history],
     }
 
