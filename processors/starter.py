@@ -31,13 +31,6 @@ SEPARATE = (
     "# No sample lists `benchmarks`: S, SBI and B were generated separately, as their names say, and the networks learn from which\n"
     "# sample an event is (docs/training.md). Where events carry the weights of the others too, list them: that keeps more information.\n"
 )
-LABELS: Mapping[str, Any] = {
-    "weight_decay": 0.3,
-    "batch_size": 2048,
-    "ensemble": {"subsets": "fraction", "fraction": 0.8, "members": 15},
-    "seed": 1,
-}
-"""Settings of a training on labels, which are noisy: those of examples/separate.yaml."""
 NOTHING_TO_MEASURE = (
     "# No sample lists benchmark weights, and no three are called after signal, signal + background + interference, and background",
     "# alone, so that only `h4l process` runs. To measure, generate the three, or name them (gg_S, gg_SBI, gg_B), and add:",
@@ -278,8 +271,8 @@ def _measurement(groups: Sequence[Group], meaning: Benchmarks | None, *, labels:
     text = "# What the networks read; every selected event must have it.\n"
     if not with_jets:
         text = "# What the networks read: no n_jets, because not every file has jets.\n"
-    training: dict[str, Any] = {"epochs": ratios.epochs, "composition_epochs": ratios.composition_epochs, "seed": ratios.seed}
-    text += _yaml({"ratios": {"features": features, **(LABELS if labels else training)}})
+    composition = {} if labels else {"composition_epochs": ratios.composition_epochs}
+    text += _yaml({"ratios": {"features": features, "epochs": ratios.epochs, **composition, "seed": ratios.seed}})
     if meaning is None:
         return text
     roles = {"signal": meaning.signal, "interfering": meaning.interfering, "background": meaning.background}

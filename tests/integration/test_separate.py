@@ -29,6 +29,7 @@ def config_of() -> dict[str, Any]:
     config = copy.deepcopy(CONFIG)
     config["samples"] = [{"name": n, "files": [f"{n}_0.root"], "k_factor": 1.3 if n == "qqZZ" else 1.8} for n in SAMPLES]
     del config["systematics"], config["histograms"]["plane"]
+    config["ratios"]["ensemble"] = {"subsets": "folds"}
     config["likelihood"] |= {"ratio_uncertainty": False, "closure_mu": [1.0, 3.0]}
     return config
 

@@ -22,7 +22,7 @@ from toolkit.config.names import FileName, Name
 from toolkit.config.other_fits import check_fits
 from toolkit.config.parameters import ModelParameterConfig
 from toolkit.config.processes import ProcessConfig
-from toolkit.config.ratios import AnyRatioConfig, RatioConfig
+from toolkit.config.ratios import AnyRatioConfig, RatioConfig, for_labels
 from toolkit.config.regions import OutputConfig, RegionConfig, ScoreConfig
 from toolkit.config.report import ReportConfig
 from toolkit.config.samples import SampleConfig
@@ -119,6 +119,12 @@ class Config(Section):
     def general(self) -> bool:
         """Whether the config has `parameters` and `processes`, and not the short form of one parameter."""
         return bool(self.processes or self.parameters)
+
+    @property
+    def learns_from_labels(self) -> bool:
+        """Whether samples that interfere were generated separately, so that the networks learn from which sample an event is."""
+        model = self.model
+        return any(model.separate_samples(process.name) for process in model.processes)
 
     @property
     def model(self) -> Model:
@@ -280,6 +286,8 @@ class Config(Section):
             self._check_general()
         else:
             self._check_short()
+        if self.learns_from_labels:
+            object.__setattr__(self, "ratios", for_labels(self.ratios))
         self._check_classifiers()
         varied = {**self.systematics.objects, **self.systematics.weights, **self.systematics.samples}
         chosen = {f"systematics.{n}": v.samples for n, v in varied.items()}

@@ -24,6 +24,8 @@ ActivationName = Annotated[
 USUAL_MEMBERS = 10
 """Members of an ensemble of shares whose number nobody gave."""
 MOST_MEMBERS = 1000
+DECAY_ANGLES = ("cos_theta_1", "cos_theta_2", "phi", "phi_1")
+"""What depends on the charges of the leptons."""
 
 
 def group_size(fraction: float) -> int:
@@ -59,7 +61,8 @@ class EnsembleConfig(Section):
     """Events of a member: some of the folds of `splits`; a share of the events, drawn without replacement such that all events are left out
     equally often; or as many events as there are, drawn with replacement from such a share."""
     members: int | None = Field(default=None, ge=2, le=1000)
-    """Number of members. By default every choice of folds, or 10 members of a share."""
+    """Number of members. By default every choice of folds, or 10 members of a share. Without the section `ensemble`, 15 members learn from
+    labels, each on four fifths of the events."""
     train_folds: int | None = Field(default=None, ge=1, le=99)
     """Folds that a member trains on, for `folds`; by default half of them. One less than there are is the usual cross-fitting."""
     fraction: float = Field(default=0.8, gt=0, lt=1)
@@ -179,7 +182,7 @@ class NetworkSettings(RatioSettings):
     epochs: int = Field(default=20, ge=1, le=1_000_000)
     """Passes of the class networks over the training events, at most."""
     batch_size: int = Field(default=1024, ge=16, le=100_000_000)
-    """Events per step."""
+    """Events per step; 2048 by default where the networks learn from labels."""
     largest_batch_size: int | None = Field(default=None, ge=16, le=100_000_000)
     """Events per step in the last epoch: the batches grow by the same factor from epoch to epoch. They keep their size by default."""
     learning_rate: float = Field(default=3e-3, gt=0)
@@ -192,7 +195,10 @@ class NetworkSettings(RatioSettings):
     gradient_clip: float | None = Field(default=None, gt=0)
     """Largest norm of the gradient of a step; longer ones are shortened to it. A safeguard for weights of both signs; none by default."""
     weight_decay: float = Field(default=1e-2, ge=0)
-    """Decay of the weights per step, relative to the step size."""
+    """Decay of the weights per step, relative to the step size; 0.3 by default where the networks learn from labels."""
+    fold_lepton_charges: bool | None = None
+    """Forget the charges of the leptons: every event goes to cos_theta_1, cos_theta_2 >= 0 and phi in [0, pi], an eighth of the space, by
+    symmetries that hold up to some per cent (docs/training.md). By default only where the networks learn from labels."""
 
     @model_validator(mode="after")
     def _networks(self) -> NetworkSettings:
@@ -202,7 +208,14 @@ class NetworkSettings(RatioSettings):
         if self.architecture == "residual" and len(set(self.hidden)) != 1:
             msg = f"architecture residual adds layers to each other: give `hidden` equal widths, not {list(self.hidden)}"
             raise ValueError(msg)
+        absent = [name for name in DECAY_ANGLES if name not in self.features]
+        if self.fold_lepton_charges and absent:
+            msg = f"fold_lepton_charges needs {list(DECAY_ANGLES)} among `features`: {absent} are not"
+            raise ValueError(msg)
         if self.architecture in {"deep_set", "recurrent"}:
+            if self.fold_lepton_charges:
+                msg = f"architecture {self.architecture} reads charged leptons: leave fold_lepton_charges out"
+                raise ValueError(msg)
             if self.fold_beam_axis:
                 msg = f"architecture {self.architecture} needs fold_beam_axis: false: leptons and jets would have to be rotated, too"
                 raise ValueError(msg)
@@ -302,6 +315,30 @@ class BitConfig(RatioSettings):
             msg = "fold_beam_axis: estimator bit reads the features as they are; leave it out"
             raise ValueError(msg)
         return self
+
+
+def for_labels(settings: AnyRatioConfig) -> AnyRatioConfig:
+    """Return settings for networks that learn from labels: these are noisy, so that what nobody chose is chosen to keep the noise down.
+
+    Examples:
+        >>> for_labels(RatioConfig(batch_size=512)).weight_decay, for_labels(RatioConfig(batch_size=512)).batch_size
+        (0.3, 512)
+        >>> for_labels(RatioConfig()).n_members, for_labels(RatioConfig(features=("m4l",))).fold_lepton_charges
+        (15, False)
+    """
+    if not isinstance(settings, NetworkSettings):
+        return settings
+    folds = set(DECAY_ANGLES) <= set(settings.features) and settings.architecture in {"mlp", "residual"}
+    chosen = {
+        "weight_decay": 0.3,
+        "batch_size": 2048,
+        "ensemble": EnsembleConfig(subsets="fraction", fraction=0.8, members=15),
+        "fold_lepton_charges": folds,
+    }
+    given = settings.model_fields_set if settings.fold_lepton_charges is not None else settings.model_fields_set - {"fold_lepton_charges"}
+    if settings.largest_batch_size is not None:
+        chosen["batch_size"] = min(2048, settings.largest_batch_size)
+    return settings.model_copy(update={key: value for key, value in chosen.items() if key not in given})
 
 
 def _named(value: Any) -> Any:

@@ -30,7 +30,7 @@ from toolkit.ratios.ensemble import MixtureEnsemble, mean_heads
 from toolkit.ratios.features import FeatureMap, RawFeatures, feature_matrix
 from toolkit.ratios.interface import Learner
 from toolkit.ratios.members import train_ensemble
-from toolkit.ratios.network import architecture_of
+from toolkit.ratios.network import feature_map_of
 from toolkit.ratios.persistence import load_mixture, mixture_key, save_mixture
 from toolkit.ratios.plan import Member, plan_ensemble
 from toolkit.ratios.resampling import positive_backgrounds
@@ -166,8 +166,7 @@ class DensityTask:
 
 def _feature_map(x: torch.Tensor, config: AnyRatioConfig, swaps: Mapping[str, BeamSwap | None] | None) -> FeatureMap:
     """Return the map from observables to the inputs of a member: with the same scales for like objects, or as they are for trees."""
-    fitted = FeatureMap.fitted(config.features, x, fold=config.fold_beam_axis, swaps=swaps)
-    return architecture_of(config).adapt(fitted) if isinstance(config, NetworkSettings) else RawFeatures(config.features)
+    return feature_map_of(x, config, swaps) if isinstance(config, NetworkSettings) else RawFeatures(config.features)
 
 
 def _unseen(plan: Sequence[Member], fold: NDArray[np.int64]) -> Iterator[NDArray[np.bool_]]:

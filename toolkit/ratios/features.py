@@ -7,18 +7,25 @@ Two identical beams look the same from both sides: a rotation by pi about a tran
 rapidities, moves phi_1 by pi, and so on; every observable of the registry says what it becomes (`toolkit.kinematics.beam_swap`). With
 `fold` every event is rotated to cos_theta_star >= 0 (without it: to the positive side of the first feature that changes sign), so that
 the networks need not learn this symmetry and cannot break it.
+
+With `fold_charges` the charges of the leptons of each Z are forgotten: exchanging them turns cos_theta_k to -cos_theta_k and moves the
+angles of its decay plane by pi, and exchanging all charges and all momenta (CP) turns phi and phi_1 to -phi and -phi_1. The latter is a
+symmetry of gg -> ZZ and of Higgs production, the former holds up to the product of the leptons' asymmetries, some per cent. Every event
+goes to cos_theta_1, cos_theta_2 >= 0 and phi in [0, pi], so that an eighth of the space has to be learned. The ratios are those of the
+folded observables: where a density is not symmetric that costs information and biases nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from toolkit.config.ratios import DECAY_ANGLES
 from toolkit.errors import PhysicsDomainError, SchemaError
 from toolkit.kinematics import OBSERVABLES
 from toolkit.kinematics.beam_swap import BeamSwap
@@ -95,6 +102,7 @@ class FeatureMap(nn.Module):
         features: Names of the columns of the input.
         fold: Whether events are rotated to cos_theta_star >= 0.
         swaps: With `fold`, what observables become when the beams are exchanged, by name; None knows those of the registry.
+        fold_charges: Whether the charges of the leptons are forgotten.
         mean: Means of the transformed columns, shape (n_inputs,).
         std: Standard deviations, shape (n_inputs,).
         harmonics: Angles enter as sines and cosines of two harmonics; otherwise as they are, which leaves fewer inputs to overfit
@@ -119,8 +127,10 @@ class FeatureMap(nn.Module):
         std: torch.Tensor,
         harmonics: bool = True,
         swaps: Mapping[str, BeamSwap | None] | None = None,
+        fold_charges: bool = False,
     ) -> None:
         super().__init__()
+        self.fold_charges = fold_charges
         self.harmonics = harmonics
         self.features = tuple(features)
         self.fold = fold
@@ -137,21 +147,30 @@ class FeatureMap(nn.Module):
         fold: bool,
         harmonics: bool = True,
         swaps: Mapping[str, BeamSwap | None] | None = None,
+        fold_charges: bool = False,
     ) -> FeatureMap:
         """Build the map whose output has mean 0 and variance 1 on `x`, shape (n, n_features).
 
         Raises:
             PhysicsDomainError: A feature is constant.
-            SchemaError: With `fold`, nobody says what a feature becomes when the beams are exchanged.
+            SchemaError: With `fold`, nobody says what a feature becomes when the beams are exchanged; with `fold_charges`, not all
+                decay angles are among the features.
         """
+        if fold_charges:
+            require_decay_angles(features)
         flat = [name for i, name in enumerate(features) if bool((x[:, i] == x[0, i]).all())]
         if flat:
             remedy = "remove it from ratios.features: it carries no information"
             raise PhysicsDomainError(f"feature {flat[0]}", got=f"{float(x[0, features.index(flat[0])])} in every event", remedy=remedy)
         known = feature_swaps(features, declared=swaps) if fold else {}
-        raw = _transform(tuple(features), x.double(), swaps=known, harmonics=harmonics)
+        raw = _transform(tuple(features), x.double(), swaps=known, harmonics=harmonics, fold_charges=fold_charges)
         mean, std = raw.mean(dim=0), raw.std(dim=0).clamp_min(1e-12)
-        return cls(features, fold=fold, mean=mean, std=std, harmonics=harmonics, swaps=known)
+        return cls(features, fold=fold, mean=mean, std=std, harmonics=harmonics, swaps=known, fold_charges=fold_charges)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What makes the map again, beside its state: `FeatureMap(**description, **state_dict)`."""
+        return {"features": list(self.features), "fold": self.fold, "swaps": self.swaps, "fold_charges": self.fold_charges}
 
     @property
     def n_inputs(self) -> int:
@@ -160,7 +179,8 @@ class FeatureMap(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map observables, shape (n, n_features), to network inputs, shape (n, n_inputs)."""
-        scaled = (_transform(self.features, x, swaps=self.swaps, harmonics=self.harmonics) - self.mean) / self.std
+        raw = _transform(self.features, x, swaps=self.swaps, harmonics=self.harmonics, fold_charges=self.fold_charges)
+        scaled = (raw - self.mean) / self.std
         return scaled.clamp(-CLIP, CLIP)
 
 
@@ -180,7 +200,41 @@ class RawFeatures(FeatureMap):
         return x.to(torch.float32).to(x.dtype)
 
 
-def _transform(features: tuple[str, ...], x: torch.Tensor, *, swaps: Mapping[str, BeamSwap], harmonics: bool) -> torch.Tensor:
+def require_decay_angles(features: Sequence[str]) -> None:
+    """Check that events can be folded over the charges of their leptons.
+
+    Raises:
+        SchemaError: Not all decay angles are among the features.
+    """
+    absent = [name for name in DECAY_ANGLES if name not in features]
+    if absent:
+        expected = f"all of {list(DECAY_ANGLES)}"
+        remedy = "add them to ratios.features, or set ratios.fold_lepton_charges: false"
+        raise SchemaError("features to fold over the charges of leptons", got=f"no {absent}", expected=expected, remedy=remedy)
+
+
+def _without_charges(features: tuple[str, ...], x: torch.Tensor) -> torch.Tensor:
+    """Take every event to cos_theta_1, cos_theta_2 >= 0 and phi in [0, pi]."""
+    columns = dict(zip(features, torch.split(x, 1, dim=1), strict=True))
+    first, second = (torch.where(columns[f"cos_theta_{k}"] < 0, -1.0, 1.0).to(x.dtype) for k in (1, 2))
+    columns["cos_theta_1"] = columns["cos_theta_1"] * first
+    columns["cos_theta_2"] = columns["cos_theta_2"] * second
+    phi = _half_turn(columns["phi"], first * second < 0)
+    side = torch.where(phi < 0, -1.0, 1.0).to(x.dtype)
+    columns["phi"], columns["phi_1"] = phi * side, _half_turn(columns["phi_1"], first < 0) * side
+    return torch.cat([columns[name] for name in features], dim=1)
+
+
+def _half_turn(angle: torch.Tensor, turned: torch.Tensor) -> torch.Tensor:
+    """Move angles in [-pi, pi] by pi where asked."""
+    return torch.where(turned, torch.where(angle < 0, angle + torch.pi, angle - torch.pi), angle)
+
+
+def _transform(
+    features: tuple[str, ...], x: torch.Tensor, *, swaps: Mapping[str, BeamSwap], harmonics: bool, fold_charges: bool
+) -> torch.Tensor:
+    if fold_charges:
+        x = _without_charges(features, x)
     columns: list[torch.Tensor] = []
     pivot, side = pivot_of(swaps), None
     if pivot is not None:
@@ -195,7 +249,7 @@ def _transform(features: tuple[str, ...], x: torch.Tensor, *, swaps: Mapping[str
             image = _weighted_sum(x, {features.index(other): c for other, c in swap.items()})
             value = torch.where(side < 0, _wrapped(image) if _is_angle(name) else image, value)
         elif side is not None and swap == "half_turn" and not (kind == "angle" and harmonics):
-            value = torch.where(side < 0, torch.where(value < 0, value + torch.pi, value - torch.pi), value)
+            value = _half_turn(value, side < 0)
         if kind == "angle" and harmonics:
             first = [torch.sin(value), torch.cos(value)]
             if side is not None and swap == "half_turn":

@@ -8,12 +8,13 @@ which every one of them contributes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
 
 from toolkit.config.ratios import NetworkSettings
+from toolkit.kinematics.beam_swap import BeamSwap
 from toolkit.ratios.architectures import MLP, Architecture, DeepSet, Recurrent
 from toolkit.ratios.architectures.objects import object_groups
 from toolkit.ratios.features import FeatureMap
@@ -33,6 +34,13 @@ def architecture_of(config: NetworkSettings) -> Architecture:
         return MLP(config.hidden, activation=config.activation, residual=config.architecture == "residual")
     kind = DeepSet if config.architecture == "deep_set" else Recurrent
     return kind(groups=object_groups(config.features), hidden=config.hidden, activation=config.activation)
+
+
+def feature_map_of(x: torch.Tensor, config: NetworkSettings, swaps: Mapping[str, BeamSwap | None] | None) -> FeatureMap:
+    """Fit the map from observables, (n, n_features), to the inputs that a config asks for, with the same scales for like objects."""
+    charges = bool(config.fold_lepton_charges)
+    fitted = FeatureMap.fitted(config.features, x, fold=config.fold_beam_axis, swaps=swaps, fold_charges=charges)
+    return architecture_of(config).adapt(fitted)
 
 
 def builder(config: NetworkSettings, feature_map: FeatureMap) -> Build:

@@ -33,7 +33,7 @@ from toolkit.weights import SimulatedEvents
 from toolkit.weights.beam_swap import feature_swaps
 
 FILE = "mixture.pt"
-FORMAT = 5
+FORMAT = 6
 """Part of the key: raise it when the content of the file changes."""
 
 
@@ -69,9 +69,7 @@ def save_mixture(trained: TrainedMixture, folder: Path, *, key: str, members: Ma
         "key": key,
         "members": dict(members),
         "config": trained.config.model_dump(mode="json"),
-        "features": list(ensemble.feature_map.features),
-        "fold": ensemble.feature_map.fold,
-        "swaps": ensemble.feature_map.swaps,
+        "inputs": ensemble.feature_map.description,
         "feature_map": ensemble.feature_map.state_dict(),
         "mixture": asdict(ensemble.mixture),
         "directions": [asdict(d) for d in ensemble.calibration.directions],
@@ -103,9 +101,9 @@ def load_mixture(folder: Path, learner: Learner, *, key: str | None = None) -> T
     mixture = Mixture(classes, tuple(Source(**{name: _tuples(v) for name, v in s.items()}) for s in state["mixture"]["sources"]))
     config: AnyRatioConfig = TypeAdapter(AnyRatioConfig).validate_python(state["config"])
     if isinstance(config, NetworkSettings):
-        feature_map = FeatureMap(state["features"], fold=state["fold"], swaps=state["swaps"], **state["feature_map"])
+        feature_map = FeatureMap(**state["inputs"], **state["feature_map"])
     else:
-        feature_map = RawFeatures(state["features"])
+        feature_map = RawFeatures(state["inputs"]["features"])
     members: list[nn.Module] = []
     history: list[tuple[TrainingHistory, ...]] = []
     for name, member_key in state["members"].items():

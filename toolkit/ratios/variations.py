@@ -40,7 +40,7 @@ from toolkit.weights.pair_calibration import PairCalibration, calibrate_pairs
 from toolkit.weights.pairs import EventPairs
 
 FILE = "variation.pt"
-FORMAT = 2
+FORMAT = 3
 """Part of the keys: raise it when the content of the files changes."""
 NETWORK = "variation"
 MOST_CHOICES = 20
@@ -251,7 +251,7 @@ def load_variation(folder: Path, *, key: str | None = None) -> TrainedVariation:
             raise _unusable(folder, name)
         networks.append(network)
         history.append(losses)
-    feature_map = FeatureMap(state["features"], fold=state["fold"], swaps=state["swaps"], **state["feature_map"])
+    feature_map = FeatureMap(**state["inputs"], **state["feature_map"])
     calibrations = tuple(PairCalibration(**c) for c in state["calibrations"])
     ensemble = VariationEnsemble(feature_map, networks, slope=state["slope"], offset=state["offset"]).double().eval()
     return TrainedVariation(ensemble, tuple(state["processes"]), calibrations, tuple(history))
@@ -276,9 +276,7 @@ def _save(result: TrainedVariation, folder: Path, *, key: str, members: dict[str
         "slope": result.ensemble.slope,
         "offset": result.ensemble.offset,
         "scale": task.scale,
-        "features": list(feature_map.features),
-        "fold": feature_map.fold,
-        "swaps": feature_map.swaps,
+        "inputs": feature_map.description,
         "feature_map": feature_map.state_dict(),
         "processes": list(result.processes),
         "calibrations": [asdict(c) for c in result.calibrations],

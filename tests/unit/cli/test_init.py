@@ -90,9 +90,7 @@ def test_samples_without_benchmark_weights_are_learned_from_labels(h4l: CommandL
     config = load_config("config.yaml")
     config.require_interference()
     assert config.morphing.amplitudes == ("gg_sig", "gg_SBI", "gg_bkg")
-    example = load_config(Path(__file__).parents[3] / "examples" / "separate.yaml", data=h4l.folder)
-    changed = {"features": config.ratios.features, "seed": config.ratios.seed}
-    assert config.ratios == example.ratios.model_copy(update=changed)
+    assert config.ratios.n_members == 15
 
 
 def test_samples_without_a_whole_process_can_only_be_processed(h4l: CommandLine, nano: Callable[..., Path]) -> None:

@@ -36,6 +36,28 @@ def test_rotation_by_pi_about_x_changes_nothing_when_folded():
     assert (plain(rotated) - plain(x)).abs().max() > 1.0
 
 
+@pytest.mark.parametrize("harmonics", [True, False])
+@pytest.mark.parametrize("exchange", [(1, 0, 2, 3), (0, 1, 3, 2), "cp"])
+def test_charges_are_forgotten_when_folded(exchange: tuple[int, ...] | str, harmonics: bool) -> None:
+    leptons = momenta(10_000, seed=3)
+    x = observe(leptons)
+    if exchange == "cp":  # all momenta, all charges
+        moved = observe([leptons[k] * np.array([-1.0, -1.0, -1.0, 1.0]) for k in (1, 0, 3, 2)])
+    else:
+        moved = observe([leptons[int(k)] for k in exchange])
+    folded = FeatureMap.fitted(NAMES, x, fold=True, fold_charges=True, harmonics=harmonics)
+    wrapped = (folded(moved) - folded(x)).abs() * folded.std
+    assert (torch.minimum(wrapped, (2.0 * np.pi - wrapped).abs()) if not harmonics else wrapped).max() < 1e-6
+    plain = FeatureMap.fitted(NAMES, x, fold=True)
+    assert (plain(moved) - plain(x)).abs().max() > 1.0
+
+
+def test_charges_are_folded_with_all_decay_angles_or_not_at_all() -> None:
+    x = observe(momenta(100, seed=3))
+    with pytest.raises(SchemaError, match="no \\['phi_1'\\]"):
+        FeatureMap.fitted(NAMES[:7], x[:, :7], fold=True, fold_charges=True)
+
+
 def test_inputs_have_mean_0_and_variance_1():
     x = observe(momenta(5_000, seed=2))
     fitted = FeatureMap.fitted(NAMES, x, fold=False)

@@ -145,7 +145,7 @@ def _require_features(feature_map: FeatureMap, groups: Sequence[ObjectGroup]) ->
     if absent or len(set(wanted)) != len(wanted):
         remedy = "add them to the features; missing objects need fills: NAME_filled and has_NAME"
         raise SchemaError("columns of the objects", got=f"{absent or wanted}", expected="each once among the features", remedy=remedy)
-    if feature_map.fold:
+    if feature_map.fold or feature_map.fold_charges:
         remedy = "set fold_beam_axis=False: the leptons and jets would have to be rotated, too"
         raise SchemaError("fold_beam_axis", got=True, expected="False with objects as inputs", remedy=remedy)
     if not feature_map.harmonics:

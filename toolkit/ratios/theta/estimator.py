@@ -30,7 +30,7 @@ from toolkit.ratios.estimators.preparation import Prepared, prepare_with
 from toolkit.ratios.estimators.theta import Terms
 from toolkit.ratios.features import FeatureMap, feature_matrix
 from toolkit.ratios.members import train_ensemble
-from toolkit.ratios.network import architecture_of
+from toolkit.ratios.network import architecture_of, feature_map_of
 from toolkit.ratios.plan import plan_ensemble
 from toolkit.ratios.theta.ensemble import LogMean, ThetaEnsemble
 from toolkit.ratios.theta.hypotheses import hypotheses_of
@@ -43,7 +43,7 @@ from toolkit.weights import SimulatedEvents, assign_fold
 
 FILE = "theta.pt"
 ARRAYS = ("out_of_bag", "before_calibration", "nodes", "at_nodes")
-FORMAT = 1
+FORMAT = 2
 DEGREE = 32
 """Of the nodes at which the pool events are evaluated."""
 SMOOTH = 12
@@ -102,7 +102,7 @@ class ThetaEstimator:
         state = read_state(folder / FILE, key=key)
         if state is None or state["estimator"] != config.estimator:
             raise _unusable(folder, FILE)
-        feature_map = FeatureMap(state["features"], fold=state["fold"], swaps=state["swaps"], **state["feature_map"])
+        feature_map = FeatureMap(**state["inputs"], **state["feature_map"])
         points = ThetaPoints(**_tuples(state["points"]))
         terms = Terms.restored(state["terms"])
         networks: list[nn.Module] = []
@@ -128,7 +128,7 @@ def task_of(pool: SimulatedEvents, *, config: ThetaConfig, model: Model, swaps: 
     """
     hypotheses = hypotheses_of(pool, model)
     x = torch.from_numpy(feature_matrix(pool.observables, config.features))
-    feature_map = architecture_of(config).adapt(FeatureMap.fitted(config.features, x, fold=config.fold_beam_axis, swaps=swaps))
+    feature_map = feature_map_of(x, config, swaps)
     prepared: Prepared = prepare_with(feature_map, x, pool, hypotheses=hypotheses)
     fold = assign_fold(pool.event_id, n_folds=config.splits.folds, salt=config.splits.salt).astype(np.int64)
     return ThetaTask(prepared, fold, hypotheses, config)
@@ -184,9 +184,7 @@ def _state(trained: TrainedTheta, *, key: str, members: Mapping[str, str]) -> di
         "key": key,
         "estimator": trained.estimator,
         "members": dict(members),
-        "features": list(feature_map.features),
-        "fold": feature_map.fold,
-        "swaps": feature_map.swaps,
+        "inputs": feature_map.description,
         "feature_map": feature_map.state_dict(),
         "terms": ensemble.terms.kept,
         "points": asdict(trained.points),
