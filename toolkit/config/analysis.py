@@ -123,6 +123,8 @@ class Config(Section):
     @property
     def learns_from_labels(self) -> bool:
         """Whether samples that interfere were generated separately, so that the networks learn from which sample an event is."""
+        if not self.general:
+            return any(s.name in self.morphing.carried and not s.benchmarks for s in self.simulated)
         model = self.model
         return any(model.separate_samples(process.name) for process in model.processes)
 
