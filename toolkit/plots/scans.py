@@ -12,7 +12,9 @@ from scipy.stats import chi2
 from toolkit.diagnostics.closure import ClosureVerdict
 from toolkit.likelihood.results import MethodResult
 from toolkit.plots.names import method_label, parameter_symbol
+from toolkit.plots.root_axis import root_axis, smooth_in_root
 from toolkit.plots.style import GREY, HALO, PLAIN, PlotStyle, StyledFigure, band_height, legend_band, method_look, new_figure
+from toolkit.typing import FloatArray
 
 LEVELS = ((1.0, "68% CL"), (3.841458820694124, "95% CL"))
 """Thresholds of one degree of freedom: erf(1/sqrt 2) and 95 %."""
@@ -28,7 +30,7 @@ def plot_scans(
     y_max: float | None = None,
     style: PlotStyle = PLAIN,
 ) -> StyledFigure:
-    """Draw the scans of several methods with the 68 % and 95 % thresholds.
+    """Draw the scans of several methods with the 68 % and 95 % thresholds, on an axis of square roots where `style` says so.
 
     Args:
         results: One result per method, in the order of the legend.
@@ -50,15 +52,15 @@ def plot_scans(
     }
     with new_figure(style, numbers=numbers) as (figure, (ax,)):
         top = y_max if y_max is not None else _top([*results, *observed])
-        seen = {r.method: r.scan for r in observed}
+        seen = {r.method: r for r in observed}
         for i, result in enumerate(results):
             warning = {"not_tested": " (closure not tested)", "biased": " (biased)"}
             text = method_label(result.method) + (warning[flagged[result.method].word] if result.method in flagged else "")
-            x, y = result.scan.values, result.scan.twice_delta_nll
+            x, y = _curve(result, style)
             color, dashes, _ = method_look(result.method, i)
             if result.method in seen:
                 own = seen[result.method]
-                ax.plot(own.values, own.twice_delta_nll, color=color, linestyle="-", linewidth=2.2, label=text)
+                ax.plot(*_curve(own, style), color=color, linestyle="-", linewidth=2.2, label=text)
                 ax.plot(x, y, color=color, linestyle="--", linewidth=1.4)
             else:
                 ax.plot(x, y, color=color, linestyle=dashes, linewidth=2.2, label=text)
@@ -76,8 +78,16 @@ def plot_scans(
         _add_p_values(ax)
         if results:
             ax.set_xlim(*_limits([*results, *observed], top))
+            if results[0].scan.parameter in style.roots and ax.get_xlim()[0] == 0.0:
+                root_axis(ax)
             legend_band(ax)
     return figure
+
+
+def _curve(result: MethodResult, style: PlotStyle) -> tuple[FloatArray, FloatArray]:
+    scan = result.scan
+    root = scan.parameter in style.roots and scan.values[0] >= 0.0
+    return smooth_in_root(scan.values, scan.twice_delta_nll) if root else (scan.values, scan.twice_delta_nll)
 
 
 def _limits(results: Sequence[MethodResult], top: float) -> tuple[float, float]:

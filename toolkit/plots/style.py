@@ -111,6 +111,7 @@ class PlotStyle:
         luminosity_ifb: Integrated luminosity in 1/fb, for the header.
         energy_tev: Centre-of-mass energy in TeV, for the header.
         processes: Labels and colours of processes and samples that the user chose, by name.
+        roots: Parameters on whose square root everything depends: their scans have an axis of square roots.
     """
 
     experiment: Experiment = "plain"
@@ -119,6 +120,7 @@ class PlotStyle:
     luminosity_ifb: float | None = None
     energy_tev: float | None = 13.0
     processes: Mapping[str, ProcessLook] = field(default_factory=dict)
+    roots: frozenset[str] = frozenset()
 
     def for_data(self) -> PlotStyle:
         """Return the style of a plot with recorded events: the header does not call them a simulation.

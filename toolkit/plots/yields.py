@@ -8,6 +8,7 @@ import numpy as np
 
 from toolkit.diagnostics.yields import YieldCurve
 from toolkit.plots.names import hypothesis_label, parameter_symbol, plain
+from toolkit.plots.root_axis import root_axis
 from toolkit.plots.style import CYCLE, DASHES, GREY, PLAIN, PlotStyle, StyledFigure, new_figure
 
 
@@ -40,6 +41,8 @@ def plot_yields(curves: Sequence[YieldCurve], *, style: PlotStyle = PLAIN) -> St
             ax.set_xlabel(parameter_symbol(curves[0].parameter))
             ax.set_ylabel(f"events $-$ events at {hypothesis_label(curves[0].parameter, curves[0].reference)}")
             ax.set_xlim(curves[0].values[0], curves[0].values[-1])
+            if curves[0].parameter in style.roots and ax.get_xlim()[0] == 0.0:
+                root_axis(ax)
             ax.axvline(curves[0].reference, color=GREY, linewidth=0.9, linestyle=":", zorder=0)
             ax.legend(loc="upper left")
         ax.axhline(0, color=GREY, linewidth=0.9, zorder=0)

@@ -63,6 +63,20 @@ def test_scans(results, verdicts):
     assert figure.axes[0].get_xlabel() == r"$\mu$"
 
 
+def test_scans_of_a_strength_with_interference_are_wide_near_zero(results):
+    figure = plot_scans(results, style=PlotStyle(roots=frozenset({"mu"})))
+    png_bytes(figure)
+    axes = figure.axes[0]
+    high = axes.get_xlim()[1]
+    where = axes.transData.transform([(0.0, 0.0), (high / 4.0, 0.0), (high, 0.0)])[:, 0]
+    assert (where[1] - where[0]) / (where[2] - where[0]) == pytest.approx(0.5)
+    scan = results[0].scan
+    drawn = dict(zip(*axes.get_lines()[0].get_data(), strict=True))
+    for value, height in zip(scan.values, scan.twice_delta_nll, strict=True):
+        near = min(drawn, key=lambda x: abs(x - value))
+        assert (near, drawn[near]) == pytest.approx((value, height), abs=1e-9)
+
+
 def test_spectrum(spectrum_m4l):
     figure = plot_spectrum(spectrum_m4l)
     top, low = figure.axes

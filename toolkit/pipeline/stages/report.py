@@ -10,6 +10,7 @@ from typing import Any
 from toolkit.analysis.build import open_ratio
 from toolkit.analysis.datasets import read_recorded, read_simulation
 from toolkit.analysis.layout import CUTFLOW, FIT, MODEL, PARITY, PLOTS, REPORT, RESULTS, TRAINING
+from toolkit.analysis.model import FitModel
 from toolkit.analysis.region_yields import region_yields
 from toolkit.analysis.regions import learned_events
 from toolkit.config import Config
@@ -18,7 +19,9 @@ from toolkit.diagnostics.suite import Suite, diagnose
 from toolkit.diagnostics.training import TrainingCurve
 from toolkit.errors import SchemaError
 from toolkit.likelihood import Results
+from toolkit.likelihood.coefficients import diverging_parameters
 from toolkit.likelihood.toy_workers import local_processes
+from toolkit.model.coefficients import Coefficients
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.estimate import estimate_under_test
 from toolkit.pipeline.stages.fit_pages import FitPages, read_json
@@ -48,7 +51,7 @@ def run(context: StageContext) -> None:
     regions = region_yields(config, pool=simulated[0], test=simulated[1]) if config.general else None
     trained = read_json(context.out / TRAINING)
     training = training_curves(trained, processes=tuple(p.name for p in config.model.learned.processes))
-    style = plot_style(config)
+    style = replace(plot_style(config), roots=root_parameters(config))
     recorded = read_recorded(context).observables if config.likelihood.observed else None
     jobs = plot_jobs(suite, results, verdicts, training, style=style, details=config.report.details, recorded=recorded)
     fitted = FitPages.read(context.out, config)
@@ -138,6 +141,12 @@ def plot_style(config: Config) -> PlotStyle:
         energy_tev=report.energy_tev,
         processes=sample_looks(config),
     )
+
+
+def root_parameters(config: Config) -> frozenset[str]:
+    """Return the parameters of interest on whose square root the rates depend, as strengths of amplitudes that interfere."""
+    model = FitModel.of(config)
+    return diverging_parameters(Coefficients.parse(model.coefficients, model.names), model.parameters)
 
 
 def sample_looks(config: Config) -> dict[str, ProcessLook]:
