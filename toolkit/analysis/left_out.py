@@ -8,7 +8,7 @@ reweighted with what the fit knows. Nominal and varied events are the same simul
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,9 @@ from toolkit.analysis.data import FitData, yields_and_shape
 from toolkit.analysis.datasets import read_pairs, read_simulation
 from toolkit.analysis.layout import EVENTS, LEFT_OUT
 from toolkit.analysis.lost import measure_loss
-from toolkit.analysis.methods import BinnedMethod
+from toolkit.analysis.methods import BinnedMethod, UnbinnedMethod
+from toolkit.analysis.region_method import RegionMethod
+from toolkit.analysis.regions import in_region
 from toolkit.analysis.session import Session
 from toolkit.artifacts.atomic import write_json
 from toolkit.artifacts.events import variations_of
@@ -25,9 +27,12 @@ from toolkit.config import Config, WeightMembers
 from toolkit.diagnostics.binning import bin_sums, clipped_index
 from toolkit.diagnostics.edges import observable_edges
 from toolkit.diagnostics.variations import VariationClosure, close_variation
+from toolkit.model import Region
 from toolkit.typing import FloatArray
 from toolkit.weights.pairs import EventPairs
 
+UNBINNED = "nsbi"
+"""Name of the unbinned method."""
 PROBABILITY = 1e-4
 """p-value below which a change of a feature is beyond the statistics of the simulation."""
 
@@ -45,6 +50,7 @@ class LeftOut:
         whole: The whole change of this feature, in the same unit.
         p: Probability of the part that is left out, were it a fluctuation of the simulation.
         features: All features with a change that is left out and beyond statistics.
+        region: Region of the fit; empty where there are none.
     """
 
     systematic: str
@@ -55,6 +61,7 @@ class LeftOut:
     whole: float
     p: float
     features: tuple[str, ...]
+    region: str = ""
 
 
 def varied_names(config: Config) -> tuple[str, ...]:
@@ -79,27 +86,52 @@ def write_left_out(session: Session, data: FitData) -> None:
     config = session.config
     events = read_simulation(session)
     edges = {name: observable_edges(events[1], name) for name in config.ratios.features}
-    _, shape = yields_and_shape(data.methods)
+    places = _places(data)
     found: list[LeftOut] = []
     for k, name in enumerate(varied_names(config)):
         known = () if data.systematics.learned is None else data.systematics.learned.processes.get(name, ())
         learned = data.systematics.learned is not None and name in data.systematics.learned.names
-        closures: dict[str, list[tuple[str, VariationClosure]]] = {}
+        closures: dict[tuple[str, str], list[tuple[str, VariationClosure]]] = {}
         for variation in _variations(session, name):
-            pool, test = read_pairs(session, variation=variation)
-            changed = test.affected(tuple(edges))
-            for process, is_changed in zip(test.processes, changed, strict=True):
-                if is_changed and process not in known:
-                    own = _closures(pool, test, None if learned else shape, process, edges=edges)
-                    closures.setdefault(process, []).extend((variation, closure) for closure in own)
+            everywhere = read_pairs(session, variation=variation)
+            for region, shape in places:
+                pool, test = everywhere if region is None else (_inside(region, side) for side in everywhere)
+                changed = test.affected(tuple(edges)) & (test.nominal_weights.sum(axis=0) > 0.0)
+                for process, is_changed in zip(test.processes, changed, strict=True):
+                    if is_changed and process not in known:
+                        own = _closures(pool, test, None if learned else shape, process, edges=edges)
+                        key = ("" if region is None else region.name, process)
+                        closures.setdefault(key, []).extend((variation, closure) for closure in own)
         least = config.systematics.ratios.prune.separation
-        judged = (judge(name, process, own, least=least) for process, own in closures.items())
-        found += [one for one in judged if one is not None]
+        judged = ((place, judge(name, process, own, least=least)) for (place, process), own in closures.items())
+        found += [replace(one, region=place) for place, one in judged if one is not None]
         session.progress("what is left out", k + 1, len(varied_names(config)))
     losses = {name: measure_loss(data, name, pool=events[0]) for name in dict.fromkeys(one.systematic for one in found)}
     prices = {name: {"loss": vars(loss)} for name, loss in losses.items() if loss is not None}
     rows = [vars(one) | prices.get(one.systematic, {}) for one in sorted(found, key=lambda one: -one.size)]
     write_json(session.work / LEFT_OUT, {"schema": 2, "variations": rows})
+
+
+def _places(data: FitData) -> list[tuple[Region | None, BinnedMethod | None]]:
+    """Return the unbinned regions and the histogram in which each takes its variations; None for all events without regions."""
+    parts = next((m.parts for m in data.methods if isinstance(m, RegionMethod) and m.name == UNBINNED), None)
+    if parts is None:
+        return [(None, yields_and_shape(data.methods)[1])]
+    return [(p.region, yields_and_shape(p.siblings)[1]) for p in parts if isinstance(p.method, UnbinnedMethod)]
+
+
+def _inside(region: Region, pairs: EventPairs) -> EventPairs:
+    """Return the pairs that are in a region on either side; a side outside has no weight there, and the observables of the other."""
+    nominal, varied = (in_region(region, side) for side in (pairs.nominal, pairs.varied))
+    inside = EventPairs(
+        pairs.processes,
+        pairs.event_id,
+        {name: np.where(nominal, values, pairs.varied[name]) for name, values in pairs.nominal.items()},
+        {name: np.where(varied, values, pairs.nominal[name]) for name, values in pairs.varied.items()},
+        pairs.nominal_weights * nominal[:, np.newaxis],
+        pairs.varied_weights * varied[:, np.newaxis],
+    )
+    return inside.select(nominal | varied)
 
 
 def judge(name: str, process: str, closures: Sequence[tuple[str, VariationClosure]], *, least: float) -> LeftOut | None:

@@ -31,10 +31,14 @@ def left_out_notes(variations: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     for row in sorted(variations, key=lambda row: -row["size"]):
         largest.setdefault(row["systematic"], row)
     return tuple(
-        f"left out of the unbinned fit: {name} changes {row['feature']} of {row['process']} by {number(row['whole'], digits=2)} standard "
+        f"left out of the unbinned fit: {name} changes {row['feature']} of {_place(row)} by {number(row['whole'], digits=2)} standard "
         f"deviations of data, {number(row['size'], digits=2)} of them unknown to the fit.{_price(row.get('loss'))}"
         for name, row in largest.items()
     )
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    return f"{row['process']} in {row['region']}" if row.get("region") else str(row["process"])
 
 
 def _price(loss: Mapping[str, Any] | None) -> str:
@@ -57,7 +61,7 @@ def left_out_section(variations: Sequence[Mapping[str, Any]]) -> PageSection:
     """Build the section."""
     columns = ("systematic", "process", "largest in", "left out (standard deviations)", "whole change", "all such features")
     rows = tuple(
-        (r["systematic"], r["process"], r["feature"], number(r["size"]), number(r["whole"]), ", ".join(r["features"])) for r in variations
+        (r["systematic"], _place(r), r["feature"], number(r["size"]), number(r["whole"]), ", ".join(r["features"])) for r in variations
     )
     tables = [PageTable("Variations", columns, rows, frozenset(range(len(rows))))]
     losses = {r["systematic"]: r["loss"] for r in variations if r.get("loss")}

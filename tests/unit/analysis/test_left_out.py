@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from toolkit.analysis import left_out
 from toolkit.analysis.left_out import judge, log_ratio_in_bins
+from toolkit.analysis.methods import BinnedMethod, UnbinnedMethod
+from toolkit.analysis.region_method import Part, RegionMethod
 from toolkit.diagnostics.variations import close_variation
+from toolkit.model import Region
 from toolkit.report.left_out import left_out_notes, left_out_section
 from toolkit.weights.pairs import EventPairs
 
@@ -72,3 +76,27 @@ def test_terminal_and_report_name_every_systematic_with_its_size() -> None:
     assert priced.rows == (("jet_scale", "0.80", "0.90", "-0.100"),)
     (table,) = left_out_section(rows).tables
     assert [row[:3] for row in table.rows] == [("jet_scale", "q", "x"), ("muon_scale", "q", "x")]
+
+
+def test_an_unbinned_region_is_looked_at_by_itself() -> None:
+    """Each has the histogram of its own, and the pairs of which a side is inside: a side outside has no weight there."""
+    low, high = Region("low", condition="m < 0"), Region("high", condition="m >= 0")
+    shape = BinnedMethod("m_high", None, None, None, None, observable="m")  # type: ignore[arg-type]
+    rate = BinnedMethod("rate_high", None, None, None, None)  # type: ignore[arg-type]
+    unbinned = UnbinnedMethod("nsbi", None, None)  # type: ignore[arg-type]
+    masks = (np.ones(2, dtype=bool),) * 2
+    parts = (Part(high, unbinned, None, (rate, shape), *masks), Part(low, rate, None, (rate,), *masks))  # type: ignore[arg-type]
+    method = RegionMethod("nsbi", None, "mu", parts)  # type: ignore[arg-type]
+    assert left_out._places(SimpleNamespace(methods=(method,))) == [(high, shape)]  # type: ignore[arg-type]
+    pairs = _pairs(11, shift_m=SHIFT)
+    found = left_out._inside(high, pairs)
+    before, after = pairs.nominal["m"], pairs.varied["m"]
+    kept = after >= 0.0  # the shift moves events into the region only
+    np.testing.assert_array_equal(found.event_id, pairs.event_id[kept])
+    crossed = (before < 0.0)[kept]
+    assert 100 < crossed.sum() < 3000
+    np.testing.assert_array_equal(found.nominal_weights[:, 0] == 0.0, crossed)
+    np.testing.assert_array_equal(found.varied_weights, pairs.varied_weights[kept])
+    np.testing.assert_array_equal(found.nominal["m"], np.where(crossed, after[kept], before[kept]))
+    row = vars(_judge(_pairs(1), _pairs(2))) | {"region": "high"}
+    assert "changes x of q in high by" in left_out_notes([row])[0]

@@ -31,7 +31,7 @@ def run(context: StageContext) -> None:
             write_workspaces(context.work, data, yields=done.pool.yields, ratio=ratio)
     full = asimov.full if asimov.systematics else None
     write_comparison(context, datasets, results)
-    if varied_names(config) and not config.general:
+    if varied_names(config):
         write_left_out(context, asimov)
     with toy_workers(context.executor) as workers:
         write_goodness(context, datasets, results, experiment=Experiment(config, test, ratio, full), workers=workers)

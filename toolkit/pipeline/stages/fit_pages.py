@@ -92,8 +92,8 @@ class FitPages:
         comparison, goodness = read_json(out / COMPARISON), read_json(out / GOODNESS)
         intervals = read_json(out / INTERVALS) if config.neyman else None
         documents = {"comparison": comparison} | ({} if intervals is None else {"intervals": intervals})
+        left_out = read_json(out / LEFT_OUT)["variations"] if varied_names(config) else ()
         if not config.general:
-            left_out = read_json(out / LEFT_OUT)["variations"] if varied_names(config) else ()
             return cls((_OfParameter(config.parameter.asimov, comparison, intervals),), goodness, learned, left_out, documents)
         names = list(comparison["parameters"])
         own = {} if intervals is None else {name: {**intervals, **part} for name, part in intervals["parameters"].items()}
@@ -106,7 +106,7 @@ class FitPages:
             )
             for name in names
         )
-        return cls(parts, goodness, learned, (), documents)
+        return cls(parts, goodness, learned, left_out, documents)
 
     def jobs(self, *, style: PlotStyle) -> Iterator[PlotJob]:
         """List the plots."""
