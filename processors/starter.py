@@ -16,6 +16,7 @@ from processors.yamltext import comment, flow
 from toolkit.config import LheLayout, NanoLayout, RatioConfig, SelectionConfig
 from toolkit.config.likelihood import LikelihoodConfig, ParameterConfig
 from toolkit.config.names import is_file_name
+from toolkit.config.ratios import for_labels
 from toolkit.kinematics import OBSERVABLES
 from toolkit.text import visible
 
@@ -28,8 +29,9 @@ VARIATIONS = ("scale", "pdf", "ps", "variation", "syst")
 
 
 SEPARATE = (
-    "# No sample lists `benchmarks`: S, SBI and B were generated separately, as their names say, and the networks learn from which\n"
-    "# sample an event is (docs/training.md). Where events carry the weights of the others too, list them: that keeps more information.\n"
+    "# No sample lists `benchmarks`: S, SBI and B were generated separately, as their names say, and the networks\n"
+    "# learn from which sample an event is (docs/training.md). Where events carry the weights of the others too, list them: that\n"
+    "# keeps more information.\n"
 )
 NOTHING_TO_MEASURE = (
     "# No sample lists benchmark weights, and no three are called after signal, signal + background + interference, and background",
@@ -267,7 +269,8 @@ def _types(group: Group) -> Mapping[str, str]:
 def _measurement(groups: Sequence[Group], meaning: Benchmarks | None, *, labels: bool) -> str:
     ratios, parameter, likelihood = RatioConfig(), ParameterConfig(), LikelihoodConfig()
     with_jets = all(has_jets(g.first.findings.layout) for g in groups)
-    features = [name for name in ratios.features if with_jets or OBSERVABLES[name].needs != "jets"]
+    chosen = for_labels(ratios).features if labels else ratios.features
+    features = [name for name in chosen if with_jets or OBSERVABLES[name].needs != "jets"]
     text = "# What the networks read; every selected event must have it.\n"
     if not with_jets:
         text = "# What the networks read: no n_jets, because not every file has jets.\n"

@@ -7,6 +7,7 @@ One class per estimator, told apart by `estimator`; what all of them have stands
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -24,8 +25,22 @@ ActivationName = Annotated[
 USUAL_MEMBERS = 10
 """Members of an ensemble of shares whose number nobody gave."""
 MOST_MEMBERS = 1000
+FOUR_LEPTONS = ("m4l", "m_z1", "m_z2", "cos_theta_star", "cos_theta_1", "cos_theta_2", "phi", "phi_1", "pt4l", "y4l", "n_jets")
+"""Features that know nothing of single leptons."""
 DECAY_ANGLES = ("cos_theta_1", "cos_theta_2", "phi", "phi_1")
 """What depends on the charges of the leptons."""
+
+
+def other_leptons(features: Sequence[str]) -> dict[str, str]:
+    """Return the quantity of the other lepton of the same Z, by those of single leptons.
+
+    Examples:
+        >>> other_leptons(("m4l", "pt_z1_lep1"))
+        {'pt_z1_lep1': 'pt_z1_lep2'}
+    """
+    other = {"lep1": "lep2", "lep2": "lep1"}
+    heads = {name: name.rsplit("_", 1) for name in features}
+    return {name: f"{parts[0]}_{other[parts[-1]]}" for name, parts in heads.items() if parts[-1] in other}
 
 
 def group_size(fraction: float) -> int:
@@ -75,10 +90,11 @@ class RatioSettings(Section):
     estimator: str
     """How the density ratios are learned; every estimator has a section of its own (docs/estimators.md)."""
     features: tuple[str, ...] = Field(
-        default=("m4l", "m_z1", "m_z2", "cos_theta_star", "cos_theta_1", "cos_theta_2", "phi", "phi_1", "pt4l", "y4l", "n_jets"),
+        default=(*FOUR_LEPTONS, *(f"{quantity}_z{z}_lep{k}" for quantity in ("pt", "eta") for z in (1, 2) for k in (1, 2))),
         min_length=1,
     )
-    """Observables that the networks read; every selected event must have them."""
+    """Observables that the networks read; every selected event must have them. By default without those of single leptons where the
+    networks learn from labels."""
     fold_beam_axis: bool = True
     """Use that two identical beams look the same from both sides; every feature must say what it becomes when they are exchanged
     (docs/observables.md). Turn off for asymmetric beams or acceptance."""
@@ -181,7 +197,7 @@ class NetworkSettings(RatioSettings):
     """Activation function of the hidden layers; `swish` is another name of `silu`."""
     epochs: int = Field(default=20, ge=1, le=1_000_000)
     """Passes of the class networks over the training events, at most."""
-    batch_size: int = Field(default=1024, ge=16, le=100_000_000)
+    batch_size: int = Field(default=512, ge=16, le=100_000_000)
     """Events per step; 2048 by default where the networks learn from labels."""
     largest_batch_size: int | None = Field(default=None, ge=16, le=100_000_000)
     """Events per step in the last epoch: the batches grow by the same factor from epoch to epoch. They keep their size by default."""
@@ -208,9 +224,9 @@ class NetworkSettings(RatioSettings):
         if self.architecture == "residual" and len(set(self.hidden)) != 1:
             msg = f"architecture residual adds layers to each other: give `hidden` equal widths, not {list(self.hidden)}"
             raise ValueError(msg)
-        absent = [name for name in DECAY_ANGLES if name not in self.features]
+        absent = [name for name in (*DECAY_ANGLES, *other_leptons(self.features).values()) if name not in self.features]
         if self.fold_lepton_charges and absent:
-            msg = f"fold_lepton_charges needs {list(DECAY_ANGLES)} among `features`: {absent} are not"
+            msg = f"fold_lepton_charges needs all decay angles and both leptons of a Z among `features`: {absent} are not"
             raise ValueError(msg)
         if self.architecture in {"deep_set", "recurrent"}:
             if self.fold_lepton_charges:
@@ -325,15 +341,19 @@ def for_labels(settings: AnyRatioConfig) -> AnyRatioConfig:
         (0.3, 512)
         >>> for_labels(RatioConfig()).n_members, for_labels(RatioConfig(features=("m4l",))).fold_lepton_charges
         (15, False)
+        >>> for_labels(RatioConfig()).features == FOUR_LEPTONS, for_labels(RatioConfig()).fold_lepton_charges
+        (True, True)
     """
     if not isinstance(settings, NetworkSettings):
         return settings
-    folds = set(DECAY_ANGLES) <= set(settings.features) and settings.architecture in {"mlp", "residual"}
+    plain = settings.architecture in {"mlp", "residual"}
+    features = FOUR_LEPTONS if plain and "features" not in settings.model_fields_set else settings.features
     chosen = {
+        "features": features,
         "weight_decay": 0.3,
         "batch_size": 2048,
         "ensemble": EnsembleConfig(subsets="fraction", fraction=0.8, members=15),
-        "fold_lepton_charges": folds,
+        "fold_lepton_charges": plain and {*DECAY_ANGLES, *other_leptons(features).values()} <= set(features),
     }
     given = settings.model_fields_set if settings.fold_lepton_charges is not None else settings.model_fields_set - {"fold_lepton_charges"}
     if settings.largest_batch_size is not None:

@@ -9,10 +9,10 @@ rapidities, moves phi_1 by pi, and so on; every observable of the registry says 
 the networks need not learn this symmetry and cannot break it.
 
 With `fold_charges` the charges of the leptons of each Z are forgotten: exchanging them turns cos_theta_k to -cos_theta_k and moves the
-angles of its decay plane by pi, and exchanging all charges and all momenta (CP) turns phi and phi_1 to -phi and -phi_1. The latter is a
-symmetry of gg -> ZZ and of Higgs production, the former holds up to the product of the leptons' asymmetries, some per cent. Every event
-goes to cos_theta_1, cos_theta_2 >= 0 and phi in [0, pi], so that an eighth of the space has to be learned. The ratios are those of the
-folded observables: where a density is not symmetric that costs information and biases nothing.
+angles of its decay plane by pi, its leptons change places, and exchanging all charges and all momenta (CP) turns phi and phi_1 to -phi
+and -phi_1. The latter is a symmetry of gg -> ZZ and of Higgs production, the former holds up to the product of the leptons' asymmetries,
+some per cent. Every event goes to cos_theta_1, cos_theta_2 >= 0 and phi in [0, pi], so that an eighth of the space has to be learned. The
+ratios are those of the folded observables: where a density is not symmetric that costs information and biases nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from toolkit.config.ratios import DECAY_ANGLES
+from toolkit.config.ratios import DECAY_ANGLES, other_leptons
 from toolkit.errors import PhysicsDomainError, SchemaError
 from toolkit.kinematics import OBSERVABLES
 from toolkit.kinematics.beam_swap import BeamSwap
@@ -204,11 +204,11 @@ def require_decay_angles(features: Sequence[str]) -> None:
     """Check that events can be folded over the charges of their leptons.
 
     Raises:
-        SchemaError: Not all decay angles are among the features.
+        SchemaError: Not all decay angles are among the features, or a quantity of one lepton of a Z without that of the other.
     """
-    absent = [name for name in DECAY_ANGLES if name not in features]
+    absent = [name for name in (*DECAY_ANGLES, *other_leptons(features).values()) if name not in features]
     if absent:
-        expected = f"all of {list(DECAY_ANGLES)}"
+        expected = "all decay angles, and what is known of one lepton of a Z of the other as well"
         remedy = "add them to ratios.features, or set ratios.fold_lepton_charges: false"
         raise SchemaError("features to fold over the charges of leptons", got=f"no {absent}", expected=expected, remedy=remedy)
 
@@ -222,6 +222,11 @@ def _without_charges(features: tuple[str, ...], x: torch.Tensor) -> torch.Tensor
     phi = _half_turn(columns["phi"], first * second < 0)
     side = torch.where(phi < 0, -1.0, 1.0).to(x.dtype)
     columns["phi"], columns["phi_1"] = phi * side, _half_turn(columns["phi_1"], first < 0) * side
+    sides = {"z1": first, "z2": second}
+    exchanged = {  # the reflection that turns phi over leaves momenta and directions to the beam alone
+        name: torch.where(sides[name.split("_")[1]] < 0, columns[other], columns[name]) for name, other in other_leptons(features).items()
+    }
+    columns |= exchanged
     return torch.cat([columns[name] for name in features], dim=1)
 
 

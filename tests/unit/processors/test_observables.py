@@ -33,9 +33,11 @@ def make(tmp_path: Path, ntuples: ModuleType) -> Any:
 def test_an_empty_list_writes_the_standard_group_and_what_else_is_named(make: Any) -> None:
     standard = [name for name, entry in OBSERVABLES.items() if entry.group == "standard"]
     assert len(standard) == 21
-    assert list(written_observables(make())) == standard
-    histograms = {"q": {"observable": "q2_v1", "edges": [0, 1]}}
-    assert list(written_observables(make(histograms=histograms))) == [*standard, "q2_v1"]
+    ratios, histograms = {"features": ["m4l", "cos_theta_star"]}, {"q": {"observable": "q2_v1", "edges": [0, 1]}}
+    assert list(written_observables(make(ratios=ratios))) == standard
+    assert list(written_observables(make(ratios=ratios, histograms=histograms))) == [*standard, "q2_v1"]
+    leptons = {name for name, entry in OBSERVABLES.items() if entry.group == "leptons"}
+    assert set(written_observables(make())) == {*standard, *leptons}  # the networks read them by default
 
 
 def test_groups_and_names_choose_the_columns(make: Any) -> None:

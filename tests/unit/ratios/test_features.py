@@ -7,10 +7,13 @@ import pytest
 import torch
 
 from exports import Feature, write_onnx
+from toolkit.config import RatioConfig
 from toolkit.errors import PhysicsDomainError, SchemaError
 from toolkit.kinematics import OBSERVABLES, LeadingJets, compute_observables
 from toolkit.likelihood import OnnxRatio
 from toolkit.ratios import FeatureMap, feature_matrix
+from toolkit.ratios.network import MixtureNetwork, builder
+from toolkit.ratios.structure import EventClass, Mixture
 
 NAMES = ("m4l", "m_z1", "m_z2", "cos_theta_star", "cos_theta_1", "cos_theta_2", "phi", "phi_1", "pt4l", "y4l")
 
@@ -21,9 +24,9 @@ def momenta(n, seed):
     return [np.concatenate([q, np.linalg.norm(q, axis=1, keepdims=True)], axis=1) for q in p]
 
 
-def observe(leptons):
-    values = compute_observables(*leptons, names=NAMES)
-    return torch.from_numpy(feature_matrix(values, NAMES))
+def observe(leptons, names=NAMES):
+    values = compute_observables(*leptons, names=names)
+    return torch.from_numpy(feature_matrix(values, names))
 
 
 def test_rotation_by_pi_about_x_changes_nothing_when_folded():
@@ -39,23 +42,26 @@ def test_rotation_by_pi_about_x_changes_nothing_when_folded():
 @pytest.mark.parametrize("harmonics", [True, False])
 @pytest.mark.parametrize("exchange", [(1, 0, 2, 3), (0, 1, 3, 2), "cp"])
 def test_charges_are_forgotten_when_folded(exchange: tuple[int, ...] | str, harmonics: bool) -> None:
+    names = tuple(name for name in RatioConfig().features if name != "n_jets")
     leptons = momenta(10_000, seed=3)
-    x = observe(leptons)
+    x = observe(leptons, names)
     if exchange == "cp":  # all momenta, all charges
-        moved = observe([leptons[k] * np.array([-1.0, -1.0, -1.0, 1.0]) for k in (1, 0, 3, 2)])
+        moved = observe([leptons[k] * np.array([-1.0, -1.0, -1.0, 1.0]) for k in (1, 0, 3, 2)], names)
     else:
-        moved = observe([leptons[int(k)] for k in exchange])
-    folded = FeatureMap.fitted(NAMES, x, fold=True, fold_charges=True, harmonics=harmonics)
+        moved = observe([leptons[int(k)] for k in exchange], names)
+    folded = FeatureMap.fitted(names, x, fold=True, fold_charges=True, harmonics=harmonics)
     wrapped = (folded(moved) - folded(x)).abs() * folded.std
     assert (torch.minimum(wrapped, (2.0 * np.pi - wrapped).abs()) if not harmonics else wrapped).max() < 1e-6
-    plain = FeatureMap.fitted(NAMES, x, fold=True)
+    plain = FeatureMap.fitted(names, x, fold=True)
     assert (plain(moved) - plain(x)).abs().max() > 1.0
 
 
-def test_charges_are_folded_with_all_decay_angles_or_not_at_all() -> None:
+def test_charges_are_folded_with_all_that_they_exchange_or_not_at_all() -> None:
     x = observe(momenta(100, seed=3))
     with pytest.raises(SchemaError, match="no \\['phi_1'\\]"):
         FeatureMap.fitted(NAMES[:7], x[:, :7], fold=True, fold_charges=True)
+    with pytest.raises(SchemaError, match="no \\['pt_z1_lep2'\\]"):
+        FeatureMap.fitted((*NAMES, "pt_z1_lep1"), torch.cat([x, x[:, :1]], dim=1), fold=True, fold_charges=True)
 
 
 def test_inputs_have_mean_0_and_variance_1():
@@ -165,6 +171,23 @@ def test_all_observables_of_the_registry_can_be_folded_together(turned):
     x, rotated = turned(names)
     folded = FeatureMap.fitted(names, x, fold=True)
     torch.testing.assert_close(folded(rotated), folded(x), atol=1e-5, rtol=0)
+
+
+def test_log_ratios_of_the_default_features_do_not_know_the_side(turned):
+    """Momenta and directions of single leptons included; the same networks without the fold tell the sides apart."""
+    features = tuple(name for name in RatioConfig().features if name != "n_jets")
+    x, rotated = turned(features)
+    assert {name for name in features if name.startswith("eta_")}
+    gg = EventClass("gg", ("S", "SBI", "B"), (10.0, 90.0, 100.0), kappas=(10.0 / 3.0, 1.0), reference=1)
+    mixture = Mixture((gg, EventClass("qqZZ", ("qqZZ",), (500.0,))))
+    departures: dict[bool, float] = {}
+    for fold in (True, False):
+        mapped, generator = FeatureMap.fitted(features, x, fold=fold), torch.Generator().manual_seed(3)
+        network = MixtureNetwork(builder(RatioConfig(), mapped), mixture=mixture, generator=generator).double()
+        one, other = (mixture.log_ratios(network(mapped(rows))) for rows in (x, rotated))
+        departures[fold] = float((one - other).detach().abs().max())
+    assert departures[True] < 1e-10
+    assert departures[False] > 0.01
 
 
 def test_the_exported_file_folds_every_feature(tmp_path, turned):
