@@ -7,6 +7,7 @@ recorded ones are translated one by one (`exports.flat_operators`), whatever doe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import onnx
@@ -14,6 +15,7 @@ import torch
 from onnx import helper
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from exports.flat_elementwise import Translate
 from exports.flat_operators import OPERATORS
 from exports.flat_values import Columns, Filled, GraphWriter, Members, NotFlatError, Value
 
@@ -38,11 +40,44 @@ def flat_model(
     Raises:
         NotFlatError: A step has no form in tensors of two axes, or the evaluation cannot be recorded.
     """
-    n_batch = _free_size(network, rows.shape[1])
-    recorded = _record(network, rows[:1].expand(n_batch, -1).contiguous())
-    writer = GraphWriter()
-    outputs = _translate(recorded, writer, n_batch=n_batch, first=Columns(input_name, int(rows.shape[1])))
-    entry = helper.make_tensor_value_info(input_name, onnx.TensorProto.FLOAT, ["batch", int(rows.shape[1])])
+    writer, first = GraphWriter(), Columns(input_name, int(rows.shape[1]))
+    return finished(writer, translated(network, writer, first, rows=rows), first, output_names=output_names, opset=opset)
+
+
+def translated(
+    network: torch.nn.Module,
+    writer: GraphWriter,
+    first: Columns,
+    *,
+    rows: torch.Tensor | None = None,
+    operators: Mapping[str, Translate] = OPERATORS,
+) -> tuple[Columns, ...]:
+    """Add the steps of a network to a graph.
+
+    Args:
+        network: Module in float32, in evaluation mode.
+        writer: The graph.
+        first: Its input there.
+        rows: Input row to record the evaluation with; ones if not given.
+        operators: Translation of each step of torch.
+
+    Returns:
+        Its outputs.
+
+    Raises:
+        NotFlatError: A step has no form in tensors of two axes, or the evaluation cannot be recorded.
+    """
+    n_batch = _free_size(network, first.width)
+    example = torch.ones(1, first.width) if rows is None else rows[:1]
+    recorded = _record(network, example.expand(n_batch, -1).contiguous())
+    return _translate(recorded, writer, n_batch=n_batch, first=first, operators=operators)
+
+
+def finished(
+    writer: GraphWriter, outputs: tuple[Columns, ...], first: Columns, *, output_names: tuple[str, ...], opset: int
+) -> onnx.ModelProto:
+    """Make a model of a graph; what no output needs is left out."""
+    entry = helper.make_tensor_value_info(first.name, onnx.TensorProto.FLOAT, ["batch", first.width])
     infos = []
     for name, output in zip(output_names, outputs, strict=True):
         writer.nodes.append(helper.make_node("Identity", [output.name], [name]))
@@ -72,7 +107,9 @@ def _record(network: torch.nn.Module, rows: torch.Tensor) -> torch.fx.GraphModul
         raise NotFlatError(str(error)) from error
 
 
-def _translate(recorded: torch.fx.GraphModule, writer: GraphWriter, *, n_batch: int, first: Columns) -> tuple[Columns, ...]:
+def _translate(
+    recorded: torch.fx.GraphModule, writer: GraphWriter, *, n_batch: int, first: Columns, operators: Mapping[str, Translate]
+) -> tuple[Columns, ...]:
     values: dict[torch.fx.Node, Value] = {}
 
     def known(argument: Any) -> Any:
@@ -88,7 +125,7 @@ def _translate(recorded: torch.fx.GraphModule, writer: GraphWriter, *, n_batch: 
         elif node.op == "get_attr":
             values[node] = _attribute(recorded, str(node.target))
         elif node.op == "call_function":
-            values[node] = _apply(writer, node.target, known(node.args), known(node.kwargs), n_batch=n_batch)
+            values[node] = _apply(writer, node.target, known(node.args), known(node.kwargs), n_batch=n_batch, operators=operators)
         elif node.op == "output":
             results = known(node.args[0])
             results = tuple(results) if isinstance(results, (tuple, list)) else (results,)
@@ -97,7 +134,7 @@ def _translate(recorded: torch.fx.GraphModule, writer: GraphWriter, *, n_batch: 
     raise NotFlatError(what)
 
 
-def _apply(writer: GraphWriter, target: Any, args: Any, kwargs: Any, *, n_batch: int) -> Value:
+def _apply(writer: GraphWriter, target: Any, args: Any, kwargs: Any, *, n_batch: int, operators: Mapping[str, Translate]) -> Value:
     """Compute a step that does not depend on the input, and translate one that does."""
     name = str(target.__name__)
     if name == "getitem":
@@ -106,7 +143,7 @@ def _apply(writer: GraphWriter, target: Any, args: Any, kwargs: Any, *, n_batch:
     if not _depends(args) and not _depends(kwargs) and not sized:
         with torch.no_grad():
             return target(*args, **kwargs)  # type: ignore[no-any-return]
-    operator = OPERATORS.get(name.partition(".")[0])
+    operator = operators.get(name.partition(".")[0])
     if operator is None:
         raise NotFlatError(name)
     try:

@@ -93,12 +93,18 @@ def convert(network: NamedOutputs, example: torch.Tensor, *, metadata: OnnxMetad
         model = _trace(single, rows, names)
     stabilise(model)
     _make_anonymous(model)
+    finish(model, metadata=metadata)
+    _check_portable(model)
+    return model
+
+
+def finish(model: onnx.ModelProto, *, metadata: OnnxMetadata) -> onnx.ModelProto:
+    """Name the nodes, write the metadata and check the form of a graph, in place; returns it."""
     _name_nodes(model.graph)
     model.ir_version = IR_VERSION
     model.producer_name, model.producer_version = "h4l-toolkit", metadata.toolkit_version
     onnx.helper.set_model_props(model, {METADATA_KEY: metadata.to_json()})
     onnx.checker.check_model(model, full_check=True)
-    _check_portable(model)
     return model
 
 

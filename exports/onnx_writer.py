@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from numpy.typing import ArrayLike
 
-from exports.onnx_graph import IR_VERSION, OPSET, NamedOutputs, convert, operators
+from exports.fused_graph import fused_model
+from exports.onnx_graph import IR_VERSION, OPSET, NamedOutputs, convert, finish, operators
 from exports.parity import TOLERANCE, Outputs, Parity, measure_parity, onnx_outputs, torch_outputs
 from exports.reference import choose_reference_rows, reference_document
 from toolkit import __version__
 from toolkit.artifacts.atomic import atomic_path, make_folder
 from toolkit.artifacts.checksums import checked_path
-from toolkit.artifacts.onnx_metadata import OUTPUT_NAME, SPREAD_NAME, Feature, OnnxMetadata
+from toolkit.artifacts.onnx_metadata import INPUT_NAME, OUTPUT_NAME, SPREAD_NAME, Feature, OnnxMetadata
 from toolkit.errors import ArtifactMismatchError, PhysicsDomainError, ShapeError
 from toolkit.likelihood.onnx_ratio import OnnxRatio
-from toolkit.typing import FloatArray
+from toolkit.typing import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,8 @@ def write_onnx(
             ln p_numerator / p_reference (batch, n_numerators), for an ensemble followed by its spread. Standardisation is
             part of the module. It is not changed; weights may be float32 or float64.
         path: The ONNX file; ``<name>.reference.json`` and the checksum
-            ``<name>.onnx.sha256`` are written beside it. Each appears complete or not at all.
+            ``<name>.onnx.sha256`` are written beside it. Each appears complete or not at all. An ensemble of perceptrons
+            is also written as ``<name>.fused.onnx``, with its own reference rows and checksum: the same numbers in few nodes.
         features: The columns of the observables, in order.
         numerators: Names of the log ratios, in order.
         reference: Name of the reference density.
@@ -122,7 +127,6 @@ def write_onnx(
         training_data_hash=training_data_hash,
     )
     target = Path(path)
-    reference_path = target.with_name(f"{target.stem}.reference.json")
     make_folder(target.parent)
     rows = _check_rows(reference_rows, metadata)
     network = NamedOutputs(model, n_numerators=len(metadata.numerators))
@@ -131,13 +135,45 @@ def write_onnx(
         msg = f"network with {len(exact)} output(s), ensemble_size {ensemble_size}"
         expected = "log_ratio from a single network, (log_ratio, log_ratio_spread) from an ensemble"
         raise ShapeError(msg, expected=expected, remedy="set ensemble_size to the number of networks inside the module")
-    graph = convert(network, torch.from_numpy(rows), metadata=metadata)
+    stored = choose_reference_rows(rows, log_ratio=exact[OUTPUT_NAME], generator=generator or np.random.default_rng(0))
+    checked = partial(_write, network, rows=rows, stored=stored, exact=exact, tolerance=tolerance)
+    fused, beside = fused_model(model, input_name=INPUT_NAME, output_names=tuple(exact), opset=OPSET), fused_path(target)
+    if fused is not None:
+        named = replace(metadata, fused=beside.name)
+        with contextlib.suppress(ArtifactMismatchError):  # the graph that everyone reads is there without the fast one
+            checked(finish(fused, metadata=named), beside, metadata=named)
+            metadata = named
+    return checked(convert(network, torch.from_numpy(rows), metadata=metadata), target, metadata=metadata)
+
+
+def fused_path(path: Path) -> Path:
+    """Return the path of the fused graph beside a file.
+
+    Examples:
+        >>> fused_path(Path("models/mixture.onnx")).name
+        'mixture.fused.onnx'
+    """
+    return path.with_name(f"{path.stem}.fused.onnx")
+
+
+def _write(
+    network: NamedOutputs,
+    graph: onnx.ModelProto,
+    target: Path,
+    *,
+    metadata: OnnxMetadata,
+    rows: FloatArray,
+    stored: IntArray,
+    exact: Outputs,
+    tolerance: float,
+) -> OnnxExport:
+    """Write one graph and its reference rows, if it computes what the network does."""
     content = graph.SerializeToString(deterministic=True)
+    reference_path = target.with_name(f"{target.stem}.reference.json")
     with checked_path(target) as temporary, atomic_path(reference_path) as temporary_reference:
         temporary.write_bytes(content)
         ratio = OnnxRatio(temporary)
         parity = _verify(network, ratio, rows, exact=exact, target=target, tolerance=tolerance)
-        stored = choose_reference_rows(rows, log_ratio=exact[OUTPUT_NAME], generator=generator or np.random.default_rng(0))
         outputs = {
             "torch_float64": {name: values[stored] for name, values in exact.items()},
             "onnxruntime_float32": onnx_outputs(ratio, rows[stored]),

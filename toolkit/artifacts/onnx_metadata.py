@@ -79,6 +79,7 @@ class OnnxMetadata:
         toolkit_version: Version of the toolkit that wrote the file.
         config_hash: Hash of the configuration of the training.
         training_data_hash: Hash of the training events.
+        fused: Name of the file beside this one with the same numbers in few large nodes; empty where there is none.
 
     Raises:
         SchemaError: Names are empty or repeated, or the ensemble size is not positive.
@@ -94,6 +95,7 @@ class OnnxMetadata:
     toolkit_version: str = ""
     config_hash: str = ""
     training_data_hash: str = ""
+    fused: str = ""
 
     def __post_init__(self) -> None:
         """Check that the names can be used to address columns."""
@@ -125,6 +127,7 @@ class OnnxMetadata:
             "toolkit_version": self.toolkit_version,
             "config_hash": self.config_hash,
             "training_data_hash": self.training_data_hash,
+            **({"fused": self.fused} if self.fused else {}),
         }
         return json.dumps(document, allow_nan=False)
 
@@ -156,7 +159,7 @@ class OnnxMetadata:
             parameters=_read_features(document.get("parameters", []), "parameters"),
             ensemble_size=document.get("ensemble_size", 1),
             reference_mixture=mixture,
-            **{key: str(document.get(key) or "") for key in ("toolkit_version", "config_hash", "training_data_hash")},
+            **{key: str(document.get(key) or "") for key in ("toolkit_version", "config_hash", "training_data_hash", "fused")},
         )
 
 
