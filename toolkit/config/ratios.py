@@ -287,7 +287,7 @@ class ThetaConfig(NetworkSettings):
         if self.activation == "relu":
             msg = f"{self.estimator} needs a smooth activation, tanh or silu: fits use the network as a smooth function of the parameter"
             raise ValueError(msg)
-        unused = [name for name in ("calibration_mu", "negative_weights") if getattr(self, name) != type(self).model_fields[name].default]
+        unused = [] if self.negative_weights == "refuse" else ["negative_weights"]
         if self.gradient_weight != 1.0 and self.estimator not in {"alices", "cascal", "rascal"}:
             unused.append("gradient_weight")
         if unused:

@@ -19,8 +19,10 @@ from toolkit.likelihood.ratio_at_points import RatioAtPoints
 from toolkit.model import Model, ModelParameter
 from toolkit.model.theta_points import ThetaPoints
 from toolkit.ratios import feature_matrix, fit_ratios, load_ratios
+from toolkit.ratios.plan import plan_ensemble
 from toolkit.ratios.theta.hypotheses import hypotheses_of
-from toolkit.weights import Hypotheses, basis
+from toolkit.ratios.theta.model import average
+from toolkit.weights import Hypotheses, assign_fold, basis
 
 SMALL: dict[str, Any] = {
     "features": ("x",),
@@ -41,6 +43,21 @@ def config(**changes: Any) -> ThetaConfig:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder, pool = tmp_path_factory.mktemp("alices"), toy(6000, seed=1)
     return fit_ratios(pool, config=config(), model=MODEL, folder=folder), folder, pool
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    pool = toy(4000, seed=3)
+    return fit_ratios(pool, config=config(epochs=2), model=MODEL, folder=tmp_path_factory.mktemp("bad")), pool
+
+
+@torch.no_grad()
+def tilts_of(model: Any, pool: Any) -> Any:
+    """What the calibration added to the log ratios at the nodes, up to its normalisation, (n_pool, n_nodes)."""
+    ensemble, nodes = model.ensemble, model.nodes[0].tolist()
+    fold = assign_fold(pool.event_id, n_folds=4, salt="h4l").astype(np.int64)
+    before = average(ensemble, feature_matrix(pool.observables, ["x"]), nodes, plan_ensemble(model.config), fold, trained=False)
+    return model.nodes[1] - before
 
 
 def exact(x: Any, pool: Any, values: Any) -> Any:
@@ -82,6 +99,23 @@ def test_the_ratio_is_learned_and_normalised(trained: Any) -> None:
     np.testing.assert_allclose(mean, 1.0, atol=2e-4)
     chosen = [int(np.argmin(np.abs(nodes - value))) for value in (0.0, 6.0)]
     np.testing.assert_allclose(at_nodes[:, chosen], model.out_of_bag[:, [0, 2]], atol=1e-9)
+
+
+@pytest.mark.parametrize("mu", [0.3, 1.7, 4.0])
+def test_the_calibration_puts_the_best_fit_of_a_bad_network_to_the_truth(mu: float, bad: Any) -> None:
+    """The expected log likelihood of events at mu, over values of the parameter, is largest at mu; without calibration it is not."""
+    model, pool = bad
+    nodes, at_nodes = model.nodes
+    reference = pool.weights @ hypotheses_of(pool, MODEL).reference
+    expected = pool.weights @ np.array([mu - np.sqrt(mu), np.sqrt(mu), 1.0 - np.sqrt(mu), 1.0])
+    fitted = []
+    for logs in (at_nodes, at_nodes - tilts_of(model, pool)):
+        shape = expected @ (logs - np.log(reference @ np.exp(logs) / reference.sum()))
+        curve = np.polynomial.Chebyshev.fit(np.sqrt(nodes), shape, 20)
+        grid = np.linspace(0.0, np.sqrt(6.0), 2000)
+        fitted.append(grid[int(np.argmax(curve(grid)))] ** 2)
+    assert abs(fitted[0] - mu) < 0.05 * max(mu, 1.0)
+    assert abs(fitted[1] - mu) > 3.0 * abs(fitted[0] - mu)
 
 
 def test_a_trained_ensemble_is_read_again_to_the_last_bit_and_resumed(trained: Any) -> None:

@@ -2,7 +2,8 @@
 
 When to use: to learn the density at any parameter value in one network, without the decomposition into a few densities that the
 mixture needs; beside the mixture as a check. Whatever the loss, the ratio is averaged over the ensemble and divided by its mean over
-the reference, measured out of bag: every pool event is evaluated by members that did not train on it.
+the reference, measured out of bag: every pool event is evaluated by members that did not train on it. Out of bag too the
+calibration takes away the bias along the scores (`toolkit.ratios.theta.calibration`).
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ from toolkit.ratios.features import FeatureMap, feature_matrix
 from toolkit.ratios.members import train_ensemble
 from toolkit.ratios.network import architecture_of, feature_map_of
 from toolkit.ratios.plan import plan_ensemble
-from toolkit.ratios.theta.ensemble import LogMean, ThetaEnsemble
+from toolkit.ratios.theta.calibration import fit_tilts
+from toolkit.ratios.theta.ensemble import ThetaEnsemble, ThetaPolynomial, Tilt
 from toolkit.ratios.theta.hypotheses import hypotheses_of
-from toolkit.ratios.theta.model import TrainedTheta, average
+from toolkit.ratios.theta.model import TrainedTheta, add_calibration, average
 from toolkit.ratios.theta.task import ThetaTask, prior_of
 from toolkit.ratios.training_history import TrainingHistory
 from toolkit.ratios.training_state import read_state, write_state
@@ -43,11 +45,11 @@ from toolkit.weights import SimulatedEvents, assign_fold
 
 FILE = "theta.pt"
 ARRAYS = ("out_of_bag", "before_calibration", "nodes", "at_nodes")
-FORMAT = 2
+FORMAT = 3
 DEGREE = 32
 """Of the nodes at which the pool events are evaluated."""
 SMOOTH = 12
-"""Degree of the polynomial of the mean over the reference."""
+"""Degree of the polynomials of the calibration and of the mean over the reference."""
 
 
 class ThetaEstimator:
@@ -71,18 +73,19 @@ class ThetaEstimator:
         points, task = ThetaPoints.of(model), task_of(pool, config=config, model=model, swaps=swaps)
         require_positive_yield(prior_of(config), task.hypotheses, Terms(task.hypotheses))
         trained = train_ensemble(task, plan, folder=folder, executor=executor, workers=workers, progress=progress, former=former)
-        progress("normalisation", 0.0, 1.0)
+        progress("calibration", 0.0, 1.0)
         feature_map, terms = task.prepared.feature_map, Terms(task.hypotheses)
-        ensemble = ThetaEnsemble(feature_map, terms, trained.networks, _no_mean(terms, points)).double().eval()
+        neutral = {"tilt": _no_tilt(terms, points, config), "log_mean": _polynomial(np.zeros(1), terms, points)}
+        ensemble = ThetaEnsemble(feature_map, terms, trained.networks, **neutral).double().eval()
         x, nodes = feature_matrix(pool.observables, config.features), theta_nodes(points, terms)
-        at_nodes = average(ensemble, x, nodes.tolist(), plan, task.fold, trained=False)
-        before = average(ensemble, x, points.values, plan, task.fold, trained=False)
+        wanted = (points.values, tuple(nodes.tolist()), anchors_of(points, config))
+        before, at_nodes, at_anchors = (average(ensemble, x, values, plan, task.fold, trained=False) for values in wanted)
         reference = pool.weights @ task.hypotheses.reference
-        ensemble.log_mean = _measured_mean(at_nodes, reference, nodes, terms, points)
-        mean = TrainedTheta(ensemble, points, trained.history, before, before, (nodes, at_nodes), config).log_mean
-        after = before - mean(points.values), before, (nodes, at_nodes - mean(nodes.tolist()))
-        result = TrainedTheta(ensemble, points, trained.history, *after, config)
-        progress("normalisation", 1.0, 1.0)
+        numerators = pool.weights @ np.stack([task.hypotheses.coefficients(float(value)) for value in nodes], axis=1)
+        _calibrate(ensemble, at_nodes, at_anchors, nodes, points, reference=reference, numerators=numerators)
+        after = [add_calibration(ensemble, *pair, at_anchors) for pair in zip(wanted[:2], (before, at_nodes), strict=True)]
+        result = TrainedTheta(ensemble, points, trained.history, after[0], before, (nodes, after[1]), config)
+        progress("calibration", 1.0, 1.0)
         key = theta_key(pool, config=config, model=model)
         write_state(folder / FILE, _state(result, key=key, members={member.file: task.key(member) for member in plan}))
         return result
@@ -114,8 +117,10 @@ class ThetaEstimator:
                 raise _unusable(folder, name)
             networks.append(network)
             history.append(losses)
-        mean = LogMean(**state["log_mean"])
-        ensemble = ThetaEnsemble(feature_map, terms, networks, mean).double().eval()
+        tilt, log_mean = _no_tilt(terms, points, config), _polynomial(np.zeros(SMOOTH + 1), terms, points)
+        tilt.load_state_dict(state["tilt"])
+        log_mean.load_state_dict(state["log_mean"])
+        ensemble = ThetaEnsemble(feature_map, terms, networks, tilt=tilt, log_mean=log_mean).double().eval()
         out_of_bag, before, nodes, at_nodes = (state[name].numpy() for name in ARRAYS)
         return TrainedTheta(ensemble, points, tuple(history), out_of_bag, before, (nodes, at_nodes), config)
 
@@ -153,28 +158,58 @@ def theta_nodes(points: ThetaPoints, terms: Terms) -> FloatArray:
     return np.asarray(theta)
 
 
-def _measured_mean(at_nodes: FloatArray, reference: FloatArray, nodes: FloatArray, terms: Terms, points: ThetaPoints) -> LogMean:
-    """Measure ln E_ref[r] at the nodes and fit a polynomial to it."""
-    total = float(reference.sum())
-    mean = reference @ np.exp(at_nodes) / total
+def anchors_of(points: ThetaPoints, config: ThetaConfig) -> tuple[float, ...]:
+    """Return the values whose neighbours span the directions of the calibration: those of the config inside the range, and its ends."""
+    low, high = points.range
+    return (low, *sorted({float(v) for v in config.calibration_mu if low < v < high}), high)
+
+
+def _no_tilt(terms: Terms, points: ThetaPoints, config: ThetaConfig) -> Tilt:
+    anchors = terms.from_theta(torch.tensor(anchors_of(points, config), dtype=torch.float64)[:, None])[:, 0]
+    n = len(anchors) - 1
+    zeros, ones = torch.zeros(n, dtype=torch.float64), torch.ones(n, dtype=torch.float64)
+    return Tilt(anchors, zeros, ones, [_polynomial(np.zeros(SMOOTH + 1), terms, points) for _ in range(n)])
+
+
+@torch.no_grad()
+def _calibrate(
+    ensemble: ThetaEnsemble,
+    at_nodes: FloatArray,
+    at_anchors: FloatArray,
+    nodes: FloatArray,
+    points: ThetaPoints,
+    *,
+    reference: FloatArray,
+    numerators: FloatArray,
+) -> None:
+    """Fit the tilt at every node, put polynomials through them, and normalise what they make of the ensemble."""
+    tilt, raw = ensemble.tilt, torch.from_numpy(at_anchors)
+    differences = raw[:, 1:] - raw[:, :-1]
+    tilt.centre.copy_(differences.mean(dim=0))
+    tilt.scale.copy_(differences.std(dim=0).clamp_min(1e-9))
+    slopes = fit_tilts(at_nodes, tilt.directions(raw).numpy(), reference=reference, numerators=numerators)
+    for slope, values in zip(tilt.slopes, slopes.T, strict=True):
+        slope.coefficients.copy_(_through_nodes(values))
+    tilted = add_calibration(ensemble, nodes.tolist(), at_nodes, at_anchors)
+    mean = reference @ np.exp(tilted) / float(reference.sum())
     if not np.all(np.isfinite(mean) & (mean > 0.0)):
         worst = int(np.argmin(np.where(np.isfinite(mean), mean, -np.inf)))
         remedy = "train longer, or on more events"
         raise PhysicsDomainError(
             f"mean of the ratio at {points.parameter} = {nodes[worst]:g}", got=mean[worst], expected="> 0", remedy=remedy
         )
+    ensemble.log_mean = _polynomial(_through_nodes(np.log(mean)).numpy(), ensemble.terms, points)
+
+
+def _through_nodes(values: FloatArray) -> torch.Tensor:
+    """Return the Chebyshev coefficients of the polynomial through values at the nodes."""
     x = -np.cos(np.pi * np.arange(DEGREE + 1) / DEGREE)
-    coefficients = np.polynomial.chebyshev.chebfit(x, np.log(mean), SMOOTH)
-    return _log_mean(torch.from_numpy(coefficients), terms, points)
+    return torch.from_numpy(np.polynomial.chebyshev.chebfit(x, values, SMOOTH))
 
 
-def _no_mean(terms: Terms, points: ThetaPoints) -> LogMean:
-    return _log_mean(torch.zeros(1, dtype=torch.float64), terms, points)
-
-
-def _log_mean(coefficients: torch.Tensor, terms: Terms, points: ThetaPoints) -> LogMean:
+def _polynomial(coefficients: FloatArray, terms: Terms, points: ThetaPoints) -> ThetaPolynomial:
     ends = terms.from_theta(torch.tensor(points.range, dtype=torch.float64)[:, None])[:, 0]
-    return LogMean(coefficients, low=ends[0].clone(), high=ends[1].clone()).double()
+    return ThetaPolynomial(torch.from_numpy(coefficients), low=ends[0].clone(), high=ends[1].clone()).double()
 
 
 def _state(trained: TrainedTheta, *, key: str, members: Mapping[str, str]) -> dict[str, Any]:
@@ -188,6 +223,7 @@ def _state(trained: TrainedTheta, *, key: str, members: Mapping[str, str]) -> di
         "feature_map": feature_map.state_dict(),
         "terms": ensemble.terms.kept,
         "points": asdict(trained.points),
+        "tilt": ensemble.tilt.state_dict(),
         "log_mean": ensemble.log_mean.state_dict(),
         **dict(zip(ARRAYS, map(torch.from_numpy, (trained.out_of_bag, trained.before_calibration, *trained.nodes)), strict=True)),
     }

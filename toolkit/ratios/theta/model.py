@@ -36,7 +36,7 @@ class TrainedTheta:
         points: The values at which it is looked at like a network of densities.
         history: Losses of the networks of each member.
         out_of_bag: Log ratios of the pool events at the values from those members that did not train on them, (n_pool, n_values).
-        before_calibration: The same without the normalisation.
+        before_calibration: The same without the calibration.
         nodes: Values of the parameter over its range, (n_nodes,), and normalised log ratios of the pool events there, from the same
             members as `out_of_bag`, (n_pool, n_nodes).
         config: How it was trained.
@@ -85,26 +85,28 @@ class TrainedTheta:
         return evaluate(self.ensemble, x, self.points.values)
 
     def member(self, index: int) -> nn.Module:
-        """Return one member with the normalisation of the ensemble, observables and theta -> log ratio."""
+        """Return one member with the calibration of the ensemble, observables and theta -> log ratio."""
         return ThetaMember(self.ensemble, index)
 
     def inspect(self, *, pool: SimulatedEvents, test: SimulatedEvents) -> Inspection:
-        """Evaluate it for the comparison of training and test events, and of before and after the normalisation."""
+        """Evaluate it for the comparison of training and test events, and of before and after the calibration."""
         splits, plan = self.config.splits, plan_ensemble(self.config)
         x = {name: feature_matrix(events.observables, self.features) for name, events in (("test", test), ("pool", pool))}
         folds = {
             name: assign_fold(events.event_id, n_folds=splits.folds, salt=splits.salt).astype(np.int64)
             for name, events in (("test", test), ("pool", pool))
         }
-        log_mean = self.log_mean(self.points.values)
-        seen = {name: average(self.ensemble, x[name], self.points.values, plan, folds[name], trained=True) - log_mean for name in x}
-        return Inspection(self.log_ratio(x["test"]) + log_mean, seen["test"], seen["pool"])
+        values = self.points.values
+        seen = {name: calibrated(self.ensemble, x[name], values, plan, folds[name], trained=True) for name in x}
+        return Inspection(self._before(x["test"]), seen["test"], seen["pool"])
 
     @torch.no_grad()
-    def log_mean(self, values: Sequence[float]) -> FloatArray:
-        """Evaluate the logarithm of the mean over the reference that is divided out, (n_values,)."""
-        theta = torch.tensor(list(values), dtype=torch.float64)[:, None]
-        return np.asarray(self.ensemble.log_mean(self.ensemble.terms.from_theta(theta))[:, 0].numpy())
+    def _before(self, x: FloatArray) -> FloatArray:
+        """Average all members at the values, without calibration, (n, n_values)."""
+        z = self.ensemble.feature_map(torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64)))
+        v = standardised(self.ensemble, self.points.values)
+        columns = [torch.cat([self.ensemble.each(p, one.expand(len(p), 1)).mean(dim=0) for p in torch.split(z, ROWS)]) for one in v]
+        return np.asarray(torch.cat(columns, dim=1).numpy())
 
     def to_onnx(self, path: Path, *, writer: Callable[..., Any], reference_rows: FloatArray, member: int | None = None, **more: Any) -> Any:
         """Write it as one file that reads theta after the observables; see `interface.RatioModel.to_onnx`."""
@@ -140,7 +142,13 @@ def evaluate(ensemble: ThetaEnsemble, x: FloatArray, values: Sequence[float]) ->
 
 @torch.no_grad()
 def average(
-    ensemble: ThetaEnsemble, x: FloatArray, values: Sequence[float], plan: Sequence[Member], fold: NDArray[np.int64], *, trained: bool
+    ensemble: ThetaEnsemble,
+    x: FloatArray,
+    values: Sequence[float],
+    plan: Sequence[Member],
+    fold: NDArray[np.int64],
+    *,
+    trained: bool,
 ) -> FloatArray:
     """Average the log ratios of some members, for every event others, without normalisation.
 
@@ -156,7 +164,7 @@ def average(
         (n, n_values).
     """
     z = ensemble.feature_map(torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64)))
-    v = ensemble.terms.from_theta(torch.tensor(list(values), dtype=torch.float64)[:, None])[:, 0]
+    v = standardised(ensemble, values)
     total, counts = torch.zeros(len(z), len(values), dtype=z.dtype), torch.zeros(len(z), 1, dtype=z.dtype)
     for network, member in zip(ensemble.members, plan, strict=True):
         saw = member.saw(len(fold), fold=fold)
@@ -166,3 +174,37 @@ def average(
                 total[part, k] += network(torch.cat([z[part], v[k].expand(len(part), 1)], dim=1))[:, 0]
         counts[rows] += 1.0
     return np.asarray((total / counts).numpy())
+
+
+def standardised(ensemble: ThetaEnsemble, values: Sequence[float]) -> torch.Tensor:
+    """Return values of the parameter as the networks read them, (n_values,)."""
+    found: torch.Tensor = ensemble.terms.from_theta(torch.tensor(list(values), dtype=torch.float64)[:, None])[:, 0]
+    return found
+
+
+@torch.no_grad()
+def calibrated(
+    ensemble: ThetaEnsemble,
+    x: FloatArray,
+    values: Sequence[float],
+    plan: Sequence[Member],
+    fold: NDArray[np.int64],
+    *,
+    trained: bool,
+) -> FloatArray:
+    """Compute the calibrated log ratios of some members, for every event others; arguments and result are those of `average`."""
+    terms = ensemble.terms
+    anchors = (terms.to_u(ensemble.tilt.anchors[:, None]) ** (1.0 / terms.roots[0]))[:, 0].tolist()
+    found, at_anchors = (average(ensemble, x, chosen, plan, fold, trained=trained) for chosen in (values, anchors))
+    return add_calibration(ensemble, values, found, at_anchors)
+
+
+@torch.no_grad()
+def add_calibration(ensemble: ThetaEnsemble, values: Sequence[float], found: FloatArray, at_anchors: FloatArray) -> FloatArray:
+    """Tilt and normalise log ratios at values, (n, n_values), with those at the anchors, (n, n_anchors)."""
+    columns = []
+    for k, one in enumerate(standardised(ensemble, values)):
+        v = one.expand(len(found), 1)
+        change = ensemble.tilt(torch.from_numpy(at_anchors), v) - ensemble.log_mean(v)
+        columns.append(found[:, k] + change[:, 0].numpy())
+    return np.stack(columns, axis=1)
