@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pytest
 
-from toolkit.config import parse_config
-from toolkit.pipeline.stages.origin import describe_provenance, input_rows, network_rows, selection_rows
+from toolkit.config import AnyRatioConfig, RatioSettings, parse_config
+from toolkit.pipeline.stages.origin import LABELS, USES, WEIGHTS, describe_provenance, input_rows, network_rows, selection_rows
 from toolkit.pipeline.stamps import Stamp, stamp_path, write_stamp
 from toolkit.weights import SimulatedEvents
 
@@ -46,6 +46,21 @@ def test_networks_are_described(tmp_path: Path) -> None:
     assert rows["ensemble"] == "20 members, each trained on 3 of 6 folds of the pool"
     assert rows["hidden layers"] == "32 x 16 nodes"
     assert rows["epochs, at most"].startswith("3 (classes), ")
+
+
+def test_networks_that_learn_from_labels_say_so(tmp_path: Path) -> None:
+    apart = [{"name": name, "files": [f"{name}.root"]} for name in ("ggF_S", "ggF_SBI", "ggF_B")]
+    rows = dict(network_rows(parse_config({"luminosity_ifb": 1.0, "samples": apart}, folder=tmp_path)))
+    assert rows["learns from"] == LABELS
+    assert "folded" in rows["lepton charges"]
+    assert (rows["epochs, at most"], rows["ensemble"][:10]) == ("20", "15 members")
+    joint = dict(network_rows(parse_config({"luminosity_ifb": 1.0, "samples": [SAMPLE]}, folder=tmp_path)))
+    assert (joint["learns from"], "lepton charges" in joint) == (WEIGHTS, False)
+
+
+@pytest.mark.parametrize("section", get_args(get_args(AnyRatioConfig)[0]))
+def test_every_estimator_has_a_use(section: type[RatioSettings]) -> None:
+    assert set(get_args(section.model_fields["estimator"].annotation)) <= set(USES)
 
 
 def test_recorded_events_are_counted_apart_and_only_unblinded(tmp_path: Path, simulated: SimulatedEvents) -> None:

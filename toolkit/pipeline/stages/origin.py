@@ -14,6 +14,18 @@ from toolkit.pipeline.stamps import read_stamp
 from toolkit.report import Provenance
 from toolkit.weights import SimulatedEvents
 
+USES = {
+    "mixture": "measurements: interference is an output of its own, and no density is negative",
+    "per_process": "comparison with the published recipe",
+    "multiclass": "ratios of one network",
+    "quasi_parametric": "comparison with the mixture: the same outputs, learned by one loss",
+    "bit": "few events, no tuning",
+    **dict.fromkeys(("alices", "alice", "carl", "cascal", "rascal", "rolr"), "one network for all values, beside the mixture as a check"),
+}
+"""What an estimator is for."""
+LABELS = "labels: the sample that an event comes from"
+WEIGHTS = "weights of the same event under several hypotheses, labels of the others"
+
 
 def describe_provenance(
     config: Config, test: SimulatedEvents, cutflow: Mapping[str, Any], *, inputs: tuple[tuple[str, ...], ...] = ()
@@ -76,6 +88,8 @@ def network_rows(config: Config) -> tuple[tuple[str, str], ...]:
     ratios = config.ratios
     rows = [
         ("estimator", f"{ratios.estimator}: {(inspect.getdoc(type(ratios)) or '').splitlines()[0]}"),
+        ("use it for", USES[ratios.estimator]),
+        ("learns from", LABELS if config.learns_from_labels else WEIGHTS),
         ("observables", ", ".join(ratios.features)),
         ("ensemble", ensemble_in_words(ratios)),
     ]
@@ -84,9 +98,12 @@ def network_rows(config: Config) -> tuple[tuple[str, str], ...]:
         grown = f" growing to {ratios.largest_batch_size}" if ratios.largest_batch_size else ""
         schedule = ratios.schedule.replace("_", " ")
         epochs = (
-            f"{ratios.epochs} (classes), {ratios.composition_epochs} (composition)" if isinstance(ratios, RatioConfig) else ratios.epochs
+            f"{ratios.epochs} (classes), {ratios.composition_epochs} (composition)"
+            if isinstance(ratios, RatioConfig) and not config.learns_from_labels
+            else ratios.epochs
         )
         rows += [
+            *([("lepton charges", "forgotten: every event is folded over them")] if ratios.fold_lepton_charges else []),
             ("architecture", f"{ratios.architecture.replace('_', ' ')}, {ratios.activation}"),
             ("hidden layers", f"{layers} nodes"),
             ("epochs, at most", str(epochs)),

@@ -75,8 +75,8 @@ class ThetaEstimator:
         trained = train_ensemble(task, plan, folder=folder, executor=executor, workers=workers, progress=progress, former=former)
         progress("calibration", 0.0, 1.0)
         feature_map, terms = task.prepared.feature_map, Terms(task.hypotheses)
-        neutral = {"tilt": _no_tilt(terms, points, config), "log_mean": _polynomial(np.zeros(1), terms, points)}
-        ensemble = ThetaEnsemble(feature_map, terms, trained.networks, **neutral).double().eval()
+        tilt, log_mean = _no_tilt(terms, points, config), _polynomial(np.zeros(1), terms, points)
+        ensemble = ThetaEnsemble(feature_map, terms, trained.networks, tilt=tilt, log_mean=log_mean).double().eval()
         x, nodes = feature_matrix(pool.observables, config.features), theta_nodes(points, terms)
         wanted = (points.values, tuple(nodes.tolist()), anchors_of(points, config))
         before, at_nodes, at_anchors = (average(ensemble, x, values, plan, task.fold, trained=False) for values in wanted)
@@ -188,8 +188,7 @@ def _calibrate(
     tilt.centre.copy_(differences.mean(dim=0))
     tilt.scale.copy_(differences.std(dim=0).clamp_min(1e-9))
     slopes = fit_tilts(at_nodes, tilt.directions(raw).numpy(), reference=reference, numerators=numerators)
-    for slope, values in zip(tilt.slopes, slopes.T, strict=True):
-        slope.coefficients.copy_(_through_nodes(values))
+    tilt.slopes = nn.ModuleList(_polynomial(_through_nodes(values), ensemble.terms, points) for values in slopes.T)
     tilted = add_calibration(ensemble, nodes.tolist(), at_nodes, at_anchors)
     mean = reference @ np.exp(tilted) / float(reference.sum())
     if not np.all(np.isfinite(mean) & (mean > 0.0)):
@@ -198,13 +197,13 @@ def _calibrate(
         raise PhysicsDomainError(
             f"mean of the ratio at {points.parameter} = {nodes[worst]:g}", got=mean[worst], expected="> 0", remedy=remedy
         )
-    ensemble.log_mean = _polynomial(_through_nodes(np.log(mean)).numpy(), ensemble.terms, points)
+    ensemble.log_mean = _polynomial(_through_nodes(np.log(mean)), ensemble.terms, points)
 
 
-def _through_nodes(values: FloatArray) -> torch.Tensor:
+def _through_nodes(values: FloatArray) -> FloatArray:
     """Return the Chebyshev coefficients of the polynomial through values at the nodes."""
     x = -np.cos(np.pi * np.arange(DEGREE + 1) / DEGREE)
-    return torch.from_numpy(np.polynomial.chebyshev.chebfit(x, values, SMOOTH))
+    return np.asarray(np.polynomial.chebyshev.chebfit(x, values, SMOOTH))
 
 
 def _polynomial(coefficients: FloatArray, terms: Terms, points: ThetaPoints) -> ThetaPolynomial:
