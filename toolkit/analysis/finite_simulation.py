@@ -18,6 +18,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ from toolkit.errors import SchemaError
 from toolkit.likelihood import FitResult, Likelihood
 from toolkit.likelihood.bootstrap import covering_error
 from toolkit.model import Coefficients
-from toolkit.typing import FloatArray
+from toolkit.typing import BoolArray, FloatArray
 
 FLOOR = 1e-2
 """Smallest square root at which a derivative along the root is taken; errors at smaller ones are those there."""
@@ -36,6 +37,8 @@ DEEPEST = 25.0
 """Minima higher than this over the lowest are never the best fit of a replica."""
 UNDETERMINED = 1e-10
 """Relative size below which a second derivative is that of a direction that the data do not determine, along which nothing moves."""
+OPEN = 1e-6
+"""Share of a parameter in the directions that the data do not determine from which its error is infinite."""
 N_REPLICAS = 4000
 
 
@@ -97,8 +100,10 @@ def simulation_errors(
     foreign: Sequence[Likelihood] = (),
     held: Mapping[str, float] | None = None,
     seed: int = 7,
-) -> dict[str, tuple[float, float]]:
+) -> dict[str, SimulationError]:
     """Estimate the errors of the best fit from the finite numbers of test and of pool events.
+
+    Where two minima are nearly as good, the fluctuations of both together decide which is lower: the total is drawn, and not added up.
 
     Args:
         test: Test events of every region.
@@ -111,17 +116,18 @@ def simulation_errors(
         seed: Of the replicas.
 
     Returns:
-        (error from the test events, error from the pool events) by parameter: 68.27 % of the replicas lie within one of
-        it, 95.45 % within two, those in another minimum among them.
+        The errors by parameter: 68.27 % of the replicas lie within one of them, 95.45 % within two, those in another minimum among
+        them. Infinite for a parameter of which the best fit leaves a direction open: two that enter as one product, or a signal strength
+        whose yield is at its minimum.
 
     Examples:
         A counting experiment, mu = (n - 5) / 10 with ten events of weight 1: an error of sqrt(10) / 10.
 
         >>> counts = Sample(np.tile([10.0, 5.0], (10, 1)), np.ones(10), Coefficients.parse(("mu", "1"), ("mu",)))
         >>> fit = FitResult({"mu": 0.5}, {}, 0.0, "converged", "", (), 0.0, 1)
-        >>> error, _ = simulation_errors([counts], [counts], fit=fit, bounds={"mu": (0.0, 4.0)}, roots=frozenset())["mu"]
-        >>> round(error, 2)
-        0.32
+        >>> error = simulation_errors([counts], [counts], fit=fit, bounds={"mu": (0.0, 4.0)}, roots=frozenset())["mu"]
+        >>> round(error.test, 1), round(error.total, 1)
+        (0.3, 0.4)
     """
     held = held or {}
     names = list(dict.fromkeys(name for sample in test for name in sample.coefficients.parameters if name not in held))
@@ -130,20 +136,42 @@ def simulation_errors(
     points = [(m.parameters, m.twice_nll - low) for m in fit.minima if m.twice_nll - low < DEEPEST] or [(fit.parameters, 0.0)]
     basins = [_Basin.at({**held, **point}, height, names, test, roots=roots, foreign=foreign) for point, height in points]
     rng = np.random.default_rng(seed)
-    sides = [_replicas(basins, samples, names, bounds, rng) for samples in (test, pool)]
     best = np.array([{**held, **fit.parameters}[name] for name in names])
-    errors = [covering_error(replicas, best) for replicas in sides]
-    return {name: (float(errors[0][k]), float(errors[1][k])) for k, name in enumerate(names)}
+    sides = [_covariance(basins, samples, names) for samples in (test, pool)]
+    errors = []
+    for covariance in (sides[0], sides[1], sides[0] + sides[1]):
+        errors.append(covering_error(_replicas(basins, covariance, names, bounds, rng), best))
+        errors[-1][basins[0].open] = math.inf
+    return {name: SimulationError(*(float(e[k]) for e in errors)) for k, name in enumerate(names)}
+
+
+@dataclass(frozen=True)
+class SimulationError:
+    """Errors of a best fit from the finite simulation.
+
+    Attributes:
+        test: From the test events.
+        pool: From the pool events.
+        total: From both.
+    """
+
+    test: float
+    pool: float
+    total: float
 
 
 @dataclass(frozen=True, eq=False)
 class _Basin:
-    """One minimum: its point, its height over the lowest, the derivatives of the regular coordinates, and the inverse of H."""
+    """One minimum: its point, its height over the lowest, the derivatives of the regular coordinates, and the inverse of H.
+
+    `open` says which coordinates a direction of curvature zero moves, (n_names,).
+    """
 
     point: Mapping[str, float]
     height: float
     scale: FloatArray
     inverse: FloatArray
+    open: BoolArray
     roots: frozenset[str]
 
     @classmethod
@@ -166,7 +194,8 @@ class _Basin:
             hessian += (scores * sample.weights[:, None]).T @ scores
         for term in foreign:
             hessian += _of_foreign(term, moved, names, scale)
-        return cls(moved, height, scale, np.asarray(np.linalg.pinv(hessian, rcond=UNDETERMINED, hermitian=True)), roots)
+        inverse = np.asarray(np.linalg.pinv(hessian, rcond=UNDETERMINED, hermitian=True))
+        return cls(moved, height, scale, inverse, np.diag(inverse @ hessian) < 1.0 - OPEN, roots)
 
     def moved(self, shifts: FloatArray, names: Sequence[str]) -> FloatArray:
         """Return the point moved along the regular coordinates, (n_replicas, n_names)."""
@@ -178,14 +207,8 @@ class _Basin:
         return np.asarray(found)
 
 
-def _replicas(
-    basins: Sequence[_Basin],
-    samples: Sequence[Sample],
-    names: Sequence[str],
-    bounds: Mapping[str, tuple[float, float]],
-    rng: np.random.Generator,
-) -> FloatArray:
-    """Draw best fits of data that fluctuate, (N_REPLICAS, n_names)."""
+def _covariance(basins: Sequence[_Basin], samples: Sequence[Sample], names: Sequence[str]) -> FloatArray:
+    """Return the covariance of g and of the change of ln L of all minima, (n_minima * (n_names + 1),) squared."""
     width = len(names) + 1
     covariance = np.zeros((len(basins) * width, len(basins) * width))
     for sample in samples:
@@ -195,6 +218,18 @@ def _replicas(
             columns += [sample.scores(basin.point, names, basin.scale), (sample.log_density(basin.point) - base)[:, None]]
         rows = np.concatenate(columns, axis=1) * sample.weights[:, None]
         covariance += rows.T @ rows
+    return covariance
+
+
+def _replicas(
+    basins: Sequence[_Basin],
+    covariance: FloatArray,
+    names: Sequence[str],
+    bounds: Mapping[str, tuple[float, float]],
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Draw best fits of data that fluctuate, (N_REPLICAS, n_names)."""
+    width = len(names) + 1
     drawn = rng.multivariate_normal(np.zeros(len(covariance)), covariance, size=N_REPLICAS, method="eigh", check_valid="ignore")
     heights, found = [], []
     for k, basin in enumerate(basins):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from toolkit.analysis.datasets import Events
-from toolkit.analysis.finite_simulation import Sample, simulation_errors
+from toolkit.analysis.finite_simulation import Sample, SimulationError, simulation_errors
 from toolkit.analysis.methods import BinnedMethod, Method
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.regions import NetworkOutput, in_region, split_events
@@ -104,7 +104,7 @@ class RegionMethod:
         pool: FloatArray,
         roots: frozenset[str],
         bounds: Mapping[str, tuple[float, float]],
-    ) -> dict[str, tuple[float, float]]:
+    ) -> dict[str, SimulationError]:
         """Estimate the errors of a best fit from the finite numbers of test and pool events with weights (n_test,) and (n_pool,)."""
         samples = [
             [Sample.of(p.method, w[mask], of_pool) for p, mask in rows]

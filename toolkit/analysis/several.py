@@ -208,14 +208,13 @@ def _closure_document(method: RegionMethod, pool: SimulatedEvents, test: Simulat
     errors = method.finite_simulation(fit, test=of_test, pool=of_pool, roots=likelihood.diverging, bounds=bounds)
     points = []
     for name in model.interest:
-        from_test, from_pool = errors[name]
         point = ClosurePoint(
             mu=truth[name],
             mu_hat=fit.parameters[name],
-            standard_error=float((from_test**2 + from_pool**2) ** 0.5),
+            standard_error=errors[name].total,
             method=method.name,
-            test_error=from_test,
-            pool_error=from_pool,
+            test_error=errors[name].test,
+            pool_error=errors[name].pool,
             parameter=name,
             truth={n: truth[n] for n in model.interest},
         )
