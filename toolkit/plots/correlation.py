@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from toolkit.diagnostics.serialise import jsonable
 from toolkit.errors import ShapeError
-from toolkit.plots.names import parameter_symbol, plain
+from toolkit.plots.names import parameter_label, parameter_symbol
 from toolkit.plots.style import BLACK, PLAIN, PlotStyle, StyledFigure, new_figure
 
 
@@ -58,7 +58,7 @@ def plot_correlation(
                 text = "" if not np.isfinite(value) else f"{value:.2f}".replace("-0.00", "0.00")
                 color = "white" if abs(value) > 0.6 else BLACK
                 ax.text(j, i, text, ha="center", va="center", fontsize=8.5, color=color)
-        labels = [parameter_symbol(names[i]) if names[i] in pois else plain(names[i]) for i in chosen]
+        labels = [parameter_symbol(names[i]) if names[i] in pois else parameter_label(names[i]) for i in chosen]
         ax.set_xticks(range(n), labels, rotation=90)
         ax.set_yticks(range(n), labels)
         ax.tick_params(which="both", length=0)

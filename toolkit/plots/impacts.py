@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from toolkit.diagnostics.serialise import jsonable
 from toolkit.likelihood.uncertainties import Impact, Pull
-from toolkit.plots.names import estimate_symbol, plain
+from toolkit.plots.names import estimate_symbol, parameter_label
 from toolkit.plots.style import BLACK, BLUE, GREY, ORANGE, PLAIN, PlotStyle, StyledFigure, add_header, new_figure
 
 
@@ -69,7 +69,7 @@ def plot_impacts(
         far = float(np.nanmax(np.abs(np.concatenate([x - error, x + error])), initial=1.3))
         right.set_xlim(-1.15 * max(far, 1.6), 1.15 * max(far, 1.6))
         left.locator_params(axis="x", nbins=6)
-        left.set_yticks(place[: len(shown)], [plain(i.parameter) for i in shown])
+        left.set_yticks(place[: len(shown)], [parameter_label(i.parameter) for i in shown])
         left.set_ylim(-0.6, rows - 0.4)
         left.set_xlabel(f"shift of {estimate_symbol(poi)} (filled: up, open: down)", loc="center")
         right.set_xlabel("pull, bar: constraint", loc="center")

@@ -51,6 +51,26 @@ def process_looks(looks: Mapping[str, ProcessLook]) -> Iterator[None]:
         _CHOSEN.reset(token)
 
 
+_SYMBOLS: ContextVar[Mapping[str, str]] = ContextVar("symbols of parameters")
+"""The user's symbols of parameters in TeX, by name, in the figure that is drawn; a figure's style sets them."""
+
+
+@contextlib.contextmanager
+def parameter_symbols(symbols: Mapping[str, str]) -> Iterator[None]:
+    r"""Let parameters in plots have these symbols, in TeX, for the duration of a block.
+
+    Examples:
+        >>> with parameter_symbols({"width": r"\Gamma_H"}):
+        ...     parameter_symbol("width"), estimate_symbol("width"), truth_symbol("width")
+        ('$\\Gamma_H$', '$\\hat{\\Gamma}_H$', '$\\Gamma_H^{\\,\\mathrm{true}}$')
+    """
+    token = _SYMBOLS.set(symbols)
+    try:
+        yield
+    finally:
+        _SYMBOLS.reset(token)
+
+
 def process_color(name: str, default: str) -> str:
     """Return the colour of a process in plots: the user's choice, or `default`.
 
@@ -84,6 +104,8 @@ _METHODS = {
     "nsbi": "NSBI (unbinned)",
 }
 _VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
+_LETTER = re.compile(r"\$(\\[A-Za-z]+|[A-Za-z][A-Za-z0-9]*)(_\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|_[A-Za-z0-9])?\$")
+"""A symbol that is a letter or a word with or without a subscript."""
 LONGEST = 48
 """Characters of a foreign name that a plot shows."""
 _READER = MathTextParser("path")
@@ -159,6 +181,9 @@ def parameter_symbol(name: str) -> str:
         >>> parameter_symbol("mu"), parameter_symbol("mu_ggF")
         ('$\\mu$', '$\\mu_{\\mathrm{ggF}}$')
     """
+    chosen = _SYMBOLS.get({}).get(name, "").strip("$")
+    if chosen:
+        return math_or_plain(f"${chosen}$")
     if not _VARIABLE.fullmatch(name):
         return plain(name)
     head, _, tail = name.replace("_", r"\_").partition(r"\_")
@@ -166,17 +191,25 @@ def parameter_symbol(name: str) -> str:
     return f"${symbol}_{{\\mathrm{{{tail}}}}}$" if tail else f"${symbol}$"
 
 
+def parameter_label(name: str) -> str:
+    """Return the user's symbol of a parameter, or its name as it stands: for lists in which nuisance parameters stand too.
+
+    Examples:
+        >>> parameter_label("jet_scale")
+        'jet_scale'
+    """
+    return parameter_symbol(name) if _SYMBOLS.get({}).get(name) else plain(name)
+
+
 def estimate_symbol(name: str) -> str:
-    r"""Return the symbol of the best fit of a parameter, a hat on the letter alone.
+    r"""Return the symbol of the best fit of a parameter, a hat on the letter alone; without one where there is no single letter.
 
     Examples:
         >>> estimate_symbol("mu"), estimate_symbol("mu_EW"), estimate_symbol("c_W")
         ('$\\hat{\\mu}$', '$\\hat{\\mu}_{\\mathrm{EW}}$', '$\\hat{c}_{\\mathrm{W}}$')
     """
-    if not _VARIABLE.fullmatch(name):
-        return f"best fit {plain(name)}"
-    letter, _, tail = parameter_symbol(name).strip("$").partition("_{")
-    return f"$\\hat{{{letter}}}{f'_{{{tail}' if tail else ''}$"
+    letter = _LETTER.fullmatch(parameter_symbol(name))
+    return parameter_symbol(name) if letter is None else f"$\\hat{{{letter[1]}}}{letter[2] or ''}$"
 
 
 def truth_symbol(name: str) -> str:
@@ -186,10 +219,10 @@ def truth_symbol(name: str) -> str:
         >>> truth_symbol("mu"), truth_symbol("mu_EW")
         ('$\\mu_{\\mathrm{true}}$', '$\\mu_{\\mathrm{EW}}^{\\,\\mathrm{true}}$')
     """
-    if not _VARIABLE.fullmatch(name):
-        return f"true {plain(name)}"
-    symbol = parameter_symbol(name).strip("$")
-    return f"${symbol}^{{\\,\\mathrm{{true}}}}$" if "_{" in symbol else f"${symbol}_{{\\mathrm{{true}}}}$"
+    letter = _LETTER.fullmatch(parameter_symbol(name))
+    if letter is None:
+        return f"true {parameter_symbol(name)}"
+    return f"${letter[1]}{letter[2]}^{{\\,\\mathrm{{true}}}}$" if letter[2] else f"${letter[1]}_{{\\mathrm{{true}}}}$"
 
 
 def hypothesis_label(parameter: str, value: float) -> str:

@@ -54,13 +54,15 @@ def plot_spectrum(
         positive = total[total > 0]
         log = log_y if log_y is not None else bool(positive.size) and positive.max() > 30 * positive.min()
         top.set_ylabel(label)
+        entries = len(top.get_legend_handles_labels()[1]) + (recorded is not None)
+        headroom = max(0.33, 0.04 + 0.068 * -(-entries // 2))
         if log and positive.size:
             drawn = np.concatenate([spectrum.expected / divisor, spectrum.total / divisor])
             lowest = max(float(drawn[drawn > 0].min()), 1e-5 * float(positive.max()))
             top.set_yscale("log")
-            top.set_ylim(*log_limits(lowest, float(np.max(drawn)), headroom=0.3))
+            top.set_ylim(*log_limits(lowest, float(np.max(drawn)), headroom=headroom))
         else:
-            top.set_ylim(0, 1.5 * max(float(np.nanmax(spectrum.total / divisor, initial=0.0)), 1e-12))
+            top.set_ylim(0, max(float(np.nanmax(spectrum.total / divisor, initial=0.0)), 1e-12) / (1.0 - headroom))
         if recorded is not None:
             _recorded(top, recorded, divisor, spectrum.edges, label="recorded")
             top.set_ylim(top=max(top.get_ylim()[1], (3.0 if log else 1.5) * float(np.max(recorded / divisor, initial=0.0))))

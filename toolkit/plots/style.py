@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from toolkit.errors import SchemaError
-from toolkit.plots.names import ProcessLook, plain, process_looks
+from toolkit.plots.names import ProcessLook, parameter_symbols, plain, process_looks
 
 BLACK, GREY, BLUE, SKY = "#000000", "#8c8c8c", "#0072b2", "#56b4e9"
 VERMILION, ORANGE, GREEN, PURPLE = "#d55e00", "#e69f00", "#009e73", "#cc79a7"
@@ -112,6 +112,7 @@ class PlotStyle:
         energy_tev: Centre-of-mass energy in TeV, for the header.
         processes: Labels and colours of processes and samples that the user chose, by name.
         roots: Parameters on whose square root everything depends: their scans have an axis of square roots.
+        parameters: Symbols of parameters that the user chose, in TeX, by name.
     """
 
     experiment: Experiment = "plain"
@@ -121,6 +122,7 @@ class PlotStyle:
     energy_tev: float | None = 13.0
     processes: Mapping[str, ProcessLook] = field(default_factory=dict)
     roots: frozenset[str] = frozenset()
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     def for_data(self) -> PlotStyle:
         """Return the style of a plot with recorded events: the header does not call them a simulation.
@@ -176,7 +178,7 @@ def method_look(name: str, order: int) -> tuple[str, Any, str]:
 def style_context(style: PlotStyle) -> Iterator[None]:
     """Switch the style on for the duration of a block; matplotlib's settings are as before afterwards."""
     defaults = {key: value for key, value in mpl.rcParamsDefault.items() if not key.startswith(_LEFT_ALONE)}
-    with mpl.rc_context({**defaults, **style.rc()}), process_looks(style.processes):
+    with mpl.rc_context({**defaults, **style.rc()}), process_looks(style.processes), parameter_symbols(style.parameters):
         yield
 
 

@@ -140,6 +140,7 @@ def plot_style(config: Config) -> PlotStyle:
         luminosity_ifb=config.luminosity_ifb,
         energy_tev=report.energy_tev,
         processes=sample_looks(config),
+        parameters=parameter_labels(config),
     )
 
 
@@ -147,6 +148,12 @@ def root_parameters(config: Config) -> frozenset[str]:
     """Return the parameters of interest on whose square root the rates depend, as strengths of amplitudes that interfere."""
     model = FitModel.of(config)
     return diverging_parameters(Coefficients.parse(model.coefficients, model.names), model.parameters)
+
+
+def parameter_labels(config: Config) -> dict[str, str]:
+    """Return the symbols that the config gives to parameters, those of fits in other parameters among them."""
+    sections = [config.parameters, *(fit.parameters for fit in config.likelihood.fits.values())]
+    return {name: section.label for own in sections for name, section in own.items() if section.label}
 
 
 def sample_looks(config: Config) -> dict[str, ProcessLook]:
