@@ -1,0 +1,343 @@
+// Observables of four leptons and jets, as the toolkit computes them, in the order of a model's columns. It needs the standard library alone.
+//
+//     const h4l::Observables observables({"m4l", "cos_theta_star", "n_jets", "m_jj_filled", "has_m_jj"}, {{"m_jj", 0.0}});
+//     std::vector<double> row = observables(leptons, jets);               // empty: no four leptons of two pairs
+//     std::vector<float> log_ratio = model.evaluate(row);
+//
+// Momenta are px, py, pz, E in the laboratory, GeV; angles radians. Leptons and jets come in any order. Every function is const and keeps no state:
+// threads can share an object. What an event does not have (m_jj with one jet, a plane of parallel momenta) is NaN, unless it is filled.
+#ifndef H4L_OBSERVABLES_H
+#define H4L_OBSERVABLES_H
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdlib>
+#include <limits>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "h4l/errors.h"
+
+namespace h4l {
+
+struct Momentum {
+   double px = 0.0, py = 0.0, pz = 0.0, e = 0.0;
+};
+
+struct Lepton {
+   Momentum p;
+   int pdg_id = 0;  ///< 11 and 13 are the negative leptons
+};
+
+/// Which pair of the best quadruplet is Z1: nearest to the mass of the Z, heavier, or of larger transverse momentum.
+enum class Z1Convention { leading, heavier, harder };
+/// Beam axis of the decay angles: the laboratory's, or after a boost by the transverse velocity of the four leptons.
+enum class Recoil { none, transverse };
+
+inline Momentum operator+(const Momentum &p, const Momentum &q) { return {p.px + q.px, p.py + q.py, p.pz + q.pz, p.e + q.e}; }
+inline Momentum operator-(const Momentum &p, const Momentum &q) { return {p.px - q.px, p.py - q.py, p.pz - q.pz, p.e - q.e}; }
+inline Momentum operator*(double f, const Momentum &p) { return {f * p.px, f * p.py, f * p.pz, f * p.e}; }
+
+namespace detail {
+
+inline constexpr double pi = 3.14159265358979323846;
+inline constexpr double plane_tolerance = 1e-12;  // the sine of an angle below which two momenta span no plane
+inline double nan() { return std::numeric_limits<double>::quiet_NaN(); }
+
+inline double dot(const Momentum &p, const Momentum &q) { return p.px * q.px + p.py * q.py + p.pz * q.pz; }
+inline Momentum cross(const Momentum &p, const Momentum &q)
+{
+   return {p.py * q.pz - p.pz * q.py, p.pz * q.px - p.px * q.pz, p.px * q.py - p.py * q.px, 0.0};
+}
+inline double mass_squared(const Momentum &p) { return p.e * p.e - dot(p, p); }
+inline double mass(const Momentum &p)
+{
+   const double square = mass_squared(p);
+   return std::isnan(square) ? square : std::sqrt(std::max(square, 0.0));
+}
+inline double pt(const Momentum &p) { return std::sqrt(p.px * p.px + p.py * p.py); }
+inline double eta(const Momentum &p) { return pt(p) > 0.0 ? std::asinh(p.pz / pt(p)) : nan(); }
+inline double azimuth(const Momentum &p) { return std::atan2(p.py, p.px); }
+inline double wrapped(double angle) { return angle - 2.0 * pi * std::ceil((angle - pi) / (2.0 * pi)); }
+
+/// Boosts to the rest frame of another momentum, without a rotation.
+inline Momentum to_rest(const Momentum &p, const Momentum &frame, double m)
+{
+   const double along = dot(p, frame), factor = (along / (frame.e + m) - p.e) / m;
+   return {p.px + frame.px * factor, p.py + frame.py * factor, p.pz + frame.pz * factor, (p.e * frame.e - along) / m};
+}
+
+/// Boosts by minus (or plus) the transverse velocity of a frame.
+inline Momentum transverse(const Momentum &p, const Momentum &frame, double sign = -1.0)
+{
+   const double bx = sign * frame.px / frame.e, by = sign * frame.py / frame.e;
+   const double gamma = 1.0 / std::sqrt(1.0 - (bx * bx + by * by)), along = bx * p.px + by * p.py;
+   const double factor = gamma * gamma / (1.0 + gamma) * along + gamma * p.e;
+   return {p.px + factor * bx, p.py + factor * by, p.pz, gamma * (p.e + along)};
+}
+
+inline double plane_angle(double sine, double cosine, bool defined)
+{
+   if (!defined) return nan();
+   if (sine == 0.0) return 0.0;
+   const double angle = std::atan2(sine, cosine);
+   return angle == -pi ? pi : angle;
+}
+
+inline double cosine(const Momentum &p, const Momentum &q)
+{
+   const double value = dot(p, q) / std::sqrt(dot(p, p) * dot(q, q));
+   return std::isnan(value) ? value : std::clamp(value, -1.0, 1.0);
+}
+
+}  // namespace detail
+
+/// Positions of the negative and positive lepton of Z1, then of Z2; found is false where there are no two pairs.
+struct Quadruplet {
+   std::size_t a1 = 0, b1 = 0, a2 = 0, b2 = 0;
+   bool found = false;
+};
+
+/// Chooses Z1, the pair of one flavour and opposite charge with the mass nearest to m_z, and Z2, the hardest pair of the others.
+inline Quadruplet pair_leptons(const std::vector<Lepton> &leptons, Z1Convention z1 = Z1Convention::leading, double m_z = 91.1876)
+{
+   using Pair = std::pair<std::size_t, std::size_t>;
+   std::vector<Pair> pairs;
+   for (std::size_t i = 0; i < leptons.size(); ++i)
+      for (std::size_t j = i + 1; j < leptons.size(); ++j)
+         if (leptons[i].pdg_id != 0 && leptons[i].pdg_id == -leptons[j].pdg_id && std::isfinite(detail::mass(leptons[i].p + leptons[j].p)))
+            pairs.emplace_back(i, j);
+   if (pairs.size() < 2) return {};
+   const auto distance = [&](const Pair &p) { return std::abs(detail::mass(leptons[p.first].p + leptons[p.second].p) - m_z); };
+   const auto sum = [&](const Pair &p) { return detail::pt(leptons[p.first].p) + detail::pt(leptons[p.second].p); };
+   Pair first = pairs[0];
+   for (const auto &p : pairs)
+      if (distance(p) < distance(first)) first = p;
+   const Pair *second = nullptr;
+   for (const auto &p : pairs) {
+      const bool apart = p.first != first.first && p.first != first.second && p.second != first.first && p.second != first.second;
+      if (apart && (second == nullptr || sum(p) > sum(*second))) second = &p;
+   }
+   if (second == nullptr) return {};
+   const auto ordered = [&](const Pair &p) { return leptons[p.first].pdg_id > 0 ? p : Pair(p.second, p.first); };
+   Pair one = ordered(first), two = ordered(*second);
+   const auto size = [&](const Pair &p) {
+      const auto total = leptons[p.first].p + leptons[p.second].p;
+      return z1 == Z1Convention::heavier ? detail::mass(total) : detail::pt(total);
+   };
+   if (z1 != Z1Convention::leading && size(two) > size(one)) std::swap(one, two);
+   return {one.first, one.second, two.first, two.second, true};
+}
+
+/// An event with its leptons paired and its two leading jets; what several observables share is computed once.
+class FourLeptonEvent {
+ public:
+   FourLeptonEvent(const Momentum &a1, const Momentum &b1, const Momentum &a2, const Momentum &b2, const std::vector<Momentum> &jets = {},
+                   Recoil recoil = Recoil::none)
+       : leptons{a1, b1, a2, b2}, n_jets(jets.size()), z1(a1 + b1), z2(a2 + b2), x(z1 + z2)
+   {
+      const double none = detail::nan();
+      j1 = j2 = {none, none, none, none};
+      std::vector<Momentum> sorted(jets);
+      const auto square = [](const Momentum &p) { return p.px * p.px + p.py * p.py; };
+      std::stable_sort(sorted.begin(), sorted.end(), [&](const Momentum &p, const Momentum &q) { return square(p) > square(q); });
+      if (!sorted.empty()) j1 = sorted[0];
+      if (sorted.size() > 1) j2 = sorted[1];
+      for (std::size_t i = 0; i < 4; ++i) pts[i] = detail::pt(leptons[i]);
+      std::sort(pts.begin(), pts.end(), [](double p, double q) { return p > q; });
+      decay(recoil);
+      if (sorted.size() > 1)
+         production();
+      else
+         vbf.fill(none);
+   }
+
+   std::array<Momentum, 4> leptons;  ///< negative and positive lepton of Z1, then of Z2
+   std::size_t n_jets;
+   Momentum z1, z2, x, j1, j2;
+   std::array<double, 4> pts{};     ///< of the leptons, hardest first
+   std::array<double, 5> angles{};  ///< cos_theta_star, cos_theta_1, cos_theta_2, phi, phi_1
+   std::array<double, 7> vbf{};     ///< the same five of the production, q2_v1, q2_v2
+
+ private:
+   void decay(Recoil recoil)
+   {
+      using namespace detail;
+      const double m_x = mass(x), m_1 = mass(z1), m_2 = mass(z2);
+      Momentum a1 = leptons[0], a2 = leptons[2], one = z1, whole = x;
+      if (recoil == Recoil::transverse)
+         for (Momentum *p : {&a1, &a2, &one, &whole}) *p = detail::transverse(*p, x);
+      const Momentum a = to_rest(a1, whole, m_x), b = to_rest(a2, whole, m_x), q = to_rest(one, whole, m_x);
+      const Momentum normal_1 = cross(a, q), normal_2 = cross(b, q);
+      const double square_1 = dot(normal_1, normal_1), square_2 = dot(normal_2, normal_2), flat = q.px * q.px + q.py * q.py;
+      const double square_q = flat + q.pz * q.pz, flight = std::sqrt(square_q);
+      const double tolerance = plane_tolerance * plane_tolerance * square_q;
+      const bool plane_1 = square_1 > tolerance * dot(a, a), plane_2 = square_2 > tolerance * dot(b, b);
+      angles[0] = q.pz / flight;
+      angles[1] = decay_cosine(dot(a, q), square_1, a.e * square_q, q.e, m_1);
+      angles[2] = decay_cosine(-dot(b, q), square_2, b.e * square_q, m_x - q.e, m_2);
+      angles[3] = plane_angle(-flight * dot(a, normal_2), dot(normal_1, normal_2), plane_1 && plane_2);
+      angles[4] = plane_angle(flight * (a.py * q.px - a.px * q.py), normal_1.py * q.px - normal_1.px * q.py, plane_1 && flat > tolerance);
+   }
+
+   static double decay_cosine(double along, double across, double energy, double energy_z, double mass_z)
+   {
+      const double boosted = energy_z * along - energy;
+      return mass_z == 0.0 ? detail::nan() : boosted / std::sqrt(boosted * boosted + mass_z * mass_z * across);
+   }
+
+   void production()
+   {
+      using namespace detail;
+      const Momentum total = j1 + j2;
+      const double squared = mass_squared(total), product = j1.e * total.e - dot(j1, total);
+      const Momentum axis = j1 - (product / squared) * total;
+      const Momentum half = (0.5 * std::sqrt(squared / -mass_squared(axis))) * axis;
+      Momentum one = 0.5 * total + half, two = 0.5 * total - half;  // the jets made massless
+      if (!(one.pz >= two.pz)) std::swap(one, two);
+      const Momentum all = x + one + two, flat = transverse(all, all);
+      const double plus = 0.5 * (flat.e + flat.pz), minus = 0.5 * (flat.e - flat.pz), m = mass(x);
+      Momentum p1 = transverse({0.0, 0.0, plus, plus}, all, 1.0), p2 = transverse({0.0, 0.0, -minus, minus}, all, 1.0), z = z2;
+      for (Momentum *p : {&z, &one, &two, &p1, &p2}) *p = to_rest(*p, x, m);
+      const Momentum v1 = one - p1, v2 = two - p2, m1 = cross(p1, one), m2 = cross(p2, two), m3 = cross(z, v1);
+      const double size = std::sqrt(dot(v1, v1)), limit = plane_tolerance * plane_tolerance;
+      const bool plane_1 = dot(m1, m1) > limit * dot(p1, p1) * dot(one, one), plane_2 = dot(m2, m2) > limit * dot(p2, p2) * dot(two, two);
+      const bool plane_3 = dot(m3, m3) > limit * dot(z, z) * dot(v1, v1);
+      vbf = {cosine(v1, z),
+             cosine(v1, one),
+             cosine(v2, two),
+             plane_angle(dot(cross(m1, m2), v1) / size, -dot(m1, m2), plane_1 && plane_2),
+             plane_angle(dot(cross(m1, m3), v1) / size, dot(m1, m3), plane_1 && plane_3),
+             -mass_squared(v1),
+             -mass_squared(v2)};
+   }
+};
+
+/// Computes the observables of a list of columns.
+class Observables {
+ public:
+   /// names: in the order wanted; NAME_filled is the observable NAME with its fill value where an event lacks it, has_NAME 1 or 0.
+   /// fills: fill value by name, as in the config of the analysis.
+   /// Throws MismatchError for a name that is no observable of leptons and jets, or one filled without a value.
+   explicit Observables(const std::vector<std::string> &names, std::map<std::string, double> fills = {},
+                        Z1Convention z1 = Z1Convention::leading, Recoil recoil = Recoil::none, double m_z = 91.1876)
+       : z1_(z1), recoil_(recoil), m_z_(m_z)
+   {
+      for (const auto &name : names) steps_.push_back(step(name, fills));
+   }
+
+   /// Pairs the leptons and computes one row; empty where there are no four leptons of two pairs.
+   std::vector<double> operator()(const std::vector<Lepton> &leptons, const std::vector<Momentum> &jets) const
+   {
+      const auto q = pair_leptons(leptons, z1_, m_z_);
+      if (!q.found) return {};
+      return (*this)(FourLeptonEvent(leptons[q.a1].p, leptons[q.b1].p, leptons[q.a2].p, leptons[q.b2].p, jets, recoil_));
+   }
+
+   /// Computes one row of an event whose leptons are paired.
+   std::vector<double> operator()(const FourLeptonEvent &event) const
+   {
+      std::vector<double> row;
+      row.reserve(steps_.size());
+      for (const auto &s : steps_) {
+         const double value = s.function(event);
+         row.push_back(s.kind == Kind::plain ? value : s.kind == Kind::filled ? (std::isnan(value) ? s.fill : value) : (std::isnan(value) ? 0.0 : 1.0));
+      }
+      return row;
+   }
+
+   std::size_t size() const { return steps_.size(); }
+
+ private:
+   using Event = FourLeptonEvent;
+   using Function = double (*)(const Event &);
+   enum class Kind { plain, filled, present };
+   struct Step {
+      Function function;
+      Kind kind;
+      double fill;
+   };
+
+   static Step step(const std::string &name, const std::map<std::string, double> &fills)
+   {
+      const auto &known = functions();
+      const auto plain = known.find(name);
+      if (plain != known.end()) return {plain->second, Kind::plain, 0.0};
+      const std::string suffix = "_filled", prefix = "has_";
+      const bool filled = name.size() > suffix.size() && name.compare(name.size() - suffix.size(), suffix.size(), suffix) == 0;
+      const bool present = name.compare(0, prefix.size(), prefix) == 0;
+      const std::string source = filled ? name.substr(0, name.size() - suffix.size()) : present ? name.substr(prefix.size()) : "";
+      const auto found = known.find(source);
+      if (found == known.end()) throw MismatchError(name + " is no observable of leptons and jets; give it as a number of your own");
+      if (present) return {found->second, Kind::present, 0.0};
+      const auto fill = fills.find(source);
+      if (fill == fills.end()) throw MismatchError(name + " without the fill value of " + source);
+      return {found->second, Kind::filled, fill->second};
+   }
+
+   static const std::map<std::string, Function> &functions()
+   {
+      using namespace detail;
+      static const std::map<std::string, Function> table = {
+          {"m4l", [](const Event &v) { return mass(v.x); }},
+          {"m_z1", [](const Event &v) { return mass(v.z1); }},
+          {"m_z2", [](const Event &v) { return mass(v.z2); }},
+          {"cos_theta_star", [](const Event &v) { return v.angles[0]; }},
+          {"cos_theta_1", [](const Event &v) { return v.angles[1]; }},
+          {"cos_theta_2", [](const Event &v) { return v.angles[2]; }},
+          {"phi", [](const Event &v) { return v.angles[3]; }},
+          {"phi_1", [](const Event &v) { return v.angles[4]; }},
+          {"pt4l", [](const Event &v) { return pt(v.x); }},
+          {"y4l", [](const Event &v) { return std::atanh(v.x.pz / v.x.e); }},
+          {"pt_l1", [](const Event &v) { return v.pts[0]; }},
+          {"pt_l2", [](const Event &v) { return v.pts[1]; }},
+          {"pt_l3", [](const Event &v) { return v.pts[2]; }},
+          {"pt_l4", [](const Event &v) { return v.pts[3]; }},
+          {"pt_z1_lep1", [](const Event &v) { return pt(v.leptons[0]); }},
+          {"eta_z1_lep1", [](const Event &v) { return eta(v.leptons[0]); }},
+          {"pt_z1_lep2", [](const Event &v) { return pt(v.leptons[1]); }},
+          {"eta_z1_lep2", [](const Event &v) { return eta(v.leptons[1]); }},
+          {"pt_z2_lep1", [](const Event &v) { return pt(v.leptons[2]); }},
+          {"eta_z2_lep1", [](const Event &v) { return eta(v.leptons[2]); }},
+          {"pt_z2_lep2", [](const Event &v) { return pt(v.leptons[3]); }},
+          {"eta_z2_lep2", [](const Event &v) { return eta(v.leptons[3]); }},
+          {"n_jets", [](const Event &v) { return static_cast<double>(v.n_jets); }},
+          {"m_jj", [](const Event &v) { return mass(v.j1 + v.j2); }},
+          {"delta_eta_jj", [](const Event &v) { return std::abs(eta(v.j1) - eta(v.j2)); }},
+          {"delta_phi_jj", [](const Event &v) { return wrapped(azimuth(v.j1) - azimuth(v.j2)); }},
+          {"zeppenfeld_zz", [](const Event &v) { return std::abs(eta(v.x) - 0.5 * (eta(v.j1) + eta(v.j2))); }},
+          {"pt_j1", [](const Event &v) { return pt(v.j1); }},
+          {"pt_j2", [](const Event &v) { return pt(v.j2); }},
+          {"eta_j1", [](const Event &v) { return eta(v.j1); }},
+          {"eta_j2", [](const Event &v) { return eta(v.j2); }},
+          {"pt4ljj", [](const Event &v) { return pt(v.x + v.j1 + v.j2); }},
+          {"m4lj", [](const Event &v) { return mass(v.x + v.j1); }},
+          {"delta_r_4l_j",
+           [](const Event &v) {
+              const double d_eta = eta(v.x) - eta(v.j1), d_phi = wrapped(azimuth(v.x) - azimuth(v.j1));
+              return std::sqrt(d_eta * d_eta + d_phi * d_phi);
+           }},
+          {"vbf_cos_theta_star", [](const Event &v) { return v.vbf[0]; }},
+          {"vbf_cos_theta_1", [](const Event &v) { return v.vbf[1]; }},
+          {"vbf_cos_theta_2", [](const Event &v) { return v.vbf[2]; }},
+          {"vbf_phi", [](const Event &v) { return v.vbf[3]; }},
+          {"vbf_phi_1", [](const Event &v) { return v.vbf[4]; }},
+          {"q2_v1", [](const Event &v) { return v.vbf[5]; }},
+          {"q2_v2", [](const Event &v) { return v.vbf[6]; }},
+      };
+      return table;
+   }
+
+   Z1Convention z1_;
+   Recoil recoil_;
+   double m_z_;
+   std::vector<Step> steps_;
+};
+
+}  // namespace h4l
+
+#endif
