@@ -1,4 +1,4 @@
-"""A large ntuple for the benchmarks: the events of an existing one over and over, renumbered."""
+"""A large ntuple for the benchmarks: the events of an existing one over and over, renumbered, and each time a little harder."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from toolkit.config import Config, parse_config
 
 GROUPS = ("Electron", "Muon", "Jet", "GenLep")
 BASKET = 100_000
+HARDER = 1e-4
+"""Relative change of the momenta of leptons from one copy of an event to the next: two equal events would be refused."""
 BENCHMARKS = ("ggF_S", "ggF_B", "ggF_SBI")
 
 
@@ -48,6 +50,9 @@ def replicate(source: Path, target: Path, *, events: int) -> Path:
             number = np.arange(start, min(start + BASKET, events))
             part = {name: values[number % available] for name, values in columns.items()}
             part["event"] = number.astype(np.uint64)
+            factor = (1.0 + HARDER * (number // available)).astype(np.float32)
+            for name in ("Electron", "Muon"):
+                part[name] = ak.with_field(part[name], part[name].pt * factor, "pt")
             sumw += float(np.sum(part["genWeight"], dtype=np.float64))
             tree.extend(part)
         runs = {"genEventCount": np.array([events]), "genEventSumw": np.array([sumw]), "xsec_fb": np.array([xsec_fb])}

@@ -20,6 +20,8 @@ from toolkit.config.ratios import for_labels
 from toolkit.kinematics import OBSERVABLES
 from toolkit.text import visible
 
+GENERATED = "p_Gen_"
+"""Beginning of the names of such columns."""
 WIDTH = 110
 LUMINOSITY_IFB = 140.0
 ONSHELL_EDGES = [70, 85, 95, 105, 115, 120, 125, 130, 140, 160, 180, 200, 250, 300, 400, 600, 1000]
@@ -174,6 +176,7 @@ def _found(group: Group) -> str:
 def _benchmark_comments(group: Group) -> Iterator[str]:
     vector = group.first.vector
     if vector is None:
+        yield from _generated_weights(group)
         return
     layout = group.first.findings.layout
     name = layout.benchmark_weights if isinstance(layout, NanoLayout) else ""
@@ -193,6 +196,17 @@ def _benchmark_comments(group: Group) -> Iterator[str]:
     yield f"{name} has {vector.shape[1]} entries whose meaning the events do not tell.{own}"
     yield "If the sample interferes, call it after the process that was generated and name all entries in their order:"
     yield "  benchmarks: [ggF_S, ggF_B, ggF_SBI]"
+
+
+def _generated_weights(group: Group) -> Iterator[str]:
+    """Name columns that matrix elements were written to beside events of another hypothesis."""
+    report = group.first.report
+    branches = next(tree.branches for tree in report.trees if tree.name == report.tree)
+    names = sorted(name for name in branches if name.startswith(GENERATED))
+    if not names or group.data:
+        return
+    yield f"{', '.join(names)} may be weights under benchmarks, relative to that of the event. Then name those of S, B and SBI:"
+    yield "  layout: benchmark_weights: [...], benchmarks: [ggF_S, ggF_B, ggF_SBI], and a name of the sample that is none of these"
 
 
 def _normalisation(group: Group) -> str:

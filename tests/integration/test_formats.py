@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,38 @@ def test_init_validate_process_give_the_numbers_of_a_script(name: str, tmp_path:
     leptons, weights = WRITERS[name](path, make_events(120, seed=11))
     table, windows = start(tmp_path, path)
     compare(table, [four_lepton_mass(own, windows) for own in leptons], weights)
+
+
+FIRST = 2500
+"""Entries of large files that the script looks at."""
+
+
+@pytest.mark.parametrize(
+    "name", ["ggzz4l/ggF_S_0.root", "ggzz4l_eft/ggF_Stg_0.root", "pythia/pythia8_VBFH.root", "pythia/pythia8_VBFH_rntuple.root"]
+)
+def test_files_of_the_benchmark_samples_have_the_numbers_of_a_script(name: str, tmp_path: Path, shared_data: Callable[[str], Path]) -> None:
+    path = shared_data(name)
+    table, windows = start(tmp_path, path)
+    fields = [f"{kind}_{field}" for kind in ("Electron", "Muon") for field in ("pt", "eta", "phi", "charge")]
+    with uproot.open(path) as file:
+        named = {key: key.replace("_", ".") if "rntuple" in name else key for key in fields}  # fields of records in an RNTuple
+        events = {key: file["Events"][named.get(key, key)].array(entry_stop=FIRST).tolist() for key in (*fields, "genWeight")}
+        runs = file["Runs"]
+        scale = LUMINOSITY * float(runs["xsec_fb"].array()[0]) / float(ak.sum(runs["genEventSumw"].array()))
+    leptons = [
+        [
+            Lepton(*numbers[:3], flavour, int(numbers[3]))
+            for kind, flavour in (("Electron", 11), ("Muon", 13))
+            for numbers in zip(*(events[f"{kind}_{field}"][k] for field in ("pt", "eta", "phi", "charge")), strict=True)
+        ]
+        for k in range(FIRST)
+    ]
+    first = table.entry < FIRST
+    compare(
+        replace(table, observables={"m4l": table.observables["m4l"][first]}, weight=table.weight[first], event_id=table.event_id[first]),
+        [four_lepton_mass(own, windows) for own in leptons],
+        [scale * weight for weight in events["genWeight"]],
+    )
 
 
 def _split(path: Path) -> list[list[Lepton]]:

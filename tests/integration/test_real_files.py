@@ -193,6 +193,15 @@ def test_an_rntuple_with_muons_alone(shared_data: Shared, tmp_path: Path) -> Non
     assert set(table.channel.tolist()) == {1}
 
 
+def test_no_file_is_a_defect_for_inspect(shared_data: Shared) -> None:
+    """Every file is described, or refused for what it is: those without leptons say what is missing."""
+    folder = shared_data("ggzz4l/ggF_S_0.root").parents[1]
+    files = sorted(path for ending in ("root", "csv", "lhe") for path in folder.rglob(f"*.{ending}"))
+    assert len(files) > 20
+    unknown = [path.name for path in files if inspect_file(path).layout == "unknown"]
+    assert unknown == ["expected_t_grid.csv"]
+
+
 def test_ttree_and_rntuple_of_one_process_agree(shared_data: Shared, tmp_path: Path) -> None:
     """The same generator run twice: not the same events, but the same format in two containers."""
     window = {"m_z1": [12.0, 120.0], "m_z2": [4.0, 120.0], "m4l": [70.0, 13000.0]}

@@ -43,6 +43,7 @@ def _cjlst(path: Path, n: int, *, sumw: float, bins: int = 41) -> None:
         "LepLepId": np.tile(np.array([11, -11, 13, -13], dtype=np.int16), (n, 1)),
         "overallEventWeight": rng.uniform(0.5, 1.5, n).astype(np.float32),
         "xsec": np.full(n, 0.01, dtype=np.float32),
+        **{name: np.ones(n, dtype=np.float32) for name in ("p_Gen_SIG", "p_Gen_BKG", "p_Gen_BSI")},
     }
     jagged = {k: ak.from_regular(ak.from_numpy(v)) if v.ndim == 2 else v for k, v in columns.items()}
     contents = np.zeros(bins)
@@ -62,6 +63,7 @@ def test_counters_of_cjlst_trees_are_summed_over_the_files(tmp_path: Path) -> No
     text = (tmp_path / "c.yaml").read_text()
     assert "ZZTree/Counters[40]" in text
     assert "gen_sumw: sum" not in text
+    assert "p_Gen_BKG, p_Gen_BSI, p_Gen_SIG may be weights under benchmarks" in text
     (sample,) = inspect_inputs(load_config(tmp_path / "c.yaml"))
     assert (sample.sumw, sample.xsec_pb, sample.entries) == (12_000.0, pytest.approx(0.01, rel=1e-6), 70)
 
