@@ -31,12 +31,16 @@ class CombinedFit:
         parameters: Parameters in the place of others.
         express: Expressions by the parameter that they replace.
         interest: Parameters of interest.
+        linear: Whether coefficients are expanded to first order.
+        lambda_tev: Scale of Wilson coefficients in TeV; None where the parameters are none.
     """
 
     name: str
     parameters: tuple[ModelParameter, ...]
     express: Mapping[str, str]
     interest: tuple[str, ...]
+    linear: bool = False
+    lambda_tev: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,10 +242,14 @@ def _fits(config: CombineConfig, free: Sequence[str]) -> tuple[CombinedFit, ...]
             if missing:
                 expected = f"parameters of the fit, or free ones that stay: {sorted(known)}"
                 raise SchemaError(f"{where}.express.{key}", got=f"no parameters {missing}", expected=expected, remedy="define them")
-        interest = tuple(p.name for p in parameters if p.kind == "interest")
+        own = [n for n in section.interest if n not in free or n in section.express]
+        if own:
+            expected = f"free parameters that stay: {[n for n in free if n not in section.express]}"
+            raise SchemaError(f"{where}.interest", got=own, expected=expected, remedy="correct the names")
+        interest = (*(p.name for p in parameters if p.kind == "interest"), *section.interest)
         if not interest:
-            raise SchemaError(f"{where}.parameters", got="none of kind interest", expected="at least one", remedy="set `kind: interest`")
-        found.append(CombinedFit(name, parameters, dict(section.express), interest))
+            raise SchemaError(where, got="nothing to measure", expected="a parameter of kind interest, or `interest`", remedy="name one")
+        found.append(CombinedFit(name, parameters, dict(section.express), interest, section.order == "linear", section.lambda_tev))
     return tuple(found)
 
 

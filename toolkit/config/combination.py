@@ -10,7 +10,6 @@ from toolkit.config.base import Section
 from toolkit.config.conditions import OptionalCondition
 from toolkit.config.histograms import HistogramConfig
 from toolkit.config.names import FileName, Name
-from toolkit.config.other_fits import OtherFit
 from toolkit.config.parameters import ModelParameterConfig
 from toolkit.config.processes import ExpressionText
 from toolkit.config.report import ReportConfig
@@ -121,6 +120,30 @@ class CombinationPart(Section):
         return self
 
 
+class CombinationFit(Section):
+    """A fit in parameters of your own, or of those of the parts."""
+
+    parameters: dict[Name, ModelParameterConfig] = Field(default={})
+    """New parameters by name; ranges and truths as under `parameters` of an analysis."""
+    express: dict[Name, ExpressionText] = Field(default={})
+    """Expressions of the new parameters in the place of parameters of the parts: `{c_g: 19.4 * C_HG}`."""
+    interest: tuple[Name, ...] = ()
+    """Parameters of the parts that are measured themselves, besides new ones of kind `interest`."""
+    order: Literal["full", "linear"] = "full"
+    """`linear` expands every coefficient to first order in the free parameters around the truth: in an effective theory the interference
+    with the Standard Model, without squares. Densities may then be negative; such points are forbidden."""
+    lambda_tev: float | None = Field(default=None, gt=0)
+    """Where the parameters of interest are Wilson coefficients c / Lambda^2 with this Lambda in TeV, lower limits on Lambda for c = 1 and
+    c = -1 are in the report."""
+
+    @model_validator(mode="after")
+    def _measures(self) -> CombinationFit:
+        if bool(self.parameters) != bool(self.express):
+            msg = "parameters and express go together: new parameters, and what they replace"
+            raise ValueError(msg)
+        return self
+
+
 class CombineConfig(Section):
     """The config of `h4l combine`."""
 
@@ -137,8 +160,8 @@ class CombineConfig(Section):
     parameterisations: Annotated[Texts, Field(validate_default=True)] = ("production",)
     """Ready-made parameters that are measured, one fit each: production, strength, width, R_gg, R_VV, R_gg_R_VV, kappa (docs/combine.md).
     Signal strengths are called mu_ggF, mu_EW off shell, mu_ggF_on, mu_EW_on on shell, or mu_on for both of these."""
-    fits: dict[Name, OtherFit] = Field(default={})
-    """Fits in parameters of your own, by name, as under `likelihood.fits` of an analysis."""
+    fits: dict[Name, CombinationFit] = Field(default={})
+    """Fits in parameters of your own, by name."""
     methods: tuple[str, ...] = ()
     """Methods of the runs that are combined with the other parts, each by itself; by default all that every run has."""
     observed: bool = False

@@ -10,6 +10,7 @@ from toolkit.model.parameters import ModelParameter
 from toolkit.model.processes import Amplitude, Benchmark, Process, Split
 from toolkit.model.products import determines_matrix, solve_products
 from toolkit.model.regions import Region, Sample
+from toolkit.model.wilson import mass_eigenstate_couplings, scale_limits
 
 __all__ = [
     "BASES",
@@ -31,7 +32,9 @@ __all__ = [
     "density_transform",
     "determines_matrix",
     "learned_densities",
+    "mass_eigenstate_couplings",
     "parameterisation",
+    "scale_limits",
     "solve_matrices",
     "solve_products",
     "wilson_amplitudes",

@@ -6,7 +6,7 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from toolkit import __version__
 from toolkit.analysis.combination import Combination
 from toolkit.analysis.combination_parts import Part
-from toolkit.analysis.combination_results import measure_combination
+from toolkit.analysis.combination_results import Agreement, measure_combination
 from toolkit.analysis.layout import PLOTS, REPORT, RESULTS, WORKSPACE
 from toolkit.artifacts.atomic import make_folder, write_json, write_text
 from toolkit.artifacts.checksums import write_checked_json
@@ -31,6 +31,7 @@ from toolkit.report.combination_pages import combination_jobs, combination_page
 from toolkit.report.figures import draw_all
 from toolkit.report.hepdata import hepdata_tables
 from toolkit.report.interpretation import combination_views
+from toolkit.report.wording import method_name, number, probability
 from toolkit.typing import JsonObject, Progress, silent_progress
 
 MANIFEST, UNFINISHED, HEPDATA = "manifest.json", ".combine", "hepdata"
@@ -77,8 +78,8 @@ def run_combination(config: CombineConfig, out: Path, *, progress: Progress = si
         folder = _unfinished(out, key)
         work, tasks = make_folder(folder / "files"), FinishedTasks(folder / "tasks")
         workspaces = _workspaces(combination, out, work)
-        results = measure_combination(combination, workspaces, tasks=tasks, progress=progress)
-        _write_pages(combination, results, work, luminosity, progress=progress)
+        results, agreements = measure_combination(combination, workspaces, tasks=tasks, progress=progress)
+        _write_pages(combination, results, agreements, work, luminosity, progress=progress)
         written = sorted(str(path.relative_to(work)) for path in work.rglob("*") if path.is_file())
         (out / MANIFEST).unlink(missing_ok=True)
         _publish(work, out)
@@ -100,7 +101,9 @@ def _workspaces(combination: Combination, out: Path, work: Path) -> dict[tuple[s
     return found
 
 
-def _write_pages(combination: Combination, results: Results, work: Path, luminosity: float, *, progress: Progress) -> None:
+def _write_pages(
+    combination: Combination, results: Results, agreements: Sequence[Agreement], work: Path, luminosity: float, *, progress: Progress
+) -> None:
     """Write plots, tables, the page and the results."""
     config, first = combination.config, combination.fits[0].name
     views = combination_views(results, first)
@@ -116,13 +119,16 @@ def _write_pages(combination: Combination, results: Results, work: Path, luminos
         express={fit.name: fit.express for fit in combination.fits},
         figures=figures,
         parts=[_row(combination, part) for part in combination.parts],
+        agreement=[_compared(a) for a in agreements],
+        scales={fit.name: fit.lambda_tev for fit in combination.fits if fit.lambda_tev is not None},
         title=config.name,
         gamma_sm_mev=config.gamma_sm_mev,
         made=__version__,
     )
     write_page(work / REPORT, page)
-    own = {fit.name: {"express": dict(fit.express), "interest": list(fit.interest)} for fit in combination.fits}
+    own = {f.name: {"express": dict(f.express), "interest": list(f.interest), "linear": f.linear} for f in combination.fits}
     extras = {"fit": first, "combined_fits": own, "gamma_sm_mev": config.gamma_sm_mev, "parts": list(config.parts)}
+    extras["agreement"] = [a.to_json() for a in agreements]
     write_results(work / RESULTS, results, extras=extras)
 
 
@@ -132,6 +138,12 @@ def _row(combination: Combination, part: Part) -> tuple[str, str, str, str]:
     kind = next(word for word in ("run", "workspace", "counts", "events") if getattr(section, word))
     seen, expected = part.counts(combination.own_truth(part))
     return part.name, kind, str(seen) if combination.config.observed else "-", f"{expected:.1f}" if expected else "-"
+
+
+def _compared(agreement: Agreement) -> tuple[str, ...]:
+    data = "observed" if agreement.observed else "expected"
+    numbers = (number(agreement.twice_delta_nll), str(agreement.degrees), probability(agreement.p_value))
+    return (agreement.fit, method_name(agreement.method), data, *numbers)
 
 
 def _content(config: CombineConfig) -> JsonObject:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from toolkit.likelihood.results import Results
 from toolkit.plots import PlotStyle
 from toolkit.report.figures import PlotJob, slug
-from toolkit.report.interpretation import combination_views, interpretation_columns, interpretation_rows
+from toolkit.report.interpretation import combination_views, interpretation_columns, interpretation_rows, scale_rows
 from toolkit.report.other_fits import fit_section, part_of, view_jobs
 from toolkit.report.page import Page, PageFigure, PageSection, PageTable
 from toolkit.report.systematics_figures import observed_jobs
@@ -29,6 +29,8 @@ def combination_page(
     express: Mapping[str, Mapping[str, str]],
     figures: Mapping[str, tuple[PageFigure, ...]],
     parts: Sequence[tuple[str, ...]],
+    agreement: Sequence[tuple[str, ...]],
+    scales: Mapping[str, float],
     title: str,
     gamma_sm_mev: float,
     made: str,
@@ -41,6 +43,8 @@ def combination_page(
         express: Expressions of every fit.
         figures: Pictures by part of the report.
         parts: Rows of the table of parts: name, kind, observed and expected events.
+        agreement: Rows of the table of agreement with the truth: fit, method, data, -2 Delta ln L, parameters, p-value.
+        scales: Lambda in TeV of the fits of Wilson coefficients.
         title: Name of the combination.
         gamma_sm_mev: Width of the Standard Model in MeV.
         made: Version of the toolkit.
@@ -53,7 +57,7 @@ def combination_page(
     listed = PageTable("Parts", ("part", "kind", "observed events", "expected events"), tuple(parts), words=True)
     uncertain = any(uncertainty_documents(view.of(poi)) for view in views.values() for poi in view.interest)
     sections = [
-        PageSection(TITLE, text=(_ABOUT,), tables=(table,)),
+        PageSection(TITLE, text=(_ABOUT,), tables=(table, *_further(views, agreement, scales))),
         *(fit_section(name, view, express[name], figures.get(part_of(name), ())) for name, view in views.items()),
         *((PageSection("Uncertainties", text=(TEXT,)),) if uncertain else ()),
         PageSection("Parts", tables=(listed,)),
@@ -62,6 +66,20 @@ def combination_page(
     uncertainties = "statistical and systematic uncertainties" if uncertain else "statistical uncertainties only"
     subtitle = f"{results.luminosity_ifb:g}/fb, {recorded}Asimov set, {uncertainties}"
     return Page(title=title, subtitle=subtitle, sections=tuple(sections), footer=f"Made with h4l-toolkit {made}")
+
+
+def _further(views: Mapping[str, Results], agreement: Sequence[tuple[str, ...]], scales: Mapping[str, float]) -> tuple[PageTable, ...]:
+    """Show the agreement with the truth, and limits on the scale of new physics where coefficients are fitted."""
+    columns = ("fit", "method", "data", "-2 Δ ln L", "parameters", "p-value")
+    note = "All parameters of interest at the truth of the Asimov set, against the best fit: chi-square with one degree per parameter."
+    tables = [PageTable("Agreement with the Standard Model", columns, tuple(agreement), note=note)]
+    rows = scale_rows(views, scales)
+    if rows:
+        sides = ("Λ, c = 1", "Λ, c = -1")
+        headers = ("fit", "coefficient", "method", "data", *sides, *(f"{side}, others at truth" for side in sides))
+        note = "Lower limits at 95 % in TeV; * where the interval of the coefficient reaches the edge of its range."
+        tables.append(PageTable("Limits on the scale of new physics", headers, tuple(rows), note=note))
+    return tuple(tables)
 
 
 def combination_jobs(views: Mapping[str, Results], *, style: PlotStyle) -> Iterator[PlotJob]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from toolkit.likelihood.results import MethodResult, Results
 from toolkit.likelihood.scans import Interval
 from toolkit.model.parameterisations import WIDTH
-from toolkit.report.wording import interval_lines, number, parameter_name
+from toolkit.model.wilson import scale_limits
+from toolkit.report.wording import interval_lines, method_name, number, parameter_name
 
 WIDTH_RATIO, WIDTH_MEV = "\u0393_H / \u0393_SM", "\u0393_H [MeV]"
 
@@ -78,3 +79,37 @@ def interpretation_columns(rows: Sequence[InterpretationRow]) -> tuple[str, ...]
     """Return the headers of the table of interpretations."""
     seen = ("observed", "68 %", "95 %") if any(row.observed is not None for row in rows) else ()
     return ("fit", "parameter", "method", *seen, "expected", "68 % exp.", "95 % exp.")
+
+
+def scale_rows(views: Mapping[str, Results], scales: Mapping[str, float]) -> list[tuple[str, ...]]:
+    """List the 95 % lower limits on the scale of new physics in TeV, for coefficients of 1 and -1.
+
+    Args:
+        views: Results by fit.
+        scales: Lambda in TeV of the fits whose parameters of interest are Wilson coefficients.
+
+    Returns:
+        Cells: fit, coefficient, method, data, then two limits with the others profiled, and two with the others at the truth.
+    """
+    rows = []
+    for fit, scale in scales.items():
+        for poi in views[fit].interest:
+            own = views[fit].of(poi)
+            sets = {"expected": own.methods, "observed": own.observed.methods if own.observed is not None else {}}
+            for data, methods in sets.items():
+                for method, result in methods.items():
+                    one = result.parameters.get(poi)
+                    both = (result.interval_95, result.interval_95 if one is None else one.fixed_others_95)
+                    cells = tuple(cell for pieces in both for cell in _scales(pieces, scale))
+                    rows.append((fit, parameter_name(poi), method_name(method), data, *cells))
+    return rows
+
+
+def _scales(pieces: Sequence[Interval], scale: float) -> tuple[str, str]:
+    """Write the limits for both signs; a dash where an interval ends at the edge of the range or does not pass zero."""
+    if not pieces or pieces[0].low > 0.0 or pieces[-1].high < 0.0:
+        return "-", "-"
+    found = scale_limits(pieces[0].low, pieces[-1].high, lambda_tev=scale)
+    edges = {1: pieces[-1].at_boundary, -1: pieces[0].at_boundary}
+    up, down = (number(found.get(sign)) + "*" * edges[sign] for sign in (1, -1))
+    return up, down

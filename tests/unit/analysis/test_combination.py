@@ -49,7 +49,7 @@ def measured(made: CombineConfig, tmp_path: Path) -> Results:
     combination = Combination.open(made)
     data = (False, True) if made.observed else (False,)
     workspaces = {(m, seen): combination.workspace(m, observed=seen, folder=tmp_path) for m in combination.methods for seen in data}
-    return measure_combination(combination, workspaces, tasks=FinishedTasks())
+    return measure_combination(combination, workspaces, tasks=FinishedTasks())[0]
 
 
 def ends(result: MethodResult, parameter: str) -> tuple[float, float, float, float, float]:
