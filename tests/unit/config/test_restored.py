@@ -6,12 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.config import load_config
+from toolkit.config import load_combination, load_config
 from toolkit.config.restored import restore_config
 from toolkit.errors import SchemaError
 
 ROOT = Path(__file__).parents[3]
-CONFIGS = [*(path for path in sorted((ROOT / "examples").glob("*.yaml")) if path.name != "width.yaml"), ROOT / "toolkit/example/demo.yaml"]
+COMBINATIONS = [ROOT / "examples" / name for name in ("eft_limits.yaml", "width.yaml")]
+CONFIGS = [*(path for path in sorted((ROOT / "examples").glob("*.yaml")) if path not in COMBINATIONS), ROOT / "toolkit/example/demo.yaml"]
+
+
+@pytest.mark.parametrize("path", COMBINATIONS, ids=lambda path: path.name)
+def test_a_combination_is_read(path: Path) -> None:
+    config = load_combination(path, runs="/runs")
+    assert all(p.run.startswith("/runs/") or (p.events is not None and p.events.folder.startswith("/runs/")) for p in config.parts.values())
+    assert config.parameterisations or config.fits
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
