@@ -15,6 +15,8 @@ from processors.inputs import inspect_inputs
 from toolkit.artifacts.events import read_events, tables_of
 from toolkit.config import Config, parse_config
 from toolkit.errors import SchemaError, ToolkitError
+from toolkit.pipeline.graph import input_files
+from toolkit.pipeline.stages.provenance import portable_config
 
 SELECTION = {"m_z1": [0, 999], "m_z2": [0, 999], "m4l": [0, 5000]}
 
@@ -106,3 +108,13 @@ def test_samples_that_share_densities_vary_together(folder: Path, ntuples: Modul
     recorded = [{"name": "qqZZ", "kind": "data", "files": ["q.root"]}]
     with pytest.raises(SchemaError, match="recorded events, which do not vary"):
         _config(folder, samples=recorded, systematics=_shower(symmetrise=True))
+
+
+def test_files_of_a_variation_are_inputs_of_processing(folder: Path) -> None:
+    """Other content of them makes it run again; their folder does not count."""
+    config = _config(folder, systematics=_shower(files_down={"qqZZ": ["down_*.root"]}))
+    files = input_files(config)
+    assert files["qqZZ@shower_up"] == [folder / "up.root"]
+    assert [path.name for path in files["qqZZ@shower_down"]] == ["down_0.root", "down_1.root"]
+    section = portable_config(config)["systematics"]["samples"]["shower"]
+    assert (section["files_up"], section["files_down"]) == ({"qqZZ": ["up.root"]}, {"qqZZ": ["down_*.root"]})
