@@ -160,7 +160,7 @@ def _with(result: MethodResult, information: Sequence[Information], *, error: fl
     return replace(whole, information=tuple(information))
 
 
-def log_density(method: Method, point: Point, *, of_pool: bool = False) -> FloatArray:
+def _log_density(method: Method, point: Point, *, of_pool: bool = False) -> FloatArray:
     """Return ln of the density that a method takes for its events at a point, yields included, up to a constant of every event.
 
     Args:
@@ -207,7 +207,7 @@ def zero_influence(
     for weights, of_pool in ((test, False), (pool, True)):
         part = np.zeros(len(weights))
         for one, rows in _parts(method, of_pool):
-            part[rows] = 2.0 * weights[rows] * (log_density(one, best, of_pool=of_pool) - log_density(one, zero, of_pool=of_pool))
+            part[rows] = 2.0 * weights[rows] * (_log_density(one, best, of_pool=of_pool) - _log_density(one, zero, of_pool=of_pool))
         found.append(part)
     return Influence(without.twice_nll - fit.twice_nll, *found)
 
@@ -233,7 +233,7 @@ def _bounds(data: FitData, test: SimulatedEvents, chosen: Sequence[tuple[Point, 
             ratio = np.zeros(len(test))
             inside = np.zeros(len(test), dtype=bool)
             for one, rows in _parts(method, of_pool=False):
-                ratio[rows] = log_density(one, points[0]) - log_density(one, points[1])
+                ratio[rows] = _log_density(one, points[0]) - _log_density(one, points[1])
                 inside[rows] = True
             # an event outside all regions has r = 1, which adds nothing
             told = information_bound(ratio, numerator_weights=np.where(inside, a, 0.0), denominator_weights=np.where(inside, b, 0.0))
