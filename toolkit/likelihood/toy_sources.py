@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ from toolkit.likelihood.constraints import Constraint
 from toolkit.likelihood.pyhf_model import PyhfLikelihood
 from toolkit.likelihood.rows import RowLikelihood
 from toolkit.likelihood.shapes import Shapes
+from toolkit.likelihood.toy_lines import Drawn, Lines, LineSource, Rows
 from toolkit.likelihood.toys import ToySource
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
 from toolkit.typing import FloatArray, IntArray
@@ -80,6 +82,18 @@ class UnbinnedToys:
         self._last.setdefault("interfering", self.likelihood.interfering)  # found once, and kept by the likelihoods made from this one
         toy = self.likelihood.with_events(rows)
         return toy.with_auxiliary(auxiliary) if auxiliary else toy
+
+    @cached_property
+    def lines(self) -> Lines | None:
+        """Table of the events along the free parameter."""
+        base = self.likelihood
+        if base.shapes is not None:
+            return None
+        return Lines.of(base, (Rows(base.densities, base.yields, base.coefficients),))
+
+    def rows_of(self, data: tuple[IntArray, dict[str, float]]) -> tuple[Drawn, ...]:
+        """Return the drawn events."""
+        return ((data[0], np.ones(len(data[0]))),)
 
     def fingerprint(self) -> str:
         """Return a hash of densities, weights and model."""
@@ -259,6 +273,19 @@ class BinnedToys:
             interfering=base.interfering,
         )
 
+    @cached_property
+    def lines(self) -> Lines | None:
+        """Table of the bins along the free parameter."""
+        base = self.likelihood
+        if isinstance(base, PyhfLikelihood):
+            return None
+        return Lines.of(base, (Rows(base.templates.T, base.templates.sum(axis=1), base.coefficients),))
+
+    def rows_of(self, data: tuple[FloatArray, dict[str, float]]) -> tuple[Drawn, ...]:
+        """Return the bins that are not empty."""
+        filled = np.flatnonzero(data[0] > 0.0)
+        return ((filled, data[0][filled]),)
+
     def fingerprint(self) -> str:
         """Return a hash of templates and model."""
         return _fingerprint("bins", self.likelihood, *(_binned_parts(one) for one in (self.likelihood, self.truth or self.likelihood)))
@@ -320,6 +347,19 @@ class CombinedToys:
         ]
         own = [{c.parameter: auxiliary[c.parameter] for c in term.constraints if c.parameter in auxiliary} for term in terms]
         return self.likelihood.with_terms([t.with_auxiliary(o) if o else t for t, o in zip(terms, own, strict=True)])
+
+    @cached_property
+    def lines(self) -> Lines | None:
+        """Tables of all channels along the free parameter, if every channel has one."""
+        own = [source.lines if isinstance(source, LineSource) else None for source in self.sources]
+        if any(lines is None for lines in own):
+            return None
+        return Lines.of(self.likelihood, [table.rows for lines in own if lines is not None for table in lines.tables])
+
+    def rows_of(self, data: tuple[tuple[Any, ...], dict[str, float]]) -> tuple[Drawn, ...]:
+        """Return the rows of all channels."""
+        pairs = zip(self.sources, data[0], strict=True)
+        return tuple(drawn for source, part in pairs if isinstance(source, LineSource) for drawn in source.rows_of(part))
 
     @property
     def _shared(self) -> tuple[Constraint, ...]:

@@ -26,6 +26,7 @@ from toolkit.likelihood.descent import EQUAL
 from toolkit.likelihood.grid_fit import fit_on_grid, free_parameter
 from toolkit.likelihood.minimise import minimise
 from toolkit.likelihood.toy_fit import Guide, fit_profiled
+from toolkit.likelihood.toy_lines import Lines, LineSource
 from toolkit.likelihood.toy_workers import Workers, run_here
 from toolkit.typing import BoolArray, FloatArray, Progress, silent_progress
 
@@ -33,7 +34,7 @@ BLOCK = 50
 """Toys that a worker takes at a time, and that go to the file together."""
 STARTS = 4
 """Minima of the free fit from which the conditional one starts too."""
-VERSION = 2
+VERSION = 3
 """Changes when the same seed gives other toys."""
 
 
@@ -164,11 +165,27 @@ def run_toys(
 def run_task(source: ToySource, task: ToyTask) -> dict[int, Row]:
     """Run a block of toys: index -> (best fit, t, at boundary, converged)."""
     theta = dict(task.theta)
+    lines = source.lines if isinstance(source, LineSource) else None
+    if lines is not None and lines.parameter.name == task.poi:
+        return _run_lines(source, task, lines)
     guide = guide_of(source, theta, poi=task.poi, seed=task.seed)
     rows = {}
     for index in task.indices:
         data = source.sample(theta, toy_generator(task.seed, theta, index))
         rows[index] = fit_toy(source.likelihood_of(data), poi=task.poi, truth=theta[task.poi], guide=guide)
+    return rows
+
+
+def _run_lines(source: Any, task: ToyTask, lines: Lines) -> dict[int, Row]:
+    """Run a block of toys of one free parameter; those that are not smooth along it are fitted one by one."""
+    theta = dict(task.theta)
+    truth = theta[task.poi]
+    drawn = [source.sample(theta, toy_generator(task.seed, theta, index)) for index in task.indices]
+    fit = lines.fit([source.rows_of(data) for data in drawn], truth=truth)
+    rows = {}
+    for k, index in enumerate(task.indices):
+        quick = (float(fit.value[k]), float(fit.t[k]), float(fit.at_boundary[k]), 1.0)
+        rows[index] = quick if fit.smooth[k] else fit_toy(source.likelihood_of(drawn[k]), poi=task.poi, truth=truth)
     return rows
 
 
