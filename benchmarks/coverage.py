@@ -1,9 +1,11 @@
 """Coverage of Neyman and asymptotic intervals of mu with the exact likelihood ratio of the benchmark sample at generator level.
 
     python -m benchmarks.coverage --data FOLDER_OF_THE_BENCHMARK_SAMPLE [--toys 2000] [--points 17] [--workers 1]
+    python -m benchmarks.coverage --run FOLDER_OF_A_RUN --config ITS_CONFIG --truths 0 0.3 1 2 4 --check-toys 1000 --toys 1000
 
 Aim: the Neyman intervals at 68 % and 95 % cover the truths within two binomial standard deviations. The events are those of
-`benchmarks.exact`; toys are drawn from them at the luminosity, the toys of the check are not those of the construction.
+`benchmarks.exact`; toys are drawn from them at the luminosity, the toys of the check are not those of the construction. With --run
+the intervals are those of every method of a run, statistical uncertainties alone, and toys are drawn from the densities that are fitted.
 """
 
 from __future__ import annotations
@@ -20,6 +22,12 @@ import numpy as np
 
 from benchmarks.exact import TruthEvents, read_truth
 from benchmarks.measure import print_table
+from toolkit.analysis.build import build_methods, open_ratio, read_out_of_bag
+from toolkit.analysis.datasets import read_simulation
+from toolkit.analysis.experiments import Experiment, toy_source
+from toolkit.analysis.layout import MODEL, OUT_OF_BAG
+from toolkit.analysis.session import Folder
+from toolkit.config import load_config
 from toolkit.likelihood import UnbinnedLikelihood, asimov_weights, morphing_expressions
 from toolkit.likelihood.coverage import CoverageCheck, check_coverage
 from toolkit.likelihood.neyman import NeymanBands, NeymanResult, construct_bands, grid_points, neyman_intervals
@@ -59,6 +67,22 @@ def run(source: UnbinnedToys, options: argparse.Namespace) -> tuple[NeymanBands,
     return bands, checks
 
 
+def of_run(options: argparse.Namespace) -> None:
+    """Make the construction of every method of a run, and check it."""
+    session = Folder(load_config(options.config), options.run)
+    pool, test = read_simulation(session)
+    ratio = open_ratio(options.run / MODEL, session.config)
+    out_of_bag = read_out_of_bag(options.run / OUT_OF_BAG, pool)
+    methods = build_methods(session.config, pool=pool, test=test, ratio=ratio, out_of_bag=out_of_bag)
+    rows = []
+    for method in methods:
+        _, checks = run(toy_source(Experiment(session.config, test, ratio), method), options)  # type: ignore[arg-type]
+        for c in checks:
+            shown = (f"{c.coverage:.3f}", f"{c.binomial_error:.3f}", f"{c.construction_error:.3f}", f"{c.asymptotic_coverage:.3f}")
+            rows.append([f"{method.name}, mu = {c.truth:g}, {c.name} %", *shown])
+    print_table(["method, truth, level", "from toys", "binomial error", "error of construction", "asymptotic"], rows)
+
+
 def report(bands: NeymanBands, checks: tuple[CoverageCheck, ...], result: NeymanResult) -> None:
     rows = []
     for c in checks:
@@ -79,7 +103,10 @@ def report(bands: NeymanBands, checks: tuple[CoverageCheck, ...], result: Neyman
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the benchmark sample")
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("--data", type=Path, help="folder of the benchmark sample")
+    given.add_argument("--run", type=Path, help="folder of a finished run")
+    parser.add_argument("--config", type=Path, help="config of that run")
     parser.add_argument("--luminosity", type=float, default=140.0, help="1/fb")
     parser.add_argument("--truths", type=float, nargs="+", default=TRUTHS)
     parser.add_argument("--points", type=int, default=17, help="grid points of the construction")
@@ -92,6 +119,9 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="folder for the plot of the critical values")
     options = parser.parse_args()
     wall, cpu = time.perf_counter(), time.process_time()
+    if options.run is not None:
+        of_run(options)
+        return
     source = exact_toys(read_truth(options.data, luminosity_ifb=options.luminosity))
     bands, checks = run(source, options)
     result = neyman_intervals(bands, source.likelihood, values=np.linspace(*BOUNDS["mu"], 121))

@@ -16,15 +16,23 @@ from toolkit.analysis.methods import Method
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.session import Session
 from toolkit.artifacts.atomic import make_folder, write_json
-from toolkit.errors import SchemaError
-from toolkit.likelihood import Likelihood, MethodResult, OnnxRatio, Results
+from toolkit.errors import PhysicsDomainError, SchemaError
+from toolkit.likelihood import Likelihood, MethodResult, OnnxRatio, ParameterResult, Results
 from toolkit.likelihood.coverage import check_coverage
 from toolkit.likelihood.neyman import NeymanBands, NeymanResult, construct_bands, grid_points, neyman_intervals
+from toolkit.likelihood.parameter_results import LEVELS, CoveragePoint
 from toolkit.likelihood.scans import Interval
+from toolkit.likelihood.toy_lines import LineSource
 from toolkit.likelihood.toy_workers import Workers, run_here
 from toolkit.likelihood.toys import ToySource
 from toolkit.typing import JsonObject
 from toolkit.weights import SimulatedEvents
+
+QUICK = 5e8
+"""Events in all toys of a method that `interval: auto` draws: about a minute."""
+TOO_MANY = "toys with several free parameters take long; `interval: neyman` does it"
+EDGE = 1e-6
+"""Distance from the edge of the range, as a share of it, from which an interval ends inside."""
 
 
 def write_intervals(
@@ -52,65 +60,108 @@ def write_intervals(
         workers: Where toys run.
 
     Returns:
-        What was written; None if the config does not ask for it.
+        What was written; `left_out` has the reason where `interval: auto` found toys to be too slow. None if the config wants no toys.
 
     Raises:
         SchemaError: The config names a method that there is not.
     """
     config = session.config
-    wanted = config.neyman
-    if not wanted:
+    if not (config.neyman or config.quick_neyman):
         return None
     settings, named = config.likelihood.toys, {method.name: method for method in methods}
-    unknown = sorted(set(settings.methods) - set(named))
+    unknown = sorted(set(settings.methods) - set(named)) if config.neyman else []
     if unknown:
         what = "likelihood.toys.methods"
         raise SchemaError(what, got=unknown, expected=f"methods among {sorted(named)}", remedy="correct the names in the config")
     folder = make_folder(session.work / TOYS)
     experiment = Experiment(config, test, ratio, full if settings.nuisances == "profiled" else None)
     nuisances = "none" if full is None else settings.nuisances
-    document: JsonObject = {"schema": 1, "draw": settings.draw, "nuisances": nuisances}
-    found = {}
-    for poi in wanted:
+    found: JsonObject = {}
+    left_out: JsonObject = {}
+    for poi in config.neyman:
         constructions = [Construction(session, experiment, named[name], workers, folder, poi) for name in settings.methods]
         found[poi] = _of_parameter(constructions, recorded)
-    document |= {"parameters": found} if config.general else found[wanted[0]]
+    for poi in config.quick_neyman:
+        constructions = [Construction(session, experiment, method, workers, folder, poi) for method in methods]
+        reason = TOO_MANY if full is not None else next(filter(None, (c.slow for c in constructions)), "")
+        if reason:
+            left_out[poi] = reason
+        else:
+            found[poi] = _of_parameter(constructions, recorded)
+    document: JsonObject = {
+        "schema": 1,
+        "draw": settings.draw,
+        "nuisances": nuisances,
+        "automatic": not config.neyman,
+        "left_out": left_out,
+    }
+    document |= {"parameters": found} if config.general else found.get(config.parameter.name, {"methods": {}})
     write_json(session.work / INTERVALS, document)
     return document
 
 
 def with_constructed(results: Results, intervals: JsonObject) -> Results:
-    """Put intervals from toys into the place of the asymptotic ones of the same parameters and methods.
+    """Put intervals from toys beside the asymptotic ones of the same parameters and methods.
 
     Args:
-        results: The results of an analysis with `parameters`.
-        intervals: What `write_intervals` wrote for them; the asymptotic intervals stay there.
+        results: The results.
+        intervals: What `write_intervals` wrote for them.
 
     Returns:
-        The results; `interval_kind` of the changed parameters is "neyman", and a note says so.
+        The results, where every method has `parameters`: those whose intervals come from toys have the `interval_kind` "neyman", with the
+        asymptotic ones and their coverage beside them. `interval_68` and `interval_95` of the methods stay asymptotic. Notes say so.
     """
+    made_for = intervals["parameters"] if "parameters" in intervals else {results.poi: intervals} if intervals["methods"] else {}
 
-    def replaced(methods: Mapping[str, MethodResult], part: str) -> dict[str, MethodResult]:
+    def beside(methods: Mapping[str, MethodResult], part: str) -> dict[str, MethodResult]:
         out = dict(methods)
-        for poi, document in intervals["parameters"].items():
+        for poi, document in made_for.items():
             for name, entry in document.get(part, {}).items():
-                own, known = NeymanResult.from_json(entry).intervals, out[name]
-                narrow, wide = (tuple(Interval(i.low, i.high, i.at_boundary) for i in own[level]) for level in ("68", "95"))
-                changed = replace(known.parameters[poi], interval_68=narrow, interval_95=wide, interval_kind="neyman")
+                made, known = NeymanResult.from_json(entry), out[name]
+                narrow, wide = (tuple(Interval(i.low, i.high, i.at_boundary) for i in made.intervals[level]) for level in LEVELS)
+                own = known.parameters[poi]
+                changed = replace(
+                    own,
+                    interval_68=narrow,
+                    interval_95=wide,
+                    interval_kind="neyman",
+                    asymptotic_68=own.interval_68,
+                    asymptotic_95=own.interval_95,
+                    coverage=asymptotic_coverage(made.bands, own),
+                )
                 out[name] = replace(known, parameters={**known.parameters, poi: changed})
-                if poi == known.scan.parameter:
-                    out[name] = replace(out[name], interval_68=narrow, interval_95=wide)
         return out
 
     kind = {"profiled": ", nuisance parameters profiled", "fixed": ", statistical uncertainties alone", "none": ""}[intervals["nuisances"]]
     notes = tuple(
         f"intervals of {poi} by {', '.join(document['methods'])} are Neyman constructions from toys{kind}"
-        for poi, document in intervals["parameters"].items()
+        for poi, document in made_for.items()
     )
+    notes += tuple(f"intervals of {poi} are asymptotic: {reason}" for poi, reason in intervals.get("left_out", {}).items())
+    results = results.with_parameters()
     observed = results.observed
     if observed is not None:
-        observed = replace(observed, methods=replaced(observed.methods, "observed"))
-    return replace(results, methods=replaced(results.methods, "methods"), observed=observed, notes=(*results.notes, *notes))
+        observed = replace(observed, methods=beside(observed.methods, "observed"))
+    return replace(results, methods=beside(results.methods, "methods"), observed=observed, notes=(*results.notes, *notes))
+
+
+def asymptotic_coverage(bands: NeymanBands, result: ParameterResult) -> dict[str, tuple[CoveragePoint, ...]]:
+    """Return how often asymptotic intervals hold the best fit, and the values at which the ones of a result end inside the range.
+
+    Args:
+        bands: The construction, with its toys.
+        result: The asymptotic result.
+    """
+    low, high = bands.range
+    found: dict[str, tuple[CoveragePoint, ...]] = {}
+    if not bands.asymptotic:
+        return found
+    for level, pieces in (("68", result.interval_68), ("95", result.interval_95)):
+        ends = [end for piece in pieces for end in (piece.low, piece.high)]
+        inside = [end for end in ends if low + EDGE * (high - low) < end < high - EDGE * (high - low)]
+        truths = dict.fromkeys([min(max(result.best_fit, low), high), *inside])
+        found[level] = tuple(CoveragePoint(at, *bands.asymptotic_coverage(level, at)) for at in truths)
+    return found
 
 
 def _of_parameter(constructions: Sequence[Construction], recorded: Sequence[FitData]) -> JsonObject:
@@ -158,6 +209,23 @@ class Construction:
     def source(self) -> ToySource:
         """What toys are drawn from."""
         return toy_source(self.experiment, self.method)
+
+    @property
+    def slow(self) -> str:
+        """Why toys take more than seconds; empty if they do not."""
+        if self.profiles:
+            return TOO_MANY
+        settings = self.session.config.likelihood.toys
+        try:
+            lines = self.source.lines if isinstance(self.source, LineSource) else None
+        except (PhysicsDomainError, SchemaError) as error:
+            return f"toys cannot be drawn ({error.what}, got {error.got})"
+        if lines is None:
+            return "toys of this likelihood are fitted one by one; `interval: neyman` does it"
+        expected = max(sum(table.rate[k] / 2.0 for table in lines.tables) for k in (0, -1))
+        if expected * settings.per_point * settings.grid_points > QUICK:
+            return f"toys of {expected:.3g} events take long; `interval: neyman` does it"
+        return ""
 
     @property
     def profiles(self) -> bool:

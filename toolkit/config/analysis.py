@@ -316,7 +316,7 @@ class Config(Section):
             raise ValueError(msg)
         if self.likelihood.observed:
             self._check_observed()
-        ranges = [self.parameters[name].range for name in self.neyman] if self.general else [self.parameter.range]
+        ranges = [self.parameters[name].range for name in (*self.neyman, *self.quick_neyman)] if self.general else [self.parameter.range]
         allowed = (max((low for low, _ in ranges), default=-np.inf), min((high for _, high in ranges), default=np.inf))
         self.likelihood.toys.check({*self._method_names, *self.histograms}, allowed=allowed)
         return self
@@ -465,10 +465,20 @@ class Config(Section):
 
     @property
     def neyman(self) -> tuple[str, ...]:
-        """Parameters of interest whose intervals are constructed from toys, too."""
-        if self.general:
-            return tuple(name for name, section in self.parameters.items() if section.interval == "neyman")
-        return (self.parameter.name,) if self.parameter.interval == "neyman" else ()
+        """Parameters of interest whose intervals are constructed from toys, too, whatever it takes."""
+        return tuple(name for name, interval in self._intervals.items() if interval == "neyman")
+
+    @property
+    def quick_neyman(self) -> tuple[str, ...]:
+        """Parameters of interest whose intervals are constructed from toys, too, if that takes seconds."""
+        return tuple(name for name, interval in self._intervals.items() if interval == "auto")
+
+    @property
+    def _intervals(self) -> dict[str, str]:
+        if not self.general:
+            return {self.parameter.name: self.parameter.interval}
+        named = {p.name for p in self.model.interest}
+        return {name: section.interval for name, section in self.parameters.items() if name in named}
 
     @property
     def ratio_nuisances(self) -> tuple[str, ...]:

@@ -20,8 +20,9 @@ class ParameterConfig(Section):
     """Truth of the Asimov set; must lie inside the range."""
     range: tuple[float, float] = (0.0, 6.0)
     """Allowed range, in which scans and fits stay."""
-    interval: Literal["asymptotic", "neyman"] = "asymptotic"
-    """`neyman` also constructs the intervals from toys (docs/intervals.md), which hold where Wilks' theorem does not."""
+    interval: Literal["auto", "asymptotic", "neyman"] = "auto"
+    """`neyman` also constructs the intervals from toys (docs/intervals.md), which hold where Wilks' theorem does not; `auto` does so for
+    all methods where that takes seconds: statistical uncertainties alone, no other free parameter, not too many events."""
 
     @model_validator(mode="after")
     def _inside(self) -> ParameterConfig:

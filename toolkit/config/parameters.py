@@ -37,8 +37,9 @@ class ModelParameterConfig(Section):
     """Where fits start; `null` takes the truth."""
     label: str = ""
     """Label of plots in TeX; empty takes the name."""
-    interval: Literal["asymptotic", "neyman"] = "asymptotic"
-    """`neyman` also constructs the intervals from toys (docs/intervals.md)."""
+    interval: Literal["auto", "asymptotic", "neyman"] = "auto"
+    """`neyman` also constructs the intervals from toys (docs/intervals.md); `auto` does so for all methods where that takes seconds:
+    statistical uncertainties alone, no other free parameter, not too many events."""
     expression: str = Field(default="", max_length=2000)
     """For a derived parameter, an expression of others; it has no range and no truth of its own."""
 

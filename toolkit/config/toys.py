@@ -21,14 +21,14 @@ class GoodnessConfig(Section):
 
 
 class ToysConfig(Section):
-    """Toys behind the intervals of a parameter whose `interval` is `neyman`; see docs/intervals.md."""
+    """Toys behind the intervals of a parameter whose `interval` is `neyman` or `auto`; see docs/intervals.md."""
 
     grid_points: int = Field(default=17, ge=5, le=10_000)
     """Values of the parameter at which toys are drawn; the critical values are interpolated between them."""
     per_point: int = Field(default=1000, ge=100, le=10_000_000)
     """Toys per value. The error of an end of a 95 % interval is about 5 % of half its length at 1000."""
     methods: tuple[str, ...] = ("nsbi",)
-    """Methods whose intervals are constructed: `nsbi`, `score`, `rate`, and the names of the histograms."""
+    """Methods whose intervals `neyman` constructs: `nsbi`, `score`, `rate`, and the names of the histograms."""
     draw: Literal["model", "simulation"] = "model"
     """`model` draws from the densities that are fitted, `simulation` from the simulated test events at the truth, which then
     also corrects what networks and templates get wrong, noise of the test events included."""

@@ -12,7 +12,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,12 @@ from toolkit.likelihood.descent import EQUAL
 from toolkit.likelihood.fit_result import FitResult
 from toolkit.likelihood.intervals import find_intervals, scan_with_minima
 from toolkit.likelihood.p_values import ToyPValue, one_sided, toy_p_value
+from toolkit.likelihood.parameter_results import LEVELS
 from toolkit.likelihood.profiles import Profile
 from toolkit.likelihood.scans import Interval, Scan
 from toolkit.likelihood.toy_workers import Workers, run_here
 from toolkit.likelihood.toys import ToyRequest, ToySource, run_toys
 from toolkit.typing import Progress, silent_progress
-
-LEVELS = {"68": 0.6826894921370859, "95": 0.95}
-"""Confidence levels by name; those of the asymptotic intervals."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +46,8 @@ class NeymanBands:
         seed: Their seed.
         not_converged: Toys whose fit did not end at a minimum (they are used as they are).
         without_signal: q_0 of the toys without signal, in increasing order; empty if 0 is no grid point.
+        asymptotic: Fractions of the toys of each grid point whose t is below the chi-square quantile, by name of the level: how often
+            asymptotic intervals hold the truth there.
     """
 
     parameter: str
@@ -56,6 +56,22 @@ class NeymanBands:
     seed: int
     not_converged: int = 0
     without_signal: tuple[float, ...] = ()
+    asymptotic: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    def asymptotic_coverage(self, name: str, at: float) -> tuple[float, float]:
+        """Return how often asymptotic intervals hold a truth, and the error from the number of toys.
+
+        Args:
+            name: Name of the level.
+            at: The truth, inside the range; between two grid points both count by their distances.
+        """
+        curve, share = self.curves[name], np.asarray(self.asymptotic[name])
+        x = np.sqrt(curve.points - curve.low) if curve.root else curve.points
+        place = float(np.interp(np.sqrt(at - curve.low) if curve.root else at, x, np.arange(len(x))))
+        k = min(int(place), len(x) - 2)
+        weights = np.array([k + 1 - place, place - k])
+        p = float(weights @ share[k : k + 2])
+        return p, float(np.sqrt(max(p * (1.0 - p), 1.0 / self.toys) / self.toys * (weights @ weights)))
 
     @property
     def range(self) -> tuple[float, float]:
@@ -72,6 +88,7 @@ class NeymanBands:
             "not_converged": self.not_converged,
             "critical": {name: curve.to_json() for name, curve in self.curves.items()},
             "without_signal": list(self.without_signal),
+            "asymptotic_coverage": {name: list(share) for name, share in self.asymptotic.items()},
         }
 
     @classmethod
@@ -80,7 +97,8 @@ class NeymanBands:
         parameter = document["parameter"]
         curves = {name: CriticalCurve.from_json(part, parameter=parameter) for name, part in document["critical"].items()}
         without = tuple(document.get("without_signal", ()))
-        return cls(parameter, curves, document["toys_per_point"], document["seed"], document["not_converged"], without)
+        asymptotic = {name: tuple(share) for name, share in document.get("asymptotic_coverage", {}).items()}
+        return cls(parameter, curves, document["toys_per_point"], document["seed"], document["not_converged"], without, asymptotic)
 
 
 @dataclass(frozen=True)
@@ -221,7 +239,8 @@ def construct_bands(
         for name, level in levels.items()
     }
     without = [q for s in samples if s.truth == 0.0 for q in np.sort(one_sided(s.t, s.best_fit)).tolist()]
-    return NeymanBands(poi, curves, toys, seed, int(sum(np.sum(~s.converged) for s in samples)), tuple(without))
+    asymptotic = {name: tuple(float(np.mean(s.t <= chi2.ppf(level, 1))) for s in samples) for name, level in levels.items()}
+    return NeymanBands(poi, curves, toys, seed, int(sum(np.sum(~s.converged) for s in samples)), tuple(without), asymptotic)
 
 
 def neyman_intervals(bands: NeymanBands, likelihood: Likelihood, *, values: ArrayLike, fit: FitResult | None = None) -> NeymanResult:

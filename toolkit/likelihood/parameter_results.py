@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from toolkit.likelihood.scans import Interval, Scan
@@ -48,6 +48,27 @@ class ParameterInfo:
         return cls(document["kind"], allowed, document["truth"], document.get("constraint", ""), document.get("width", math.nan))
 
 
+@dataclass(frozen=True)
+class CoveragePoint:
+    """How often asymptotic intervals hold a truth.
+
+    Attributes:
+        at: The truth.
+        coverage: Fraction of toys at this truth whose asymptotic interval holds it.
+        error: Standard error from the number of toys.
+    """
+
+    at: float
+    coverage: float
+    error: float
+
+
+LEVELS: Mapping[str, float] = {"68": 0.6826894921370859, "95": 0.95}
+"""Levels of the intervals by name."""
+MAX_MISS = 0.03
+"""Largest accepted distance of the coverage of an asymptotic interval from its level."""
+
+
 @dataclass(frozen=True, eq=False)
 class ParameterResult:
     """One parameter of interest.
@@ -62,6 +83,9 @@ class ParameterResult:
         interval_kind: How the intervals were found: "asymptotic" by the thresholds above, "neyman" by toys.
         twice_nll_at_0: -2 ln lambda(0) / lambda(best fit); None if 0 is outside the allowed range, or the data forbid it.
         uncertainties: Pulls, impacts on this parameter and its table of uncertainties as JSON objects; None without systematic ones.
+        asymptotic_68: Beside an interval from toys, the one by the threshold.
+        asymptotic_95: Likewise.
+        coverage: From the same toys, that of asymptotic intervals at the best fit and where the ones here end, by name of the level.
 
     Examples:
         >>> import numpy as np
@@ -80,6 +104,19 @@ class ParameterResult:
     interval_kind: str = "asymptotic"
     twice_nll_at_0: float | None = None
     uncertainties: Mapping[str, Any] | None = None
+    asymptotic_68: Pieces = ()
+    asymptotic_95: Pieces = ()
+    coverage: Mapping[str, tuple[CoveragePoint, ...]] = field(default_factory=dict)
+
+    def worst(self, level: str) -> CoveragePoint | None:
+        """Return where the coverage of the asymptotic interval of a level is furthest from it; None without toys."""
+        return max(self.coverage.get(level, ()), key=lambda point: abs(point.coverage - LEVELS[level]), default=None)
+
+    @property
+    def off(self) -> tuple[str, ...]:
+        """Levels at which the coverage of the asymptotic interval is off by more than `MAX_MISS`."""
+        worst = {level: self.worst(level) for level in LEVELS}
+        return tuple(level for level, point in worst.items() if point is not None and abs(point.coverage - LEVELS[level]) > MAX_MISS)
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry of `method["parameters"]`; intervals are lists of [low, high], each with flags at the edge of the range."""
@@ -92,6 +129,16 @@ class ParameterResult:
             "twice_nll_at_0": self.twice_nll_at_0,
             "scan": self.scan.to_json(),
             **({"uncertainties": dict(self.uncertainties)} if self.uncertainties is not None else {}),
+            **(self._beside_toys() if self.interval_kind == "neyman" else {}),
+        }
+
+    def _beside_toys(self) -> dict[str, Any]:
+        pieces = {"asymptotic_68": self.asymptotic_68, "asymptotic_95": self.asymptotic_95}
+        return {
+            **{name: [[i.low, i.high] for i in own] for name, own in pieces.items()},
+            **{f"{name}_at_boundary": [i.at_boundary for i in own] for name, own in pieces.items()},
+            "asymptotic_coverage": {level: [vars(point).copy() for point in own] for level, own in self.coverage.items()},
+            "asymptotic_off": list(self.off),
         }
 
     @classmethod
@@ -107,6 +154,8 @@ class ParameterResult:
             interval_kind=document["interval_kind"],
             twice_nll_at_0=None if at_0 is None else float(at_0),
             uncertainties=document.get("uncertainties"),
+            **{n: _pieces(document[n], document[f"{n}_at_boundary"]) for n in ("asymptotic_68", "asymptotic_95") if n in document},
+            coverage={k: tuple(CoveragePoint(**p) for p in own) for k, own in document.get("asymptotic_coverage", {}).items()},
         )
 
 

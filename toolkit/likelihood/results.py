@@ -313,6 +313,15 @@ class Results:
             observed=None if self.observed is None else replace(self.observed, methods=own(self.observed.methods)),
         )
 
+    def with_parameters(self) -> Results:
+        """Say for every method of an analysis of one parameter what it says about it, in the form of several."""
+
+        def named(methods: Mapping[str, MethodResult]) -> dict[str, MethodResult]:
+            return {n: m if m.parameters else replace(m, parameters={m.scan.parameter: _as_parameter(m)}) for n, m in methods.items()}
+
+        observed = None if self.observed is None else replace(self.observed, methods=named(self.observed.methods))
+        return replace(self, methods=named(self.methods), observed=observed)
+
     def in_other_parameters(self, fit: str) -> Results:
         """Return a fit in other parameters as the results of an analysis in these; it has no closure tests of its own."""
         new, methods, observed = self.fit_parameters[fit].parameters, dict(self.fits[fit]), self.observed
@@ -364,6 +373,11 @@ class Results:
             notes=tuple(d.get("notes", ())),
             parameters={name: ParameterInfo.from_json(p) for name, p in d.get("parameters", {}).items()},
         )
+
+
+def _as_parameter(result: MethodResult) -> ParameterResult:
+    levels = (result.interval_68, result.interval_95)
+    return ParameterResult(result.mu_hat, *levels, *levels, result.scan, "asymptotic", result.twice_nll_at_0)
 
 
 def intervals_of(document: Mapping[str, Any], key: str) -> tuple[Interval, ...]:

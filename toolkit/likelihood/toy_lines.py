@@ -18,7 +18,6 @@ from scipy.sparse import csr_array
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.grid_fit import GRID_POINTS, NEIGHBOURS, WIDE, free_parameter
 from toolkit.likelihood.parameters import Parameter
-from toolkit.model.coefficients import Coefficients
 from toolkit.typing import BoolArray, FloatArray, IntArray
 
 CHUNK = 20_000
@@ -37,6 +36,19 @@ Drawn = tuple[IntArray, FloatArray]
 """Rows of a table, (n,), in any number of times, and what each counts, (n,)."""
 
 
+class Factors(Protocol):
+    """Coefficients of the processes as functions of parameters."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the parameters."""
+        ...
+
+    def values(self, points: FloatArray) -> FloatArray:
+        """Evaluate at points (n_points, n_parameters), (n_points, n_processes)."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
     """What the likelihood of drawn rows is made of: twice_nll = 2 [ sum_j f_j nu_j - sum_i w_i ln sum_j f_j D_ij ].
@@ -49,7 +61,7 @@ class Rows:
 
     densities: FloatArray
     yields: FloatArray
-    coefficients: Coefficients
+    coefficients: Factors
 
 
 @runtime_checkable

@@ -351,15 +351,20 @@ class CombinedToys:
     @cached_property
     def lines(self) -> Lines | None:
         """Tables of all channels along the free parameter, if every channel has one."""
-        own = [source.lines if isinstance(source, LineSource) else None for source in self.sources]
-        if any(lines is None for lines in own):
-            return None
-        return Lines.of(self.likelihood, [table.rows for lines in own if lines is not None for table in lines.tables])
+        rows: list[Rows] = []
+        for source in self.sources:
+            own = source.lines if isinstance(source, LineSource) else None
+            if own is None:
+                return None
+            rows += [table.rows for table in own.tables]
+        return Lines.of(self.likelihood, rows)
 
     def rows_of(self, data: tuple[tuple[Any, ...], dict[str, float]]) -> tuple[Drawn, ...]:
         """Return the rows of all channels."""
-        pairs = zip(self.sources, data[0], strict=True)
-        return tuple(drawn for source, part in pairs if isinstance(source, LineSource) for drawn in source.rows_of(part))
+        found: list[Drawn] = []
+        for source, part in zip(self.sources, data[0], strict=True):
+            found += source.rows_of(part) if isinstance(source, LineSource) else ()
+        return tuple(found)
 
     @property
     def _shared(self) -> tuple[Constraint, ...]:

@@ -42,6 +42,7 @@ class ToyIntervals:
         draw: What the toys were drawn from.
         nuisances: "profiled", "fixed" at their nominal values, or "none".
         observed: Intervals of the recorded events by method; empty while they are blinded.
+        automatic: Whether they were made because that was quick: then the critical values of the unbinned method alone are drawn.
     """
 
     results: dict[str, NeymanResult]
@@ -49,6 +50,7 @@ class ToyIntervals:
     draw: str
     nuisances: str = "none"
     observed: dict[str, NeymanResult] = field(default_factory=dict)
+    automatic: bool = False
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ToyIntervals:
@@ -58,12 +60,14 @@ class ToyIntervals:
         results, observed = (
             {name: NeymanResult.from_json(part) for name, part in found.items()} for found in (parts, document.get("observed", {}))
         )
-        return cls(results, coverage, document["draw"], document["nuisances"], observed)
+        return cls(results, coverage, document["draw"], document["nuisances"], observed, document.get("automatic", False))
 
 
 def interval_jobs(intervals: ToyIntervals, *, style: PlotStyle) -> Iterator[PlotJob]:
     """List the plots; their part is "intervals"."""
     for name, result in intervals.results.items():
+        if intervals.automatic and name != "nsbi" and "nsbi" in intervals.results:
+            continue
         yield _critical_values(name, result, data="the Asimov set", style=style)
         if name in intervals.observed:
             job = _critical_values(name, intervals.observed[name], data="the recorded events", style=style.for_data())

@@ -9,14 +9,18 @@ from toolkit.diagnostics.closure import DEFINITION, MAX_PULL, ClosureVerdict
 from toolkit.diagnostics.normalisation import Normalisation
 from toolkit.diagnostics.processes import ProcessSummary
 from toolkit.diagnostics.suite import Suite
+from toolkit.likelihood.parameter_results import LEVELS
 from toolkit.likelihood.results import MethodResult, Results
-from toolkit.likelihood.scans import Interval
 from toolkit.report import prose
 from toolkit.report.page import PageTable
 from toolkit.report.wording import (
     asimov_text,
+    asymptotic_cells,
     closure_text,
+    dagger_note,
+    from_toys,
     interval_lines,
+    intervals_shown,
     method_name,
     notes,
     number,
@@ -30,6 +34,7 @@ from toolkit.report.wording import (
     with_error,
 )
 
+HOLDS = "holds p at x: in that part of the toys with the truth x the asymptotic interval holds x, the worst of best fit and ends."
 SUSPICIOUS = 0.01
 """p-values below this are marked, if the deviation is also"""
 RELEVANT = 0.01
@@ -43,20 +48,21 @@ def methods_page_table(results: Results, verdicts: Sequence[ClosureVerdict]) -> 
     """
     by_method = {v.method: v for v in verdicts}
     poi = parameter_name(results.poi)
-    rows, flagged = [], set()
+    rows, flagged, toys = [], set(), from_toys(results)
     for i, (name, result) in enumerate(results.methods.items()):
         verdict = by_method.get(name)
-        intervals = ["\n".join(interval_lines(pieces)) for pieces in _levels(results, result)]
+        intervals = _intervals(results, result, toys=toys)
         judged = (verdict_text(verdict),) if verdicts else ()
         rows.append((method_name(name), number(result.mu_hat), *intervals, t0_text(result), *judged))
         if verdict is not None and verdict.flagged:
             flagged.add(i)
     remarks = [line for line in notes(verdicts, list(results.methods.values())) if line.startswith("*")]
     remarks += [DEFINITION] if verdicts else []
+    remarks += [dagger_note(results), HOLDS] if dagger_note(results) else [HOLDS] if toys else []
     fixed = ("68 %, others fixed", "95 %, others fixed") if len(results.interest) > 1 else ()
     return PageTable(
         title=f"Expected results{f' for {poi}' if fixed else ''}: Asimov set at {asimov_text(results)}",
-        columns=("method", f"best fit {poi}", "68 %", "95 %", *fixed, f"t({poi} = 0)", *(("closure",) if verdicts else ())),
+        columns=("method", f"best fit {poi}", *_headers(toys), *fixed, f"t({poi} = 0)", *(("closure",) if verdicts else ())),
         rows=tuple(rows),
         flagged=frozenset(flagged),
         note="\n".join(
@@ -65,11 +71,20 @@ def methods_page_table(results: Results, verdicts: Sequence[ClosureVerdict]) -> 
     )
 
 
-def _levels(results: Results, result: MethodResult) -> tuple[tuple[Interval, ...], ...]:
-    """Return the intervals that the table shows, in its order."""
+def _headers(toys: bool) -> tuple[str, ...]:
+    return tuple(f"{level} %, {kind}" for kind in ("toys", "asymptotic") for level in LEVELS) if toys else tuple(f"{k} %" for k in LEVELS)
+
+
+def _intervals(results: Results, result: MethodResult, *, toys: bool) -> list[str]:
+    """Write the intervals that the table shows, in its order: those that cover, the asymptotic ones if there are others, others fixed."""
     own = result.parameters.get(results.poi)
+    made = own is not None and own.interval_kind == "neyman"
+    shown = ["\n".join(intervals_shown(results, result, level)) if made or not toys else "-" for level in LEVELS]
+    if toys:
+        plain = ["\n".join(interval_lines(pieces)) for pieces in (result.interval_68, result.interval_95)]
+        shown += ["\n(holds ".join(asymptotic_cells(own, k)).replace("\nat", " at") + ")" for k in LEVELS] if made and own else plain
     fixed = () if own is None or len(results.interest) < 2 else (own.fixed_others_68, own.fixed_others_95)
-    return (result.interval_68, result.interval_95, *fixed)
+    return shown + ["\n".join(interval_lines(pieces)) for pieces in fixed]
 
 
 def closure_page_table(results: Results, verdicts: Sequence[ClosureVerdict]) -> PageTable:

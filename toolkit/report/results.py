@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ from toolkit.artifacts.atomic import write_json
 from toolkit.diagnostics.closure import ClosureVerdict
 from toolkit.diagnostics.serialise import jsonable
 from toolkit.errors import InputFileError, SchemaError
-from toolkit.likelihood.parameter_results import ParameterResult
-from toolkit.likelihood.results import MethodResult, Results, intervals_of
+from toolkit.likelihood.results import Results
 from toolkit.report.table import judge
 
 
@@ -37,7 +35,7 @@ def results_document(
     Raises:
         SchemaError: An extra has the name of one of the fixed keys.
     """
-    document: dict[str, Any] = dict(jsonable(with_parameters(results, (extras or {}).get("intervals")).to_json()))
+    document: dict[str, Any] = dict(jsonable(results.with_parameters().to_json()))
     taken = sorted(set(document) & set(extras or {}))
     if taken:
         raise SchemaError(what="extra entries of results.json", got=taken, expected="other names than the fixed ones", remedy="rename them")
@@ -53,36 +51,6 @@ def results_document(
                 if one == (verdict.method, verdict.parameter, check.mu, dict(check.truth)):
                     point.update(pull=jsonable(check.pull), fails=check.fails)
     return {**document, **jsonable(extras or {})}
-
-
-def with_parameters(results: Results, intervals: Mapping[str, Any] | None = None) -> Results:
-    """Say for every method of an analysis of one parameter what it says about it, in the form of several.
-
-    Args:
-        results: All methods.
-        intervals: Intervals from toys, the object `intervals` of results.json; methods that it has quote these.
-
-    Returns:
-        The results, where every method has `parameters`.
-    """
-    toys = intervals or {}
-    observed = results.observed
-    return replace(
-        results,
-        methods=_named(results.methods, toys.get("methods", {})),
-        observed=None if observed is None else replace(observed, methods=_named(observed.methods, toys.get("observed", {}))),
-    )
-
-
-def _named(methods: Mapping[str, MethodResult], toys: Mapping[str, Any]) -> dict[str, MethodResult]:
-    found = {}
-    for name, result in methods.items():
-        levels, kind = (result.interval_68, result.interval_95), "asymptotic"
-        if name in toys:
-            levels, kind = (intervals_of(toys[name], "interval_68"), intervals_of(toys[name], "interval_95")), "neyman"
-        one = ParameterResult(result.mu_hat, *levels, *levels, result.scan, kind, result.twice_nll_at_0)
-        found[name] = result if result.parameters else replace(result, parameters={result.scan.parameter: one})
-    return found
 
 
 def write_results(

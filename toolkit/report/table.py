@@ -10,14 +10,19 @@ from rich.table import Table
 from rich.text import Text
 
 from toolkit.diagnostics.closure import DEFINITION, ClosureVerdict, closure_verdicts
+from toolkit.likelihood.parameter_results import LEVELS
 from toolkit.likelihood.results import MethodResult, ObservedResults, Results
 from toolkit.report.contours import area_rows, pairs_of
 from toolkit.report.information_tables import NOTES, TITLE, information_cells, information_pairs, pair_label
 from toolkit.report.wording import (
     Point,
     asimov_text,
+    asymptotic_cells,
     closure_text,
+    dagger_note,
+    from_toys,
     interval_lines,
+    intervals_shown,
     notes,
     number,
     parameter_name,
@@ -54,6 +59,8 @@ class Comparison:
         for name in self.results.interest:
             own, judged = self.results.of(name), verdicts_on(name, verdicts)
             yield methods_table(own, verdicts=judged)
+            if from_toys(own):
+                yield asymptotic_table(own)
             if own.closure:
                 yield closure_table(own, verdicts=judged)
             if own.observed is not None:
@@ -72,6 +79,7 @@ class Comparison:
         for name in self.results.interest:
             own = self.results.of(name)
             lines += notes(verdicts_on(name, verdicts), list(own.methods.values()))
+            lines += [dagger_note(own)] if dagger_note(own) else []
         names = [parameter_name(name) for name in self.results.interest]
         lines += NOTES if information_pairs(self.results) else ()
         lines = [*dict.fromkeys(lines), f"{', '.join(f't({poi}=0)' for poi in names)}: -2 Delta ln L at {' or '.join(names)} = 0."]
@@ -110,14 +118,28 @@ def methods_table(results: Results, *, verdicts: Sequence[ClosureVerdict] | None
     poi = parameter_name(results.poi)
     table = _table(f"{poi} from an Asimov set at {asimov_text(results)}, {results.luminosity_ifb:g}/fb")
     fixed = ("68 %, fixed", "95 %, fixed") if len(results.interest) > 1 else ()
-    for header in ("best fit", "68 %", "95 %", *fixed, f"t({poi}=0)"):
+    kind = ", toys" if from_toys(results) else ""
+    for header in ("best fit", f"68 %{kind}", f"95 %{kind}", *fixed, f"t({poi}=0)"):
         table.add_column(header, justify="right", no_wrap=True)
     if by_method:
         table.add_column("closure")
     for name, result in results.methods.items():
         verdict = by_method.get(name)
-        cells = _measured(result, poi=results.poi if fixed else None)
+        cells = _measured(result, poi=results.poi if fixed else None, results=results)
         table.add_row(name, *cells, *([verdict_text(verdict)] if by_method else []), style=_colour(verdict))
+    return table
+
+
+def asymptotic_table(results: Results) -> Table:
+    """Lay out the asymptotic intervals of the methods that have others from toys, with their coverage where it is worst."""
+    table = _table(f"asymptotic intervals of {parameter_name(results.poi)}, and how often they hold the truth")
+    for level in LEVELS:
+        table.add_column(f"{level} %", justify="right", no_wrap=True)
+        table.add_column("holds", justify="right", no_wrap=True)
+    for name, result in results.methods.items():
+        own = result.parameters.get(results.poi)
+        if own is not None and own.interval_kind == "neyman":
+            table.add_row(name, *(Text(cell) for level in LEVELS for cell in asymptotic_cells(own, level)))
     return table
 
 
@@ -194,11 +216,14 @@ def _add_closure_columns(table: Table, results: Results) -> list[Point]:
     return list(truths)
 
 
-def _measured(result: MethodResult, *, poi: str | None = None) -> list[str | Text]:
+def _measured(result: MethodResult, *, poi: str | None = None, results: Results | None = None) -> list[str | Text]:
     """Write best fit, intervals and t(0); with the name of the parameter also the intervals with the others fixed."""
     own = None if poi is None else result.parameters.get(poi)
     fixed = () if own is None else (own.fixed_others_68, own.fixed_others_95)
-    intervals = [Text("\n".join(interval_lines(i))) for i in (result.interval_68, result.interval_95, *fixed)]
+    lines = [interval_lines(i) for i in (result.interval_68, result.interval_95)]
+    if results is not None:
+        lines = [intervals_shown(results, result, level) for level in LEVELS]
+    intervals = [Text("\n".join(own)) for own in (*lines, *(interval_lines(i) for i in fixed))]
     return [number(result.mu_hat), *intervals, t0_text(result)]
 
 

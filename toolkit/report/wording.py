@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from toolkit.diagnostics.closure import ClosureCheck, ClosureVerdict
+from toolkit.likelihood.parameter_results import MAX_MISS, ParameterResult
 from toolkit.likelihood.results import ClosurePoint, MethodResult, Results
 from toolkit.likelihood.scans import Interval
 
@@ -25,6 +26,8 @@ _METHODS = {
     "score_2d": "the bins of two ratios of the networks, between three values of the parameter",
     "nsbi": "the single events, by an extended likelihood whose density ratios are networks (neural simulation-based inference)",
 }
+DAGGER = "†"
+"""Marks an asymptotic interval whose coverage is off."""
 _GREEK = {"mu": "μ", "kappa": "κ", "theta": "θ", "lambda": "λ"}
 
 
@@ -118,6 +121,34 @@ def interval_lines(intervals: Sequence[Interval]) -> list[str]:
     return [f"[{i.low:.2f}, {i.high:.2f}]" + "*" * i.at_boundary for i in intervals] or ["none"]
 
 
+def intervals_shown(results: Results, result: MethodResult, level: str) -> list[str]:
+    """Write the interval of a level that covers: the one from toys where there is one."""
+    own = result.parameters.get(results.poi)
+    chosen = result if own is None or own.interval_kind != "neyman" else own
+    return interval_lines(getattr(chosen, f"interval_{level}"))
+
+
+def asymptotic_cells(own: ParameterResult, level: str) -> tuple[str, str]:
+    """Write the asymptotic interval beside one from toys, a dagger where its coverage is off, and that coverage, where it is worst."""
+    lines = interval_lines(getattr(own, f"asymptotic_{level}"))
+    mark, worst = DAGGER if level in own.off else "", own.worst(level)
+    covers = "-" if worst is None else f"{100.0 * worst.coverage:.0f} ± {100.0 * worst.error:.0f} %\nat {worst.at:.2f}"
+    return "\n".join(line + mark for line in lines), covers
+
+
+def from_toys(results: Results) -> bool:
+    """Whether intervals of the parameter come from toys."""
+    return any(m.parameters[results.poi].interval_kind == "neyman" for m in results.methods.values() if results.poi in m.parameters)
+
+
+def dagger_note(results: Results) -> str:
+    """Explain the dagger; empty where there is none."""
+    off = [m for m in results.methods.values() if results.poi in m.parameters and m.parameters[results.poi].off]
+    if not off:
+        return ""
+    return f"{DAGGER} asymptotic: at its ends or the best fit it holds the truth more than {100 * MAX_MISS:g} % too often or too seldom."
+
+
 def closure_text(check: ClosureCheck | None) -> str:
     """Write one closure point: best fit, standard error, distance from the truth in standard errors; "!" where it fails.
 
@@ -154,7 +185,8 @@ def truth_points(results: Results) -> dict[Point, str]:
         Label by truth. Other parameters of interest are named where they are not those of the Asimov set.
 
     Examples:
-        >>> from toolkit.likelihood.results import ClosurePoint
+        >>> from toolkit.likelihood.parameter_results import MAX_MISS, ParameterResult
+    from toolkit.likelihood.results import ClosurePoint
         >>> points = [ClosurePoint(1.0, 1.1, 0.1, "nsbi", parameter="mu", truth={"mu": 1.0, "c": c}) for c in (2.0, 0.0)]
         >>> list(truth_points(Results("mu", {"mu": 1.0, "c": 0.0}, 140.0, {}, {}, tuple(points))).values())
         ['μ = 1', 'μ = 1, c = 2']

@@ -13,7 +13,7 @@ import pytest
 
 from tests.unit.analysis.toy import YIELDS, densities, events_at
 from toolkit.analysis import constructions
-from toolkit.analysis.constructions import write_intervals
+from toolkit.analysis.constructions import with_constructed, write_intervals
 from toolkit.analysis.data import FitData, full_likelihood
 from toolkit.analysis.experiments import Experiment, reference_weights, toy_source
 from toolkit.analysis.layout import INTERVALS, TOYS
@@ -22,8 +22,9 @@ from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import Ratios, Systematics
 from toolkit.config import Config
 from toolkit.errors import SchemaError
-from toolkit.likelihood import BinnedLikelihood, PyhfLikelihood, UnbinnedLikelihood
+from toolkit.likelihood import BinnedLikelihood, PyhfLikelihood, Results, UnbinnedLikelihood, measure
 from toolkit.likelihood.neyman import construct_bands
+from toolkit.likelihood.parameter_results import CoveragePoint
 from toolkit.likelihood.toy_sources import BinnedToys, UnbinnedToys
 from toolkit.likelihood.toys import toy_generator
 from toolkit.pipeline.stage import ExecutorOptions, StageContext
@@ -287,3 +288,61 @@ def test_toys_run_where_processing_runs():
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(ValueError, match="toys"):
         config(**wrong)
+
+
+def automatic(**toys):
+    settings = short(**toys)
+    return settings.model_copy(update={"parameter": settings.parameter.model_copy(update={"interval": "auto"})})
+
+
+def test_quick_toys_are_made_for_all_methods_by_default(tmp_path, methods, test_events, full):
+    assert type(config().parameter)().interval == "auto"
+    document = write_intervals(context(tmp_path, automatic()), methods, test=test_events, ratio=Ratio())
+    assert document is not None
+    assert (set(document["methods"]), document["left_out"]) == ({"x", "nsbi", "rate"}, {})
+    assert json.loads((tmp_path / INTERVALS).read_text()) == document
+    slow = write_intervals(context(tmp_path, automatic()), methods, test=test_events, ratio=Ratio(), full=full)
+    assert slow is not None
+    assert slow["methods"] == {}
+    assert "several free parameters" in slow["left_out"]["mu"]
+
+
+def test_many_events_or_a_reference_that_is_no_mixture_leave_quick_toys_out(tmp_path, methods, test_events, monkeypatch):
+    reference = Ratio(metadata=SimpleNamespace(reference_mixture={}))
+    left = write_intervals(context(tmp_path, automatic()), methods, test=test_events, ratio=reference)
+    assert left is not None
+    assert left["left_out"]["mu"].startswith("toys cannot be drawn")
+    monkeypatch.setattr(constructions, "QUICK", 1000.0)
+    left = write_intervals(context(tmp_path, automatic()), methods, test=test_events, ratio=Ratio())
+    assert left is not None
+    assert "take long" in left["left_out"]["mu"]
+
+
+def test_asymptotic_intervals_stand_beside_with_their_coverage(tmp_path, methods, test_events):
+    """Every number against the toys themselves."""
+    settings = automatic(grid_points=9)
+    document = write_intervals(context(tmp_path, settings), methods, test=test_events, ratio=Ratio())
+    assert document is not None
+    experiment = Experiment(settings, test_events, Ratio())
+    grid = np.linspace(0.0, 4.0, 41)
+    found = {m.name: measure(experiment.of_asimov(m), method=m.name, values=grid, truth=1.0) for m in methods}
+    results = with_constructed(Results("mu", {"mu": 1.0}, 140.0, {}, found), document)
+    own, plain = results.methods["nsbi"].parameters["mu"], found["nsbi"]
+    assert own.interval_kind == "neyman"
+    assert own.asymptotic_68 == results.methods["nsbi"].interval_68 == plain.interval_68
+    assert [[i.low, i.high] for i in own.interval_68] == document["methods"]["nsbi"]["interval_68"]
+    ends = [end for piece in plain.interval_68 for end in (piece.low, piece.high) if 1e-3 < end < 3.999]
+    assert [point.at for point in own.coverage["68"]] == [plain.mu_hat, *ends]
+    source, points = toy_source(experiment, methods[1]), [{"mu": 1.0}, {"mu": 1.21}]
+    bands = construct_bands(source, points, poi="mu", toys=400, seed=3, root=True, smooth=False)
+    share, error = bands.asymptotic_coverage("68", 1.0)
+    assert share == bands.asymptotic["68"][0]
+    assert error == pytest.approx(np.sqrt(share * (1.0 - share) / 400))
+    between, smaller = bands.asymptotic_coverage("68", 1.05**2)
+    assert between == pytest.approx(np.mean(bands.asymptotic["68"]))
+    assert smaller < error
+    back = type(own).from_json(json.loads(json.dumps(own.to_json())))
+    assert (back.coverage, back.off, back.asymptotic_95) == (own.coverage, own.off, own.asymptotic_95)
+    far = {"68": (CoveragePoint(1.0, 0.7, 0.01), CoveragePoint(2.0, 0.64, 0.01)), "95": (CoveragePoint(2.0, 0.93, 0.01),)}
+    assert replace(own, coverage=far).off == ("68",)
+    assert replace(own, coverage=far).worst("68") == CoveragePoint(2.0, 0.64, 0.01)

@@ -237,7 +237,8 @@ def test_results_say_which_intervals_are_constructed() -> None:
     changed = with_constructed(results, {"nuisances": "none", "parameters": {"mu": {"methods": {"nsbi": entry}}}})
     nsbi = changed.methods["nsbi"]
     assert nsbi.parameters["mu"].interval_kind == "neyman"
-    assert [(i.low, i.high) for i in (*nsbi.interval_68, *nsbi.parameters["mu"].interval_95)] == [(0.5, 1.5), (0.25, 2.0)]
+    assert [(i.low, i.high) for i in (*nsbi.parameters["mu"].interval_68, *nsbi.parameters["mu"].interval_95)] == [(0.5, 1.5), (0.25, 2.0)]
+    assert nsbi.interval_68 == nsbi.parameters["mu"].asymptotic_68 == results.methods["nsbi"].interval_68
     assert changed.methods["mass"] == results.methods["mass"]
     assert changed.notes[-1] == "intervals of mu by nsbi are Neyman constructions from toys"
 

@@ -34,7 +34,6 @@ from toolkit.report.fitted import fitted_section, region_table
 from toolkit.report.fitted_figures import contour_jobs, correlation_jobs
 from toolkit.report.hepdata import SUBMISSION, hepdata_tables
 from toolkit.report.other_fits import fit_jobs
-from toolkit.report.results import with_parameters
 from toolkit.report.systematics_figures import systematics_jobs
 from toolkit.report.systematics_tables import systematics_section
 
@@ -131,11 +130,6 @@ def test_one_parameter_is_the_special_case(results: Results) -> None:
     assert own["interval_68"] == document["interval_68"] == own["fixed_others_68"]
     assert own["interval_68_at_boundary"] == [True, False]
     assert own["interval_kind"] == "asymptotic"
-    toys = {"methods": {"m4l": {"interval_68": [[0.1, 2.0]], "interval_95": [[0.0, 5.0]], "interval_95_at_boundary": [True]}}}
-    named = with_parameters(results, toys)
-    assert named.methods["m4l"].parameters["mu"].interval_68 == (Interval(0.1, 2.0),)
-    assert named.methods["m4l"].parameters["mu"].interval_kind == "neyman"
-    assert named.methods["m4l"].interval_68 == results.methods["m4l"].interval_68, "the old keys keep their meaning"
 
 
 def test_the_page_has_a_table_per_parameter(two: Results) -> None:

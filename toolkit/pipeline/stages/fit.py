@@ -36,6 +36,6 @@ def run(context: StageContext) -> None:
     with toy_workers(context.executor) as workers:
         write_goodness(context, datasets, results, experiment=Experiment(config, test, ratio, full), workers=workers)
         intervals = write_intervals(context, asimov.methods, test=test, ratio=ratio, full=full, recorded=datasets[1:], workers=workers)
-    if config.general and intervals is not None:
+    if intervals is not None:
         results = with_constructed(results, intervals)
     write_json(context.work / FIT, results.to_json())

@@ -90,7 +90,9 @@ class FitPages:
         """
         learned = read_json(out / VARIATIONS_REPORT)["variations"] if learned_directions(config, out) else {}
         comparison, goodness = read_json(out / COMPARISON), read_json(out / GOODNESS)
-        intervals = read_json(out / INTERVALS) if config.neyman else None
+        intervals = read_json(out / INTERVALS) if config.neyman or config.quick_neyman else None
+        if intervals is not None and not (intervals.get("methods") or intervals.get("parameters")):
+            intervals = None  # `interval: auto` found toys to be too slow, which a note says
         documents = {"comparison": comparison} | ({} if intervals is None else {"intervals": intervals})
         left_out = read_json(out / LEFT_OUT)["variations"] if varied_names(config) else ()
         if not config.general:
