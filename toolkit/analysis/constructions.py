@@ -83,11 +83,11 @@ def write_intervals(
         found[poi] = _of_parameter(constructions, recorded)
     for poi in config.quick_neyman:
         constructions = [Construction(session, experiment, method, workers, folder, poi) for method in methods]
-        reason = TOO_MANY if full is not None else next(filter(None, (c.slow for c in constructions)), "")
-        if reason:
-            left_out[poi] = reason
-        else:
-            found[poi] = _of_parameter(constructions, recorded)
+        made, reasons = _quick(constructions, recorded) if full is None else ({"methods": {}}, [TOO_MANY])
+        if made["methods"]:
+            found[poi] = made
+        if reasons:
+            left_out[poi] = "; ".join(dict.fromkeys(reasons))
     document: JsonObject = {
         "schema": 1,
         "draw": settings.draw,
@@ -137,7 +137,8 @@ def with_constructed(results: Results, intervals: JsonObject) -> Results:
         f"intervals of {poi} by {', '.join(document['methods'])} are Neyman constructions from toys{kind}"
         for poi, document in made_for.items()
     )
-    notes += tuple(f"intervals of {poi} are asymptotic: {reason}" for poi, reason in intervals.get("left_out", {}).items())
+    reasons = {poi: reason for poi, reason in intervals.get("left_out", {}).items() if reason != TOO_MANY}  # which is nothing unusual
+    notes += tuple(f"intervals of {poi} that are asymptotic alone: {reason}" for poi, reason in reasons.items())
     results = results.with_parameters()
     observed = results.observed
     if observed is not None:
@@ -162,6 +163,27 @@ def asymptotic_coverage(bands: NeymanBands, result: ParameterResult) -> dict[str
         truths = dict.fromkeys([min(max(result.best_fit, low), high), *inside])
         found[level] = tuple(CoveragePoint(at, *bands.asymptotic_coverage(level, at)) for at in truths)
     return found
+
+
+def _quick(constructions: Sequence[Construction], recorded: Sequence[FitData]) -> tuple[JsonObject, list[str]]:
+    """Construct the intervals of the methods whose toys take seconds; return them, and why there are none of the others."""
+    made: JsonObject = {"methods": {}}
+    reasons = []
+    for construction in constructions:
+        reason = construction.slow
+        if construction.profiles:
+            return made, [reason]
+        if not reason:
+            try:
+                own = _of_parameter([construction], recorded)
+            except PhysicsDomainError as error:
+                reason = f"toys cannot be drawn ({error.what}, got {error.got})"
+            else:
+                for part, entries in own.items():
+                    made.setdefault(part, {}).update(entries)
+        if reason:
+            reasons.append(f"{construction.method.name}: {reason}")
+    return made, reasons
 
 
 def _of_parameter(constructions: Sequence[Construction], recorded: Sequence[FitData]) -> JsonObject:

@@ -311,7 +311,8 @@ def test_many_events_or_a_reference_that_is_no_mixture_leave_quick_toys_out(tmp_
     reference = Ratio(metadata=SimpleNamespace(reference_mixture={}))
     left = write_intervals(context(tmp_path, automatic()), methods, test=test_events, ratio=reference)
     assert left is not None
-    assert left["left_out"]["mu"].startswith("toys cannot be drawn")
+    assert left["left_out"]["mu"].startswith("nsbi: toys cannot be drawn")
+    assert set(left["methods"]) == {"x", "rate"}, "the others are quick"
     monkeypatch.setattr(constructions, "QUICK", 1000.0)
     left = write_intervals(context(tmp_path, automatic()), methods, test=test_events, ratio=Ratio())
     assert left is not None
