@@ -86,7 +86,7 @@ def test_samples_without_benchmark_weights_are_learned_from_labels(h4l: CommandL
     done = h4l("init", "gg_sig.root", "gg_SBI.root", "gg_bkg.root", "qqZZ.root")
     assert done.code == 0, done.stderr
     assert "written and valid. Next: h4l run config.yaml" in done.stdout
-    assert "the networks learn from which" in Path("config.yaml").read_text()
+    assert "learn from which sample" in Path("config.yaml").read_text()
     config = load_config("config.yaml")
     config.require_interference()
     assert config.morphing.amplitudes == ("gg_sig", "gg_SBI", "gg_bkg")
