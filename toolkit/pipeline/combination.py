@@ -108,7 +108,14 @@ def _write_pages(
     config, first = combination.config, combination.fits[0].name
     views = combination_views(results, first)
     look = config.report
-    style = PlotStyle(look.style, status=look.status, note=look.status, luminosity_ifb=luminosity, energy_tev=look.energy_tev)
+    style = PlotStyle(
+        look.style,
+        status=look.status,
+        note=look.status,
+        luminosity_ifb=luminosity,
+        energy_tev=look.energy_tev,
+        parameters=_symbols(combination),
+    )
     figures = draw_all(tuple(combination_jobs(views, style=style)), folder=work / PLOTS, progress=progress)
     for name, view in views.items():
         for file, text in hepdata_tables(view, binned={}, edges={}, title=f"{config.name}, {name}").items():
@@ -130,6 +137,12 @@ def _write_pages(
     extras = {"fit": first, "combined_fits": own, "gamma_sm_mev": config.gamma_sm_mev, "parts": list(config.parts)}
     extras["agreement"] = [a.to_json() for a in agreements]
     write_results(work / RESULTS, results, extras=extras)
+
+
+def _symbols(combination: Combination) -> dict[str, str]:
+    """Return the symbols of parameters in plots, in TeX: those of the config, and those of ready-made parameters."""
+    ready = {p.name: p.label for fit in combination.fits for p in fit.parameters if p.label}
+    return {**ready, **{name: section.label for name, section in combination.config.parameters.items() if section.label}}
 
 
 def _row(combination: Combination, part: Part) -> tuple[str, str, str, str]:
