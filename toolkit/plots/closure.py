@@ -57,7 +57,7 @@ def plot_closure(verdicts: Sequence[ClosureVerdict], *, parameter: str = "mu", s
         low.set_xlabel(truth_symbol(parameter))
         low.set_xticks(truths)
         low.set_xticks([], minor=True)
-        _hold(top, low, verdicts, widest=2.0 * float(ends[1] - ends[0]))
+        _hold(top, low, verdicts, widest=float(ends[1] - ends[0]))
         if verdicts:
             bottom, highest = top.get_ylim()
             top.set_ylim(bottom, bottom + (highest - bottom) / (1 - band_height(len(verdicts), titled=True)))
