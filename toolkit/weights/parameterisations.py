@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 
 from toolkit.errors import SchemaError
 from toolkit.model.bases import wilson_monomials
-from toolkit.model.monomials import Monomial, write_combination
+from toolkit.model.monomials import Monomial, parse_combination, write_combination
 from toolkit.weights.morphing import Morphing, Point, Ranges
+
+SINGULAR = 1e10
+"""Condition number from which a change of parameters cannot be undone."""
 
 
 def smeft(
@@ -122,17 +125,18 @@ def product(first: Morphing, second: Morphing, *, benchmarks: Mapping[str, Point
 
 
 def substituted(morphing: Morphing, products: Mapping[str, str]) -> Morphing:
-    """Replace parameters by products of others, keeping the benchmarks: mu = kappa_g^2 kappa_V^2.
+    """Replace parameters by products or sums of others, keeping the benchmarks: mu = kappa_g^2 kappa_V^2, g = 0.3 c_1 - 0.2 c_2.
 
     Args:
         morphing: The parameterisation in the old parameters.
-        products: A monomial of new parameters for some of the old ones.
+        products: A monomial of new parameters, or a sum of monomials with numbers in front, for some of the old ones.
 
     Returns:
         The same functions of the new parameters, in order of first appearance; ranges are dropped for replaced ones.
 
     Raises:
-        SchemaError: A parameter is unknown, or two monomials become equal.
+        SchemaError: A parameter is unknown, two monomials become equal, a sum stands under a root, or a change by sums cannot be undone, so
+            that the benchmarks do not determine the new monomials.
 
     Notes:
         sqrt(mu) becomes kappa_g kappa_V with its sign: the interference follows the relative sign of the couplings, which mu
@@ -145,14 +149,27 @@ def substituted(morphing: Morphing, products: Mapping[str, str]) -> Morphing:
         ('kappa_V**2*kappa_g**2', 'kappa_V*kappa_g', '1')
         >>> couplings.coefficients({"kappa_g": -1.0, "kappa_V": 1.0}).round(12)  # mu = 1, interference reversed
         array([ 2., -1.,  2.])
+        >>> rotated = substituted(smeft(["a", "b"]), {"a": "0.6*x + 0.8*y", "b": "0.8*x - 0.6*y"})
+        >>> rotated.coefficients({"x": 0.6, "y": 0.8}).round(12) + 0.0  # a = 1, b = 0: the benchmark a=1
+        array([0., 1., 0., 0., 0., 0.])
     """
     unknown = sorted(set(products) - set(morphing.parameter_names))
     if unknown:
         raise SchemaError(what="parameters to replace", got=unknown, expected=f"some of {list(morphing.parameter_names)}")
-    replaced = {name: Monomial.parse(text) for name, text in products.items()}
-    monomials = [_replace(Monomial.parse(text), replaced) for text in morphing.monomials]
+    replaced = {name: parse_combination(text) for name, text in products.items()}
+    terms = [_expand(Monomial.parse(text), replaced) for text in morphing.monomials]
     kept = {name: limits for name, limits in morphing.ranges.items() if name not in products}
-    return Morphing.from_rows(_rows(morphing), monomials=[str(m) for m in monomials], ranges=kept)
+    if all(list(term.values()) == [1.0] for term in terms):
+        return Morphing.from_rows(_rows(morphing), monomials=[str(next(iter(term))) for term in terms], ranges=kept)
+    new = list(dict.fromkeys(m for term in terms for m in term))
+    change = np.array([[term.get(m, 0.0) for m in new] for term in terms])  # old monomials in new ones
+    if change.shape[0] != change.shape[1] or np.linalg.cond(change) > SINGULAR:
+        got = f"{len(new)} monomials in the place of {len(terms)}"
+        remedy = "replace n parameters by n independent sums, or write them as parameters of a model (docs/model.md)"
+        raise SchemaError("sums in the place of parameters", got=got, expected="a change that can be undone", remedy=remedy)
+    back = np.linalg.inv(change).T
+    rows = {name: row @ back for name, row in _rows(morphing).items()}
+    return Morphing.from_rows(rows, monomials=[str(m) for m in new], ranges=kept)
 
 
 def coefficient_texts(morphing: Morphing) -> tuple[str, ...]:
@@ -176,12 +193,29 @@ def _rows(morphing: Morphing) -> dict[str, NDArray[np.float64]]:
     return dict(zip(morphing.benchmark_names, morphing.matrix, strict=True))
 
 
-def _replace(monomial: Monomial, products: Mapping[str, Monomial]) -> Monomial:
-    powers: dict[str, float] = {}
+def _expand(monomial: Monomial, replaced: Mapping[str, Mapping[Monomial, float]]) -> dict[Monomial, float]:
+    """Write a monomial of old parameters as a sum of monomials of new ones."""
+    found = {Monomial(()): 1.0}
     for name, power in monomial.powers:
-        for new, factor in products[name].powers if name in products else ((name, 1.0),):
-            powers[new] = powers.get(new, 0.0) + power * factor
-    return Monomial(tuple(sorted(powers.items())))
+        terms = replaced.get(name, {Monomial(((name, 1.0),)): 1.0})
+        if list(terms.values()) == [1.0]:
+            (one,) = terms
+            raised = {Monomial(tuple((n, p * power) for n, p in one.powers)): 1.0}
+        elif power == int(power) and power > 0:
+            raised = {Monomial(()): 1.0}
+            for _ in range(int(power)):
+                raised = _product(raised, terms)
+        else:
+            raise SchemaError("sums in the place of parameters", got=str(monomial), expected=f"{name} with a positive whole power")
+        found = _product(found, raised)
+    return found
+
+
+def _product(first: Mapping[Monomial, float], second: Mapping[Monomial, float]) -> dict[Monomial, float]:
+    found: dict[Monomial, float] = {}
+    for (a, x), (b, y) in itertools.product(first.items(), second.items()):
+        found[a * b] = found.get(a * b, 0.0) + x * y
+    return found
 
 
 def _common_ranges(first: Morphing, second: Morphing) -> dict[str, tuple[float, float]]:
