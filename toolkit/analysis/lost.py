@@ -31,7 +31,7 @@ class Loss:
         parameter: The parameter of interest.
         error: Its upper 68 % uncertainty in the histogram that knows all of the variation.
         error_known: The same where it knows what the unbinned fit knows.
-        shift: How far the parameter moves, with this knowledge, in data in which the nuisance parameter is 1.
+        shift: How far the best fit moves, with this knowledge, from the data to data in which the nuisance parameter is 1.
     """
 
     parameter: str
@@ -57,12 +57,14 @@ def measure_loss(data: FitData, name: str, *, pool: SimulatedEvents) -> Loss | N
         binned_document(method, data.weights, replace(data.systematics, ratios={**data.systematics.ratios, METHOD: own}))
         for own in (whole, known)
     ]
-    errors = []
+    errors, best = [], 0.0
     for document in documents:
         likelihood = Workspace(document).likelihood()
-        errors.append(minos(likelihood, likelihood.fit(), poi).up)
+        fit = likelihood.fit()
+        errors.append(minos(likelihood, fit, poi).up)
+        best = fit.parameters[poi]
     likelihood = Workspace(_moved(documents[1], method, whole[name], data)).likelihood()
-    return Loss(poi, errors[0], errors[1], likelihood.fit().parameters[poi] - data.model.truth[poi])
+    return Loss(poi, errors[0], errors[1], likelihood.fit().parameters[poi] - best)
 
 
 def _known(data: FitData, method: BinnedMethod, name: str, pool: SimulatedEvents) -> Ratios:
