@@ -62,6 +62,8 @@ def write_onnx(
     reference_mixture: Mapping[str, float] | None = None,
     config_hash: str = "",
     training_data_hash: str = "",
+    fills: Mapping[str, float] | None = None,
+    z1: str = "leading",
     tolerance: float = TOLERANCE,
     generator: np.random.Generator | None = None,
 ) -> OnnxExport:
@@ -85,6 +87,8 @@ def write_onnx(
         reference_mixture: Fractions pi_j when the reference is sum_j pi_j p_j.
         config_hash: Hash of the training's configuration.
         training_data_hash: Hash of the training events.
+        fills: Fill values of missing observables by name; those that features use are kept.
+        z1: Which pair of leptons is Z1, see `toolkit.kinematics.pair_leptons`.
         tolerance: Largest accepted absolute difference of log ratios and spreads.
         generator: Chooses the random rows among more than 1000; a fixed seed by default.
 
@@ -125,6 +129,8 @@ def write_onnx(
         toolkit_version=__version__,
         config_hash=config_hash,
         training_data_hash=training_data_hash,
+        fills={name: fill for name, fill in (fills or {}).items() if f"{name}_filled" in {f.name for f in features}},
+        z1=z1,
     )
     target = Path(path)
     make_folder(target.parent)

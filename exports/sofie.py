@@ -15,7 +15,8 @@ from typing import Any
 
 import onnx
 
-from toolkit.artifacts.atomic import make_folder, write_bytes
+from exports.momenta import momenta_document
+from toolkit.artifacts.atomic import make_folder, write_bytes, write_json
 from toolkit.artifacts.onnx_metadata import METADATA_KEY
 from toolkit.errors import MissingExtraError, SchemaError
 from toolkit.likelihood.onnx_ratio import OnnxRatio
@@ -89,6 +90,9 @@ def generate_cpp(model: str | Path, folder: str | Path, *, name: str | None = No
     reference = path.with_name(f"{path.stem}.reference.json")
     if reference.is_file():
         shutil.copyfile(reference, target / f"{chosen}.reference.json")
+    document = momenta_document(ratio)
+    if document is not None:
+        write_json(target / f"{chosen}.momenta.json", document)
     return SofieCode(project, chosen, target / f"{chosen}.hxx", target / f"{chosen}.dat")
 
 

@@ -79,6 +79,8 @@ class OnnxMetadata:
         toolkit_version: Version of the toolkit that wrote the file.
         config_hash: Hash of the configuration of the training.
         training_data_hash: Hash of the training events.
+        fills: What stands for a missing observable in its column NAME_filled, by NAME.
+        z1: Which pair of the best quadruplet is Z1, see `toolkit.kinematics.pair_leptons`.
         fused: Name of the file beside this one with the same numbers in few large nodes; empty where there is none.
 
     Raises:
@@ -95,6 +97,8 @@ class OnnxMetadata:
     toolkit_version: str = ""
     config_hash: str = ""
     training_data_hash: str = ""
+    fills: Mapping[str, float] = field(default_factory=dict)
+    z1: str = "leading"
     fused: str = ""
 
     def __post_init__(self) -> None:
@@ -127,6 +131,8 @@ class OnnxMetadata:
             "toolkit_version": self.toolkit_version,
             "config_hash": self.config_hash,
             "training_data_hash": self.training_data_hash,
+            **({"fills": {name: float(fill) for name, fill in self.fills.items()}} if self.fills else {}),
+            **({"z1": self.z1} if self.z1 != "leading" else {}),
             **({"fused": self.fused} if self.fused else {}),
         }
         return json.dumps(document, allow_nan=False)
@@ -149,6 +155,9 @@ class OnnxMetadata:
         mixture = document.get("reference_mixture", {})
         _require(schema == SCHEMA, "ONNX metadata: schema", schema, SCHEMA)
         _require(_is_list_of(numerators, str), "ONNX metadata: numerators", numerators, "a list of names")
+        fills = document.get("fills", {})
+        numbers = list(fills.values()) if isinstance(fills, dict) else None
+        _require(_is_list_of(numbers, (int, float)), "ONNX metadata: fills", fills, "an object {observable: number}")
         fractions = list(mixture.values()) if isinstance(mixture, dict) else None
         _require(_is_list_of(fractions, (int, float)), "ONNX metadata: reference_mixture", mixture, "an object {process: fraction}")
         return cls(
@@ -159,6 +168,8 @@ class OnnxMetadata:
             parameters=_read_features(document.get("parameters", []), "parameters"),
             ensemble_size=document.get("ensemble_size", 1),
             reference_mixture=mixture,
+            fills=fills,
+            z1=str(document.get("z1") or "leading"),
             **{key: str(document.get(key) or "") for key in ("toolkit_version", "config_hash", "training_data_hash", "fused")},
         )
 

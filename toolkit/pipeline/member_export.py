@@ -47,6 +47,8 @@ def export_members(config: Config, out: Path, *, progress: Progress = silent_pro
             features=describe_features(pool, config, trained.features),
             config_hash=training_hash(config),
             training_data_hash=data_hash(pool),
+            fills=config.fills,
+            z1=config.selection.z1,
         )
         written.append(export.path)
         progress("members", k + 1.0, float(len(trained.history)))

@@ -66,7 +66,8 @@ def built(written: tuple[nn.Module, OnnxExport], tmp_path_factory: pytest.TempPa
     assert isinstance(code, SofieCode)
     # Little optimisation: the numbers are tested here, their speed in benchmarks.
     run("cmake", "-S", code.project, "-B", code.project / "build", "-DCMAKE_BUILD_TYPE=None", "-DH4L_FLAGS=-O1;-ffast-math;-mno-recip")
-    run("cmake", "--build", code.project / "build", "--parallel", 2, "--target", "h4l-table", "h4l-check", "h4l_ratio", "h4l-benchmark")
+    targets = ("h4l-table", "h4l-check", "h4l-momenta", "h4l_ratio", "h4l-benchmark")
+    run("cmake", "--build", code.project / "build", "--parallel", 2, "--target", *targets)
     return code
 
 
@@ -84,6 +85,19 @@ def test_reference_rows_agree(built: SofieCode) -> None:
     for name in ("absolute", "spread", "one_by_one"):
         assert 0.0 < found[name] < 1e-4
     assert found["relative"] < 1e-5
+
+
+@needs_tools
+def test_events_from_momenta_to_log_ratios(built: SofieCode, tmp_path: Path) -> None:
+    events = built.weights.with_name("ratio.momenta.json")
+    found = json.loads(run(built.project / "build" / "h4l-momenta", built.weights, events).stdout)
+    assert (found["events"], found["good"]) == (200, True)
+    assert found["observables"] < 1e-9
+    for key, shift in (("observables", 1e-4), ("log_ratio", 0.1)):
+        other = json.loads(events.read_text(encoding="utf-8"))
+        other[key][7][0] *= 1.0 + shift
+        (tmp_path / "other.json").write_text(json.dumps(other))
+        assert '"good": false' in run(built.project / "build" / "h4l-momenta", built.weights, tmp_path / "other.json", expect=1).stdout
 
 
 @needs_tools

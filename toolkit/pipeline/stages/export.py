@@ -41,6 +41,8 @@ def run(context: StageContext) -> None:
         features=features,
         config_hash=training_hash(config),
         training_data_hash=data_hash(pool),
+        fills=config.fills,
+        z1=config.selection.z1,
     )
     context.progress("export | inspection", 2, STEPS)
     write_json(context.work / PARITY, {"schema": 1, "sample": "all test events", **asdict(export.parity)})

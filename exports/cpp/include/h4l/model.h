@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -57,6 +58,12 @@ class Model {
    const std::vector<std::string> &numerators() const { return numerators_; }
    /// The density below.
    const std::string &reference() const { return reference_; }
+   /// What stands for a missing observable NAME in the column NAME_filled; for h4l::Observables.
+   const std::map<std::string, double> &fills() const { return fills_; }
+   /// Which pair of leptons is Z1: leading, heavier or harder.
+   const std::string &z1() const { return z1_; }
+   /// Where the model comes from: toolkit_version, config_hash, training_data_hash.
+   const std::map<std::string, std::string> &origin() const { return origin_; }
    /// Whether evaluate can fill the spread.
    bool has_spread() const { return backend_->has_spread(); }
 
@@ -133,6 +140,10 @@ class Model {
          for (const auto &parameter : document.at("parameters")) columns_.push_back(column(parameter));
       document.at("numerators").get_to(numerators_);
       document.at("reference").get_to(reference_);
+      if (document.contains("fills")) document.at("fills").get_to(fills_);
+      if (document.contains("z1")) document.at("z1").get_to(z1_);
+      for (const char *key : {"toolkit_version", "config_hash", "training_data_hash"})
+         if (document.contains(key)) origin_[key] = document.at(key).get<std::string>();
    }
 
    static Column column(const Json &document)
@@ -164,6 +175,9 @@ class Model {
    std::vector<Column> columns_;
    std::vector<std::string> numerators_;
    std::string reference_;
+   std::map<std::string, double> fills_;
+   std::string z1_ = "leading";
+   std::map<std::string, std::string> origin_;
    std::size_t n_features_ = 0;
 };
 

@@ -35,6 +35,14 @@ struct Lepton {
 
 /// Which pair of the best quadruplet is Z1: nearest to the mass of the Z, heavier, or of larger transverse momentum.
 enum class Z1Convention { leading, heavier, harder };
+/// The convention of a name, as a model's z1() gives it; throws MismatchError for another one.
+inline Z1Convention z1_convention(const std::string &name)
+{
+   if (name == "leading") return Z1Convention::leading;
+   if (name == "heavier") return Z1Convention::heavier;
+   if (name == "harder") return Z1Convention::harder;
+   throw MismatchError("Z1 is the pair \"" + name + "\", expected leading, heavier or harder");
+}
 /// Beam axis of the decay angles: the laboratory's, or after a boost by the transverse velocity of the four leptons.
 enum class Recoil { none, transverse };
 
