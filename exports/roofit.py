@@ -149,7 +149,7 @@ def reference_points(likelihood: Likelihood, *, n_points: int = POINTS, seed: in
 
 
 def root_command(macro: Path) -> list[str] | None:
-    """Return the command that runs a macro with ROOT, None where there is none: `H4L_ROOT_PYTHON`, this interpreter, then `root`."""
+    """Return the command that runs a macro with ROOT, None where there is none: `H4L_ROOT_PYTHON`, else this interpreter."""
     named = os.environ.get(ROOT_PYTHON)
     run = f"import ROOT, sys; ROOT.gROOT.LoadMacro({str(macro)!r}); sys.exit(getattr(ROOT, {macro.stem!r})(sys.argv[1]))"
     if named:
