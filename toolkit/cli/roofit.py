@@ -33,7 +33,7 @@ def export_roofit(source: Path, out: Path | None, *, methods: tuple[str, ...], s
         if any(export.workspace is None for export in written.values()):
             screen.note(f"no ROOT here ({ROOT_PYTHON} names a Python that has it): the macros build the workspaces where there is one")
         document = {name: {"macro": e.macro, "events": e.events, "workspace": e.workspace} for name, e in written.items()}
-        screen.result({"folder": folder, "workspaces": document}, "\n".join(lines))
+        screen.result({"folder": folder, "workspaces": document}, *lines)
 
 
 def _workspaces(run: Path, methods: tuple[str, ...]) -> dict[str, Path]:
