@@ -111,12 +111,23 @@ def _log(x):
 
 
 @_sums
-def _dots(block, low, high, weights, out):
+def _fetch(ahead, r, low, high):
+    """Ask for columns low to high of four rows, from r on, of the group that comes next."""
+    width = ahead.shape[1]
+    if r + 4 <= len(ahead):
+        for row in range(r, r + 4):
+            for i in range(row * width + low, row * width + high, 8):
+                _prefetch(ahead, i)
+
+
+@_sums
+def _dots(block, low, high, weights, out, ahead):
     """Multiply columns low to high of rows (n_rows, n_columns) by weights (n_columns,), four rows at a time: they share the weights."""
     n, w = len(block), weights[low:high]
     whole = n - n % 4
     for r in range(0, whole, 4):
         a, b, c, d = block[r, low:high], block[r + 1, low:high], block[r + 2, low:high], block[r + 3, low:high]
+        _fetch(ahead, r, low, high)
         one, two, three, four = 0.0, 0.0, 0.0, 0.0
         for i in range(len(w)):
             one += a[i] * w[i]
@@ -134,15 +145,12 @@ def _dots(block, low, high, weights, out):
 @_sums
 def _add_rows(block, low, high, weights, sums, ahead):
     """Add rows (n_rows, n_columns) times weights (n_rows,), columns low to high, to sums (n_columns,), four rows at a time."""
-    n, s, width = len(block), sums[low:high], block.shape[1]
+    n, s = len(block), sums[low:high]
     whole = n - n % 4
     for r in range(0, whole, 4):
         a, b, c, d = block[r, low:high], block[r + 1, low:high], block[r + 2, low:high], block[r + 3, low:high]
         one, two, three, four = weights[r], weights[r + 1], weights[r + 2], weights[r + 3]
-        if r + 4 <= len(ahead):
-            for row in range(r, r + 4):
-                for i in range(row * width + low, row * width + high, 8):
-                    _prefetch(ahead, i)
+        _fetch(ahead, r, low, high)
         for i in range(len(s)):
             s[i] += (one * a[i] + two * b[i]) + (three * c[i] + four * d[i])
     for r in range(whole, n):
@@ -158,7 +166,7 @@ def _log_quadratic(block, offsets, columns, shifts, terms, ahead):
     for j in range(len(shifts)):
         if offsets[j + 1] > offsets[j]:
             out, shift = terms[j, :n], shifts[j]
-            _dots(block, offsets[j], offsets[j + 1], weights, out)
+            _dots(block, offsets[j], offsets[j + 1], weights, out, ahead)
             for r in range(n):
                 out[r] = _exp(out[r] - shift)
 
@@ -313,8 +321,8 @@ def _log_sums(table, offsets, code4, columns, shifts, densities, weights, factor
     ratios, total = np.empty((1, group)), np.empty(group)
     for first in range(0, len(table), group):
         last = min(first + group, len(table))
-        n = last - first
-        _terms(table[first:last], offsets, code4, columns, shifts, norms, densities[first:last], scratch, terms, ratios, False, table[:0])
+        n, ahead = last - first, table[last : min(last + group, len(table))]
+        _terms(table[first:last], offsets, code4, columns, shifts, norms, densities[first:last], scratch, terms, ratios, False, ahead)
         for k in range(len(factors)):
             total[:n] = 0.0
             for j in range(p):
@@ -334,7 +342,8 @@ def _log_derivatives(table, offsets, code4, columns, shifts, densities, weights,
         last = min(first + group, len(table))
         n, block, w = last - first, table[first:last], weights[first:last]
         ahead = table[last : min(last + group, len(table))]
-        _terms(block, offsets, code4, columns, shifts, norms, densities[first:last], scratch, terms, ratios, True, ahead)
+        early = ahead if code4 else table[:0]  # fetched once: here, or while the derivatives are added
+        _terms(block, offsets, code4, columns, shifts, norms, densities[first:last], scratch, terms, ratios, True, early)
         total[:n] = 0.0
         for j in range(p):
             f = factors[j]
@@ -362,14 +371,15 @@ def _means(table, offsets, code4, columns, weights, mean, sums):
     ratios = np.empty((table.shape[1] // 2 if code4 else 1, group + PAD))
     for first in range(0, len(table), group):
         last = min(first + group, len(table))
-        block = table[first:last]
-        _terms(block, offsets, code4, columns, shifts, norms, weights[first:last], scratch, terms, ratios, True, table[:0])
+        block, ahead = table[first:last], table[last : min(last + group, len(table))]
+        early = ahead if code4 else table[:0]
+        _terms(block, offsets, code4, columns, shifts, norms, weights[first:last], scratch, terms, ratios, True, early)
         for j in range(p):
             own = 0.0
             for r in range(last - first):
                 own += terms[j, r]
             mean[j] += own
-        _add_derivatives(block, offsets, code4, terms, ratios, sums, table[:0])
+        _add_derivatives(block, offsets, code4, terms, ratios, sums, ahead)
 
 
 class Kernels(NamedTuple):
