@@ -18,7 +18,7 @@ from toolkit.artifacts.events import read_events, tables_of
 from toolkit.config import Config, parse_config
 from toolkit.errors import ArtifactMismatchError, InputFileError, PhysicsDomainError, SchemaError, ToolkitError
 from toolkit.likelihood import OnnxRatio
-from toolkit.pipeline import GRAPH, Plan, StageContext, run_pipeline
+from toolkit.pipeline import GRAPH, STAGE_NAMES, Plan, StageContext, run_pipeline
 from toolkit.pipeline.validation import check_run
 
 EVENTS = {"ggF_SBI": 3000, "qqZZ": 3000}
@@ -67,7 +67,7 @@ def config_of(folder: Path, **changes: Any) -> Config:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made: Path = tmp_path_factory.mktemp("classifiers")
     write_first_events(made, EVENTS, files=2)
-    run_pipeline(config_of(made), out=made / "out", plan=Plan(GRAPH[:4]))
+    run_pipeline(config_of(made), out=made / "out", plan=Plan(GRAPH[: STAGE_NAMES.index("fit")]))
     return made
 
 
@@ -153,8 +153,8 @@ def test_pairs_have_weights_where_each_side_is_inside(context: StageContext) -> 
 
 
 def test_everything_is_kept_for_the_next_run(folder: Path) -> None:
-    outcomes = run_pipeline(config_of(folder), out=folder / "out", plan=Plan(GRAPH[:4]))
-    assert [outcome.status for outcome in outcomes] == ["unchanged"] * 4
+    outcomes = run_pipeline(config_of(folder), out=folder / "out", plan=Plan(GRAPH[: STAGE_NAMES.index("fit")]))
+    assert [outcome.status for outcome in outcomes] == ["unchanged"] * 5
     assert "models/classifiers/D_pre/without_fold_2.onnx" in check_run(folder / "out").references
     document = json.loads((folder / "out" / "models" / "classifiers.json").read_text())
     assert len(document["classifiers"]["D_pre"]["members"]) == 3
@@ -213,5 +213,5 @@ def test_what_cannot_be_is_refused_when_the_config_is_read(tmp_path: Path, chang
 def test_what_the_observables_do_not_give_is_refused(folder: Path, tmp_path: Path, changes: dict[str, Any], words: str) -> None:
     config = config_of(folder, **{"regions": {}, "histograms": CONFIG["histograms"], "ratios": CONFIG["ratios"], **changes})
     with pytest.raises(ToolkitError) as refused:
-        run_pipeline(config, out=tmp_path, plan=Plan(GRAPH[:2]))
+        run_pipeline(config, out=tmp_path, plan=Plan(GRAPH[: STAGE_NAMES.index("train")]))
     assert words in str(refused.value)

@@ -19,7 +19,7 @@ from toolkit.analysis.nuisances import read_systematics
 from toolkit.config import Config, load_config, parse_config
 from toolkit.example import demo_config, example_folder
 from toolkit.likelihood import MethodResult, OnnxRatio, Workspace
-from toolkit.pipeline import GRAPH, Plan, StageContext, run_pipeline
+from toolkit.pipeline import GRAPH, STAGE_NAMES, Plan, StageContext, run_pipeline
 from toolkit.pipeline.bundle import write_bundle
 from toolkit.pipeline.reuse import Bundle, differences
 
@@ -71,7 +71,7 @@ def config_of(folder: Path, **changes: Any) -> Config:
 
 @pytest.fixture(scope="module")
 def run(folder: Path) -> Path:
-    run_pipeline(config_of(folder), out=folder / "out", plan=Plan(GRAPH[:5]))
+    run_pipeline(config_of(folder), out=folder / "out", plan=Plan(GRAPH[: STAGE_NAMES.index("report")]))
     return folder / "out"
 
 

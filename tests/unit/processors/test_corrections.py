@@ -246,7 +246,7 @@ def test_a_variation_needs_numbers_of_its_own(tmp_path: Path) -> None:
 def test_an_input_that_no_sample_has_is_refused_before_anything_runs(ntuples: ModuleType, tmp_path: Path, corrections: Path) -> None:
     path = ntuples.write_nano(tmp_path / "in.root", ntuples.make_events(20, seed=37), benchmarks=False)
     section = {"file": str(corrections), "correction": "pu", "inputs": ["{variation}", "Pileup_nTrue"]}
-    with pytest.raises(SchemaError, match=r"'Pileup_nTrue' in selection.where or corrections"):
+    with pytest.raises(SchemaError, match=r"'Pileup_nTrue' in selection.where, `where` of the sample or corrections"):
         inspect_inputs(_config(path, corrections={"pileup": section}))
 
 
