@@ -37,8 +37,8 @@ def finished(campaign: Any, tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-WRITES = {"process": 6, "train": 7, "export": 2, "fit": 12, "report": 80}
-"""So many files at least are written in each stage."""
+WRITES = {"process": 6, "train": 7, "export": 2, "fit": 12, "report": 30}
+"""So many files at least are written in each stage by the process that runs it; others draw the plots."""
 
 
 def test_killed_in_every_stage_in_a_random_write(campaign: Any, tmp_path: Path) -> None:

@@ -110,6 +110,6 @@ def _lost(got: str) -> WorkerLostError:
     return WorkerLostError(
         what,
         got=got,
-        expected="workers that live until their toys are done",
-        remedy="run again: toys in the file are kept; take fewer workers",
+        expected="workers that live until their tasks are done",
+        remedy="run again: what is finished is kept; take fewer workers",
     )
