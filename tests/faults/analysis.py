@@ -38,7 +38,7 @@ SMALL: dict[str, Any] = {
         "batch_size": 128,
         "calibration_mu": [1.0],
     },
-    "likelihood": {"closure_mu": [1.0], "bootstrap_replicas": 20, "scan_points": 21},
+    "likelihood": {"closure_mu": [1.0], "interval": "asymptotic", "bootstrap_replicas": 20, "scan_points": 21},
     "score_histogram": {"bins": 4},
     "score_plane": {"bins": [4, 3]},
     "report": {"importance_events": 0},
