@@ -22,6 +22,7 @@ WITH_TORCH = (
     "physics/test_estimator_laws.py",
     "runtimes",
     "unit/analysis/test_learned.py",
+    "unit/cli/test_roofit.py",
     "unit/exports",
     "unit/likelihood/parameterised_toy.py",
     "unit/likelihood/test_parameterised.py",

@@ -25,6 +25,7 @@ DATA = {
         "exports/cpp/examples/*",
         "exports/cpp/include/h4l/*.h",
         "exports/cpp/src/*.cpp",
+        "exports/roofit_macro.C",
     ),
 }
 """Files of the wheel besides Python sources."""
