@@ -87,6 +87,7 @@ def test_a_second_run_trains_nothing(folder: Path) -> None:
 
 
 def test_the_file_goes_to_cpp_and_into_a_bundle(folder: Path) -> None:
+    pytest.importorskip("sofie", reason="SOFIE is not installed")
     assert run(folder, "cpp", str(folder / "out" / "models" / "mixture.onnx"), "--out", str(folder / "cpp")) == 0
     assert "p(x|mu)" in (folder / "cpp" / "models" / "mixture" / "mixture_model.cpp").read_text()
     assert run(folder, "bundle", str(folder / "out"), str(folder / "bundle.tar.gz")) == 0
