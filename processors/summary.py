@@ -99,7 +99,7 @@ def independent_note(sample: str, variation: str, merged: Mapping[str, Any], var
     Examples:
         >>> nominal, varied = ({"cutflow": {"m4l": {"sumw": n, "sumw2": n}}} for n in (100.0, 110.0))
         >>> independent_note("qqZZ", "shower_up", {"qqZZ": nominal}, {"qqZZ": {"shower_up": varied}})[:70]
-        'variation shower_up of sample qqZZ: +10.0 % +- 14.5 % of the yield, fr'
+        'variation shower_up of sample qqZZ: +10.0 % +- 15.2 % of the yield, fr'
     """
     (value, error), (other, other_error) = (
         (last["sumw"], last["sumw2"] ** 0.5)

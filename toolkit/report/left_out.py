@@ -45,7 +45,7 @@ def _price(loss: Mapping[str, Any] | None) -> str:
     """Say what the loss does to the parameter; nothing where it was not measured.
 
     Examples:
-        >>> _price({"parameter": "mu", "error": 0.91, "error_known": 0.85, "shift": 0.127})[32:]
+        >>> _price({"parameter": "mu", "error": 0.91, "error_known": 0.85, "shift": 0.127})[31:]
         'this part takes the upper error of mu from 0.85 to 0.91, and 1 standard deviation moves mu by +0.127.'
     """
     if loss is None:
