@@ -33,7 +33,8 @@ WITH_TORCH = (
 )
 """What imports torch or trains: carries the marker `torch`, and is left out where torch is not installed."""
 HAS_TORCH = importlib.util.find_spec("torch") is not None
-collect_ignore = [] if HAS_TORCH else list(WITH_TORCH)
+collect_ignore = ["runtimes/in_root.py", *(() if HAS_TORCH else WITH_TORCH)]
+"""A script that runs in a Python with ROOT, and what needs torch."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -185,8 +185,7 @@ def truth_points(results: Results) -> dict[Point, str]:
         Label by truth. Other parameters of interest are named where they are not those of the Asimov set.
 
     Examples:
-        >>> from toolkit.likelihood.parameter_results import MAX_MISS, ParameterResult
-    from toolkit.likelihood.results import ClosurePoint
+        >>> from toolkit.likelihood.results import ClosurePoint
         >>> points = [ClosurePoint(1.0, 1.1, 0.1, "nsbi", parameter="mu", truth={"mu": 1.0, "c": c}) for c in (2.0, 0.0)]
         >>> list(truth_points(Results("mu", {"mu": 1.0, "c": 0.0}, 140.0, {}, {}, tuple(points))).values())
         ['μ = 1', 'μ = 1, c = 2']
