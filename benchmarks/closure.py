@@ -57,7 +57,7 @@ def read_simulation(run: Path, config: Config) -> SimulatedEvents:
 
 
 def halves(events: SimulatedEvents, *, salt: str, swap: bool) -> tuple[SimulatedEvents, SimulatedEvents]:
-    """Cut the events into two halves, (pool, test), both at the full luminosity."""
+    """Cut the events into two halves, (training, test), both at the full luminosity."""
     test = (hash_uniform(events.event_id, salt=salt) < 0.5) ^ swap
     return events.select(~test).scaled(2.0), events.select(test).scaled(2.0)
 
@@ -88,7 +88,7 @@ def retrain(events: SimulatedEvents, config: Config, *, split: int, swap: bool, 
 
 
 def unbinned(log_ratios: FloatArray, events: SimulatedEvents, pool: SimulatedEvents, model: FitModel) -> UnbinnedLikelihood:
-    """Build the unbinned likelihood of some events with the yields of the pool."""
+    """Build the unbinned likelihood of some events with the yields of the training sample."""
     return UnbinnedLikelihood(
         log_ratios=log_ratios,
         weights=np.ones(len(events)),

@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, help="finished trainings are kept here and not repeated")
     parser.add_argument("--epochs", type=int, default=25)
-    parser.add_argument("--levels", type=int, default=4, help="sizes are 1, 1/4, 1/16, ... of the pool")
+    parser.add_argument("--levels", type=int, default=4, help="sizes are 1, 1/4, 1/16, ... of the training sample")
     parser.add_argument("--estimators", nargs="+", choices=list(ESTIMATORS), default=list(ESTIMATORS))
     options = parser.parse_args()
     truth = read_truth(options.data, luminosity_ifb=140.0, shared=GROUPS["samples"])

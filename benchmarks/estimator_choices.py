@@ -40,7 +40,7 @@ FROM_CONFIG: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class ConfigChoice:
-    """An ensemble of `h4l run` with the interface of the estimators: it trains on the whole pool and calibrates out of bag.
+    """An ensemble of `h4l run` with the interface of the estimators: it trains on the training sample and calibrates out of bag.
 
     Args:
         name: Value of `ratios.estimator`.

@@ -3,10 +3,10 @@
     python -m benchmarks.estimators --data FOLDER --work WORK [--estimators alice quasi_parametric ...] [--architectures mlp deep_set]
         [--seeds 3] [--epochs 20]
 
-Half of the simulation tests; the other half, the pool, gives the yields and is cut once more: most of it trains, the rest calibrates
-(templates of histograms, normalisation). The Asimov set of every truth consists of the test events; its likelihood knows nothing of them.
-For every training: the best fit, with the error from a bootstrap of the test events, and -2 ln lambda(0) at mu = 1, before and after
-the normalisation E_ref[r] = 1 on the calibration events. Events are processed once, and finished trainings kept, in WORK.
+Half of the simulation tests; the other half, the training sample, gives the yields and is cut once more: most of it trains, the rest
+calibrates (templates of histograms, normalisation). The Asimov set of every truth consists of the test events; its likelihood knows
+nothing of them. For every training: the best fit, with the error from a bootstrap of the test events, and -2 ln lambda(0) at mu = 1,
+before and after the normalisation E_ref[r] = 1 on the calibration events. Events are processed once, and finished trainings kept, in WORK.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ BINS = 30
 FLOOR = 1e-3
 """Smallest ratio over the reference where an estimator does not keep it positive."""
 CALIBRATION = 0.25
-"""Share of the pool."""
+"""Share of the training sample."""
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Events by purpose, each at the full luminosity, and the hypotheses with the yields of the pool."""
+    """Events by purpose, each at the full luminosity, and the hypotheses with the yields of the training sample."""
 
     train: SimulatedEvents
     calibration: SimulatedEvents
@@ -147,7 +147,7 @@ def the_model(samples: Samples) -> FitModel:
 
 
 def histograms(samples: Samples) -> dict[str, list[dict[str, float]]]:
-    """Measure the baselines that need no training, with templates from the whole pool."""
+    """Measure the baselines that need no training, with templates from the whole training sample."""
     model, values = the_model(samples), (samples.pool.observables["m4l"], samples.test.observables["m4l"])
     m4l = histogram_method("m4l", model, pool=samples.pool, test=samples.test, values=values, edges=M4L_EDGES)
     return {"rate": binned_rows(rate_method(model, pool=samples.pool, test=samples.test), samples), "m4l": binned_rows(m4l, samples)}

@@ -27,7 +27,7 @@ from benchmarks.sections import Sections
 TARGETS = {
     "open": ("uproot:open",),
     "check inputs": ("processors.runner:inspect_inputs",),
-    "read": ("processors.rootfile:RootEvents.arrays", "processors.dialects.nanoaod:NanoReader.read"),
+    "read": ("processors.rootfile:RootEvents.arrays", "processors.formats.nanoaod:NanoReader.read"),
     "decompress": ("uproot.compression:decompress",),
     "select": ("processors.four_lepton:select",),
     "kinematics": ("processors.selection:compute_observables",),

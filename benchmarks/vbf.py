@@ -6,8 +6,9 @@ Methods: histograms of m4l, delta_eta_jj, pt_j1 and of m4l and delta_eta_jj toge
 mu = 1); the unbinned likelihood of a network that reads mu (ALICES: 28 values of mu, one layer of 300 tanh nodes) and of mixture
 networks. Events have two jets.
 
-The test events are the Asimov set of every truth. The pool gives yields and templates; three quarters of it train ALICES and SALLY,
-the rest measures E_ref[r] = 1 and fills the templates of the score. The mixture trains and calibrates on the pool out of fold. For every
+The test events are the Asimov set of every truth. The training sample gives yields and templates; three quarters of it train ALICES and
+SALLY, the rest measures E_ref[r] = 1 and fills the templates of the score. The mixture trains and calibrates on the training sample out of
+fold. For every
 training: best fit (its error from a bootstrap of the test events, at 139/fb), intervals, p-values of all values of mu. Finished trainings
 are kept in WORK.
 """
@@ -129,7 +130,7 @@ def binned(method: BinnedMethod) -> Build:
 
 
 def histograms(samples: Samples) -> Iterator[tuple[str, Build]]:
-    """Yield the methods that need no training, with templates from the whole pool."""
+    """Yield the methods that need no training, with templates from the whole training sample."""
     settings: Any = {"pool": samples.pool, "test": samples.test}
     yield "rate", binned(rate_method(samples.model, **settings))
     for name, edges in EDGES.items():
@@ -182,7 +183,7 @@ def alices(samples: Samples, options: argparse.Namespace, seed: int, folder: Pat
 
 
 def mixture(samples: Samples, options: argparse.Namespace, seed: int, folder: Path) -> Build:
-    """Train the mixture networks on the pool, out of fold."""
+    """Train the mixture networks on the training sample, out of fold."""
     splits = samples.config.ratios.splits.model_copy(update={"salt": f"vbf-{seed}"})
     changes = {"features": FEATURES, "fold_beam_axis": False, "seed": 7919 * seed, "splits": splits, "epochs": options.mixture_epochs}
     ratios = samples.config.ratios.model_copy(update={**changes, "composition_epochs": 3 * options.mixture_epochs})

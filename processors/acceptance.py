@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.dialects import ELECTRON, MUON, EventRecord
-from processors.dialects.fields import OWN
+from processors.formats import ELECTRON, MUON, EventRecord
+from processors.formats.fields import OWN
 from processors.particles import Particles
 from toolkit.config import JetSelection, LeptonSelection, SelectionConfig
 from toolkit.errors import SchemaError

@@ -9,8 +9,8 @@ from pathlib import Path
 import awkward as ak
 import numpy as np
 
-from processors.dialects import reader_for, wrong_vector_length
 from processors.eventfile import EventFile
+from processors.formats import reader_for, wrong_vector_length
 from processors.observables import wanted_observables
 from processors.reading import check_condition_branches, selection_branches
 from processors.rootfile import nearest

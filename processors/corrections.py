@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.correctionfile import described_inputs, evaluate_typed, open_set_member
-from processors.dialects import ELECTRON, MUON, EventRecord
-from processors.dialects.fields import OWN, Kind
 from processors.factors import lepton_product, weight_factors
+from processors.formats import ELECTRON, MUON, EventRecord
+from processors.formats.fields import OWN, Kind
 from processors.rootfile import decoding, open_root
 from processors.selection import Selected
 from processors.variations import sample_corrections, weight_variations

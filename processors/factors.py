@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from processors.dialects.columns import column_name
-from processors.dialects.fields import Kind, spellings
+from processors.formats.columns import column_name
+from processors.formats.fields import Kind, spellings
 from toolkit.config import FlatLayout, LheLayout, MappingLayout, NanoLayout, SampleConfig
 from toolkit.errors import SchemaError
 from toolkit.typing import FloatArray

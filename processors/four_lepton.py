@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from processors.components import SampleComponents, component_tables
 from processors.corrections import LAST_LINE, SampleCorrections
-from processors.dialects import EventRecord, has, numbered
 from processors.factors import weight_factors
+from processors.formats import EventRecord, has, numbered
 from processors.histograms import OWN, book, fill
 from processors.inputs import SampleInputs, inspect_inputs, with_varied
 from processors.modules import load_modules

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from processors.benchmarks import LONGEST, Benchmarks, name_benchmarks, own_entry, read_vector
-from processors.dialects.detect import how_to_describe, what_is_missing
+from processors.formats.detect import how_to_describe, what_is_missing
 from processors.inspect import FileReport, inspect_file
 from processors.snippets import Findings
 from processors.weightsearch import which_weight
@@ -60,7 +60,7 @@ class Group:
 
     @property
     def data(self) -> bool:
-        """Whether the events were recorded."""
+        """Whether the events are data."""
         return self.first.findings.data
 
     @property
@@ -75,7 +75,7 @@ def read_ntuples(paths: Sequence[Path], progress: Progress = silent_progress, *,
     Args:
         paths: The files; one that is named twice is read once.
         progress: Called after every file.
-        weight: Branch of the generator weight, where the user named one; `none` for recorded events.
+        weight: Branch of the generator weight, where the user named one; `none` for data.
 
     Returns:
         The files, in the order of their names.
@@ -119,7 +119,7 @@ def group_samples(ntuples: Sequence[Ntuple]) -> tuple[Group, ...]:
     """Group files into samples.
 
     Files belong together if their names differ by trailing numbers only and they hold the same: layout, tree, cross-section
-    and generated process. Recorded data of one layout are one sample.
+    and generated process. Data of one layout are one sample.
 
     Args:
         ntuples: The files.

@@ -302,7 +302,7 @@ def _negative(config: Config, sample: SampleConfig, xsec_pb: float) -> tuple[str
 
 
 def _weighted_data(sample: SampleConfig, files: Sequence[FileInput]) -> tuple[str, ...]:
-    """Warn where recorded events have what looks like weights: simulation must not become data silently."""
+    """Warn where data have what looks like weights: simulation must not become data silently."""
     weighted = sorted({name for file in files for name in file.weighted})
     if not weighted:
         return ()

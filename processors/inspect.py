@@ -9,10 +9,10 @@ from typing import Any, Literal
 import awkward as ak
 import numpy as np
 
-from processors.dialects.aliases import is_list
-from processors.dialects.detect import Layout, detect_layout, how_to_describe, missing_nanoaod, what_is_missing
-from processors.dialects.detect_lists import CJLST_COUNTERS, CJLST_SUMW, CJLST_WEIGHT
 from processors.eventfile import EventFile, format_of, open_events
+from processors.formats.aliases import is_list
+from processors.formats.detect import Layout, detect_layout, how_to_describe, missing_nanoaod, what_is_missing
+from processors.formats.detect_lists import CJLST_COUNTERS, CJLST_SUMW, CJLST_WEIGHT
 from processors.lhefile import CROSS_SECTION, HEAD
 from processors.normalisation import histogram_contents
 from processors.rootfile import RootEvents, open_root, tree_names
@@ -81,7 +81,7 @@ def inspect_file(path: str | Path, *, weight: str | None = None) -> FileReport:
 
     Args:
         path: A ROOT, CSV or LHE file.
-        weight: Branch of the generator weight, where its name does not tell; `none` says that the events are recorded.
+        weight: Branch of the generator weight, where its name does not tell; `none` says that the events are data.
 
     Returns:
         The report.

@@ -14,7 +14,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from processors.dialects.lhe import WEIGHT
+from processors.formats.lhe import WEIGHT
 from processors.lhetext import LheText
 from toolkit.errors import ArtifactMismatchError, InputFileError, MissingExtraError, ToolkitError
 from toolkit.typing import FloatArray

@@ -1,4 +1,4 @@
-"""Read cross-section and sum of generator weights from where the dialect keeps them."""
+"""Read cross-section and sum of generator weights from where the format keeps them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from processors.dialects import reader_for
-from processors.dialects.columns import product
 from processors.eventfile import EventFile
+from processors.formats import reader_for
+from processors.formats.columns import product
 from processors.lhefile import CROSS_SECTION, HEAD
 from processors.rootfile import decoding, open_root
 from toolkit import units

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.dialects.columns import branch
+from processors.formats.columns import branch
 from processors.modules import load_modules
 from processors.regions import region_observables
 from processors.rootfile import nearest

@@ -15,9 +15,9 @@ import numpy as np
 import uproot
 
 from processors.branches import branches_to_read
-from processors.dialects import numbered
-from processors.dialects.columns import scalars
 from processors.eventfile import EventFile, format_of, open_events
+from processors.formats import numbered
+from processors.formats.columns import scalars
 from processors.reading import read_record
 from processors.rootfile import decoding, open_root, tree_names
 from processors.selection import condition_names, select

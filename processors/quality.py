@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from processors.dialects import reader_for
-from processors.dialects.aliases import is_list
-from processors.dialects.detect import Layout
-from processors.dialects.fields import KINDS, Kind
-from processors.dialects.momenta import MOMENTUM_UNITS
+from processors.formats import reader_for
+from processors.formats.aliases import is_list
+from processors.formats.detect import Layout
+from processors.formats.fields import KINDS, Kind
+from processors.formats.momenta import MOMENTUM_UNITS
 from processors.reading import find_field
 from processors.yamltext import comment, flow
 from toolkit.config import MappingLayout, SampleConfig

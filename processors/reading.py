@@ -9,11 +9,11 @@ import awkward as ak
 
 from processors.components import component_inputs
 from processors.corrections import event_inputs, lepton_inputs
-from processors.dialects import EventRecord, Reader, has, reader_for
-from processors.dialects.aliases import is_list
-from processors.dialects.columns import is_event_number, scalars
-from processors.dialects.fields import KINDS, OWN, Kind
 from processors.factors import event_factors, lepton_factors
+from processors.formats import EventRecord, Reader, has, reader_for
+from processors.formats.aliases import is_list
+from processors.formats.columns import is_event_number, scalars
+from processors.formats.fields import KINDS, OWN, Kind
 from processors.observables import read_columns
 from processors.regions import condition_branches
 from processors.rootfile import nearest

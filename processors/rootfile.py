@@ -15,8 +15,8 @@ import numpy as np
 import uproot
 from uproot.source.file import MultithreadedFileSource
 
-from processors.dialects.members import has_parts, members_of, type_of
-from processors.dialects.names import Names, find_name, keys_by_name, split_entry
+from processors.formats.members import has_parts, members_of, type_of
+from processors.formats.names import Names, find_name, keys_by_name, split_entry
 from toolkit.errors import InputFileError, SchemaError, ShapeError, ToolkitError
 from toolkit.typing import FloatArray
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.dialects import ELECTRON, MUON, EventRecord, reader_for
-from processors.dialects.fields import OWN
-from processors.dialects.momenta import MOMENTUM_UNITS
 from processors.eventfile import EventFile, open_events
+from processors.formats import ELECTRON, MUON, EventRecord, reader_for
+from processors.formats.fields import OWN
+from processors.formats.momenta import MOMENTUM_UNITS
 from processors.particles import Particles
 from toolkit import units
 from toolkit.config import FlatLayout, MappingLayout, SampleConfig

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.acceptance import FOUR, IDENTIFIED, accept_jets, conditions_of, four_leptons, lepton_conditions
-from processors.dialects import ELECTRON, EventRecord
+from processors.formats import ELECTRON, EventRecord
 from processors.particles import Particles
 from toolkit.artifacts.events import CHANNELS
 from toolkit.config import SelectionConfig

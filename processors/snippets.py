@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from processors.dialects import EventRecord, reader_for
-from processors.dialects.columns import product
-from processors.dialects.detect import Layout
-from processors.dialects.momenta import MOMENTUM_UNITS
 from processors.eventfile import EventFile
+from processors.formats import EventRecord, reader_for
+from processors.formats.columns import product
+from processors.formats.detect import Layout
+from processors.formats.momenta import MOMENTUM_UNITS
 from processors.sanity import SCALES, LeptonCensus, read_range, take_census
 from processors.selection import select
 from processors.weightsearch import RECORDED, weight_candidates
@@ -61,7 +61,7 @@ def look(events: EventFile, tree: str, layout: Layout, *, weight: str | None = N
         events: Its events.
         tree: Name of the event tree.
         layout: The layout that fits the names of its branches.
-        weight: Branch of the generator weight, where the user named one; `none` for recorded events.
+        weight: Branch of the generator weight, where the user named one; `none` for data.
 
     Returns:
         What they say; None if they cannot be read with this layout.
@@ -96,7 +96,7 @@ def _sample(tree: str, layout: Layout, *, data: bool) -> SampleConfig:
 
 
 def _without_weights(events: EventFile, tree: str, layout: Layout, n: int) -> bool:
-    """Return whether the events are recorded: no branch of a weight, or zeros in it or in the cross-section."""
+    """Return whether the events are data: no branch of a weight, or zeros in it or in the cross-section."""
     reader = reader_for(_sample(tree, layout, data=False))
     names = reader.generator_branches()
     if not names or any(name not in events.types for name in names):
@@ -105,7 +105,7 @@ def _without_weights(events: EventFile, tree: str, layout: Layout, n: int) -> bo
 
 
 def _no_cross_section(events: EventFile, layout: Layout, n: int) -> bool:
-    """Return whether a file repeats a cross-section of 0 in every event, as those of recorded events do."""
+    """Return whether a file repeats a cross-section of 0 in every event, as those of data do."""
     names = layout.xsec_branches if isinstance(layout, MappingLayout) else ()
     return bool(names) and not np.any(product(events.arrays(names, 0, n), names))
 
@@ -143,11 +143,11 @@ def write_snippet(
     layout, notes = found.layout, _Notes()
     sample: dict[str, Any] = {"name": "my_sample", "files": [str(path)]}
     if found.candidates:
-        notes.add(f"which branch is the weight? Candidates: {', '.join(found.candidates)}; none for recorded data (`h4l init --weight`)")
+        notes.add(f"which branch is the weight? Candidates: {', '.join(found.candidates)}; none for data (`h4l init --weight`)")
         layout = layout.model_copy(update={"gen_weight": "CHOOSE_ONE"})
     elif found.data:
         sample |= {"name": "data", "kind": "data"}
-        notes.add("kind: the file has no weights, so its events are taken for recorded data")
+        notes.add("kind: the file has no weights, so its events are taken for data")
     if not isinstance(layout, LheLayout) and path.suffix == ".root":
         sample["tree"] = tree
     section = layout_section(layout)

@@ -165,7 +165,7 @@ def _sample(group: Group, folder: Path) -> str:
 
 def _found(group: Group) -> str:
     found = group.first.findings
-    kind = "recorded data" if group.data else "simulation"
+    kind = "data" if group.data else "simulation"
     four, read = sum(n.findings.census.four for n in group.files), sum(n.findings.looked_at for n in group.files)
     passed = sum(n.findings.selected[0] for n in group.files)
     files = f"{len(group.files)} file{'s' if len(group.files) > 1 else ''}"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from processors.correctionfile import described_inputs, evaluate_typed, open_set_member
-from processors.dialects.record import EventRecord
+from processors.formats.record import EventRecord
 from processors.particles import Particles
 from toolkit.config import Config, CorrectionFile, ObjectShift, SampleConfig, ShiftBins
 from toolkit.errors import PhysicsDomainError, SchemaError

@@ -11,8 +11,8 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from processors.dialects.aliases import holds_numbers
 from processors.eventfile import EventFile
+from processors.formats.aliases import holds_numbers
 from processors.rootfile import RootEvents
 from toolkit.errors import SchemaError
 

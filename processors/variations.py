@@ -16,8 +16,8 @@ import hist
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.dialects.columns import branch, has
-from processors.dialects.record import EventRecord
+from processors.formats.columns import branch, has
+from processors.formats.record import EventRecord
 from toolkit.config import (
     Config,
     CorrectionConfig,

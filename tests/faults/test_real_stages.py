@@ -167,7 +167,7 @@ def test_a_changed_config_takes_over_the_tasks_that_are_still_true(campaign: Any
     code, message = campaign.run(finished, config=more)
     assert code == 0, message
     assert {n: found for n, found in analysis.finished_tasks(finished).items() if n in networks_and_tables} == networks_and_tables
-    assert campaign.same_results(finished)  # the recorded events stay blinded
+    assert campaign.same_results(finished)  # the data stay blinded
 
 
 def test_a_clock_that_goes_backwards(campaign: Any, tmp_path: Path) -> None:

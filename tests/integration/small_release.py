@@ -94,7 +94,7 @@ def fitted(folder: Path, end: str = "") -> dict[str, MethodResult]:
 
 
 def write_run(out: Path) -> None:
-    """Write a finished run whose recorded events are blinded."""
+    """Write a finished run whose data are blinded."""
     (out / "models").mkdir()
     (out / "workspace").mkdir()
     write_model(out / "models" / "mixture.onnx")
@@ -107,7 +107,7 @@ def write_run(out: Path) -> None:
 
 
 def write_observed(out: Path, x: FloatArray) -> None:
-    """Fit recorded events, too."""
+    """Fit data, too."""
     write_workspaces(out / "workspace", counts=COUNTS, x=x, weight=None)
     observed = ObservedResults({"early": 60, "late": 65}, 110.0, fitted(out / "workspace", "_observed"))
     write_json(out / "results.json", {**json.loads((out / "results.json").read_text()), "observed": observed.to_json()})

@@ -1,4 +1,4 @@
-"""Recorded events in release bundles: packed once they are looked at, fitted again, compared with what was published."""
+"""Data in release bundles: packed once they are looked at, fitted again, compared with what was published."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def recorded() -> FloatArray:
-    """The observable of the recorded events."""
+    """The observable of the data."""
     return np.random.default_rng(4).exponential(1.0, int(COUNTS.sum()))
 
 
 @pytest.fixture(scope="module")
 def unblinded(run: Path, recorded: FloatArray, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same run after the fit of the recorded events."""
+    """The same run after the fit of the data."""
     out = tmp_path_factory.mktemp("unblinded")
     shutil.copytree(run, out, dirs_exist_ok=True)
     write_observed(out, recorded)
@@ -52,7 +52,7 @@ def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def full(unblinded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle with the recorded events."""
+    """The bundle with the data."""
     path = tmp_path_factory.mktemp("bundle") / "full.tar.gz"
     write_bundle(unblinded, path)
     return path
@@ -72,7 +72,7 @@ def test_the_recorded_events_are_packed(full: Path, unblinded: Path, recorded: F
 
 
 def test_nothing_of_blinded_events_is_packed(run: Path, unblinded: Path, bundle: Path, tmp_path: Path) -> None:
-    """Whatever lies in the folder: a fit of the recorded events without a report of it, the comparison, intervals from toys."""
+    """Whatever lies in the folder: a fit of the data without a report of it, the comparison, intervals from toys."""
     shutil.copytree(unblinded, tmp_path / "run")
     shutil.copy(run / "results.json", tmp_path / "run" / "results.json")
     for name in ("comparison.json", "goodness.json", "intervals.json", "fit.json"):
@@ -191,4 +191,4 @@ def test_blinded_events_cannot_be_asked_for(bundle: Path, tmp_path: Path, capsys
     assert opened.observed == ()
     assert opened.results(observed=True) == {}
     assert h4l("reuse", bundle, "--only", "observed") == 2
-    assert "recorded events" in capsys.readouterr().err
+    assert "data" in capsys.readouterr().err

@@ -90,7 +90,7 @@ def test_processing_leaves_out_what_it_cannot_know(folder: Path) -> None:
 
 
 def test_scores_are_out_of_fold(folder: Path, context: StageContext) -> None:
-    """From the networks as others read them: every event by the one without its fold, pool and test events alike."""
+    """From the networks as others read them: every event by the one without its fold, training and test events alike."""
     pool, test = read_simulation(context)
     section = context.config.classifiers["D_pre"]
     fold = classifier_fold(context.config, section, pool.event_id)

@@ -1,4 +1,4 @@
-"""Recorded events in the fit: simulated test events, drawn at a known truth and written as an ntuple without any weight."""
+"""Data in the fit: simulated test events, drawn at a known truth and written as an ntuple without any weight."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def fitted(out: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def case(folder: Path) -> SimpleNamespace:
-    """What the direct likelihoods need: observables of the data, pool events, networks."""
+    """What the direct likelihoods need: observables of the data, training events, networks."""
     config = load_config(folder / "out.yaml")
     out = folder / "out"
     pool, _ = read_simulation(SimpleNamespace(config=config, out=out))  # type: ignore[arg-type]

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from processors import run
-from processors.dialects import reader_for
 from processors.eventfile import open_events
+from processors.formats import reader_for
 from processors.inspect import inspect_file
 from processors.sanity import read_range, take_census
 from toolkit.artifacts import EventTable, read_events

@@ -164,4 +164,4 @@ def test_recorded_events_and_a_nuisance_parameter_of_the_model(folder: Path) -> 
     assert [p["parameter"] for p in nsbi.uncertainties["pulls"]] == ["k"]
     observed = Workspace.load(folder / "out" / "workspace" / "m4l_observed.json").likelihood()
     assert observed.fit().twice_nll == pytest.approx(results.observed.methods["m4l"].fit.twice_nll, abs=1e-6)  # type: ignore[union-attr]
-    assert any("recorded events lie in no region" in note for note in results.notes)
+    assert any("data events lie in no region" in note for note in results.notes)

@@ -57,7 +57,7 @@ def open_ratio(path: Path, config: Config) -> OnnxRatio:
 def write_out_of_bag(
     path: Path, pool: SimulatedEvents, *, log_ratio: FloatArray, before_calibration: FloatArray, nodes: Nodes | None = None
 ) -> None:
-    """Write, for `read_out_of_bag`, log ratios of the pool events from networks that did not train on them, (n_pool, n_processes).
+    """Write, for `read_out_of_bag`, log ratios of the training events from networks that did not train on them, (n_pool, n_processes).
 
     Args:
         path: The file.
@@ -78,7 +78,7 @@ def read_nodes(path: Path) -> Nodes:
 
 
 def read_out_of_bag(path: Path, pool: SimulatedEvents) -> FloatArray:
-    """Read the log ratios of the pool events from networks that did not train on them, (n_pool, n_processes).
+    """Read the log ratios of the training events from networks that did not train on them, (n_pool, n_processes).
 
     Raises:
         ArtifactMismatchError: They are of other events.
@@ -87,7 +87,7 @@ def read_out_of_bag(path: Path, pool: SimulatedEvents) -> FloatArray:
         event_id, log_ratio = stored["event_id"], stored["log_ratio"]
     if not np.array_equal(event_id, pool.event_id):
         raise ArtifactMismatchError(
-            f"events of {path}", got=f"{len(event_id)} events", expected=f"the {len(pool)} events of the pool", remedy="train again"
+            f"events of {path}", got=f"{len(event_id)} events", expected=f"the {len(pool)} training events", remedy="train again"
         )
     return np.asarray(log_ratio, dtype=np.float64)
 
@@ -97,8 +97,8 @@ def build_methods(
 ) -> tuple[Method, ...]:
     """Build every method: rate, the histograms of the config, the networks' score in bins, the unbinned likelihood.
 
-    Templates and yields come from the pool; the test events are used only as the Asimov data. `nodes` is what `read_nodes` returns,
-    for networks that read the parameter.
+    Templates and yields come from the training sample; the test events are used only as the Asimov data. `nodes` is what `read_nodes`
+    returns, for networks that read the parameter.
     """
     model = FitModel.of(config)
     if isinstance(ratio, RatioAtPoints) and nodes is not None:
@@ -124,7 +124,7 @@ def all_methods(
     log_ratios: tuple[FloatArray, FloatArray],
     evaluate: Callable[[Events], FloatArray],
 ) -> tuple[Method, ...]:
-    """Build every method from log ratios of pool and test events, (n_events, n_processes) each; `evaluate` gives those of other events."""
+    """Build every method from log ratios of training and test events, (n_events, n_processes) each; `evaluate` gives others."""
     of_test, of_pool = (
         UnbinnedLikelihood(
             log_ratios=values,

@@ -161,7 +161,7 @@ def _binned_shapes(logs: Sequence[LogPairs], shape: BinnedMethod | None, code: S
 def _learned_shapes(
     logs: Sequence[LogPairs], shape: BinnedMethod | None, learned: LearnedVariations, code: ShapeCode
 ) -> tuple[Shapes | None, ShapeReference | None]:
-    """Take the learned variations of every event, and those in bins of the others, normalised on the pool events."""
+    """Take the learned variations of every event, and those in bins of the others, normalised on the training events."""
     sides = []
     for own, index in ((learned.data, None if shape is None else shape.index), (learned.pool, None if shape is None else shape.pool_index)):
         binned = [{} for _ in own] if index is None else _in_bins(logs, index)
@@ -292,8 +292,8 @@ def normalisation_columns(shape: BinnedMethod | None, systematics: Systematics, 
         features: Inputs of the networks.
 
     Returns:
-        With learned variations the pool events, their features, the observable of the histogram and their weights; otherwise one row per
-        bin, its centre and the templates.
+        With learned variations the training events, their features, the observable of the histogram and their weights; otherwise one row
+        per bin, its centre and the templates.
     """
     learned = systematics.learned
     if learned is not None and learned.processes:

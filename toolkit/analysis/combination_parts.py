@@ -127,7 +127,7 @@ class RunPart:
         return self.model(method)
 
     def observed(self, method: str) -> Workspace:
-        """Return the likelihood of the recorded events.
+        """Return the likelihood of the data.
 
         Raises:
             SchemaError: The run is blinded.
@@ -135,12 +135,12 @@ class RunPart:
         path = self._path(method, observed=True)
         if not path.is_file():
             remedy = "run it with likelihood.observed: true, or combine with observed: false"
-            what = f"parts.{self.name}: recorded events of {self.folder.name}"
+            what = f"parts.{self.name}: data of {self.folder.name}"
             raise SchemaError(what, got="a run that did not fit them", expected=f"{path.name}", remedy=remedy)
         return Workspace.load(path)
 
     def counts(self, truth: Truth) -> tuple[int, float]:
-        """Return the number of recorded events, and that expected at the truth of the run."""
+        """Return the number of data events, and that expected at the truth of the run."""
         del truth
         seen = self.results.observed
         return (0, 0.0) if seen is None else (seen.n_events, seen.expected)

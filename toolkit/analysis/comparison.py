@@ -40,7 +40,7 @@ def write_comparison(session: Session, datasets: Sequence[FitData], results: Res
 
     Args:
         session: Where results are written; its config may leave the fits without rate out.
-        datasets: The Asimov set, and the recorded events if they are fitted.
+        datasets: The Asimov set, and the data if they are fitted.
         results: The results of all methods with the rate.
     """
     asimov = datasets[0]

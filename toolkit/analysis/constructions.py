@@ -47,8 +47,8 @@ def write_intervals(
 ) -> JsonObject | None:
     """Write `workspace/intervals.json` if the config asks for it; finished toys are kept in `workspace/toys/`.
 
-    The construction of the recorded events is that of the Asimov set where there are no other parameters. Where there are, it is one of
-    its own: at every value of the parameter of interest the toys have the other parameters that fit the recorded events best.
+    The construction of the data is that of the Asimov set where there are no other parameters. Where there are, it is one of
+    its own: at every value of the parameter of interest the toys have the other parameters that fit the data best.
 
     Args:
         session: Where results are read and written.
@@ -56,7 +56,7 @@ def write_intervals(
         test: The simulated test events.
         ratio: The exported networks.
         full: Gives the likelihoods with nuisance parameters, if there are any.
-        recorded: The recorded events, if they are fitted.
+        recorded: The data, if they are fitted.
         workers: Where toys run.
 
     Returns:
@@ -187,7 +187,7 @@ def _quick(constructions: Sequence[Construction], recorded: Sequence[FitData]) -
 
 
 def _of_parameter(constructions: Sequence[Construction], recorded: Sequence[FitData]) -> JsonObject:
-    """Construct the intervals of one parameter by several methods, for the Asimov set and for recorded events."""
+    """Construct the intervals of one parameter by several methods, for the Asimov set and for data."""
     parts: dict[str, JsonObject] = {}
     observed: dict[str, JsonObject] = {}
     for construction in constructions:

@@ -109,7 +109,7 @@ def counted_events(name: str, part: EventsPart) -> CountedEvents:
         part: Folder, condition, bins, processes.
 
     Returns:
-        The channel; recorded events of the folder, if it has any, are its observation.
+        The channel; data of the folder, if it has any, are its observation.
 
     Raises:
         InputFileError, ArtifactMismatchError: The folder has no event tables, or damaged ones.

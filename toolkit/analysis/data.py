@@ -1,6 +1,6 @@
-"""Events as the data of every method: the Asimov set of simulated test events, or the recorded events.
+"""Events as the data of every method: the Asimov set of simulated test events, or the data.
 
-Methods and systematic uncertainties of the Asimov set turn into those of the recorded events by looking at these instead; all that is
+Methods and systematic uncertainties of the Asimov set turn into those of the data by looking at these instead; all that is
 built from them, likelihoods, workspaces and tests, is the same code for both.
 """
 
@@ -30,7 +30,7 @@ class FitData:
 
     Attributes:
         events: The events.
-        weights: What each counts, (n_events,): expected events in an Asimov set, 1 for recorded ones.
+        weights: What each counts, (n_events,): expected events in an Asimov set, 1 in data.
         methods: All methods, which look at these events.
         systematics: All systematic uncertainties, which know the variations of these events.
         model: The parameter of interest and the coefficients.
@@ -57,7 +57,7 @@ class FitData:
         return {m.name: m.index for m in self.methods if isinstance(m, BinnedMethod)}
 
     def named(self, name: str) -> str:
-        """Return the name of a method in files and tasks: `nsbi`, and `nsbi_observed` of the recorded events."""
+        """Return the name of a method in files and tasks: `nsbi`, and `nsbi_observed` of the data."""
         return f"{name}_{self.label}" if self.label else name
 
     @property

@@ -1,4 +1,4 @@
-"""Events as the stages after processing read them: a pool to learn from, test events that nothing has seen, and the recorded ones."""
+"""Events as the stages after processing read them: a training sample, test events that nothing has seen, and the data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OTHER_FILES = 1 << 55
 
 
 class Events(Protocol):
-    """What a method looks at, of simulated and of recorded events alike."""
+    """What a method looks at, of simulated and of data alike."""
 
     @property
     def event_id(self) -> NDArray[np.uint64]:
@@ -44,7 +44,7 @@ class Events(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class RecordedEvents:
-    """Recorded events that passed the selection; each counts 1.
+    """Data events that passed the selection; each counts 1.
 
     Attributes:
         event_id: Event numbers, (n,) uint64.
@@ -93,7 +93,7 @@ def _check_distinct(tables: Sequence[EventTable]) -> None:
     pair = order[repeated[0] : repeated[0] + 2]
     run, block, event = (int(c[pair[0]]) for c in columns)
     raise ArtifactMismatchError(
-        f"recorded event {event} of run {run}, luminosity block {block}",
+        f"data event {event} of run {run}, luminosity block {block}",
         got=f"in the samples {[tables[k].sample for k in sorted(owner[pair])]} ({len(repeated)} repetitions in all)",
         expected="every (run, luminosityBlock, event) once",
         remedy="remove the repeated events, or keep one of the samples",
@@ -128,7 +128,7 @@ def read_pairs(session: Session, *, variation: str) -> tuple[EventPairs, EventPa
         variation: A systematic variation; samples that do not have it are nominal on both sides.
 
     Returns:
-        (pool, test): the pairs of the pool and of the test events of `read_simulation`, with the same weights.
+        (pool, test): the pairs of the training sample and of the test events of `read_simulation`, with the same weights.
     """
     splits = session.config.ratios.splits
     sides = [_read_all(session, v) for v in (NOMINAL, variation)]

@@ -58,7 +58,7 @@ class Experiment:
         return method.likelihood(weights) if self.full is None else self.full(method, weights)
 
     def of_recorded(self, data: FitData, name: str) -> Likelihood:
-        """Build the likelihood of recorded events for the method of a name, with nuisance parameters where toys have them."""
+        """Build the likelihood of data for the method of a name, with nuisance parameters where toys have them."""
         method = next(m for m in data.methods if m.name == name)
         return method.likelihood(data.weights) if self.full is None else data.full(method)
 

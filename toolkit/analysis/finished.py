@@ -96,7 +96,7 @@ class FinishedRun:
             with products of coefficients a_k a_l is the weight; for S, SBI and B these are S, B and I = SBI - S - B. Empty, with the
             reason, where the sample interferes and its weights do not determine them; empty with no reason where it does not interfere.
         """
-        if not table.benchmarks:  # recorded events, too: a config without simulation has no model
+        if not table.benchmarks:  # data, too: a config without simulation has no model
             return {}, ""
         owner = [sample for sample in self.config.model.samples if sample.name == table.sample]
         if not owner:

@@ -9,8 +9,8 @@ g = sum w_i (k_i - 1) s_i, and its value of -2 ln L by
 Both sums are Gaussian, and their covariance between all minima follows from the events. So the replicas of a bootstrap are drawn from
 that Gaussian: each takes the minimum that is lowest in it, moved by its own shift. With one minimum this is the sandwich covariance; with
 two, which interference makes, replicas jump between them as refits do. Data that fluctuate against a fixed model move the best fit as
-much as a model that fluctuates against fixed data, so the pool is treated like the data. Parameters that stand under a root are moved
-along the root, in which densities are regular.
+much as a model that fluctuates against fixed data, so the training sample is treated like the data. Parameters that stand under a root are
+moved along the root, in which densities are regular.
 
 References:
     Huber, Proc. Fifth Berkeley Symp. (1967) 221 (the sandwich covariance).
@@ -101,13 +101,13 @@ def simulation_errors(
     held: Mapping[str, float] | None = None,
     seed: int = 7,
 ) -> dict[str, SimulationError]:
-    """Estimate the errors of the best fit from the finite numbers of test and of pool events.
+    """Estimate the errors of the best fit from the finite numbers of test and of training events.
 
     Where two minima are nearly as good, the fluctuations of both together decide which is lower: the total is drawn, and not added up.
 
     Args:
         test: Test events of every region.
-        pool: Pool events of every region.
+        pool: Training events of every region.
         fit: The fit, with all its minima.
         bounds: Allowed range of each parameter.
         roots: Parameters that stand under a root.
@@ -151,7 +151,7 @@ class SimulationError:
 
     Attributes:
         test: From the test events.
-        pool: From the pool events.
+        pool: From the training events.
         total: From both.
     """
 

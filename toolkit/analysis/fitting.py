@@ -31,7 +31,7 @@ class Fit:
     Attributes:
         results: Best fits, intervals and closure of every method.
         methods: All methods.
-        datasets: The Asimov set, then the recorded events if the config asks for them.
+        datasets: The Asimov set, then the data if the config asks for them.
         pool: Simulated events that templates, yields and networks come from.
         test: Simulated events of the Asimov set.
         ratio: The exported networks.
@@ -94,7 +94,7 @@ def _fit_regions(session: Session) -> Fit:
 
 
 def read_observed(session: Session, asimov: FitData) -> tuple[FitData, ...]:
-    """Return the recorded events as data, if the config asks for them; nothing is read if it does not."""
+    """Return the data as data, if the config asks for them; nothing is read if it does not."""
     if not session.config.likelihood.observed:
         return ()
     return (asimov.for_events(read_recorded(session), label="observed"),)

@@ -34,7 +34,7 @@ def write_goodness(
 
     Args:
         session: Where results are written; finished toys are kept in `workspace/toys/`.
-        datasets: The Asimov set, and the recorded events if they are fitted.
+        datasets: The Asimov set, and the data if they are fitted.
         results: The results of all methods.
         experiment: Events, networks and likelihoods, nuisance parameters included.
         workers: Where toys run.
@@ -131,7 +131,7 @@ def _degrees_of_all(measured: CombinedFit, *, free: int) -> list[int | None]:
 
 
 def _compare_recorded(measured: UnbinnedFit, experiment: Experiment, data: FitData, point: FloatArray) -> Row:
-    """Compare recorded events with the fitted densities, normalised on the simulated events like those that toys are drawn from."""
+    """Compare data with the fitted densities, normalised on the simulated events like those that toys are drawn from."""
     if isinstance(measured.toys, ParameterisedToys):
         [own_method] = [m for m in data.methods if isinstance(m, ParameterisedMethod)]
         recorded = own_method.base.with_mean(measured.toys.likelihood.log_mean)

@@ -36,12 +36,12 @@ VISIBLE = 3.0
 
 @dataclass(frozen=True, eq=False)
 class Influence:
-    """A number and what every test event and every pool event adds to its fluctuation.
+    """A number and what every test event and every training event adds to its fluctuation.
 
     Attributes:
         value: The number.
         test: First-order change if a test event happened once more, (n_test,).
-        pool: The same of pool events, (n_pool,); empty where these do not count.
+        pool: The same of training events, (n_pool,); empty where these do not count.
     """
 
     value: float
@@ -166,7 +166,7 @@ def _log_density(method: Method, point: Point, *, of_pool: bool = False) -> Floa
     Args:
         method: A method of one region.
         point: All parameters.
-        of_pool: Of the pool events, not of the test events.
+        of_pool: Of the training events, not of the test events.
 
     Returns:
         (n_events,): of an unbinned method ln sum_j f_j nu_j p_j(x) / p_ref(x), of a histogram ln of the expected events in the bin.
@@ -184,7 +184,7 @@ def zero_influence(
     """Find what every event adds to t(0) = -2 ln of the likelihood ratio between 0 and the best fit of an Asimov set.
 
     An event that counts k times in place of once moves t(0) by 2 w (k - 1) ln[p(best fit) / p(0)]: parameters stay where they are in first
-    order, because t is stationary in all that are fitted. Pool events, which the model is made of, are treated like the data, as for
+    order, because t is stationary in all that are fitted. Training events, which the model is made of, are treated like the data, as for
     best fits (`toolkit.analysis.finite_simulation`).
 
     Args:
@@ -193,7 +193,7 @@ def zero_influence(
         poi: Parameter of interest.
         fit: The global fit.
         test: Weights of the test events, (n_test,).
-        pool: Weights of the pool events, (n_pool,).
+        pool: Weights of the training events, (n_pool,).
 
     Returns:
         t(0) and the influences; None where 0 is outside the range.

@@ -39,8 +39,8 @@ class LearnedVariations:
         processes: By systematic with a kept shape, the processes whose shape it changes.
         dropped_yields: By systematic, the processes whose yield it leaves alone.
         evaluate: Gives, per process and systematic, the logarithms of any events.
-        data: Those of the events that are fitted: of the test events, or of recorded ones.
-        pool: Those of the pool events, on which the variations are normalised.
+        data: Those of the events that are fitted: of the test events, or of the observed data.
+        pool: Those of the training events, on which the variations are normalised.
         pool_events: These events.
     """
 
@@ -62,7 +62,7 @@ class LearnedVariations:
 
         Args:
             data: Which events of the data belong to it, (n_events,).
-            pool: Which pool events do, (n_pool,); a density without any there is normalised on all alike.
+            pool: Which training events do, (n_pool,); a density without any there is normalised on all alike.
         """
         events = self.pool_events.select(pool)
         present = events.weights.sum(axis=0) > 0.0
@@ -140,7 +140,7 @@ def read_learned(out: Path, config: Config, *, pool: SimulatedEvents, test: Simu
     Args:
         out: The output folder.
         config: The analysis.
-        pool: Nominal pool events.
+        pool: Nominal training events.
         test: Nominal test events.
 
     Returns:

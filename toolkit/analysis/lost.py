@@ -46,7 +46,7 @@ def measure_loss(data: FitData, name: str, *, pool: SimulatedEvents) -> Loss | N
     Args:
         data: The Asimov set with its systematics.
         name: The systematic.
-        pool: Nominal pool events, from which the templates are.
+        pool: Nominal training events, from which the templates are.
     """
     method = next((m for m in data.methods if isinstance(m, BinnedMethod) and m.name == METHOD), None)
     if method is None or name not in data.systematics.ratios.get(METHOD, {}):
@@ -88,7 +88,7 @@ def _known(data: FitData, method: BinnedMethod, name: str, pool: SimulatedEvents
 
 
 def _shape(data: FitData, name: str, side: int, j: int, shape: BinnedMethod | None, *, n_events: int) -> FloatArray:
-    """Return the varied over the nominal density of a process at every pool event, as the unbinned fit knows it, (n_events,)."""
+    """Return the varied over the nominal density of a process at every training event, as the unbinned fit knows it, (n_events,)."""
     learned = data.systematics.learned
     if learned is not None and name in learned.names:
         return np.exp(learned.pool[j][name][side]) if name in learned.pool[j] else np.ones(n_events)

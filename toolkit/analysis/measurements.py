@@ -50,7 +50,7 @@ def measure_all(
 ) -> Results:
     """Measure the parameter of interest by every method on all data, the Asimov set first, and test the closure at every truth.
 
-    The standard error of a closure point is that of the finite simulation, test events and pool events in quadrature. Closure
+    The standard error of a closure point is that of the finite simulation, test events and training events in quadrature. Closure
     tests are without systematic uncertainties. Every method and every closure point is a task of its own, kept in `tasks`.
     """
     model, settings, methods = FitModel.of(config), config.likelihood, datasets[0].methods
@@ -83,7 +83,7 @@ def measure_all(
 def observed_results(
     datasets: Sequence[FitData], measured: Sequence[dict[str, MethodResult]], *, yields: FloatArray
 ) -> ObservedResults | None:
-    """Return what the recorded events say, if they are among the data."""
+    """Return the observed results, if the data are fitted."""
     for data, found in zip(datasets, measured, strict=True):
         if isinstance(data.events, RecordedEvents):
             expected = float(data.model.at(data.model.truth) @ yields)
@@ -139,7 +139,7 @@ def measure_method(data: FitData, method: Method, *, values: FloatArray, tasks: 
 def close(
     method: Method, pool: SimulatedEvents, test: SimulatedEvents, model: FitModel, *, mu: float, replicas: int, seed: int
 ) -> ClosurePoint:
-    """Fit the Asimov set of test events at a truth, with the standard errors from resampling them and the pool."""
+    """Fit the Asimov set of test events at a truth, with the standard errors from resampling them and the training events."""
     if not isinstance(method, BinnedMethod | UnbinnedMethod | ParameterisedMethod):
         raise SchemaError(f"closure of {method.name}", got=type(method).__name__, expected="a method of one region")
     truth = {**model.truth, model.parameter: mu}

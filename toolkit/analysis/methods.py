@@ -1,7 +1,7 @@
 """The methods of the fit as pairs of a likelihood for any Asimov weights and its bootstrap, unbinned and binned alike.
 
 A method holds what it takes of its data: the bin or the densities of every event. `for_events` takes the same of other events, such as
-the recorded ones; templates, yields and networks stay as they are, and so does everything that is built from a method.
+the observed data; templates, yields and networks stay as they are, and so does everything that is built from a method.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class UnbinnedMethod:
     Args:
         name: Name in the results.
         base: The likelihood of the test events, whatever its weights.
-        pool: The same of the pool events, with ratios from networks that did not train on them.
+        pool: The same of the training events, with ratios from networks that did not train on them.
         evaluate: Gives the log ratios of any events, (n, n_processes).
     """
 
@@ -100,7 +100,7 @@ class UnbinnedMethod:
         return bootstrap_unbinned(self.likelihood(weights), replicas=replicas, seed=seed)
 
     def bootstrap_pool(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
-        """Resample the pool events, (n_pool,)."""
+        """Resample the training events, (n_pool,)."""
         return bootstrap_unbinned(self.pool.with_weights(weights), replicas=replicas, seed=seed)
 
 
@@ -111,10 +111,10 @@ class BinnedMethod:
     Args:
         name: Name in the results.
         model: The parameter of interest and the coefficients.
-        templates: Expected events per process and bin, from the pool.
+        templates: Expected events per process and bin, from the training sample.
         index: Bin of each test event, (n_test,).
-        pool_index: Bin of each pool event, (n_pool,).
-        observe: Gives the histogrammed quantity of any events, for the templates of systematic variations and for recorded events.
+        pool_index: Bin of each training event, (n_pool,).
+        observe: Gives the histogrammed quantity of any events, for the templates of systematic variations and for data.
         observable: Name of the histogrammed observable; None for a score, a count or two observables.
         plane: The bins of a histogram of two observables.
         outside: What happens to data beyond the edges.
@@ -176,7 +176,7 @@ class BinnedMethod:
         return bootstrap_binned(self.likelihood(weights), bin_index=self.index, weights=weights, replicas=replicas, seed=seed)
 
     def bootstrap_pool(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
-        """Resample the pool events, (n_pool,)."""
+        """Resample the training events, (n_pool,)."""
         pool = self._likelihood(self.pool_index, weights)
         return bootstrap_binned(pool, bin_index=self.pool_index, weights=weights, replicas=replicas, seed=seed)
 
@@ -199,14 +199,14 @@ def histogram_method(
     observe: Observe | None = None,
     observable: str | None = None,
 ) -> BinnedMethod:
-    """Build a histogram fit with templates from the pool.
+    """Build a histogram fit with templates from the training sample.
 
     Args:
         name: Name in the results.
         model: The parameter of interest and the coefficients.
         pool: Events that fill the templates.
         test: Events that fill the data.
-        values: The observable of the pool and of the test events.
+        values: The observable of the training sample and of the test events.
         edges: Bin edges.
         clip: Put events outside the edges into the first and last bin; otherwise they are an error.
         observe: Gives the observable of any events, for systematic variations.
@@ -332,7 +332,7 @@ def score_method(
         model: The parameters of interest and the coefficients.
         pool: Events that fill the templates.
         test: Events that fill the data.
-        log_ratios: Of the pool (from networks that did not train on the event) and of the test events, (n, n_processes).
+        log_ratios: Of the training sample (from networks that did not train on the event) and of the test events, (n, n_processes).
         bins: Number of bins; each holds the same signal, which puts the resolution where the signal is.
         columns: Columns of signal and of background.
         evaluate: Gives the log ratios of any events, (n, n_processes), for systematic variations.

@@ -1,8 +1,8 @@
 """Systematic uncertainties of the fit stage: the variations that processing wrote become nuisance parameters of every method.
 
-Yields and templates of each variation come from the pool, filled as the nominal ones. Binned channels get a normsys and a histosys (its
-shape alone) of the same name; the unbinned channel gets a normsys and a per-event ratio: that of learned networks, or in bins of one
-histogram's observable, which carries the part of a change of shape that this observable sees.
+Yields and templates of each variation come from the training sample, filled as the nominal ones. Binned channels get a normsys and a
+histosys (its shape alone) of the same name; the unbinned channel gets a normsys and a per-event ratio: that of learned networks, or in
+bins of one histogram's observable, which carries the part of a change of shape that this observable sees.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def read_systematics(session: Session, fills: Mapping[str, Fill], *, pool: Simul
     Args:
         session: Where results are read.
         fills: How each method fills its templates.
-        pool: Nominal events of the pool.
+        pool: Nominal training events.
 
     Returns:
         The systematic uncertainties; empty if the config asks for none.

@@ -33,8 +33,8 @@ def ratio_histograms(
         model: The parameter of interest and coefficients.
         pool: Events that fill the templates.
         test: Events that fill the data.
-        log_ratios: Of the pool, from networks that did not train on the event, and of the test events, (n, n_densities).
-        evaluate: Gives the log ratios of any events, (n, n_densities), for systematic variations and recorded events.
+        log_ratios: Of the training sample, from networks that did not train on the event, and of the test events, (n, n_densities).
+        evaluate: Gives the log ratios of any events, (n, n_densities), for systematic variations and data.
     """
     if section is None:
         return ()

@@ -28,7 +28,7 @@ def add_spread(
         learned: Learned systematic variations, if there are any.
         config: Names the parameters.
         ratio: The exported networks.
-        pool: Pool events, on which densities are normalised.
+        pool: Training events, on which densities are normalised.
         test: Test events.
 
     Returns:

@@ -28,10 +28,10 @@ def build_region_methods(
 
     Args:
         config: The analysis.
-        pool: Pool events of all regions; processes are the whole densities.
+        pool: Training events of all regions; processes are the whole densities.
         test: Test events, likewise.
         ratio: The exported networks.
-        out_of_bag: Log ratios of the pool events of the unbinned regions, (n_learned, n_whole).
+        out_of_bag: Log ratios of the training events of the unbinned regions, (n_learned, n_whole).
 
     Returns:
         Counts, the histograms of the config, the networks' score in bins, and the unbinned likelihood.

@@ -43,10 +43,10 @@ def region_notes(method: RegionMethod, test: SimulatedEvents, model: FitModel) -
 
 
 def recorded_notes(data: FitData) -> tuple[str, ...]:
-    """Say how many recorded events lie in no region."""
+    """Say how many data events lie in no region."""
     method = next(m for m in data.methods if isinstance(m, RegionMethod))
     nowhere = int(np.count_nonzero(~np.any([part.test for part in method.parts], axis=0)))
-    return (f"{nowhere} of {len(data.events)} recorded events lie in no region and take no part in the fit",) if nowhere else ()
+    return (f"{nowhere} of {len(data.events)} data events lie in no region and take no part in the fit",) if nowhere else ()
 
 
 def _undeclared(model: Model, test: SimulatedEvents) -> list[str]:

@@ -34,7 +34,7 @@ def combined_fit(
         method: The method, which looks at the simulated events.
         source: Its toys.
         asimov: The Asimov set.
-        data: The Asimov set, or the recorded events.
+        data: The Asimov set, or the data.
         theta: The best fit.
 
     Returns:
@@ -93,14 +93,14 @@ def _counts(term: Likelihood, seen: Part | None, data: FitData) -> FloatArray:
 def _recorded(
     fit: UnbinnedFit, experiment: Experiment, parts: tuple[Part, Part], data: FitData, *, term: Likelihood, point: FloatArray
 ) -> Row:
-    """Compare recorded events with densities that are normalised on the simulated events, like those that toys are drawn from.
+    """Compare data with densities that are normalised on the simulated events, like those that toys are drawn from.
 
     Args:
         fit: The tests of the region.
         experiment: The simulated events.
-        parts: The region with the simulated events, and with the recorded ones.
-        data: The recorded events of all regions.
-        term: The likelihood of the recorded events.
+        parts: The region with the simulated events, and with the data.
+        data: The data of all regions.
+        term: The likelihood of the data.
         point: The best fit, (n_parameters,).
     """
     method = parts[0].method

@@ -31,7 +31,7 @@ class Part:
         model: Coefficients and parameters of the region.
         siblings: All methods of the region, of which an unbinned one takes the variations that it does not know itself.
         test: Which test events belong to it, (n_test,).
-        pool: Which pool events do, (n_pool,).
+        pool: Which training events do, (n_pool,).
         outputs: In an unbinned region, where each density comes from, (n_densities,); None for those without events in it.
     """
 
@@ -105,7 +105,7 @@ class RegionMethod:
         roots: frozenset[str],
         bounds: Mapping[str, tuple[float, float]],
     ) -> dict[str, SimulationError]:
-        """Estimate the errors of a best fit from the finite numbers of test and pool events with weights (n_test,) and (n_pool,)."""
+        """Estimate the errors of a best fit from the finite numbers of test and training events with weights (n_test,) and (n_pool,)."""
         samples = [
             [Sample.of(p.method, w[mask], of_pool) for p, mask in rows]
             for rows, w, of_pool in (([(p, p.test) for p in self.parts], test, False), ([(p, p.pool) for p in self.parts], pool, True))
@@ -131,7 +131,7 @@ class RegionMethod:
 
 
 def select_events(events: Events, inside: BoolArray) -> Events:
-    """Return the events of a mask, simulated or recorded."""
+    """Return the events of a mask, simulated or data."""
     if isinstance(events, SimulatedEvents):
         return events.select(inside)
     observables = {name: values[inside] for name, values in events.observables.items()}

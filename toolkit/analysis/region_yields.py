@@ -17,7 +17,7 @@ def region_yields(config: Config, *, pool: SimulatedEvents, test: SimulatedEvent
 
     Args:
         config: The analysis.
-        pool: Pool events of all regions, with the whole densities; yields of the fit come from these.
+        pool: Training events of all regions, with the whole densities; yields of the fit come from these.
         test: Test events, likewise; they are the data of the fit.
     """
     selections = select_regions(config, pool=pool, test=test)

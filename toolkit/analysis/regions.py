@@ -27,7 +27,7 @@ class Selection:
 
     Attributes:
         region: The region.
-        pool: Which pool events belong to it, (n_pool,).
+        pool: Which training events belong to it, (n_pool,).
         test: Which test events do, (n_test,).
     """
 

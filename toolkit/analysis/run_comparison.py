@@ -171,7 +171,7 @@ def compare_runs(
     if own != other:
         scaled, fixed = {s.factor for s in found if s.factor != 1.0}, [s.name for s in found if s.factor == 1.0]
         told = [f"simulated weights of B are multiplied by {next(iter(scaled)):.6g}"] if scaled else []
-        told += [f"recorded events and estimates of B are not scaled ({', '.join(fixed)})"] if fixed else []
+        told += [f"data and estimates of B are not scaled ({', '.join(fixed)})"] if fixed else []
         notes.append(f"luminosities {own:g} and {other:g} /fb: {'; '.join(told)}")
     return RunComparison(_labels(a, b), (a, b), normalise, tuple(found), tuple(notes))
 

@@ -136,8 +136,8 @@ def score_plane_method(
         section: Points, numbers of bins, and how much a bin must expect.
         pool: Events that fill the templates.
         test: Events that fill the data.
-        log_ratios: Of the pool, from networks that did not train on the event, and of the test events, (n, n_densities).
-        evaluate: Gives the log ratios of any events, (n, n_densities), for systematic variations and recorded events.
+        log_ratios: Of the training sample, from networks that did not train on the event, and of the test events, (n, n_densities).
+        evaluate: Gives the log ratios of any events, (n, n_densities), for systematic variations and data.
 
     Returns:
         The method; None with more than two parameters of interest.
@@ -174,7 +174,7 @@ def score_plane_method(
 
 
 def contrast_edges(axis: Contrast, model: FitModel, pool: SimulatedEvents, values: FloatArray, *, bins: int) -> FloatArray:
-    """Choose bins of a contrast of pool events, (n,), that share events and what they tell about its two points evenly."""
+    """Choose bins of a contrast of training events, (n,), that share events and what they tell about its two points evenly."""
     return _edges(values, _importance(axis, model, pool, values), bins=bins)
 
 

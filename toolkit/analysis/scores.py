@@ -1,10 +1,10 @@
 """Scores of the classifiers that the pipeline trains: evaluated once, kept beside the event tables, joined to them when they are read.
 
-A classifier is several networks, each trained without one fold of the pool. Every event, simulated or recorded, nominal or varied, has the
-score of the network without the fold of its number: none has seen it, and pool, test and recorded events have scores of one distribution.
-(The mean of all networks is another score: its cut passes other shares of every process than the templates of the pool say.) Kept numbers
-make the same event belong to the same region in every stage and on every machine, which the last digit of a network in single precision
-would not.
+A classifier is several networks, each trained without one fold of the training sample. Every event, simulated or data, nominal or varied,
+has the score of the network without the fold of its number: none has seen it, and training sample, test sample and data have scores of one
+distribution. (The mean of all networks is another score: its cut passes other shares of every process than the templates of the training
+sample say.) Kept numbers make the same event belong to the same region in every stage and on every machine, which the last digit of a
+network in single precision would not.
 """
 
 from __future__ import annotations

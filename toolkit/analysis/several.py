@@ -49,8 +49,8 @@ def measure_regions(
 
     Args:
         config: The analysis.
-        datasets: The Asimov set of the test events, and the recorded events if they are fitted; methods are those over regions.
-        pool: Pool events of all regions.
+        datasets: The Asimov set of the test events, and the data if they are fitted; methods are those over regions.
+        pool: Training events of all regions.
         test: Test events of all regions.
         progress: Told after every fit.
         tasks: Records of finished fits.
@@ -106,7 +106,7 @@ def _observed(
     *,
     yields: FloatArray,
 ) -> ObservedResults | None:
-    """Return what the recorded events say, and how many there are in every region."""
+    """Return what the data say, and how many there are in every region."""
     found = observed_results(datasets, measured, yields=yields)
     if found is None:
         return None

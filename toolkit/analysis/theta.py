@@ -43,7 +43,7 @@ class ParameterisedMethod:
     Args:
         name: Name in the results.
         base: The likelihood of the test events, whatever its weights.
-        pool: The same of the pool events, with ratios from networks that did not train on them.
+        pool: The same of the training events, with ratios from networks that did not train on them.
         evaluate: Gives the log ratios of any events.
     """
 
@@ -82,7 +82,7 @@ class ParameterisedMethod:
         return bootstrap_parameterised(self.likelihood(weights), replicas=replicas, seed=seed)
 
     def bootstrap_pool(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
-        """Resample the pool events, (n_pool,)."""
+        """Resample the training events, (n_pool,)."""
         return bootstrap_parameterised(self.pool.with_weights(weights), replicas=replicas, seed=seed)
 
 
@@ -129,7 +129,7 @@ def theta_methods(
         test: Events of the Asimov set.
         ratio: The exported network.
         nodes: Values of the parameter, (n_nodes,).
-        at_nodes: Log ratios of the pool events there, from networks that did not train on them, (n_pool, n_nodes).
+        at_nodes: Log ratios of the training events there, from networks that did not train on them, (n_pool, n_nodes).
         bins: Bins of the histogram.
         ratios: Values of the other histograms, and their bins.
     """

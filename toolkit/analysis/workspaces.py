@@ -26,7 +26,7 @@ _FILES = {"asimov": ASIMOV, "observed": OBSERVED, "normalisation": NORMALISATION
 def write_region_workspaces(folder: Path, data: FitData, ratio: OnnxRatio) -> None:
     """Write the likelihood of every method over regions: `<method>.json`, and `<method>.pyhf.json` in plain pyhf where all is binned.
 
-    Unbinned regions have their events beside them, `asimov_<region>.parquet`. Those of recorded events are called
+    Unbinned regions have their events beside them, `asimov_<region>.parquet`. Those of data are called
     `<method>_observed.json`, `observed_<region>.parquet` and so on. With learned variations of densities the unbinned method has none.
 
     Args:
@@ -89,7 +89,7 @@ def _region_workspace(folder: Path, data: FitData, part: Part, ratio: OnnxRatio)
 def write_workspaces(folder: Path, data: FitData, *, yields: FloatArray, ratio: OnnxRatio) -> None:
     """Write `nsbi.json`, `<histogram>.json` (with the parameter of interest), `<histogram>.pyhf.json` (plain pyhf) and the events.
 
-    Those of recorded events are called `nsbi_observed.json` and so on.
+    Those of data are called `nsbi_observed.json` and so on.
 
     Args:
         folder: The folder that holds `workspace/`.

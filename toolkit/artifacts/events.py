@@ -111,7 +111,7 @@ class EventTable:
         entry: Entry of the event in its ntuple, (n,) int64; with `file_index` it identifies the event in every variation.
         regions: Which events lie in each region, (n,) bool.
         variation: Which variation this is.
-        run: Run numbers, (n,) uint32; with `luminosity_block` and `event_id` they identify a recorded event in all samples.
+        run: Run numbers, (n,) uint32; with `luminosity_block` and `event_id` they identify a data event in all samples.
         luminosity_block: Luminosity blocks, (n,) uint32.
     """
 

@@ -101,7 +101,7 @@ def demo(
 
 @app.command(rich_help_panel=START, epilog=epilog("inspect"))
 def inspect(file: NtupleFile, as_json: AsJson = False, quiet: Quiet = False, debug: Debug = False) -> None:
-    """Say which dialect an ntuple speaks, its branches, entries and weights, and how a config for it would begin."""
+    """Say which format an ntuple has, its branches, entries and weights, and how a config for it would begin."""
     inspect_file(file, Screen(quiet, debug, as_json))
 
 
@@ -115,9 +115,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace a config that exists.")] = False,
     weight: Annotated[
         str | None,
-        typer.Option(
-            "--weight", metavar="BRANCH", help="Branch of the generator weight, where its name does not tell; `none`: recorded data."
-        ),
+        typer.Option("--weight", metavar="BRANCH", help="Branch of the generator weight, where its name does not tell; `none`: data."),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,

@@ -32,7 +32,7 @@ class ReuseRequest:
         bundle: The archive.
         out: Folder to unpack into and to write results to; None keeps nothing.
         methods: Methods; all if empty.
-        only: Only the results of the Asimov set, or only those of the recorded events; all that the bundle has if None.
+        only: Only the results of the Asimov set, or only those of the data; all that the bundle has if None.
         at: Hypotheses, NAME=VALUE[,NAME=VALUE].
         where: NAME=EXPRESSION.
         coefficients: SAMPLE=EXPRESSION.
@@ -61,7 +61,7 @@ def bundle(run: Path, out: Path, *, licence: Path | None, title: str | None, scr
         index = write_bundle(run, out, licence=licence, title=title)
         unpacked = size(sum(entry["size"] for entry in index["files"]))
         observed = any("observed" in entry for entry in index["methods"].values())
-        data = "expected and observed" if observed else "expected; nothing of recorded events"
+        data = "expected and observed" if observed else "expected; no data"
         methods = ", ".join(index["methods"])
         screen.result(index, f"{out}: {count(len(index['files']), 'file')}, {unpacked} unpacked, methods {methods} ({data})")
 
@@ -161,7 +161,7 @@ def _results_table(
 
 
 def _table(title: str, first: str, *columns: str, data: Collection[Data]) -> Table:
-    """Return an empty table, whose second column says which data if recorded events are among them."""
+    """Return an empty table, whose second column says expected or observed if data are among them."""
     table = Table(title=title, title_justify="left")
     for column in (first, *_label("data", data)):
         table.add_column(column)

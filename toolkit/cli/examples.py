@@ -89,7 +89,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "reuse": (
         ("h4l reuse offshell4l.tar.gz", "runs the scans again and compares with the published ones"),
         ("h4l reuse offshell4l.tar.gz --at mu=2 --at mu=0.3", "-2 ln L / L(best fit) at other values"),
-        ("h4l reuse offshell4l.tar.gz --only observed --at mu=0", "of the recorded events alone"),
+        ("h4l reuse offshell4l.tar.gz --only observed --at mu=0", "of the data alone"),
     ),
     "version": (("h4l version --json", "for a report of a problem"),),
 }

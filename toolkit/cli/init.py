@@ -29,7 +29,7 @@ class InitRequest:
     Args:
         files: Ntuples.
         out: The config to write.
-        weight: Branch of the generator weight; `none` for recorded events; None leaves it to the names of the branches.
+        weight: Branch of the generator weight; `none` for data; None leaves it to the names of the branches.
         force: Replace it if it exists.
         screen: How much is shown, and in which form.
     """

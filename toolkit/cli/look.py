@@ -83,9 +83,9 @@ def _momentum_unit(findings: Findings) -> str:
 
 
 def _first_events(findings: Findings) -> str:
-    kind = "recorded data (no weights)" if findings.data else "simulation"
+    kind = "data (no weights)" if findings.data else "simulation"
     if findings.candidates:
-        kind = f"simulation or recorded data: which branch is the weight? {', '.join(findings.candidates)}, or none"
+        kind = f"simulation or data: which branch is the weight? {', '.join(findings.candidates)}, or none"
     four, n = findings.census.four, findings.looked_at
     leptons = f"{four} of the first {n} events have four leptons, {findings.selected[0]} pass the default selection"
     return f"{kind}, momenta in {_momentum_unit(findings)}; {leptons}"

@@ -141,7 +141,7 @@ def reuse(
     method: Annotated[list[str] | None, typer.Option("--method", metavar="NAME", help="Only this method; may be repeated.")] = None,
     only: Annotated[
         Literal["expected", "observed"] | None,
-        typer.Option("--only", help="Only the Asimov set, or only the recorded events; default: both.", show_default=False),
+        typer.Option("--only", help="Only the Asimov set, or only the data; default: both.", show_default=False),
     ] = None,
     at: Annotated[list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Answer -2 ln L at this hypothesis.")] = None,
     where: Annotated[

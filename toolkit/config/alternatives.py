@@ -73,17 +73,17 @@ def check_alternatives(sections: Mapping[str, SampleVariation], samples: Sequenc
     Args:
         sections: The variations by name.
         samples: All samples of the config, those of the variations among them.
-        model: Gives the physics model; recorded samples alone have none.
+        model: Gives the physics model; data samples alone have none.
 
     Raises:
-        ValueError: A sample is recorded, a sum of weights is that of the nominal files, or only some of the samples that inform the same
+        ValueError: A sample is data, a sum of weights is that of the nominal files, or only some of the samples that inform the same
             densities vary, whose nominal events would dilute the variation.
     """
     by_name = {s.name: s for s in samples}
     for name, section in sections.items():
         recorded = [n for n in section.samples if by_name[n].kind == "data"]
         if recorded:
-            msg = f"systematics.samples.{name}: {recorded} are recorded events, which do not vary"
+            msg = f"systematics.samples.{name}: {recorded} are data, which do not vary"
             raise ValueError(msg)
         sums = {"gen_sumw_up": (section.files_up, section.gen_sumw_up), "gen_sumw_down": (section.files_down, section.gen_sumw_down)}
         for key, (files, given) in sums.items():

@@ -56,7 +56,7 @@ class Config(Section):
     luminosity_ifb: float = Field(default=1.0, gt=0)
     """Integrated luminosity to which simulated yields are normalised; needed with simulation only."""
     samples: tuple[SampleConfig, ...] = Field(min_length=1)
-    """What was simulated or recorded; all stages but `process` need at least one sample that interferes."""
+    """Samples of simulation and data; all stages but `process` need at least one sample that interferes."""
     allow_duplicates: bool = False
     """Whether the same file or event may be read twice, in one sample or in two. Otherwise that is an error."""
     selection: SelectionConfig = SelectionConfig()
@@ -488,11 +488,11 @@ class Config(Section):
 
     def _check_observed(self) -> None:
         if not self.recorded:
-            msg = "likelihood.observed: there are no recorded events to fit; add a sample of `kind: data`, or remove `observed`"
+            msg = "likelihood.observed: there are no data to fit; add a sample of `kind: data`, or remove `observed`"
             raise ValueError(msg)
         clash = sorted({f"{name}_observed" for name in (*METHODS, *self.histograms)} & set(self.histograms))
         if clash:
-            msg = f"histograms {clash}: these are names of the workspaces of the recorded events; choose others"
+            msg = f"histograms {clash}: these are names of the workspaces of the data; choose others"
             raise ValueError(msg)
 
     def _check_nuisances(self) -> None:

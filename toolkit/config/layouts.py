@@ -1,4 +1,4 @@
-"""Dialects of ntuples: which branch means what, and in which unit."""
+"""Formats of ntuples: which branch means what, and in which unit."""
 
 from __future__ import annotations
 

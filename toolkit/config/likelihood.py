@@ -57,7 +57,7 @@ class LikelihoodConfig(Section):
     """Whether the variations of `systematics`, the luminosity, the normalisations and the parameters of kind `nuisance` are free in the
     fit, with their constraints."""
     observed: bool = False
-    """Whether the recorded events, all samples of `kind: data`, are fitted as well (docs/observed.md). Until then the fit does not read
+    """Whether the data, all samples of `kind: data`, are fitted as well (docs/observed.md). Until then the fit does not read
     them."""
     luminosity_uncertainty: float = Field(default=0.0, ge=0, lt=0.5)
     """Relative uncertainty of the luminosity; 0 leaves it out."""
@@ -82,7 +82,7 @@ class LikelihoodConfig(Section):
     fits: dict[Name, OtherFit] = Field(default={})
     """Further fits of an analysis with `parameters` in other parameters, by name."""
     bootstrap_replicas: int = Field(default=200, ge=20, le=1_000_000)
-    """Resamplings of the test events, and of the pool, behind the standard error of a closure test."""
+    """Resamplings of the test events, and of the training sample, behind the standard error of a closure test."""
     seed: Seed = 7
     """Seed of the resampling."""
     toys: ToysConfig = ToysConfig()

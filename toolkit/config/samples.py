@@ -1,4 +1,4 @@
-"""Samples: which files, in which dialect, with which cross-section and benchmark weights."""
+"""Samples: which files, in which format, with which cross-section and benchmark weights."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ class SampleConfig(Section):
     name: Name
     """Name of the process; an interfering sample is called after the benchmark that it was generated with."""
     kind: Literal["simulation", "data", "estimate"] = "simulation"
-    """`data` are recorded events: every weight is 1, and neither cross-section nor luminosity scales them. `estimate` is a background from
+    """`data` are events of the detector: every weight is 1, and neither cross-section nor luminosity scales them. `estimate` is a
+    background from
     data: its weights (fake factors, transfer factors) are expected events as they stand in the ntuple, which nothing scales."""
     files: tuple[str, ...] = Field(min_length=1)
     """Paths or globs, relative to the config file; `{data}` is the folder given with `--data`."""
     tree: str = "Events"
     """Name of the event tree; CSV and LHE files have none."""
     layout: Annotated[NanoLayout | FlatLayout | MappingLayout | AtlasLayout | LheLayout, Field(discriminator="kind")] = NanoLayout()
-    """Dialect of the ntuple; docs/ntuples.md shows each."""
+    """Format of the ntuple; docs/ntuples.md shows each."""
     xsec_pb: float | Literal["file"] = "file"
-    """Cross-section in pb, or `file` to read it where the dialect holds it (Runs tree, branch of the event tree, head of an LHE file)."""
+    """Cross-section in pb, or `file` to read it where the format holds it (Runs tree, branch of the event tree, head of an LHE file)."""
     gen_sumw: float | Literal["file", "sum"] = "file"
-    """Sum of generator weights before any skim: a number, `file` (where the dialect holds it) or `sum` (of the events in the files)."""
+    """Sum of generator weights before any skim: a number, `file` (where the format holds it) or `sum` (of the events in the files)."""
     k_factor: float = Field(default=1.0, gt=0)
     """Factor on the cross-section."""
     uncertainty: float | None = Field(default=None, gt=0, lt=1)

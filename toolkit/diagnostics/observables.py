@@ -49,7 +49,7 @@ class Spectrum:
 
 
 def count_recorded(values: FloatArray, *, edges: FloatArray) -> FloatArray:
-    """Count recorded events in the bins of a spectrum.
+    """Count data events in the bins of a spectrum.
 
     Args:
         values: (n,) values of the observable; events without one (NaN) are not counted.

@@ -57,10 +57,10 @@ class EnsembleUnderReview:
     Attributes:
         estimate: Test events with the calibrated log ratios of all members, and the model of the analysis.
         before_calibration: Test events, all members, without the calibration, (n_test, n_processes).
-        test_by_part: Test events, calibrated, as many members per event as for the pool events, (n_test, n_processes).
+        test_by_part: Test events, calibrated, as many members per event as for the training events, (n_test, n_processes).
         pool: Events that trained the networks and fitted the calibration.
-        in_sample: Pool events, members that trained on them, calibrated, (n_pool, n_processes).
-        out_of_bag: Pool events, members that did not, calibrated on these events, (n_pool, n_processes).
+        in_sample: Training events, members that trained on them, calibrated, (n_pool, n_processes).
+        out_of_bag: Training events, members that did not, calibrated on these events, (n_pool, n_processes).
         out_of_bag_before: The same without the calibration.
         spread: Test events, standard deviation over the members, (n_test, n_processes).
         n_members: Size of the ensemble.
@@ -138,7 +138,7 @@ def review(subject: EnsembleUnderReview, *, settings: ReviewSettings | None = No
     """Make all comparisons.
 
     Args:
-        subject: The ensemble, evaluated on test and pool events.
+        subject: The ensemble, evaluated on test and training events.
         settings: How much work goes into the importance.
         progress: Told how far the importance is.
 

@@ -164,7 +164,7 @@ class ClosurePoint:
     Attributes:
         mu: The truth.
         mu_hat: The best fit.
-        standard_error: Of the whole finite simulation: test and pool events in quadrature where both are known.
+        standard_error: Of the whole finite simulation: test and training events in quadrature where both are known.
         method: Name of the method.
         test_error: Of the finite number of test events (the data); NaN if not known.
         pool_error: Of the finite number of events behind yields, templates and ratios (the model); NaN if not known.
@@ -208,13 +208,13 @@ class ClosurePoint:
 
 @dataclass(frozen=True)
 class ObservedResults:
-    """What the recorded events say.
+    """What the data say.
 
     Attributes:
-        counts: Number of recorded events by sample.
+        counts: Number of data events by sample.
         expected: Number of events that the model expects at the Asimov truth.
         methods: One entry per method.
-        regions: Number of recorded events in every region of the fit, where there are regions.
+        regions: Number of data events in every region of the fit, where there are regions.
         fits: Fits in other parameters: by name of the fit, one entry per method.
 
     Examples:
@@ -230,7 +230,7 @@ class ObservedResults:
 
     @property
     def n_events(self) -> int:
-        """Number of recorded events."""
+        """Number of data events."""
         return sum(self.counts.values())
 
     def to_json(self) -> dict[str, Any]:
@@ -265,7 +265,7 @@ class Results:
         methods: One entry per method.
         closure: Closure tests.
         timing_s: Seconds per stage.
-        observed: What the recorded events say; None while they are blinded.
+        observed: What the data say; None while they are blinded.
         fits: Fits in other parameters: by name of the fit, one entry per method.
         fit_parameters: The parameters of these fits by name of the fit.
         notes: What a reader should know, such as the number of selected events in no region.

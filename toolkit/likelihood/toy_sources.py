@@ -138,7 +138,7 @@ class UnbinnedToys:
         return w
 
     def density(self, expected: FloatArray, shapes: Shapes | None, theta: Mapping[str, float]) -> FloatArray:
-        """Evaluate the total density at events that toys are not drawn from, such as recorded ones.
+        """Evaluate the total density at events that toys are not drawn from, such as data.
 
         Args:
             expected: nu_j p_j / p_ref of these events, normalised like those of the simulation, (n, n_processes).
@@ -162,7 +162,7 @@ class UnbinnedToys:
                 varied[:, j] *= np.exp(own.log_factor(j, slice(None))) / mean
         density = varied @ factors / float(self.expected.sum(axis=0) @ factors)
         if density.min(initial=np.inf) <= 0.0:
-            what = f"density of recorded event {int(np.argmin(density))} at {describe_point(base.parameter_names, point)}"
+            what = f"density of data event {int(np.argmin(density))} at {describe_point(base.parameter_names, point)}"
             raise PhysicsDomainError(what, got=float(density.min()), expected="> 0", remedy="recalibrate the ratios")
         return np.asarray(density)
 

@@ -31,8 +31,8 @@ LICENCE_NAME = "BSD-3-Clause"
 def write_bundle(run: str | Path, path: str | Path, *, licence: Path | None = None, title: str | None = None) -> dict[str, Any]:
     """Write the release bundle of a finished run.
 
-    The likelihoods of the recorded events are packed beside the expected ones if results.json has observed results; otherwise nothing
-    that depends on the recorded events is, whatever lies in the folder.
+    The likelihoods of the data are packed beside the expected ones if results.json has observed results; otherwise nothing
+    that depends on the data is, whatever lies in the folder.
 
     Args:
         run: Output folder of `h4l run`, with results.json.
@@ -90,7 +90,7 @@ def _workspace(name: str, *, observed: bool = False, plain: bool = False) -> str
 
 
 def _recorded(path: Path) -> Workspace:
-    """Open the likelihood of the recorded events that results.json speaks of."""
+    """Open the likelihood of the data that results.json speaks of."""
     _bytes(path)
     return Workspace.load(path)
 
@@ -185,7 +185,7 @@ def _licence() -> bytes:
 
 
 def _readme(description: Mapping[str, Any], *, observed: bool) -> str:
-    data = "*_observed.json are those of the recorded events" if observed else "the recorded events are not in this bundle"
+    data = "*_observed.json are those of the data" if observed else "the data are not in this bundle"
     return f"""{description["title"]}: release bundle of h4l-toolkit {description["toolkit_version"]}
 
 bundle.json    description, every file with its SHA-256

@@ -49,8 +49,8 @@ NOTHING = Substitution({}, {}, {})
 class Bundle:
     """An unpacked bundle.
 
-    Every method has a likelihood of the Asimov set, the expected one. A bundle of a run that was not blinded also has one of the recorded
-    events, which `observed=True` asks for.
+    Every method has a likelihood of the Asimov set, the expected one. A bundle of a run that was not blinded also has one of the
+    data, which `observed=True` asks for.
 
     Args:
         folder: Where it was unpacked.
@@ -87,11 +87,11 @@ class Bundle:
 
     @property
     def observed(self) -> tuple[str, ...]:
-        """Methods with a workspace of the recorded events; none if these were blinded."""
+        """Methods with a workspace of the data; none if these were blinded."""
         return tuple(name for name, entry in self.index["methods"].items() if "observed" in entry)
 
     def results(self, *, observed: bool = False) -> Mapping[str, MethodResult]:
-        """Return the published results by method; none of recorded events that were blinded."""
+        """Return the published results by method; none of data that were blinded."""
         if not observed:
             return self.published.methods
         return {} if self.published.observed is None else self.published.observed.methods
@@ -100,11 +100,11 @@ class Bundle:
         """Open the workspace of a method, in another parameterisation if asked for.
 
         Raises:
-            SchemaError: No such method, no recorded events, or the new parameterisation is incomplete.
+            SchemaError: No such method, no data, or the new parameterisation is incomplete.
             ArtifactMismatchError: The workspace refers to files outside the bundle.
         """
         if observed and not self.observed:
-            what, expected = "recorded events", "a bundle of a run with likelihood.observed: true"
+            what, expected = "data", "a bundle of a run with likelihood.observed: true"
             raise SchemaError(what, got="none in this bundle", expected=expected, remedy="ask for the expected results")
         known = self.observed if observed else self.methods
         if method not in known:

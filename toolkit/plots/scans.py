@@ -34,7 +34,7 @@ def plot_scans(
 
     Args:
         results: One result per method, in the order of the legend.
-        observed: The same of the recorded events: then these are solid lines, and the expected results dashed ones.
+        observed: The same of the data: then these are solid lines, and the expected results dashed ones.
         verdicts: Closure verdicts; a method that is flagged says so in the legend.
         y_max: Highest value shown, below the legend; chosen from the curves when None.
         style: Look and header.

@@ -29,13 +29,14 @@ def plot_spectrum(
     Args:
         spectrum: Expected events. The stack holds the backgrounds and, on top, the interfering part at the
             denominator of the ratio; each interfering process alone is a thin line.
-        recorded: (k,) recorded events in the same bins, drawn as points with their central 68.3 % Poisson intervals; None draws none.
+        recorded: (k,) numbers of data events in the same bins, drawn as points with their central 68.3 % Poisson intervals; None draws
+            none.
         log_y: Logarithmic axis; None chooses it when the total spans more than a factor of 30.
         style: Look and header.
 
     Returns:
         The figure. Its numbers are `spectrum.to_json()` and `divided_by`, the bin widths if contents are shown per unit, and `recorded`
-        where there are recorded events.
+        where there are data.
     """
     label, divisor = events_label(spectrum.observable, np.diff(spectrum.edges))
     numbers = {**spectrum.to_json(), "divided_by": jsonable(divisor), **({} if recorded is None else {"recorded": jsonable(recorded)})}
@@ -91,7 +92,7 @@ def poisson_interval(counts: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _recorded(ax: Axes, counts: FloatArray, divisor: FloatArray, edges: FloatArray, *, label: str | None = None) -> None:
-    """Draw recorded events as points; an empty bin has a point at zero and an upper bar."""
+    """Draw data as points; an empty bin has a point at zero and an upper bar."""
     low, high = poisson_interval(counts)
     scale = np.where(divisor > 0, divisor, np.nan)
     look: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 4, "color": BLACK, "elinewidth": 1.2, "label": label}
@@ -99,7 +100,7 @@ def _recorded(ax: Axes, counts: FloatArray, divisor: FloatArray, edges: FloatArr
 
 
 def _widen(ax: Axes, counts: FloatArray, expected: FloatArray) -> None:
-    """Let the ratios of recorded events into the frame, up to 3."""
+    """Let the ratios of data into the frame, up to 3."""
     known = expected > 0
     ends = np.stack(poisson_interval(counts))[:, known] / expected[known]
     low, high = ax.get_ylim()

@@ -125,7 +125,7 @@ class PlotStyle:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     def for_data(self) -> PlotStyle:
-        """Return the style of a plot with recorded events: the header does not call them a simulation.
+        """Return the style of a plot with data: the header does not call them a simulation.
 
         Examples:
             >>> PlotStyle().for_data().note, PlotStyle(note="Internal").for_data().note

@@ -119,7 +119,7 @@ class DensityTask:
 
     Attributes:
         learner: How a member learns.
-        inputs: Network inputs of the pool events, shape (n, n_inputs), float32.
+        inputs: Network inputs of the training events, shape (n, n_inputs), float32.
         targets: Their targets.
         fold: Their folds, shape (n,).
         mixture: Meaning of the heads.

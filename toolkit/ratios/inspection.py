@@ -33,8 +33,8 @@ def inspect_ensemble(
         plan: Which events each of them trained on.
         test: Observables of the test events, (n_test, n_features).
         test_fold: Fold that each test event would belong to, (n_test,).
-        pool: Observables of the pool events, (n_pool, n_features).
-        pool_fold: Fold of each pool event, (n_pool,).
+        pool: Observables of the training events, (n_pool, n_features).
+        pool_fold: Fold of each training event, (n_pool,).
 
     Returns:
         The log ratios.

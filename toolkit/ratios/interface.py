@@ -36,7 +36,7 @@ class Inspection:
         before_calibration: Test events, all members, without the calibration, (n_test, n_processes).
         test_by_part: Test events, calibrated, from only as many members per event as in `in_sample`: those that would have trained on
             it, (n_test, n_processes).
-        in_sample: Pool events, calibrated, from only the members that trained on the event, (n_pool, n_processes).
+        in_sample: Training events, calibrated, from only the members that trained on the event, (n_pool, n_processes).
     """
 
     before_calibration: NDArray[np.float64]
@@ -73,7 +73,7 @@ class RatioModel(Protocol):
 
     @property
     def out_of_bag(self) -> FloatArray:
-        """Log ratios of the pool events from those members that did not train on them, (n_pool, n_numerators)."""
+        """Log ratios of the training events from those members that did not train on them, (n_pool, n_numerators)."""
 
     @property
     def before_calibration(self) -> FloatArray:
@@ -81,7 +81,7 @@ class RatioModel(Protocol):
 
     @property
     def nodes(self) -> tuple[FloatArray, FloatArray] | None:
-        """Of networks that read the parameter: values of it (n_nodes,), and log ratios of the pool events there as in `out_of_bag`."""
+        """Of networks that read the parameter: values of it (n_nodes,), and log ratios of the training events there as in `out_of_bag`."""
 
     @property
     def module(self) -> nn.Module:

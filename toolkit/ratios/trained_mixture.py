@@ -30,7 +30,7 @@ class TrainedMixture:
     Attributes:
         ensemble: The module: observables (n, n_features) -> (log_ratio, log_ratio_spread), each (n, n_processes). float64.
         history: Losses of the networks of each member.
-        out_of_bag: Calibrated log ratios of the pool events from those members that did not train on them,
+        out_of_bag: Calibrated log ratios of the training events from those members that did not train on them,
             shape (n_pool, n_processes).
         before_calibration: The same without calibration.
         config: How it was trained.

@@ -1,7 +1,7 @@
 """Learned systematic variations: ln(varied/nominal density) of every process, trained on one part of the events and judged on the rest.
 
 When to use: a variation of objects or weights changes the shape of densities in more observables than a histogram shows. Members train on
-half of the folds each, as those of the mixture do; every pool event is then judged by the members that have not seen it. From these the
+half of the folds each, as those of the mixture do; every training event is then judged by the members that have not seen it. From these the
 slope of each output follows (`weights.pair_calibration`): an output that has learned noise is scaled down, to nothing if need be.
 """
 
@@ -54,7 +54,7 @@ class TrainedVariation:
     Attributes:
         ensemble: Observables (n, n_features) -> ln(varied/nominal density) and its spread, each (n, n_processes). float64.
         processes: Names of the columns: the processes that the variation changes.
-        calibrations: What the pool events that did not train say about each, before their slope is applied.
+        calibrations: What the training events that did not train say about each, before their slope is applied.
         history: Losses of every member; empty where the variation was read from files.
     """
 
@@ -90,7 +90,7 @@ def train_variation(
     """Train the networks of one variation, or read the finished ones, and calibrate them out of bag.
 
     Args:
-        pairs: Pool events under nominal and varied conditions.
+        pairs: Training events under nominal and varied conditions.
         config: Architecture and training.
         common: Features, folds, and how trainings run, as for the mixture.
         folder: Where finished members are kept; a later call with the same events and settings goes on there.

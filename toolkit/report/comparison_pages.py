@@ -47,7 +47,7 @@ def comparison_section(document: Mapping[str, Any], figures: tuple[PageFigure, .
     """Build the section from `workspace/comparison.json`."""
     named = {"Asimov set": document["rows"]}
     if "observed" in document:
-        named = {"Recorded events": document["observed"], **named}
+        named = {"Data": document["observed"], **named}
     tables = tuple(
         _table(rows, poi=document["poi"], uncertainties=kind, data=data)
         for data, rows in named.items()

@@ -46,7 +46,7 @@ class Provenance:
         samples: Rows of the table of samples, under `sample_columns`.
         sample_columns: Its headers.
         cutflow: Simulated sample -> cut -> {"events", "sumw", "sumw2"}, in the order of the cuts.
-        recorded_cutflow: The same of the samples of recorded events; empty while they are blinded.
+        recorded_cutflow: The same of the data samples; empty while they are blinded.
         versions: Library -> version.
         seeds: Name -> seed.
         config_hash: Hash of the configuration.
@@ -103,7 +103,7 @@ def build_page(
     fitted = fitted_section(results, figures.get("fitted", ()))
     systematics = systematics_section(results, figures.get("systematics", ()))
     uncertainties = "statistical uncertainties only" if systematics is None else "statistical and systematic uncertainties"
-    recorded = "" if results.observed is None else f"{results.observed.n_events} recorded events, "
+    recorded = "" if results.observed is None else f"{results.observed.n_events} data events, "
     sections = [
         _summary(results, verdicts, figures),
         *fit_sections(results, figures),

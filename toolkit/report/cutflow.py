@@ -49,7 +49,7 @@ class CutflowTables:
         """Yield the cut flow, then regions and variations if there are any."""
         luminosity = self.document["luminosity_ifb"]
         at = "" if luminosity is None else f" at {luminosity:g}/fb"
-        title = f"expected events{at} (entries); recorded ones count 1 each"
+        title = f"expected events{at} (entries); data count 1 each"
         for part in split_columns(self.document["samples"], width=options.max_width):
             yield sums_table("cut", part, title=title)
         if "regions" in self.document:

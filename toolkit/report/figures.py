@@ -115,7 +115,7 @@ def plot_jobs(
         training: Training curves; may be empty.
         style: Look and header.
         details: Also one full plot per observable of the reweighting closure of the first target.
-        recorded: Observables of the recorded events, each (n_events,); None while they are blinded.
+        recorded: Observables of the data, each (n_events,); None while they are blinded.
 
     Returns:
         The plots, in the order of the page; parts are "results", "closure", "calibration", "reweighting",
@@ -154,7 +154,7 @@ def _one_result_jobs(results: Results, verdicts: Sequence[ClosureVerdict], style
     if results.observed is not None:
         observed = list(results.observed.methods.values())
         scans_style = style.for_data()
-        text += f" Solid: observed, {results.observed.n_events} recorded events; dashed: expected, the Asimov set."
+        text += f" Solid: observed, {results.observed.n_events} data events; dashed: expected, the Asimov set."
     methods = list(results.methods.values())
     yield PlotJob("results", "scans", text, partial(plot_scans, methods, observed=observed, verdicts=verdicts, style=scans_style))
     if results.closure:

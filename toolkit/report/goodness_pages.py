@@ -39,18 +39,18 @@ def goodness_jobs(document: Mapping[str, Any], *, style: PlotStyle) -> Iterator[
         shown = style.for_data() if label else style
         for name, tests in goodness_tests({"methods": own}).items():
             file, caption = f"{label}goodness_{slug(name)}", f"{method_name(name)}: {text}"
-            caption = f"Recorded events. {caption}" if label else caption
+            caption = f"Data. {caption}" if label else caption
             yield PlotJob("goodness", file, caption, partial(plot_goodness, tests, style=shown), wide=len(tests) > 1)
 
 
 def _datasets(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the tests of the Asimov set, and of the recorded events if they are there, by the beginning of file names."""
+    """Return the tests of the Asimov set, and of the data if they are there, by the beginning of file names."""
     return {"": document["methods"], **({"observed_": document["observed"]} if "observed" in document else {})}
 
 
 def goodness_section(document: Mapping[str, Any], figures: tuple[PageFigure, ...]) -> PageSection:
-    """Build the section: a table of the Asimov set, and one of the recorded events if they are there."""
-    titles = {"": "Asimov set", "observed_": "Recorded events"}
+    """Build the section: a table of the Asimov set, and one of the data if they are there."""
+    titles = {"": "Asimov set", "observed_": "Data"}
     tables = tuple(_table({**document, "methods": own}, title=titles[label]) for label, own in _datasets(document).items())
     return PageSection(TITLE, text=(TEXT,), tables=tables, figures=figures)
 

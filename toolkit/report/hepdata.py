@@ -1,6 +1,6 @@
 """Tables of scans, templates and nuisance parameters as HEPData takes them: one YAML file per table, and submission.yaml that lists them.
 
-Results of the recorded events, once they are looked at, are columns beside the expected ones.
+Results of the data, once they are looked at, are columns beside the expected ones.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ def hepdata_tables(
     """Write all tables.
 
     Args:
-        results: Scans, intervals, pulls and impacts of all methods, those of the recorded events among them if it has any.
+        results: Scans, intervals, pulls and impacts of all methods, those of the data among them if it has any.
         binned: Workspace documents of the histogram fits by method.
         edges: Bin edges by method, where they are known; other bins are numbered.
         title: Name of the analysis.
-        observed: Workspace documents of the histogram fits to the recorded events by method.
+        observed: Workspace documents of the histogram fits to the data by method.
         intervals: Intervals from toys, the object `intervals` of results.json.
 
     Returns:
@@ -100,7 +100,7 @@ def _columns(name: str, results: Results, intervals: Mapping[str, Any]) -> Itera
     yield _Column("expected", result, _qualifiers(results, result, toys=toys, data=f"Asimov set at {truth}"))
     if results.observed is not None and name in results.observed.methods:
         result, toys = results.observed.methods[name], intervals.get("observed", {}).get(name)
-        text = f"{results.observed.n_events} recorded events"
+        text = f"{results.observed.n_events} data events"
         yield _Column("observed", result, _qualifiers(results, result, toys=toys, data=text))
 
 
@@ -184,7 +184,7 @@ def _contours(contours: Sequence[tuple[str, Contour]], qualifiers: Sequence[Mapp
 def _templates(
     document: Mapping[str, Any], observed: Mapping[str, Any] | None, qualifiers: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Return one column per process, the Asimov set, and the recorded events if they are looked at."""
+    """Return one column per process, the Asimov set, and the data if they are looked at."""
     data = {sample["name"]: sample["data"] for sample in document["channels"][0]["samples"]}
     data["Asimov set"] = document["observations"][0]["data"]
     if observed is not None:

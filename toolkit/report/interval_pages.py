@@ -41,7 +41,7 @@ class ToyIntervals:
         coverage: Checks by method; may be empty.
         draw: What the toys were drawn from.
         nuisances: "profiled", "fixed" at their nominal values, or "none".
-        observed: Intervals of the recorded events by method; empty while they are blinded.
+        observed: Intervals of the data by method; empty while they are blinded.
         automatic: Whether they were made because that was quick: then the critical values of the unbinned method alone are drawn.
     """
 
@@ -70,7 +70,7 @@ def interval_jobs(intervals: ToyIntervals, *, style: PlotStyle) -> Iterator[Plot
             continue
         yield _critical_values(name, result, data="the Asimov set", style=style)
         if name in intervals.observed:
-            job = _critical_values(name, intervals.observed[name], data="the recorded events", style=style.for_data())
+            job = _critical_values(name, intervals.observed[name], data="the data", style=style.for_data())
             yield replace(job, name=f"observed_{job.name}")
         curves = coverage_curves(intervals.coverage[name], parameter=result.bands.parameter)
         if curves:
@@ -99,10 +99,10 @@ def coverage_curves(checks: Sequence[CoverageCheck], *, parameter: str) -> tuple
 
 
 def with_intervals(page: Page, intervals: ToyIntervals, figures: Sequence[PageFigure], *, label: str = "") -> Page:
-    """Add the section after the results, those of the recorded events included; a label ends its title, where there are several."""
+    """Add the section after the results, those of the data included; a label ends its title, where there are several."""
     tables = [_intervals_table(intervals.results, "Intervals of the Asimov set")]
     if intervals.observed:
-        tables.insert(0, _intervals_table(intervals.observed, "Intervals of the recorded events"))
+        tables.insert(0, _intervals_table(intervals.observed, "Intervals of the data"))
     tables += _significance_tables(intervals)
     if any(intervals.coverage.values()):
         tables.append(_coverage_table(intervals))

@@ -1,4 +1,4 @@
-"""The part of the report on the recorded events: what was observed beside what was expected."""
+"""The part of the report on the data: what was observed beside what was expected."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from toolkit.report.wording import asimov_text, interval_lines, method_name, num
 
 TITLE = "Observed"
 TEXT = (
-    "Every method fits the recorded events, with the templates, yields, networks and uncertainties that the Asimov set was fitted with. "
+    "Every method fits the data, with the templates, yields, networks and uncertainties that the Asimov set was fitted with. "
     "Expected: the same method on the Asimov set."
 )
 FURTHER = "Impacts and pulls of the data are those that the part on systematic uncertainties explains."
 
 
 def observed_section(results: Results, figures: tuple[PageFigure, ...]) -> PageSection | None:
-    """Build the section; None while the recorded events are blinded."""
+    """Build the section; None while the data are blinded."""
     observed = results.observed
     if observed is None:
         return None
-    counted = f"{observed.n_events} recorded events; {number(observed.expected, digits=1)} expected at {asimov_text(results)}."
+    counted = f"{observed.n_events} data events; {number(observed.expected, digits=1)} expected at {asimov_text(results)}."
     by_sample = ", ".join(f"{name}: {n}" for name, n in observed.counts.items())
     found = [table for poi in results.interest for table in observed_page_tables(results.of(poi))]
     text = (TEXT, f"{counted} By sample: {by_sample}.", *((FURTHER,) if len(found) > len(results.interest) else ()))
@@ -30,7 +30,7 @@ def observed_section(results: Results, figures: tuple[PageFigure, ...]) -> PageS
 
 
 def observed_page_tables(results: Results) -> tuple[PageTable, ...]:
-    """Set what the recorded events say about one parameter, `results.poi`, beside what was expected, and the sources of its uncertainty."""
+    """Set what the data say about one parameter, `results.poi`, beside what was expected, and the sources of its uncertainty."""
     observed = results.observed
     if observed is None:
         return ()

@@ -188,7 +188,7 @@ def cutflow_page_table(cutflow: Mapping[str, Mapping[str, Mapping[str, Any]]]) -
 
 
 def recorded_cutflow_page_table(cutflow: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> PageTable:
-    """Recorded events of every sample after each cut.
+    """Data events of every sample after each cut.
 
     Examples:
         >>> recorded_cutflow_page_table({"data": {"all": {"events": 12, "sumw": 12.0, "sumw2": 12.0}}}).rows
@@ -196,7 +196,7 @@ def recorded_cutflow_page_table(cutflow: Mapping[str, Mapping[str, Mapping[str, 
     """
     cuts = tuple(dict.fromkeys(cut for flow in cutflow.values() for cut in flow))
     rows = tuple((cut, *(f"{flow[cut]['events']:.0f}" if cut in flow else "-" for flow in cutflow.values())) for cut in cuts)
-    return PageTable("Cut flow: recorded events", ("after", *cutflow), rows)
+    return PageTable("Cut flow: data", ("after", *cutflow), rows)
 
 
 def timing_page_table(timing_s: Mapping[str, float]) -> PageTable:

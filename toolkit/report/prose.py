@@ -83,5 +83,5 @@ YIELDS = (
     "The fit takes its yields from the events that are not test events. Errors are those of the simulation. Interfering "
     "processes share their events."
 )
-RECORDED = "Points: recorded events with their Poisson intervals, beside the expectation before any fit."
+RECORDED = "Points: data with their Poisson intervals, beside the expectation before any fit."
 BEYOND = "First and last bins include what lies beyond."

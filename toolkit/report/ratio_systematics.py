@@ -17,7 +17,7 @@ TITLE = "Learned variations"
 KEPT = "kept"
 TEXT = (
     "Networks learn the ratio of varied to nominal density of every process and event. All numbers are from test events, which trained "
-    "neither the networks nor their scale, but for the significance and the separation that decide what is kept: these are from pool "
+    "neither the networks nor their scale, but for the significance and the separation that decide what is kept: these are from training "
     "events, each judged by networks that have not seen it. Nominal and varied events are the same simulated events, so errors are far "
     "smaller than those of data. Slope: the factor that would make the logarithm of the ratio agree best. Separation: by how many standard "
     "deviations a fit parameter could shift if the change of shape were left out and the process were alone in the data."

@@ -40,7 +40,8 @@ def normalisations_page_table(results: Mapping[str, Normalisation]) -> PageTable
         rows=(*rows, ("all against 1: χ²/ndf", *tests)),
         flagged=flagged,
         note="In brackets: distance from 1 in standard errors of the finite simulation. The calibration was fitted to the out-of-bag "
-        "values of the pool, which say little about it afterwards; the test events had no part in it. Marked: the calibrated ratio is off "
+        "values of the training sample, which say little about it afterwards; the test events had no part in it. Marked: the calibrated "
+        "ratio is off "
         "by more than 3 standard errors on test events.",
     )
 

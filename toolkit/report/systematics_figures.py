@@ -40,8 +40,8 @@ def _impact_jobs(results: Results, tail: str, style: PlotStyle) -> Iterator[Plot
 
 
 def observed_jobs(results: Results, *, style: PlotStyle) -> Iterator[PlotJob]:
-    """List pulls, impacts and correlations of the fits to the recorded events; their part is "observed"."""
+    """List pulls, impacts and correlations of the fits to the data; their part is "observed"."""
     if results.observed is None:
         return
     for job in systematics_jobs(replace(results, methods=results.observed.methods), style=style.for_data()):
-        yield replace(job, part="observed", name=f"observed_{job.name}", caption=f"Recorded events. {job.caption}")
+        yield replace(job, part="observed", name=f"observed_{job.name}", caption=f"Data. {job.caption}")

@@ -155,10 +155,10 @@ def closure_table(results: Results, *, verdicts: Sequence[ClosureVerdict] | None
 
 
 def observed_table(results: Results, observed: ObservedResults) -> Table:
-    """Lay out best fit, intervals and t(0) of every method in the recorded events, and below each what was expected."""
+    """Lay out best fit, intervals and t(0) of every method in the data, and below each what was expected."""
     poi, truth = parameter_name(results.poi), results.asimov[results.poi]
     expected = number(observed.expected, digits=1)
-    table = _table(f"{poi} observed, {observed.n_events} recorded events ({expected} expected at {poi} = {truth:g})")
+    table = _table(f"{poi} observed, {observed.n_events} data events ({expected} expected at {poi} = {truth:g})")
     for header in ("best fit", "68 %", "95 %", f"t({poi}=0)"):
         table.add_column(header, justify="right", no_wrap=True)
     for name, result in observed.methods.items():

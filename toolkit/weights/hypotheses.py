@@ -83,7 +83,7 @@ class Hypotheses:
         """Take yields from simulated events and coefficients from a morphing.
 
         Args:
-            events: Simulated events (of the pool).
+            events: Simulated events (of the training sample).
             morphing: How the interfering processes depend on theta.
             benchmarks: Names of the interfering processes in the order of the morphing's benchmarks; all others are constant.
             ranges: Allowed range of each parameter of the morphing.

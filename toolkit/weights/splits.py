@@ -4,7 +4,7 @@ The assignment depends on nothing but the event number and the salt: not on the 
 number of files or the executor. It is a hash and not a remainder, because event numbers may carry structure
 (generators number without gaps, filters keep every second event) that a remainder would turn into a bias.
 
-`hold_out` takes the test events away once and for all. What is left, the pool, is cut into folds by
+`hold_out` takes the test events away once and for all. What is left, the training sample, is cut into folds by
 `assign_fold`: a network that trains on some folds is calibrated on the others.
 """
 
@@ -22,7 +22,7 @@ from toolkit.weights.simulation import SimulatedEvents
 
 
 def hold_out(events: SimulatedEvents, *, fraction: float, salt: str) -> tuple[SimulatedEvents, SimulatedEvents]:
-    """Split simulated events into a pool (to learn from) and a test set that each keep the expected yields.
+    """Split simulated events into a training sample and a test sample that each keep the expected yields.
 
     Args:
         events: All simulated events.
@@ -30,7 +30,7 @@ def hold_out(events: SimulatedEvents, *, fraction: float, salt: str) -> tuple[Si
         salt: Key of the hash. Another salt gives an independent split of the same events.
 
     Returns:
-        (pool, test), their weights scaled by 1 / (1 - fraction) and 1 / fraction.
+        (training, test), their weights scaled by 1 / (1 - fraction) and 1 / fraction.
 
     Raises:
         SchemaError: The fraction is not in (0, 1).
@@ -45,8 +45,8 @@ def hold_out(events: SimulatedEvents, *, fraction: float, salt: str) -> tuple[Si
         >>> n = 10_000
         >>> ids, one = np.arange(n, dtype=np.uint64), np.full((n, 1), 0.01)
         >>> events = SimulatedEvents(("qqZZ",), ids, np.zeros(n, dtype=np.int64), ("qqZZ",), {}, one)
-        >>> pool, test = hold_out(events, fraction=0.25, salt="h4l")
-        >>> len(test), round(float(pool.yields[0])), round(float(test.yields[0]))
+        >>> training, test = hold_out(events, fraction=0.25, salt="h4l")
+        >>> len(test), round(float(training.yields[0])), round(float(test.yields[0]))
         (2489, 100, 100)
     """
     if not 0.0 < fraction < 1.0:

@@ -61,7 +61,7 @@ def test_two_errors_reach_the_other_minimum_where_replicas_fall_into_it(seed, of
 
 
 def test_the_total_decides_between_minima_where_neither_part_does_alone():
-    """A second minimum that test or pool events alone make the lower one in less than one of 22 replicas, both together more often."""
+    """A second minimum that test or training events alone make the lower one in less than one of 22 replicas, both together more often."""
     events = sample(1500, 4, (0.4, 1.0), 0.9)
     fit = likelihood(events, events.weights, 0.9).fit()
     error = simulation_errors([events], [events], fit=fit, bounds=BOUNDS, roots=frozenset({"mu"}))["mu"]

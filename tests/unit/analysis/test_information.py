@@ -156,7 +156,7 @@ def test_errors_of_ratios_are_those_of_events_that_are_drawn_again() -> None:
     alone = plain[1].over(plain[0], visible=1.0)
     assert alone is not None
     assert alone.error == pytest.approx(np.std(zeros), rel=0.25)
-    assert told_zero.error > alone.error, "the pool counts too"
+    assert told_zero.error > alone.error, "the training sample counts too"
 
 
 def test_a_record_of_a_task_gives_the_same() -> None:

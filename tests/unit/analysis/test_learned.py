@@ -252,7 +252,7 @@ def test_normalisation_holds_what_the_sources_need(methods: Any, learned: Learne
 
 
 def test_other_events_as_data_have_their_own_variations(learned: LearnedVariations) -> None:
-    """The kept networks are the exact tilts, so that the logarithms are known; those of the pool stay."""
+    """The kept networks are the exact tilts, so that the logarithms are known; those of the training sample stay."""
     recorded = simulate(3)
     found = systematics_of(learned).for_events(recorded).learned
     assert found is not None

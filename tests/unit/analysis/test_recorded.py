@@ -1,4 +1,4 @@
-"""The recorded events of several samples: joined, filled, never twice, and not looked at before the config says so."""
+"""The data of several samples: joined, filled, never twice, and not looked at before the config says so."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_samples_are_joined_in_the_order_of_the_config(tmp_path: Path) -> None:
 
 def test_an_event_of_two_samples_is_refused(tmp_path: Path) -> None:
     write_tables(tmp_path, {"electrons": [(1, 5), (1, 6)], "muons": [(1, 7), (1, 6)]})
-    with pytest.raises(ArtifactMismatchError, match=r"(?s)recorded event 6 of run 1.*\['electrons', 'muons'\].*keep one of the samples"):
+    with pytest.raises(ArtifactMismatchError, match=r"(?s)data event 6 of run 1.*\['electrons', 'muons'\].*keep one of the samples"):
         read_recorded(context_of(tmp_path, config_of("electrons", "muons")))
 
 

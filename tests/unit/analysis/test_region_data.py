@@ -1,4 +1,4 @@
-"""Recorded events in an analysis of regions: every method fits them, workspaces of others with their own data, nothing counts twice."""
+"""Data in an analysis of regions: every method fits them, workspaces of others with their own data, nothing counts twice."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_recorded_events_count_once_or_are_said_to_be_nowhere() -> None:
     x = events.observables["m4l"]
     nowhere = int(np.sum((x > 110.0) & (x <= 115.0)))
     [note] = recorded_notes(data.for_events(events, label="observed"))
-    assert note == f"{nowhere} of {len(x)} recorded events lie in no region and take no part in the fit"
+    assert note == f"{nowhere} of {len(x)} data events lie in no region and take no part in the fit"
     method: Any = data.methods[-1]
     wide = replace(method.parts[1], region=replace(method.parts[1].region, condition="m4l <= 116"))
     with pytest.raises(SchemaError, match=rf"{int(np.sum((x > 115.0) & (x <= 116.0)))} events in both"):
@@ -145,7 +145,7 @@ def test_a_workspace_that_cannot_enter_the_fit_is_refused(content: Any, message:
 
 @pytest.mark.parametrize("name", ["mass", "nsbi"])
 def test_the_error_of_t0_is_that_of_events_that_are_drawn_again(name: str) -> None:
-    """Against refits of 150 resamplings of the test events, and the same of the pool by symmetry (as many events: sqrt(2))."""
+    """Against refits of 150 resamplings of the test events, and the same of the training sample by symmetry (as many events: sqrt(2))."""
     config = config_of()
     data = asimov_of(config)
     pool, model = simulate(1), FitModel.of(config)

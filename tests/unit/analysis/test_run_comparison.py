@@ -83,7 +83,7 @@ def test_recorded_events_are_never_scaled(tmp_path: Path) -> None:
     found = compare_runs(a, b)
     assert found.samples[0].factor == 1.0
     assert found.samples[0].yields["total"].b == pytest.approx(read_events(b.folder / "events", "data").weight.sum())
-    assert any("140 and 300 /fb: recorded events and estimates of B are not scaled" in note for note in found.notes)
+    assert any("140 and 300 /fb: data and estimates of B are not scaled" in note for note in found.notes)
 
 
 def test_the_same_events_have_no_p_value(tmp_path: Path) -> None:

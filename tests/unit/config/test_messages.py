@@ -91,7 +91,7 @@ def test_the_valid_document_is_valid() -> None:
         ("report.importance_groups", {"jets": ["m_jj"]}, "importance_groups {'jets': ['m_jj']} are not among ratios.features"),
         ("ratios.features", ["m4l", "m4l"], "features repeat: ['m4l', 'm4l']"),
         ("likelihood.closure_mu", [9.0], "closure_mu [9.0] lie outside parameter.range [0.0, 6.0]"),
-        ("likelihood.observed", True, "likelihood.observed: there are no recorded events to fit; add a sample of `kind: data`"),
+        ("likelihood.observed", True, "likelihood.observed: there are no data to fit; add a sample of `kind: data`"),
         ("likelihood.toys.methods", [], "methods [] must name one or more different methods"),
         (
             "likelihood.toys.methods",

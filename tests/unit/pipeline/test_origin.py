@@ -43,7 +43,7 @@ def test_networks_are_described(tmp_path: Path) -> None:
     ratios = {"features": ["m4l", "phi"], "hidden": [32, 16], "splits": {"folds": 6}, "epochs": 3}
     rows = dict(network_rows(parse_config({"luminosity_ifb": 1.0, "samples": [SAMPLE], "ratios": ratios}, folder=tmp_path)))
     assert rows["observables"] == "m4l, phi"
-    assert rows["ensemble"] == "20 members, each trained on 3 of 6 folds of the pool"
+    assert rows["ensemble"] == "20 members, each trained on 3 of 6 folds of the training sample"
     assert rows["hidden layers"] == "32 x 16 nodes"
     assert rows["epochs, at most"].startswith("3 (classes), ")
 
@@ -69,7 +69,7 @@ def test_recorded_events_are_counted_apart_and_only_unblinded(tmp_path: Path, si
     cutflow = {name: {"all": {"events": 7, "sumw": 7.0, "sumw2": 7.0}} for name in ("ggF_SBI", "late")}
     blind = describe_provenance(parse_config(document, folder=tmp_path), simulated, cutflow)
     assert (list(blind.cutflow), list(blind.recorded_cutflow)) == (["ggF_SBI"], [])
-    assert blind.samples[1] == ("late", "late.root", "-", "recorded events")
+    assert blind.samples[1] == ("late", "late.root", "-", "data")
     opened = parse_config({**document, "likelihood": {"observed": True}}, folder=tmp_path)
     assert list(describe_provenance(opened, simulated, cutflow).recorded_cutflow) == ["late"]
 

@@ -106,7 +106,7 @@ def test_samples_that_share_densities_vary_together(folder: Path, ntuples: Modul
     with pytest.raises(SchemaError, match=r"\['ggF_SBI'\] share the densities of ggF with \['ggF_S'\]"):
         _config(folder, samples=samples, systematics=shower)
     recorded = [{"name": "qqZZ", "kind": "data", "files": ["q.root"]}]
-    with pytest.raises(SchemaError, match="recorded events, which do not vary"):
+    with pytest.raises(SchemaError, match="data, which do not vary"):
         _config(folder, samples=recorded, systematics=_shower(symmetrise=True))
 
 

@@ -11,7 +11,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from processors.dialects.lhe import PARTICLES, WEIGHT
+from processors.formats.lhe import PARTICLES, WEIGHT
 from processors.lhefile import LheEvents
 from toolkit.errors import InputFileError
 

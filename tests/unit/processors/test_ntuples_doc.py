@@ -1,4 +1,4 @@
-"""Every config of docs/ntuples.md is valid, and runs on a file of its dialect."""
+"""Every config of docs/ntuples.md is valid, and runs on a file of its format."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _kind(block: dict[str, Any]) -> str:
     return "csv" if sample["files"][0].endswith("csv") else str(sample.get("layout", {}).get("kind", "nanoaod"))
 
 
-def test_every_dialect_has_a_config() -> None:
+def test_every_format_has_a_config() -> None:
     assert [_kind(block) for block in BLOCKS] == ["nanoaod", "atlas", "flat", "csv", "mapping", "lhe"]
 
 

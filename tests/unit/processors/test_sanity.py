@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from processors import run
-from processors.dialects import EventRecord, numbered, reader_for
 from processors.eventfile import open_events
+from processors.formats import EventRecord, numbered, reader_for
 from processors.inputs import inspect_inputs
 from processors.sanity import SCALES, check_momenta, read_range, take_census
 from toolkit.config import SampleConfig

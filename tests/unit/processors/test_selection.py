@@ -10,7 +10,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from processors.dialects import EventRecord, reader_for
+from processors.formats import EventRecord, reader_for
 from processors.particles import Particles
 from processors.selection import accept_jets, cuts_of, select
 from toolkit.config import JetSelection, SampleConfig, SelectionConfig

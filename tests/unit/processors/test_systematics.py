@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from processors.dialects import EventRecord
+from processors.formats import EventRecord
 from processors.particles import Particles
 from processors.systematics import SMALLEST_FACTOR, normal_numbers, object_variations
 from toolkit.config import Config

@@ -11,7 +11,7 @@ import hist
 import numpy as np
 import pytest
 
-from processors.dialects import EventRecord
+from processors.formats import EventRecord
 from processors.particles import Particles
 from processors.variations import combine_histograms, read_ratios, weight_branches, weight_names
 from toolkit.config import Config

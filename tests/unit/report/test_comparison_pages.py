@@ -69,7 +69,7 @@ def test_observed_results_come_before_the_expected_ones():
     observed = [row("nsbi", "rate and shape", "statistical", [[0.7, 1.1]], 0.4)]
     section = comparison_section({**DOCUMENT, "observed": observed}, ())
     assert [table.title for table in section.tables] == [
-        "Recorded events, statistical uncertainties only",
+        "Data, statistical uncertainties only",
         "Asimov set, statistical uncertainties only",
         "Asimov set, statistical and systematic uncertainties",
     ]

@@ -105,7 +105,7 @@ def test_the_recorded_events_are_columns_beside_the_expected_ones() -> None:
     assert _numbers(scan) == {"-2 ln lambda, expected": [1.0, 0.0, 1.5], "-2 ln lambda, observed": [0.5, 0.25, 2.0]}
     expected, observed = _qualifiers(scan)
     assert (expected["68% INTERVAL"], expected["DATA"]) == ("[0, 1.7]", "Asimov set at mu = 1")
-    assert (observed["DATA"], observed["BEST FIT"]) == ("18 recorded events", 1.25)
+    assert (observed["DATA"], observed["BEST FIT"]) == ("18 data events", 1.25)
     assert observed["68% INTERVAL"] == "[0, 0.25] [0.75, 1.5], ends at the edge of the allowed range"
     assert list(_numbers(templates).items())[2:] == [("Asimov set", [9.0, 7.0]), ("observation", [6.0, 12.0])]
 

@@ -60,12 +60,12 @@ def test_observed_intervals_have_a_table_and_a_plot_of_their_own(intervals):
     observed = replace(intervals.results["nsbi"], intervals={"68": (piece,)})
     both = replace(intervals, observed={"nsbi": observed})
     page = with_intervals(Page("t", "s", (PageSection("Result"),)), both, ())
-    assert [table.title for table in page.sections[1].tables[:2]] == ["Intervals of the recorded events", "Intervals of the Asimov set"]
+    assert [table.title for table in page.sections[1].tables[:2]] == ["Intervals of the data", "Intervals of the Asimov set"]
     assert page.sections[1].tables[0].rows[0][1] == "[0.400 ± 0.021, 0.600 ± 0.030]"
     jobs = list(interval_jobs(both, style=PlotStyle()))
     assert [job.name for job in jobs] == ["critical_values_nsbi", "observed_critical_values_nsbi", "coverage_nsbi"]
-    assert "the recorded events" in jobs[1].caption
-    for job, data in zip(jobs, ("the Asimov set", "the recorded events"), strict=False):
+    assert "the data" in jobs[1].caption
+    for job, data in zip(jobs, ("the Asimov set", "the data"), strict=False):
         assert job.draw().axes[0].get_legend().get_texts()[-1].get_text().endswith(f"of {data}")
     page = with_intervals(Page("t", "s", (PageSection("Result"), PageSection("Observed"), PageSection("Closure"))), both, ())
     assert [s.title for s in page.sections] == ["Result", "Observed", TITLE, "Closure"]

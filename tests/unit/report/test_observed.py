@@ -1,4 +1,4 @@
-"""Recorded events beside what was expected: in results.json, on the terminal, on the page, in the plot of the scans."""
+"""Data beside what was expected: in results.json, on the terminal, on the page, in the plot of the scans."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_way_through_json_keeps_everything(unblinded):
 
 def test_the_page_shows_observed_beside_expected(unblinded):
     page = build_page(unblinded, judge(unblinded), None, {}, title="analysis", provenance=Provenance())
-    assert page.subtitle.startswith("140/fb, 121 recorded events, Asimov set")
+    assert page.subtitle.startswith("140/fb, 121 data events, Asimov set")
     assert [s.title for s in page.sections][:2] == ["Result", TITLE]
     section = page.sections[1]
     assert "118.3 expected at μ = 1. By sample: early: 60, late: 61." in section.text[1]
@@ -52,7 +52,7 @@ def test_the_terminal_has_a_table_of_its_own(unblinded, width):
     console = Console(file=io.StringIO(), width=width)
     console.print(Comparison(unblinded))
     text = console.file.getvalue()
-    assert "121 recorded events" in text
+    assert "121 data events" in text
     assert "3.21" in text
     assert "…" not in text
     assert max(len(line) for line in text.splitlines()) <= width
@@ -81,5 +81,5 @@ def test_tests_of_the_data_have_their_own_table():
     one = {"m4l": [{"name": "saturated model", "statistic": 4.0, "degrees": 5, "toys": []}]}
     other = {"m4l": [{"name": "saturated model", "statistic": 40.0, "degrees": 5, "toys": []}]}
     asimov, recorded = goodness_section({"schema": 1, "toys": 0, "methods": one, "observed": other}, ()).tables
-    assert (asimov.title, recorded.title) == ("Asimov set", "Recorded events")
+    assert (asimov.title, recorded.title) == ("Asimov set", "Data")
     assert (asimov.flagged, recorded.flagged) == (frozenset(), {0})

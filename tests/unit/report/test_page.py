@@ -122,7 +122,7 @@ def test_recorded_events_have_a_cut_flow_of_their_own(results, suite):
     recorded = {"late": {"all": {"events": 12, "sumw": 12.0, "sumw2": 12.0}}}
     page = build_page(results, judge(results), suite, {}, title="t", provenance=replace(PROVENANCE, recorded_cutflow=recorded))
     tables = {table.title: table for section in page.sections for table in section.tables}
-    assert tables["Cut flow: recorded events"].rows == (("all", "12"),)
+    assert tables["Cut flow: data"].rows == (("all", "12"),)
     assert "late" not in tables["Cut flow: expected events (simulated events)"].columns
 
 
@@ -236,7 +236,7 @@ def test_recorded_events_are_drawn_where_they_are_given(results, suite):
     found = {job.name: job for job in jobs if job.part == "observables"}
     figure = found["observable_m4l"].draw()
     assert sum(figure.numbers["recorded"]) == 3
-    assert "recorded events" in found["observable_m4l"].caption
+    assert "data" in found["observable_m4l"].caption
     assert "Simulation" not in [text.get_text() for text in figure.axes[0].texts]
     other = found["observable_phi"]
     assert "recorded" not in other.caption

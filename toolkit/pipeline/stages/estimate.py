@@ -22,11 +22,11 @@ from toolkit.weights import SimulatedEvents
 
 
 def estimate_under_test(config: Config, pool: SimulatedEvents, test: SimulatedEvents, ratio: OnnxRatio) -> EstimateUnderTest:
-    """Collect what the diagnostics need: the exported networks on the test events, yields from the pool.
+    """Collect what the diagnostics need: the exported networks on the test events, yields from the training sample.
 
     Args:
         config: The analysis.
-        pool: Pool events that the networks learned from; processes are the whole densities.
+        pool: Training events that the networks learned from; processes are the whole densities.
         test: Test events of the same regions.
         ratio: The exported networks.
 

@@ -1,6 +1,6 @@
 """Stage `fit`: the signal strength by every method on the same test events, with closure; workspaces to fit it elsewhere.
 
-If the config asks for it, the recorded events are fitted like the test events; otherwise nothing here reads them.
+If the config asks for it, the data are fitted like the test events; otherwise nothing here reads them.
 """
 
 from __future__ import annotations

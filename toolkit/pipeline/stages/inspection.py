@@ -19,7 +19,7 @@ def write_inspection(path: Path, trained: RatioModel, *, pool: SimulatedEvents, 
     Args:
         path: The file.
         trained: The estimator.
-        pool: Pool events.
+        pool: Training events.
         test: Test events.
     """
     found = trained.inspect(pool=pool, test=test)

@@ -122,13 +122,13 @@ def ensemble_in_words(ratios: RatioSettings) -> str:
 
     Examples:
         >>> ensemble_in_words(RatioConfig())
-        '6 members, each trained on 2 of 4 folds of the pool'
+        '6 members, each trained on 2 of 4 folds of the training sample'
     """
     chosen = ratios.ensemble
     if chosen.subsets == "folds":
-        return f"{ratios.n_members} members, each trained on {ratios.train_folds} of {ratios.splits.folds} folds of the pool"
+        return f"{ratios.n_members} members, each trained on {ratios.train_folds} of {ratios.splits.folds} folds of the training sample"
     drawn = "" if chosen.subsets == "fraction" else "a bootstrap of "
-    return f"{ratios.n_members} members, each trained on {drawn}{chosen.fraction:.0%} of the events of the pool"
+    return f"{ratios.n_members} members, each trained on {drawn}{chosen.fraction:.0%} of the training events"
 
 
 def _without(gap: tuple[float, float] | None) -> str:
@@ -139,7 +139,7 @@ def _sample_row(config: Config, name: str) -> tuple[str, ...]:
     sample = config.sample(name)
     files = ", ".join(Path(file).name for file in sample.files)
     if sample.kind == "data":
-        return (name, files, "-", "recorded events")
+        return (name, files, "-", "data")
     if sample.kind == "estimate":
         return (name, files, "-", "estimate from data")
     return (name, files, f"{sample.k_factor:g}", ", ".join(sample.benchmarks) or "none")

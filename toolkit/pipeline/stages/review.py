@@ -39,7 +39,7 @@ def read_stored(out: Path, *, pool: SimulatedEvents, test: SimulatedEvents) -> S
 
     Args:
         out: The output folder.
-        pool: Pool events.
+        pool: Training events.
         test: Test events.
 
     Raises:

@@ -17,7 +17,7 @@ from toolkit.weights.beam_swap import declared_swaps
 
 
 def run(context: StageContext) -> None:
-    """Write `models/members/`, their losses, the out-of-bag log ratios of the pool events, and the networks of learned variations."""
+    """Write `models/members/`, their losses, the out-of-bag log ratios of the training events, and the networks of learned variations."""
     everything, test = read_simulation(context)
     select_regions(context.config, pool=everything, test=test)  # what the fit would refuse, said before hours of training
     pool = learned_events(context.config, everything)

@@ -63,7 +63,7 @@ class ParameterisedEstimator(NetworkEstimator):
         """Train the network.
 
         Args:
-            events: Simulated events of the pool.
+            events: Simulated training events.
             features: Names of the observables that the network reads.
             hypotheses: Processes, parameters with ranges, reference.
             progress: Called after every epoch.

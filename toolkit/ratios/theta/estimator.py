@@ -2,7 +2,7 @@
 
 When to use: to learn the density at any parameter value in one network, without the decomposition into a few densities that the
 mixture needs; beside the mixture as a check. Whatever the loss, the ratio is averaged over the ensemble and divided by its mean over
-the reference, measured out of bag: every pool event is evaluated by members that did not train on it. Out of bag too the
+the reference, measured out of bag: every training event is evaluated by members that did not train on it. Out of bag too the
 calibration takes away the bias along the scores (`toolkit.ratios.theta.calibration`).
 """
 
@@ -47,7 +47,7 @@ FILE = "theta.pt"
 ARRAYS = ("out_of_bag", "before_calibration", "nodes", "at_nodes")
 FORMAT = 3
 DEGREE = 32
-"""Of the nodes at which the pool events are evaluated."""
+"""Of the nodes at which the training events are evaluated."""
 SMOOTH = 12
 """Degree of the polynomials of the calibration and of the mean over the reference."""
 

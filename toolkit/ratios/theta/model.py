@@ -35,9 +35,9 @@ class TrainedTheta:
         ensemble: Observables and theta -> normalised log ratio and spread.
         points: The values at which it is looked at like a network of densities.
         history: Losses of the networks of each member.
-        out_of_bag: Log ratios of the pool events at the values from those members that did not train on them, (n_pool, n_values).
+        out_of_bag: Log ratios of the training events at the values from those members that did not train on them, (n_pool, n_values).
         before_calibration: The same without the calibration.
-        nodes: Values of the parameter over its range, (n_nodes,), and normalised log ratios of the pool events there, from the same
+        nodes: Values of the parameter over its range, (n_nodes,), and normalised log ratios of the training events there, from the same
             members as `out_of_bag`, (n_pool, n_nodes).
         config: How it was trained.
     """

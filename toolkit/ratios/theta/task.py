@@ -55,7 +55,7 @@ class ThetaTask:
     """Trains the members of an ensemble; see `plan.MemberTask`.
 
     Attributes:
-        prepared: Inputs and weights of the pool events.
+        prepared: Inputs and weights of the training events.
         fold: Their folds, (n,).
         hypotheses: Densities as functions of theta.
         config: The section `ratios`.

@@ -9,7 +9,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.dialects.names import find_name, keys_by_name
+from processors.formats.names import find_name, keys_by_name
 from toolkit.config import SampleConfig
 from toolkit.errors import PhysicsDomainError, ShapeError
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import uproot
 
-from processors.dialects import EventRecord, reader_for
+from processors.formats import EventRecord, reader_for
 from toolkit import units
 from toolkit.config import SampleConfig
 from toolkit.errors import ShapeError

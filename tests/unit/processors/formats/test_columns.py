@@ -4,8 +4,8 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from processors.dialects.columns import identity, lists, scalars, weight_vector
-from processors.dialects.momenta import angular, mass_from_energy
+from processors.formats.columns import identity, lists, scalars, weight_vector
+from processors.formats.momenta import angular, mass_from_energy
 from toolkit.errors import PhysicsDomainError, ShapeError
 
 

@@ -1,4 +1,4 @@
-"""What the processor and the input checks need to know about a dialect."""
+"""What the processor and the input checks need to know about a format."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.dialects.fields import NO_FIELDS, Kind, ObjectFields
-from processors.dialects.record import EventRecord
+from processors.formats.fields import NO_FIELDS, Kind, ObjectFields
+from processors.formats.record import EventRecord
 from toolkit.config import SampleConfig
 
 

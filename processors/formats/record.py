@@ -1,4 +1,4 @@
-"""The internal event record: what every dialect is turned into."""
+"""The internal event record: what every format is turned into."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from processors.dialects.aliases import (
+from processors.formats.aliases import (
     ANGULAR,
     CARTESIAN,
     EVENTS,
@@ -20,7 +20,7 @@ from processors.dialects.aliases import (
     first_of,
     is_list,
 )
-from processors.dialects.columns import column_name
+from processors.formats.columns import column_name
 from toolkit.config import FlatLayout
 
 Flavour = Literal["electron", "muon"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from processors.dialects.flat import FlatReader
-from processors.dialects.lhe import LheReader
-from processors.dialects.mapping import MappingReader
-from processors.dialects.nanoaod import NanoReader
-from processors.dialects.reader import Reader
+from processors.formats.flat import FlatReader
+from processors.formats.lhe import LheReader
+from processors.formats.mapping import MappingReader
+from processors.formats.nanoaod import NanoReader
+from processors.formats.reader import Reader
 from toolkit.config import FlatLayout, LheLayout, MappingLayout, SampleConfig
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from processors.dialects import EventRecord, reader_for
+from processors.formats import EventRecord, reader_for
 from toolkit.config import SampleConfig
 
 ANGULAR = {"pt": "l_pt", "eta": "l_eta", "phi": "l_phi"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from processors.dialects.aliases import (
+from processors.formats.aliases import (
     ANGULAR,
     BLOCKS,
     CARTESIAN,

@@ -9,9 +9,9 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.dialects.columns import benchmark_vector, has, identity, lists, product, weight_vector
-from processors.dialects.fields import NO_FIELDS, Fields, Kind, ObjectFields
-from processors.dialects.record import ELECTRON, LEPTON_MASS, MUON, EventRecord, no_particles
+from processors.formats.columns import benchmark_vector, has, identity, lists, product, weight_vector
+from processors.formats.fields import NO_FIELDS, Fields, Kind, ObjectFields
+from processors.formats.record import ELECTRON, LEPTON_MASS, MUON, EventRecord, no_particles
 from processors.particles import Particles
 from toolkit.config import NanoLayout, SampleConfig
 
@@ -25,7 +25,7 @@ class NanoReader:
 
     Args:
         layout: Names of branches and trees.
-        data: Whether the events are recorded: every weight is 1.
+        data: Whether these are data: every weight is 1.
     """
 
     layout: NanoLayout

@@ -9,10 +9,10 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.dialects.columns import benchmark_columns, identity, lists, scalars, weight_vector
-from processors.dialects.fields import NO_FIELDS, Kind, ObjectFields
-from processors.dialects.momenta import angular
-from processors.dialects.record import ELECTRON, LEPTON_MASS, MUON, EventRecord
+from processors.formats.columns import benchmark_columns, identity, lists, scalars, weight_vector
+from processors.formats.fields import NO_FIELDS, Kind, ObjectFields
+from processors.formats.momenta import angular
+from processors.formats.record import ELECTRON, LEPTON_MASS, MUON, EventRecord
 from processors.particles import Particles
 from toolkit.config import LheLayout, SampleConfig
 from toolkit.errors import PhysicsDomainError

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from processors.dialects.aliases import Types, is_plain_list
-from processors.dialects.detect_flat import detect_flat, find_leptons
-from processors.dialects.detect_lists import detect_lists, find_collections
-from processors.dialects.lhe import PARTICLES
-from processors.dialects.nanoaod import JET_FIELDS, LEPTON_FIELDS
+from processors.formats.aliases import Types, is_plain_list
+from processors.formats.detect_flat import detect_flat, find_leptons
+from processors.formats.detect_lists import detect_lists, find_collections
+from processors.formats.lhe import PARTICLES
+from processors.formats.nanoaod import JET_FIELDS, LEPTON_FIELDS
 from toolkit.config import AtlasLayout, FlatLayout, LheLayout, MappingLayout, NanoLayout
 
 Layout = NanoLayout | FlatLayout | MappingLayout | LheLayout

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from processors.dialects.names import find_name
+from processors.formats.names import find_name
 
 Types = Mapping[str, str]
 

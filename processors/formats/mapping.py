@@ -9,10 +9,10 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.dialects.columns import benchmark_columns, benchmark_vector, has, identity, lists, product, weight_vector
-from processors.dialects.fields import NO_FIELDS, Fields, Kind, ObjectFields, spellings
-from processors.dialects.momenta import ANGLE_UNITS, MOMENTUM_UNITS, angular, mass_from_energy
-from processors.dialects.record import ELECTRON, LEPTON_MASS, MUON, EventRecord, no_particles
+from processors.formats.columns import benchmark_columns, benchmark_vector, has, identity, lists, product, weight_vector
+from processors.formats.fields import NO_FIELDS, Fields, Kind, ObjectFields, spellings
+from processors.formats.momenta import ANGLE_UNITS, MOMENTUM_UNITS, angular, mass_from_energy
+from processors.formats.record import ELECTRON, LEPTON_MASS, MUON, EventRecord, no_particles
 from processors.particles import Particles
 from toolkit.config import MappingLayout, ParticleColumns, SampleConfig
 
@@ -23,7 +23,7 @@ class MappingReader:
 
     Args:
         layout: Branches and units.
-        data: Whether the events are recorded: every weight is 1.
+        data: Whether these are data: every weight is 1.
     """
 
     layout: MappingLayout

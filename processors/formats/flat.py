@@ -10,10 +10,10 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.dialects.columns import benchmark_columns, column_name, has, identity, product, scalars, weight_vector
-from processors.dialects.fields import NO_FIELDS, Fields, Kind, ObjectFields
-from processors.dialects.momenta import ANGLE_UNITS, MOMENTUM_UNITS, angular, mass_from_energy
-from processors.dialects.record import ELECTRON, LEPTON_MASS, MUON, EventRecord
+from processors.formats.columns import benchmark_columns, column_name, has, identity, product, scalars, weight_vector
+from processors.formats.fields import NO_FIELDS, Fields, Kind, ObjectFields
+from processors.formats.momenta import ANGLE_UNITS, MOMENTUM_UNITS, angular, mass_from_energy
+from processors.formats.record import ELECTRON, LEPTON_MASS, MUON, EventRecord
 from processors.particles import Particles
 from toolkit.config import FlatLayout, SampleConfig
 
@@ -29,7 +29,7 @@ class FlatReader:
 
     Args:
         layout: Patterns, names and units of the columns.
-        data: Whether the events are recorded: every weight is 1.
+        data: Whether these are data: every weight is 1.
     """
 
     layout: FlatLayout

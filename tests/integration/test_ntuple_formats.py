@@ -1,4 +1,4 @@
-"""The same events written in every dialect: inspect recognises each, its snippet runs, and all give the same event tables."""
+"""The same events written in every format: inspect recognises each, its snippet runs, and all give the same event tables."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory, ntuples: ModuleType) -> 
     ("kind", "layout"),
     [("flat", "flat"), ("csv", "flat"), ("mapping", "mapping"), ("atlas", "atlas"), ("lhe", "lhe")],
 )
-def test_every_dialect_gives_the_same_events(kind: str, layout: str, tmp_path: Path, ntuples: ModuleType, reference: EventTable) -> None:
+def test_every_format_gives_the_same_events(kind: str, layout: str, tmp_path: Path, ntuples: ModuleType, reference: EventTable) -> None:
     path = _written(kind, tmp_path, ntuples)
     assert inspect_file(path).layout == layout
     _, table = _process(_pasted(path), tmp_path / "out")
