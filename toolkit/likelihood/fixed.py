@@ -59,6 +59,11 @@ class FixedLikelihood(Likelihood):
         return self._inner.diverging & set(self.parameter_names)
 
     @property
+    def interfering(self) -> frozenset[str]:
+        """Free parameters in which there may be several minima."""
+        return self._inner.interfering & set(self.parameter_names)
+
+    @property
     def constraints(self) -> tuple[Constraint, ...]:
         """The constraints of the free parameters."""
         return tuple(c for c in self._inner.constraints if c.parameter in self.parameter_names)
