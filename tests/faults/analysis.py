@@ -130,7 +130,7 @@ class Server:
     runs: list[Run] = field(default_factory=list)
 
     def start(self, *arguments: str | Path, fault: Fault | None = None, pictures: bool = False) -> Run:
-        """Start `h4l ARGUMENTS`. Without `pictures` the plots are files with one pixel each."""
+        """Start `h4l ARGUMENTS`. Without `pictures` the plots have one pixel each, and no other processes draw them."""
         run = Run(self.folder / f"run_{len(self.runs)}.log")
         self.runs.append(run)
         order = {"arguments": [str(a) for a in arguments], "log": str(run.log), "fault": fault and vars(fault), "pictures": pictures}
@@ -178,10 +178,16 @@ class Campaign:
         return results_of(out) == results_of(self.undisturbed)
 
     def run(
-        self, out: Path, *options: str, fault: Fault | None = None, config: Path | None = None, command: str = "run"
+        self,
+        out: Path,
+        *options: str,
+        fault: Fault | None = None,
+        config: Path | None = None,
+        command: str = "run",
+        pictures: bool = False,
     ) -> tuple[int, str]:
         """Run into a folder to the end; return exit code and message."""
-        return self.server.run(command, config or self.config, "--out", out, *options, fault=fault)
+        return self.server.run(command, config or self.config, "--out", out, *options, fault=fault, pictures=pictures)
 
     def refused(self, out: Path, *options: str, **keys: Any) -> str:
         """Run into a folder, check that it ends with exit code 2 and a message with a remedy, and return the message."""

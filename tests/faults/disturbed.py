@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import importlib
 import multiprocessing
 import os
@@ -20,20 +21,15 @@ import toolkit.pipeline.stages.process
 import toolkit.pipeline.stages.report
 import toolkit.pipeline.stages.train  # noqa: F401
 from toolkit.cli import main
-from toolkit.pipeline import GRAPH
-from toolkit.pipeline.code import module_digests
-from toolkit.plots import save
-
-PIXEL = bytes.fromhex(
-    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
-    "1f15c4890000000d49444154789c63f8ffff3f0300060002fe0adfd5c20000000049454e44ae426082"
-)
+from toolkit.pipeline import GRAPH, code
 
 
 def warm_up() -> None:
-    """Hash the sources once: the forked runs inherit the hashes."""
+    """Read the sources once: all runs are of the code that is loaded here, whatever becomes of its files meanwhile."""
+    read = functools.cache(code.module_closure)
+    code.module_closure = lambda names: read(tuple(names))
     for stage in GRAPH:
-        module_digests(stage.modules)
+        code.module_digests(stage.modules)
 
 
 def run_disturbed(order: dict[str, Any]) -> NoReturn:
@@ -70,8 +66,10 @@ def _redirect(log: Path) -> None:
 
 def _prepare(order: dict[str, Any]) -> None:
     if not order["pictures"]:
-        save.png_bytes = lambda _figure, **_options: PIXEL
-        save.pdf_bytes = lambda _figure: b"%PDF-1.4\n"
+        from pixels import REPLACED  # beside this script
+
+        for module, name, value in REPLACED:
+            setattr(module, name, value)
     fault = order["fault"]
     if fault is None:
         return

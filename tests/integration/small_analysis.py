@@ -14,6 +14,7 @@ CONFIG: dict[str, Any] = {
         {"name": "qqZZ", "files": ["qqZZ_0.root"], "k_factor": 1.3},
     ],
     "observables": ["m4l", "n_jets"],
+    "parameter": {"interval": "asymptotic"},
     "systematics": {
         "objects": {
             "electron_scale": {"object": "electron", "kind": "scale", "size": 0.02},

@@ -47,7 +47,7 @@ SAMPLES = [
 
 def config_of(folder: Path, **changes: Any) -> Config:
     document = {
-        **CONFIG,
+        **{name: part for name, part in CONFIG.items() if name != "parameter"},
         "samples": SAMPLES,
         "parameters": {"mu": {"range": [0, 6]}},
         "processes": {"ggF": GGF, "qqZZ": {}},

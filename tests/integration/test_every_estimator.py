@@ -25,8 +25,22 @@ CHOICES: dict[str, dict[str, Any]] = {
     "per_process": {**NETWORK, "estimator": "per_process", "splits": {"folds": 2}},
     "multiclass": {**NETWORK, "estimator": "multiclass", "ensemble": {"subsets": "fraction", "fraction": 0.7, "members": 5}},
     "quasi_parametric": {**NETWORK, "estimator": "quasi_parametric", "splits": {"folds": 2}},
-    "bit": {"estimator": "bit", "features": ["m4l", "cos_theta_star"], "trees": 20, "min_events": 20, "calibration_mu": [1.0]},
-    "residual": {**NETWORK, "composition_epochs": 3, "architecture": "residual", "activation": "swish", "largest_batch_size": 128},
+    "bit": {
+        "estimator": "bit",
+        "features": ["m4l", "cos_theta_star"],
+        "trees": 4,
+        "min_events": 20,
+        "splits": {"folds": 2},
+        "calibration_mu": [1.0],
+    },
+    "residual": {
+        **NETWORK,
+        "composition_epochs": 3,
+        "architecture": "residual",
+        "activation": "swish",
+        "largest_batch_size": 128,
+        "splits": {"folds": 2},
+    },
     "deep_set": {**OBJECTS, "architecture": "deep_set", "splits": {"folds": 3}, "ensemble": {"train_folds": 2}},
     "recurrent": {**OBJECTS, "architecture": "recurrent", "ensemble": {"subsets": "bootstrap", "fraction": 0.5, "members": 2}},
 }
@@ -43,7 +57,7 @@ HISTOGRAMS = {
     "histograms": {**CONFIG["histograms"], "sally": {"observable": "sally", "bins": 4}},
     "ratio_histograms": {"values": [0.0, 2.5], "bins": 4},
 }
-MEMBERS = {"per_process": 2, "multiclass": 5, "quasi_parametric": 2, "bit": 6, "residual": 6, "deep_set": 3, "recurrent": 2}
+MEMBERS = {"per_process": 2, "multiclass": 5, "quasi_parametric": 2, "bit": 2, "residual": 2, "deep_set": 3, "recurrent": 2}
 
 
 @pytest.fixture(scope="module")

@@ -25,8 +25,8 @@ CONFIG: dict[str, Any] = {
     "name": "on-shell",
     "luminosity_ifb": 140.0,
     "parameters": {
-        "mu_ggH": {"range": [0, 4]},
-        "mu_VBFH": {"range": [0, 5]},
+        "mu_ggH": {"range": [0, 4], "interval": "asymptotic"},
+        "mu_VBFH": {"range": [0, 5], "interval": "asymptotic"},
         "t": {"kind": "normalisation", "range": [0.3, 3]},
     },
     "processes": {"ggH": {"factor": "mu_ggH"}, "VBFH": {"factor": "mu_VBFH"}, "continuum": {"factor": "t"}},

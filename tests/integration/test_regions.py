@@ -27,7 +27,7 @@ THREE = ["ggF_S", "ggF_B", "ggF_SBI"]
 def config_of(signal: str, control: str) -> dict[str, Any]:
     return {
         "luminosity_ifb": 140.0,
-        "parameters": {"mu": {"range": [0, 6]}, "t": {"kind": "normalisation", "range": [0.2, 3]}},
+        "parameters": {"mu": {"range": [0, 6], "interval": "asymptotic"}, "t": {"kind": "normalisation", "range": [0.2, 3]}},
         "processes": {"ggF": {"basis": "ggF"}, "qqZZ": {"factor": "t"}},
         "samples": [
             {"name": "ggF_SBI", "process": "ggF", "files": ["ggF_SBI_0.root"], "k_factor": 1.8, "benchmarks": THREE},

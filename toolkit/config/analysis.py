@@ -7,7 +7,16 @@ from pydantic import Field, model_validator
 
 from toolkit.config.alternatives import check_alternatives
 from toolkit.config.base import Section
-from toolkit.config.checks import check_closure, check_nuisances, check_truths
+from toolkit.config.checks import (
+    check_closure,
+    check_groups,
+    check_importance_groups,
+    check_normalisations,
+    check_nuisances,
+    check_ratio_values,
+    check_sample_conditions,
+    check_truths,
+)
 from toolkit.config.classifiers import ClassifierConfig
 from toolkit.config.columns import ColumnConfig
 from toolkit.config.corrections import CorrectionConfig
@@ -299,7 +308,7 @@ class Config(Section):
                 msg = f"{key}: no samples {unknown}; the samples are {names}"
                 raise ValueError(msg)
         check_corrections(self.corrections, self.systematics.weights, samples=names)
-        self._check_parts()
+        check_sample_conditions({s.name: s.where for s in self.samples if s.where}, scores={*self.scores, *self.classifiers})
         if self.systematics.samples:
             check_alternatives(self.systematics.samples, self.samples, lambda: self.model)
         if self.k_factors:
@@ -309,11 +318,9 @@ class Config(Section):
         if reserved:
             msg = f"histograms {reserved}: the names {', '.join(METHODS)} belong to methods of the toolkit; choose another"
             raise ValueError(msg)
-        self._check_ratio_histograms()
-        strange = {name: sorted(set(group) - set(self.ratios.features)) for name, group in self.report.importance_groups.items()}
-        if any(strange.values()):
-            msg = f"importance_groups {strange} are not among ratios.features {list(self.ratios.features)}"
-            raise ValueError(msg)
+        if self.ratio_histograms is not None:
+            check_ratio_values(self.ratio_histograms.values, self.model)
+        check_importance_groups(self.report.importance_groups, features=self.ratios.features)
         if self.likelihood.observed:
             self._check_observed()
         ranges = [self.parameters[name].range for name in (*self.neyman, *self.quick_neyman)] if self.general else [self.parameter.range]
@@ -330,21 +337,6 @@ class Config(Section):
     def _method_names(self) -> set[str]:
         ratios = set() if self.ratio_histograms is None else set(self.ratio_histograms.names)
         return {*METHODS, *ratios} - ({"score_2d"} if self.score_plane is None else set())
-
-    def _check_ratio_histograms(self) -> None:
-        if self.ratio_histograms is None:
-            return
-        interest = self.model.interest
-        if len(interest) > 1:
-            msg = f"ratio_histograms: values of which of {[p.name for p in interest]}? They are for one parameter of interest"
-            raise ValueError(msg)
-        [parameter] = interest
-        low, high = parameter.range
-        wrong = [v for v in self.ratio_histograms.values if not low <= v <= high or v == parameter.truth]
-        if wrong:
-            expected = f"values of {parameter.name} in [{low:g}, {high:g}], not its truth {parameter.truth:g}"
-            msg = f"ratio_histograms.values {wrong}: expected {expected}"
-            raise ValueError(msg)
 
     def _check_short(self) -> None:
         """Check samples, morphing and parameter of the short form."""
@@ -396,14 +388,6 @@ class Config(Section):
             factors = {s.name: s.k_factor for s in self.samples if s.name in members}
             if process.n_amplitudes > 1 and len(set(factors.values())) > 1:
                 msg = f"k_factor differs between samples of process {process.name} {factors}: they inform the same densities"
-                raise ValueError(msg)
-
-    def _check_parts(self) -> None:
-        """Check that conditions of samples name no scores, which are made of selected events."""
-        for s in self.samples:
-            scores = sorted(set(Condition.parse(s.where).names) & {*self.scores, *self.classifiers}) if s.where else []
-            if scores:
-                msg = f"samples.{s.name}.where uses the scores {scores}, which are made of selected events; use branches and observables"
                 raise ValueError(msg)
 
     def _check_classifiers(self) -> None:
@@ -504,15 +488,6 @@ class Config(Section):
             others = ", ".join(self._poi_names)
             msg = f"nuisance parameters {repeated} occur twice among likelihood.normalisations, systematics, lumi and {others}"
             raise ValueError(msg)
-        for name, section in settings.normalisations.items():
-            known = (*self.densities, *(self._component_names if self.general else ()))
-            unknown = sorted(set(section.processes) - set(known))
-            if unknown:
-                msg = f"likelihood.normalisations.{name}: no processes {unknown}; the processes are {list(dict.fromkeys(known))}"
-                raise ValueError(msg)
-        for group, members in settings.groups.items():
-            unknown = sorted(set(members) - set(names))
-            if unknown:
-                listed = [n for n in names if n not in self._poi_names]
-                msg = f"likelihood.groups.{group}: no nuisance parameters {unknown}; they are {listed}"
-                raise ValueError(msg)
+        known = (*self.densities, *(self._component_names if self.general else ()))
+        check_normalisations(settings.normalisations, processes=tuple(dict.fromkeys(known)))
+        check_groups(settings.groups, nuisances=[n for n in names if n not in self._poi_names])

@@ -146,7 +146,7 @@ def test_intervals_of_two_parameters_hold_the_truth_as_often_as_they_say(tmp_pat
     document = document_of()
     document["parameters"]["mu"]["interval"] = "neyman"
     config = parse_config(document, folder=Path())
-    config = with_toys(config, methods=("rate",), grid_points=5, per_point=150, coverage_at=(1.0,), coverage_toys=400)
+    config = with_toys(config, methods=("rate",), grid_points=5, per_point=100, coverage_at=(1.0,), coverage_toys=200)
     data = asimov_of(config)
     ratio: Any = Ratio()
     wrong = {"kind": "normalisation", "interval": "neyman"}
@@ -160,7 +160,7 @@ def test_intervals_of_two_parameters_hold_the_truth_as_often_as_they_say(tmp_pat
         assert abs(check["coverage"] - check["level"]) < 3.5 * np.hypot(check["binomial_error"], check["construction_error"])
 
 
-def goodness_of(config: Config, tmp_path: Path, *, systematics: bool = False, toys: int = 40) -> dict[str, Any]:
+def goodness_of(config: Config, tmp_path: Path, *, systematics: bool = False, toys: int = 12) -> dict[str, Any]:
     data = asimov_of(config)
     if systematics:
         data = replace(data, systematics=systematics_of(config))

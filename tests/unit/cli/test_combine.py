@@ -37,6 +37,7 @@ def write(**changes: Any) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_width_in_mev_with_files_and_a_second_run_that_changes_nothing(h4l: CommandLine) -> None:
     make_run(Path("runs/tables"), seed=1)
     table = read_events(Path("runs/tables/events"), "qqZZ")

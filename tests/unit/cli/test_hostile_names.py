@@ -61,7 +61,7 @@ def test_a_branch_cannot_name_a_module(h4l: CommandLine, ntuples: ModuleType) ->
 
 
 def test_branches_of_any_name(h4l: CommandLine, ntuples: ModuleType) -> None:
-    names = _writable(hostile_names(500))
+    names = _writable(hostile_names(200))
     began, looked_at = time.process_time(), 0
     for k in range(0, len(names), 40):
         batch = names[k : k + 40]
