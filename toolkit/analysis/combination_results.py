@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 
 from scipy.stats import chi2
 
 from toolkit.analysis.combination import Combination, CombinedFit
-from toolkit.analysis.measurements import describe_uncertainties
+from toolkit.analysis.measurements import describe_uncertainties, with_sources
 from toolkit.analysis.nuisances import Systematics
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.likelihood import (
@@ -143,9 +143,7 @@ def _measured(combination: Combination, fit: CombinedFit, likelihood: Likelihood
     best = result.fit if result.fit is not None else full.fit()
     systematics = Systematics(groups=combination.groups)
     sources = {name: describe_uncertainties(full, best, systematics, poi=name) for name in result.parameters}
-    parameters = {name: replace(own, uncertainties=sources[name]) for name, own in result.parameters.items()}
-    first = next(iter(sources.values()), None)
-    return compared(full, replace(result, statistical_only=statistical, parameters=parameters, uncertainties=first))
+    return compared(full, with_sources(result, sources, plain=statistical))
 
 
 def linear_likelihood(workspace: Workspace, truth: Mapping[str, float]) -> Likelihood:

@@ -174,6 +174,18 @@ def measure_with(
     return replace(result, statistical_only=plain, uncertainties={**uncertainties, **parts})
 
 
+def with_sources(result: MethodResult, sources: Mapping[str, JsonObject], *, plain: MethodResult) -> MethodResult:
+    """Add to every parameter of interest where its uncertainty comes from, and the result without systematic uncertainties.
+
+    Args:
+        result: With systematic uncertainties.
+        sources: By parameter, from `describe_uncertainties`; those of the first one are those of the whole result, too.
+        plain: Without systematic uncertainties.
+    """
+    parameters = {name: replace(own, uncertainties=sources[name]) for name, own in result.parameters.items()}
+    return replace(result, statistical_only=plain, parameters=parameters, uncertainties=next(iter(sources.values()), None))
+
+
 def describe_uncertainties(
     full: Likelihood, fit: FitResult, systematics: Systematics, *, poi: str | None = None, shifts: Sequence[Impact] | None = None
 ) -> JsonObject:

@@ -10,7 +10,7 @@ import numpy as np
 
 from toolkit.analysis.data import FitData
 from toolkit.analysis.information import pairs
-from toolkit.analysis.measurements import describe_uncertainties, observed_results, truth_weights, with_told
+from toolkit.analysis.measurements import describe_uncertainties, observed_results, truth_weights, with_sources, with_told
 from toolkit.analysis.methods import Method
 from toolkit.analysis.model import FitModel, describe_parameters
 from toolkit.analysis.region_method import RegionMethod
@@ -156,17 +156,14 @@ def _measured(config: Config, data: FitData, method: Method, *, tasks: FinishedT
 def _with_sources(
     task: str, full: MethodResult, likelihood: Callable[[], Likelihood], data: FitData, *, tasks: FinishedTasks, plain: MethodResult
 ) -> MethodResult:
-    """Add to every parameter of interest where its uncertainty comes from, and the result without systematic uncertainties."""
+    """Find where the uncertainty of every parameter of interest comes from, as a task."""
 
     def sources() -> JsonObject:
         built = likelihood()
         fit = built.fit() if full.fit is None else full.fit
         return {name: describe_uncertainties(built, fit, data.systematics, poi=name) for name in full.parameters}
 
-    found = tasks.result(task, sources)
-    parameters = {name: replace(result, uncertainties=found[name]) for name, result in full.parameters.items()}
-    first = next(iter(found.values()), None)  # the keys of one parameter are those of the first one
-    return replace(full, statistical_only=plain, parameters=parameters, uncertainties=first)
+    return with_sources(full, tasks.result(task, sources), plain=plain)
 
 
 def _describe_fit(section: OtherFit) -> OtherParameters:
