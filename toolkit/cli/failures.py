@@ -11,7 +11,9 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
+from functools import partial
 from types import FrameType
+from typing import NoReturn
 
 import typer
 
@@ -23,6 +25,8 @@ WRONG_INPUT = 2
 INTERRUPTED = 130
 TERMINATED = 143
 DEFECT = 1
+AGAIN_S = 0.01
+"""After this time an interruption that Python ignored strikes again."""
 _ENVIRONMENT = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 _UNUSABLE = {errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.EILSEQ}
 _WRITABLE = "a writable folder with free disk space"
@@ -35,6 +39,9 @@ class Terminated(KeyboardInterrupt):
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
     """Raise `Terminated` where SIGTERM strikes this process; workers forked from it die of the signal as ever.
+
+    Python ignores what is raised in callbacks of weak references and in finalisers, which torch runs often: an interruption that is
+    lost there, Ctrl-C included, strikes again a moment later.
 
     Yields:
         Nothing.
@@ -51,11 +58,28 @@ def terminable() -> Iterator[None]:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
+    def ignored(unraisable: sys.UnraisableHookArgs) -> None:
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            usual(unraisable)
+            return
+        signal.signal(signal.SIGALRM, partial(_strike_again, unraisable.exc_type))
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+
+    usual, alarm = sys.unraisablehook, signal.getsignal(signal.SIGALRM)
+    sys.unraisablehook = ignored
     signal.signal(signal.SIGTERM, strike)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, alarm)
+        sys.unraisablehook = usual
+
+
+def _strike_again(interruption: type[BaseException], number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    raise interruption
 
 
 def exit_code(interruption: BaseException | None) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import time
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -168,6 +170,26 @@ def test_sigterm_says_what_an_interruption_says_and_exits_with_143(h4l: CommandL
     assert h4l("run", h4l.config()).code == 0
     assert h4l.ran == ["train", "export", "fit", "report"]
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_an_interruption_that_python_ignores_strikes_again(h4l: CommandLine, number: signal.Signals, code: int) -> None:
+    """What is raised in the callback of a weak reference is ignored."""
+
+    def interrupted_in_a_callback(context: StageContext) -> None:
+        target, ends = {1}, time.monotonic() + 20.0
+        kept = weakref.ref(target, lambda _: signal.raise_signal(number))
+        del target, context
+        while time.monotonic() < ends:
+            pass
+        del kept
+
+    h4l.hooks["train"] = interrupted_in_a_callback
+    done = h4l("run", h4l.config())
+    assert done.code == code
+    assert "interrupted. Finished stages are kept" in done.stderr
+    assert "ignored" not in done.stderr
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
 
 
 def test_a_forked_worker_dies_of_sigterm(tmp_path: Path) -> None:
