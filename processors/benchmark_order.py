@@ -17,14 +17,11 @@ import itertools
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from processors.benchmarks import LONGEST, PROBE, own_entry
-from processors.eventfile import open_events
-from processors.sanity import read_range
+from processors.benchmarks import LONGEST, own_entry
 from toolkit.config import Config, SampleConfig
 from toolkit.errors import ArtifactMismatchError
 from toolkit.model.model import Model
@@ -60,13 +57,13 @@ class File(Protocol):
         ...
 
     @property
-    def tree(self) -> str:
-        """Name of the event tree."""
+    def entries(self) -> int:
+        """Entries of the event tree."""
         ...
 
     @property
-    def entries(self) -> int:
-        """Entries of the event tree."""
+    def first_weights(self) -> tuple[FloatArray, FloatArray] | None:
+        """Relative weights (n, n_benchmarks) and generator weights (n,) of its first entries; None where nobody looked."""
         ...
 
 
@@ -141,7 +138,7 @@ def check_benchmark_order(config: Config, inputs: Sequence[Sample]) -> dict[str,
 
 
 def read_probes(inputs: Sequence[Sample]) -> list[Probe]:
-    """Read weights of the first events of every sample with benchmarks."""
+    """Return weights of the first events of every sample with benchmarks."""
     return [probe for sample in inputs if (probe := _probe(sample)) is not None]
 
 
@@ -379,7 +376,7 @@ def _effective(weights: FloatArray) -> float:
 
 
 def _probe(sample: Sample) -> Probe | None:
-    """Read weights of the first events of some files; None where there are no benchmarks or no events."""
+    """Return weights of the first events of some files; None where there are no benchmarks or no events."""
     if not sample.config.benchmarks or sample.sumw is None or sample.xsec_pb is None:
         return None
     parts = list(_parts(sample))
@@ -398,8 +395,6 @@ def _probe(sample: Sample) -> Probe | None:
 
 def _parts(sample: Sample) -> Iterator[tuple[FloatArray, FloatArray]]:
     for file in sample.files[:FILES]:
-        with open_events(Path(file.path), file.tree) as events:
-            n = min(PROBE, events.entries)
-            if n:
-                record = read_range(events, sample.config, 0, n)
-                yield record.benchmark_ratios, record.gen_weight * (events.entries / n)
+        relative, weight = file.first_weights or (np.zeros((0, 0)), np.zeros(0))
+        if len(weight):
+            yield relative, weight * (file.entries / len(weight))

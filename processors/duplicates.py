@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.artifacts.events import NOMINAL, ChunkInfo, chunk_table, read_table
+from toolkit.artifacts.events import NOMINAL, ChunkInfo, chunk_table, observables_of, read_table
 from toolkit.errors import ArtifactMismatchError
 
 COLUMNS = 4
@@ -59,7 +59,7 @@ def check_no_shared_events(events_folder: Path, infos: Sequence[ChunkInfo]) -> N
 
 def _compared(path: Path) -> list[str]:
     """Return the columns that are compared; none where the tables hold no observables."""
-    found = [name for name in chunk_table(path).observables if not name.startswith(("n_", "has_"))][:COLUMNS]
+    found = [name for name in observables_of(path) if not name.startswith(("n_", "has_"))][:COLUMNS]
     return found if len(found) >= ENOUGH or not found else [*found, "event"]
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from processors.benchmark_order import check_benchmark_order
+from processors.benchmark_order import FILES, check_benchmark_order
 from processors.branches import WeightNames, check_branches, check_same_weights, describe_weights
 from processors.eventfile import EventFile, Format, format_of, open_events
 from processors.normalisation import read_normalisation
 from processors.observables import written_observables
+from processors.overlaps import overlap_notes, undecided_entries
 from processors.rootfile import nearest
 from processors.sanity import PROBE, check_probe
 from processors.slices import adds_to
@@ -27,6 +28,7 @@ from toolkit.artifacts.hashing import sampled_digest
 from toolkit.config import Config, MappingLayout, SampleConfig
 from toolkit.errors import ArtifactMismatchError, InputFileError, PhysicsDomainError
 from toolkit.model.processes import component_names
+from toolkit.typing import FloatArray
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class FileInput:
         xsec_pb: Cross-section of the sample as the file states it; None where the config gives it, and for data.
         vectors: What the entries of each weight vector in use are called, or only how many there are, by branch.
         weighted: Branches of a file of data that look like weights of simulated events.
+        undecided: Entries that only processing compares with the condition of a sample that adds up with this one, by its name.
+        first_weights: Relative weights (n, n_benchmarks) and generator weights (n,) of the first entries, of some files of each sample.
     """
 
     path: str
@@ -61,6 +65,8 @@ class FileInput:
     xsec_pb: float | None
     vectors: dict[str, WeightNames] = field(default_factory=dict)
     weighted: tuple[str, ...] = ()
+    undecided: dict[str, int] = field(default_factory=dict)
+    first_weights: tuple[FloatArray, FloatArray] | None = field(default=None, repr=False, compare=False)
 
     @property
     def format(self) -> Format:
@@ -146,7 +152,7 @@ def inspect_inputs(config: Config) -> tuple[SampleInputs, ...]:
         for sample, varied in ((s, v) for s in samples for v in s.varied):
             _check_no_copies((sample, varied))
     _check_signs(config, [one for s in samples for one in (s, *s.varied)])
-    samples = tuple(replace(s, notes=(*s.notes, *_added(config, s.config))) for s in samples)
+    samples = tuple(replace(s, notes=(*s.notes, *_added(config, s))) for s in samples)
     notes = check_benchmark_order(config, samples)
     return tuple(replace(s, notes=(*s.notes, notes[s.config.name])) if s.config.name in notes else s for s in samples)
 
@@ -239,6 +245,7 @@ def _matches(pattern: str) -> list[Path]:
 
 def _inspect_sample(config: Config, sample: SampleConfig) -> SampleInputs:
     files = tuple(_inspect_file(path, config, sample) for path in expand_files(sample))
+    files = (*files[:FILES], *(replace(file, first_weights=None) for file in files[FILES:]))
     check_same_weights(sample, {file.path: file.vectors for file in files})
     if sample.kind != "simulation":
         return SampleInputs(config=sample, files=files, xsec_pb=None, sumw=None, notes=_weighted_data(sample, files))
@@ -281,14 +288,20 @@ def _summed_here(sample: SampleConfig) -> tuple[str, ...]:
     return (f"{what}; yields are too large if any event was left out when the files were written",)
 
 
-def _added(config: Config, sample: SampleConfig) -> tuple[str, ...]:
-    """Say which samples add up without saying which part each is: two of the same phase space would count it twice."""
-    others = [s.name for s in adds_to(config, sample) if not s.where]
+def _added(config: Config, inputs: SampleInputs) -> tuple[str, ...]:
+    """Say of samples that add up where two could hold the same part of phase space, which would count twice."""
+    sample, partners = inputs.config, adds_to(config, inputs.config)
+    undecided = {name: sum(f.undecided.get(name, 0) for f in inputs.files) for name in inputs.files[0].undecided}
+    notes = overlap_notes(sample, {s.name: s.where for s in partners}, undecided, inputs.entries)
+    others = [s.name for s in partners if not s.where]
     first = next((s.name for s in config.simulated if s.name in {sample.name, *others}), "")
     if sample.where or not others or first != sample.name:
-        return ()
+        return notes
     names = ", ".join([sample.name, *others])
-    return (f"samples {names} add up; a part of phase space that two of them hold counts twice: say with `where` which part each is",)
+    return (
+        *notes,
+        f"samples {names} add up; a part of phase space that two of them hold counts twice: say with `where` which part each is",
+    )
 
 
 def _negative(config: Config, sample: SampleConfig, xsec_pb: float) -> tuple[str, ...]:
@@ -355,9 +368,11 @@ def _inspect_file(path: Path, config: Config, sample: SampleConfig) -> FileInput
         check_branches(path, config, sample, events.types)
         vectors = describe_weights(path, events, sample, weight_branches(config, sample))
         xsec_pb, sumw = read_normalisation(path, events, sample)
-        check_probe(path, events, sample)
+        first = check_probe(path, events, sample)
         weighted = weight_candidates(events, min(PROBE, events.entries)) if sample.kind == "data" else ()
-        return replace(_file_input(path, events, sample, vectors=vectors, xsec_pb=xsec_pb, sumw=sumw), weighted=weighted)
+        found = _file_input(path, events, sample, vectors=vectors, xsec_pb=xsec_pb, sumw=sumw)
+        known = (first.benchmark_ratios, first.gen_weight) if sample.benchmarks else None
+        return replace(found, weighted=weighted, undecided=undecided_entries(events, config, sample), first_weights=known)
 
 
 def _file_input(

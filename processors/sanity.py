@@ -94,8 +94,8 @@ def take_census(record: EventRecord) -> LeptonCensus:
     )
 
 
-def check_probe(path: Path, events: EventFile, sample: SampleConfig) -> None:
-    """Look at the first entries of a file and refuse what cannot be right.
+def check_probe(path: Path, events: EventFile, sample: SampleConfig) -> EventRecord:
+    """Look at the first entries of a file, refuse what cannot be right, and return them.
 
     Args:
         path: The file, for messages.
@@ -109,6 +109,7 @@ def check_probe(path: Path, events: EventFile, sample: SampleConfig) -> None:
     record = read_range(events, sample, 0, min(PROBE, events.entries))
     _check_unit(str(path), sample, take_census(record))
     _check_distinct(path, record)
+    return record
 
 
 def check_momenta(record: EventRecord, path: str, start: int) -> None:

@@ -55,9 +55,14 @@ def foreign_branches(config: Config, sample: SampleConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for other in adds_to(config, sample) for name in _branches(config, other.where)))
 
 
+def is_branch(config: Config, name: str) -> bool:
+    """Return whether a name in the condition of a sample is that of a branch of the event: no observable, and no column of the config."""
+    return name not in OBSERVABLES and name not in config.columns
+
+
 def _branches(config: Config, where: str) -> tuple[str, ...]:
     names = Condition.parse(where).names if where else ()
-    return tuple(name for name in names if name not in {*OBSERVABLES, *config.columns})
+    return tuple(name for name in names if is_branch(config, name))
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,10 @@ class Slice:
         """Read the conditions of a sample and of those that add up with it."""
         others = {s.name: Condition.parse(s.where) for s in adds_to(config, sample) if s.where}
         return cls(sample.name, Condition.parse(sample.where) if sample.where else None, others)
+
+    def only(self, other: str) -> Slice:
+        """Return the same part beside one of the other samples."""
+        return replace(self, others={other: self.others[other]})
 
     def names(self, columns: Mapping[str, FloatArray]) -> tuple[str, ...]:
         """Return the observables and columns that the conditions need, as far as the events have them."""

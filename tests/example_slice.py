@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,15 @@ import uproot
 from toolkit.example import example_folder
 
 
-def write_first_events(folder: Path, events_of: Mapping[str, int], *, files: int = 1) -> None:
-    """Write `files` ntuples SAMPLE_K.root per sample, each with the given number of events."""
+def write_first_events(
+    folder: Path, events_of: Mapping[str, int], *, files: int = 1, change: Callable[[Any], Any] = lambda events: events
+) -> None:
+    """Write `files` ntuples SAMPLE_K.root per sample, each with the given number of events, changed by a function of all columns."""
     for sample, entries in events_of.items():
         for index in range(files):
             with uproot.open(example_folder() / f"{sample}_{index}.root") as source:
                 tree = source["Events"]
-                share, events = entries / tree.num_entries, tree.arrays(entry_stop=entries)
+                share, events = entries / tree.num_entries, change(tree.arrays(entry_stop=entries))
                 runs = source["Runs"].arrays(library="np")
             groups: dict[str, dict[str, Any]] = {}
             columns: dict[str, Any] = {}

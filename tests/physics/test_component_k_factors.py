@@ -97,6 +97,13 @@ def test_a_negative_total_names_the_event(ntuples: ModuleType, tmp_path: Path) -
         run(_config({"ggF_SBI": path}, **sections), tmp_path / "out")
 
 
+def test_a_curve_that_does_not_cover_the_selection_is_refused(ntuples: ModuleType, tmp_path: Path) -> None:
+    path = ntuples.write_nano(tmp_path / "in.root", ntuples.make_events(100, seed=46))
+    short = {"I": {"observable": "m4l", "edges": [200, 300], "values": [1.7]}}
+    with pytest.raises(PhysicsDomainError, match=r"(?s)m4l of .* events.*outside: edge"):
+        run(_config({"ggF_SBI": path}, k_factors={"ggF": short}), tmp_path / "out")
+
+
 def test_what_cannot_be_corrected_is_refused(ntuples: ModuleType, tmp_path: Path) -> None:
     path = ntuples.write_nano(tmp_path / "in.root", ntuples.make_events(20, seed=43), benchmarks=False)
     for sections, message in (

@@ -106,10 +106,12 @@ def write_left_out(session: Session, data: FitData) -> None:
         judged = ((place, judge(name, process, own, least=least)) for (place, process), own in closures.items())
         found += [replace(one, region=place) for place, one in judged if one is not None]
         session.progress("what is left out", k + 1, len(varied_names(config)))
-    losses = {name: measure_loss(data, name, pool=events[0]) for name in dict.fromkeys(one.systematic for one in found)}
-    prices = {name: {"loss": vars(loss)} for name, loss in losses.items() if loss is not None}
-    rows = [vars(one) | prices.get(one.systematic, {}) for one in sorted(found, key=lambda one: -one.size)]
-    write_json(session.work / LEFT_OUT, {"schema": 2, "variations": rows})
+    losses = {
+        key: measure_loss(data, key[0], pool=events[0], region=key[1]) for key in dict.fromkeys((o.systematic, o.region) for o in found)
+    }
+    prices = {key: {"losses": [vars(loss) for loss in own]} for key, own in losses.items() if own}
+    rows = [vars(one) | prices.get((one.systematic, one.region), {}) for one in sorted(found, key=lambda one: -one.size)]
+    write_json(session.work / LEFT_OUT, {"schema": 3, "variations": rows})
 
 
 def _places(data: FitData) -> list[tuple[Region | None, BinnedMethod | None]]:

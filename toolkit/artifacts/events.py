@@ -353,11 +353,18 @@ def chunk_table(path: str | Path, *, columns: Sequence[str] | None = None) -> Ev
     return _to_event_table(info.sample, _read_columns(Path(path), info, columns), info, variation=info.variation)
 
 
+def observables_of(path: str | Path) -> tuple[str, ...]:
+    """Return the names of the observables of one chunk, without reading them."""
+    return tuple(_observables(pq.read_schema(path).names, read_info(path)))
+
+
 def read_ratios(path: str | Path) -> dict[str, NDArray[np.float64]]:
     """Read the ratios of varied to nominal weight of one chunk, each (n,), by the names of its weight variations."""
-    info = read_info(path)
-    table = _read_columns(Path(path), info, (), weights=info.weight_variations)
-    return {name: to_numpy(table.column(f"ratio_{name}")) for name in info.weight_variations}
+    names = read_info(path).weight_variations
+    if not names:
+        return {}
+    table = read_table(path, [f"ratio_{name}" for name in names])
+    return {name: to_numpy(table.column(f"ratio_{name}")) for name in names}
 
 
 def _no_such_variation(folder: Path, sample: str, variation: str) -> SchemaError:

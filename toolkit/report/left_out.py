@@ -13,27 +13,28 @@ TEXT = (
     "These variations change features by more than the statistics of the simulation explain, and the unbinned fit does not know of it: "
     "neither learned networks nor the bins of the histogram in which its variations are taken show the change. Its intervals lack what "
     "this would add. The size is that of the feature with the largest change, in standard deviations of data that hold the process "
-    "alone; 1 is a change that such data would just notice. What the loss does to the parameter is measured in the histogram of the score, "
+    "alone; 1 is a change that such data would just notice. What the loss does to a parameter is measured in the histogram of the score, "
     "which shows the variation whole: its error with and without the part that is left out, and the shift in data in which the nuisance "
-    "parameter is 1. `systematics.ratios.shape: networks` learns them."
+    "parameter is 1. Where there are regions, one at a time lacks the part, and all are fitted. An error that exceeds the range of the "
+    "parameter is the distance to the end of it. `systematics.ratios.shape: networks` learns them."
 )
 
 
 def left_out_notes(variations: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return one sentence per systematic, of the process with the largest change.
+    """Return one sentence per systematic and region, of the process with the largest change.
 
     Examples:
         >>> row = {"systematic": "jet_scale", "process": "qqZZ", "feature": "n_jets", "size": 0.431, "whole": 0.44, "features": ["n_jets"]}
         >>> left_out_notes([row])[0][:72]
         'left out of the unbinned fit: jet_scale changes n_jets of qqZZ by 0.44 s'
     """
-    largest: dict[str, Mapping[str, Any]] = {}
+    largest: dict[tuple[str, str], Mapping[str, Any]] = {}
     for row in sorted(variations, key=lambda row: -row["size"]):
-        largest.setdefault(row["systematic"], row)
+        largest.setdefault((row["systematic"], row.get("region", "")), row)
     return tuple(
         f"left out of the unbinned fit: {name} changes {row['feature']} of {_place(row)} by {number(row['whole'], digits=2)} standard "
-        f"deviations of data, {number(row['size'], digits=2)} of them unknown to the fit.{_price(row.get('loss'))}"
-        for name, row in largest.items()
+        f"deviations of data, {number(row['size'], digits=2)} of them unknown to the fit.{''.join(map(_price, row.get('losses', ())))}"
+        for (name, _), row in largest.items()
     )
 
 
@@ -41,20 +42,28 @@ def _place(row: Mapping[str, Any]) -> str:
     return f"{row['process']} in {row['region']}" if row.get("region") else str(row["process"])
 
 
-def _price(loss: Mapping[str, Any] | None) -> str:
-    """Say what the loss does to the parameter; nothing where it was not measured.
+def _price(loss: Mapping[str, Any]) -> str:
+    """Say what the loss does to a parameter.
 
     Examples:
-        >>> _price({"parameter": "mu", "error": 0.91, "error_known": 0.85, "shift": 0.127})[31:]
+        >>> _price({"parameter": "mu", "error": 0.91, "error_known": 0.85, "shift": 0.127, "at_end": False, "known_at_end": False})[31:]
         'this part takes the upper error of mu from 0.85 to 0.91, and 1 standard deviation moves mu by +0.127.'
     """
-    if loss is None:
-        return ""
-    errors = (number(loss["error_known"], digits=2), number(loss["error"], digits=2))
     return (
-        f" In the histogram of the score this part takes the upper error of {loss['parameter']} from {errors[0]} to {errors[1]}, and 1 "
-        f"standard deviation moves {loss['parameter']} by {loss['shift']:+.3f}."
+        f" In the histogram of the score this part takes the upper error of {loss['parameter']} from {_error(loss, 'known')} to "
+        f"{_error(loss)}, and 1 standard deviation moves {loss['parameter']} by {loss['shift']:+.3f}."
     )
+
+
+def _error(loss: Mapping[str, Any], which: str = "") -> str:
+    """Write an error; one that exceeds the range of the parameter is the distance to its end.
+
+    Examples:
+        >>> _error({"error": 4.96, "at_end": True})
+        '4.96 (the end of its range)'
+    """
+    value, at_end = (loss["error_known"], loss["known_at_end"]) if which else (loss["error"], loss["at_end"])
+    return number(value, digits=2) + (" (the end of its range)" if at_end else "")
 
 
 def left_out_section(variations: Sequence[Mapping[str, Any]]) -> PageSection:
@@ -64,10 +73,15 @@ def left_out_section(variations: Sequence[Mapping[str, Any]]) -> PageSection:
         (r["systematic"], _place(r), r["feature"], number(r["size"]), number(r["whole"]), ", ".join(r["features"])) for r in variations
     )
     tables = [PageTable("Variations", columns, rows, frozenset(range(len(rows))))]
-    losses = {r["systematic"]: r["loss"] for r in variations if r.get("loss")}
+    losses = {(r["systematic"], r.get("region", "")): r["losses"] for r in variations if r.get("losses")}
     if losses:
-        poi = next(iter(losses.values()))["parameter"]
-        head = ("systematic", f"upper error of {poi} without this part", "with it", f"shift of {poi} for 1 standard deviation")
-        prices = tuple((n, number(v["error_known"]), number(v["error"]), f"{v['shift']:+.3f}") for n, v in losses.items())
-        tables.append(PageTable(f"Effect on {poi} in the histogram of the score", head, prices))
+        regions = any(region for _, region in losses)
+        place = ("systematic", "region") if regions else ("systematic",)
+        head = (*place, "parameter", "upper error without this part", "with it", "shift for 1 standard deviation")
+        prices = tuple(
+            (name, *((region,) if regions else ()), v["parameter"], _error(v, "known"), _error(v), f"{v['shift']:+.3f}")
+            for (name, region), own in losses.items()
+            for v in own
+        )
+        tables.append(PageTable("Effect on the parameters in the histogram of the score", head, prices))
     return PageSection(TITLE, text=(TEXT,), tables=tuple(tables))

@@ -273,8 +273,7 @@ def test_the_loss_of_a_variation_is_that_of_the_histogram_that_shows_it(pool: Si
     flat = {m.name: {"X": Ratios(hi[:, None], lo[:, None])} for m in (rate, coarse)}
     systematics = Systematics(ratios={**flat, "score": {"X": whole}})
     weights = pool.weights @ MODEL.at(MODEL.truth)
-    found = measure_loss(FitData(pool, weights, (rate, coarse, score), systematics, MODEL), "X", pool=pool)
-    assert found is not None
+    (found,) = measure_loss(FitData(pool, weights, (rate, coarse, score), systematics, MODEL), "X", pool=pool)
     by_hand = []
     for own in (whole, Ratios(np.broadcast_to(hi[:, None], up.shape), np.broadcast_to(lo[:, None], up.shape))):
         document = binned_document(score, weights, replace(systematics, ratios={"score": {"X": own}}))
