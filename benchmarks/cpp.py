@@ -26,7 +26,7 @@ import torch
 from torch import nn
 
 from exports import Feature, write_onnx
-from exports.sofie import generate_cpp
+from exports.cpp_project import write_cpp_project
 from toolkit.artifacts.onnx_metadata import INPUT_NAME, OUTPUT_NAME
 from toolkit.likelihood import OnnxRatio
 from toolkit.ratios import FeatureMap
@@ -49,14 +49,14 @@ def main() -> None:
 
 
 def report(path: Path, folder: Path) -> None:
-    code = generate_cpp(path, folder, name="ratio")
+    code = write_cpp_project(path, folder, name="ratio")
     build = folder / "build"
     began = time.perf_counter()
     for words in (["cmake", "-S", folder, "-B", build, "-DH4L_ARCH=native"], ["cmake", "--build", build]):
         subprocess.run([str(w) for w in words], check=True, capture_output=True)
     print(f"built in {time.perf_counter() - began:.0f} s")
     reference = path.with_name(f"{path.stem}.reference.json")
-    weights = code.weights  # type: ignore[union-attr]
+    weights = code.weights
     check = json.loads(run(build / "h4l-check", weights, reference))
     document = json.loads(reference.read_text(encoding="utf-8"))
     exact = np.array(document["torch_float64"]["log_ratio"])

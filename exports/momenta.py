@@ -25,7 +25,8 @@ def momenta_document(ratio: OnnxRatio, *, n_events: int = N_EVENTS, seed: int = 
         seed: Of the generator.
 
     Returns:
-        columns; per event `leptons` (PDG number, px, py, pz, E in GeV), `jets`, `observables` in the order of the columns and `log_ratio`.
+        columns, `fills` and the convention `z1` of the model; per event `leptons` (PDG number, px, py, pz, E in GeV), `jets`, `observables`
+        in the order of the columns and `log_ratio`.
         None where a column is no observable of leptons and jets, or is missing in some events.
     """
     fills = dict(ratio.metadata.fills)
@@ -46,6 +47,8 @@ def momenta_document(ratio: OnnxRatio, *, n_events: int = N_EVENTS, seed: int = 
     return {
         "schema": SCHEMA,
         "columns": list(ratio.metadata.columns),
+        "fills": fills,
+        "z1": ratio.metadata.z1,
         "leptons": leptons.to_list(),
         "jets": jets.to_list(),
         "observables": x.tolist(),

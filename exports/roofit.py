@@ -17,11 +17,13 @@ import uproot
 
 from exports.roofit_events import UnbinnedEvents
 from exports.roofit_model import BinnedChannels, RoofitModel, Table, safe
+from exports.roofit_theta import ThetaEvents
 from toolkit.artifacts.atomic import atomic_path, make_folder, write_text
-from toolkit.errors import ArtifactMismatchError, PhysicsDomainError, SchemaError
+from toolkit.errors import ArtifactMismatchError, PhysicsDomainError
 from toolkit.likelihood import OnnxRatio, Workspace
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.combined import CombinedLikelihood
+from toolkit.likelihood.parameterised import ParameterisedLikelihood
 from toolkit.likelihood.pyhf_model import PyhfLikelihood
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
 from toolkit.likelihood.workspace_shapes import OpenRatio
@@ -87,16 +89,8 @@ def roofit_model(workspace: Workspace, *, measurement: str | None = None, open_r
     """Translate a workspace into the calls of a macro and the tables of its events.
 
     Raises:
-        SchemaError: A network that reads the parameters, or names that RooFit could not tell apart.
+        SchemaError: Names that RooFit could not tell apart.
     """
-    for channel in workspace.unbinned_channels:
-        if channel.output is not None:
-            raise SchemaError(
-                f"RooFit export of channel {channel.name!r}",
-                got="a network that reads the parameters",
-                expected="a network of densities, whose ratios are columns of the events",
-                remedy="export a mixture of densities; docs/roofit.md shows how RooFit evaluates a network itself",
-            )
     likelihood = workspace.likelihood(measurement=measurement, open_ratio=open_ratio)
     model = RoofitModel(likelihood)
     model.parameters()
@@ -104,9 +98,12 @@ def roofit_model(workspace: Workspace, *, measurement: str | None = None, open_r
     for term in terms:
         if isinstance(term, PyhfLikelihood):
             BinnedChannels(model, term, workspace).write()
-    unbinned = [t for t in terms if isinstance(t, UnbinnedLikelihood)]
+    unbinned = [t for t in terms if isinstance(t, UnbinnedLikelihood | ParameterisedLikelihood)]
     for own, channel in zip(unbinned, workspace.unbinned_channels, strict=True):
-        UnbinnedEvents(model, own, channel).write()
+        if isinstance(own, ParameterisedLikelihood):
+            ThetaEvents(model, own, channel).write()
+        else:
+            UnbinnedEvents(model, own, channel).write()
     for c in likelihood.constraints:
         model.call(c.kind, safe(c.parameter), c.observed, c.scale)
     fit = likelihood.fit()

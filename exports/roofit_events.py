@@ -40,22 +40,12 @@ class UnbinnedEvents:
         model, name, n = self._model, self._name, len(self._samples)
         table: Table = {"weight": self._term.weights}
         bases = [safe(f"{name}_{sample}") for sample in self._samples]
-        rates = [self._rate(j, base) for j, base in enumerate(bases)]
+        rates = [model.rate(base, self._term.coefficients, j, float(self._term.yields[j])) for j, base in enumerate(bases)]
         densities = [self._density(j, base, table) for j, base in enumerate(bases)]
         model.call("formula", f"{name}_sum", " + ".join(f"@{j}*@{j + n}" for j in range(n)), [*rates, *densities])
         model.call("formula", f"{name}_expected", " + ".join(f"@{j}" for j in range(n)), rates)
         model.call("unbinnedChannel", name, f"{name}_sum", f"{name}_expected", list(table)[1:])
         model.tables[name] = table
-
-    def _rate(self, j: int, base: str) -> str:
-        """Add the expected events of a sample; returns their name."""
-        rates = self._term.coefficients
-        self._model.call("constant", f"{base}_yield", float(self._term.yields[j]))
-        factors = [f"{base}_yield", self._model.expression(f"{base}_coefficient", rates.coefficients.texts[j])]
-        norms = {s.parameter: (s.up, s.down) for s in rates.systematics if s.process == j}
-        if norms:
-            factors.append(self._model.norm(f"{base}_norm", norms))
-        return self._model.factor(f"{base}_events", factors)
 
     def _density(self, j: int, base: str, table: Table) -> str:
         """Add the density of a sample relative to the largest of the event, and its columns; returns its name."""

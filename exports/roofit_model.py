@@ -20,6 +20,7 @@ from toolkit.likelihood import Workspace
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.pyhf_build import ALMOST_ZERO
 from toolkit.likelihood.pyhf_model import PyhfLikelihood
+from toolkit.likelihood.rates import Rates
 from toolkit.typing import FloatArray
 
 Table = dict[str, FloatArray]
@@ -78,6 +79,15 @@ class RoofitModel:
         ends = [[pair[k] or ALMOST_ZERO for pair in factors.values()] for k in (0, 1)]
         self.call("norm", name, [safe(n) for n in factors], *ends)
         return name
+
+    def rate(self, base: str, rates: Rates, j: int, expected: float) -> str:
+        """Add the expected events of sample j of an unbinned channel, its yield times coefficient times norms; returns their name."""
+        self.call("constant", f"{base}_yield", expected)
+        factors = [f"{base}_yield", self.expression(f"{base}_coefficient", rates.coefficients.texts[j])]
+        norms = {s.parameter: (s.up, s.down) for s in rates.systematics if s.process == j}
+        if norms:
+            factors.append(self.norm(f"{base}_norm", norms))
+        return self.factor(f"{base}_events", factors)
 
     def factor(self, name: str, factors: Sequence[str]) -> str:
         """Add the product of what multiplies a sample; returns its name."""

@@ -18,11 +18,6 @@ def export_roofit(source: Path, out: Path | None, *, methods: tuple[str, ...], s
         files = _workspaces(source, methods) if source.is_dir() else {source.stem: source}
         folder = out or (source / "roofit" if source.is_dir() else source.parent / "roofit")
         loaded = {name: Workspace.load(file) for name, file in files.items()}
-        if source.is_dir() and not methods:
-            reading = [name for name, w in loaded.items() if any(c.output is not None for c in w.unbinned_channels)]
-            if reading:
-                screen.note(f"left out, because their networks read the parameters: {', '.join(reading)}")
-            loaded = {name: w for name, w in loaded.items() if name not in reading}
         written = {name: write_roofit(w, folder, name=name) for name, w in loaded.items()}
         lines = []
         for export in written.values():

@@ -90,11 +90,10 @@ def cpp(
     """Write a CMake project that evaluates a network from C++."""
     screen = Screen(quiet, debug, as_json)
     with screen.explained():
-        from exports.sofie import generate_cpp
+        from exports.cpp_project import write_cpp_project
 
-        code = generate_cpp(model, out, name=name, sofie=sofie)
+        project = write_cpp_project(model, out, name=name, sofie=sofie).folder
         note_unchecked(model, screen)
-        project = code if isinstance(code, Path) else code.project
         steps = (
             f"cmake -S {project} -B {project}/build -DH4L_ARCH=native",
             f"cmake --build {project}/build",

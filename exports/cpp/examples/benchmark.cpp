@@ -21,8 +21,8 @@ int main(int argc, char **argv)
       std::cerr << "usage: h4l-benchmark MODEL name.reference.json\n";
       return 2;
    }
-   try {
-      auto model = open_model(argv[1]);
+   return run_program([&] {
+      const auto model = open_model(argv[1]);
       const auto reference = h4l::read_json(argv[2]);
       std::vector<float> once;
       h4l::reading_json([&] {
@@ -45,9 +45,6 @@ int main(int argc, char **argv)
          single = std::min(single, (seconds() - began) / static_cast<double>(few));
       }
       std::printf("{\"batch_us\": %.4f, \"single_us\": %.4f}\n", 1e6 * batch, 1e6 * single);
-   } catch (const h4l::Error &error) {
-      std::cerr << "error: " << error.what() << "\n";
-      return 2;
-   }
-   return 0;
+      return 0;
+   });
 }

@@ -47,8 +47,8 @@ int main(int argc, char **argv)
       std::cerr << "usage: h4l-check MODEL name.reference.json\n";
       return 2;
    }
-   try {
-      auto model = open_model(argv[1]);
+   return run_program([&] {
+      const auto model = open_model(argv[1]);
       const auto reference = read_reference(argv[2], model.has_spread());
       const auto &names = reference.columns;
       if (names.size() != model.columns().size()) throw h4l::MismatchError("the reference rows have another number of columns");
@@ -71,7 +71,7 @@ int main(int argc, char **argv)
       }
       const std::size_t width = names.size(), n_out = model.numerators().size();
       for (std::size_t k = 0; k < rows.size() / width; k += 17) {  // events one by one give the same
-         const auto one = model.evaluate(std::vector<double>(rows.begin() + k * width, rows.begin() + (k + 1) * width));
+         const auto one = model.evaluate(std::vector<double>(rows.data() + k * width, rows.data() + (k + 1) * width));
          for (std::size_t j = 0; j < n_out; ++j) single = std::max(single, felt(static_cast<double>(one[j]) - expected[k * n_out + j], expected[k * n_out + j]));
       }
       const double tolerance = reference.tolerance;
@@ -79,8 +79,5 @@ int main(int argc, char **argv)
       std::printf("{\"rows\": %zu, \"absolute\": %.3g, \"relative\": %.3g, \"spread\": %.3g, \"one_by_one\": %.3g, \"good\": %s}\n",
                   rows.size() / width, absolute, relative, of_spread, single, good ? "true" : "false");
       return good ? 0 : 1;
-   } catch (const h4l::Error &error) {
-      std::cerr << "error: " << error.what() << "\n";
-      return 2;
-   }
+   });
 }

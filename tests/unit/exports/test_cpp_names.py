@@ -12,8 +12,9 @@ import onnx
 import pytest
 from torch import nn
 
+from exports.cpp_project import write_cpp_project
 from exports.onnx_writer import OnnxExport
-from exports.sofie import _check_names, _wrapper, cpp_literal, generate_cpp
+from exports.sofie import check_names, cpp_literal, wrapper
 from tests.hostile import hostile_names
 from toolkit.errors import SchemaError
 
@@ -29,7 +30,7 @@ def test_a_literal_holds_the_text_byte_for_byte() -> None:
 
 
 def test_a_name_that_looks_like_a_key_stays_a_name() -> None:
-    text = _wrapper("net", METADATA, weights=b"1", spread=True, n_out=2)
+    text = wrapper("net", METADATA, weights=b"1", spread=True, n_out=2)
     literal = text.split("metadata_ = ")[1].split(";\n};")[0]
     assert b"".join(ast.literal_eval(f"b{line}") for line in literal.splitlines()) == METADATA.encode()
 
@@ -45,15 +46,15 @@ def test_a_compiler_reads_the_same_bytes(tmp_path: Path) -> None:
 
 def test_graphs_with_names_that_are_code_are_refused(written: tuple[nn.Module, OnnxExport], tmp_path: Path) -> None:
     model = onnx.load(written[1].path)
-    _check_names(model.graph, written[1].path)
+    check_names(model.graph, written[1].path)
     model.graph.node[0].name = 'a; system("id"); //'
     onnx.save(model, tmp_path / "evil.onnx")
     with pytest.raises(SchemaError, match="letters, digits and _"):
-        generate_cpp(tmp_path / "evil.onnx", tmp_path / "project")
+        write_cpp_project(tmp_path / "evil.onnx", tmp_path / "project")
     assert not (tmp_path / "project").exists()
 
 
 def test_names_of_models_are_plain(written: tuple[nn.Module, OnnxExport], tmp_path: Path) -> None:
     for name in ("é", "aé", "a b", "a" * 200, "a;b", "a\n", "@NAME@"):
         with pytest.raises(SchemaError, match="--name"):
-            generate_cpp(written[1].path, tmp_path / "project", name=name)
+            write_cpp_project(written[1].path, tmp_path / "project", name=name)

@@ -9,7 +9,7 @@ import pytest
 from torch import nn
 
 from exports import OnnxExport
-from exports.sofie import SofieCode, generate_cpp
+from exports.cpp_project import CppProject, write_cpp_project
 from tests.unit.exports.cpp_tools import needs_tools, run
 
 PROGRAM = Path(__file__).with_name("threads.cpp")
@@ -19,25 +19,23 @@ pytestmark = needs_tools
 
 
 @pytest.fixture(scope="module")
-def code(written: tuple[nn.Module, OnnxExport], tmp_path_factory: pytest.TempPathFactory) -> SofieCode:
-    made = generate_cpp(written[1].path, tmp_path_factory.mktemp("cpp") / "project")
-    assert isinstance(made, SofieCode)
-    return made
+def code(written: tuple[nn.Module, OnnxExport], tmp_path_factory: pytest.TempPathFactory) -> CppProject:
+    return write_cpp_project(written[1].path, tmp_path_factory.mktemp("cpp") / "project")
 
 
 @pytest.fixture(scope="module", params=BUILDS)
-def program(code: SofieCode, request: pytest.FixtureRequest) -> Path:
+def program(code: CppProject, request: pytest.FixtureRequest) -> Path:
     """The program with the generated code inside; skipped where the compiler has no such sanitiser, or it cannot run here."""
-    flags, models = BUILDS[request.param], code.weights.parent
-    target = code.project / f"threads-{request.param}"
-    empty = code.project / "empty.cpp"
+    flags, models = BUILDS[request.param], code.onnx.parent
+    target = code.folder / f"threads-{request.param}"
+    empty = code.folder / "empty.cpp"
     empty.write_text("int main() { return 0; }\n")
     try:
-        run("g++", *flags, empty, "-o", code.project / "empty")
-        run(code.project / "empty")
+        run("g++", *flags, empty, "-o", code.folder / "empty")
+        run(code.folder / "empty")
     except AssertionError as error:
         pytest.skip(f"no {request.param} here: {str(error).strip().splitlines()[0]}")
-    include = (f"-I{code.project / 'include'}", f"-I{models / 'include'}")
+    include = (f"-I{code.folder / 'include'}", f"-I{models / 'include'}")
     sources = (PROGRAM, models / "ratio_model.cpp")
     run("g++", "-std=c++20", "-O1", "-g1", *flags, *include, *sources, "-lopenblas", "-pthread", "-o", target)
     return target
@@ -53,17 +51,17 @@ def german(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def check(program: Path, code: SofieCode, *locale: str, **environment: str) -> None:
-    said = run(program, code.weights, code.weights.with_name("ratio.reference.json"), *locale, **environment).stdout
+def check(program: Path, code: CppProject, *locale: str, **environment: str) -> None:
+    said = run(program, code.weights, code.onnx.with_name("ratio.reference.json"), *locale, **environment).stdout
     assert said.count(": good") == 14
     assert "WRONG" not in said
 
 
-def test_comma_in_cpp_streams(program: Path, code: SofieCode) -> None:
+def test_comma_in_cpp_streams(program: Path, code: CppProject) -> None:
     check(program, code, "facet")
 
 
-def test_german_locale(program: Path, code: SofieCode, german: Path, tmp_path: Path) -> None:
+def test_german_locale(program: Path, code: CppProject, german: Path, tmp_path: Path) -> None:
     known = tmp_path / "leaks"  # the C library keeps the path of locales until the end
     known.write_text("leak:argz_add_sep\n")
     check(program, code, LOCALE, LOCPATH=str(german), LSAN_OPTIONS=f"suppressions={known}:print_suppressions=0")

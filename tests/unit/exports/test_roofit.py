@@ -124,12 +124,7 @@ def in_a_root(folder: Path, **task: Any) -> Any:
 
 
 @pytest.mark.usefixtures("without_root")
-def test_what_roofit_cannot_hold_is_refused(tmp_path: Path) -> None:
-    theta = {**document(channel(10))["unbinned_channels"][0], "output": "p(x|mu)", "inputs": {"mu": "mu"}}
-    theta["samples"] = [{"name": "S", "yield": 1.0}]
-    raw = {**document(channel(10)), "unbinned_channels": [{k: v for k, v in theta.items() if k != "normalisation"}]}
-    with pytest.raises(SchemaError, match="reads the parameters"):
-        write_roofit(Workspace(raw, tmp_path), tmp_path, name="theta")
+def test_two_things_of_one_name_are_refused(tmp_path: Path) -> None:
     alike = binned()
     alike["channels"][0]["samples"][0]["name"], alike["channels"][0]["samples"][1]["name"] = "a b", "a-b"
     with pytest.raises(SchemaError, match="two different things"):

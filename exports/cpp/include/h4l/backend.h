@@ -7,11 +7,12 @@
 #include <string>
 
 #include "h4l/errors.h"
+#include "h4l/export.h"
 
 namespace h4l {
 
 /// Evaluates rows without looking at them; h4l::Model checks what goes in and what comes out.
-class Backend {
+class H4L_EXPORT Backend {
  public:
    virtual ~Backend() = default;
 
@@ -24,8 +25,11 @@ class Backend {
    /// Largest number of rows in one call of evaluate.
    virtual std::size_t max_rows() const = 0;
 
+   /// Whether threads may evaluate at the same time.
+   virtual bool shareable() const = 0;
+
    /// Evaluates n_rows x n_columns numbers, row by row; spread may be null.
-   virtual void evaluate(const float *rows, std::size_t n_rows, float *log_ratio, float *spread) = 0;
+   virtual void evaluate(const float *rows, std::size_t n_rows, float *log_ratio, float *spread) const = 0;
 };
 
 /// Lets one thread at a time into code that keeps its activations in members: two would mix their events and return finite, wrong numbers.

@@ -17,11 +17,7 @@ using Json = nlohmann::json;
 template <class Read>
 auto reading_json(Read read) -> decltype(read())
 {
-   try {
-      return read();
-   } catch (const Json::exception &error) {
-      throw MismatchError(std::string("JSON: ") + error.what());
-   }
+   return as_error<MismatchError>("JSON", read);
 }
 
 /// Reads a complete document.
@@ -35,11 +31,7 @@ inline Json read_json(const std::string &path)
 {
    std::ifstream file(path, std::ios::binary);
    if (!file) throw FileError("cannot read " + path);
-   try {
-      return Json::parse(file);
-   } catch (const Json::exception &error) {
-      throw FileError(path + ": " + error.what());
-   }
+   return as_error<FileError>(path, [&] { return Json::parse(file); });
 }
 
 }  // namespace h4l

@@ -5,14 +5,16 @@
 //     model.require({{"m4l", "GeV"}, {"cos_theta_star", ""}, ...});       // once: names, units and order
 //     std::vector<float> log_ratio = model.evaluate(event);               // one event, or many row by row
 //
-// A Model belongs to one thread at a time: open one per thread. A second thread inside a generated model gets a ThreadError.
+// evaluate is const. Threads share a model of the ONNX Runtime (shareable() is true); of generated code each thread opens its own: a second thread
+// inside gets a ThreadError.
 #ifndef H4L_MODEL_H
 #define H4L_MODEL_H
 
-#include <cmath>
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -46,6 +48,7 @@ class Model {
  public:
    explicit Model(std::unique_ptr<Backend> backend) : backend_(std::move(backend))
    {
+      if (backend_ == nullptr) throw MismatchError("a model without a back end");
       reading_json([&] { read(Json::parse(backend_->metadata())); });
       if (columns_.empty() || numerators_.empty()) throw MismatchError("metadata without features or numerators");
    }
@@ -66,6 +69,8 @@ class Model {
    const std::map<std::string, std::string> &origin() const { return origin_; }
    /// Whether evaluate can fill the spread.
    bool has_spread() const { return backend_->has_spread(); }
+   /// Whether threads may share this object.
+   bool shareable() const { return backend_->shareable(); }
 
    /// Checks that the columns that a program is going to give are those of the model, in its order and units.
    void require(const std::vector<Column> &given) const
@@ -80,44 +85,55 @@ class Model {
       }
    }
 
-   /// Evaluates one or more events.
+   /// Evaluates any number of events; no events give no results.
    ///
    /// rows: columns().size() numbers per event, in the units of the columns.
    /// Returns numerators().size() natural logarithms of numerator over reference per event.
    /// Throws ShapeError for another width, ValueError for NaN or infinity in rows or result.
-   std::vector<float> evaluate(const std::vector<float> &rows) { return evaluate(rows, nullptr); }
+   std::vector<float> evaluate(const std::vector<float> &rows) const { return evaluate(rows, nullptr); }
 
    /// The same, with the standard deviation over the networks of an ensemble, in the form of the result.
-   std::vector<float> evaluate(const std::vector<float> &rows, std::vector<float> *spread)
+   std::vector<float> evaluate(const std::vector<float> &rows, std::vector<float> *spread) const
    {
       const std::size_t width = columns_.size();
-      if (rows.empty() || rows.size() % width != 0)
+      if (rows.size() % width != 0)
          throw ShapeError(std::to_string(rows.size()) + " numbers, expected a multiple of " + std::to_string(width) + ": " + names());
       const std::size_t n_rows = rows.size() / width;
-      std::vector<float> log_ratio(n_rows * numerators_.size());
-      if (spread != nullptr) spread->resize(log_ratio.size());
-      evaluate(rows.data(), n_rows, width, log_ratio.data(), spread == nullptr ? nullptr : spread->data());
-      return log_ratio;
+      return as_error(std::to_string(n_rows) + " events", [&] {
+         std::vector<float> log_ratio(n_rows * numerators_.size());
+         if (spread != nullptr) spread->resize(log_ratio.size());
+         evaluate(rows.data(), n_rows, width, log_ratio.data(), spread == nullptr ? nullptr : spread->data());
+         return log_ratio;
+      });
    }
 
    /// The same from double precision, which is rounded to single precision first, as the network computes.
-   std::vector<float> evaluate(const std::vector<double> &rows, std::vector<float> *spread = nullptr)
+   std::vector<float> evaluate(const std::vector<double> &rows, std::vector<float> *spread = nullptr) const
    {
-      return evaluate(std::vector<float>(rows.begin(), rows.end()), spread);
+      return as_error(std::to_string(rows.size()) + " numbers", [&] {
+         std::vector<float> rounded;
+         rounded.reserve(rows.size());
+         for (const double value : rows) rounded.push_back(static_cast<float>(value));
+         return evaluate(rounded, spread);
+      });
    }
 
    /// The same without allocations: results go to n_rows * numerators().size() numbers at log_ratio and, unless null, at spread.
-   void evaluate(const float *rows, std::size_t n_rows, std::size_t width, float *log_ratio, float *spread = nullptr)
+   void evaluate(const float *rows, std::size_t n_rows, std::size_t width, float *log_ratio, float *spread = nullptr) const
    {
       if (width != columns_.size())
          throw ShapeError(std::to_string(width) + " columns, expected " + std::to_string(columns_.size()) + ": " + names());
       if (spread != nullptr && !has_spread()) throw MismatchError("a single network has no spread");
-      check(rows, n_rows, width, "input");
       const std::size_t n_out = numerators_.size(), block = backend_->max_rows();
-      for (std::size_t first = 0; first < n_rows; first += block) {
-         const std::size_t n = n_rows - first < block ? n_rows - first : block;
-         backend_->evaluate(rows + first * width, n, log_ratio + first * n_out, spread == nullptr ? nullptr : spread + first * n_out);
-      }
+      if (n_rows > std::numeric_limits<std::size_t>::max() / sizeof(float) / std::max(width, n_out) || (n_rows > 0 && (rows == nullptr || log_ratio == nullptr)))
+         throw ShapeError("no memory holds " + std::to_string(n_rows) + " rows at the addresses given");
+      check(rows, n_rows, width, "input");
+      as_error("evaluation", [&] {
+         for (std::size_t first = 0; first < n_rows; first += block) {
+            const std::size_t n = std::min(block, n_rows - first);
+            backend_->evaluate(rows + first * width, n, log_ratio + first * n_out, spread == nullptr ? nullptr : spread + first * n_out);
+         }
+      });
       check(log_ratio, n_rows, n_out, "log ratio");
       if (spread != nullptr) check(spread, n_rows, n_out, "spread");
    }

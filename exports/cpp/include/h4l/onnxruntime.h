@@ -4,12 +4,23 @@
 
 #include <string>
 
+#include "h4l/export.h"
 #include "h4l/model.h"
+
+namespace Ort {
+struct Env;
+}
 
 namespace h4l {
 
-/// Opens a file written by `write_onnx`. Throws FileError for a truncated or foreign file, MismatchError for another form.
-Model open_onnxruntime(const std::string &path, int threads = 1);
+/// Opens a file written by `write_onnx`, in an environment that all models of the library share. Threads may share the model.
+///
+/// threads: of one evaluation, those of its caller included.
+/// Throws FileError for a truncated or foreign file, MismatchError for another form.
+H4L_EXPORT Model open_onnxruntime(const std::string &path, int threads = 1);
+
+/// The same in the environment of the caller, which outlives the model. threads = 0 takes the thread pool of that environment.
+H4L_EXPORT Model open_onnxruntime(const std::string &path, Ort::Env &environment, int threads = 1);
 
 }  // namespace h4l
 
