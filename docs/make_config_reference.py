@@ -27,6 +27,27 @@ Written by `docs/make_config_reference.py` from the models in `toolkit/config`; 
 One YAML file describes an analysis. Unknown keys, NaN and infinity are rejected, with the nearest known key in the
 message. `h4l validate CONFIG` checks a file and its inputs without running anything, `h4l inspect FILE` prints a
 snippet to start from. Energies are in GeV, angles in radians, cross-sections in pb, luminosity in 1/fb.
+
+## The keys that matter
+
+A first analysis needs the first five; the rest have defaults that hold.
+
+| key | what for |
+|---|---|
+| `luminosity_ifb` | to what simulation is scaled |
+| `samples[].name`, `files` | which files, and the name of the process |
+| `samples[].benchmarks` | names of the entries of the benchmark weight vector, where events know their weight under several hypotheses |
+| `samples[].xsec_pb`, `k_factor` | cross-section, where no file states it, and what multiplies it |
+| `morphing` | which samples are S, SBI and B; `parameters` and `processes` in its place where there are several |
+| `selection` | cuts on leptons, jets and pairs, and `where`: any condition |
+| `observables` | what is written to the event tables, drawn and tested |
+| `parameter` | name, allowed range and value of the Asimov set; `interval: neyman` asks for intervals from toys |
+| `ratios.features` | what the networks read |
+| `ratios.epochs`, `composition_epochs`, `ensemble` | how long they train, and how many |
+| `systematics`, `likelihood.luminosity_uncertainty` | what varies, by how much |
+| `histograms` | histogram fits beside the unbinned one |
+| `likelihood.closure` | true values of the closure test |
+| `likelihood.observed` | `true` fits the data |
 """
 
 

@@ -6,7 +6,7 @@ their nuisance parameters; `measure_all` (one parameter) and `measure_regions` (
 """
 
 from toolkit.analysis.build import build_methods, open_ratio, read_out_of_bag, write_out_of_bag
-from toolkit.analysis.data import FitData, full_likelihood
+from toolkit.analysis.data import FitData
 from toolkit.analysis.datasets import Events, RecordedEvents, read_pairs, read_recorded, read_simulation
 from toolkit.analysis.features import describe_features
 from toolkit.analysis.fitting import Fit, fit
@@ -41,7 +41,6 @@ __all__ = [
     "build_region_methods",
     "describe_features",
     "fit",
-    "full_likelihood",
     "measure_all",
     "measure_regions",
     "open_ratio",

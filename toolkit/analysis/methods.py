@@ -1,7 +1,8 @@
-"""The methods of the fit as pairs of a likelihood for any Asimov weights and its bootstrap, unbinned and binned alike.
+"""The methods that a run compares: the count, histograms, and the unbinned fit, behind one interface.
 
-A method holds what it takes of its data: the bin or the densities of every event. `for_events` takes the same of other events, such as
-the observed data; templates, yields and networks stay as they are, and so does everything that is built from a method.
+A method keeps what it needs to know of every event, which is its bin or its densities. Given weights of the events it builds a likelihood
+(an Asimov set at any truth is nothing but other weights), and it resamples the events for the errors of the finite simulation.
+`for_events` gives the method for other events, such as the observed data: its templates, yields and networks stay the same.
 """
 
 from __future__ import annotations

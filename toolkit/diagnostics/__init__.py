@@ -16,7 +16,7 @@ from toolkit.diagnostics.processes import ProcessSummary, process_summaries
 from toolkit.diagnostics.pulls import Pulls, pulls
 from toolkit.diagnostics.reweighting import ReweightingClosure, reweighting_closure
 from toolkit.diagnostics.separation import auc, rate_at_efficiency
-from toolkit.diagnostics.spread import SpreadProfile, spread_profile, weighted_quantiles
+from toolkit.diagnostics.spread import SpreadProfile, spread_profile
 from toolkit.diagnostics.suite import EstimateUnderTest, Suite, diagnose
 from toolkit.diagnostics.training import TrainingCurve
 from toolkit.diagnostics.weight_quality import WeightQuality, weight_quality
@@ -73,6 +73,5 @@ __all__ = [
     "spectrum",
     "spread_profile",
     "weight_quality",
-    "weighted_quantiles",
     "yield_curve",
 ]

@@ -40,12 +40,17 @@ class Spectrum:
     ratio: FloatArray
     ratio_error: FloatArray
     missing: FloatArray
+    interference: FloatArray | None = None
+    interference_error: FloatArray | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return all plotted numbers as a JSON object."""
         names = ("observable", "edges", "processes", "expected", "expected_error", "parameter", "values", "denominator", "total")
         more = ("total_error", "interfering", "backgrounds", "ratio", "ratio_error", "missing")
-        return {name: jsonable(getattr(self, name)) for name in names + more}
+        found = {name: jsonable(getattr(self, name)) for name in names + more}
+        if self.interference is not None:
+            found |= {"interference": jsonable(self.interference), "interference_error": jsonable(self.interference_error)}
+        return found
 
 
 def count_recorded(values: FloatArray, *, edges: FloatArray) -> FloatArray:
@@ -77,6 +82,7 @@ def spectrum(
     backgrounds: Sequence[str] = (),
     parameter: str = "mu",
     denominator: float = 1.0,
+    benchmarks: tuple[str, str, str] | None = None,
 ) -> Spectrum:
     """Histogram an observable for every process and for the total at each value of the parameter.
 
@@ -89,6 +95,7 @@ def spectrum(
         backgrounds: Processes that do not interfere.
         parameter: Name of the parameter.
         denominator: The one of `values` below in the ratio.
+        benchmarks: Names of S, SBI and B among the processes, for the interference SBI - S - B; None leaves it out.
 
     Returns:
         Expected events with simulation errors; `missing` (n_processes,) counts events without a value.
@@ -132,6 +139,7 @@ def spectrum(
     scale = np.where(total[:, base] != 0, total[:, base], np.nan)
     ratio = total / scale[:, None]
     safe = np.maximum(index, 0)
+    alone = None if benchmarks is None else w[:, [process_index(events, name) for name in benchmarks]] @ np.array([-1.0, 1.0, -1.0])
     deviation = bin_sums(index, k, (morphed - ratio[safe] * morphed[:, [base]]) ** 2)
     return Spectrum(
         observable=observable,
@@ -149,4 +157,6 @@ def spectrum(
         ratio=ratio.T,
         ratio_error=(np.sqrt(deviation) / np.abs(scale)[:, None]).T,
         missing=w[index < 0].sum(axis=0),
+        interference=None if alone is None else bin_sums(index, k, alone[:, None])[:, 0],
+        interference_error=None if alone is None else np.sqrt(bin_sums(index, k, alone[:, None] ** 2)[:, 0]),
     )

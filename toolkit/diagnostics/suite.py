@@ -196,6 +196,7 @@ def _spectrum(estimate: EstimateUnderTest, name: str, edges: FloatArray, values:
         backgrounds=estimate.backgrounds,
         parameter=estimate.parameter,
         denominator=estimate.truth,
+        benchmarks=estimate.benchmarks,
     )
 
 

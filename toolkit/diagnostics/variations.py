@@ -207,6 +207,8 @@ def difference_covariance(index: tuple[IntArray, IntArray], parts: tuple[FloatAr
         >>> bool(np.abs(difference_covariance((index, index), (share, share), n_bins=2)).max() < 1e-12)
         True
     """
+    # An event stands in one bin of each histogram, so that the sum of m m^T falls into few terms: products of the parts in pairs of bins,
+    # and the normalisation, which every event changes.
     (i, j), (a, b) = index, parts
     h, g = bin_sums(i, n_bins, a), bin_sums(j, n_bins, b)
     both = (i >= 0) & (j >= 0)

@@ -4,7 +4,7 @@ from toolkit.kinematics.angles import DecayAngles, decay_angles
 from toolkit.kinematics.compute import compute_observables
 from toolkit.kinematics.fourvectors import as_cartesian, cartesian_from_ptetaphim, descending_four
 from toolkit.kinematics.jets import LeadingJets, leading_jets, leading_of_list
-from toolkit.kinematics.pairing import best_quadruplet, best_quadruplets, pair_leptons, take_quadruplet
+from toolkit.kinematics.pairing import best_quadruplets, pair_leptons, take_quadruplet
 from toolkit.kinematics.registry import OBSERVABLES, FourLeptonEvent, Observable, observable
 from toolkit.kinematics.vbf import VbfAngles, vbf_angles
 
@@ -16,7 +16,6 @@ __all__ = [
     "Observable",
     "VbfAngles",
     "as_cartesian",
-    "best_quadruplet",
     "best_quadruplets",
     "cartesian_from_ptetaphim",
     "compute_observables",

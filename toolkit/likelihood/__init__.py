@@ -1,7 +1,7 @@
 """Likelihoods of the signal strength, unbinned and binned, and the ratios they read."""
 
 from toolkit.expressions.arithmetic import Expression
-from toolkit.likelihood.asimov import asimov_weights, coefficient_values
+from toolkit.likelihood.asimov import asimov_weights
 from toolkit.likelihood.asymptotics import CLs, allowed_values, cls, upper_limit
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.binned import BinnedLikelihood
@@ -32,7 +32,7 @@ from toolkit.likelihood.scans import Interval, Scan
 from toolkit.likelihood.shaped import ShapeReference
 from toolkit.likelihood.shapes import Shapes
 from toolkit.likelihood.significance import significance
-from toolkit.likelihood.statistical import relative_errors, statistical_modifiers
+from toolkit.likelihood.statistical import statistical_modifiers
 from toolkit.likelihood.templates import Templates, bin_index, fill_templates, quantile_edges
 from toolkit.likelihood.theta_series import ThetaAxis, ThetaSeries
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
@@ -105,7 +105,6 @@ __all__ = [
     "bootstrap_unbinned",
     "breakdown",
     "cls",
-    "coefficient_values",
     "fill_templates",
     "find_intervals",
     "impacts",
@@ -119,7 +118,6 @@ __all__ = [
     "pulls",
     "quantile_edges",
     "read_observation",
-    "relative_errors",
     "resampled",
     "significance",
     "statistical_modifiers",

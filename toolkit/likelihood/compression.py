@@ -1,10 +1,11 @@
-"""Compression of the sample on which per-event variations are normalised: a few weighted events that give the same normalisation.
+"""Replace a large sample of simulated events by a few weighted ones that give the same normalisation of varied densities.
 
-What to use when: the likelihood of data is normalised on the whole sample; the likelihoods of thousands of toys on a compressed one.
-Events with equal variations are merged, which changes nothing: variations in bins need one event per bin. Of what is left a
-subsample is drawn and its weights are corrected so that, for every process, the means of the leading monomials of the log
-variations are those of the whole sample. As N_j(alpha) is the mean of an exponential of these logarithms, only the part
-of it that these monomials do not describe carries the error of the subsample.
+A nuisance parameter alpha changes the density of every event, and the varied density of process j must again be normalised: its factor
+N_j(alpha) is a mean over the simulated events. For one fit the mean over all of them is taken. For thousands of toys a smaller sample
+is made once, in two steps. Events with equal variations are merged, which changes nothing. Of the others a subsample is drawn, and
+its weights are corrected such that the means of products of the log variations (monomials) stay those of all events, for every
+process. N_j is the mean of an exponential of these logarithms, a series in the same products: what the first ones do not describe is
+all that the subsample changes.
 
 References:
     Deville, Sarndal, J. Am. Stat. Assoc. 87 (1992) 376: weights of a survey calibrated to known totals.
@@ -129,6 +130,8 @@ def merge_equal(reference: ShapeReference) -> ShapeReference:
 
 def _subsample(reference: ShapeReference, *, rows: int, seed: int) -> ShapeReference:
     """Draw events, each about as often as it weighs in the mean over the processes, and correct their weights."""
+    # Signed weights: an event is drawn by the size of its weight, and keeps the sign. Dividing by the chance makes every sum unbiased,
+    # calibrating on the monomials then removes the noise of those sums that matter.
     sizes = np.abs(reference.weights)
     chance = (sizes / sizes.sum(axis=0)).mean(axis=1)
     drawn = _generator(seed, 0).multinomial(rows, chance / chance.sum())

@@ -255,6 +255,7 @@ def influence(x: FloatArray, errors: FloatArray, penalty: float) -> FloatArray:
     n, step = len(x), np.diff(x)
     if penalty == 0.0 or not np.all(errors > 0.0):
         return np.eye(n)
+    # Q takes second differences, R is the Gram matrix of the hat functions: Q R^-1 Q^T is the integral of g''^2 as a form in the values.
     q, r = np.zeros((n, n - 2)), np.zeros((n - 2, n - 2))
     for j in range(n - 2):
         q[j : j + 3, j] = 1.0 / step[j], -1.0 / step[j] - 1.0 / step[j + 1], 1.0 / step[j + 1]

@@ -1,8 +1,8 @@
-"""Descent to the minimum that belongs to a starting point: the one place where a likelihood is minimised.
+"""Go down from a starting point to the local minimum of a likelihood: every fit of the toolkit ends in this file.
 
-What to use when: `descend` without second derivatives is scipy's L-BFGS-B with the exact gradient in the coordinates in which the
-likelihood is smooth, each divided by its typical step. Where second derivatives are known (of a fit close by, as in profiles and toys, or
-in closed form) it is a quasi-Newton descent that starts from them, because L-BFGS-B cannot be told what is known: it takes 11 times as
+What to use when: `descend` finds the minimum. Without second derivatives it calls scipy's L-BFGS-B with the exact gradient; coordinates are
+those in which the likelihood is smooth, each in units of its typical step. Where second derivatives are known, from a fit close by
+(profiles, toys) or in closed form, it makes quasi-Newton steps that begin with them. L-BFGS-B cannot use them: it takes 11 times as
 many evaluations for a profile over 20 nuisance parameters, 3 times as many for a fit of them (model of `benchmarks.likelihood`), and
 2.0 to 2.8 times as many for toys of bins and of events with 4 nuisance parameters (those of `benchmarks.toys`).
 `polish` adds the Newton step that makes a position exact, and finds the way down from a saddle, where every gradient vanishes.
@@ -115,6 +115,7 @@ def _by_scipy(space: FreeCoordinates, start: FloatArray, free: BoolArray) -> Des
 
     The objective is divided by the length of its first gradient: the first step then is one typical step, and stays in its basin.
     """
+    # L-BFGS-B knows nothing of units: coordinates in typical steps and a first gradient of length one make its first step a typical step.
     scale = space.scales()[free]
     value, gradient = space.both(start)
     size = max(1.0, float(np.linalg.norm(gradient[free] * scale)))
@@ -169,6 +170,7 @@ def _quasi_newton(space: FreeCoordinates, start: FloatArray, hessian: FloatArray
             break
         if expected < DONE:
             return Descent(at, value, hessian=metric)
+        # A longer step may leave the valley of the start and end in another minimum.
         step *= min(1.0, LONGEST / max(float(np.max(np.abs(step) / space.widths())), 1e-300))
         moved = _shortened(space, at, value, gradient, step)
         if moved is None:
@@ -207,6 +209,8 @@ def _corrected(metric: FloatArray, moved: FloatArray, change: FloatArray) -> Flo
     along, seen = float(moved @ pushed), float(moved @ change)
     if not along > 0.0:
         return metric
+    # Where the function bends down along the step, plain BFGS would lose positive definiteness. Powell mixes in what the old matrix
+    # says until a fifth of its curvature is left.
     if seen < 0.2 * along:
         share = 0.8 * along / (along - seen)
         change = share * change + (1.0 - share) * pushed
@@ -234,6 +238,7 @@ def polish(space: FreeCoordinates, reached: Descent, *, steps: int = 4) -> Desce
         reached = replace(reached, hessian=hessian)
         if not active.any() or not np.all(np.isfinite(hessian)):
             break
+        # Divided by typical steps, eigenvalues of different parameters can be compared; a negative one is a way down from a saddle.
         scale = space.scales()[active]
         sizes, axes = np.linalg.eigh(hessian[np.ix_(active, active)] * scale[:, None] * scale)
         if sizes[0] < -1e-6 * max(1.0, float(sizes[-1])):

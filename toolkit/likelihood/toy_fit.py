@@ -134,6 +134,8 @@ def fit_profiled(likelihood: Likelihood, guide: Guide, *, poi: str, test: float)
 
 def _starts(space: FreeCoordinates, k: int, guide: Guide, held: Descent) -> list[FloatArray]:
     """Look at the grid, predict the profile by one Newton step in the other parameters, and return where it has minima."""
+    # The profile at a grid point without a fit there: the Newton step in all other parameters, of which value and slope are known to
+    # second order. A change of sign of the slope between two points is a minimum of the profile.
     rest = np.arange(len(held.at)) != k
     x = np.unique(np.append(guide.at, held.at[k]))
     heights, derivatives, points = np.empty(len(x)), np.empty(len(x)), np.tile(held.at, (len(x), 1))

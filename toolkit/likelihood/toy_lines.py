@@ -197,6 +197,8 @@ class Lines:
 def _vertices(heights: FloatArray, toys: IntArray, at: IntArray, *, width: int) -> tuple[FloatArray, FloatArray]:
     """Find the minima of the polynomials through `width` grid points around points: steps from the point, and heights there."""
     n = heights.shape[1]
+    # Windows at the ends of the grid are shifted inside. There are few different positions of a point in its window, hence few
+    # matrices to invert, whatever the number of toys.
     first = np.clip(at - width // 2, 0, n - width)
     nodes = first[:, None] - at[:, None] + np.arange(width)
     offset = heights[toys, at]

@@ -1,6 +1,6 @@
 """The physics model: parameters, processes as coherent sums of amplitudes, benchmarks, samples, regions. Pure mathematics, no events."""
 
-from toolkit.model.bases import BASES, Basis, wilson_amplitudes, wilson_monomials
+from toolkit.model.bases import BASES, Basis, wilson_monomials
 from toolkit.model.coefficients import Coefficients
 from toolkit.model.densities import density_expressions, density_transform, learned_densities
 from toolkit.model.matrices import class_matrix, solve_matrices
@@ -37,6 +37,5 @@ __all__ = [
     "scale_limits",
     "solve_matrices",
     "solve_products",
-    "wilson_amplitudes",
     "wilson_monomials",
 ]

@@ -1,8 +1,9 @@
-"""Finished tasks of results that are no longer true: the next run of a stage takes over those whose own key still holds.
+"""Parts of an outdated result that can be used again: event tables of files that did not change, networks whose settings did not change.
 
-Tasks (event tables of a part of a file, trained networks) carry a key of their own, narrower than that of their stage: a sample that is
-added leaves the tables of the others true, a variation that is learned leaves the networks of the densities true. Before the result of
-a stage goes, its tasks move to `DIR/.stages/former/<stage>/`; they are deleted when the stage has ended.
+A stage runs again when anything that it depends on changed. Most of what it wrote may still be right: a sample that is added leaves the
+event tables of the other samples right. Each such part (a task) therefore carries a key of its own, made of what this part alone depends
+on. Before an outdated result is removed, its tasks are moved to `DIR/.stages/former/<stage>/`. The next run of the stage takes those whose
+key is the one that it would compute, and the rest is deleted at its end.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from toolkit.plots.names import process_color, process_label
+from toolkit.plots.names import cut_label, process_color, process_label
 from toolkit.plots.style import CYCLE, DASHES, MARKERS, PLAIN, PlotStyle, StyledFigure, log_limits, new_figure
 
 Sums = Mapping[str, Mapping[str, float]]
@@ -44,7 +44,7 @@ def plot_cutflow(samples: Mapping[str, Sums], *, style: PlotStyle = PLAIN) -> St
             top.legend(loc="upper right", ncols=2)
         bottom.set_ylabel("fraction left\n(unweighted)")
         bottom.set_ylim(0, 1.08)
-        bottom.set_xticks(range(len(cuts)), cuts, rotation=25, ha="right", rotation_mode="anchor")
+        bottom.set_xticks(range(len(cuts)), [cut_label(cut) for cut in cuts], rotation=25, ha="right", rotation_mode="anchor")
         bottom.tick_params(axis="x", which="minor", bottom=False, top=False)
         top.tick_params(axis="x", which="minor", bottom=False, top=False)
     return figure

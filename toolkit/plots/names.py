@@ -164,6 +164,27 @@ def process_label(name: str) -> str:
     return math_or_plain(chosen) if chosen else _PROCESSES.get(name) or plain(name)
 
 
+_CUTS = {
+    "all": "all events",
+    "four leptons": r"4$\ell$",
+    "two pairs": r"2 pairs $\ell^+\ell^-$",
+    "leading pt": r"$p_\mathrm{T}$ of leading $\ell$",
+    "identification": "identification",
+    "total charge": "total charge",
+    "channel": "channel",
+}
+
+
+def cut_label(name: str) -> str:
+    r"""Return the label of a cut in plots: a window in an observable by the symbol of the observable.
+
+    Examples:
+        >>> cut_label("two pairs"), cut_label("n_jets >= 2")
+        ('2 pairs $\\ell^+\\ell^-$', 'n_jets >= 2')
+    """
+    return _CUTS.get(name) or (observable_label(name).partition(" [")[0] if name in OBSERVABLES else plain(name))
+
+
 def method_label(name: str) -> str:
     """Return the label of a method in plots; an unknown name stands for itself.
 
@@ -266,7 +287,7 @@ def observable_label(name: str) -> str:
 def events_label(name: str, widths: FloatArray) -> tuple[str, FloatArray]:
     """Return the label of the vertical axis and what bin contents are divided by.
 
-    Equal bins show events per bin, unequal ones events per unit of the observable.
+    Equal bins show events per bin, unequal ones events per unit of the observable; bins of a multiplicity always hold events.
 
     Args:
         name: Name of the observable.
@@ -283,7 +304,7 @@ def events_label(name: str, widths: FloatArray) -> tuple[str, FloatArray]:
         'events'
     """
     unit = math_or_plain(OBSERVABLES[name].unit) if name in OBSERVABLES else ""
-    if not np.allclose(widths, widths[0], rtol=1e-6):
-        return f"events / {unit or 'unit'}", widths
+    if not np.allclose(widths, widths[0], rtol=1e-6) and not name.startswith("n_"):
+        return f"events / {unit or 'bin width'}", widths
     size = "" if name.startswith("n_") else f" / {widths[0]:.3g} {unit}".rstrip()
     return f"events{size}", np.ones_like(widths)

@@ -12,7 +12,21 @@ from scipy.stats import chi2, norm
 from toolkit.diagnostics.observables import Spectrum
 from toolkit.diagnostics.serialise import jsonable
 from toolkit.plots.names import events_label, hypothesis_label, observable_label, process_color, process_label
-from toolkit.plots.style import BLACK, BLUE, GREEN, ORANGE, PLAIN, PURPLE, SKY, VERMILION, PlotStyle, StyledFigure, log_limits, new_figure
+from toolkit.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PLAIN,
+    PURPLE,
+    SKY,
+    VERMILION,
+    PlotStyle,
+    StyledFigure,
+    log_limits,
+    new_figure,
+)
 from toolkit.typing import FloatArray
 
 FILLS = (SKY, "#c9c9c9", "#b7dfd1", "#ecd0e1", "#f3e9a8")
@@ -28,7 +42,8 @@ def plot_spectrum(
 
     Args:
         spectrum: Expected events. The stack holds the backgrounds and, on top, the interfering part at the
-            denominator of the ratio; each interfering process alone is a thin line.
+            denominator of the ratio; each interfering process alone is a thin line, and so is their interference SBI - S - B. On a
+            logarithmic axis what is negative of it is drawn upside down, and the legend says so.
         recorded: (k,) numbers of data events in the same bins, drawn as points with their central 68.3 % Poisson intervals; None draws
             none.
         log_y: Logarithmic axis; None chooses it when the total spans more than a factor of 30.
@@ -51,9 +66,10 @@ def plot_spectrum(
             step(low, spectrum.ratio[m], spectrum.edges, color=color, linestyle=dashes)
             band(low, spectrum.ratio[m], spectrum.ratio_error[m], spectrum.edges, color=color)
         total = spectrum.total[base] / divisor
-        band(top, total, spectrum.total_error[base] / divisor, spectrum.edges, color="0.3", label="simulation error")
         positive = total[total > 0]
         log = log_y if log_y is not None else bool(positive.size) and positive.max() > 30 * positive.min()
+        lowest_linear = _interference(top, spectrum, divisor, log=log)
+        band(top, total, spectrum.total_error[base] / divisor, spectrum.edges, color="0.3", label="simulation error")
         top.set_ylabel(label)
         entries = len(top.get_legend_handles_labels()[1]) + (recorded is not None)
         headroom = max(0.33, 0.04 + 0.068 * -(-entries // 2))
@@ -63,9 +79,10 @@ def plot_spectrum(
             top.set_yscale("log")
             top.set_ylim(*log_limits(lowest, float(np.max(drawn)), headroom=headroom))
         else:
-            top.set_ylim(0, max(float(np.nanmax(spectrum.total / divisor, initial=0.0)), 1e-12) / (1.0 - headroom))
+            highest = max(float(np.nanmax(spectrum.total / divisor, initial=0.0)), 1e-12)
+            top.set_ylim(1.1 * lowest_linear, (highest - headroom * 1.1 * lowest_linear) / (1.0 - headroom))
         if recorded is not None:
-            _recorded(top, recorded, divisor, spectrum.edges, label="recorded")
+            _recorded(top, recorded, divisor, spectrum.edges, label="Data")
             top.set_ylim(top=max(top.get_ylim()[1], (3.0 if log else 1.5) * float(np.max(recorded / divisor, initial=0.0))))
         top.legend(loc="upper right", ncols=2, fontsize="small")
         low.set_ylabel(f"ratio to {hypothesis_label(spectrum.parameter, spectrum.values[base])}")
@@ -136,6 +153,21 @@ def _stack(ax: Axes, spectrum: Spectrum, divisor: Any) -> None:
         if name not in spectrum.backgrounds and not np.allclose(at[name], contents[-1]):
             color, dashes = next(thin, (BLACK, ":"))
             step(ax, at[name], spectrum.edges, color=process_color(name, color), linestyle=dashes, linewidth=1.3, label=process_label(name))
+
+
+def _interference(ax: Axes, spectrum: Spectrum, divisor: Any, *, log: bool) -> float:
+    """Draw SBI - S - B, where the processes are these; return how far below zero a linear axis has to reach."""
+    if spectrum.interference is None:
+        return 0.0
+    content = spectrum.interference / divisor
+    look: dict[str, Any] = {"color": GREY, "linewidth": 1.3}
+    if not log:
+        step(ax, content, spectrum.edges, linestyle=(0, (4, 1, 1, 1)), label="interference SBI $-$ S $-$ B", **look)
+        return min(0.0, float(np.nanmin(content, initial=0.0)))
+    for sign, dashes, text in ((-1.0, (0, (4, 1, 1, 1)), r"$-$(SBI $-$ S $-$ B)"), (1.0, (0, (1, 1)), "SBI $-$ S $-$ B")):
+        if np.any(sign * content > 0):
+            step(ax, np.where(sign * content > 0, sign * content, np.nan), spectrum.edges, linestyle=dashes, label=text, **look)
+    return 0.0
 
 
 def _ratio_range(ax: Axes, spectrum: Spectrum) -> None:

@@ -1,12 +1,11 @@
 """Neural estimation of density ratios (the only layer that needs torch)."""
 
 from toolkit.ratios.calibration import TargetedCalibration, fit_calibration
-from toolkit.ratios.directions import Direction, direction_at, score_directions
+from toolkit.ratios.directions import Direction, score_directions
 from toolkit.ratios.ensemble import MixtureEnsemble
 from toolkit.ratios.features import FeatureMap, feature_matrix
 from toolkit.ratios.interface import Estimator, RatioModel
 from toolkit.ratios.members import train_ensemble
-from toolkit.ratios.plan import member_folds
 from toolkit.ratios.registry import fit_ratios, load_ratios
 from toolkit.ratios.structure import EventClass, Mixture
 from toolkit.ratios.trained_mixture import TrainedMixture
@@ -26,12 +25,10 @@ __all__ = [
     "TrainedMixture",
     "TrainingHistory",
     "TrainingSettings",
-    "direction_at",
     "feature_matrix",
     "fit_calibration",
     "fit_ratios",
     "load_ratios",
-    "member_folds",
     "score_directions",
     "train_ensemble",
     "train_network",

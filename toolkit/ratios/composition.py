@@ -145,6 +145,7 @@ def mixed(heads: torch.Tensor, kappas: Sequence[float], reference: int, numbers:
     Returns:
         (n,); None where all numbers are zero.
     """
+    # Written as a square plus a positive rest: the three terms of S + I + B cancel to a thousandth of each, which single precision loses.
     if len(kappas) == 2 and all(numbers):
         share = shares(heads, 2, reference)
         first, second = (torch.sqrt(s * (abs(q) / kappa)) for s, q, kappa in zip(share, (numbers[0], numbers[2]), kappas, strict=True))

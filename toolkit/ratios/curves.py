@@ -254,6 +254,7 @@ def _normalised(weights: FloatArray, log_ratio: FloatArray, name: str) -> FloatA
 
 def _fill(x: FloatArray, a: FloatArray, b: FloatArray, *, bins: int, min_effective: float) -> tuple[FloatArray, FloatArray]:
     """Bins of equal content, joined until filled: lower edges (k,), and sums of a, b and b times the estimated ratio, (k, 3)."""
+    # Half of the content is that of numerator, half that of denominator: no bin is empty of either, where the ratio would be unknown.
     order = np.argsort(x, kind="stable")
     size = np.cumsum(np.abs(a[order]) / np.abs(a).sum() + np.abs(b[order]) / np.abs(b).sum())
     cuts = np.unique(x[order][np.minimum(np.searchsorted(size, size[-1] * np.arange(1, bins) / bins), x.size - 1)])

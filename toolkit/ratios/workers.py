@@ -1,7 +1,7 @@
-"""Runs the members of an ensemble here, in processes of this machine, or on dask workers.
+"""Train the members of an ensemble: one after the other, in processes of this machine, or on dask workers.
 
-Workers and caller share a folder and nothing else: checkpoints and finished members lie there, and beside them small files with
-which a worker tells how far it is and the caller tells workers to stop.
+A worker and the process that started it exchange files in one folder and nothing else. Checkpoints and finished members lie there.
+A worker writes its progress into a small file; the caller asks workers to stop by writing another one.
 """
 
 from __future__ import annotations

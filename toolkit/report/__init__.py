@@ -5,10 +5,10 @@ Drawing is in `toolkit.report.figures`, apart, so that a table needs no plotting
 
 from toolkit.report.content import Provenance, build_page
 from toolkit.report.cutflow import CutflowTables
-from toolkit.report.html import render_page, write_page
+from toolkit.report.html import write_page
 from toolkit.report.page import Page, PageFigure, PageSection, PageTable
 from toolkit.report.results import read_results, results_document, write_results
-from toolkit.report.table import Comparison, closure_table, judge, methods_table, observed_table
+from toolkit.report.table import Comparison, judge, methods_table
 
 __all__ = [
     "Comparison",
@@ -19,12 +19,9 @@ __all__ = [
     "PageTable",
     "Provenance",
     "build_page",
-    "closure_table",
     "judge",
     "methods_table",
-    "observed_table",
     "read_results",
-    "render_page",
     "results_document",
     "write_page",
     "write_results",

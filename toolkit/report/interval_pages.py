@@ -127,7 +127,7 @@ def _intervals_table(results: Mapping[str, NeymanResult], title: str) -> PageTab
 
 
 def _significance_tables(intervals: ToyIntervals) -> list[PageTable]:
-    """Tables of the test of background alone; none without toys at 0."""
+    """Tables of the test of the background-only hypothesis; none without toys at 0."""
     rows = []
     for kind, results in (("observed", intervals.observed), ("expected", intervals.results)):
         for name, result in results.items():
@@ -142,7 +142,7 @@ def _significance_tables(intervals: ToyIntervals) -> list[PageTable]:
         return []
     columns = ("method", "p-value from toys", "Z", "asymptotic p-value", "Z, asymptotic")
     note = "Probability of the data, or of more signal-like ones, without signal; in brackets its 68 % interval from the number of toys."
-    return [PageTable("Test of background alone", columns, tuple(rows), note=note)]
+    return [PageTable("Test of the background-only hypothesis", columns, tuple(rows), note=note)]
 
 
 def _with_errors(piece: NeymanInterval) -> str:

@@ -6,11 +6,11 @@ from toolkit.weights.choice import BenchmarkChoice, choose_benchmarks, choose_ge
 from toolkit.weights.combination import combine_samples, inverse_variance_weights, sample_variances, separate_samples
 from toolkit.weights.effective_size import EffectiveSizeCurve, effective_size_curve, generation_curves, n_eff
 from toolkit.weights.hypotheses import Hypotheses, mixture_reference
-from toolkit.weights.joint import joint_ratio, joint_score, morphed_weights
+from toolkit.weights.joint import joint_ratio, joint_score
 from toolkit.weights.members import combine_members
 from toolkit.weights.morphing import Morphing
 from toolkit.weights.negative import NegativeProfile, NegativeWeights, negative_profile, negative_weights
-from toolkit.weights.parameterisations import coefficient_texts, product, smeft, substituted
+from toolkit.weights.parameterisations import product, smeft, substituted
 from toolkit.weights.safeguards import BatchSizes, effective_size_of_batches, require_enough_events, require_positive_classes
 from toolkit.weights.simulation import SampleTable, SimulatedEvents
 from toolkit.weights.splits import assign_fold, hash_uniform, hold_out
@@ -32,7 +32,6 @@ __all__ = [
     "basis",
     "choose_benchmarks",
     "choose_generation_points",
-    "coefficient_texts",
     "combine_members",
     "combine_samples",
     "effective_size_curve",
@@ -45,7 +44,6 @@ __all__ = [
     "joint_ratio",
     "joint_score",
     "mixture_reference",
-    "morphed_weights",
     "n_eff",
     "negative_profile",
     "negative_weights",

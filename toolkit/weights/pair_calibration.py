@@ -1,8 +1,9 @@
-"""How well an estimate of ln(varied/nominal density) agrees with events that it has not seen: its slope, and its weight in a fit.
+"""Test a learned change of a density on events that did not train it, and scale it to what they confirm.
 
-The estimate f of a process is held against pairs of events (`pairs`): of all a f + b the one is found that separates varied from nominal
-events best (a logistic regression with one variable). a = 1 says that f is right on average, a = 0 that it is noise; pairs make the error
-of a small, since an event that stays where it is cancels between both sides.
+A network estimates f = ln(varied/nominal density) of a process. Every simulated event is known twice, with its nominal and with its varied
+observables (a pair). A logistic regression finds the a and b for which a f + b tells varied from nominal observables best. a = 1: f is
+right on average. a = 0: f is noise. Because both sides are the same event, an event that the variation does not move cancels, and the
+error of a is small.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ def calibrate_pairs(
         (1.0, True, 1.0)
     """
     w0, w1 = nominal_weights / nominal_weights.sum(), varied_weights / varied_weights.sum()
+    # Slope and offset of a regression on f itself are almost collinear where f is small: centred and scaled, Newton's steps stay stable.
     centre = float(w0 @ nominal)
     spread = float(np.sqrt(max(w0 @ (nominal - centre) ** 2, 0.0)))
     if spread <= ROUNDING * abs(centre):
@@ -105,5 +107,6 @@ def _regression(u0: FloatArray, u1: FloatArray, w0: FloatArray, w1: FloatArray) 
         theta = theta - step
         if np.abs(step).max() < TOLERANCE:
             break
+    # Sandwich: `scores` has one row per pair, both sides summed first, so that what both sides share cancels.
     inverse = np.linalg.inv(hessian)
     return float(theta[0]), float(np.sqrt((inverse @ (scores.T @ scores) @ inverse)[0, 0]))

@@ -21,7 +21,8 @@ from toolkit.analysis.methods import BinnedMethod, UnbinnedMethod, histogram_met
 from toolkit.analysis.nuisances import Ratios, Systematics, read_systematics
 from toolkit.config import parse_config
 from toolkit.errors import SchemaError
-from toolkit.likelihood import UnbinnedLikelihood, Workspace, make_document, measure, relative_errors, write_observation
+from toolkit.likelihood import UnbinnedLikelihood, Workspace, make_document, measure, write_observation
+from toolkit.likelihood.statistical import relative_errors
 from toolkit.likelihood.uncertainties import minos
 from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents

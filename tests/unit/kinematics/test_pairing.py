@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from toolkit.errors import SchemaError, ShapeError
-from toolkit.kinematics import best_quadruplet, cartesian_from_ptetaphim, pair_leptons, take_quadruplet
+from toolkit.kinematics import cartesian_from_ptetaphim, pair_leptons, take_quadruplet
+from toolkit.kinematics.pairing import best_quadruplet
 from toolkit.units import M_Z
 
 ROLES = ("a1", "b1", "a2", "b2")

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
-from toolkit.likelihood import BinnedLikelihood, coefficient_values, morphing_expressions
+from toolkit.likelihood import BinnedLikelihood, morphing_expressions
+from toolkit.likelihood.asimov import coefficient_values
 from toolkit.likelihood.histfactory import quiet_schema
 
 COEFFICIENTS = morphing_expressions(n_backgrounds=1)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from toolkit.errors import SchemaError, ShapeError
-from toolkit.likelihood import Coefficients, coefficient_values, morphing_expressions
+from toolkit.likelihood import Coefficients, morphing_expressions
+from toolkit.likelihood.asimov import coefficient_values
 from toolkit.likelihood.coefficients import diverging_parameters
 from toolkit.likelihood.parameters import make_parameters
 from toolkit.weights import basis

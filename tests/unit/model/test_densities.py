@@ -9,7 +9,7 @@ import pytest
 
 from toolkit.errors import SchemaError
 from toolkit.expressions import Expression
-from toolkit.likelihood import coefficient_values
+from toolkit.likelihood.asimov import coefficient_values
 from toolkit.model import (
     BASES,
     Process,
@@ -20,9 +20,9 @@ from toolkit.model import (
     learned_densities,
     solve_matrices,
     solve_products,
-    wilson_amplitudes,
     wilson_monomials,
 )
+from toolkit.model.bases import wilson_amplitudes
 from toolkit.weights import Morphing
 
 D = 10**0.5 - 10

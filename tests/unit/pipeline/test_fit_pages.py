@@ -12,10 +12,11 @@ from toolkit.analysis import Folder, measure_regions
 from toolkit.analysis.comparison import write_comparison
 from toolkit.analysis.constructions import write_intervals
 from toolkit.analysis.goodness import write_goodness
-from toolkit.analysis.layout import COMPARISON, INTERVALS, WORKSPACE
+from toolkit.analysis.layout import COMPARISON, CUTFLOW, INTERVALS, WORKSPACE
 from toolkit.artifacts.atomic import write_json
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import parse_config
+from toolkit.likelihood import Results
 from toolkit.pipeline.stages.fit_pages import FitPages
 from toolkit.plots import PlotStyle
 from toolkit.report import Page
@@ -41,7 +42,8 @@ def test_every_parameter_of_interest_has_its_parts(tmp_path: Path) -> None:
     write_goodness(session, datasets, results, experiment=experiment_of(config))
     simulation: Any = {"test": simulate(2), "ratio": ratio}
     write_intervals(session, data.methods, recorded=datasets[1:], **simulation)
-    pages = FitPages.read(tmp_path, config)
+    write_json(tmp_path / CUTFLOW, {"samples": {}})
+    pages = FitPages.read(tmp_path, config, results)
     figures = draw_all(tuple(pages.jobs(style=PlotStyle())), folder=tmp_path / "plots")
     page = pages.on(Page("t", "s", (PageSection("Result"), PageSection("Closure"))), figures)
     assert [section.title for section in page.sections] == [
@@ -53,12 +55,12 @@ def test_every_parameter_of_interest_has_its_parts(tmp_path: Path) -> None:
         "Closure",
     ]
     assert {path.stem for path in (tmp_path / "plots").rglob("*.png")} >= {"comparison_mu", "comparison_t", "critical_values_rate_mu"}
-    assert set(pages.extras()) == {"comparison", "intervals", "goodness_of_fit"}
+    assert set(pages.extras()) == {"comparison", "intervals", "goodness_of_fit", "post_fit", "cls_95"}
     assert set(pages.extras()["comparison"]["parameters"]) == {"mu", "t"}
-    one_of_the_short_form(tmp_path, pages.extras())
+    one_of_the_short_form(tmp_path, pages.extras(), results)
 
 
-def one_of_the_short_form(folder: Path, found: dict[str, Any]) -> None:
+def one_of_the_short_form(folder: Path, found: dict[str, Any], results: Results) -> None:
     """The same numbers as an analysis of one parameter writes them."""
     intervals = dict(found["intervals"])
     [part] = intervals.pop("parameters").values()
@@ -66,10 +68,10 @@ def one_of_the_short_form(folder: Path, found: dict[str, Any]) -> None:
     write_json(folder / INTERVALS, {**intervals, **part})
     samples = [{"name": name, "files": ["a.root"], "benchmarks": ["ggF_S", "ggF_SBI", "ggF_B"]} for name in ("ggF_S", "ggF_SBI", "ggF_B")]
     config = parse_config({"luminosity_ifb": 1.0, "samples": samples, "parameter": {"interval": "neyman"}}, folder=Path())
-    pages = FitPages.read(folder, config)
+    pages = FitPages.read(folder, config, results)
     names = {(job.part, job.name) for job in pages.jobs(style=PlotStyle())}
     assert {("comparison", "comparison"), ("comparison", "observed_comparison"), ("intervals", "critical_values_rate")} <= names
     page = pages.on(Page("t", "s", (PageSection("Result"), PageSection("Closure"))), {"comparison": (), "intervals": ()})
     titles = [section.title for section in page.sections]
     assert titles == ["Result", "Intervals from toys", "Comparison of the methods", "Goodness of fit", "Closure"]
-    assert set(pages.extras()) == {"comparison", "intervals", "goodness_of_fit"}
+    assert set(pages.extras()) == {"comparison", "intervals", "goodness_of_fit", "post_fit", "cls_95"}

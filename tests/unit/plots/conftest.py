@@ -59,7 +59,9 @@ def events():
 def spectrum_m4l(events):
     values = np.array([0.0, 1.0, 4.0])
     edges = np.array([220.0, 300.0, 400.0, 600.0, 1200.0])
-    return spectrum(events[0], observable="m4l", edges=edges, values=values, coefficients=morph(values), backgrounds=("qqZZ",))
+    return spectrum(
+        events[0], observable="m4l", edges=edges, values=values, coefficients=morph(values), backgrounds=("qqZZ",), benchmarks=PROCESSES[:3]
+    )
 
 
 @pytest.fixture(scope="session")

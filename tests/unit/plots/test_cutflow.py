@@ -19,7 +19,7 @@ def test_the_plot_shows_weighted_sums_and_unweighted_fractions() -> None:
     bars = [container[2][0].get_segments() for container in top.containers]
     assert (bars[0][1][1, 1] - bars[0][1][0, 1]) / 2 == pytest.approx(4.0)
     np.testing.assert_allclose([line.get_ydata() for line in bottom.get_lines()], [[1.0, 0.4], [1.0, 0.0]])
-    assert [t.get_text() for t in bottom.get_xticklabels()] == ["all", "m4l"]
+    assert [t.get_text() for t in bottom.get_xticklabels()] == ["all events", r"$m_{4\ell}$"]
     assert figure.numbers["samples"] == FLOWS
     span = np.log(top.get_ylim())
     assert (np.log(900.0) - span[0]) / (span[1] - span[0]) < 0.85, "the legend has room above the curves"

@@ -88,6 +88,11 @@ def test_spectrum(spectrum_m4l):
     for m in range(3):
         assert any(d.shape == (4,) and np.allclose(d, total[m] / widths) for d in drawn), figure.numbers["values"][m]
     assert any(np.allclose(d, np.array(figure.numbers["expected"][0]) / widths) for d in drawn), "signal alone"
+    signal, both, background = (np.array(row) for row in figure.numbers["expected"][:3])
+    alone = (both - signal - background) / widths
+    np.testing.assert_allclose(np.array(figure.numbers["interference"]) / widths, alone)
+    shown = [np.nan_to_num(d) for d in drawn if d.shape == (4,)]
+    assert any(np.allclose(d, part) for d in shown for part in (alone, np.where(alone < 0, -alone, 0.0))), "negative parts upside down"
     ratios = [np.asarray(p.get_data().values) for p in low.patches if hasattr(p, "get_data")]
     for row in figure.numbers["ratio"]:
         assert any(np.allclose(r, row) for r in ratios)
@@ -105,7 +110,7 @@ def test_recorded_events_are_points_beside_the_expectation(spectrum_m4l):
     assert low.get_ylim()[0] == 0.0, "the empty bin is in the frame"
     assert low.get_ylim()[1] > (counts / base).max()
     assert figure.numbers["recorded"] == counts.tolist()
-    assert "recorded" in texts(figure)
+    assert "Data" in texts(figure)
     assert "recorded" not in plot_spectrum(spectrum_m4l).numbers
 
 
@@ -198,16 +203,16 @@ def test_negative_weights(events):
 
 def test_closure(verdicts):
     figure = plot_closure(verdicts)
-    for ax, subtract in ((figure.axes[0], 0), (figure.axes[1], 1)):
-        drawn = bars(ax)
-        assert len(drawn) == 4
-        for (x, y, error), verdict in zip(drawn, verdicts, strict=True):
-            truth = np.array([p["mu"] for p in figure.numbers["methods"][verdict.method]["points"]])
-            np.testing.assert_allclose(y, [c.mu_hat - subtract * c.mu for c in verdict.checks])
-            np.testing.assert_allclose(error, [c.standard_error for c in verdict.checks])
-            assert np.abs(x - truth).max() < 0.25
-    hollow = [c[0].get_markerfacecolor() for c in figure.axes[0].containers if len(c[0].get_xdata())]
-    assert [h == "white" for h in hollow] == [False, False, False, True], "only the biased method is hollow"
+    assert len(figure.axes) == len(verdicts)
+    assert len({ax.get_ylim() for ax in figure.axes}) == 1, "one scale for all methods"
+    for ax, verdict in zip(figure.axes, verdicts, strict=True):
+        x, y, error = (np.concatenate([drawn[k] for drawn in bars(ax)]) for k in range(3))
+        order = [c for fails in (False, True) for c in verdict.checks if c.fails is fails]
+        np.testing.assert_allclose(x, [c.mu for c in order], err_msg="every point stands at its true value")
+        np.testing.assert_allclose(y, [c.mu_hat - c.mu for c in order])
+        np.testing.assert_allclose(error, [c.standard_error for c in order])
+    hollow = [[c[0].get_markerfacecolor() == "white" for c in ax.containers if len(c[0].get_xdata())] for ax in figure.axes]
+    assert [any(own) for own in hollow] == [any(c.fails for c in v.checks) for v in verdicts]
 
 
 def test_training(training_curves):

@@ -11,7 +11,8 @@ import torch
 from tests.unit.ratios.toy import MODEL
 from toolkit.errors import FitError
 from toolkit.model import Model, Process
-from toolkit.ratios import EventClass, Mixture, direction_at, fit_calibration, score_directions
+from toolkit.ratios import EventClass, Mixture, fit_calibration, score_directions
+from toolkit.ratios.directions import direction_at
 from toolkit.ratios.targets import describe_mixture, make_targets
 
 MU = (0.0, 0.3, 1.0, 2.0)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from toolkit.ratios import feature_matrix, member_folds
+from toolkit.ratios import feature_matrix
 from toolkit.ratios.inspection import inspect_ensemble
-from toolkit.ratios.plan import plan_members
+from toolkit.ratios.plan import member_folds, plan_members
 from toolkit.weights import assign_fold
 
 

@@ -10,9 +10,9 @@ import toolkit.ratios.learners.mixture as mixture_module
 from tests.unit.ratios.conftest import QUICK
 from tests.unit.ratios.toy import MODEL, toy
 from toolkit.errors import FitError, SchemaError
-from toolkit.ratios import feature_matrix, fit_ratios, member_folds
+from toolkit.ratios import feature_matrix, fit_ratios
 from toolkit.ratios.ensemble import mean_heads
-from toolkit.ratios.plan import plan_members
+from toolkit.ratios.plan import member_folds, plan_members
 from toolkit.weights import assign_fold
 
 

@@ -13,7 +13,8 @@ import torch
 from tests.unit.ratios.toy import NOISE
 from toolkit.config import RatioConfig
 from toolkit.model import Model, ModelParameter, Process, learned_densities
-from toolkit.ratios import direction_at, fit_ratios
+from toolkit.ratios import fit_ratios
+from toolkit.ratios.directions import direction_at
 from toolkit.weights import SimulatedEvents
 
 N = 40_000

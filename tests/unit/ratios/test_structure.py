@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from toolkit.model import Model, ModelParameter, Process, learned_densities
-from toolkit.ratios import EventClass, Mixture, direction_at, score_directions
+from toolkit.ratios import EventClass, Mixture, score_directions
+from toolkit.ratios.directions import direction_at
 
 GGF = Process.build("gg", {"S": "sqrt(mu)", "B": "1"}, {"S": [1, 0], "SBI": [1, 1], "B": [0, 1]})
 EW = Process.build("EW", {"S": "kappa**2", "B": "1"}, {"EW_S": [1, 0], "EW_SBI": [1, 1], "EW_B": [0, 1]})

@@ -42,7 +42,7 @@ def test_the_test_of_background_alone_has_a_table(intervals):
     tested = replace(intervals.results["nsbi"], p_value=ToyPValue(6.0, 3, 300))
     never = replace(intervals.results["nsbi"], p_value=ToyPValue(9.0, 0, 300))
     page = with_intervals(Page("t", "s", (PageSection("Result"),)), replace(intervals, results={"nsbi": tested, "m4l": never}), ())
-    table = next(t for t in page.sections[1].tables if t.title == "Test of background alone")
+    table = next(t for t in page.sections[1].tables if t.title == "Test of the background-only hypothesis")
     assert table.rows[0] == ("NSBI, unbinned, expected", "0.01 [0.0046, 0.02]", "2.33", "0.0072", "2.45")
     assert table.rows[1][1:3] == ("< 0.001 [< 0.001, 0.0061]", "> 2.71")
 

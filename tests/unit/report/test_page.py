@@ -14,8 +14,9 @@ from toolkit.diagnostics.closure import DEFINITION
 from toolkit.errors import InputFileError, ShapeError
 from toolkit.likelihood.toy_workers import local_processes
 from toolkit.plots import PlotStyle
-from toolkit.report import Page, PageFigure, PageSection, PageTable, Provenance, build_page, judge, render_page, write_page
+from toolkit.report import Page, PageFigure, PageSection, PageTable, Provenance, build_page, judge, write_page
 from toolkit.report.figures import draw_all, plot_jobs
+from toolkit.report.html import render_page
 from toolkit.weights import SimulatedEvents
 
 PNG = b"\x89PNG\r\n\x1a\npicture"

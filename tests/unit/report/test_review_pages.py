@@ -8,7 +8,8 @@ import pytest
 from toolkit.diagnostics import EstimateUnderTest, diagnose
 from toolkit.diagnostics.review import EnsembleUnderReview, ReviewSettings, review
 from toolkit.plots import PlotStyle
-from toolkit.report import Provenance, build_page, judge, render_page
+from toolkit.report import Provenance, build_page, judge
+from toolkit.report.html import render_page
 from toolkit.report.page import PageFigure
 from toolkit.report.review_figures import review_jobs
 from toolkit.report.review_tables import importance_page_table, merits_page_table, normalisations_page_table

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from toolkit.errors import PhysicsDomainError, ShapeError
-from toolkit.weights import basis, joint_ratio, joint_score, morphed_weights, smeft
+from toolkit.weights import basis, joint_ratio, joint_score, smeft
+from toolkit.weights.joint import morphed_weights
 
 GGF = basis("ggF")
 

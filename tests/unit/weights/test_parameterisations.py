@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 from toolkit.expressions.arithmetic import Expression
 from toolkit.model.monomials import parse_combination
-from toolkit.weights import Morphing, basis, coefficient_texts, product, smeft, substituted
+from toolkit.weights import Morphing, basis, product, smeft, substituted
 from toolkit.weights.monomials import MonomialVector
+from toolkit.weights.parameterisations import coefficient_texts
 
 INTERFERENCE = ("mu", "sqrt(mu)", "1")
 

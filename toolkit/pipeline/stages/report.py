@@ -54,7 +54,7 @@ def run(context: StageContext) -> None:
     style = replace(plot_style(config), roots=root_parameters(config))
     recorded = read_recorded(context).observables if config.likelihood.observed else None
     jobs = plot_jobs(suite, results, verdicts, training, style=style, details=config.report.details, recorded=recorded)
-    fitted = FitPages.read(context.out, config)
+    fitted = FitPages.read(context.out, config, results)
     jobs = (
         *jobs,
         *(review_jobs(reviewed, style=style) if reviewed is not None else ()),
