@@ -7,7 +7,7 @@ from pathlib import Path
 
 from toolkit.analysis.layout import WORKSPACE
 from toolkit.diagnostics.fitted_histograms import FittedChannel, FittedHistograms, fitted_channels
-from toolkit.errors import FitError
+from toolkit.errors import FitError, PhysicsDomainError
 from toolkit.likelihood import PyhfLikelihood, Workspace, allowed_values
 from toolkit.likelihood.results import MethodResult, Results
 
@@ -40,11 +40,12 @@ def read_fitted_histograms(out: Path, results: Results) -> FittedHistograms:
         if not isinstance(likelihood, PyhfLikelihood) or not set(method.fit.parameters) <= set(likelihood.parameter_names):
             continue
         channels += fitted_channels(likelihood, method.fit, method=name, nominal=results.asimov, observed=observed)
-        if len(results.interest) == 1 and len(likelihood.constraints) <= MOST_NUISANCES:
-            background = likelihood.asimov({**method.fit.parameters, results.poi: 0.0})
+        known = method.twice_nll_at_0 is not None and len(results.interest) == 1
+        if known and len(likelihood.constraints) <= MOST_NUISANCES:
             try:
+                background = likelihood.asimov({**method.fit.parameters, results.poi: 0.0})
                 pair = tuple(allowed_values(own, own.asimov, poi=results.poi) for own in (likelihood, background))
-            except FitError:  # no background-only fit: nothing to say
+            except (FitError, PhysicsDomainError):  # the model has no background-only hypothesis: the table shows a dash
                 continue
             allowed[name] = (pair[0], pair[1])
     return FittedHistograms(tuple(channels), allowed)

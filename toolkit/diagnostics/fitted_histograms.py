@@ -99,7 +99,7 @@ def fitted_channels(
     moved = [name for name, width in widths.items() if width > 0.0]
     around_start = _derivatives(likelihood, start, {name: widths[name] for name in moved}, step=1.0)
     covariance = np.array(fit.covariance, dtype=np.float64).reshape(len(fit.free), len(fit.free))
-    errors = np.sqrt(np.diag(covariance))
+    errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     around_end = _derivatives(likelihood, end, dict(zip(fit.free, errors.tolist(), strict=True)), step=STEP)
     before, after = _expected(likelihood, start), _expected(likelihood, end)
     counts = likelihood.data[: likelihood.model.config.nmaindata]

@@ -28,7 +28,17 @@ LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 COMMANDS: dict[str, click.Command] = get_command(app).commands  # type: ignore[attr-defined]
 EXECUTED = ("combine", "effective_theories")
-CONFIGS = ("add_systematic", "effective_theories", "estimators", "intervals", "observables", "observed", "report", "systematics", "tutorial")
+CONFIGS = (
+    "add_systematic",
+    "effective_theories",
+    "estimators",
+    "intervals",
+    "observables",
+    "observed",
+    "report",
+    "systematics",
+    "tutorial",
+)
 
 
 def name(page: Path) -> str:
