@@ -102,7 +102,7 @@ def unbinned(log_ratios: FloatArray, events: SimulatedEvents, pool: SimulatedEve
 
 def measure(method: Method, pool: SimulatedEvents, test: SimulatedEvents, model: FitModel, *, mu: float) -> dict[str, Any]:
     """Fit the Asimov set of the test events at a truth."""
-    likelihood: Likelihood = method.likelihood(truth_weights(test, model, mu))
+    likelihood: Likelihood = method.likelihood(truth_weights(test, model, {model.parameter: mu}))
     fit = likelihood.fit()
     at_zero, at_truth = (likelihood.twice_nll({model.parameter: value}) - fit.twice_nll for value in (0.0, mu))
     point = close(method, pool, test, model, mu=mu, replicas=REPLICAS, seed=1)

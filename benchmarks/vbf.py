@@ -3,14 +3,13 @@
     python -m benchmarks.vbf --data FOLDER_OF_EW_SBI --work WORK [--methods m4l alices mixture ...] [--trainings 2] [--epochs 60]
 
 Methods: histograms of m4l, delta_eta_jj, pt_j1 and of m4l and delta_eta_jj together; a histogram of the score (SALLY, trained at
-mu = 1); the unbinned likelihood of a network that reads mu (ALICES: 28 values of mu, one layer of 300 tanh nodes) and of mixture
-networks. Events have two jets.
+mu = 1); the unbinned likelihood of a network that reads mu (ALICES: 28 values of mu, one layer of 300 tanh nodes), of quasi-parametric
+and of mixture networks. Events have two jets.
 
 The test events are the Asimov set of every truth. The training sample gives yields and templates; three quarters of it train ALICES and
-SALLY, the rest measures E_ref[r] = 1 and fills the templates of the score. The mixture trains and calibrates on the training sample out of
-fold. For every
-training: best fit (its error from a bootstrap of the test events, at 139/fb), intervals, p-values of all values of mu. Finished trainings
-are kept in WORK.
+SALLY, the rest measures E_ref[r] = 1 and fills the templates of the score. Quasi-parametric and mixture networks train and calibrate on
+it out of fold. For every training: best fit (its error from a bootstrap of the test events, at 139/fb), intervals, p-values of all values
+of mu (in the file of `--json`). Finished trainings are kept in WORK.
 """
 
 from __future__ import annotations
@@ -20,10 +19,12 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 from scipy.stats import chi2
 
 from benchmarks.measure import print_json, print_table
@@ -34,7 +35,7 @@ from toolkit.analysis.measurements import truth_weights
 from toolkit.analysis.methods import BinnedMethod, histogram_method, plane_method, rate_method
 from toolkit.analysis.model import FitModel
 from toolkit.artifacts.atomic import make_folder, write_json
-from toolkit.config import Config, load_config
+from toolkit.config import AnyRatioConfig, Config, load_config
 from toolkit.likelihood import (
     BinnedLikelihood,
     ParameterisedLikelihood,
@@ -182,11 +183,13 @@ def alices(samples: Samples, options: argparse.Namespace, seed: int, folder: Pat
     return build
 
 
-def mixture(samples: Samples, options: argparse.Namespace, seed: int, folder: Path) -> Build:
-    """Train the mixture networks on the training sample, out of fold."""
-    splits = samples.config.ratios.splits.model_copy(update={"salt": f"vbf-{seed}"})
-    changes = {"features": FEATURES, "fold_beam_axis": False, "seed": 7919 * seed, "splits": splits, "epochs": options.mixture_epochs}
-    ratios = samples.config.ratios.model_copy(update={**changes, "composition_epochs": 3 * options.mixture_epochs})
+def densities(estimator: str, samples: Samples, options: argparse.Namespace, seed: int, folder: Path) -> Build:
+    """Train an estimator of the densities on the training sample, out of fold."""
+    splits = {"salt": f"vbf-{seed}"}
+    section: dict[str, Any] = {"features": FEATURES, "fold_beam_axis": False, "seed": 7919 * seed, "splits": splits}
+    section |= {"estimator": estimator, "epochs": options.mixture_epochs}
+    section |= {"composition_epochs": 3 * options.mixture_epochs} if estimator == "mixture" else {}
+    ratios: AnyRatioConfig = TypeAdapter(AnyRatioConfig).validate_python(section)
     trained = fit_ratios(samples.pool, config=ratios, model=samples.config.model, folder=folder)
     log_ratios = trained.log_ratio(feature_matrix(samples.test.observables, FEATURES))
 
@@ -202,7 +205,12 @@ def mixture(samples: Samples, options: argparse.Namespace, seed: int, folder: Pa
     return build
 
 
-TRAINED: dict[str, Callable[[Samples, argparse.Namespace, int, Path], Build]] = {"sally": sally, "alices": alices, "mixture": mixture}
+TRAINED: dict[str, Callable[[Samples, argparse.Namespace, int, Path], Build]] = {
+    "sally": sally,
+    "alices": alices,
+    "quasi_parametric": partial(densities, "quasi_parametric"),
+    "mixture": partial(densities, "mixture"),
+}
 
 
 def rows(name: str, build: Build, samples: Samples) -> list[dict[str, Any]]:

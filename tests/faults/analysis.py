@@ -39,7 +39,7 @@ SMALL: dict[str, Any] = {
         "calibration_mu": [1.0],
     },
     "parameter": {"interval": "asymptotic"},
-    "likelihood": {"closure_mu": [1.0], "bootstrap_replicas": 20, "scan_points": 21},
+    "likelihood": {"ratio_uncertainty": False, "closure_mu": [1.0], "bootstrap_replicas": 20, "scan_points": 21},
     "score_histogram": {"bins": 4},
     "score_plane": {"bins": [4, 3]},
     "report": {"importance_events": 0},

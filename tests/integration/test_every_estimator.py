@@ -72,7 +72,7 @@ def test_from_ntuples_to_the_report(choice: str, ntuples: Path, tmp_path: Path) 
     features = CHOICES[choice]["features"]
     config = {name: part for name, part in CONFIG.items() if name != "systematics"}
     likelihood = {name: CONFIG["likelihood"][name] for name in ("closure_mu", "bootstrap_replicas", "scan_points", "goodness")}
-    config |= {"ratios": CHOICES[choice], "observables": [*features, "n_jets"], "likelihood": likelihood}
+    config |= {"ratios": CHOICES[choice], "observables": [*features, "n_jets"], "likelihood": likelihood | {"ratio_uncertainty": False}}
     config |= HISTOGRAMS if choice == "per_process" else {}
     config["samples"] = [{**s, "files": [str(ntuples / s["files"][0])]} for s in CONFIG["samples"]]
     path, out = tmp_path / "config.yaml", tmp_path / "out"

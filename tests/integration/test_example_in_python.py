@@ -33,7 +33,7 @@ def test_the_script_gives_the_numbers_of_the_command(tmp_path: Path, capsys: pyt
     write_first_events(tmp_path, EVENTS)
     likelihood = {key: CONFIG["likelihood"][key] for key in ("closure_mu", "bootstrap_replicas", "scan_points", "goodness")}
     config = tmp_path / "config.yaml"
-    config.write_text(yaml.safe_dump({**PLAIN, "likelihood": likelihood}))
+    config.write_text(yaml.safe_dump({**PLAIN, "likelihood": likelihood | {"ratio_uncertainty": False}}))
     with pytest.raises(SystemExit) as ended:
         main(["run", str(config), "--out", str(tmp_path / "command")])
     assert ended.value.code == 0

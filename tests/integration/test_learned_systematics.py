@@ -66,7 +66,7 @@ def config_of(folder: Path, **changes: Any) -> Config:
     document["ratios"] = {"hidden": [16], "epochs": 3, "composition_epochs": 4, "calibration_mu": [1.0]}
     document["parameter"]["interval"] = "asymptotic"
     document["systematics"] = {"objects": SHIFTS, "ratios": RATIOS}
-    document["likelihood"] = {"closure_mu": [1.0], "bootstrap_replicas": 20, "scan_points": 11}
+    document["likelihood"] = {"ratio_uncertainty": False, "closure_mu": [1.0], "bootstrap_replicas": 20, "scan_points": 11}
     return parse_config({**document, **changes}, folder=folder)
 
 

@@ -53,6 +53,7 @@ CONFIG: dict[str, Any] = {
         }
     },
     "likelihood": {
+        "ratio_uncertainty": False,
         "closure": [{"mu_ggH": 1.0, "mu_VBFH": 1.0}, {"mu_ggH": 0.5, "mu_VBFH": 2.0}, {"mu_ggH": 1.5, "mu_VBFH": 0.5}],
         "scan_points": 21,
         "goodness": {"toys": 1},

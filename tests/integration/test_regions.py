@@ -39,7 +39,7 @@ def config_of(signal: str, control: str) -> dict[str, Any]:
         "score_histogram": {"bins": 3},
         "score_plane": {"bins": [3, 2]},
         "report": {"importance_events": 0},
-        "likelihood": {"closure": [{"mu": 1.0}], "scan_points": 11, "goodness": {"toys": 1}},
+        "likelihood": {"ratio_uncertainty": False, "closure": [{"mu": 1.0}], "scan_points": 11, "goodness": {"toys": 1}},
         "regions": {"SR": {"kind": "unbinned", "condition": signal}, "CR": {"kind": "counting", "condition": control}},
     }
 

@@ -40,6 +40,7 @@ def _config() -> dict[str, Any]:
         },
         "ratios": {"features": FEATURES, "epochs": 5, "composition_epochs": 5, "hidden": [16, 16]},
         "likelihood": {
+            "ratio_uncertainty": False,
             "scan_points": 31,
             "closure": [{"mu": 1.0, "mu_qq": 1.0}, {"mu": 0.5, "mu_qq": 1.2}],
             "fits": {"background": {"parameters": {"b": {"range": [0.5, 1.5]}}, "express": {"mu": "1", "mu_qq": "b"}}},

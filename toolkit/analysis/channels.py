@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.analysis.layout import ASIMOV, MODEL, NORMALISATION
-from toolkit.analysis.learned import LearnedVariations, LogPair, LogPairs
+from toolkit.analysis.learned import SHIFT, LearnedVariations, LogPair, LogPairs, shift_output
 from toolkit.analysis.methods import BinnedMethod, UnbinnedMethod
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import LUMINOSITY, SIMULATION, Systematics
@@ -182,7 +182,8 @@ def _in_bins(logs: Sequence[LogPairs], index: IntArray) -> list[dict[str, LogPai
 def _unbinned_norms(systematics: Systematics, rate: BinnedMethod) -> list[NormSys]:
     pairs: dict[str, tuple[FloatArray, FloatArray]] = dict(systematics.norms)
     pairs.update({name: r.yields(rate.templates.values) for name, r in systematics.ratios.get(rate.name, {}).items()})
-    dropped = {} if systematics.learned is None else systematics.learned.dropped_yields
+    dropped, learned = ({}, {}) if systematics.learned is None else (systematics.learned.dropped_yields, systematics.learned.yields)
+    pairs.update({name: (np.exp(change), np.exp(-change)) for name, change in learned.items()})
     return [
         NormSys(j, name, float(up[j]), float(down[j]))
         for name, (up, down) in pairs.items()
@@ -276,8 +277,8 @@ def _variation(name: str, shape: BinnedMethod, pair: tuple[FloatArray, FloatArra
 
 
 def _learned_variation(name: str, learned: LearnedVariations, process: str) -> dict[str, Any]:
-    if "spread" in learned.files[name]:
-        sigma = {"model": f"../{learned.files[name]['spread'].as_posix()}", "output": process, "spread": True}
+    if SHIFT in learned.files[name]:
+        sigma = {"model": f"../{learned.files[name][SHIFT].as_posix()}", "output": shift_output(name, process)}
         return {"type": "ratio_uncertainty", "name": name, "data": {"sigma": sigma}}
     sources = {d: {"model": f"../{file.as_posix()}", "output": process} for d, file in learned.files[name].items()}
     return {"type": "shapesys_ratio", "name": name, "data": {"up": sources["up"], "down": sources.get("down")}}

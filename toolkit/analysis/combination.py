@@ -9,6 +9,7 @@ from pathlib import Path
 
 from toolkit.analysis.combination_parts import Part, open_part
 from toolkit.analysis.nuisances import LUMINOSITY
+from toolkit.analysis.ratio_spread import is_of_networks
 from toolkit.config import CombineConfig
 from toolkit.errors import SchemaError
 from toolkit.expressions import Expression
@@ -165,11 +166,12 @@ def _require_known(config: CombineConfig, names: Mapping[str, Mapping[str, Docum
 
 def _renames(config: CombineConfig, names: Mapping[str, DocumentNames]) -> dict[str, dict[str, str]]:
     """Return the new names of each part: those of the config, nuisance parameters that are not shared, and channels."""
-    by_bin = [n for own in names.values() for n in own.by_bin]
+    own_simulation = {part: [*own.by_bin, *(n for n in own.constrained if is_of_networks(n))] for part, own in names.items()}
+    every = [n for own in own_simulation.values() for n in own]
     found: dict[str, dict[str, str]] = {}
     for part, own in names.items():
         given = {n: new for n, new in config.parts[part].rename.items() if n in (*own.free, *own.constrained)}
-        apart = [n for n in own.by_bin if by_bin.count(n) > 1]
+        apart = [n for n in own_simulation[part] if every.count(n) > 1]
         if config.correlations != "by_name":  # pyhf gives the luminosity no other name
             apart += [n for n in own.constrained if n not in {*config.correlations, *given, LUMINOSITY}]
         channels = {n: f"{part}_{n}" for n in own.channels if n != part}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,8 @@ AFFORDABLE = 3_000_000
 """Variations times selected events up to which `shape: auto` trains networks: some minutes of one core."""
 KEPT = "kept"
 CHANGED_NOTHING = "changes nothing"
+SHIFT = "shift"
+"""In place of a direction: the file has outputs that move ln p_j of every process j by one standard deviation of each parameter."""
 LogPair = tuple[FloatArray, FloatArray]
 """ln(varied/nominal density) up and down, (n_events,) each."""
 LogPairs = Mapping[str, LogPair]
@@ -42,6 +44,7 @@ class LearnedVariations:
         data: Those of the events that are fitted: of the test events, or of the observed data.
         pool: Those of the training events, on which the variations are normalised.
         pool_events: These events.
+        yields: By parameter, the relative change of the yield of every density that goes with it, (n_processes,).
     """
 
     names: tuple[str, ...]
@@ -52,6 +55,7 @@ class LearnedVariations:
     data: tuple[LogPairs, ...]
     pool: tuple[LogPairs, ...]
     pool_events: SimulatedEvents
+    yields: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def for_events(self, events: Events) -> LearnedVariations:
         """Return the variations with other events as data."""
@@ -132,6 +136,16 @@ def variation_file(name: str, direction: str) -> Path:
         'models/systematics/jet_scale_up.onnx'
     """
     return VARIATIONS / f"{name}_{direction}.onnx"
+
+
+def shift_output(name: str, process: str) -> str:
+    """Return the output of a file of shifts that belongs to a parameter and a process.
+
+    Examples:
+        >>> shift_output("network_1", "ggF_S")
+        'network_1_of_ggF_S'
+    """
+    return f"{name}_of_{process}"
 
 
 def read_learned(out: Path, config: Config, *, pool: SimulatedEvents, test: SimulatedEvents) -> LearnedVariations | None:

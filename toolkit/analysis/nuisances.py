@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from toolkit.analysis.datasets import Events, read_simulation
-from toolkit.analysis.layout import EVENTS, MODEL
+from toolkit.analysis.layout import EVENTS
 from toolkit.analysis.learned import LearnedVariations, learned_directions, read_learned
-from toolkit.analysis.ratio_spread import add_spread
+from toolkit.analysis.ratio_spread import NETWORKS, add_shifts, network_nuisances
 from toolkit.analysis.session import Session
 from toolkit.artifacts.events import variations_of
 from toolkit.config import Config, WeightMembers
 from toolkit.errors import SchemaError
-from toolkit.likelihood import Constraint, OnnxRatio, Parameter
+from toolkit.likelihood import Constraint, Parameter
 from toolkit.likelihood.interpolation import ShapeCode
 from toolkit.model import Model
 from toolkit.typing import FloatArray
@@ -124,7 +124,9 @@ def read_systematics(session: Session, fills: Mapping[str, Fill], *, pool: Simul
         The systematic uncertainties; empty if the config asks for none.
     """
     config = session.config
-    groups = config.nuisance_names
+    groups = dict(config.nuisance_names)
+    networks = network_nuisances(config, session.out) if groups.pop(NETWORKS, ()) else ()
+    groups |= {NETWORKS: networks} if networks else {}
     if not groups:
         return Systematics(template_statistics=config.likelihood.template_statistics)
     nominal = {name: fill(pool) for name, fill in fills.items()}
@@ -142,8 +144,8 @@ def read_systematics(session: Session, fills: Mapping[str, Fill], *, pool: Simul
         norms=normalisations(config),
         ratios=found,
         groups=dict(config.likelihood.groups) or groups,
-        learned=_read_learned(session, pool),
-        networks=config.ratio_nuisances,
+        learned=_read_learned(session, pool, networks),
+        networks=networks,
         interpolation=config.systematics.ratios.interpolation,
         template_statistics=config.likelihood.template_statistics,
         of_model=constrained_parameters(config.model),
@@ -174,17 +176,15 @@ def constrained_parameters(model: Model) -> tuple[tuple[Parameter, Constraint], 
     return tuple(found)
 
 
-def _read_learned(session: Session, pool: SimulatedEvents) -> LearnedVariations | None:
+def _read_learned(session: Session, pool: SimulatedEvents, networks: tuple[str, ...]) -> LearnedVariations | None:
     config, learned = session.config, None
     wanted = learned_directions(config, session.out)
-    if not (wanted or config.ratio_nuisances):
+    if not (wanted or networks):
         return None
     _, test = read_simulation(session)
     if wanted:
         learned = read_learned(session.out, config, pool=pool, test=test)
-    if not config.ratio_nuisances:
-        return learned
-    return add_spread(learned, config, OnnxRatio(session.out / MODEL), pool=pool, test=test)
+    return learned if not networks else add_shifts(learned, config, session.out, pool=pool, test=test)
 
 
 def normalisations(config: Config) -> dict[str, tuple[FloatArray, FloatArray]]:

@@ -1,63 +1,103 @@
-"""The uncertainty of the density ratios themselves: one nuisance parameter per process that moves its log ratio by the ensemble's spread.
+"""The uncertainty of the density ratios themselves: nuisance parameters that move all densities along the calibrated directions.
 
-Members of the ensemble train on half of the folds each, so their standard deviation around the mean is, to first order, that of the mean
-under a new training sample: half-samples differ from the whole as much as the whole differs from the truth. For other shares of the events
-the spread is scaled (`RatioSettings.spread_factor`). The noise of single trainings, which the mean averages out, is counted in full; the
-estimate is on the safe side.
+The export finds the shifts (`toolkit.ratios.targeted_spread`) and says how much longer they make the error of each parameter; here they
+become per-event variations of the unbinned channel, with the change of the yields that goes with them. Histograms are not moved: their
+templates come from the simulation, whose errors are those of `likelihood.template_statistics`.
 """
 
 from __future__ import annotations
 
+import json
 from functools import partial
+from pathlib import Path
+
+import numpy as np
 
 from toolkit.analysis.datasets import Events
-from toolkit.analysis.layout import MODEL
-from toolkit.analysis.learned import LearnedVariations, LogPairs
+from toolkit.analysis.layout import NETWORK_UNCERTAINTY, NETWORK_UNCERTAINTY_REPORT
+from toolkit.analysis.learned import SHIFT, LearnedVariations, LogPairs, shift_output
 from toolkit.config import Config
-from toolkit.errors import SchemaError
+from toolkit.errors import InputFileError
 from toolkit.likelihood import OnnxRatio
+from toolkit.typing import JsonObject
 from toolkit.weights import SimulatedEvents
 
+NETWORKS = "networks"
+"""Group of these parameters."""
+LONGER = 1.05
+"""With `ratio_uncertainty: auto` the parameters enter the fit where an error gets this many times as long."""
 
-def add_spread(
-    learned: LearnedVariations | None, config: Config, ratio: OnnxRatio, *, pool: SimulatedEvents, test: SimulatedEvents
+
+def is_of_networks(name: str) -> bool:
+    """Say whether a parameter is one of the density ratios: those of two runs come from different simulations, whatever they are called.
+
+    Examples:
+        >>> [is_of_networks(name) for name in ("network_12", "network_scale")]
+        [True, False]
+    """
+    return name.startswith("network_") and name.removeprefix("network_").isdigit()
+
+
+def network_nuisances(config: Config, out: Path) -> tuple[str, ...]:
+    """Return the nuisance parameters of the density ratios that the export of a run found worth fitting.
+
+    Args:
+        config: The analysis.
+        out: The output folder; where a script exported the densities alone there are none, unless the config demands them.
+
+    Raises:
+        InputFileError: The config demands them, and the export is not finished.
+    """
+    if config.likelihood.ratio_uncertainty == "auto" and not (out / NETWORK_UNCERTAINTY_REPORT).is_file():
+        return ()
+    return tuple(_read_report(out)["shifts"])
+
+
+def add_shifts(
+    learned: LearnedVariations | None, config: Config, out: Path, *, pool: SimulatedEvents, test: SimulatedEvents
 ) -> LearnedVariations:
-    """Add the spread of the networks to the per-event variations of the unbinned channel.
+    """Add the shifts of the densities to the per-event variations of the unbinned channel.
 
     Args:
         learned: Learned systematic variations, if there are any.
-        config: Names the parameters.
-        ratio: The exported networks.
+        config: Names the densities.
+        out: The output folder with the exported shifts.
         pool: Training events, on which densities are normalised.
         test: Test events.
 
     Returns:
-        The variations with one more per process, (+spread, -spread) of its log ratio.
-
-    Raises:
-        SchemaError: The exported file holds one network, which has no spread.
+        The variations, with one more per parameter that moves every process.
     """
-    if not ratio.has_spread:
-        what = "likelihood.ratio_uncertainty"
-        raise SchemaError(what, got="a single network", expected="an ensemble", remedy="train again, or leave ratio_uncertainty out")
-    names = config.ratio_nuisances
-    evaluate = partial(_evaluate, learned, ratio, names, config.ratios.spread_factor)
+    shifts, ratio = _read_report(out)["shifts"], OnnxRatio(out / NETWORK_UNCERTAINTY)
+    evaluate = partial(_evaluate, learned, ratio, tuple(shifts), config.densities)
+    yields = {name: np.array([changes[process] for process in config.densities]) for name, changes in shifts.items()}
     return LearnedVariations(
         names=learned.names if learned else (),
-        files={**(learned.files if learned else {}), **{name: {"spread": MODEL} for name in names}},
-        processes={**(learned.processes if learned else {}), **{n: (p,) for n, p in zip(names, config.densities, strict=True)}},
+        files={**(learned.files if learned else {}), **{name: {SHIFT: NETWORK_UNCERTAINTY} for name in shifts}},
+        processes={**(learned.processes if learned else {}), **dict.fromkeys(shifts, config.densities)},
         dropped_yields=learned.dropped_yields if learned else {},
         evaluate=evaluate,
         data=evaluate(test),
         pool=evaluate(pool),
         pool_events=pool,
+        yields=yields,
     )
 
 
 def _evaluate(
-    learned: LearnedVariations | None, ratio: OnnxRatio, names: tuple[str, ...], factor: float, events: Events
+    learned: LearnedVariations | None, ratio: OnnxRatio, names: tuple[str, ...], processes: tuple[str, ...], events: Events
 ) -> tuple[LogPairs, ...]:
-    """Return the learned variations of events, with the spread of the process beside them."""
-    spread = factor * ratio.spread(ratio.columns(events.observables))
-    before = learned.evaluate(events) if learned else ({},) * len(names)
-    return tuple({**own, name: (spread[:, j], -spread[:, j])} for j, (own, name) in enumerate(zip(before, names, strict=True)))
+    """Return the learned variations of events, with the shifts beside them."""
+    values = ratio(ratio.columns(events.observables))
+    before = learned.evaluate(events) if learned else tuple({} for _ in processes)
+    columns = [{name: values[:, ratio.numerators.index(shift_output(name, process))] for name in names} for process in processes]
+    return tuple({**own, **{name: (v, -v) for name, v in moved.items()}} for own, moved in zip(before, columns, strict=True))
+
+
+def _read_report(out: Path) -> JsonObject:
+    path = out / NETWORK_UNCERTAINTY_REPORT
+    try:
+        document: JsonObject = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputFileError(f"{path}", got=str(error), expected="a complete JSON file", remedy="run `h4l export` again") from error
+    return document

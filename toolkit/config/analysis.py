@@ -31,7 +31,7 @@ from toolkit.config.names import FileName, Name
 from toolkit.config.other_fits import check_fits
 from toolkit.config.parameters import ModelParameterConfig
 from toolkit.config.processes import ProcessConfig
-from toolkit.config.ratios import AnyRatioConfig, RatioConfig, for_labels
+from toolkit.config.ratios import AnyRatioConfig, RatioConfig, ThetaConfig, for_labels
 from toolkit.config.regions import OutputConfig, RegionConfig, ScoreConfig
 from toolkit.config.report import ReportConfig
 from toolkit.config.samples import SampleConfig
@@ -466,9 +466,13 @@ class Config(Section):
 
     @property
     def ratio_nuisances(self) -> tuple[str, ...]:
-        """Nuisance parameters of the density ratios, one per density that is learned; none unless the config asks for them."""
-        names = self.model.learned.densities if self.general else self.densities
-        return tuple(f"network_{name}" for name in names) if self.likelihood.ratio_uncertainty else ()
+        """Names for the nuisance parameters of the density ratios; the networks decide how many there are, and `auto` whether any."""
+        asked = self.likelihood.ratio_uncertainty
+        whole = not (isinstance(self.ratios, ThetaConfig) or (self.general and any(p.splits for p in self.model.processes)))
+        if not asked or (asked == "auto" and not whole):
+            return ()
+        n_directions = (len(self.model.interest) if self.general else 1) * len(self.ratios.calibration_mu)
+        return tuple(f"network_{k}" for k in range(1, n_directions + 1))
 
     def _check_observed(self) -> None:
         if not self.recorded:

@@ -70,9 +70,10 @@ class LikelihoodConfig(Section):
 
     scan_points: int = Field(default=121, ge=11, le=100_000)
     """Points of the likelihood scan over the range; intervals are refined between them."""
-    ratio_uncertainty: bool = False
-    """Whether the density ratios of the unbinned channel are uncertain themselves: one nuisance parameter per process moves its log ratio
-    by the standard deviation over the ensemble, which stands for the finite training sample. Part of `systematics`."""
+    ratio_uncertainty: bool | Literal["auto"] = "auto"
+    """Whether the density ratios of the unbinned channel are uncertain themselves: independent nuisance parameters move all densities
+    together along the scores of the calibration, by what the finite simulation and the spread of the ensemble leave undecided. `auto` where
+    that makes the error of a parameter more than 5 % longer. Part of `systematics`; not for networks that read the parameter."""
     shape_only: bool = True
     """Whether every method is also fitted with a free normalisation of all processes, for the comparison with and without the rate."""
     closure_mu: tuple[float, ...] = (0.3, 1.0, 1.7)

@@ -129,7 +129,7 @@ def require_whole_variations(model: Model, systematics: SystematicsConfig, likel
     asked = {
         "systematics.ratios.shape: networks": systematics.ratios.shape == "networks"
         and bool(systematics.objects or systematics.samples or systematics.weights),
-        "likelihood.ratio_uncertainty: true": likelihood.ratio_uncertainty,
+        "likelihood.ratio_uncertainty: true": likelihood.ratio_uncertainty is True,
     }
     wanted = [key for key, asks in asked.items() if asks]
     if split and wanted and likelihood.systematics:

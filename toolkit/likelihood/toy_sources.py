@@ -32,6 +32,9 @@ from toolkit.typing import FloatArray, IntArray
 
 Negative = Literal["error", "drop"]
 """What to do with events whose expected weight at theta is negative: refuse, or leave them out and keep the total."""
+LITTLE = 1e-6
+"""Share of the expected events up to which negative weights are left out all the same. Densities whose sum nearly vanishes at an event turn
+negative there when each is normalised on the simulated events by itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +115,7 @@ class UnbinnedToys:
         """Return the expected weight of each event at theta, (n_events,), >= 0.
 
         Raises:
-            PhysicsDomainError: A negative weight (unless dropped), or an expected total that is not positive.
+            PhysicsDomainError: Negative weights of more than `LITTLE` in all (unless dropped), or an expected total that is not positive.
         """
         base = self.likelihood
         point = base.point(theta)
@@ -123,7 +126,7 @@ class UnbinnedToys:
             what = f"expected events of toys at {where}"
             raise PhysicsDomainError(what, got=total, expected="> 0", remedy="restrict the range of the parameters")
         if w.min() < 0.0:
-            if self.negative == "error":
+            if self.negative == "error" and -float(w[w < 0.0].sum()) > LITTLE * total:
                 row = int(np.argmin(w))
                 name = f"event {row}" if base.event_ids is None else f"event {row} (id {base.event_ids[row]})"
                 what = f"expected weight of {name} at {where}"

@@ -160,6 +160,21 @@ def test_pyhf_files_share_what_the_config_says(tmp_path: Path) -> None:
     assert [abs(i["up"]) for i in impacts] == pytest.approx([0.05, 0.05], abs=0.004)
 
 
+def test_networks_of_two_runs_are_uncertain_apart(tmp_path: Path) -> None:
+    parts = {}
+    for name, new in (("ggF", "mu_ggF"), ("on", "mu_ggF_on")):
+        path = pyhf_file(tmp_path / f"{name}.json", 2000.0, 2000)
+        path.write_text(path.read_text().replace('"scale"', '"network_1"'))
+        parts[name] = {"workspace": str(path), "rename": {"mu": new}}
+    ranges = {"width": {"range": [0.5, 2]}, "mu_ggF_on": {"range": [0.5, 2]}}
+    combination = Combination.open(config(parts=parts, parameters=ranges, observed=False))
+    assert combination.config.correlations == "by_name"
+    assert {new for own in combination.rename["counts"].values() for old, new in own.items() if old == "network_1"} == {
+        "network_1_ggF",
+        "network_1_on",
+    }
+
+
 @pytest.mark.parametrize(
     ("sections", "words"),
     [

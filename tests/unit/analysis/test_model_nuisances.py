@@ -102,7 +102,7 @@ def test_one_parameter_of_the_model_and_of_a_variation() -> None:
     section = config.likelihood.model_copy(update={"normalisations": parse_normalisations(both)})
     config = config.model_copy(update={"likelihood": section})
     systematics = replace(of_model(config), norms=normalisations(config))
-    assert config.nuisance_names == {"normalisation": ("theory",)}
+    assert config.nuisance_names["normalisation"] == ("theory",)
     for name, (held, free) in likelihoods(config, systematics).items():
         assert [c.parameter for c in free.constraints] == ["theory"], name
         values = [

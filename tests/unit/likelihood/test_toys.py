@@ -134,13 +134,17 @@ def test_events_follow_the_total_density(make_toy, mu):
 def test_negative_weights_are_refused_or_dropped(make_toy):
     small = make_toy(50, 3)
     weights = small.weights.copy()
-    weights[7] = -1e-3
+    weights[7] = -1e-5 * weights.sum()
     with pytest.raises(PhysicsDomainError, match="event 7"):
         UnbinnedToys(small.likelihood(1.0), weights).weights({"mu": 1.0})
     dropped = UnbinnedToys(small.likelihood(1.0), weights, negative="drop").weights({"mu": 1.0})
     assert dropped[7] == 0.0
     assert dropped.min() == 0.0
     assert dropped.sum() == pytest.approx(weights[:, [1, 3]].sum())
+    weights[7] = -1e-10 * weights.sum()  # what normalising each density by itself makes of a sum that vanishes
+    kept = UnbinnedToys(small.likelihood(1.0), weights).weights({"mu": 1.0})
+    assert kept[7] == 0.0
+    assert kept.sum() == pytest.approx(weights[:, [1, 3]].sum())
 
 
 def test_wrong_input_is_refused(source):

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pytest
 
 from toolkit.config import AnyRatioConfig, RatioSettings, parse_config
-from toolkit.pipeline.stages.origin import LABELS, USES, WEIGHTS, describe_provenance, input_rows, network_rows, selection_rows
+from toolkit.pipeline.stages.origin import (
+    LABELS,
+    USES,
+    WEIGHTS,
+    describe_provenance,
+    input_rows,
+    network_rows,
+    selection_rows,
+    uncertainty_rows,
+)
 from toolkit.pipeline.stamps import Stamp, stamp_path, write_stamp
 from toolkit.weights import SimulatedEvents
 
@@ -56,6 +66,16 @@ def test_networks_that_learn_from_labels_say_so(tmp_path: Path) -> None:
     assert (rows["epochs, at most"], rows["ensemble"][:10]) == ("20", "15 members")
     joint = dict(network_rows(parse_config({"luminosity_ifb": 1.0, "samples": [SAMPLE]}, folder=tmp_path)))
     assert (joint["learns from"], "lepton charges" in joint) == (WEIGHTS, False)
+
+
+def test_the_page_says_what_networks_leave_undecided(tmp_path: Path) -> None:
+    assert uncertainty_rows(tmp_path) == ()
+    (tmp_path / "models").mkdir()
+    rows = [{"direction": f"mu at mu = {mu}", "longer": longer} for mu, longer in ((0, 1.0123), (1, 1.08))]
+    for shifts, end in (({}, "left out of the fit"), ({"network_1": {}, "network_2": {}}, "in the fit as network_1, network_2")):
+        (tmp_path / "models" / "network_uncertainty.json").write_text(json.dumps({"directions": rows, "shifts": shifts}))
+        [(_, text)] = uncertainty_rows(tmp_path)
+        assert text == f"error 1.08 times as long (mu at mu = 1, the largest of 2); {end}"
 
 
 @pytest.mark.parametrize("section", get_args(get_args(AnyRatioConfig)[0]))

@@ -17,6 +17,7 @@ from toolkit.artifacts.hashing import stage_key
 from toolkit.config import Config
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.inspection import write_inspection
+from toolkit.pipeline.stages.network_uncertainty import export_network_uncertainty
 from toolkit.pipeline.stages.provenance import portable_config
 from toolkit.pipeline.stages.variations import export_variations
 from toolkit.ratios import RatioModel, feature_matrix, load_ratios
@@ -49,6 +50,7 @@ def run(context: StageContext) -> None:
     write_inspection(context.work / INSPECTION, trained, pool=pool, test=test)
     context.progress("export | variations", 3, STEPS)
     export_variations(context, features=features, config_hash=training_hash(config))
+    export_network_uncertainty(context, trained, pool=pool, test=test, features=features)
     context.progress("export", STEPS, STEPS)
 
 

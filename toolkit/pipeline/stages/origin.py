@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from toolkit.analysis.layout import NETWORK_UNCERTAINTY_REPORT
 from toolkit.config import BitConfig, Config, RatioConfig, RatioSettings
 from toolkit.config.ratios import NetworkSettings
 from toolkit.pipeline.stages.provenance import config_hash, library_versions, seeds
@@ -28,9 +30,14 @@ WEIGHTS = "weights of the same event under several hypotheses, labels of the oth
 
 
 def describe_provenance(
-    config: Config, test: SimulatedEvents, cutflow: Mapping[str, Any], *, inputs: tuple[tuple[str, ...], ...] = ()
+    config: Config,
+    test: SimulatedEvents,
+    cutflow: Mapping[str, Any],
+    *,
+    inputs: tuple[tuple[str, ...], ...] = (),
+    uncertainty: tuple[tuple[str, str], ...] = (),
 ) -> Provenance:
-    """Describe samples, selection, input files, split, seeds and versions for the page; blinded events are not counted."""
+    """Describe samples, selection, input files, split, networks, seeds and versions for the page; blinded events are not counted."""
     splits = config.ratios.splits
     note = (
         f"{len(test)} simulated test events ({splits.test:.0%} of all, by a hash of the event number): data of every expected fit, closure "
@@ -41,7 +48,7 @@ def describe_provenance(
     return Provenance(
         samples=tuple(_sample_row(config, name) for name in (sample.name for sample in config.samples)),
         selection=selection_rows(config),
-        networks=network_rows(config),
+        networks=(*network_rows(config), *uncertainty),
         inputs=inputs,
         sample_columns=("sample", "files", "k-factor", "benchmarks"),
         cutflow={name: flow for name, flow in cutflow.items() if name in simulated},
@@ -115,6 +122,18 @@ def network_rows(config: Config) -> tuple[tuple[str, str], ...]:
             ("boosting", f"learning rate {ratios.learning_rate:g}"),
         ]
     return (*rows, ("validation", f"{ratios.validation_fraction:.0%} of the training events"))
+
+
+def uncertainty_rows(out: Path) -> tuple[tuple[str, str], ...]:
+    """Return in words by how much finite simulation and spread of the ensemble make an error longer; nothing where no export found it."""
+    path = out / NETWORK_UNCERTAINTY_REPORT
+    if not path.is_file():
+        return ()
+    document = json.loads(path.read_text(encoding="utf-8"))
+    worst = max(document["directions"], key=lambda row: float(row["longer"]))
+    fate = f"in the fit as {', '.join(document['shifts'])}" if document["shifts"] else "left out of the fit"
+    text = f"error {worst['longer']:.3g} times as long ({worst['direction']}, the largest of {len(document['directions'])}); {fate}"
+    return (("finite simulation and training", text),)
 
 
 def ensemble_in_words(ratios: RatioSettings) -> str:

@@ -25,7 +25,7 @@ from toolkit.model.coefficients import Coefficients
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.estimate import estimate_under_test
 from toolkit.pipeline.stages.fit_pages import FitPages, read_json
-from toolkit.pipeline.stages.origin import describe_provenance, input_rows
+from toolkit.pipeline.stages.origin import describe_provenance, input_rows, uncertainty_rows
 from toolkit.pipeline.stages.review import ensemble_under_review, read_stored, review_settings
 from toolkit.plots import PlotStyle, ProcessLook, plot_cutflow, png_bytes
 from toolkit.report import PageFigure, Provenance, build_page, judge, prose, write_page, write_results
@@ -74,7 +74,9 @@ def run(context: StageContext) -> None:
         prepare=registration(config),
     )
     processed = read_json(context.out / CUTFLOW)
-    provenance = describe_provenance(config, simulated[1], processed["samples"], inputs=input_rows(context.out))
+    provenance = describe_provenance(
+        config, simulated[1], processed["samples"], inputs=input_rows(context.out), uncertainty=uncertainty_rows(context.out)
+    )
     provenance = replace(provenance, notes=(*provenance.notes, *processed.get("notes", ()), *results.notes))
     figures["selection"] = (cutflow_picture(provenance, style),)
     timed = with_timing(results, context)
