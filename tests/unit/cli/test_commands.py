@@ -185,7 +185,11 @@ def test_an_interruption_that_python_ignores_strikes_again(h4l: CommandLine, num
         del kept
 
     h4l.hooks["train"] = interrupted_in_a_callback
-    done = h4l("run", h4l.config())
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)  # processes in the background start with it ignored
+    try:
+        done = h4l("run", h4l.config())
+    finally:
+        signal.signal(signal.SIGINT, usual)
     assert done.code == code
     assert "interrupted. Finished stages are kept" in done.stderr
     assert "ignored" not in done.stderr
