@@ -33,6 +33,7 @@ def check_words(results: Path, page: Path) -> dict[str, str]:
     words = {name: str(method["verdict"]) for name, method in document["methods"].items()}
     assert set(words.values()) <= set(SHOWN)
     text = {"terminal": terminal(results), "page": page.read_text(encoding="utf-8"), "json": json.dumps(document)}
+    assert "\\n" not in text["terminal"], "a line break of a cell is written out"
     text["page"] = re.sub(r"data:[a-z/+-]*;base64,[A-Za-z0-9+/=]*", "", text["page"])
     for where, found in text.items():
         other = OTHER_WORDS.search(found)

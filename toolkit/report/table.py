@@ -126,7 +126,7 @@ def methods_table(results: Results, *, verdicts: Sequence[ClosureVerdict] | None
     for name, result in results.methods.items():
         verdict = by_method.get(name)
         cells = _measured(result, poi=results.poi if fixed else None, results=results)
-        table.add_row(name, *cells, *([verdict_text(verdict)] if by_method else []), style=_colour(verdict))
+        table.add_row(name, *cells, *([Text(verdict_text(verdict))] if by_method else []), style=_colour(verdict))
     return table
 
 
@@ -229,7 +229,7 @@ def _measured(result: MethodResult, *, poi: str | None = None, results: Results 
 
 def _closed(verdict: ClosureVerdict | None, truths: Sequence[Point]) -> list[str | Text]:
     checks = {point_of(c): c for c in verdict.checks} if verdict else {}
-    return [*(Text(closure_text(checks.get(key)).replace(" (", "\n(")) for key in truths), verdict_text(verdict)]
+    return [*(Text(closure_text(checks.get(key)).replace(" (", "\n(")) for key in truths), Text(verdict_text(verdict))]
 
 
 def _colour(verdict: ClosureVerdict | None) -> str | None:
