@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from toolkit.config.analysis import M4L_EDGES
-from toolkit.kinematics import cartesian_from_ptetaphim
+from toolkit.kinematics import cartesian_from_ptetaphim, compute_observables
 from toolkit.likelihood import (
     BinnedLikelihood,
     MethodResult,
@@ -142,6 +142,8 @@ def measure_all(events: TruthEvents, *, mu: float) -> dict[str, MethodResult]:
     weights = asimov_weights(events.weights, coefficients=coefficients, parameters={"mu": mu}, bounds=bounds)
     s, sbi, b, qq = events.density.T
     scores = {"D_ME, 30 bins": np.log10(s / (sbi + D_ME_BACKGROUND * qq)), "S / (B + qq), 50 bins": np.log10(s / (b + qq))}
+    momenta = (np.ascontiguousarray(events.leptons[:, k]) for k in range(4))
+    scores["d_me of the momenta, 30 bins"] = compute_observables(*momenta, names=["d_me"])["d_me"]
     binned: dict[str, tuple[FloatArray, FloatArray]] = {
         "rate": (events.m4l, np.array([M4L_EDGES[0], M4L_EDGES[-1]])),
         "m4l, 15 bins": (events.m4l, np.array(M4L_EDGES)),

@@ -31,7 +31,7 @@ def momenta_document(ratio: OnnxRatio, *, n_events: int = N_EVENTS, seed: int = 
     """
     fills = dict(ratio.metadata.fills)
     sources = [_source(name, fills) for name in ratio.metadata.columns]
-    if any(source not in OBSERVABLES or OBSERVABLES[source].needs == "column" for source in sources):
+    if not all(_in_cpp(source) for source in sources):
         return None
     leptons, jets = _events(n_events, np.random.default_rng(seed))
     own = ak.zip({name: leptons[..., k] for k, name in enumerate(("pdg_id", *_FIELDS))})
@@ -54,6 +54,12 @@ def momenta_document(ratio: OnnxRatio, *, n_events: int = N_EVENTS, seed: int = 
         "observables": x.tolist(),
         "log_ratio": ratio(x).tolist(),
     }
+
+
+def _in_cpp(name: str) -> bool:
+    """Whether the C++ runtime computes an observable: those of leptons and jets, without matrix elements and angular functions."""
+    entry = OBSERVABLES.get(name)
+    return entry is not None and entry.needs != "column" and entry.group not in {"matrix_element", "angular"}
 
 
 def _source(name: str, fills: dict[str, float]) -> str:

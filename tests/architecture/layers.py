@@ -46,7 +46,7 @@ after it run without torch, so they do not import `ratios`; only pipeline and cl
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "torch": ("toolkit.ratios", "exports"),
     "coffea": ("processors",),
-    "onnxruntime": ("toolkit.likelihood", "exports"),
+    "onnxruntime": ("toolkit.likelihood", "toolkit.kinematics.gg_network", "exports"),
     "typer": ("toolkit.cli",),
     "pyhf": ("toolkit.likelihood", "exports"),
 }

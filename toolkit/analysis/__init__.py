@@ -15,6 +15,7 @@ from toolkit.analysis.measurements import measure_all, truth_weights
 from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import Systematics, read_systematics
+from toolkit.analysis.reference_point import ReferencePoint, expected_volume, optimise_reference
 from toolkit.analysis.region_build import build_region_methods
 from toolkit.analysis.region_method import RegionMethod
 from toolkit.analysis.session import Folder, Session
@@ -33,6 +34,7 @@ __all__ = [
     "Folder",
     "Method",
     "RecordedEvents",
+    "ReferencePoint",
     "RegionMethod",
     "Session",
     "Systematics",
@@ -40,10 +42,12 @@ __all__ = [
     "build_methods",
     "build_region_methods",
     "describe_features",
+    "expected_volume",
     "fit",
     "measure_all",
     "measure_regions",
     "open_ratio",
+    "optimise_reference",
     "read_out_of_bag",
     "read_pairs",
     "read_recorded",

@@ -1,5 +1,6 @@
 """Checks that a ratio estimate can be believed, as frozen results that plots and the report read."""
 
+from toolkit.diagnostics.angular_moments import AngularMoments, angular_moments
 from toolkit.diagnostics.calibration import CalibrationCurve, calibration_curve, calibration_from_weights, hypothesis_calibration
 from toolkit.diagnostics.chi2 import ChiSquare, chi_square
 from toolkit.diagnostics.closure import ClosureCheck, ClosureVerdict, closure_verdict, closure_verdicts
@@ -23,6 +24,7 @@ from toolkit.diagnostics.weight_quality import WeightQuality, weight_quality
 from toolkit.diagnostics.yields import YieldCurve, yield_curve
 
 __all__ = [
+    "AngularMoments",
     "CalibrationCurve",
     "ChiSquare",
     "ClosureCheck",
@@ -47,6 +49,7 @@ __all__ = [
     "WeightQuality",
     "WeightedSample",
     "YieldCurve",
+    "angular_moments",
     "auc",
     "calibration_curve",
     "calibration_from_weights",

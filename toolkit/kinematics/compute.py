@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from toolkit.errors import SchemaError, ShapeError
-from toolkit.kinematics import observables, production
+from toolkit.kinematics import discriminant, observables, production
 from toolkit.kinematics.angles import Recoil
 from toolkit.kinematics.fourvectors import chunked, same_length
 from toolkit.kinematics.jets import LeadingJets, leading_jets
 from toolkit.kinematics.registry import OBSERVABLES, FourLeptonEvent
 from toolkit.typing import FloatArray
 
-REGISTERING = (observables, production)
+REGISTERING = (observables, production, discriminant)
 """Modules whose import fills the registry, in the order of the columns of the event tables."""
 
 

@@ -143,13 +143,61 @@ def _eta_z2_lep2(event: FourLeptonEvent) -> FloatArray:
     return pseudorapidity(event.b2)
 
 
+@observable("f_1", unit="", label=r"$f_1$", range=(0.0, 1.0), group="angular", beam_swap="even")
+def _f_1(event: FourLeptonEvent) -> FloatArray:
+    """Angular function f1 = sin^2 Theta sin^2 theta, with Theta = theta_star of Z1, theta = theta_1 and phi = phi_1."""
+    return event.angular_functions[0]
+
+
+@observable("f_2", unit="", label=r"$f_2$", range=(-1.0, 1.0), group="angular", beam_swap="odd")
+def _f_2(event: FourLeptonEvent) -> FloatArray:
+    """Angular function f2 = cos Theta cos theta."""
+    return event.angular_functions[1]
+
+
+@observable("f_3", unit="", label=r"$f_3$", range=(1.0, 4.0), group="angular", beam_swap="even")
+def _f_3(event: FourLeptonEvent) -> FloatArray:
+    """Angular function f3 = (1 + cos^2 Theta)(1 + cos^2 theta)."""
+    return event.angular_functions[2]
+
+
+@observable("f_4", unit="", label=r"$f_4$", range=(-1.0, 1.0), group="angular", beam_swap="odd")
+def _f_4(event: FourLeptonEvent) -> FloatArray:
+    """Angular function f4 = cos phi sin Theta sin theta."""
+    return event.angular_functions[3]
+
+
+@observable("f_5", unit="", label=r"$f_5$", range=(-0.25, 0.25), group="angular", beam_swap="even")
+def _f_5(event: FourLeptonEvent) -> FloatArray:
+    """Angular function f5 = f4 cos Theta cos theta."""
+    return event.angular_functions[4]
+
+
+@observable("f_6", unit="", label=r"$f_6$", range=(-1.0, 1.0), group="angular", beam_swap="odd")
+def _f_6(event: FourLeptonEvent) -> FloatArray:
+    """Angular function f6 = sin phi sin Theta sin theta."""
+    return event.angular_functions[5]
+
+
+@observable("f_7", unit="", label=r"$f_7$", range=(-0.25, 0.25), group="angular", beam_swap="even")
+def _f_7(event: FourLeptonEvent) -> FloatArray:
+    """Angular function f7 = f6 cos Theta cos theta."""
+    return event.angular_functions[6]
+
+
+@observable("f_8", unit="", label=r"$f_8$", range=(-1.0, 1.0), group="angular", beam_swap="even")
+def _f_8(event: FourLeptonEvent) -> FloatArray:
+    """Angular function f8 = cos(2 phi) sin^2 Theta sin^2 theta."""
+    return event.angular_functions[7]
+
+
+@observable("f_9", unit="", label=r"$f_9$", range=(-1.0, 1.0), group="angular", beam_swap="even")
+def _f_9(event: FourLeptonEvent) -> FloatArray:
+    """Angular function f9 = sin(2 phi) sin^2 Theta sin^2 theta."""
+    return event.angular_functions[8]
+
+
 @observable("met", unit="GeV", label=r"$E_\mathrm{T}^\mathrm{miss}$", range=(0.0, 300.0), needs="column", group="columns", beam_swap="even")
 def _met(event: FourLeptonEvent) -> FloatArray:
     """Missing transverse momentum, a column of the ntuple."""
-    return event.absent
-
-
-@observable("d_me", unit="", label=r"$D_\mathrm{ME}$", range=(-6.0, 2.0), needs="column", group="columns", beam_swap="even")
-def _d_me(event: FourLeptonEvent) -> FloatArray:
-    """Matrix-element discriminant, log10(P_H / (P_gg + c P_qq)) with c = 0.1, a column of the ntuple."""
     return event.absent

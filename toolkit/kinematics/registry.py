@@ -19,13 +19,14 @@ import numpy as np
 
 from toolkit.errors import SchemaError
 from toolkit.kinematics.angles import Recoil, decay_angle_kernel
+from toolkit.kinematics.angular import angular_functions
 from toolkit.kinematics.beam_swap import BeamSwap
 from toolkit.kinematics.fourvectors import descending_four, mass_of, pseudorapidity, transverse_momentum
 from toolkit.kinematics.vbf import massless_jets, vbf_kernel
 from toolkit.typing import FloatArray
 
 Needs = Literal["leptons", "jets", "column"]
-Group = Literal["standard", "leptons", "jets", "vbf", "columns", "user"]
+Group = Literal["standard", "leptons", "jets", "vbf", "matrix_element", "angular", "columns", "user"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +85,12 @@ class FourLeptonEvent:
     def decay_angles(self) -> tuple[FloatArray, ...]:
         """cos_theta_star, cos_theta_1, cos_theta_2, phi, phi_1."""
         return decay_angle_kernel(self.a1, self.a2, self.z1, self.x, masses=self.masses, recoil=self.recoil)
+
+    @cached_property
+    def angular_functions(self) -> tuple[FloatArray, ...]:
+        """f1 ... f9 of the production and decay of Z1, see `angular_functions`."""
+        cos_theta_star, cos_theta_1, _, _, phi_1 = self.decay_angles
+        return tuple(angular_functions(cos_theta_star, cos_theta_1, phi_1))
 
     @cached_property
     def lepton_pts(self) -> tuple[FloatArray, ...]:

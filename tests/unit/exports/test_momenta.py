@@ -46,6 +46,6 @@ def test_the_numbers_follow_from_the_momenta(z1: str, tmp_path: Path) -> None:
     assert {len(jets) for jets in document["jets"]} == {0, 1, 2, 3}
 
 
-@pytest.mark.parametrize("columns", [("m4l", "d_me"), ("m4l", "own_number"), ("m4l", "m_jj")])
+@pytest.mark.parametrize("columns", [("m4l", "met"), ("m4l", "d_me"), ("m4l", "f_1"), ("m4l", "own_number"), ("m4l", "m_jj")])
 def test_columns_from_elsewhere_or_missing_have_none(columns: tuple[str, ...], tmp_path: Path) -> None:
     assert momenta_document(ratio(tmp_path, columns)) is None

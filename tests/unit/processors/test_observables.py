@@ -52,7 +52,7 @@ def test_groups_and_names_choose_the_columns(make: Any) -> None:
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        ({"observables": ["d_me"]}, r"columns: \{d_me: \{branch: BRANCH\}\}"),
+        ({"observables": ["met"]}, r"columns: \{met: \{branch: BRANCH\}\}"),
         ({"observables": ["m4k"]}, "did you mean 'm4l'"),
         ({"observables": ["vfb"]}, "did you mean 'vbf'"),
         ({"columns": {"mine": {"branch": "X"}}}, "add `range"),
