@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from toolkit.plots.names import events_label, method_label, observable_label, plain
 from toolkit.plots.spectra import band, poisson_interval, step
@@ -61,6 +62,9 @@ def plot_fitted(
         low.set_ylabel("ratio to\nafter the fit")
         low.set_xlabel(observable_label(observable) if known else "bin")
         low.set_xlim(grid[0], grid[-1])
+        if not known:
+            low.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
+            low.xaxis.set_minor_locator(NullLocator())
     return figure
 
 

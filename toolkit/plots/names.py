@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -182,7 +183,7 @@ def cut_label(name: str) -> str:
         >>> cut_label("two pairs"), cut_label("n_jets >= 2")
         ('2 pairs $\\ell^+\\ell^-$', 'n_jets >= 2')
     """
-    return _CUTS.get(name) or (observable_label(name).partition(" [")[0] if name in OBSERVABLES else plain(name))
+    return _CUTS.get(name) or (observable_label(name).partition(" [")[0] if name in OBSERVABLES else textwrap.fill(plain(name), 24))
 
 
 def method_label(name: str) -> str:
@@ -306,5 +307,5 @@ def events_label(name: str, widths: FloatArray) -> tuple[str, FloatArray]:
     unit = math_or_plain(OBSERVABLES[name].unit) if name in OBSERVABLES else ""
     if not np.allclose(widths, widths[0], rtol=1e-6) and not name.startswith("n_"):
         return f"events / {unit or 'bin width'}", widths
-    size = "" if name.startswith("n_") else f" / {widths[0]:.3g} {unit}".rstrip()
+    size = "" if name.startswith(("n_", "has_")) else f" / {widths[0]:.3g} {unit}".rstrip()
     return f"events{size}", np.ones_like(widths)
