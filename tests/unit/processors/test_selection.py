@@ -200,7 +200,8 @@ def test_the_order_of_leptons_and_jets_does_not_matter(ntuples: ModuleType) -> N
     two = select(_record(ntuples, events, **backwards), np.ones(100), SelectionConfig(), observables=names)
     np.testing.assert_array_equal(one.index, two.index)
     for name in names:
-        np.testing.assert_allclose(one.observables[name], two.observables[name], rtol=1e-9, atol=1e-9, err_msg=name)
+        precision = 1e-5 if name == "d_me" else 1e-9  # its network computes in single precision
+        np.testing.assert_allclose(one.observables[name], two.observables[name], rtol=precision, atol=precision, err_msg=name)
 
 
 def test_without_jets_their_observables_are_missing_and_not_zero(ntuples: ModuleType) -> None:
