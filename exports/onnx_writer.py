@@ -66,6 +66,7 @@ def write_onnx(
     z1: str = "leading",
     tolerance: float = TOLERANCE,
     generator: np.random.Generator | None = None,
+    fuse: bool = True,
 ) -> OnnxExport:
     """Write a log-ratio network as an ONNX file, verify it, and write its reference rows beside it.
 
@@ -91,6 +92,7 @@ def write_onnx(
         z1: Which pair of leptons is Z1, see `toolkit.kinematics.pair_leptons`.
         tolerance: Largest accepted absolute difference of log ratios and spreads.
         generator: Chooses the random rows among more than 1000; a fixed seed by default.
+        fuse: Write the fused form too.
 
     Returns:
         The paths and the measured differences.
@@ -143,7 +145,8 @@ def write_onnx(
         raise ShapeError(msg, expected=expected, remedy="set ensemble_size to the number of networks inside the module")
     stored = choose_reference_rows(rows, log_ratio=exact[OUTPUT_NAME], generator=generator or np.random.default_rng(0))
     checked = partial(_write, network, rows=rows, stored=stored, exact=exact, tolerance=tolerance)
-    fused, beside = fused_model(model, input_name=INPUT_NAME, output_names=tuple(exact), opset=OPSET), fused_path(target)
+    beside = fused_path(target)
+    fused = fused_model(model, input_name=INPUT_NAME, output_names=tuple(exact), opset=OPSET) if fuse else None
     if fused is not None:
         named = replace(metadata, fused=beside.name)
         with contextlib.suppress(ArtifactMismatchError):  # the graph that everyone reads is there without the fast one

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toolkit.analysis.cross_fit import CrossFitRatio, cross_fitted, log_ratios_of
 from toolkit.analysis.datasets import Events
 from toolkit.analysis.methods import (
     BinnedMethod,
@@ -44,7 +45,8 @@ def open_ratio(path: Path, config: Config) -> OnnxRatio:
     """
     if isinstance(config.ratios, ThetaConfig):
         return open_theta(path, config)
-    ratio = OnnxRatio(path)
+    splits = config.ratios.splits
+    ratio = CrossFitRatio(path, splits=splits) if splits.cross_fit else OnnxRatio(path)
     wanted = (("numerators", ratio.numerators, whole_densities(config.model.learned)), ("features", ratio.features, config.ratios.features))
     for what, got, expected in wanted:
         if tuple(got) != tuple(expected):
@@ -55,7 +57,12 @@ def open_ratio(path: Path, config: Config) -> OnnxRatio:
 
 
 def write_out_of_bag(
-    path: Path, pool: SimulatedEvents, *, log_ratio: FloatArray, before_calibration: FloatArray, nodes: Nodes | None = None
+    path: Path,
+    pool: SimulatedEvents,
+    *,
+    log_ratio: FloatArray,
+    before_calibration: FloatArray,
+    nodes: Nodes | None = None,
 ) -> None:
     """Write, for `read_out_of_bag`, log ratios of the training events from networks that did not train on them, (n_pool, n_processes).
 
@@ -110,7 +117,7 @@ def build_methods(
         return (rate_method(model, pool=pool, test=test), *histograms, *learned)
 
     def evaluate(events: Events) -> FloatArray:
-        return ratio(ratio.columns(events.observables))
+        return log_ratios_of(ratio, events)
 
     return all_methods(config, model, pool=pool, test=test, log_ratios=(out_of_bag, evaluate(test)), evaluate=evaluate)
 
@@ -124,7 +131,14 @@ def all_methods(
     log_ratios: tuple[FloatArray, FloatArray],
     evaluate: Callable[[Events], FloatArray],
 ) -> tuple[Method, ...]:
-    """Build every method from log ratios of training and test events, (n_events, n_processes) each; `evaluate` gives others."""
+    """Build every method from log ratios of training and test events, (n_events, n_processes) each; `evaluate` gives those of other events.
+
+    In a cross-fit both are all events, and those of training are the ones that the other folds are calibrated on: templates are filled by
+    those under which the events are data, so that one event has one bin.
+    """
+    in_calibration = log_ratios[0]
+    if config.ratios.splits.cross_fit:
+        log_ratios = (log_ratios[1], log_ratios[1])
     of_test, of_pool = (
         UnbinnedLikelihood(
             log_ratios=values,
@@ -148,7 +162,7 @@ def all_methods(
     )
     plane = score_planes(config, model, pool=pool, test=test, log_ratios=log_ratios, evaluate=evaluate)
     ratios = ratio_histograms(config.ratio_histograms, model, pool=pool, test=test, log_ratios=log_ratios, evaluate=evaluate)
-    return (
+    methods: tuple[Method, ...] = (
         rate_method(model, pool=pool, test=test),
         *histograms,
         score,
@@ -156,6 +170,7 @@ def all_methods(
         *ratios,
         UnbinnedMethod("nsbi", of_test, of_pool, evaluate),
     )
+    return cross_fitted(methods, test, config, in_calibration=in_calibration)
 
 
 def configured_histogram(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from toolkit.analysis.layout import ASIMOV, MODEL, NORMALISATION
 from toolkit.analysis.learned import SHIFT, LearnedVariations, LogPair, LogPairs, shift_output
 from toolkit.analysis.methods import BinnedMethod, UnbinnedMethod
 from toolkit.analysis.model import FitModel
-from toolkit.analysis.nuisances import LUMINOSITY, SIMULATION, Systematics
+from toolkit.analysis.nuisances import LUMINOSITY, SIMULATION, Ratios, Systematics
 from toolkit.analysis.regions import NetworkOutput
 from toolkit.likelihood import (
     Constraint,
@@ -64,7 +65,7 @@ def binned_document(method: BinnedMethod, weights: FloatArray, systematics: Syst
     Returns:
         The document for `Workspace`.
     """
-    model, templates = method.model, method.templates.values
+    model, templates = method.model, method.expected
     own = systematics.ratios.get(method.name, {})
     errors: list[list[dict[str, Any]]] = [[] for _ in model.processes]
     if systematics.template_statistics:
@@ -77,7 +78,8 @@ def binned_document(method: BinnedMethod, weights: FloatArray, systematics: Syst
             modifiers.append({"name": LUMINOSITY, "type": "lumi", "data": None})
         for name, (up, down) in systematics.norms.items():
             modifiers += _normsys(name, float(up[j]), float(down[j]))
-        for name, ratios in own.items():
+        for name, single in own.items():
+            ratios = Ratios(method.repeated(single.up), method.repeated(single.down))
             (hi, lo), (shape_up, shape_down) = ratios.yields(templates), ratios.shapes(templates)
             modifiers += _normsys(name, float(hi[j]), float(lo[j]))
             if np.abs([shape_up[j] - 1.0, shape_down[j] - 1.0]).max() > NOTHING:
@@ -223,6 +225,7 @@ def unbinned_channel(
     name: str = "nsbi",
     outputs: Sequence[NetworkOutput | None] | None = None,
     normalised_on: str = NORMALISATION.name,
+    network: Path = MODEL,
 ) -> UnbinnedChannel:
     """Describe an unbinned channel; file names are relative to `workspace/`.
 
@@ -237,6 +240,7 @@ def unbinned_channel(
         name: Name of the channel.
         outputs: Where the density of each process comes from, in a region; None: each has an output of its own name.
         normalised_on: File of the table on which variations are normalised.
+        network: The file of the networks, relative to the output folder.
     """
     norms, logs, learned = _unbinned_norms(systematics, rate), _shape_logs(systematics, shape), systematics.learned
     samples = []
@@ -262,7 +266,7 @@ def unbinned_channel(
         name=name,
         observables=tuple(ratio.features),
         reference=ratio.reference,
-        model=f"../{MODEL.as_posix()}",
+        model=f"../{network.as_posix()}",
         samples=tuple(samples),
         observation=observation,
         normalisation=normalisation,

@@ -110,13 +110,16 @@ def read_simulation(session: Session, *, variation: str = NOMINAL, scored: bool 
 
     Returns:
         (pool, test): events to learn from and test events, with the filled columns and presence flags of the config, the
-        weights of each scaled to the full luminosity. The split depends on the event numbers and the salt of the config only.
+        weights of each scaled to the full luminosity. The split depends on the event numbers and the salt of the config only. In a
+        cross-fit both are all events: `toolkit.analysis.cross_fit` keeps what is made of an event from it.
 
     Raises:
         InputFileError, ArtifactMismatchError: Event tables or scores are missing, damaged or not of each other.
     """
     config = session.config
     events, _ = _read_all(session, variation, scored=scored)
+    if config.ratios.splits.cross_fit:
+        return events, events
     return hold_out(events, fraction=config.ratios.splits.test, salt=config.ratios.splits.salt)
 
 
@@ -133,6 +136,8 @@ def read_pairs(session: Session, *, variation: str) -> tuple[EventPairs, EventPa
     splits = session.config.ratios.splits
     sides = [_read_all(session, v) for v in (NOMINAL, variation)]
     pairs = pair_events(sides[0][0], sides[1][0], (sides[0][1], sides[1][1]))
+    if splits.cross_fit:
+        return pairs, pairs
     test = hash_uniform(pairs.event_id, salt=splits.salt) < splits.test
     return pairs.select(~test).scaled(1.0 / (1.0 - splits.test)), pairs.select(test).scaled(1.0 / splits.test)
 

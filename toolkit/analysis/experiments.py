@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from toolkit.analysis.cross_fit import log_ratios_of
 from toolkit.analysis.data import FitData
 from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
 from toolkit.analysis.model import FitModel
@@ -127,7 +128,7 @@ def _source(
     if settings.draw == "simulation":
         return UnbinnedToys(quickly_normalised(likelihood, seed=settings.seed), weights, negative=settings.negative)
     reference = reference_weights(events, ratio.metadata.reference_mixture)
-    log_ratios = ratio(ratio.columns(events.observables)) if method.evaluate is None else method.evaluate(events)
+    log_ratios = log_ratios_of(ratio, events) if method.evaluate is None else method.evaluate(events)
     expected, log_mean = model_weights(log_ratios, reference, method.base.yields)
     drawn = quickly_normalised(rescaled(likelihood, log_mean), seed=settings.seed, expected=expected)
     return UnbinnedToys(drawn, expected, negative=settings.negative)
@@ -141,9 +142,13 @@ def _filled(method: Method, test: SimulatedEvents) -> Method:
         return replace(method, parts=parts)
     if not isinstance(method, BinnedMethod):
         return method
-    n_bins = method.templates.values.shape[1]
-    values = np.array([np.bincount(method.index, weights=w, minlength=n_bins) for w in test.weights.T], dtype=np.float64)
-    return replace(method, templates=replace(method.templates, values=values))
+    n_bins = method.expected.shape[1]
+    values = np.array([np.bincount(method.place, weights=w, minlength=n_bins) for w in test.weights.T], dtype=np.float64)
+    if method.folds is None:
+        return replace(method, templates=replace(method.templates, values=values))
+    n_folds = len(method.folds.values)
+    by_fold = np.stack(np.split(values, n_folds, axis=1)) * n_folds
+    return replace(method, folds=replace(method.folds, values=by_fold))
 
 
 def _of_others(term: Likelihood) -> ToySource:

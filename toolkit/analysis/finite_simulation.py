@@ -68,8 +68,12 @@ class Sample:
             names = likelihood.parameter_names
             return cls(likelihood.densities, weights, Coefficients.parse(likelihood.coefficients.coefficients.texts, names))
         if isinstance(method, BinnedMethod):
-            index, model = method.pool_index if of_pool else method.index, method.model
-            return cls(method.templates.values.T[index], weights, Coefficients.parse(model.coefficients, tuple(p.name for p in model.used)))
+            model = method.model
+            if method.folds is None:
+                rows = method.templates.values.T[method.pool_index if of_pool else method.index]
+            else:
+                rows = (method.folds.of_others if of_pool else method.folds.expected).T[method.place]
+            return cls(rows, weights, Coefficients.parse(model.coefficients, tuple(p.name for p in model.used)))
         raise SchemaError(f"method {method.name}", got=type(method).__name__, expected="BinnedMethod or UnbinnedMethod")
 
     def log_density(self, point: Mapping[str, float]) -> FloatArray:
@@ -99,6 +103,7 @@ def simulation_errors(
     roots: frozenset[str],
     foreign: Sequence[Likelihood] = (),
     held: Mapping[str, float] | None = None,
+    crossed: bool = False,
     seed: int = 7,
 ) -> dict[str, SimulationError]:
     """Estimate the errors of the best fit from the finite numbers of test and of training events.
@@ -113,6 +118,7 @@ def simulation_errors(
         roots: Parameters that stand under a root.
         foreign: Likelihoods of workspaces of others: they hold parameters, and do not fluctuate with the simulation.
         held: Values of parameters that the fit does not move.
+        crossed: Whether test and training events are the same, as in a cross-fit: what an event adds as data it takes away as model.
         seed: Of the replicas.
 
     Returns:
@@ -137,11 +143,17 @@ def simulation_errors(
     basins = [_Basin.at({**held, **point}, height, names, test, roots=roots, foreign=foreign) for point, height in points]
     rng = np.random.default_rng(seed)
     best = np.array([{**held, **fit.parameters}[name] for name in names])
-    sides = [_covariance(basins, samples, names) for samples in (test, pool)]
+    if crossed:
+        covariances = [_covariance(basins, test, names), _covariance(basins, test, names, less=pool)]
+    else:
+        sides = [_covariance(basins, samples, names) for samples in (test, pool)]
+        covariances = [*sides, sides[0] + sides[1]]
     errors = []
-    for covariance in (sides[0], sides[1], sides[0] + sides[1]):
+    for covariance in covariances:
         errors.append(covering_error(_replicas(basins, covariance, names, bounds, rng), best))
         errors[-1][basins[0].open] = math.inf
+    if crossed:
+        errors = [np.full_like(errors[0], math.nan), errors[0], errors[0], errors[1]]
     return {name: SimulationError(*(float(e[k]) for e in errors)) for k, name in enumerate(names)}
 
 
@@ -150,14 +162,16 @@ class SimulationError:
     """Errors of a best fit from the finite simulation.
 
     Attributes:
-        test: From the test events.
-        pool: From the training events.
-        total: From both.
+        test: From the test events; NaN where the training events are the same.
+        pool: From the training events; NaN where the test events are the same.
+        total: From all events; in a cross-fit that of a fit to other events, which is from the training events alone.
+        crossed: Of the closure of a cross-fit, where every event is data and model; NaN if it is none.
     """
 
     test: float
     pool: float
     total: float
+    crossed: float = math.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,18 +221,30 @@ class _Basin:
         return np.asarray(found)
 
 
-def _covariance(basins: Sequence[_Basin], samples: Sequence[Sample], names: Sequence[str]) -> FloatArray:
-    """Return the covariance of g and of the change of ln L of all minima, (n_minima * (n_names + 1),) squared."""
+def _covariance(
+    basins: Sequence[_Basin], samples: Sequence[Sample], names: Sequence[str], *, less: Sequence[Sample] | None = None
+) -> FloatArray:
+    """Return the covariance of g and of the change of ln L of all minima, (n_minima * (n_names + 1),) squared.
+
+    `less` are the same events with the densities by which they act on those of the others: what is left is the difference.
+    """
     width = len(names) + 1
     covariance = np.zeros((len(basins) * width, len(basins) * width))
-    for sample in samples:
-        columns = []
-        base = sample.log_density(basins[0].point)
-        for basin in basins:
-            columns += [sample.scores(basin.point, names, basin.scale), (sample.log_density(basin.point) - base)[:, None]]
-        rows = np.concatenate(columns, axis=1) * sample.weights[:, None]
+    for k, sample in enumerate(samples):
+        rows = _rows(basins, sample, names)
+        if less is not None:
+            rows = rows - _rows(basins, less[k], names)
         covariance += rows.T @ rows
     return covariance
+
+
+def _rows(basins: Sequence[_Basin], sample: Sample, names: Sequence[str]) -> FloatArray:
+    """Return what every event adds to g and to the change of ln L of all minima, (n_events, n_minima * (n_names + 1))."""
+    columns = []
+    base = sample.log_density(basins[0].point)
+    for basin in basins:
+        columns += [sample.scores(basin.point, names, basin.scale), (sample.log_density(basin.point) - base)[:, None]]
+    return np.asarray(np.concatenate(columns, axis=1) * sample.weights[:, None])
 
 
 def _replicas(

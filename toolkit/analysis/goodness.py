@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from toolkit.analysis.cross_fit import log_ratios_of
 from toolkit.analysis.data import FitData
 from toolkit.analysis.experiments import Experiment, reference_weights, toy_source
 from toolkit.analysis.layout import GOODNESS, TOYS
-from toolkit.analysis.methods import Method, UnbinnedMethod
+from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
 from toolkit.analysis.region_goodness import combined_fit
 from toolkit.analysis.region_method import RegionMethod
 from toolkit.analysis.session import Session
@@ -69,6 +70,8 @@ def _tests(
     folder: Path,
 ) -> tuple[GoodnessTest, ...]:
     """Test the fit of a method to data; toys and expectations come from the simulated events of the Asimov set."""
+    if data is not asimov and isinstance(method, BinnedMethod | RegionMethod):
+        method = method.whole  # data have the bins of no fold
     settings, source = session.config.likelihood.goodness, toy_source(experiment, method)
     likelihood = asimov.full(method) if experiment.full is not None else asimov.plain(method)
     point = likelihood.point((likelihood.fit() if fit is None else fit).parameters)
@@ -110,7 +113,8 @@ def _one(
     if isinstance(source, BinnedToys):
         fit = BinnedFit(source)
         theta = dict(zip(source.likelihood.parameter_names, point.tolist(), strict=True))
-        counts = np.bincount(data.bins[method.name], weights=data.weights, minlength=len(source.expected(theta)))
+        places = next(m.place for m in data.methods if isinstance(m, BinnedMethod) and m.name == method.name)
+        counts = np.bincount(places, weights=data.weights, minlength=len(source.expected(theta)))
         return fit, fit.statistics((counts.astype(np.float64), {}), point), [len(counts) - free]
     simulated = learned_by_theta(experiment.config, experiment.test)
     reference = reference_weights(simulated, experiment.ratio.metadata.reference_mixture)
@@ -139,7 +143,7 @@ def _compare_recorded(measured: UnbinnedFit, experiment: Experiment, data: FitDa
         at = recorded.point({name: theta[name] for name in recorded.parameter_names})
         return measured.compare_density(np.exp(recorded.log_density(at[None, :])[:, 0]), data.bins, point)
     ratio, yields = experiment.ratio, measured.toys.likelihood.yields
-    simulated, own = (ratio(ratio.columns(events.observables)) for events in (experiment.test, data.events))
+    simulated, own = (log_ratios_of(ratio, events) for events in (experiment.test, data.events))
     _, log_mean = model_weights(simulated, measured.reference, yields)
     method = next(m for m in data.methods if isinstance(m, UnbinnedMethod))
     likelihood = data.full(method) if experiment.full is not None else method.likelihood(data.weights)

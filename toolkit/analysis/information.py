@@ -106,7 +106,7 @@ def with_information(
     test = data.events
     if not isinstance(test, SimulatedEvents):
         return dict(results)
-    bounds, zeros = _bounds(data, test, chosen), _zeros(results, data, pool)
+    bounds, zeros = _bounds(data, test, chosen), _zeros(results, data, test, pool)
     best, best_zero = bounds.get(UNBINNED), zeros.get(UNBINNED)
     found = {}
     for name, result in results.items():
@@ -179,13 +179,22 @@ def _log_density(method: Method, point: Point, *, of_pool: bool = False) -> Floa
 
 
 def zero_influence(
-    method: Method, likelihood: Likelihood, *, poi: str, fit: FitResult, test: FloatArray, pool: FloatArray
+    method: Method,
+    likelihood: Likelihood,
+    *,
+    poi: str,
+    fit: FitResult,
+    test: FloatArray,
+    pool: FloatArray,
+    at_zero: FloatArray | None = None,
 ) -> Influence | None:
     """Find what every event adds to t(0) = -2 ln of the likelihood ratio between 0 and the best fit of an Asimov set.
 
     An event that counts k times in place of once moves t(0) by 2 w (k - 1) ln[p(best fit) / p(0)]: parameters stay where they are in first
     order, because t is stationary in all that are fitted. Training events, which the model is made of, are treated like the data, as for
-    best fits (`toolkit.analysis.finite_simulation`).
+    best fits (`toolkit.analysis.finite_simulation`). In a cross-fit they are the same events: one that happens once more is one more of
+    the data and of the yield at 0, and the density at 0 follows it, which adds 2 [w ln r - w_0 (r - 1)] with r = p(best fit) / p(0) and
+    w_0 what the event counts at 0.
 
     Args:
         method: The method.
@@ -194,6 +203,7 @@ def zero_influence(
         fit: The global fit.
         test: Weights of the test events, (n_test,).
         pool: Weights of the training events, (n_pool,).
+        at_zero: In a cross-fit the weights of the test events at 0, (n_test,).
 
     Returns:
         t(0) and the influences; None where 0 is outside the range.
@@ -203,6 +213,13 @@ def zero_influence(
         return None
     without = likelihood.fit(fixed={poi: 0.0})
     best, zero = (dict(zip(likelihood.parameter_names, likelihood.point(f.parameters).tolist(), strict=True)) for f in (fit, without))
+    if at_zero is not None:
+        ratio, inside = np.zeros(len(test)), np.zeros(len(test), dtype=bool)
+        for one, rows in _parts(method, of_pool=False):
+            ratio[rows] = _log_density(one, best) - _log_density(one, zero)
+            inside[rows] = True
+        told = information_bound(ratio, numerator_weights=np.where(inside, test, 0.0), denominator_weights=np.where(inside, at_zero, 0.0))
+        return Influence(without.twice_nll - fit.twice_nll, told.influence, np.empty(0))
     found = []
     for weights, of_pool in ((test, False), (pool, True)):
         part = np.zeros(len(weights))
@@ -212,15 +229,24 @@ def zero_influence(
     return Influence(without.twice_nll - fit.twice_nll, *found)
 
 
-def _zeros(results: Mapping[str, MethodResult], data: FitData, pool: SimulatedEvents) -> dict[str, Influence | None]:
+def _weights_at(events: SimulatedEvents, model: FitModel, point: Point) -> FloatArray:
+    return asimov_weights(events.weights, coefficients=model.coefficients, parameters={**model.truth, **point}, bounds=model.bounds)
+
+
+def _zeros(results: Mapping[str, MethodResult], data: FitData, test: SimulatedEvents, pool: SimulatedEvents) -> dict[str, Influence | None]:
     model = data.model
-    weights = asimov_weights(pool.weights, coefficients=model.coefficients, parameters=model.truth, bounds=model.bounds)
+    weights = _weights_at(pool, model, {})
+    low, high = model.bounds[model.parameter]
+    zero = _weights_at(test, model, {model.parameter: 0.0}) if low <= 0.0 <= high else None
     found: dict[str, Influence | None] = {}
     for method in data.methods:
         result = results[method.name]
         fit = (result if result.statistical_only is None else result.statistical_only).fit
         if fit is not None:
-            found[method.name] = zero_influence(method, data.plain(method), poi=model.parameter, fit=fit, test=data.weights, pool=weights)
+            at_zero = zero if method.crossed else None
+            found[method.name] = zero_influence(
+                method, data.plain(method), poi=model.parameter, fit=fit, test=data.weights, pool=weights, at_zero=at_zero
+            )
     return found
 
 

@@ -114,13 +114,13 @@ def learned_directions(config: Config, out: Path) -> tuple[tuple[str, str], ...]
         out: The output folder; its event tables say whether `shape: auto` can afford networks.
 
     Returns:
-        All of `varied_directions`, or none; `auto` learns nothing where a process is split into parts.
+        All of `varied_directions`, or none; `auto` learns nothing where a process is split into parts, and in a cross-fit.
 
     Raises:
         InputFileError: `auto`, and there are no event tables.
     """
     wanted, shape = varied_directions(config), config.systematics.ratios.shape
-    if shape == "auto" and any(process.splits for process in config.model.processes):
+    if shape == "auto" and (config.ratios.splits.cross_fit or any(process.splits for process in config.model.processes)):
         return ()
     if shape == "auto" and wanted:
         events = sum(count_events(out / EVENTS, sample.name) for sample in config.simulated)

@@ -139,12 +139,21 @@ def measure_method(data: FitData, method: Method, *, values: FloatArray, tasks: 
 def close(
     method: Method, pool: SimulatedEvents, test: SimulatedEvents, model: FitModel, *, mu: float, replicas: int, seed: int
 ) -> ClosurePoint:
-    """Fit the Asimov set of test events at a truth, with the standard errors from resampling them and the training events."""
+    """Fit the Asimov set of test events at a truth, with the standard errors from resampling them and the training events.
+
+    In a cross-fit both are the same events. As data or as model alone they would move the best fit alike, and by that error they move fits
+    to other events; together they move it by `crossed_error`.
+    """
     if not isinstance(method, BinnedMethod | UnbinnedMethod | ParameterisedMethod):
         raise SchemaError(f"closure of {method.name}", got=type(method).__name__, expected="a method of one region")
     truth = {**model.truth, model.parameter: mu}
     weights = truth_weights(test, model, truth)
     best = method.likelihood(weights).fit().parameters[model.parameter]
+    if not isinstance(method, ParameterisedMethod) and method.crossed:
+        of_model, crossed = (
+            resample(weights, replicas=replicas, seed=seed).error(best) for resample in (method.bootstrap, method.bootstrap_crossed)
+        )
+        return ClosurePoint(mu, best, of_model, method.name, pool_error=of_model, crossed_error=crossed)
     of_test = method.bootstrap(weights, replicas=replicas, seed=seed).error(best)
     of_pool = method.bootstrap_pool(truth_weights(pool, model, truth), replicas=replicas, seed=seed + 1).error(best)
     return ClosurePoint(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from toolkit.likelihood import (
     UnbinnedLikelihood,
     bin_index,
     bootstrap_binned,
+    bootstrap_crossed,
     bootstrap_unbinned,
     fill_templates,
     quantile_edges,
@@ -49,6 +50,11 @@ class Method(Protocol):
         """Name in the results."""
         ...
 
+    @property
+    def crossed(self) -> bool:
+        """Whether test and training events are the same, as in a cross-fit."""
+        ...
+
     def for_events(self, events: Events) -> Method:
         """Return the method with other events as data, whose weights the likelihood then takes."""
         ...
@@ -67,12 +73,15 @@ class UnbinnedMethod:
         base: The likelihood of the test events, whatever its weights.
         pool: The same of the training events, with ratios from networks that did not train on them.
         evaluate: Gives the log ratios of any events, (n, n_processes).
+        crossed: Whether test and training events are the same, as in a cross-fit: `pool` then has the densities of an event as part of what
+            the other folds are made of.
     """
 
     name: str
     base: UnbinnedLikelihood
     pool: UnbinnedLikelihood
     evaluate: Observe | None = None
+    crossed: bool = False
 
     def for_events(self, events: Events) -> UnbinnedMethod:
         """Return the method with other events as data.
@@ -104,6 +113,41 @@ class UnbinnedMethod:
         """Resample the training events, (n_pool,)."""
         return bootstrap_unbinned(self.pool.with_weights(weights), replicas=replicas, seed=seed)
 
+    def bootstrap_crossed(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
+        """Resample the events of a cross-fit, (n_events,), as data and as model together."""
+        likelihood, pair = self.likelihood(weights), (self.base.densities, self.pool.densities)
+        coefficients = likelihood.coefficients.coefficients
+        return bootstrap_crossed(likelihood, pair, weights=weights, coefficients=coefficients, replicas=replicas, seed=seed)
+
+
+@dataclass(frozen=True, eq=False)
+class FoldTemplates:
+    """Templates without each fold of the events, at the full luminosity.
+
+    Attributes:
+        values: Expected events per process and bin from the other folds, (n_folds, n_processes, n_bins).
+        fold: Fold of each event of the data, (n_events,).
+    """
+
+    values: FloatArray
+    fold: IntArray
+
+    @property
+    def expected(self) -> FloatArray:
+        """Expected events in the bins of every fold side by side, (n_processes, n_folds * n_bins)."""
+        return self.side_by_side(self.values / len(self.values))
+
+    @property
+    def of_others(self) -> FloatArray:
+        """Mean of the templates of the other folds beside the bins of every fold, (n_processes, n_folds * n_bins)."""
+        n_folds = len(self.values)
+        return self.side_by_side((self.values.sum(axis=0, keepdims=True) - self.values) / (n_folds - 1) / n_folds)
+
+    @staticmethod
+    def side_by_side(values: FloatArray) -> FloatArray:
+        """Put the bins of the folds (n_folds, n_processes, n_bins) beside each other, (n_processes, n_folds * n_bins)."""
+        return np.concatenate(list(values), axis=1)
+
 
 @dataclass(frozen=True)
 class BinnedMethod:
@@ -119,6 +163,8 @@ class BinnedMethod:
         observable: Name of the histogrammed observable; None for a score, a count or two observables.
         plane: The bins of a histogram of two observables.
         outside: What happens to data beyond the edges.
+        folds: Templates of a cross-fit, whose data are the bins of every fold side by side; None where test events were set aside, and
+            for data.
     """
 
     name: str
@@ -130,6 +176,36 @@ class BinnedMethod:
     observable: str | None = None
     plane: Plane | None = None
     outside: Outside = "raise"
+    folds: FoldTemplates | None = None
+
+    @property
+    def crossed(self) -> bool:
+        """Whether test and training events are the same, as in a cross-fit."""
+        return self.folds is not None
+
+    @property
+    def n_bins(self) -> int:
+        """Number of bins of the histogram."""
+        return int(self.templates.values.shape[1])
+
+    @property
+    def expected(self) -> FloatArray:
+        """Templates of the data, (n_processes, n_bins), or those of all folds side by side."""
+        return self.templates.values if self.folds is None else self.folds.expected
+
+    @property
+    def place(self) -> IntArray:
+        """Bin of each event of the data among those of `expected`, (n_events,)."""
+        return self.index if self.folds is None else self.folds.fold * self.n_bins + self.index
+
+    @property
+    def whole(self) -> BinnedMethod:
+        """The method with the templates of all folds."""
+        return replace(self, folds=None)
+
+    def repeated(self, per_bin: FloatArray) -> FloatArray:
+        """Repeat numbers of the bins, (..., n_bins), for the bins of every fold."""
+        return per_bin if self.folds is None else np.concatenate([per_bin] * len(self.folds.values), axis=-1)
 
     def for_events(self, events: Events) -> BinnedMethod:
         """Return the method with other events as data; events beyond the edges are treated as the simulated ones are.
@@ -140,8 +216,8 @@ class BinnedMethod:
         """
         if self.plane is not None:
             first, second = (events.observables[name] for name in self.plane.observables)
-            return replace(self, index=self.plane.index(first, second, outside=self.outside))
-        return replace(self, index=bin_index(self._observed(events), self.templates.edges, outside=self.outside))
+            return replace(self, index=self.plane.index(first, second, outside=self.outside), folds=None)
+        return replace(self, index=bin_index(self._observed(events), self.templates.edges, outside=self.outside), folds=None)
 
     def fill(self, events: SimulatedEvents) -> FloatArray:
         """Fill the templates from other events, (n_processes, n_bins); events beyond the edges count in the outer bins.
@@ -159,27 +235,41 @@ class BinnedMethod:
 
     def likelihood(self, weights: FloatArray) -> BinnedLikelihood:
         """Build the likelihood of the test events with these weights, (n_test,)."""
-        return self._likelihood(self.index, weights)
+        return self._likelihood(self.place, weights)
 
     def _likelihood(self, index: IntArray, weights: FloatArray) -> BinnedLikelihood:
+        labels = self.templates.labels if self.plane is None else self.plane.labels
+        expected = self.expected
         return BinnedLikelihood(
-            templates=self.templates.values,
-            data=np.bincount(index, weights=weights, minlength=self.templates.values.shape[1]),
+            templates=expected,
+            data=np.bincount(index, weights=weights, minlength=expected.shape[1]),
             coefficients=self.model.coefficients,
             parameters=self.model.used,
             processes=self.model.processes,
             channel=self.name,
-            bins=self.templates.labels if self.plane is None else self.plane.labels,
+            bins=labels if self.folds is None else [f"{label}, fold {k}" for k in range(len(self.folds.values)) for label in labels],
         )
 
     def bootstrap(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
         """Resample the test events."""
-        return bootstrap_binned(self.likelihood(weights), bin_index=self.index, weights=weights, replicas=replicas, seed=seed)
+        return bootstrap_binned(self.likelihood(weights), bin_index=self.place, weights=weights, replicas=replicas, seed=seed)
 
     def bootstrap_pool(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
         """Resample the training events, (n_pool,)."""
         pool = self._likelihood(self.pool_index, weights)
         return bootstrap_binned(pool, bin_index=self.pool_index, weights=weights, replicas=replicas, seed=seed)
+
+    def bootstrap_crossed(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
+        """Resample the events of a cross-fit, (n_events,), as data and as model together.
+
+        Raises:
+            SchemaError: The method is none of a cross-fit.
+        """
+        if self.folds is None:
+            raise SchemaError(f"errors of {self.name}", got="a method of training and test events", expected="one of a cross-fit")
+        likelihood, pair = self.likelihood(weights), (self.folds.expected.T, self.folds.of_others.T)
+        options: dict[str, Any] = {"replicas": replicas, "seed": seed, "index": self.place}
+        return bootstrap_crossed(likelihood, pair, weights=weights, coefficients=likelihood.coefficients, **options)
 
 
 def rate_method(model: FitModel, *, pool: SimulatedEvents, test: SimulatedEvents) -> BinnedMethod:

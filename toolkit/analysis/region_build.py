@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from toolkit.analysis.build import all_methods, configured_histogram
+from toolkit.analysis.cross_fit import cross_fitted, log_ratios_of
 from toolkit.analysis.datasets import Events
 from toolkit.analysis.methods import BinnedMethod, Method, histogram_method
 from toolkit.analysis.model import FitModel
@@ -80,7 +81,7 @@ class _Unbinned:
 
     def evaluate(self, events: Events) -> FloatArray:
         """Return the log ratios of the densities, parts included, (n_events, n_densities)."""
-        log_ratios = self.ratio(self.ratio.columns(events.observables))
+        log_ratios = log_ratios_of(self.ratio, events)
         return split_ratios(log_ratios, events.observables, self.model, yields=self.yields, whole=self.whole)
 
     def methods(self) -> tuple[Method, ...]:
@@ -108,7 +109,8 @@ def _binned_part(config: Config, model: Model, selection: Selection, *, pool: Si
     else:
         values = (np.zeros(len(inside)), np.zeros(len(outside)))
         method = histogram_method(region.name, fit_model, pool=inside, test=outside, values=values, edges=(-0.5, 0.5), observe=_nothing)
-    return Part(region, method, fit_model, (method,), selection.test, selection.pool)
+    [crossed] = cross_fitted([method], outside, config)
+    return Part(region, crossed, fit_model, (crossed,), selection.test, selection.pool)
 
 
 def _nothing(events: Events) -> FloatArray:

@@ -83,8 +83,8 @@ def _bins(part: Part) -> dict[str, IntArray]:
 def _counts(term: Likelihood, seen: Part | None, data: FitData) -> FloatArray:
     """Return what the bins of a region hold, or those of a workspace of others."""
     if seen is not None and isinstance(seen.method, BinnedMethod):
-        n_bins = seen.method.templates.values.shape[1]
-        return np.bincount(seen.method.index, weights=data.weights[seen.test], minlength=n_bins).astype(np.float64)
+        n_bins = seen.method.expected.shape[1]
+        return np.bincount(seen.method.place, weights=data.weights[seen.test], minlength=n_bins).astype(np.float64)
     if isinstance(term, PyhfLikelihood):
         return np.asarray(term.data[: term.model.config.nmaindata])
     raise SchemaError("goodness of fit", got=type(term).__name__, expected="a region with bins, or a pyhf workspace")

@@ -64,6 +64,17 @@ class RegionMethod:
     foreign: tuple[Likelihood, ...] = ()
     documents: tuple[Workspace, ...] = ()
 
+    @property
+    def crossed(self) -> bool:
+        """Whether test and training events are the same, as in a cross-fit."""
+        return all(part.method.crossed for part in self.parts)
+
+    @property
+    def whole(self) -> RegionMethod:
+        """The method with the templates of all folds in its histograms, which data are compared with."""
+        parts = [replace(p, method=p.method.whole) if isinstance(p.method, BinnedMethod) else p for p in self.parts]
+        return replace(self, parts=tuple(parts))
+
     def for_events(self, events: Events) -> RegionMethod:
         """Return the method with other events as data, each in the region that selects it.
 
@@ -111,7 +122,9 @@ class RegionMethod:
             for rows, w, of_pool in (([(p, p.test) for p in self.parts], test, False), ([(p, p.pool) for p in self.parts], pool, True))
         ]
         held = {p.name: p.init for part in self.parts for p in part.model.parameters if p.fixed}
-        return simulation_errors(samples[0], samples[1], fit=fit, bounds=bounds, roots=roots, foreign=self.foreign, held=held)
+        return simulation_errors(
+            samples[0], samples[1], fit=fit, bounds=bounds, roots=roots, foreign=self.foreign, held=held, crossed=self.crossed
+        )
 
     def fills(self) -> dict[str, Fill]:
         """Return how the histograms of every region fill their templates from simulated events, by name."""

@@ -212,6 +212,7 @@ def _closure_document(method: RegionMethod, pool: SimulatedEvents, test: Simulat
             method=method.name,
             test_error=errors[name].test,
             pool_error=errors[name].pool,
+            crossed_error=errors[name].crossed,
             parameter=name,
             truth={n: truth[n] for n in model.interest},
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -51,6 +52,8 @@ class ParameterisedMethod:
     base: ParameterisedLikelihood
     pool: ParameterisedLikelihood
     evaluate: OfTheta
+    crossed: ClassVar[bool] = False
+    """Test events are set aside: these networks are refused in a cross-fit."""
 
     def for_events(self, events: Events) -> ParameterisedMethod:
         """Return the method with other events as data."""

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from toolkit.analysis.channels import binned_document, normalisation_columns, parameters_of, special_constraints, unbinned_channel
+from toolkit.analysis.cross_fit import CrossFitRatio, fold_file, fold_of
 from toolkit.analysis.data import FitData, yields_and_shape
 from toolkit.analysis.datasets import RecordedEvents
-from toolkit.analysis.layout import ASIMOV, NORMALISATION, OBSERVED, WORKSPACE
-from toolkit.analysis.methods import BinnedMethod, UnbinnedMethod
+from toolkit.analysis.layout import ASIMOV, MODEL, MODELS, NORMALISATION, OBSERVED, WORKSPACE
+from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
+from toolkit.analysis.model import FitModel
 from toolkit.analysis.others import with_expectation
 from toolkit.analysis.region_method import Part, RegionMethod
+from toolkit.analysis.regions import NetworkOutput
 from toolkit.analysis.theta import theta_channel
 from toolkit.artifacts.checksums import write_checked_json
 from toolkit.errors import SchemaError
-from toolkit.likelihood import OnnxRatio, Workspace, make_document, write_observation
+from toolkit.likelihood import OnnxRatio, UnbinnedChannel, Workspace, make_document, write_observation
 from toolkit.likelihood.observation import WEIGHT
 from toolkit.likelihood.ratio_at_points import RatioAtPoints
 from toolkit.likelihood.workspace_schema import Observation
-from toolkit.typing import FloatArray
+from toolkit.typing import BoolArray, FloatArray
+from toolkit.weights import SimulatedEvents
 
 _FILES = {"asimov": ASIMOV, "observed": OBSERVED, "normalisation": NORMALISATION}
 
@@ -51,39 +60,105 @@ def write_region_workspaces(folder: Path, data: FitData, ratio: OnnxRatio) -> No
 
 def _region_workspace(folder: Path, data: FitData, part: Part, ratio: OnnxRatio) -> Workspace:
     """Describe a region; the events of an unbinned one are written beside it."""
-    weights, model, systematics = data.weights[part.test], part.model, data.systematics
     if isinstance(part.method, BinnedMethod):
-        return Workspace(binned_document(part.method, weights, systematics), folder / WORKSPACE)
+        return Workspace(binned_document(part.method, data.weights[part.test], data.systematics), folder / WORKSPACE)
     if not isinstance(part.method, UnbinnedMethod):
         raise SchemaError(f"method {part.method.name}", got=type(part.method).__name__, expected="BinnedMethod or UnbinnedMethod")
-    recorded = isinstance(data.events, RecordedEvents)
-    files = {kind: file.with_name(f"{file.stem}_{part.region.name}.parquet") for kind, file in _FILES.items()}
-    rate, shape = yields_and_shape(part.siblings)
-    channel = unbinned_channel(
-        model,
-        part.method.base.yields,
+    channels = _channels(
+        folder,
+        data,
         ratio,
-        systematics,
-        rate=rate,
-        shape=shape,
-        observation=Observation(file=files["observed" if recorded else "asimov"].name, weight=None if recorded else WEIGHT),
-        name=part.region.name,
+        model=part.model,
+        yields=part.method.base.yields,
+        methods=part.siblings,
+        inside=part.test,
+        region=part.region.name,
         outputs=part.outputs,
-        normalised_on=files["normalisation"].name,
     )
-    varied = [] if shape is None or channel.normalisation is None else [str(shape.observable)]
-    columns = dict.fromkeys([*ratio.features, *channel.condition_columns, *varied])
-    observables = {name: data.events.observables[name][part.test] for name in columns}
-    write_observation(folder / WORKSPACE / channel.observation.file, observables, weights=None if recorded else weights)
-    if channel.normalisation is not None:
-        write_observation(folder / files["normalisation"], normalisation_columns(shape, systematics, features=ratio.features))
-    used = {*model.names, *channel.kinds}
-    document = make_document(
-        parameters=[p for p in parameters_of(model, systematics) if p.name in used],
-        unbinned=[channel],
-        constraints=[c for c in special_constraints(systematics, modifiers=channel.kinds) if c.parameter in used],
+    return Workspace(_document(part.model, data, channels), folder / WORKSPACE)
+
+
+def _document(model: FitModel, data: FitData, channels: Sequence[UnbinnedChannel]) -> dict[str, Any]:
+    """Return the workspace of unbinned channels."""
+    kinds = {kind for channel in channels for kind in channel.kinds}
+    used = {*model.names, *kinds}
+    return make_document(
+        parameters=[p for p in parameters_of(model, data.systematics) if p.name in used],
+        unbinned=channels,
+        constraints=[c for c in special_constraints(data.systematics, modifiers=kinds) if c.parameter in used],
     )
-    return Workspace(document, folder / WORKSPACE)
+
+
+def _channels(
+    folder: Path,
+    data: FitData,
+    ratio: OnnxRatio,
+    *,
+    model: FitModel,
+    yields: FloatArray,
+    methods: Sequence[Method],
+    inside: BoolArray,
+    region: str = "",
+    outputs: Sequence[NetworkOutput | None] | None = None,
+) -> list[UnbinnedChannel]:
+    """Describe unbinned events, and write them: one channel, or one per fold of a cross-fit with 1/K of the yields and the fold's networks.
+
+    Args:
+        folder: The folder that holds `workspace/`.
+        data: All events.
+        ratio: The exported networks.
+        model: Coefficients and parameters.
+        yields: Expected events of each density, (n_densities,).
+        methods: All methods of the region.
+        inside: Which events belong to it, (n_events,).
+        region: Its name; empty without regions.
+        outputs: Where the density of each process comes from, in a region.
+    """
+    recorded, systematics = isinstance(data.events, RecordedEvents), data.systematics
+    rate, shape = yields_and_shape(methods)
+    ending = f"_{region}" if region else ""
+    files = {kind: file.with_name(f"{file.stem}{ending}.parquet") for kind, file in _FILES.items()}
+    events, found = files["observed" if recorded else "asimov"], []
+    for part in _parts(ratio, data, inside):
+        file = events.with_name(f"{events.stem}{part.ending}.parquet")
+        channel = unbinned_channel(
+            model,
+            yields / part.n_parts,
+            ratio,
+            systematics,
+            rate=rate,
+            shape=shape,
+            observation=Observation(file=file.name, weight=None if recorded else WEIGHT),
+            name=f"{region or 'nsbi'}{part.ending}",
+            outputs=outputs,
+            normalised_on=files["normalisation"].name,
+            network=part.network,
+        )
+        varied = [] if shape is None or channel.normalisation is None else [str(shape.observable)]
+        columns = dict.fromkeys([*ratio.features, *channel.condition_columns, *varied])
+        observables = {name: data.events.observables[name][part.events] for name in columns}
+        write_observation(folder / file, observables, weights=None if recorded else data.weights[part.events])
+        if channel.normalisation is not None:
+            write_observation(folder / files["normalisation"], normalisation_columns(shape, systematics, features=ratio.features))
+        found.append(channel)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Events that are fitted with one file of networks: those of a fold in a cross-fit, otherwise all."""
+
+    events: BoolArray
+    network: Path = MODEL
+    ending: str = ""
+    n_parts: int = 1
+
+
+def _parts(ratio: OnnxRatio, data: FitData, inside: BoolArray) -> list[_Part]:
+    if not isinstance(ratio, CrossFitRatio) or not isinstance(data.events, SimulatedEvents):
+        return [_Part(inside)]
+    fold, n = fold_of(data.events, ratio.splits), ratio.splits.folds
+    return [_Part(inside & (fold == k), fold_file(MODELS, k), f"_fold_{k}", n) for k in range(n)]
 
 
 def write_workspaces(folder: Path, data: FitData, *, yields: FloatArray, ratio: OnnxRatio) -> None:
@@ -98,27 +173,19 @@ def write_workspaces(folder: Path, data: FitData, *, yields: FloatArray, ratio: 
         ratio: The exported networks.
     """
     model, systematics, recorded = data.model, data.systematics, isinstance(data.events, RecordedEvents)
-    rate, shape = yields_and_shape(data.methods)
-    columns = dict.fromkeys([*ratio.features, *([str(shape.observable)] if systematics and shape is not None else [])])
-    file = OBSERVED if recorded else ASIMOV
-    write_observation(folder / file, {name: data.events.observables[name] for name in columns}, weights=None if recorded else data.weights)
     for method in data.methods:
         if isinstance(method, BinnedMethod):
             workspace, name = Workspace(binned_document(method, data.weights, systematics)), data.named(method.name)
             workspace.save(folder / WORKSPACE / f"{name}.json")
             plain = workspace.to_pyhf() if systematics else method.likelihood(data.weights).to_pyhf()
             write_checked_json(folder / WORKSPACE / f"{name}.pyhf.json", plain)
-    observation = Observation(file=file.name, weight=None if recorded else WEIGHT)
     if isinstance(ratio, RatioAtPoints):
-        channel = theta_channel(model, yields, ratio, systematics, observation=observation)
+        file = OBSERVED if recorded else ASIMOV
+        weights = None if recorded else data.weights
+        write_observation(folder / file, {name: data.events.observables[name] for name in ratio.features}, weights=weights)
+        observation = Observation(file=file.name, weight=None if recorded else WEIGHT)
+        channels = [theta_channel(model, yields, ratio, systematics, observation=observation)]
     else:
-        channel = unbinned_channel(model, yields, ratio, systematics, rate=rate, shape=shape, observation=observation)
-    if channel.normalisation is not None:
-        write_observation(folder / NORMALISATION, normalisation_columns(shape, systematics, features=ratio.features))
-    used = {*model.names, *channel.kinds}
-    document = make_document(
-        parameters=[p for p in parameters_of(model, systematics) if p.name in used],
-        unbinned=[channel],
-        constraints=[c for c in special_constraints(systematics, modifiers=channel.kinds) if c.parameter in used],
-    )
-    Workspace(document).save(folder / WORKSPACE / f"{data.named('nsbi')}.json")
+        everywhere = np.ones(len(data.events), dtype=np.bool_)
+        channels = _channels(folder, data, ratio, model=model, yields=yields, methods=data.methods, inside=everywhere)
+    Workspace(_document(model, data, channels)).save(folder / WORKSPACE / f"{data.named('nsbi')}.json")

@@ -20,6 +20,7 @@ from toolkit.config.checks import (
 from toolkit.config.classifiers import ClassifierConfig
 from toolkit.config.columns import ColumnConfig
 from toolkit.config.corrections import CorrectionConfig
+from toolkit.config.cross_fit import require_cross_fit
 from toolkit.config.estimates import estimated_densities
 from toolkit.config.histograms import METHODS, HistogramConfig, RatioHistogramsConfig, ScoreHistogramConfig, ScorePlaneConfig
 from toolkit.config.kfactors import check_components, check_corrections, component_variations
@@ -236,6 +237,7 @@ class Config(Section):
             SchemaError: They cannot yet.
         """
         require_luminosity_alone(self.ratios, general=self.general, nuisances=self.nuisance_names)
+        require_cross_fit(self.ratios, self.likelihood, self.systematics, varied=(*self.table_systematics, *self.systematics.weights))
         if self.general:
             model = self.model
             require_supported(model)
@@ -468,7 +470,8 @@ class Config(Section):
     def ratio_nuisances(self) -> tuple[str, ...]:
         """Names for the nuisance parameters of the density ratios; the networks decide how many there are, and `auto` whether any."""
         asked = self.likelihood.ratio_uncertainty
-        whole = not (isinstance(self.ratios, ThetaConfig) or (self.general and any(p.splits for p in self.model.processes)))
+        other = isinstance(self.ratios, ThetaConfig) or self.ratios.splits.cross_fit
+        whole = not (other or (self.general and any(p.splits for p in self.model.processes)))
         if not asked or (asked == "auto" and not whole):
             return ()
         n_directions = (len(self.model.interest) if self.general else 1) * len(self.ratios.calibration_mu)

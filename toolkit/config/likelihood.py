@@ -73,7 +73,8 @@ class LikelihoodConfig(Section):
     ratio_uncertainty: bool | Literal["auto"] = "auto"
     """Whether the density ratios of the unbinned channel are uncertain themselves: independent nuisance parameters move all densities
     together along the scores of the calibration, by what the finite simulation and the spread of the ensemble leave undecided. `auto` where
-    that makes the error of a parameter more than 5 % longer. Part of `systematics`; not for networks that read the parameter."""
+    that makes the error of a parameter more than 5 % longer. Part of `systematics`; not for networks that read the parameter,
+    and not in a cross-fit."""
     shape_only: bool = True
     """Whether every method is also fitted with a free normalisation of all processes, for the comparison with and without the rate."""
     closure_mu: tuple[float, ...] = (0.3, 1.0, 1.7)

@@ -25,6 +25,8 @@ ActivationName = Annotated[
 USUAL_MEMBERS = 10
 """Members of an ensemble of shares whose number nobody gave."""
 MOST_MEMBERS = 1000
+TEST_SHARE = 0.4
+"""Fraction of test events where nobody chose one."""
 FOUR_LEPTONS = ("m4l", "m_z1", "m_z2", "cos_theta_star", "cos_theta_1", "cos_theta_2", "phi", "phi_1", "pt4l", "y4l", "n_jets")
 """Features that know nothing of single leptons."""
 DECAY_ANGLES = ("cos_theta_1", "cos_theta_2", "phi", "phi_1")
@@ -60,13 +62,23 @@ class SplitConfig(Section):
     sees a part; the calibration uses for every event only the members that did not train on it.
     """
 
-    test: float = Field(default=0.4, gt=0, lt=1)
-    """Expected fraction of test events."""
+    test: float = Field(default=TEST_SHARE, gt=0, lt=1)
+    """Expected fraction of test events; has no meaning with `cross_fit`."""
+    cross_fit: bool = False
+    """Use every simulated event as data once: no events are set aside, and those of a fold are fitted with the members, the calibration,
+    the yields and the templates of the other folds (docs/method.md)."""
     folds: int = Field(default=4, ge=2, le=100)
     """Folds of the other events. Every choice of half of them trains a member unless `ensemble` says otherwise: 4 give 6 members,
     6 give 20."""
     salt: str = "h4l"
     """Key of the hash; another salt gives an independent split."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> SplitConfig:
+        if self.cross_fit and self.test != TEST_SHARE:
+            msg = f"cross_fit uses every event as data, and sets none aside: leave out `test: {self.test}`, or take cross_fit: false"
+            raise ValueError(msg)
+        return self
 
 
 class EnsembleConfig(Section):

@@ -5,7 +5,7 @@ from toolkit.likelihood.asimov import asimov_weights
 from toolkit.likelihood.asymptotics import CLs, allowed_values, cls, upper_limit
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.binned import BinnedLikelihood
-from toolkit.likelihood.bootstrap import Bootstrap, bootstrap_binned, bootstrap_parameterised, bootstrap_unbinned
+from toolkit.likelihood.bootstrap import Bootstrap, bootstrap_binned, bootstrap_crossed, bootstrap_parameterised, bootstrap_unbinned
 from toolkit.likelihood.coefficients import morphing_expressions
 from toolkit.likelihood.combined import CombinedLikelihood
 from toolkit.likelihood.components import Component, auxiliary_impacts, uncertainty_components
@@ -101,6 +101,7 @@ __all__ = [
     "auxiliary_impacts",
     "bin_index",
     "bootstrap_binned",
+    "bootstrap_crossed",
     "bootstrap_parameterised",
     "bootstrap_unbinned",
     "breakdown",

@@ -23,6 +23,7 @@ from toolkit.likelihood.mixture import Complain, for_each_block
 from toolkit.likelihood.parameterised import ParameterisedLikelihood
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
+from toolkit.model.coefficients import Coefficients
 from toolkit.typing import FloatArray, IntArray
 
 FINE_POINTS = 1001
@@ -187,6 +188,70 @@ def bootstrap_binned(
     filled = np.any(likelihood.templates != 0.0, axis=0)
     curves = 2.0 * (expected.sum(axis=1)[:, None] - np.log(expected[:, filled]) @ counts[:-1][filled])
     return _summarise(grid, curves, seed)
+
+
+def bootstrap_crossed(
+    likelihood: Likelihood,
+    densities: tuple[FloatArray, FloatArray],
+    *,
+    weights: FloatArray,
+    coefficients: Coefficients,
+    index: IntArray | None = None,
+    replicas: int = 200,
+    seed: int,
+    nodes: int = 64,
+) -> Bootstrap:
+    """Bootstrap events that are data and model at once, as in a cross-fit.
+
+    An event that happens n times in place of once adds -2 (n - 1) w [ ln d(x) - ln m(x) ] to the likelihood: d is the density that it is
+    fitted with, m the one by which it acts on the densities of the others (see `toolkit.analysis.cross_fit`).
+
+    Args:
+        likelihood: One parameter; the likelihood of all events.
+        densities: (d, m) of every process at every event, (n_events, n_processes) each, or in every bin, (n_bins, n_processes).
+        weights: Weights of the Asimov set, (n_events,).
+        coefficients: Of the processes.
+        index: Bin of each event, (n_events,), where the densities are those of bins.
+        replicas: Number of replicas.
+        seed: Seed; the same events in the same order get the same Poisson numbers as in `bootstrap_unbinned`.
+        nodes: Chebyshev nodes over the allowed range at which the likelihood is evaluated.
+
+    Returns:
+        The replicas.
+
+    Raises:
+        FitError: More than one free parameter, or an infinite range.
+
+    Examples:
+        Where an event is as likely among the others as it is as data, its fluctuation cancels:
+
+        >>> likelihood = UnbinnedLikelihood(log_ratios=np.zeros((10, 2)), weights=np.ones(10), yields=[10.0, 5.0],
+        ...     coefficients=("mu", "1"), parameters=("mu",), bounds={"mu": (-0.4, 4.0)})
+        >>> d, coefficients = likelihood.densities, likelihood.coefficients.coefficients
+        >>> bootstrap_crossed(likelihood, (d, d), weights=np.ones(10), coefficients=coefficients, seed=1).standard_error < 1e-6
+        True
+    """
+    grid = _grid(likelihood, nodes, replicas)
+    f = coefficients.values(grid.points)
+    change = np.zeros((len(f), replicas))
+    counts = np.zeros((len(densities[0]) + 1, replicas)) if index is not None else None
+    for rows, draw in _poisson(len(weights), replicas, seed):
+        weighted = (draw - 1.0) * weights[rows, None]
+        if counts is not None and index is not None:
+            _scatter(counts, index[rows], weighted)
+        else:
+            change += _log_quotient(densities, f, rows).T @ weighted
+    if counts is not None:
+        change = _log_quotient(densities, f, slice(None)).T @ counts[:-1]
+    base = likelihood.twice_nll_points(grid.points)
+    return _summarise(grid, base[:, None] - 2.0 * change, seed)
+
+
+def _log_quotient(densities: tuple[FloatArray, FloatArray], f: FloatArray, rows: slice) -> FloatArray:
+    """Return ln d - ln m at every point, (n_rows, n_points); 0 where either is not positive."""
+    own, others = (d[rows] @ f.T for d in densities)
+    good = (own > 0.0) & (others > 0.0)
+    return np.asarray(np.log(np.divide(own, others, out=np.ones_like(own), where=good)))
 
 
 @dataclass(frozen=True)

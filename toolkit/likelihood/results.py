@@ -157,6 +157,10 @@ class MethodResult:
         )
 
 
+CLOSURE_PARTS = ("test_error", "pool_error", "crossed_error")
+"""Errors of a closure point that stand in results.json where they are known."""
+
+
 @dataclass(frozen=True)
 class ClosurePoint:
     """Best fit to an Asimov set of independent events, with the standard error of the finite simulation.
@@ -170,6 +174,8 @@ class ClosurePoint:
         pool_error: Of the finite number of events behind yields, templates and ratios (the model); NaN if not known.
         parameter: The parameter, where there are several of interest.
         truth: All parameters of interest at this point, where there are several.
+        crossed_error: Of the distance from the truth in a cross-fit, where every event is data and model and its fluctuation nearly
+            cancels; `standard_error` is then that of a fit to other events. NaN if there is none.
 
     Examples:
         >>> round(ClosurePoint(mu=1.0, mu_hat=1.15, standard_error=0.1, method="nsbi").pull, 9)
@@ -184,6 +190,7 @@ class ClosurePoint:
     pool_error: float = math.nan
     parameter: str = ""
     truth: Mapping[str, float] = field(default_factory=dict)
+    crossed_error: float = math.nan
 
     @property
     def pull(self) -> float:
@@ -192,7 +199,7 @@ class ClosurePoint:
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry of results.json's `closure` list."""
-        parts = {name: value for name in ("test_error", "pool_error") if math.isfinite(value := getattr(self, name))}
+        parts = {name: value for name in CLOSURE_PARTS if math.isfinite(value := getattr(self, name))}
         several = {"parameter": self.parameter, "truth": dict(self.truth)} if self.parameter else {}
         error = json_number(self.standard_error)
         return {"mu": self.mu, "mu_hat": self.mu_hat, "standard_error": error, **parts, **several, "method": self.method}
@@ -201,7 +208,7 @@ class ClosurePoint:
     def from_json(cls, document: Mapping[str, Any]) -> ClosurePoint:
         """Read what `to_json` wrote."""
         d = json_mapping(document, "closure", ("mu", "mu_hat", "method"))
-        errors: dict[str, Any] = {name: from_json_number(d.get(name)) for name in ("standard_error", "test_error", "pool_error")}
+        errors: dict[str, Any] = {name: from_json_number(d.get(name)) for name in ("standard_error", *CLOSURE_PARTS)}
         several: dict[str, Any] = {"parameter": d.get("parameter", ""), "truth": dict(d.get("truth", {}))}
         return cls(mu=d["mu"], mu_hat=d["mu_hat"], method=d["method"], **errors, **several)
 

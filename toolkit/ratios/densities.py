@@ -25,6 +25,7 @@ from toolkit.kinematics.beam_swap import BeamSwap
 from toolkit.model import Model
 from toolkit.ratios.calibration import fit_calibration, identity_calibration
 from toolkit.ratios.checkpoints import member_key
+from toolkit.ratios.cross_fit import cross_fit
 from toolkit.ratios.directions import score_directions
 from toolkit.ratios.ensemble import MixtureEnsemble, mean_heads
 from toolkit.ratios.features import FeatureMap, RawFeatures, feature_matrix
@@ -85,13 +86,17 @@ class DensityEstimator:
         progress("calibration", 0.0, 2.0)
         raw = mean_heads(ensemble, x, _unseen(plan, fold))
         progress("calibration", 1.0, 2.0)
-        ensemble.calibration = fit_calibration(raw, targets, mixture=mixture, directions=score_directions(model, config.calibration_mu))
+        directions = score_directions(model, config.calibration_mu)
+        ensemble.calibration = fit_calibration(raw, targets, mixture=mixture, directions=directions)
+        crossed = None
+        if config.splits.cross_fit:
+            crossed = cross_fit(ensemble, plan, x, fold=fold, n_folds=config.splits.folds, targets=targets, directions=directions)
         progress("calibration", 2.0, 2.0)
         with torch.no_grad():
             calibrated = mixture.log_ratios(ensemble.calibration(raw)).numpy()
             before = mixture.log_ratios(raw).numpy()
         _require_finite(calibrated, mixture.processes)
-        result = TrainedMixture(ensemble, trained.history, calibrated, before, config)
+        result = TrainedMixture(ensemble, trained.history, calibrated, before, config, crossed)
         key = mixture_key(pool, config=config, model=model, swaps=feature_map.swaps)
         save_mixture(result, folder, key=key, members={member.file: task.key(member) for member in plan})
         return result

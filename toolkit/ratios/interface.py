@@ -19,6 +19,7 @@ from torch import nn
 
 from toolkit.kinematics.beam_swap import BeamSwap
 from toolkit.model import Model
+from toolkit.ratios.cross_fit import CrossFitted
 from toolkit.ratios.features import FeatureMap
 from toolkit.ratios.structure import Mixture
 from toolkit.ratios.targets import Targets
@@ -84,6 +85,10 @@ class RatioModel(Protocol):
         """Of networks that read the parameter: values of it (n_nodes,), and log ratios of the training events there as in `out_of_bag`."""
 
     @property
+    def cross_fitted(self) -> CrossFitted | None:
+        """The ensembles without a fold, where every event is data; None where test events are set aside."""
+
+    @property
     def module(self) -> nn.Module:
         """Observables (n, n_features) -> log ratios and their spread over the members, each (n, n_numerators); float64."""
 
@@ -96,7 +101,16 @@ class RatioModel(Protocol):
     def inspect(self, *, pool: SimulatedEvents, test: SimulatedEvents) -> Inspection:
         """Evaluate it for the comparison of training and test events, and of before and after the calibration."""
 
-    def to_onnx(self, path: Path, *, writer: Callable[..., Any], reference_rows: FloatArray, member: int | None = None, **more: Any) -> Any:
+    def to_onnx(
+        self,
+        path: Path,
+        *,
+        writer: Callable[..., Any],
+        reference_rows: FloatArray,
+        member: int | None = None,
+        without_fold: int | None = None,
+        **more: Any,
+    ) -> Any:
         """Write it as one file.
 
         Args:
@@ -104,6 +118,7 @@ class RatioModel(Protocol):
             writer: `exports.write_onnx`.
             reference_rows: Observables to verify on, (n, n_features).
             member: Write this member alone.
+            without_fold: Write the ensemble without this fold, of a cross-fit.
             more: Further arguments of the writer: features with units and ranges, hashes.
 
         Returns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,12 @@ from toolkit.kinematics.beam_swap import BeamSwap
 from toolkit.model import Model
 from toolkit.ratios.calibration import TargetedCalibration
 from toolkit.ratios.checkpoints import load_member
+from toolkit.ratios.cross_fit import CrossFitted, members_without
 from toolkit.ratios.directions import Direction, score_directions
 from toolkit.ratios.ensemble import MixtureEnsemble
 from toolkit.ratios.features import FeatureMap, RawFeatures, feature_matrix
 from toolkit.ratios.interface import Learner
+from toolkit.ratios.plan import plan_ensemble
 from toolkit.ratios.structure import EventClass, Mixture, Source
 from toolkit.ratios.trained_mixture import TrainedMixture
 from toolkit.ratios.training_history import TrainingHistory
@@ -33,7 +35,7 @@ from toolkit.weights import SimulatedEvents
 from toolkit.weights.beam_swap import feature_swaps
 
 FILE = "mixture.pt"
-FORMAT = 6
+FORMAT = 7
 """Part of the key: raise it when the content of the file changes."""
 
 
@@ -76,7 +78,14 @@ def save_mixture(trained: TrainedMixture, folder: Path, *, key: str, members: Ma
         "calibration": ensemble.calibration.state_dict(),
         "out_of_bag": torch.from_numpy(trained.out_of_bag),
         "before_calibration": torch.from_numpy(trained.before_calibration),
+        "cross_fit": None,
     }
+    if trained.cross_fitted is not None:
+        state["cross_fit"] = {
+            "calibrations": [apart.calibration.state_dict() for apart in trained.cross_fitted.without],
+            "out_of_fold": torch.from_numpy(trained.cross_fitted.out_of_fold),
+            "in_calibration": torch.from_numpy(trained.cross_fitted.in_calibration),
+        }
     write_state(folder / FILE, state)
 
 
@@ -113,10 +122,21 @@ def load_mixture(folder: Path, learner: Learner, *, key: str | None = None) -> T
             raise _unusable(folder, name, member_key)
         members.append(network)
         history.append(losses)
-    calibration = TargetedCalibration(mixture, [Direction(**{name: _tuples(v) for name, v in d.items()}) for d in state["directions"]])
-    calibration.load_state_dict(state["calibration"])
-    ensemble = MixtureEnsemble(feature_map, members, calibration).double().eval()
-    return TrainedMixture(ensemble, tuple(history), state["out_of_bag"].numpy(), state["before_calibration"].numpy(), config)
+    directions = [Direction(**{name: _tuples(v) for name, v in d.items()}) for d in state["directions"]]
+
+    def assembled(chosen: Sequence[nn.Module], numbers: Mapping[str, Any]) -> MixtureEnsemble:
+        calibration = TargetedCalibration(mixture, directions)
+        calibration.load_state_dict(numbers)
+        return MixtureEnsemble(feature_map, chosen, calibration).double().eval()
+
+    ensemble, kept, crossed = assembled(members, state["calibration"]), state["cross_fit"], None
+    if kept is not None:
+        plan = plan_ensemble(config)
+        parts = [[members[m] for m in members_without(plan, k)] for k in range(len(kept["calibrations"]))]
+        without = tuple(assembled(part, numbers) for part, numbers in zip(parts, kept["calibrations"], strict=True))
+        crossed = CrossFitted(without, kept["out_of_fold"].numpy(), kept["in_calibration"].numpy())
+    bagged, before = state["out_of_bag"].numpy(), state["before_calibration"].numpy()
+    return TrainedMixture(ensemble, tuple(history), bagged, before, config, crossed)
 
 
 def _unusable(folder: Path, name: str, key: str | None) -> ArtifactMismatchError:

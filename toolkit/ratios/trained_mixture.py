@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from toolkit.config import AnyRatioConfig
+from toolkit.ratios.cross_fit import CrossFitted
 from toolkit.ratios.ensemble import MixtureEnsemble
 from toolkit.ratios.features import feature_matrix
 from toolkit.ratios.inspection import inspect_ensemble
@@ -34,6 +35,7 @@ class TrainedMixture:
             shape (n_pool, n_processes).
         before_calibration: The same without calibration.
         config: How it was trained.
+        cross_fitted: The ensembles without a fold; None where test events are set aside.
     """
 
     ensemble: MixtureEnsemble
@@ -41,6 +43,7 @@ class TrainedMixture:
     out_of_bag: NDArray[np.float64]
     before_calibration: NDArray[np.float64]
     config: AnyRatioConfig
+    cross_fitted: CrossFitted | None = None
 
     @property
     def estimator(self) -> str:
@@ -82,27 +85,46 @@ class TrainedMixture:
         return CalibratedMember(self.ensemble, index)
 
     def inspect(self, *, pool: SimulatedEvents, test: SimulatedEvents) -> Inspection:
-        """Evaluate it for the comparison of training and test events, and of before and after the calibration."""
+        """Evaluate it for the comparison of training and test events, and of before and after the calibration.
+
+        In a cross-fit the test events are those of the pool, each under the members that did not train on its fold.
+        """
         splits = self.config.splits
         rows = [feature_matrix(events.observables, self.features) for events in (test, pool)]
         folds = [assign_fold(events.event_id, n_folds=splits.folds, salt=splits.salt).astype(np.int64) for events in (test, pool)]
-        return inspect_ensemble(
+        found = inspect_ensemble(
             self.ensemble, plan_ensemble(self.config), test=rows[0], test_fold=folds[0], pool=rows[1], pool_fold=folds[1]
         )
+        if self.cross_fitted is None:
+            return found
+        return replace(found, before_calibration=self.before_calibration, test_by_part=self.cross_fitted.out_of_fold)
 
     def to_onnx(
-        self, path: Path, *, writer: Callable[..., Any], reference_rows: NDArray[np.float64], member: int | None = None, **more: Any
+        self,
+        path: Path,
+        *,
+        writer: Callable[..., Any],
+        reference_rows: NDArray[np.float64],
+        member: int | None = None,
+        without_fold: int | None = None,
+        **more: Any,
     ) -> Any:
-        """Write the ensemble as one file; see `interface.RatioModel.to_onnx`."""
-        alone = member is not None
+        """Write the ensemble, or a part of it, as one file; see `interface.RatioModel.to_onnx`."""
+        module: nn.Module = self.ensemble if member is None else self.member(member)
+        name, size = self.estimator, len(self.history) if member is None else 1
+        if member is not None:
+            name += f", member {member} of {len(self.history)}"
+        if without_fold is not None and self.cross_fitted is not None:
+            module = self.cross_fitted.without[without_fold]
+            name, size = f"{name}, without fold {without_fold}", len(self.cross_fitted.without[without_fold].members)
         return writer(
-            self.ensemble if member is None else self.member(member),
+            module,
             path,
             numerators=self.numerators,
             reference=self.reference,
-            estimator=f"{self.estimator}, member {member} of {len(self.history)}" if alone else self.estimator,
+            estimator=name,
             reference_rows=reference_rows,
-            ensemble_size=1 if alone else len(self.history),
+            ensemble_size=size,
             reference_mixture=self.reference_mixture,
             **more,
         )

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from toolkit.analysis.cross_fit import log_ratios_of
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.regions import whole_densities
 from toolkit.analysis.theta import learned_by_theta
@@ -49,7 +50,7 @@ def _at_points(config: Config, *, pool: SimulatedEvents, test: SimulatedEvents, 
     own, seen = (learned_by_theta(config, events) for events in (test, pool))
     return EstimateUnderTest(
         events=own,
-        log_ratios=ratio(ratio.columns(test.observables)),
+        log_ratios=log_ratios_of(ratio, test),
         reference=ratio.metadata.reference_mixture,
         yields=seen.yields,
         coefficients=points.along,
@@ -74,7 +75,7 @@ def _along(
     bounds, truth = model.bounds[parameter], model.truth[parameter]
     return EstimateUnderTest(
         events=test,
-        log_ratios=ratio(ratio.columns(test.observables)),
+        log_ratios=log_ratios_of(ratio, test),
         reference=ratio.metadata.reference_mixture,
         yields=pool.yields,
         coefficients=at,

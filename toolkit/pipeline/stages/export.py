@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
 
-from exports import write_onnx
+from exports import Feature, write_onnx
+from toolkit.analysis.cross_fit import fold_file, fold_of
 from toolkit.analysis.datasets import read_simulation
 from toolkit.analysis.features import describe_features
-from toolkit.analysis.layout import INSPECTION, MEMBERS, MODEL, PARITY
+from toolkit.analysis.layout import FOLDS, INSPECTION, MEMBERS, MODEL, MODELS, PARITY
 from toolkit.analysis.regions import learned_events
-from toolkit.artifacts.atomic import write_json
+from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.artifacts.hashing import stage_key
 from toolkit.config import Config
 from toolkit.pipeline.stage import StageContext
@@ -29,7 +31,7 @@ STEPS = 4
 
 
 def run(context: StageContext) -> None:
-    """Write `models/mixture.onnx`, its reference rows, parity and inspection, and the files of learned variations."""
+    """Write `models/mixture.onnx`, its reference rows, parity and inspection, and the files of folds and of learned variations."""
     config = context.config
     pool, test = (learned_events(config, events) for events in read_simulation(context))
     trained = load_trained(context, pool)
@@ -45,6 +47,7 @@ def run(context: StageContext) -> None:
         fills=config.fills,
         z1=config.selection.z1,
     )
+    write_folds(context, trained, pool, features=features)
     context.progress("export | inspection", 2, STEPS)
     write_json(context.work / PARITY, {"schema": 1, "sample": "all test events", **asdict(export.parity)})
     write_inspection(context.work / INSPECTION, trained, pool=pool, test=test)
@@ -52,6 +55,29 @@ def run(context: StageContext) -> None:
     export_variations(context, features=features, config_hash=training_hash(config))
     export_network_uncertainty(context, trained, pool=pool, test=test, features=features)
     context.progress("export", STEPS, STEPS)
+
+
+def write_folds(context: StageContext, trained: RatioModel, events: SimulatedEvents, *, features: Sequence[Feature]) -> None:
+    """Write the ensemble without each fold of a cross-fit, verified on the events of the fold; otherwise nothing."""
+    config = context.config
+    if trained.cross_fitted is None:
+        return
+    make_folder(context.work / FOLDS)
+    fold = fold_of(events, config.ratios.splits)
+    for k in range(config.ratios.splits.folds):
+        trained.to_onnx(
+            context.work / fold_file(MODELS, k),
+            writer=write_onnx,
+            reference_rows=feature_matrix(events.select(fold == k).observables, trained.features),
+            without_fold=k,
+            fuse=False,
+            features=features,
+            config_hash=training_hash(config),
+            training_data_hash=data_hash(events.select(fold != k)),
+            fills=config.fills,
+            z1=config.selection.z1,
+        )
+        context.progress("export | folds", 1.0 + (k + 1.0) / config.ratios.splits.folds, STEPS)
 
 
 def load_trained(context: StageContext, pool: SimulatedEvents) -> RatioModel:

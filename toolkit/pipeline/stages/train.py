@@ -33,8 +33,13 @@ def run(context: StageContext) -> None:
         swaps=declared_swaps(context.config),
     )
     write_json(context.work / TRAINING, describe_training(trained))
+    crossed = trained.cross_fitted
     write_out_of_bag(
-        context.work / OUT_OF_BAG, pool, log_ratio=trained.out_of_bag, before_calibration=trained.before_calibration, nodes=trained.nodes
+        context.work / OUT_OF_BAG,
+        pool,
+        log_ratio=trained.out_of_bag if crossed is None else crossed.in_calibration,
+        before_calibration=trained.before_calibration,
+        nodes=trained.nodes,
     )
     train_variations(context, executor=executor_of(context.executor))
 

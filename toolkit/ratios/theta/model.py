@@ -51,6 +51,11 @@ class TrainedTheta:
     config: ThetaConfig
 
     @property
+    def cross_fitted(self) -> None:
+        """Nothing: test events are set aside."""
+        return
+
+    @property
     def estimator(self) -> str:
         """Its name in the config."""
         return self.config.estimator
