@@ -10,12 +10,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import awkward as ak
 import numpy as np
 
 from processors.eventfile import open_events
+from toolkit.locations import Location
 from toolkit.typing import FloatArray
 
 PROBE = 2000
@@ -48,7 +48,7 @@ class Benchmarks:
     how: str
 
 
-def read_vector(path: Path, tree: str, branch: str) -> FloatArray | None:
+def read_vector(path: Location, tree: str, branch: str) -> FloatArray | None:
     """Read a weight vector of the first events, (n_events, n_entries); None if its length varies or it holds only zeros."""
     with open_events(path, tree) as events:
         jagged = events.arrays([branch], 0, min(PROBE, events.entries))[branch]

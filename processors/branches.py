@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import awkward as ak
 import numpy as np
@@ -19,6 +18,7 @@ from processors.variations import weight_branches
 from toolkit.config import Config, MappingLayout, SampleConfig
 from toolkit.errors import ArtifactMismatchError, SchemaError
 from toolkit.kinematics import OBSERVABLES
+from toolkit.locations import Location, locate
 
 PROBE = 100
 """Entries that are read to learn the length of a vector."""
@@ -37,7 +37,7 @@ class WeightNames:
     names: tuple[str, ...]
 
 
-def check_branches(path: Path, config: Config, sample: SampleConfig, branches: Mapping[str, str]) -> None:
+def check_branches(path: Location, config: Config, sample: SampleConfig, branches: Mapping[str, str]) -> None:
     """Check that a file has the branches of the layout, of wanted jet observables, of the columns and varied weights of the config.
 
     Raises:
@@ -63,7 +63,7 @@ def branches_to_read(config: Config, sample: SampleConfig, branches: Mapping[str
     return tuple(name for name in wanted if name in branches)
 
 
-def _check_variations(path: Path, config: Config, sample: SampleConfig, branches: Collection[str]) -> None:
+def _check_variations(path: Location, config: Config, sample: SampleConfig, branches: Collection[str]) -> None:
     for name in weight_branches(config, sample):
         if name not in branches and name not in config.columns:
             raise SchemaError(
@@ -74,7 +74,7 @@ def _check_variations(path: Path, config: Config, sample: SampleConfig, branches
             )
 
 
-def _check_jets(path: Path, config: Config, sample: SampleConfig, branches: Collection[str]) -> None:
+def _check_jets(path: Location, config: Config, sample: SampleConfig, branches: Collection[str]) -> None:
     reader = reader_for(sample)
     jet_branches = reader.jet_branches()
     given = {*config.columns, *(("n_jets",) if reader.counts_jets() else ())}
@@ -94,7 +94,7 @@ def _check_jets(path: Path, config: Config, sample: SampleConfig, branches: Coll
         raise _missing_branch(missing[0], path, sample, branches, why)
 
 
-def _missing_branch(name: str, path: Path, sample: SampleConfig, branches: Collection[str], why: str) -> SchemaError:
+def _missing_branch(name: str, path: Location, sample: SampleConfig, branches: Collection[str], why: str) -> SchemaError:
     of_tree = f" of tree {sample.tree!r}" if path.suffix == ".root" else ""
     return SchemaError(
         f"branch {name!r}{why}{of_tree} in {path}",
@@ -104,7 +104,7 @@ def _missing_branch(name: str, path: Path, sample: SampleConfig, branches: Colle
     )
 
 
-def describe_weights(path: Path, events: EventFile, sample: SampleConfig, more: Iterable[str]) -> dict[str, WeightNames]:
+def describe_weights(path: Location, events: EventFile, sample: SampleConfig, more: Iterable[str]) -> dict[str, WeightNames]:
     """Describe the weight vectors that the config uses.
 
     Args:
@@ -178,8 +178,8 @@ def _different_weights(
 ) -> ArtifactMismatchError:
     def describe(path: str, weights: WeightNames | None) -> str:
         if weights is None:
-            return f"{Path(path).name}: no such vector"
-        return f"{Path(path).name}: {weights.length} weights" + (f" {list(weights.names)}" if weights.names else "")
+            return f"{locate(path).name}: no such vector"
+        return f"{locate(path).name}: {weights.length} weights" + (f" {list(weights.names)}" if weights.names else "")
 
     return ArtifactMismatchError(
         f"weights {vector!r} of sample {sample.name}",

@@ -18,6 +18,7 @@ from processors.sanity import explain_empty
 from toolkit.artifacts.events import NOMINAL, ChunkInfo, read_info, read_table
 from toolkit.artifacts.hashing import sampled_digest
 from toolkit.errors import ArtifactMismatchError, InputFileError, PhysicsDomainError
+from toolkit.locations import FileState, file_state, locate
 
 EVENT = ("run", "luminosityBlock", "event")
 """Columns that identify an event."""
@@ -39,11 +40,11 @@ def check_unchanged(inputs: Sequence[SampleInputs]) -> None:
     """Check that no input file was replaced or written to while it was being read."""
     for file in (file for sample in inputs for file in sample.files):
         try:
-            stat = Path(file.path).stat()
-            now = f"{stat.st_size} bytes, changed at {stat.st_mtime_ns} ns, content {sampled_digest(file.path)}"
+            where = locate(file.path)
+            now = _described(file_state(where), sampled_digest(where))
         except OSError as error:
             now = str(error) if isinstance(error, InputFileError) else f"{type(error).__name__}: {error.strerror}"
-        began = f"{file.size} bytes, changed at {file.modified_ns} ns, content {file.digest}"
+        began = _described(FileState(file.size, file.version), file.digest)
         if now != began:
             raise ArtifactMismatchError(
                 f"input file {file.path}",
@@ -51,6 +52,10 @@ def check_unchanged(inputs: Sequence[SampleInputs]) -> None:
                 expected=f"{began}, as when the run began",
                 remedy="run again when the file is complete; a file must not change while it is read",
             )
+
+
+def _described(state: FileState, digest: str) -> str:
+    return f"{state.size} bytes, version {state.version or 'unknown'}, content {digest}"
 
 
 def check_complete(merged: Mapping[str, Any], inputs: Sequence[SampleInputs]) -> None:

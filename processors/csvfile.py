@@ -9,14 +9,16 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc
 
+from toolkit.artifacts.hashing import sampled_digest
 from toolkit.errors import InputFileError, SchemaError
+from toolkit.locations import Location, RemoteFile
 from toolkit.typing import FloatArray
 
 LONGEST_HEAD = 1 << 20
@@ -24,7 +26,7 @@ MOST_COLUMNS = 10_000
 """Columns that are read; NanoAOD has two thousand branches."""
 
 
-def is_csv(path: Path) -> bool:
+def is_csv(path: Location) -> bool:
     """Return whether the name is that of a CSV file, compressed or not."""
     return path.name.removesuffix(".gz").lower().endswith(".csv")
 
@@ -36,21 +38,21 @@ class CsvEvents:
         path: The file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Location) -> None:
         self.path = path
 
     @cached_property
     def entries(self) -> int:
         """Number of events, the lines below the first."""
         with self._explained():
-            return sum(batch.num_rows for batch in pc.open_csv(self.path))
+            return sum(batch.num_rows for batch in self._batches())
 
     @cached_property
     def types(self) -> Mapping[str, str]:
         """Type of each column, by name."""
         self._check_width()
         with self._explained():
-            schema = pc.open_csv(self.path).schema
+            schema = self._batches().schema
             names = [name.strip() for name in schema.names]
         repeated = sorted(name for name, times in Counter(names).items() if times > 1)
         if repeated:
@@ -61,6 +63,8 @@ class CsvEvents:
     @cached_property
     def uuid(self) -> bytes:
         """Hash of the content, 16 bytes."""
+        if isinstance(self.path, RemoteFile):
+            return bytes.fromhex(sampled_digest(self.path))
         with self.path.open("rb") as raw:
             digest = hashlib.sha256()
             while block := raw.read(1 << 20):
@@ -76,7 +80,7 @@ class CsvEvents:
         """
         batches, first = [], 0
         with self._explained():
-            for batch in pc.open_csv(self.path):
+            for batch in self._batches():
                 last = first + batch.num_rows
                 if last > start and first < stop:
                     batches.append(batch.slice(max(start - first, 0), min(stop, last) - max(start, first)))
@@ -96,6 +100,13 @@ class CsvEvents:
         """Return nothing: a CSV file has no head."""
         del tree, column
         return None
+
+    def _batches(self) -> Any:
+        """Begin to read the file, in record batches."""
+        if not isinstance(self.path, RemoteFile):
+            return pc.open_csv(self.path)
+        stream = pa.PythonFile(self.path.open("rb"), mode="r")
+        return pc.open_csv(pa.CompressedInputStream(stream, "gzip") if self.path.suffix == ".gz" else stream)
 
     def _numbers(self, table: pa.Table | None, position: int, name: str) -> FloatArray:
         if table is None:
@@ -122,7 +133,7 @@ class CsvEvents:
 
     def _check_width(self) -> None:
         """Count the columns before the file is parsed, which takes ten kilobytes for each."""
-        with self._explained(), gzip.open(self.path) if self.path.suffix == ".gz" else self.path.open("rb") as file:
+        with self._explained(), self.path.open("rb") as raw, gzip.open(raw) if self.path.suffix == ".gz" else raw as file:
             n_columns = file.readline(LONGEST_HEAD).count(b",") + 1
         if n_columns > MOST_COLUMNS:
             what, expected = f"input file {self.path}", f"at most {MOST_COLUMNS}"
@@ -132,6 +143,8 @@ class CsvEvents:
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except InputFileError:
+            raise
         except UnicodeDecodeError as error:
             raise InputFileError(
                 f"input file {self.path}",
@@ -149,7 +162,7 @@ class CsvEvents:
 
 
 @contextlib.contextmanager
-def open_csv(path: Path) -> Iterator[CsvEvents]:
+def open_csv(path: Location) -> Iterator[CsvEvents]:
     """Open a CSV file.
 
     Yields:

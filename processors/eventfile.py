@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import awkward as ak
@@ -12,6 +11,7 @@ import awkward as ak
 from processors.csvfile import is_csv, open_csv
 from processors.lhefile import is_lhe, open_lhe
 from processors.rootfile import open_root_events
+from toolkit.locations import Location
 from toolkit.typing import FloatArray
 
 Format = Literal["root", "csv", "lhe"]
@@ -54,13 +54,13 @@ class EventFile(Protocol):
         ...
 
 
-def format_of(path: Path) -> Format:
+def format_of(path: Location) -> Format:
     """Return the format of a file, by its name."""
     return "csv" if is_csv(path) else "lhe" if is_lhe(path) else "root"
 
 
 @contextlib.contextmanager
-def open_events(path: Path, tree: str) -> Iterator[EventFile]:
+def open_events(path: Location, tree: str) -> Iterator[EventFile]:
     """Open an ntuple.
 
     Args:

@@ -12,7 +12,9 @@ from typing import Any
 from coffea import processor
 from coffea.processor import accumulate
 
+from processors.reduction import reduced
 from toolkit.errors import ToolkitError, WorkerLostError
+from toolkit.typing import Progress, silent_progress
 
 OnChunk = Callable[[Any], None]
 """Called in the main process with each work item that is finished."""
@@ -28,18 +30,21 @@ class LocalExecutor(processor.executor.ExecutorBase):  # type: ignore[misc]
     Args:
         workers: Worker processes; 0 runs everything in this process.
         on_chunk: Called in this process with each finished work item.
+        on_wait: Told how long there has been no worker; only clusters have none.
         pool: Makes the workers, called with ``max_workers``; None takes coffea's choice, which starts fresh processes.
         retries: Never more than 0: an error in a chunk is final.
     """
 
     workers: int = 0
     on_chunk: OnChunk | None = None
+    on_wait: Progress = silent_progress
     pool: Callable[..., Pool] | None = None
     retries: int = 0
 
     def __call__(self, items: Sequence[Any], function: Callable[[Any], Any], accumulator: Any) -> tuple[Any, int]:
         """Apply the function to all items and merge the results in the order of the items."""
-        return accumulate(self._results(items, function), accumulator), 0
+        merged = reduced(self._results(items, function), merge_pair)
+        return accumulate([merged], accumulator) if merged is not None else accumulator, 0
 
     def _results(self, items: Sequence[Any], function: Callable[[Any], Any]) -> Iterator[Any]:
         """Yield the result of each item, in their order."""
@@ -67,6 +72,11 @@ class LocalExecutor(processor.executor.ExecutorBase):  # type: ignore[misc]
     def _report(self, item: Any) -> None:
         if self.on_chunk is not None:
             self.on_chunk(item)
+
+
+def merge_pair(left: Any, right: Any) -> Any:
+    """Merge the results of neighbouring chunks, here or in a worker."""
+    return accumulate([left, right])
 
 
 def worker_lost(got: str) -> WorkerLostError:

@@ -33,6 +33,7 @@ from toolkit.artifacts.events import NOMINAL, ChunkInfo, EventTable, chunk_table
 from toolkit.artifacts.events import read_ratios as read_chunk_ratios
 from toolkit.config import Config
 from toolkit.errors import PhysicsDomainError, SchemaError
+from toolkit.locations import locate
 
 
 @dataclass(frozen=True)
@@ -281,7 +282,7 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
 
     def _info(self, sample: SampleInputs, chunk: Mapping[str, Any], cutflow: dict[str, dict[str, float]]) -> ChunkInfo:
         paths = [f.path for f in sample.files]
-        path = str(Path(chunk["filename"]).resolve())
+        path = str(locate(chunk["filename"]).resolve())
         if path not in paths:
             raise SchemaError(
                 f"file {path}",
@@ -294,7 +295,7 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
             sample=sample.config.name,
             benchmarks=sample.config.benchmarks,
             key=chunk_key(self.keys[sample.name], file, chunk["entrystart"], chunk["entrystop"]),
-            source=Path(path).name,
+            source=locate(path).name,
             file_index=paths.index(path),
             start=chunk["entrystart"],
             stop=chunk["entrystop"],

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from processors.benchmarks import LONGEST, Benchmarks, name_benchmarks, own_entry, read_vector
 from processors.formats.detect import how_to_describe, what_is_missing
@@ -14,6 +13,7 @@ from processors.snippets import Findings
 from processors.weightsearch import which_weight
 from toolkit.config import LheLayout, NanoLayout
 from toolkit.errors import SchemaError
+from toolkit.locations import Location, RemoteFile
 from toolkit.typing import FloatArray, Progress, silent_progress
 
 SUFFIXES = (".root", ".csv", ".lhe.gz", ".lhe")
@@ -29,12 +29,14 @@ class Ntuple:
         report: What it holds.
         findings: What its first events say.
         vector: Relative weights of the first events, (n_events, n_entries), if it has a vector that may hold benchmarks.
+        dataset: Its dataset, if it was listed in one.
     """
 
-    path: Path
+    path: Location
     report: FileReport
     findings: Findings
     vector: FloatArray | None
+    dataset: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,20 @@ class Group:
         return sum(t.entries for file in self.files for t in file.report.trees if t.name == file.report.tree)
 
 
-def read_ntuples(paths: Sequence[Path], progress: Progress = silent_progress, *, weight: str | None = None) -> tuple[Ntuple, ...]:
+def read_ntuples(
+    paths: Sequence[Location],
+    progress: Progress = silent_progress,
+    *,
+    weight: str | None = None,
+    datasets: Mapping[Location, str] | None = None,
+) -> tuple[Ntuple, ...]:
     """Look into every file.
 
     Args:
         paths: The files; one that is named twice is read once.
         progress: Called after every file.
         weight: Branch of the generator weight, where the user named one; `none` for data.
+        datasets: The dataset of each file that was listed in one.
 
     Returns:
         The files, in the order of their names.
@@ -84,7 +93,7 @@ def read_ntuples(paths: Sequence[Path], progress: Progress = silent_progress, *,
         InputFileError: A file is missing, damaged, or no ntuple.
         SchemaError: No layout fits a file, or which of its branches is the weight must be said.
     """
-    found, unique = [], sorted({path.resolve(): path for path in paths}.values())
+    found, unique = [], sorted({path.resolve(): path for path in paths}.values(), key=lambda path: (isinstance(path, RemoteFile), path))
     for done, path in enumerate(unique, start=1):
         report = inspect_file(path, weight=weight)
         if report.findings is None:
@@ -100,12 +109,12 @@ def read_ntuples(paths: Sequence[Path], progress: Progress = silent_progress, *,
             )
         if report.findings.candidates:
             raise which_weight(str(path), report.findings.candidates)
-        found.append(Ntuple(path, report, report.findings, _vector(path, report, report.findings)))
+        found.append(Ntuple(path, report, report.findings, _vector(path, report, report.findings), (datasets or {}).get(path, "")))
         progress("ntuples", done, len(unique))
     return tuple(found)
 
 
-def _vector(path: Path, report: FileReport, findings: Findings) -> FloatArray | None:
+def _vector(path: Location, report: FileReport, findings: Findings) -> FloatArray | None:
     if findings.data or not isinstance(findings.layout, NanoLayout):
         return None
     tree = next(t for t in report.trees if t.name == report.tree)
@@ -118,8 +127,8 @@ def _vector(path: Path, report: FileReport, findings: Findings) -> FloatArray | 
 def group_samples(ntuples: Sequence[Ntuple]) -> tuple[Group, ...]:
     """Group files into samples.
 
-    Files belong together if their names differ by trailing numbers only and they hold the same: layout, tree, cross-section
-    and generated process. Data of one layout are one sample.
+    Files belong together if they are of one dataset, or else their names differ by trailing numbers only, and they hold the same:
+    layout, tree, cross-section and generated process. Data of one layout are one sample.
 
     Args:
         ntuples: The files.
@@ -147,10 +156,10 @@ def _position(group: Group) -> tuple[bool, int, str]:
     return group.data, meaning.names.index(group.name) if meaning else LONGEST, group.name
 
 
-def _by_key(ntuples: Sequence[Ntuple], namer: Callable[[Path], str]) -> Iterator[Group]:
+def _by_key(ntuples: Sequence[Ntuple], namer: Callable[[Location], str]) -> Iterator[Group]:
     found: dict[tuple[str, str], list[Ntuple]] = {}
     for ntuple in ntuples:
-        found.setdefault((namer(ntuple.path), _content(ntuple)), []).append(ntuple)
+        found.setdefault((identifier(ntuple.dataset) if ntuple.dataset else namer(ntuple.path), _content(ntuple)), []).append(ntuple)
     names = [name for name, _ in found]
     used: set[str] = set()
     for (name, _), files in found.items():
@@ -169,17 +178,17 @@ def _content(ntuple: Ntuple) -> str:
     return f"{layout.model_dump_json()} {report.tree} {xsec and f'{xsec:.5g}'} {shape} {entry}"
 
 
-def bare_name(path: Path) -> str:
+def bare_name(path: Location) -> str:
     """Return the name of a file without its format.
 
     Examples:
         >>> bare_name(Path("ntuples/data_A.4lep.root"))
         'data_A.4lep'
     """
-    return next((path.name[: -len(suffix)] for suffix in SUFFIXES if path.name.endswith(suffix)), path.stem)
+    return next((path.name[: -len(suffix)] for suffix in SUFFIXES if path.name.endswith(suffix)), path.name.removesuffix(path.suffix))
 
 
-def stem(path: Path) -> str:
+def stem(path: Location) -> str:
     """Return the name of a sample from that of one of its files: without format and trailing numbers.
 
     Examples:
@@ -190,7 +199,7 @@ def stem(path: Path) -> str:
     return identifier(_NUMBERED.sub("", name) or name)
 
 
-def _data(path: Path) -> str:
+def _data(path: Location) -> str:
     del path
     return "data"
 

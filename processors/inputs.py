@@ -12,10 +12,10 @@ import numpy as np
 from processors.benchmark_order import FILES, check_benchmark_order
 from processors.branches import WeightNames, check_branches, check_same_weights, describe_weights
 from processors.eventfile import EventFile, Format, format_of, open_events
+from processors.filelists import expand
 from processors.normalisation import read_normalisation
 from processors.observables import written_observables
 from processors.overlaps import overlap_notes, undecided_entries
-from processors.rootfile import nearest
 from processors.sanity import PROBE, check_probe
 from processors.slices import adds_to
 from processors.symmetry import check_symmetry
@@ -26,22 +26,23 @@ from toolkit.artifacts.checksums import check_file
 from toolkit.artifacts.events import NOMINAL, table_name
 from toolkit.artifacts.hashing import sampled_digest
 from toolkit.config import Config, MappingLayout, SampleConfig
-from toolkit.errors import ArtifactMismatchError, InputFileError, PhysicsDomainError
+from toolkit.errors import ArtifactMismatchError, InputFileError, PhysicsDomainError, SchemaError
+from toolkit.locations import Location, file_state, locate
 from toolkit.model.processes import component_names
 from toolkit.typing import FloatArray
 
 
 @dataclass(frozen=True)
 class FileInput:
-    """One ntuple, as found on disk.
+    """One ntuple, as found on a disk or a server.
 
     Args:
-        path: The file.
+        path: The file, an absolute path or a URL.
         tree: Name of the event tree.
         entries: Entries of the event tree.
         uuid: Identity that ROOT gave the file when it was written, 16 bytes.
         size: Bytes.
-        modified_ns: Time of the last change.
+        version: Time of the last change, or what the server of a remote file states, see `toolkit.locations.FileState`.
         digest: Hash of a few blocks of the content, see `toolkit.artifacts.sampled_digest`.
         branches: Branches of the event tree.
         sumw: Sum of generator weights that the file states, of itself or (`MappingLayout`) of the whole sample; None where the config
@@ -58,7 +59,7 @@ class FileInput:
     entries: int
     uuid: bytes
     size: int
-    modified_ns: int
+    version: str
     digest: str
     branches: frozenset[str]
     sumw: float | None
@@ -71,7 +72,7 @@ class FileInput:
     @property
     def format(self) -> Format:
         """Format of the file."""
-        return format_of(Path(self.path))
+        return format_of(locate(self.path))
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class SampleInputs:
 
     def position(self, path: str) -> int:
         """Return the position of a file in the sample; 0 for a file that the config does not list."""
-        resolved = str(Path(path).resolve())
+        resolved = str(locate(path).resolve())
         return next((i for i, f in enumerate(self.files) if f.path == resolved), 0)
 
     def scale(self, luminosity_ifb: float, *, k_factor: float = 1.0) -> float:
@@ -205,50 +206,36 @@ def _inspect_varied(config: Config, sample: SampleInputs) -> SampleInputs:
     return replace(sample, varied=tuple(found))
 
 
-def expand_files(sample: SampleConfig) -> list[Path]:
-    """Return the files that the sample's patterns match, sorted by name within each pattern, each file once.
+def expand_files(sample: SampleConfig) -> list[Location]:
+    """Return the files that a sample names, in the order of its entries, each file once.
 
     Raises:
-        InputFileError: A pattern matches nothing, or a folder.
+        InputFileError: An entry matches nothing, or a folder, or a list cannot be read.
+        SchemaError: A dataset says that its files hold another tree.
     """
-    found: dict[Path, None] = {}
-    for pattern in sample.files:
-        matches = _matches(pattern)
-        if not matches:
-            if Path(pattern).is_dir():
-                raise InputFileError(
-                    f"files of sample {sample.name}", got=f"the folder {pattern}", expected="files", remedy=f"give {pattern}/*.root"
-                )
-            folder = Path(pattern).parent
-            names = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
-            raise InputFileError(
-                f"files of sample {sample.name}",
-                got=f"nothing at {pattern}" + ("" if folder.is_dir() else f" (no folder {folder})"),
-                expected="at least one file",
-                remedy=nearest(Path(pattern).name, names) or "check the path under `files`, or the folder given with --data",
-            )
-        found.update(dict.fromkeys(m.resolve() for m in matches))
-    return list(found)
+    return _listed_files(sample)[0]
 
 
-def _matches(pattern: str) -> list[Path]:
-    path = Path(pattern)
-    if path.is_file():
-        return [path]
-    anchor = Path(path.anchor)
-    try:
-        return sorted(m for m in anchor.glob(str(path.relative_to(anchor))) if m.is_file())
-    except (ValueError, NotImplementedError) as error:
-        what, expected = f"pattern {pattern}", "`*`, `?` and `[abc]` in names; `**` alone between two /"
-        raise InputFileError(what, got=str(error), expected=expected, remedy="correct the pattern under `files`") from error
+def _listed_files(sample: SampleConfig) -> tuple[list[Location], tuple[str, ...]]:
+    found, notes = expand(sample.files, what=f"files of sample {sample.name}", dataset=sample.name)
+    other = next((one for one in found if one.tree and one.tree != sample.tree and format_of(one.file) == "root"), None)
+    if other is not None:
+        raise SchemaError(
+            f"tree of sample {sample.name}",
+            got=f"{sample.tree!r}, but dataset {other.dataset} says {other.tree!r} of {other.file}",
+            expected="one tree",
+            remedy=f"set `tree: {other.tree}` of the sample",
+        )
+    return [one.file for one in found], notes
 
 
 def _inspect_sample(config: Config, sample: SampleConfig) -> SampleInputs:
-    files = tuple(_inspect_file(path, config, sample) for path in expand_files(sample))
+    paths, repeated = _listed_files(sample)
+    files = tuple(_inspect_file(path, config, sample) for path in paths)
     files = (*files[:FILES], *(replace(file, first_weights=None) for file in files[FILES:]))
     check_same_weights(sample, {file.path: file.vectors for file in files})
     if sample.kind != "simulation":
-        return SampleInputs(config=sample, files=files, xsec_pb=None, sumw=None, notes=_weighted_data(sample, files))
+        return SampleInputs(config=sample, files=files, xsec_pb=None, sumw=None, notes=(*repeated, *_weighted_data(sample, files)))
     xsec_pb = sample.xsec_pb if isinstance(sample.xsec_pb, float | int) else _stated(sample, files, "xsec_pb", "cross-section")
     if isinstance(sample.gen_sumw, float | int):
         sumw = float(sample.gen_sumw)
@@ -276,7 +263,7 @@ def _inspect_sample(config: Config, sample: SampleConfig) -> SampleInputs:
         files=files,
         xsec_pb=float(xsec_pb),
         sumw=float(sumw),
-        notes=(*_summed_here(sample), *_negative(config, sample, xsec_pb)),
+        notes=(*repeated, *_summed_here(sample), *_negative(config, sample, xsec_pb)),
     )
 
 
@@ -330,7 +317,7 @@ def _stated(sample: SampleConfig, files: tuple[FileInput, ...], attribute: str, 
         unit = " pb" if attribute == "xsec_pb" else ""
         raise ArtifactMismatchError(
             f"{what} of sample {sample.name}",
-            got=", ".join(f"{Path(f.path).name}: {value}{unit}" for f, value in zip(files, values, strict=True)),
+            got=", ".join(f"{locate(f.path).name}: {value}{unit}" for f, value in zip(files, values, strict=True)),
             expected=f"one {what} for all files of a sample (it is that of the sample, not of the file)",
             remedy=f"list files of different processes as different samples, or give {_OPTIONS[attribute]} as a number",
         )
@@ -362,7 +349,7 @@ def _check_no_copies(samples: Sequence[SampleInputs]) -> None:
             raise ArtifactMismatchError(where, got=same, expected="every event once", remedy=remedy)
 
 
-def _inspect_file(path: Path, config: Config, sample: SampleConfig) -> FileInput:
+def _inspect_file(path: Location, config: Config, sample: SampleConfig) -> FileInput:
     check_file(path)
     with open_events(path, sample.tree) as events:
         check_branches(path, config, sample, events.types)
@@ -376,16 +363,16 @@ def _inspect_file(path: Path, config: Config, sample: SampleConfig) -> FileInput
 
 
 def _file_input(
-    path: Path, events: EventFile, sample: SampleConfig, *, vectors: dict[str, WeightNames], xsec_pb: float | None, sumw: float | None
+    path: Location, events: EventFile, sample: SampleConfig, *, vectors: dict[str, WeightNames], xsec_pb: float | None, sumw: float | None
 ) -> FileInput:
-    stat = path.stat()
+    state = file_state(path)
     return FileInput(
         path=str(path),
         tree=sample.tree,
         entries=events.entries,
         uuid=events.uuid,
-        size=stat.st_size,
-        modified_ns=stat.st_mtime_ns,
+        size=state.size,
+        version=state.version,
         digest=sampled_digest(path),
         branches=frozenset(events.types),
         sumw=sumw,

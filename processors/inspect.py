@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import awkward as ak
@@ -22,6 +21,7 @@ from processors.yamltext import comment
 from toolkit.artifacts.checksums import check_file
 from toolkit.config import MappingLayout, NanoLayout
 from toolkit.errors import SchemaError
+from toolkit.locations import Location, file_state, locate
 
 LayoutName = Literal["nanoaod", "atlas", "mapping", "flat", "lhe", "unknown"]
 PROBE = 1000
@@ -76,7 +76,7 @@ class FileReport:
     snippet: str
 
 
-def inspect_file(path: str | Path, *, weight: str | None = None) -> FileReport:
+def inspect_file(path: str | Location, *, weight: str | None = None) -> FileReport:
     """Open a file and say what the toolkit can do with it.
 
     Args:
@@ -92,7 +92,7 @@ def inspect_file(path: str | Path, *, weight: str | None = None) -> FileReport:
         SchemaError: It holds no tree.
         MissingExtraError: The format needs an optional dependency.
     """
-    path = Path(path)
+    path = locate(path)
     check_file(path)
     trees, normalisation = _root_trees(path) if format_of(path) == "root" else _text_columns(path)
     best = min(trees, key=_rank)
@@ -110,7 +110,7 @@ def inspect_file(path: str | Path, *, weight: str | None = None) -> FileReport:
         snippet = write_snippet(path, best.name, found, weights=best.weight_lengths, zeros=best.zero_weights, stated=normalisation)
     return FileReport(
         path=str(path),
-        size=path.stat().st_size,
+        size=file_state(path).size,
         layout="unknown" if found is None else found.layout.kind,
         tree=best.name,
         trees=trees,
@@ -121,7 +121,7 @@ def inspect_file(path: str | Path, *, weight: str | None = None) -> FileReport:
     )
 
 
-def _with_counters(path: Path, tree: str, layout: Layout | None) -> Layout | None:
+def _with_counters(path: Location, tree: str, layout: Layout | None) -> Layout | None:
     """Add the histogram of counters that stands beside a tree of the CJLST framework to its layout."""
     if not isinstance(layout, MappingLayout) or layout.gen_weight != CJLST_WEIGHT:
         return layout
@@ -144,7 +144,7 @@ def _no_layout(tree: TreeReport) -> str:
     return "".join(comment(line) for line in lines)
 
 
-def _root_trees(path: Path) -> tuple[tuple[TreeReport, ...], dict[str, float]]:
+def _root_trees(path: Location) -> tuple[tuple[TreeReport, ...], dict[str, float]]:
     with open_root(path) as directory:
         trees = tuple(_tree_report(RootEvents(path, directory, name), name) for name in sorted(tree_names(directory, path)))
         if not trees:
@@ -157,7 +157,7 @@ def _root_trees(path: Path) -> tuple[tuple[TreeReport, ...], dict[str, float]]:
         return trees, _normalisation(path, directory, trees)
 
 
-def _text_columns(path: Path) -> tuple[tuple[TreeReport, ...], dict[str, float]]:
+def _text_columns(path: Location) -> tuple[tuple[TreeReport, ...], dict[str, float]]:
     with open_events(path, "") as events:
         stated = events.constants(HEAD, CROSS_SECTION)
         return (_tree_report(events, ""),), {} if stated is None else {f"{CROSS_SECTION} (pb)": float(stated[0])}
@@ -214,7 +214,7 @@ def _rank(tree: TreeReport) -> tuple[bool, bool, int, int]:
     return detect_layout(tree.branches) is None, not missing, len(missing), -tree.entries
 
 
-def _normalisation(path: Path, directory: Any, trees: tuple[TreeReport, ...]) -> dict[str, float]:
+def _normalisation(path: Location, directory: Any, trees: tuple[TreeReport, ...]) -> dict[str, float]:
     layout = NanoLayout()
     runs = next((t for t in trees if t.name == layout.runs_tree), None)
     if runs is None:

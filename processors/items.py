@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from coffea.processor.executor import WorkItem
@@ -11,6 +10,7 @@ from processors.branches import branches_to_read
 from processors.eventfile import open_events
 from processors.four_lepton import FourLeptonProcessor
 from toolkit.errors import InputFileError
+from toolkit.locations import Location, is_there, locate
 
 
 def process_item(instance: FourLeptonProcessor, item: WorkItem) -> dict[str, Any]:
@@ -30,15 +30,15 @@ def process_item(instance: FourLeptonProcessor, item: WorkItem) -> dict[str, Any
     """
     config, sample = instance.config, instance.inputs[item.dataset].config
     chunk = {"dataset": item.dataset, "filename": item.filename, "entrystart": item.entrystart, "entrystop": item.entrystop}
-    _check_still_there(Path(item.filename))
-    with open_events(Path(item.filename), item.treename) as events:
+    _check_still_there(locate(item.filename))
+    with open_events(locate(item.filename), item.treename) as events:
         names = branches_to_read(config, sample, events.types)
         out = instance.process_range(events.arrays(names, item.entrystart, item.entrystop), chunk)
     return {"out": out, "processed": {item}}
 
 
-def _check_still_there(path: Path) -> None:
-    if not path.is_file():
+def _check_still_there(path: Location) -> None:
+    if not is_there(path):
         raise InputFileError(
             f"input file {path}",
             got="no such file",

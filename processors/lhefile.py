@@ -8,7 +8,6 @@ import itertools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import awkward as ak
@@ -16,7 +15,9 @@ import numpy as np
 
 from processors.formats.lhe import WEIGHT
 from processors.lhetext import LheText
+from toolkit.artifacts.hashing import sampled_digest
 from toolkit.errors import ArtifactMismatchError, InputFileError, MissingExtraError, ToolkitError
+from toolkit.locations import Location, RemoteFile
 from toolkit.typing import FloatArray
 
 HEAD = "init"
@@ -26,7 +27,7 @@ CROSS_SECTION = "XSECUP"
 _FIELDS = {"pdg_id": "id", "status": "status", "px": "px", "py": "py", "pz": "pz", "mass": "m"}
 
 
-def is_lhe(path: Path) -> bool:
+def is_lhe(path: Location) -> bool:
     """Return whether the name is that of an LHE file, compressed or not."""
     return path.name.removesuffix(".gz").lower().endswith(".lhe")
 
@@ -40,7 +41,7 @@ class LheEvents:
         path: The file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Location) -> None:
         self.path = path
         self._pylhe = _import_pylhe()
         with self._explained():
@@ -68,6 +69,8 @@ class LheEvents:
     @cached_property
     def uuid(self) -> bytes:
         """Hash of the content, 16 bytes."""
+        if isinstance(self.path, RemoteFile):
+            return bytes.fromhex(sampled_digest(self.path))
         return hashlib.sha256(self.path.read_bytes()).digest()[:16]
 
     def arrays(self, names: Sequence[str], start: int, stop: int) -> ak.Array:
@@ -159,7 +162,7 @@ def _import_pylhe() -> Any:
 
 
 @contextlib.contextmanager
-def open_lhe(path: Path) -> Iterator[LheEvents]:
+def open_lhe(path: Location) -> Iterator[LheEvents]:
     """Open an LHE file.
 
     Yields:

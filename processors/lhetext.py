@@ -7,12 +7,14 @@ tag. The text is mended line by line, so that line numbers of messages are those
 from __future__ import annotations
 
 import gzip
+import io
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
+from typing import IO, cast
 
 from toolkit.errors import InputFileError
+from toolkit.locations import Location
 
 LAST_TAG = "</LesHouchesEvents>"
 LONGEST_LINE = 1 << 20
@@ -28,9 +30,12 @@ class LheText:
         path: The file, compressed or not.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Location) -> None:
         self._path = path
-        self._file = (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", errors="replace")
+        raw = path.open("rb")
+        self._raw = raw
+        content = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if path.suffix == ".gz" else raw
+        self._file = io.TextIOWrapper(content, encoding="utf-8", errors="replace")
         self._lines = mended_lines(iter(lambda: self._file.readline(LONGEST_LINE), ""), path)
         self._rest = ""
 
@@ -53,6 +58,7 @@ class LheText:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        self._raw.close()
 
     def __enter__(self) -> LheText:
         """Return the stream."""
@@ -63,7 +69,7 @@ class LheText:
         self.close()
 
 
-def mended_lines(lines: Iterator[str], path: Path) -> Iterator[str]:
+def mended_lines(lines: Iterator[str], path: Location) -> Iterator[str]:
     r"""Go through the lines of a file as XML; what stands in the head beside the declaration of weights is left out.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 
@@ -15,13 +14,14 @@ from processors.rootfile import decoding, open_root
 from toolkit import units
 from toolkit.config import LheLayout, MappingLayout, NanoLayout, SampleConfig
 from toolkit.errors import ArtifactMismatchError, PhysicsDomainError, SchemaError
+from toolkit.locations import Location
 from toolkit.typing import FloatArray
 
 STEP = 10_000_000
 """Entries whose weights are summed at once."""
 
 
-def read_normalisation(path: Path, events: EventFile, sample: SampleConfig) -> tuple[float | None, float | None]:
+def read_normalisation(path: Location, events: EventFile, sample: SampleConfig) -> tuple[float | None, float | None]:
     """Read what the config leaves to the file.
 
     Args:
@@ -48,7 +48,7 @@ def read_normalisation(path: Path, events: EventFile, sample: SampleConfig) -> t
     return xsec_pb, sumw
 
 
-def _cross_section(path: Path, events: EventFile, sample: SampleConfig) -> float:
+def _cross_section(path: Location, events: EventFile, sample: SampleConfig) -> float:
     layout = sample.layout
     if isinstance(layout, NanoLayout):
         values = _column(path, events, sample, layout.runs_tree, layout.xsec_fb, option="xsec_pb")
@@ -59,7 +59,7 @@ def _cross_section(path: Path, events: EventFile, sample: SampleConfig) -> float
     return _single(values, f"{CROSS_SECTION} in the head of {path}", "one cross-section (pb)")
 
 
-def _stated_sum(path: Path, events: EventFile, sample: SampleConfig) -> float:
+def _stated_sum(path: Location, events: EventFile, sample: SampleConfig) -> float:
     layout = sample.layout
     if isinstance(layout, MappingLayout) and layout.gen_sumw is not None:
         return _repeated(path, events, sample, (layout.gen_sumw,), option="gen_sumw")
@@ -69,7 +69,7 @@ def _stated_sum(path: Path, events: EventFile, sample: SampleConfig) -> float:
     return float(_column(path, events, sample, *names, option="gen_sumw").sum())
 
 
-def _bin(path: Path, sample: SampleConfig, text: str) -> float:
+def _bin(path: Location, sample: SampleConfig, text: str) -> float:
     """Return the content of a bin of a histogram, written NAME[BIN]."""
     name, _, number = text.removesuffix("]").rpartition("[")
     contents = histogram_contents(path, name)
@@ -83,7 +83,7 @@ def _bin(path: Path, sample: SampleConfig, text: str) -> float:
     return float(contents[int(number) - 1])
 
 
-def histogram_contents(path: Path, name: str) -> FloatArray | None:
+def histogram_contents(path: Location, name: str) -> FloatArray | None:
     """Return the contents of the bins of a histogram of one axis, (n_bins,); None if the file has none of this name."""
     with open_root(path) as directory, decoding(path, f"histogram {name!r}"):
         kinds = {key.partition(";")[0]: kind for key, kind in directory.classnames(recursive=True).items()}
@@ -93,7 +93,7 @@ def histogram_contents(path: Path, name: str) -> FloatArray | None:
         return contents
 
 
-def _column(path: Path, events: EventFile, sample: SampleConfig, tree: str, column: str, *, option: str) -> FloatArray:
+def _column(path: Location, events: EventFile, sample: SampleConfig, tree: str, column: str, *, option: str) -> FloatArray:
     values = events.constants(tree, column)
     if values is None:
         raise SchemaError(
@@ -111,7 +111,7 @@ def _single(values: FloatArray, what: str, expected: str) -> float:
     return float(values[0])
 
 
-def _repeated(path: Path, events: EventFile, sample: SampleConfig, names: tuple[str, ...], *, option: str) -> float:
+def _repeated(path: Location, events: EventFile, sample: SampleConfig, names: tuple[str, ...], *, option: str) -> float:
     """Return a number of the whole sample, the product of branches of the event tree that repeat it in every event."""
     lost = next((name for name in names if name not in events.types), None)
     if lost is not None:
@@ -133,7 +133,7 @@ def _repeated(path: Path, events: EventFile, sample: SampleConfig, names: tuple[
     return float(values[0])
 
 
-def _sum_of_weights(path: Path, events: EventFile, sample: SampleConfig) -> float:
+def _sum_of_weights(path: Location, events: EventFile, sample: SampleConfig) -> float:
     names = reader_for(sample).generator_branches()
     if not names:
         return float(events.entries)

@@ -176,5 +176,5 @@ def variation_section(config: Config) -> JsonObject:
 
 def chunk_key(sample_key: str, file: FileInput, start: int, stop: int) -> str:
     """Hash what the event table of one chunk depends on."""
-    identity = [file.uuid.hex(), file.size, file.modified_ns, file.digest, file.entries]
+    identity = [file.uuid.hex(), file.size, file.version, file.digest, file.entries]
     return stage_key({"sample": sample_key, "file": identity, "range": [start, stop]})

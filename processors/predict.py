@@ -26,6 +26,7 @@ from toolkit.artifacts.atomic import atomic_path
 from toolkit.config import Config
 from toolkit.errors import ArtifactMismatchError, SchemaError
 from toolkit.likelihood.onnx_ratio import OnnxRatio
+from toolkit.locations import Location
 from toolkit.typing import FloatArray, Progress, silent_progress
 from toolkit.weights.missing import fill_missing, source_of
 
@@ -50,7 +51,7 @@ class Prediction:
         branches: The new branches.
     """
 
-    path: Path
+    path: Location
     tree: str
     entries: int
     evaluated: int
@@ -60,7 +61,7 @@ class Prediction:
 
 def add_log_ratios(
     ratio: OnnxRatio,
-    source: Path,
+    source: Location,
     target: Path,
     *,
     tree: str | None = None,
@@ -164,7 +165,7 @@ def _evaluate(ratio: OnnxRatio, observables: Mapping[str, Any], n: int) -> tuple
     return results, int(good.sum()), int(ratio.outside_training_range(x[good]).any(axis=1).sum())
 
 
-def _only_tree(source: Path) -> str:
+def _only_tree(source: Location) -> str:
     with open_root(source) as directory:
         trees = sorted(tree_names(directory, source))
     if len(trees) != 1:
@@ -174,7 +175,9 @@ def _only_tree(source: Path) -> str:
     return trees[0]
 
 
-def _from_branches(ratio: OnnxRatio, events: EventFile, columns: Mapping[str, str], fixed: Mapping[str, float], source: Path) -> Compute:
+def _from_branches(
+    ratio: OnnxRatio, events: EventFile, columns: Mapping[str, str], fixed: Mapping[str, float], source: Location
+) -> Compute:
     inputs = ratio.metadata.columns
     unknown = sorted({*columns, *fixed} - set(inputs))
     missing = [columns.get(name, name) for name in inputs if name not in fixed and columns.get(name, name) not in events.types]

@@ -9,18 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from coffea.processor import accumulate
 from coffea.processor.executor import ExecutorBase, WorkItem
 
 from processors.checks import check_complete, check_none_lost, check_selected, check_unchanged, check_unique, remove_stale, verify_tables
 from processors.duplicates import check_no_shared_events
-from processors.executors import LocalExecutor
+from processors.executors import LocalExecutor, merge_pair
 from processors.four_lepton import FourLeptonProcessor
 from processors.histogram_files import fill_histograms
 from processors.inputs import SampleInputs, inspect_inputs, with_varied
 from processors.items import process_item
 from processors.ntuples import write_ntuples
 from processors.plan import Chunk, plan_chunks
+from processors.reduction import reduced
 from processors.selection import Cutflow
 from processors.summary import add_combinations, cutflow_document, independent_note
 from toolkit.artifacts.atomic import make_folder, write_json
@@ -145,9 +145,10 @@ def write_tables(
     todo = [chunk for chunk in chunks if chunk.relative_path not in finished]
     instance = FourLeptonProcessor(config, inputs=inputs, events_folder=events_folder, histograms=False)
     tracker = _Tracker(progress, chunks, done)
-    merged = accumulate([instance.reload(events_folder, chunk.relative_paths) for chunk in done])
+    merged: Any = reduced((instance.reload(events_folder, chunk.relative_paths) for chunk in done), merge_pair)
     if todo:
-        merged = accumulate([_process(instance, todo, _executor(executor, workers, tracker))], merged)
+        new = _process(instance, todo, _executor(executor, workers, tracker))
+        merged = new if merged is None else merge_pair(merged, new)
     tracker.finish()
     check_unchanged(everything)
     check_complete(merged, everything)
@@ -202,7 +203,7 @@ class _Tracker:
 
 def _executor(executor: ExecutorName | ExecutorBase, workers: int, tracker: _Tracker) -> ExecutorBase:
     if isinstance(executor, LocalExecutor):
-        return replace(executor, on_chunk=tracker.on_chunk)
+        return replace(executor, on_chunk=tracker.on_chunk, on_wait=tracker.progress)
     if isinstance(executor, ExecutorBase):
         return executor
     if executor not in {"iterative", "futures"}:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from toolkit import units
 from toolkit.config import FlatLayout, MappingLayout, SampleConfig
 from toolkit.errors import PhysicsDomainError
 from toolkit.kinematics import cartesian_from_ptetaphim
+from toolkit.locations import Location, locate
 
 PROBE = 2000
 """Entries that are looked at before a run."""
@@ -94,7 +94,7 @@ def take_census(record: EventRecord) -> LeptonCensus:
     )
 
 
-def check_probe(path: Path, events: EventFile, sample: SampleConfig) -> EventRecord:
+def check_probe(path: Location, events: EventFile, sample: SampleConfig) -> EventRecord:
     """Look at the first entries of a file, refuse what cannot be right, and return them.
 
     Args:
@@ -149,7 +149,7 @@ def explain_empty(sample: SampleConfig, paths: tuple[str, ...]) -> None:
     """
     census = NOBODY
     for path in paths:
-        for record in _records(Path(path), sample):
+        for record in _records(locate(path), sample):
             census += take_census(record)
     _check_unit(f"sample {sample.name}", sample, census)
     if not census.four:
@@ -191,7 +191,7 @@ def read_range(events: EventFile, sample: SampleConfig, start: int, stop: int) -
     return reader.read(events.arrays(list(dict.fromkeys(names)), start, stop), sample)
 
 
-def _records(path: Path, sample: SampleConfig) -> Iterator[EventRecord]:
+def _records(path: Location, sample: SampleConfig) -> Iterator[EventRecord]:
     with open_events(path, sample.tree) as events:
         for start in range(0, events.entries, STEP):
             yield read_range(events, sample, start, min(start + STEP, events.entries))
@@ -218,7 +218,7 @@ def _check_unit(what: str, sample: SampleConfig, census: LeptonCensus) -> None:
     )
 
 
-def _check_distinct(path: Path, record: EventRecord) -> None:
+def _check_distinct(path: Location, record: EventRecord) -> None:
     leptons = [p for p in (record.electrons, record.muons) if len(p["pt"])]
     values = {name: np.concatenate([p[name] for p in leptons]) if leptons else np.empty(0) for name in ("pt", "eta", "phi")}
     if len(record) < 2 or len(values["pt"]) < 8:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from processors.yamltext import block, comment
 from toolkit.config import FlatLayout, LheLayout, MappingLayout, NanoLayout, RatioConfig, SampleConfig, SelectionConfig
 from toolkit.errors import InputFileError, ToolkitError
 from toolkit.kinematics import OBSERVABLES
+from toolkit.locations import Location
 
 PROBE = 5000
 """Entries that are read to find out units, kind and selection."""
@@ -125,7 +125,13 @@ def _momentum_unit(layout: Layout, record: EventRecord) -> str | None:
 
 
 def write_snippet(
-    path: Path, tree: str, found: Findings, *, weights: Mapping[str, tuple[int, ...]], zeros: frozenset[str], stated: Mapping[str, float]
+    path: Location,
+    tree: str,
+    found: Findings,
+    *,
+    weights: Mapping[str, tuple[int, ...]],
+    zeros: frozenset[str],
+    stated: Mapping[str, float],
 ) -> str:
     """Write a YAML config that processes the file.
 

@@ -18,6 +18,7 @@ from toolkit.config.likelihood import LikelihoodConfig, ParameterConfig
 from toolkit.config.names import is_file_name
 from toolkit.config.ratios import for_labels
 from toolkit.kinematics import OBSERVABLES
+from toolkit.locations import Location, RemoteFile
 from toolkit.text import visible
 
 GENERATED = "p_Gen_"
@@ -227,22 +228,25 @@ def _normalisation(group: Group) -> str:
     return text + "    # Best known cross-section over the generated one.\n    k_factor: 1.0\n"
 
 
-def file_patterns(paths: Sequence[Path], folder: Path) -> list[str]:
+def file_patterns(files: Sequence[Location], folder: Path) -> list[str]:
     """Name files as short as possible: a pattern with one `*` if it matches these files and no other, else each of them.
 
+    Remote files are named one by one: not every server lists its folders.
+
     Args:
-        paths: Existing files.
+        files: Existing files.
         folder: The folder of the config; files below it are named relative to it.
 
     Returns:
         Paths or one pattern.
     """
-    resolved = [path.resolve() for path in paths]
+    remote = [str(file) for file in files if isinstance(file, RemoteFile)]
+    resolved = [file.resolve() for file in files if isinstance(file, Path)]
     names = [path.name for path in resolved]
     shown = [str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path) for path in resolved]
     shown = [glob.escape(name).replace("{data}", "[{]data}") if "{data}" in name else name for name in shown]
-    if len(names) < 2 or len({path.parent for path in resolved}) > 1:
-        return shown
+    if remote or len(names) < 2 or len({path.parent for path in resolved}) > 1:
+        return shown + remote
     head = _shared_head(names)
     tail = _shared_head([name[len(head) :][::-1] for name in names])[::-1]
     beside = {path.name for path in resolved[0].parent.iterdir() if path.name.startswith(head) and path.name.endswith(tail)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import awkward as ak
@@ -15,6 +14,7 @@ from processors.eventfile import EventFile
 from processors.formats.aliases import holds_numbers
 from processors.rootfile import RootEvents
 from toolkit.errors import SchemaError
+from toolkit.locations import Location
 
 _FIXED = re.compile(r"\w+(\[\d+\])+")
 """Type of a branch with arrays of one shape."""
@@ -47,7 +47,7 @@ class CopyPlan:
         return out
 
 
-def plan_copy(events: EventFile, drop: Sequence[str], new: Sequence[str], source: Path) -> CopyPlan:
+def plan_copy(events: EventFile, drop: Sequence[str], new: Sequence[str], source: Location) -> CopyPlan:
     """Say how the columns of a file are written again.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-LEAVES = {"errors", "units", "typing", "text", "expressions", "model", "config"}
+LEAVES = {"errors", "units", "typing", "text", "locations", "clusters", "expressions", "model", "config"}
 KERNEL_LAYERS = {"kinematics", "weights"}
 CHAIN = ("kinematics", "weights", "ratios", "likelihood", "diagnostics", "plots", "report")
 """Each layer of the toolkit may import those to its left."""
@@ -22,9 +22,11 @@ ALLOWED: dict[str, set[str]] = {
     "toolkit.units": set(),
     "toolkit.typing": set(),
     "toolkit.text": set(),
+    "toolkit.locations": _of_toolkit("errors"),
+    "toolkit.clusters": _of_toolkit("errors", "typing"),
     "toolkit.expressions": _of_toolkit("errors", "typing"),
     "toolkit.model": _of_toolkit("errors", "units", "typing", "text", "expressions"),
-    "toolkit.config": _of_toolkit("errors", "units", "typing", "text", "expressions", "model"),
+    "toolkit.config": _of_toolkit("errors", "units", "typing", "text", "locations", "expressions", "model"),
     "toolkit.example": _of_toolkit("errors", "config"),
     "toolkit.artifacts": _of_toolkit(*LEAVES),
     "toolkit.kinematics": _of_toolkit(*LEAVES),

@@ -30,6 +30,7 @@ PACKAGES = (
 NOT_NUMBERS = {
     "processors.corrections.read_histogram": "opens a ROOT file",
     "processors.modules.load_modules": "runs the Python files it is given",
+    "processors.remoteroot.RemoteSource": "asks a server",
 }
 """Names whose result cannot be shown as a number, and why."""
 

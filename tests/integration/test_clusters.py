@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,9 +14,10 @@ import pytest
 
 from processors import run
 from processors.histograms import read_histograms
+from tests.servers import LOCAL, free_port
 from toolkit.artifacts import read_events
 from toolkit.config import Config
-from toolkit.errors import InputFileError
+from toolkit.errors import InputFileError, WorkerLostError
 
 distributed = pytest.importorskip("distributed", reason="the dask extra is not installed")
 
@@ -85,5 +87,34 @@ def test_errors_keep_their_type_and_a_silent_scheduler_is_named(config: Config, 
     nothing = config.model_copy(update={"selection": config.selection.model_copy(update={"m4l": (1900.0, 2000.0)})})
     with dask_executor(workers=1) as executor, pytest.raises(PhysicsDomainError, match="m4l"):
         run(nothing, tmp_path / "out", executor=executor)
-    with pytest.raises(InputFileError, match="--scheduler"), dask_executor(scheduler="tcp://127.0.0.1:9", timeout_s=1):
+
+
+def test_a_dead_address_fails_within_twenty_seconds() -> None:
+    began = time.monotonic()
+    with pytest.raises(InputFileError, match="--scheduler"), dask_executor(scheduler=f"tcp://{LOCAL}:{free_port()}"):
         pass
+    assert time.monotonic() - began < 20
+
+
+def test_a_scheduler_without_workers_says_so_and_gives_up() -> None:
+    calls: list[tuple[str, float, float]] = []
+    with (
+        distributed.LocalCluster(n_workers=0, dashboard_address=None) as cluster,
+        pytest.raises(WorkerLostError, match=r"(?s)0 workers for 2 s.*start workers"),
+        dask_executor(scheduler=cluster.scheduler_address, progress=lambda *call: calls.append(call), wait_s=2),
+    ):
+        pass
+    assert [label for label, _, _ in calls][:2] == ["0 workers, waiting | 0 of 2 s", "0 workers, waiting | 1 of 2 s"]
+    assert all(total == 2 for _, _, total in calls)
+
+
+def test_a_run_whose_last_worker_leaves_gives_up(config: Config, tmp_path: Path) -> None:
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+
+        def leave(label: str, done: float, _total: float) -> None:
+            if label == "process" and done >= 40 and cluster.workers:
+                cluster.scale(0)
+
+        executor = dask_executor(scheduler=cluster.scheduler_address, wait_s=2)
+        with pytest.raises(WorkerLostError, match="0 workers"), executor as own:
+            run(config, tmp_path / "out", executor=own, chunksize=10, progress=leave)

@@ -81,9 +81,10 @@ class FinishedRun:
         return table
 
     def inputs(self, sample: str) -> frozenset[str]:
-        """Return the SHA-256 of the ntuples of a sample."""
+        """Return the hashes of the ntuples of a sample."""
         listed = self.document.get("inputs", {}).get(sample, ())
-        return frozenset(str(entry["sha256"]) for entry in listed if isinstance(entry, Mapping) and "sha256" in entry)
+        hashes = (entry.get("sha256") or entry.get("sampled") for entry in listed if isinstance(entry, Mapping))
+        return frozenset(str(found) for found in hashes if found)
 
     def terms(self, table: EventTable) -> tuple[dict[str, FloatArray], str]:
         """Return the weights of a sample under the products of the amplitudes of its process.

@@ -17,6 +17,7 @@ from typing import Any
 from toolkit.artifacts.atomic import atomic_path, write_text
 from toolkit.artifacts.hashing import file_sha256
 from toolkit.errors import ArtifactMismatchError, InputFileError
+from toolkit.locations import Location, RemoteFile, locate
 
 SUFFIX = ".sha256"
 _LINE = re.compile(r"([0-9a-fA-F]{64})(\s|$)")
@@ -96,11 +97,11 @@ def read_checked(path: str | Path) -> tuple[bytes, bool]:
     return content, expected is not None
 
 
-def check_file(path: str | Path) -> bool:
+def check_file(path: str | Location) -> bool:
     """Compare a file of any size with the checksum beside it.
 
     Args:
-        path: The file.
+        path: The file. A remote one is never compared: that would read all of it.
 
     Returns:
         Whether there is a checksum; where there is none, nothing is compared.
@@ -109,9 +110,12 @@ def check_file(path: str | Path) -> bool:
         InputFileError: The file or the checksum cannot be read.
         ArtifactMismatchError: The content is not what was written.
     """
-    expected = _read(checksum_path(path))
+    where = locate(path)
+    if isinstance(where, RemoteFile):
+        return False
+    expected = _read(checksum_path(where))
     if expected is not None:
-        _compare(path, file_sha256(path), expected)
+        _compare(where, file_sha256(where), expected)
     return expected is not None
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputFileError
+from toolkit.locations import Location, RemoteFile, locate
 
 
 def file_sha256(path: str | Path) -> str:
@@ -45,11 +46,11 @@ BLOCKS, BLOCK_BYTES = 64, 16_384
 """How much of a large file `sampled_digest` reads: at most 1 MiB."""
 
 
-def sampled_digest(path: str | Path) -> str:
+def sampled_digest(path: str | Location) -> str:
     """Hash the size of a file and blocks spread evenly over it, the first and the last among them; of a small file all of it.
 
     It notices at little cost what size and time of change do not: a file that was replaced, or overwritten in a stretch of more than
-    a 64th of its length.
+    a 64th of its length. Of a remote file whose server states a version (ETag, time of change), size and version stand for the blocks.
 
     Args:
         path: An existing file.
@@ -69,17 +70,33 @@ def sampled_digest(path: str | Path) -> str:
         >>> sampled_digest(path) == before
         False
     """
+    where = locate(path)
+    if isinstance(where, RemoteFile):
+        return _remote_digest(where)
     try:
-        with Path(path).open("rb") as handle:
+        with where.open("rb") as handle:
             size = handle.seek(0, 2)
             digest = hashlib.blake2b(str(size).encode(), digest_size=16)
-            last = max(size - BLOCK_BYTES, 0)
-            starts = range(0, size, BLOCK_BYTES) if size <= BLOCKS * BLOCK_BYTES else [i * last // (BLOCKS - 1) for i in range(BLOCKS)]
-            for start in starts:
+            for start, _ in _blocks(size):
                 handle.seek(start)
                 digest.update(handle.read(BLOCK_BYTES))
     except OSError as error:
         raise InputFileError(f"cannot read {path}", got=str(error), expected="a readable file", remedy="check the path") from error
+    return digest.hexdigest()
+
+
+def _blocks(size: int) -> list[tuple[int, int]]:
+    """Return begin and end of the blocks of a file of this size (bytes)."""
+    last = max(size - BLOCK_BYTES, 0)
+    starts = range(0, size, BLOCK_BYTES) if size <= BLOCKS * BLOCK_BYTES else [i * last // (BLOCKS - 1) for i in range(BLOCKS)]
+    return [(start, min(start + BLOCK_BYTES, size)) for start in starts]
+
+
+def _remote_digest(file: RemoteFile) -> str:
+    state = file.state()
+    digest = hashlib.blake2b(str(state.size).encode(), digest_size=16)
+    for part in [state.version.encode()] if state.version else file.read_ranges(_blocks(state.size)):
+        digest.update(part)
     return digest.hexdigest()
 
 

@@ -13,6 +13,7 @@ import typer
 from typer import rich_utils
 
 from toolkit import __version__
+from toolkit.cli.cluster import cluster
 from toolkit.cli.combine import combine
 from toolkit.cli.compare import compare
 from toolkit.cli.completion import CONFIGS, NTUPLES, files, folders
@@ -108,8 +109,13 @@ def inspect(file: NtupleFile, as_json: AsJson = False, quiet: Quiet = False, deb
 @app.command(rich_help_panel=START, epilog=epilog("init"))
 def init(
     ntuples: Annotated[
-        list[Path],
-        typer.Argument(metavar="FILES...", help="ROOT, CSV or LHE files.", show_default=False, autocompletion=files(*NTUPLES)),
+        list[str],
+        typer.Argument(
+            metavar="FILES...",
+            help="ROOT, CSV or LHE files: paths, URLs, quoted patterns, FILES.txt or DATASETS.json.",
+            show_default=False,
+            autocompletion=files(*NTUPLES),
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="CONFIG", help="The config to write.")] = Path("config.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Replace a config that exists.")] = False,
@@ -226,6 +232,8 @@ def export(
     request = Request(out=out, executor=options, screen=screen, data=data, first=begin, only="export", style=style, dry_run=dry_run)
     run_analysis(config, replace(request, members=members))
 
+
+app.command(rich_help_panel=RUN, epilog=epilog("cluster"))(cluster)
 
 for _name, _help in STAGE_HELP.items():
     _command = export if _name == "export" else _stage_command(_name)

@@ -15,9 +15,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "inspect": (
         ("h4l inspect events.root", "layout, branches, entries, weights"),
         ("h4l inspect events.root --json", "the same for a program"),
+        ("h4l inspect root://host.example.org//store/events.root", "of a file on a server"),
     ),
     "init": (
         ("h4l init ggF_S_*.root ggF_SBI_*.root ggF_B_*.root qqZZ_*.root", "writes config.yaml: one sample per name"),
+        ("h4l init 'https://example.org/ntuples/*.root' datasets.json files.txt", "from servers, datasets and lists"),
         ("h4l init data_*.root --out data.yaml --force", "another file, replaced if it exists"),
     ),
     "validate": (
@@ -27,6 +29,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "run": (
         ("h4l run config.yaml --out results", "all stages; the same command again goes on where it stopped"),
+        ("h4l run config.yaml --data root://host.example.org//store/ntuples", "with ntuples on a server"),
         ("h4l run config.yaml --dry-run", "which stages would run, and why"),
         ("h4l run config.yaml --from fit", "fit and report again, on the same networks"),
         ("h4l run config.yaml --executor dask --scheduler tcp://10.0.0.1:8786", "on a cluster"),
@@ -35,6 +38,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "status": (
         ("h4l status out/offshell4l", "what is done, in work or missing"),
         ("h4l status out/offshell4l --json", "the same with full hashes and versions"),
+    ),
+    "cluster": (
+        ("h4l cluster --example slurm > workers.py", "edit it, start it with python workers.py, pass the address that it prints"),
+        ("h4l run config.yaml --scheduler tcp://10.0.0.1:8786", "uses its workers"),
     ),
     "process": (
         ("h4l process config.yaml", "event tables, histograms and the cut flow"),

@@ -27,14 +27,14 @@ class InitRequest:
     """What the user typed.
 
     Args:
-        files: Ntuples.
+        files: Ntuples: paths, URLs, patterns, lists or datasets.
         out: The config to write.
         weight: Branch of the generator weight; `none` for data; None leaves it to the names of the branches.
         force: Replace it if it exists.
         screen: How much is shown, and in which form.
     """
 
-    files: tuple[Path, ...]
+    files: tuple[str, ...]
     out: Path
     force: bool
     weight: str | None
@@ -44,6 +44,7 @@ class InitRequest:
 def write_config(request: InitRequest) -> None:
     """Look into the ntuples, write the config, check it, and say what only the user can know."""
     with request.screen.explained():
+        from processors.filelists import expand
         from processors.grouping import group_samples, read_ntuples
         from processors.starter import write_starter
         from toolkit.artifacts.atomic import atomic_path
@@ -51,9 +52,14 @@ def write_config(request: InitRequest) -> None:
         from toolkit.config.document import parse_document
 
         _check_target(request)
+        listed, notes = expand(request.files, what="FILES")
+        for note in notes:
+            request.screen.note(note)
+        datasets = {one.file: one.dataset for one in listed}
         reporter = request.screen.reporter()
         try:
-            groups = group_samples(read_ntuples(request.files, reporter.progress, weight=request.weight))
+            ntuples = read_ntuples([one.file for one in listed], reporter.progress, weight=request.weight, datasets=datasets)
+            groups = group_samples(ntuples)
         finally:
             reporter.close()
         starter = write_starter(groups, target=request.out)

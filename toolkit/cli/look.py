@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from rich.text import Text
 from toolkit.cli.doubts import doubts
 from toolkit.cli.screen import Screen
 from toolkit.cli.wording import count, size
+from toolkit.errors import SchemaError
 from toolkit.typing import JsonObject
 
 if TYPE_CHECKING:
@@ -22,17 +24,23 @@ if TYPE_CHECKING:
     from toolkit.config import Config
 
 
-def inspect_file(file: Path, screen: Screen) -> None:
+def inspect_file(file: str, screen: Screen) -> None:
     """Print what an ntuple holds.
 
     Args:
-        file: The ntuple.
+        file: The ntuple: a path, a URL, or a pattern or list that holds one.
         screen: How much is shown, and in which form.
     """
     with screen.explained():
+        from processors.filelists import expand
         from processors.inspect import inspect_file as inspect_ntuple
 
-        report = inspect_ntuple(file)
+        listed, _ = expand([file], what="FILE")
+        if len(listed) > 1:
+            raise SchemaError(
+                f"FILE {file}", got=f"{len(listed)} files", expected="one file", remedy=f"h4l inspect {shlex.quote(str(listed[0].file))}"
+            )
+        report = inspect_ntuple(listed[0].file)
         if screen.as_json:
             screen.document(report_document(report))
         else:
@@ -104,7 +112,7 @@ def _branch_table(tree: TreeReport) -> Table:
     return table
 
 
-def validate_config(config_file: Path, *, data: Path | None, screen: Screen) -> None:
+def validate_config(config_file: Path, *, data: str | None, screen: Screen) -> None:
     """Check a config and its input files, and print what was found.
 
     Args:

@@ -17,8 +17,13 @@ ConfigFile = Annotated[
     ),
 ]
 NtupleFile = Annotated[
-    Path,
-    typer.Argument(metavar="FILE", help="ROOT, CSV or LHE file.", show_default=False, autocompletion=completion.files(*completion.NTUPLES)),
+    str,
+    typer.Argument(
+        metavar="FILE",
+        help="ROOT, CSV or LHE file: a path or a URL (root://, https://, s3://).",
+        show_default=False,
+        autocompletion=completion.files(*completion.NTUPLES),
+    ),
 ]
 Out = Annotated[
     Path | None,
@@ -61,11 +66,11 @@ Scheduler = Annotated[
     ),
 ]
 Data = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--data",
         metavar="FOLDER",
-        help="Folder that replaces {data} in the config's file names.",
+        help="Folder or URL that replaces {data} in the config's file names.",
         show_default=False,
         autocompletion=completion.folders,
     ),

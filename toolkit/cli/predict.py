@@ -35,7 +35,7 @@ class PredictRequest:
     """
 
     model: Path
-    file: Path
+    file: str
     out: Path | None
     tree: str | None
     columns: Sequence[str]
@@ -44,7 +44,7 @@ class PredictRequest:
     sample: str | None
     drop: Sequence[str]
     prefix: str
-    data: Path | None
+    data: str | None
     screen: Screen
 
 
@@ -66,8 +66,10 @@ def _predict(request: PredictRequest, reporter: RichReporter) -> Prediction:
     from processors.predict import add_log_ratios, check_copy, observables_of
     from toolkit.config import load_config
     from toolkit.likelihood import OnnxRatio
+    from toolkit.locations import locate
 
-    ratio = OnnxRatio(request.model)
+    source, ratio = locate(request.file), OnnxRatio(request.model)
+    beside = source.parent if isinstance(source, Path) else Path()
     note_unchecked(request.model, request.screen)
     compute, tree = None, request.tree
     if request.config is not None:
@@ -80,8 +82,8 @@ def _predict(request: PredictRequest, reporter: RichReporter) -> Prediction:
     numbers = {name: _number(name, text) for name, text in pairs("--set", request.fixed).items()}
     done = add_log_ratios(
         ratio,
-        request.file,
-        request.out or request.file.with_name(f"{request.file.stem}_ratios.root"),
+        source,
+        request.out or beside / f"{source.name.removesuffix(source.suffix)}_ratios.root",
         tree=tree,
         columns=pairs("--column", request.columns),
         compute=compute,

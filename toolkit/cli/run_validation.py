@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from toolkit.pipeline.validation import RunCheck
 
 
-def validate_run(folder: Path, *, data: Path | None, screen: Screen) -> None:
+def validate_run(folder: Path, *, data: str | None, screen: Screen) -> None:
     """Compare the files of a run with their checksums, evaluate the reference rows of its networks, and print what was found.
 
     Args:

@@ -41,7 +41,7 @@ class Request:
     out: Path | None
     executor: ExecutorOptions
     screen: Screen = field(default_factory=Screen)
-    data: Path | None = None
+    data: str | None = None
     first: str | None = None
     only: str | None = None
     style: Literal["plain", "ATLAS", "CMS"] | None = None

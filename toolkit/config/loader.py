@@ -13,6 +13,7 @@ from toolkit.config.combination import CombinationPart, CombineConfig
 from toolkit.config.document import read_document
 from toolkit.config.hints import hint
 from toolkit.errors import SchemaError
+from toolkit.locations import is_url, locate
 from toolkit.text import visible
 
 S = TypeVar("S", bound=Section)
@@ -27,7 +28,7 @@ def load_config(path: str | Path, *, data: str | Path | None = None) -> Config:
 
     Args:
         path: YAML file.
-        data: Folder that replaces `{data}` in the sample files.
+        data: Folder, of this machine or a URL, that replaces `{data}` in the sample files.
 
     Returns:
         The frozen config, with the sample files resolved to absolute patterns.
@@ -149,7 +150,11 @@ def _resolve(pattern: str, folder: Path, data: str | Path | None, key: str) -> s
     if "{data}" in pattern:
         if data is None:
             raise SchemaError(key, got=pattern, expected="a data folder for {data}", remedy="pass --data FOLDER")
-        pattern = pattern.replace("{data}", str(Path(data).resolve()))
+        pattern = pattern.replace("{data}", str(locate(data).resolve()).rstrip("/"))
+    if is_url(pattern):
+        if not key.startswith(("samples.", "systematics.samples.")):
+            raise SchemaError(key, got=pattern, expected="a file of this machine", remedy="download it; only events are read from servers")
+        return str(locate(pattern))
     return str(folder / pattern)
 
 

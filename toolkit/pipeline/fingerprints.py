@@ -8,6 +8,7 @@ from pathlib import Path
 from toolkit.artifacts.atomic import write_json
 from toolkit.artifacts.hashing import file_sha256, sampled_digest
 from toolkit.errors import InputFileError
+from toolkit.locations import Location, RemoteFile
 from toolkit.typing import JsonObject
 
 
@@ -28,18 +29,20 @@ class Fingerprints:
         if isinstance(document, dict):
             self._known = {name: entry for name, entry in document.items() if isinstance(entry, list) and len(entry) == 4}
 
-    def describe(self, path: Path) -> JsonObject:
-        """Return name, size in bytes and SHA-256 of a file.
+    def describe(self, path: Location) -> JsonObject:
+        """Return name, size in bytes and SHA-256 of a file; of a remote one a digest that reads little, see `sampled_digest`.
 
         Args:
             path: An existing file.
 
         Returns:
-            `{"name", "size", "sha256"}`; the folder is left out, so that moved inputs count as unchanged.
+            `{"name", "size", "sha256"}`, or `{"name", "size", "sampled"}`; the folder is left out, so that moved inputs count as unchanged.
 
         Raises:
             InputFileError: The file cannot be read.
         """
+        if isinstance(path, RemoteFile):
+            return {"name": path.name, "size": path.state().size, "sampled": sampled_digest(path)}
         try:
             status = path.stat()
         except OSError as error:

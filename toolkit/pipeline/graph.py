@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from toolkit.config import Config, ThetaConfig
+from toolkit.locations import Location
 from toolkit.pipeline.stage import Stage, StageContext
 from toolkit.pipeline.stages.provenance import portable_config
 from toolkit.typing import JsonObject
@@ -132,7 +133,7 @@ def _learned_part(config: Config, *, without: tuple[str, ...]) -> JsonObject:
     return {"systematics": {**section, "ratios": {key: value for key, value in section["ratios"].items() if key not in without}}}
 
 
-def input_files(config: Config) -> Mapping[str, Sequence[Path]]:
+def input_files(config: Config) -> Mapping[str, Sequence[Location]]:
     """Return the user's files: the ntuples of every sample, globs expanded, corrections, score models and modules."""
     inputs = importlib.import_module("processors.inputs")
     ntuples = {sample.name: inputs.expand_files(sample) for sample in config.samples}

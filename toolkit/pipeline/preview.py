@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from toolkit.config import Config
+from toolkit.locations import file_state
 from toolkit.pipeline.decision import Decision, check_needed, comes_along, decide, ingredients
 from toolkit.pipeline.fingerprints import Fingerprints
 from toolkit.pipeline.former import count_tasks, former_tasks
@@ -117,7 +118,7 @@ def _preview(stage: Stage, decision: Decision, config: Config, out: Path, *, res
         action=action,
         reasons=decision.reasons,
         reads=(*(str(path) for path in files), *(f"result of {name}" for name in stage.needs)),
-        input_bytes=sum(path.stat().st_size for path in files),
+        input_bytes=sum(file_state(path).size for path in files),
         writes=_top_level(stamp.outputs) if stamp is not None else stage.writes,
         disk_bytes=0 if action == "skip" else former or expected_bytes(stage, config),
         seconds=None if stamp is None else stamp.seconds,

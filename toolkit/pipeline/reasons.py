@@ -90,10 +90,15 @@ def _by_name(value: Any) -> Any:
     return value
 
 
+def _digest(entry: Mapping[str, Any]) -> str:
+    """Return what stands for the content of an input file, local or remote."""
+    return str(entry.get("sha256") or entry["sampled"])
+
+
 def _changed_inputs(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     for sample in dict.fromkeys((*before, *now)):
-        old = {entry["name"]: entry["sha256"] for entry in before.get(sample, ())}
-        new = {entry["name"]: entry["sha256"] for entry in now.get(sample, ())}
+        old = {entry["name"]: _digest(entry) for entry in before.get(sample, ())}
+        new = {entry["name"]: _digest(entry) for entry in now.get(sample, ())}
         found = [f"{n} changed" if n in old and n in new else f"{n} is {'new' if n in new else 'gone'}" for n in {**old, **new}]
         names = [text for text, n in zip(found, {**old, **new}, strict=True) if old.get(n) != new.get(n)]
         yield from (f"input of {sample}: {text}" for text in counted(names))

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from toolkit.config import Config
 from toolkit.errors import InputFileError
+from toolkit.locations import file_state
 from toolkit.pipeline.stage import Stage
 
 
 def expected_bytes(stage: Stage, config: Config) -> int:
     """Estimate the space that the result of a stage takes, from the sizes of its input files (bytes)."""
-    return stage.disk_bytes(sum(path.stat().st_size for paths in stage.inputs(config).values() for path in paths))
+    return stage.disk_bytes(sum(file_state(path).size for paths in stage.inputs(config).values() for path in paths))
 
 
 def check_space(folder: Path, *, needed_bytes: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config
+from toolkit.locations import Location
 from toolkit.typing import ExecutorName, JsonObject, Progress, silent_progress
 
 
@@ -100,7 +101,7 @@ class Stage:
     needs: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     config_part: Callable[[Config], JsonObject] = lambda config: config.model_dump(mode="json")
-    inputs: Callable[[Config], Mapping[str, Sequence[Path]]] = no_files
+    inputs: Callable[[Config], Mapping[str, Sequence[Location]]] = no_files
     resumable: bool = False
     disk_bytes: Callable[[int], int] = lambda size: 50_000_000
     writes: tuple[str, ...] = ()

@@ -6,18 +6,18 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+from toolkit.clusters import connected
 from toolkit.likelihood.toy_workers import Workers, dask_workers, local_processes, run_here
 from toolkit.pipeline.stage import ExecutorOptions
+from toolkit.typing import Progress, silent_progress
 
 
 @contextlib.contextmanager
-def toy_workers(options: ExecutorOptions) -> Iterator[Workers]:
-    """Give the place where toys run."""
+def toy_workers(options: ExecutorOptions, progress: Progress = silent_progress) -> Iterator[Workers]:
+    """Give the place where toys run; `progress` is told how long a cluster has had no worker."""
     if options.name == "dask":
-        from processors.cluster import dask_executor  # noqa: PLC0415 - dask is an extra
-
-        with dask_executor(scheduler=options.scheduler, workers=options.workers or 1) as executor:
-            yield dask_workers(executor.client)
+        with connected(options.scheduler, workers=options.workers or 1, progress=progress) as client:
+            yield dask_workers(client)
     elif options.name == "futures":
         yield local_processes(options.workers or os.cpu_count() or 1)
     else:

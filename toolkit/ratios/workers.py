@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import InputFileError, MissingExtraError, SchemaError, WorkerLostError
+from toolkit.clusters import connected
+from toolkit.errors import SchemaError, WorkerLostError
 from toolkit.ratios.checkpoints import has_member, save_member
 from toolkit.ratios.plan import Member, MemberTask
 from toolkit.typing import DETAIL, Progress
@@ -49,7 +50,7 @@ def execute(task: MemberTask, members: Sequence[Member], *, folder: Path, execut
             train_one(task, member, folder, report=board.reporter(member.index))
             board.finished({member.index})
         return
-    with _open(executor, task, min(workers or os.cpu_count() or 1, len(missing))) as pool:
+    with _open(executor, task, min(workers or os.cpu_count() or 1, len(missing)), progress) as pool:
         _in_parallel(pool, task, missing, board)
 
 
@@ -207,7 +208,7 @@ def _lost(error: BaseException) -> WorkerLostError:
 
 
 @contextlib.contextmanager
-def _open(executor: Any, task: MemberTask, workers: int) -> Iterator[_Pool]:
+def _open(executor: Any, task: MemberTask, workers: int, progress: Progress) -> Iterator[_Pool]:
     payload = pickle.dumps(task)
     if isinstance(executor, str) and executor == "processes":
         with _processes(payload, workers) as pool:
@@ -217,7 +218,7 @@ def _open(executor: Any, task: MemberTask, workers: int) -> Iterator[_Pool]:
             "executor", got=repr(executor), expected="sequential, processes, dask, tcp://ADDRESS or a dask client", remedy="see the docs"
         )
     else:
-        with _client(executor, workers) as client, _dask(payload, client) as pool:
+        with _client(executor, workers, progress) as client, _dask(payload, client) as pool:
             yield pool
 
 
@@ -252,34 +253,15 @@ def _train_kept(*arguments: Any) -> None:
 
 
 @contextlib.contextmanager
-def _client(executor: Any, workers: int) -> Iterator[Any]:
+def _client(executor: Any, workers: int, progress: Progress) -> Iterator[Any]:
     """Give a dask client: the one passed, one of a scheduler, or one of a cluster started here."""
-    try:
-        from distributed import Client, LocalCluster  # noqa: PLC0415  # optional
-    except ImportError as error:
-        remedy = "pip install 'h4l-toolkit[dask]'"
-        raise MissingExtraError("executor dask", got=str(error), expected="dask and distributed", remedy=remedy) from error
-    if isinstance(executor, Client):
+    if isinstance(executor, str):
+        with connected(None if executor == "dask" else executor, workers=workers, progress=progress) as client:
+            yield client
+    elif hasattr(executor, "submit") and hasattr(executor, "scatter"):
         yield executor
-        return
-    if not isinstance(executor, str):
+    else:
         raise SchemaError("executor", got=type(executor).__name__, expected="a name, an address or a dask client", remedy="see the docs")
-    with contextlib.ExitStack() as stack:
-        address: Any = executor
-        if executor == "dask":
-            try:
-                address = stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None))
-            except (RuntimeError, OSError) as error:
-                what = "a worker process died while the dask cluster started"
-                raise WorkerLostError(
-                    what, got=str(error), expected="workers that start", remedy="run again, finished members are kept; take fewer workers"
-                ) from error
-        try:
-            client = stack.enter_context(Client(address, timeout=CONNECT_S))
-        except (OSError, ValueError) as error:
-            what = f"dask scheduler {executor}"
-            raise InputFileError(what, got=str(error), expected="a scheduler that answers", remedy="check --scheduler ADDRESS") from error
-        yield client
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ def run(context: StageContext) -> None:
     write_comparison(context, datasets, results)
     if varied_names(config):
         write_left_out(context, asimov)
-    with toy_workers(context.executor) as workers:
+    with toy_workers(context.executor, context.progress) as workers:
         write_goodness(context, datasets, results, experiment=Experiment(config, test, ratio, full), workers=workers)
         intervals = write_intervals(context, asimov.methods, test=test, ratio=ratio, full=full, recorded=datasets[1:], workers=workers)
     if intervals is not None:

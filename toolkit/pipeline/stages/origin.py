@@ -11,6 +11,7 @@ from typing import Any
 from toolkit.analysis.layout import NETWORK_UNCERTAINTY_REPORT
 from toolkit.config import BitConfig, Config, RatioConfig, RatioSettings
 from toolkit.config.ratios import NetworkSettings
+from toolkit.locations import locate
 from toolkit.pipeline.stages.provenance import config_hash, library_versions, seeds
 from toolkit.pipeline.stamps import read_stamp
 from toolkit.report import Provenance
@@ -67,11 +68,13 @@ def describe_provenance(
 
 
 def input_rows(out: Path) -> tuple[tuple[str, ...], ...]:
-    """Return sample, file, size and SHA-256 of every input file, as the processing stage has found them."""
+    """Return sample, file, size and hash of every input file, as the processing stage has found them."""
     stamp = read_stamp(out, "process")
     inputs = {} if stamp is None else stamp.parts.get("inputs", {})
     return tuple(
-        (sample, file["name"], f"{file['size'] / 1e6:.1f} MB", file["sha256"][:16]) for sample, files in inputs.items() for file in files
+        (sample, file["name"], f"{file['size'] / 1e6:.1f} MB", (file.get("sha256") or file["sampled"])[:16])
+        for sample, files in inputs.items()
+        for file in files
     )
 
 
@@ -162,7 +165,7 @@ def _without(gap: tuple[float, float] | None) -> str:
 
 def _sample_row(config: Config, name: str) -> tuple[str, ...]:
     sample = config.sample(name)
-    files = ", ".join(Path(file).name for file in sample.files)
+    files = ", ".join(locate(file).name for file in sample.files)
     if sample.kind == "data":
         return (name, files, "-", "data")
     if sample.kind == "estimate":

@@ -10,11 +10,12 @@ from typing import Any
 from processors.runner import write_tables
 from toolkit.analysis.layout import PLOTS
 from toolkit.pipeline.stage import ExecutorOptions, StageContext
+from toolkit.typing import Progress
 
 
 def run(context: StageContext) -> None:
     """Process all samples into `events/`, `cutflow.json` and its plot; finished chunks are reused."""
-    with open_executor(context.executor) as (executor, workers):
+    with open_executor(context.executor, context.progress) as (executor, workers):
         result = write_tables(
             context.config, context.work, executor=executor, workers=workers, progress=context.progress, former=context.former
         )
@@ -28,11 +29,12 @@ def run(context: StageContext) -> None:
 
 
 @contextlib.contextmanager
-def open_executor(options: ExecutorOptions) -> Iterator[tuple[Any, int]]:
+def open_executor(options: ExecutorOptions, progress: Progress) -> Iterator[tuple[Any, int]]:
     """Give the executor that the user asked for and the number of local worker processes.
 
     Args:
         options: What the user asked for.
+        progress: Told how long a cluster has had no worker.
 
     Yields:
         `iterative`, `futures` or a coffea executor on a dask cluster, and the number of workers.
@@ -43,5 +45,5 @@ def open_executor(options: ExecutorOptions) -> Iterator[tuple[Any, int]]:
         return
     from processors.cluster import dask_executor
 
-    with dask_executor(scheduler=options.scheduler, workers=workers) as executor:
+    with dask_executor(scheduler=options.scheduler, workers=workers, progress=progress) as executor:
         yield executor, workers

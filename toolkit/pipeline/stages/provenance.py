@@ -9,6 +9,7 @@ from pathlib import Path
 from toolkit import __version__
 from toolkit.artifacts.hashing import stage_key
 from toolkit.config import Config
+from toolkit.locations import locate
 from toolkit.typing import JsonObject
 
 LIBRARIES = (
@@ -21,14 +22,14 @@ def portable_config(config: Config) -> JsonObject:
     """Return a config as JSON-like values, without the folders in which its files lie, and without how samples look in plots."""
     document: JsonObject = config.model_dump(mode="json")
     for sample in document["samples"]:
-        sample["files"] = [Path(file).name for file in sample["files"]]
+        sample["files"] = [locate(file).name for file in sample["files"]]
         del sample["label"], sample["color"]
     for shift in document["systematics"]["objects"].values():
         if shift["file"] is not None:
             shift["file"]["path"] = Path(shift["file"]["path"]).name
     for other in document["systematics"]["samples"].values():
         for key in ("files_up", "files_down"):
-            other[key] = {name: [Path(file).name for file in files] for name, files in other[key].items()}
+            other[key] = {name: [locate(file).name for file in files] for name, files in other[key].items()}
     for correction in document["corrections"].values():
         correction["file"] = Path(correction["file"]).name
     for components in document["k_factors"].values():
