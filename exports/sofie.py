@@ -85,7 +85,12 @@ def fnv1a(content: bytes) -> int:
 
 
 def open_header(name: str) -> str:
-    """Write the header with which programs open a model."""
+    """Write the header with which programs open a model.
+
+    Examples:
+        >>> open_header("ratio").count("@NAME@")
+        0
+    """
     return _OPEN_HEADER.replace("@NAME@", name)
 
 
@@ -98,6 +103,10 @@ def wrapper(name: str, metadata: str, *, weights: bytes, spread: bool, n_out: in
         weights: Its weights.
         spread: Whether there is the standard deviation over an ensemble.
         n_out: Number of log ratios.
+
+    Examples:
+        >>> wrapper("ratio", "{}", weights=b"1 2", spread=False, n_out=2).count("@SIZE@")
+        0
     """
     values = {
         "NAME": name,

@@ -21,7 +21,8 @@ MODULES = {
     for file in sorted((ROOT / package).rglob("*.py"))
     if (parts := file.relative_to(ROOT).with_suffix("").parts)
 }
-STARTS = ("toolkit.cli", "toolkit.__main__", "processors", "exports")
+STARTS = ("toolkit.cli", "toolkit.__main__", "processors", "exports", "exports.cpp.frameworks.rdataframe.log_ratios")
+"""Where programs begin; the last one is a script for another Python."""
 
 
 @cache
