@@ -87,7 +87,7 @@ class TrainedMixture:
     def inspect(self, *, pool: SimulatedEvents, test: SimulatedEvents) -> Inspection:
         """Evaluate it for the comparison of training and test events, and of before and after the calibration.
 
-        In a cross-fit the test events are those of the pool, each under the members that did not train on its fold.
+        In a cross-fit the test events are those of the training sample, each under the members that did not train on its fold.
         """
         splits = self.config.splits
         rows = [feature_matrix(events.observables, self.features) for events in (test, pool)]
