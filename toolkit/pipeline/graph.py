@@ -93,7 +93,7 @@ def _export_part(config: Config) -> JsonObject:
         **_part(*MODEL, *_range_part(config), "ratios")(config),
         **_learning_regions(config),
         **_learned_part(config, without=("interpolation",)),
-        "ratio_uncertainty": bool(config.likelihood.systematics and config.ratio_nuisances) and config.likelihood.ratio_uncertainty,
+        "ratio_uncertainty": bool(config.ratio_nuisances) and config.likelihood.ratio_uncertainty,
     }
 
 

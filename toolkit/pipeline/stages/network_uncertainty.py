@@ -31,7 +31,7 @@ def export_network_uncertainty(
         features: Inputs of the networks.
     """
     config = context.config
-    if not (config.likelihood.systematics and config.ratio_nuisances and isinstance(trained, TrainedMixture)):
+    if not (config.ratio_nuisances and isinstance(trained, TrainedMixture)):  # also for fits without: switched on again, they find it
         return
     spread, module = targeted_spread(trained, pool, model=config.model.learned, most=len(config.ratio_nuisances))
     used = config.likelihood.ratio_uncertainty is True or float(spread.longer.max()) > LONGER
