@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from toolkit.config import RatioConfig
+from toolkit.config import RatioConfig, SplitConfig
 from toolkit.errors import SchemaError
 from toolkit.likelihood import Parameter, UnbinnedLikelihood, asimov_weights, measure_parameters
 from toolkit.model import Model, ModelParameter, Process
@@ -22,7 +22,16 @@ N = 60_000
 SHAPES = {"sig": (1.0, 0.6), "other": (-1.2, 0.5), "bkg": (0.0, 2.0)}
 """Mean and standard deviation of x."""
 YIELDS = {"sig": 400.0, "other": 300.0, "bkg": 600.0}
-CONFIG = RatioConfig(features=("x",), fold_beam_axis=False, hidden=(32, 32), epochs=8, batch_size=512, learning_rate=3e-3, seed=3)
+CONFIG = RatioConfig(
+    features=("x",),
+    fold_beam_axis=False,
+    hidden=(32, 32),
+    epochs=8,
+    batch_size=512,
+    learning_rate=3e-3,
+    splits=SplitConfig(folds=2),
+    seed=3,
+)
 
 
 def one_signal() -> Model:
@@ -119,7 +128,7 @@ def test_one_process_alone_is_learned_if_it_interferes_and_refused_if_there_is_n
     densities = np.stack([2.0 * x, 2.0 + 0.0 * x - 3.0 * x * (1.0 - x), 2.0 * (1.0 - x)], axis=1)
     ids, one = np.arange(4000, dtype=np.uint64), np.zeros(4000, dtype=np.int64)
     events = SimulatedEvents(("S", "SBI", "B"), ids, one, ("SBI",), {"x": x}, densities / 40.0)
-    config = CONFIG.model_copy(update={"epochs": 2, "composition_epochs": 10})
+    config = CONFIG.model_copy(update={"epochs": 2, "composition_epochs": 10, "splits": SplitConfig()})
     mixture = fit_ratios(events, config=config, model=Model((mu,), (gg,)), folder=tmp_path / "gg")
     learned = mixture.log_ratio(x[:, None])
     error = learned[:, 0] - learned[:, 2] - np.log(x / (1.0 - x))

@@ -142,7 +142,7 @@ class RatioClassifier:
 
     def __sklearn_tags__(self) -> Any:
         """Say to scikit-learn, which alone asks and is there when it does, that this is a classifier."""
-        from sklearn.utils import ClassifierTags, Tags, TargetTags  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
+        from sklearn.utils import ClassifierTags, Tags, TargetTags  # noqa: PLC0415
 
         return Tags(estimator_type="classifier", target_tags=TargetTags(required=True), classifier_tags=ClassifierTags())
 
