@@ -13,6 +13,7 @@ import typer
 from typer import rich_utils
 
 from toolkit import __version__
+from toolkit.cli import blas  # noqa: F401  first, before numpy is loaded
 from toolkit.cli.cluster import cluster
 from toolkit.cli.combine import combine
 from toolkit.cli.compare import compare
