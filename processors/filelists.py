@@ -88,6 +88,10 @@ def is_pattern(text: str) -> bool:
     return any(c in text for c in "*?[") and not location.is_file()
 
 
+CHECK = {"files": "check the path under `files`, or the folder given with --data"}
+"""What to do where nothing is found, by who named it; elsewhere the path is all there is."""
+
+
 def matches(pattern: str, *, what: str) -> list[Location]:
     """Return the files that a path, URL or pattern stands for, sorted by name.
 
@@ -108,7 +112,7 @@ def matches(pattern: str, *, what: str) -> list[Location]:
         what,
         got=f"nothing at {pattern}" + ("" if folder.is_dir() else f" (no folder {folder})"),
         expected="at least one file",
-        remedy=nearest(location.name, names) or "check the path under `files`, or the folder given with --data",
+        remedy=nearest(location.name, names) or CHECK.get(what.partition(" of sample ")[0], "check the path"),
     )
 
 

@@ -76,12 +76,12 @@ class _Handler(SimpleHTTPRequestHandler):
         with path.open("rb") as file:
             file.seek(first)
             content = file.read(last - first + 1)
+        self.served.requests += 1  # before the client can go on
+        self.served.sent += len(content)
+        self.served.paths.append(path.name)
         self._answer(status, **{"Content-Length": str(len(content)), **headers})
         with contextlib.suppress(ConnectionError):
             self.wfile.write(content)
-        self.served.requests += 1
-        self.served.sent += len(content)
-        self.served.paths.append(path.name)
 
     def log_message(self, *args: Any) -> None:
         """Be silent."""

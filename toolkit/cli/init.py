@@ -52,7 +52,7 @@ def write_config(request: InitRequest) -> None:
         from toolkit.config.document import parse_document
 
         _check_target(request)
-        listed, notes = expand(request.files, what="FILES")
+        listed, notes = expand(request.files, what=f"input file {request.files[0]}" if len(request.files) == 1 else "input files")
         for note in notes:
             request.screen.note(note)
         datasets = {one.file: one.dataset for one in listed}

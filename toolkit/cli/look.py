@@ -35,7 +35,7 @@ def inspect_file(file: str, screen: Screen) -> None:
         from processors.filelists import expand
         from processors.inspect import inspect_file as inspect_ntuple
 
-        listed, _ = expand([file], what="FILE")
+        listed, _ = expand([file], what=f"input file {file}")
         if len(listed) > 1:
             raise SchemaError(
                 f"FILE {file}", got=f"{len(listed)} files", expected="one file", remedy=f"h4l inspect {shlex.quote(str(listed[0].file))}"

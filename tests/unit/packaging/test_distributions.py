@@ -18,11 +18,14 @@ PACKAGES = ("toolkit", "processors", "exports")
 DATA = {
     "py.typed",
     *("toolkit/example/demo.yaml", "toolkit/example/*.root"),
+    "toolkit/kinematics/gg_network.onnx",
     "toolkit/report/templates/*.j2",
     *(
         "exports/cpp/CMakeLists.txt",
+        "exports/cpp/cmake/*.cmake",
         "exports/cpp/cmake/*.in",
         "exports/cpp/examples/*",
+        *(f"exports/cpp/frameworks/{own}" for own in ("*.md", "athena/*", "athena/*/*", "cmssw/*", "cmssw/*/*", "rdataframe/*")),
         "exports/cpp/include/h4l/*.h",
         "exports/cpp/src/*.cpp",
         "exports/roofit_macro.C",
