@@ -182,6 +182,7 @@ def bare_name(path: Location) -> str:
     """Return the name of a file without its format.
 
     Examples:
+        >>> from pathlib import Path
         >>> bare_name(Path("ntuples/data_A.4lep.root"))
         'data_A.4lep'
     """
@@ -192,6 +193,7 @@ def stem(path: Location) -> str:
     """Return the name of a sample from that of one of its files: without format and trailing numbers.
 
     Examples:
+        >>> from pathlib import Path
         >>> [stem(Path(name)) for name in ("ggF_S_0.root", "EW_SBI10.root", "mc_345060.ggH125_ZZ4lep.4lep.root", "4e_2012.csv")]
         ['ggF_S', 'EW_SBI10', 'mc_345060_ggH125_ZZ4lep_4lep', 's_4e']
     """

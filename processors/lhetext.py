@@ -83,6 +83,7 @@ def mended_lines(lines: Iterator[str], path: Location) -> Iterator[str]:
         InputFileError: The file ends inside an event.
 
     Examples:
+        >>> from pathlib import Path
         >>> text = "<LesHouchesEvents>\n<header>\na < 1 && b\n</header>\n<init>\n1.0D-03 x\n</init>\n"
         >>> [line.rstrip() for line in mended_lines(iter(text.splitlines(keepends=True)), Path("a.lhe"))]
         ['<LesHouchesEvents>', '<header>', '', '</header>', '<init>', '1.0E-03 x', '</init>', '</LesHouchesEvents>']

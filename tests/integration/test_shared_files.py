@@ -12,7 +12,7 @@ import uproot
 from typer.testing import CliRunner
 
 from tests.by_hand import Lepton, four_lepton_mass, from_cartesian
-from tests.integration.test_ntuple_formats import LUMINOSITY, compare, start
+from tests.integration.test_formats import LUMINOSITY, compare, start
 from toolkit.cli.app import app
 
 Shared = Callable[[str], Path]
