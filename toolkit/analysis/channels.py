@@ -249,7 +249,7 @@ def unbinned_channel(
         if source is None:
             continue
         modifiers: list[dict[str, Any]] = [{"type": "morphing", "data": {"coefficient": text}}]
-        if _moved(name, systematics):
+        if _moved(process, systematics):
             modifiers.append({"type": "lumi", "name": LUMINOSITY})
         modifiers += [{"type": "normsys", "name": s.parameter, "data": {"hi": s.up, "lo": s.down}} for s in norms if s.process == j]
         if shape is not None and logs:

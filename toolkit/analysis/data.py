@@ -97,8 +97,7 @@ def region_likelihood(
     """
     terms = []
     for p in method.parts:
-        learned = None if systematics.learned is None else systematics.learned.within(data=p.test, pool=p.pool)
-        own = replace(systematics, learned=learned)
+        own = systematics.within(data=p.test, pool=p.pool)
         terms.append(full_likelihood(p.method, weights[p.test], own, methods=p.siblings, model=p.model))
     return method.combined(terms, truth=truth)
 

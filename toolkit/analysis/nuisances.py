@@ -23,7 +23,7 @@ from toolkit.errors import SchemaError
 from toolkit.likelihood import Constraint, Parameter
 from toolkit.likelihood.interpolation import ShapeCode
 from toolkit.model import Model
-from toolkit.typing import FloatArray
+from toolkit.typing import BoolArray, FloatArray
 from toolkit.weights import SimulatedEvents, combine_members
 
 LUMINOSITY = "lumi"
@@ -91,6 +91,15 @@ class Systematics:
     def for_events(self, events: Events) -> Systematics:
         """Return the same uncertainties for other events as data: the networks that know each event's variations look at these."""
         return self if self.learned is None else replace(self, learned=self.learned.for_events(events))
+
+    def within(self, *, data: BoolArray, pool: BoolArray) -> Systematics:
+        """Return the uncertainties of the events of one region.
+
+        Args:
+            data: Which events of the data belong to it, (n_events,).
+            pool: Which training events do, (n_pool,).
+        """
+        return self if self.learned is None else replace(self, learned=self.learned.within(data=data, pool=pool))
 
     def __bool__(self) -> bool:
         return bool(self.luminosity or self.names or self.template_statistics or self.of_model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,8 @@ def write_region_workspaces(folder: Path, data: FitData, ratio: OnnxRatio) -> No
     """Write the likelihood of every method over regions: `<method>.json`, and `<method>.pyhf.json` in plain pyhf where all is binned.
 
     Unbinned regions have their events beside them, `asimov_<region>.parquet`. Those of data are called
-    `<method>_observed.json`, `observed_<region>.parquet` and so on. With learned variations of densities the unbinned method has none.
+    `<method>_observed.json`, `observed_<region>.parquet` and so on. Learned variations are normalised on the training events of each region,
+    `normalisation_<region>.parquet`.
 
     Args:
         folder: The folder that holds `workspace/`.
@@ -44,10 +45,6 @@ def write_region_workspaces(folder: Path, data: FitData, ratio: OnnxRatio) -> No
         ratio: The exported networks.
     """
     for method in (m for m in data.methods if isinstance(m, RegionMethod)):
-        binned = all(isinstance(part.method, BinnedMethod) for part in method.parts)
-        learned = data.systematics.learned is not None and bool(data.systematics.learned.processes)
-        if learned and not binned:
-            continue
         documents = {part.region.name: _region_workspace(folder, data, part, ratio) for part in method.parts}
         for k, workspace in enumerate(method.documents):
             documents[f"workspace {k}"] = with_expectation(workspace, data.expectation)
@@ -64,9 +61,10 @@ def _region_workspace(folder: Path, data: FitData, part: Part, ratio: OnnxRatio)
         return Workspace(binned_document(part.method, data.weights[part.test], data.systematics), folder / WORKSPACE)
     if not isinstance(part.method, UnbinnedMethod):
         raise SchemaError(f"method {part.method.name}", got=type(part.method).__name__, expected="BinnedMethod or UnbinnedMethod")
+    systematics = data.systematics.within(data=part.test, pool=part.pool)
     channels = _channels(
         folder,
-        data,
+        replace(data, systematics=systematics),
         ratio,
         model=part.model,
         yields=part.method.base.yields,

@@ -15,6 +15,7 @@ from tests.unit.analysis.two_regions import ExactRatio, document_of, simulate
 from toolkit.analysis import FitModel, Systematics, build_region_methods
 from toolkit.analysis.data import FitData
 from toolkit.analysis.datasets import RecordedEvents
+from toolkit.analysis.learned import SHIFT, LearnedVariations, shift_output
 from toolkit.analysis.measurements import truth_weights
 from toolkit.analysis.nuisances import Ratios, normalisations
 from toolkit.analysis.regions import learned_events, split_events
@@ -22,6 +23,7 @@ from toolkit.analysis.workspaces import write_region_workspaces
 from toolkit.config import parse_config
 from toolkit.likelihood import Workspace
 from toolkit.likelihood.workspace_schema import UnbinnedSample
+from toolkit.typing import FloatArray
 
 FACTOR = {"name": "t", "type": "normfactor", "data": None}
 POINTS = (
@@ -53,7 +55,7 @@ def analysis(folder: Path, *, shape: bool) -> FitData:
     rows: Any = ratio
     learned = ratio(learned_events(config, pool).observables["m4l"][:, None])
     methods = build_region_methods(config, pool=pool, test=test, ratio=rows, out_of_bag=learned)
-    systematics = Systematics(luminosity=0.02, norms=normalisations(config))
+    systematics = Systematics(luminosity=0.02, norms=normalisations(config), unscaled=frozenset({"low"}))
     if shape:
         rng, fills = np.random.default_rng(4), {name: fill for m in methods for name, fill in m.fills().items()}
         ratios = {name: {"slope": Ratios(*(1.0 + 0.1 * rng.uniform(-1, 1, (2, *fill(pool).shape))))} for name, fill in fills.items()}
@@ -96,6 +98,60 @@ def test_the_file_gives_the_likelihood_of_the_analysis(tmp_path: Path, shape: bo
     assert [s["name"] for s in document["unbinned_channels"][1]["samples"]] == ["sig", "high"], "nothing below 122 GeV in the tail"
     assert not (tmp_path / "workspace" / "nsbi.pyhf.json").exists()
     assert (tmp_path / "workspace" / "mass.pyhf.json").exists()
+
+
+class Tilted:
+    """In the place of an ONNX file: ln(varied/nominal density) of the background."""
+
+    features = ("m4l",)
+    numerators = ("bkg",)
+
+    def columns(self, observables: Any) -> FloatArray:
+        return np.asarray(observables["m4l"])[:, None]
+
+    def __call__(self, rows: FloatArray) -> FloatArray:
+        return 0.02 * (rows - 125.0)
+
+
+@pytest.mark.parametrize("shift", [False, True])
+def test_learned_variations_are_normalised_in_each_region(tmp_path: Path, shift: bool) -> None:
+    """Two unbinned regions; the background is tilted, by a variation with a mirrored side or by a shift of the density itself."""
+    (tmp_path / "workspace").mkdir()
+    document = document_of(sr="m4l > 115 and m4l <= 130")
+    document["regions"]["tail"] = {"kind": "unbinned", "condition": "m4l > 130"}
+    config, pool, test, ratio = parse_config(document, folder=tmp_path), simulate(1), simulate(2), ExactRatio()
+    rows: Any = ratio
+    out_of_bag = ratio(learned_events(config, pool).observables["m4l"][:, None])
+    methods = build_region_methods(config, pool=pool, test=test, ratio=rows, out_of_bag=out_of_bag)
+
+    def logs(events: Any) -> Any:
+        v = Tilted()(events.observables["m4l"])
+        return {}, {"tilt": (v, -v)}
+
+    file = {SHIFT: Path("models/tilt.onnx")} if shift else {"up": Path("models/tilt.onnx")}
+    changed = {"tilt": np.array([0.0, 0.05])} if shift else {}
+    learned = LearnedVariations(("tilt",), {"tilt": file}, {"tilt": ("bkg",)}, {}, logs, logs(test), logs(pool), pool, changed)
+    flat = {name: {"tilt": Ratios(np.ones_like(t), np.ones_like(t))} for m in methods for name, f in m.fills().items() for t in [f(pool)]}
+    model = FitModel.of(config)
+    data = FitData(test, truth_weights(test, model, model.truth), methods, Systematics(learned=learned, ratios=flat), model)
+    for own in (data, data.for_events(recorded(), label="observed")):
+        write_region_workspaces(tmp_path, own, rows)
+        workspace = Workspace.load(tmp_path / "workspace" / f"{own.named('nsbi')}.json")
+        tilted: Any = _NamedOutput() if shift else Tilted()
+        loaded = workspace.likelihood(open_ratio=lambda path, tilted=tilted: tilted if path.name == "tilt.onnx" else rows)
+        expected = own.full(next(m for m in own.methods if m.name == "nsbi"))
+        points = [{"mu": 0.4, "t": 1.1, "tilt": a} for a in (-1.3, 0.0, 0.7)]
+        found, wanted = ([likelihood.twice_nll(p) for p in points] for likelihood in (loaded, expected))
+        assert np.ptp(wanted) > 1.0
+        assert found == pytest.approx(wanted, rel=1e-12, abs=1e-9)
+    document = json.loads((tmp_path / "workspace" / "nsbi.json").read_text())
+    assert [c["normalisation"]["file"] for c in document["unbinned_channels"]] == ["normalisation_SR.parquet", "normalisation_tail.parquet"]
+
+
+class _NamedOutput(Tilted):
+    """The same function as the shift of a density."""
+
+    numerators = (shift_output("tilt", "bkg"),)
 
 
 def test_a_condition_that_cannot_be_read_is_refused() -> None:
