@@ -36,8 +36,8 @@ def write_region_workspaces(folder: Path, data: FitData, ratio: OnnxRatio) -> No
     """Write the likelihood of every method over regions: `<method>.json`, and `<method>.pyhf.json` in plain pyhf where all is binned.
 
     Unbinned regions have their events beside them, `asimov_<region>.parquet`. Those of data are called
-    `<method>_observed.json`, `observed_<region>.parquet` and so on. Learned variations are normalised on the training events of each region,
-    `normalisation_<region>.parquet`.
+    `<method>_observed.json`, `observed_<region>.parquet` and so on. Learned variations are normalised on the training events of every
+    region, `normalisation_<region>.parquet`.
 
     Args:
         folder: The folder that holds `workspace/`.

@@ -116,6 +116,7 @@ class Tilted:
 @pytest.mark.parametrize("shift", [False, True])
 def test_learned_variations_are_normalised_in_each_region(tmp_path: Path, shift: bool) -> None:
     """Two unbinned regions; the background is tilted, by a variation with a mirrored side or by a shift of the density itself."""
+    tilted: Any
     (tmp_path / "workspace").mkdir()
     document = document_of(sr="m4l > 115 and m4l <= 130")
     document["regions"]["tail"] = {"kind": "unbinned", "condition": "m4l > 130"}
@@ -132,13 +133,12 @@ def test_learned_variations_are_normalised_in_each_region(tmp_path: Path, shift:
     changed = {"tilt": np.array([0.0, 0.05])} if shift else {}
     learned = LearnedVariations(("tilt",), {"tilt": file}, {"tilt": ("bkg",)}, {}, logs, logs(test), logs(pool), pool, changed)
     flat = {name: {"tilt": Ratios(np.ones_like(t), np.ones_like(t))} for m in methods for name, f in m.fills().items() for t in [f(pool)]}
-    model = FitModel.of(config)
+    model, tilted = FitModel.of(config), _NamedOutput() if shift else Tilted()
     data = FitData(test, truth_weights(test, model, model.truth), methods, Systematics(learned=learned, ratios=flat), model)
     for own in (data, data.for_events(recorded(), label="observed")):
         write_region_workspaces(tmp_path, own, rows)
         workspace = Workspace.load(tmp_path / "workspace" / f"{own.named('nsbi')}.json")
-        tilted: Any = _NamedOutput() if shift else Tilted()
-        loaded = workspace.likelihood(open_ratio=lambda path, tilted=tilted: tilted if path.name == "tilt.onnx" else rows)
+        loaded = workspace.likelihood(open_ratio=lambda path: tilted if path.name == "tilt.onnx" else rows)
         expected = own.full(next(m for m in own.methods if m.name == "nsbi"))
         points = [{"mu": 0.4, "t": 1.1, "tilt": a} for a in (-1.3, 0.0, 0.7)]
         found, wanted = ([likelihood.twice_nll(p) for p in points] for likelihood in (loaded, expected))
