@@ -14,6 +14,7 @@ from tests.example_slice import write_first_events
 from tests.integration.small_analysis import CONFIG, EVENTS
 from toolkit.cli import main
 from toolkit.likelihood import OnnxRatio
+from toolkit.ratios.densities import DensityTask
 from toolkit.report import read_results
 
 pytestmark = pytest.mark.slow
@@ -74,6 +75,7 @@ def test_from_ntuples_to_the_report(choice: str, ntuples: Path, tmp_path: Path) 
     likelihood = {name: CONFIG["likelihood"][name] for name in ("closure_mu", "bootstrap_replicas", "scan_points", "goodness")}
     config |= {"ratios": CHOICES[choice], "observables": [*features, "n_jets"], "likelihood": likelihood | {"ratio_uncertainty": False}}
     config |= HISTOGRAMS if choice == "per_process" else {}
+    config |= {"report": {**CONFIG["report"], "learning_curve": [0.5]}} if choice == "quasi_parametric" else {}
     config["samples"] = [{**s, "files": [str(ntuples / s["files"][0])]} for s in CONFIG["samples"]]
     path, out = tmp_path / "config.yaml", tmp_path / "out"
     path.write_text(yaml.safe_dump(config))
@@ -95,6 +97,36 @@ def test_from_ntuples_to_the_report(choice: str, ntuples: Path, tmp_path: Path) 
     before = {file.name: file.stat().st_mtime_ns for file in (out / "models" / "members").iterdir()}
     run("run", path, "--out", out)
     assert before == {file.name: file.stat().st_mtime_ns for file in (out / "models" / "members").iterdir()}, "members are trained once"
+    if choice == "quasi_parametric":
+        check_learning_curve(out, page)
+        check_shares_are_kept(path, out)
+
+
+def check_learning_curve(out: Path, page: str) -> None:
+    """Half of the events and all of them; the last point and the histogram are what the first table says of the methods."""
+    found = json.loads((out / "results.json").read_text())
+    curve, methods = found["learning_curve"], found["methods"]
+    half, whole = curve["points"]
+    pool = np.load(out / "models" / "out_of_bag.npz")["event_id"]
+    assert (half["share"], whole["share"], whole["events"]) == (0.5, 1.0, len(pool))
+    assert 0.4 < half["events"] / len(pool) < 0.6
+    for name, bound, error in (("nsbi", whole["bound"], whole["error"]), (curve["histogram"], curve["bound"], curve["error"])):
+        [told] = [i for i in methods[name]["information"] if (i["truth"], i["against"]) == (curve["truth"], curve["against"])]
+        assert (bound, error) == pytest.approx((told["value"], told["error"]), rel=1e-4), name
+    assert half["bound"] != whole["bound"]
+    assert "Learning curve" in page
+    assert json.loads((out / "plots" / "learning_curve.json").read_text())["points"] == curve["points"]
+
+
+def check_shares_are_kept(path: Path, out: Path) -> None:
+    """Another report takes the members of the share over and trains nothing."""
+    config = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**config, "report": {**config["report"], "status": "Internal"}}))
+    before = json.loads((out / "results.json").read_text())["learning_curve"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(DensityTask, "train")
+        run("report", path, "--out", out)
+    assert json.loads((out / "results.json").read_text())["learning_curve"] == before
 
 
 def run(*words: str | Path) -> None:

@@ -32,5 +32,6 @@ COMPARISON = WORKSPACE / "comparison.json"
 LEFT_OUT = WORKSPACE / "left_out.json"
 GOODNESS = WORKSPACE / "goodness.json"
 PLOTS = Path("plots")
+LEARNING_CURVE = Path("learning_curve")
 REPORT = Path("report.html")
 RESULTS = Path("results.json")

@@ -39,6 +39,7 @@ from toolkit.config.samples import SampleConfig
 from toolkit.config.selection import SelectionConfig
 from toolkit.config.support import (
     require_known_conditions,
+    require_learning_curve,
     require_luminosity_alone,
     require_measured,
     require_supported,
@@ -238,14 +239,14 @@ class Config(Section):
         """
         require_luminosity_alone(self.ratios, general=self.general, nuisances=self.nuisance_names)
         require_cross_fit(self.ratios, self.likelihood, self.systematics, varied=(*self.table_systematics, *self.systematics.weights))
+        require_learning_curve(self.ratios, self.report.learning_curve, general=self.general)
         if self.general:
             model = self.model
             require_supported(model)
             require_whole_variations(model, self.systematics, self.likelihood)
             require_weights(self.ratios.estimator, model)
             require_measured(model)
-            scores = (*self.scores, *self.classifiers)
-            require_known_conditions(model, features=self.ratios.features, scores=scores)
+            require_known_conditions(model, features=self.ratios.features, scores=(*self.scores, *self.classifiers))
             return
         fitted = [name for name, section in self.regions.items() if section.kind != "flag"]
         if fitted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -27,6 +27,10 @@ class ReportConfig(Section):
     """Shuffles per feature."""
     importance_groups: dict[FileName, tuple[str, ...]] = Field(default={})
     """Groups of correlated features that are shuffled together, besides every feature alone: `masses: [m_z1, m_z2]`."""
+    learning_curve: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(default=(), max_length=20)
+    """Shares of the training events, such as `[0.125, 0.25, 0.5]`, each of which trains an ensemble of its own with the settings of
+    `ratios`: what the unbinned method gains over the first of `histograms` against the number of events to learn from
+    (docs/training.md)."""
     seed: Seed = 1
     """Seed of the shuffles and of simulated distances."""
 
@@ -35,5 +39,8 @@ class ReportConfig(Section):
         empty = [name for name, members in self.importance_groups.items() if not members]
         if empty:
             msg = f"importance_groups {empty} name no feature; list some or leave the group out"
+            raise ValueError(msg)
+        if list(self.learning_curve) != sorted(set(self.learning_curve)):
+            msg = f"learning_curve {list(self.learning_curve)}: expected different shares, the smallest first"
             raise ValueError(msg)
         return self

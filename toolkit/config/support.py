@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from toolkit.config.likelihood import LikelihoodConfig
-from toolkit.config.ratios import ThetaConfig
+from toolkit.config.ratios import RatioSettings, ThetaConfig
 from toolkit.config.systematics import SystematicsConfig
 from toolkit.errors import SchemaError
 from toolkit.expressions import Condition
@@ -76,6 +76,22 @@ def require_weights(estimator: str, model: Model) -> None:
             expected=f"one of {list(FROM_LABELS)}, or samples with `benchmarks`",
             remedy="list `benchmarks` if the events carry the weights, or take the mixture",
         )
+
+
+def require_learning_curve(ratios: RatioSettings, shares: Sequence[float], *, general: bool) -> None:
+    """Check that the report can train on shares of the training events, if the config asks for it.
+
+    Raises:
+        SchemaError: Networks of densities, test events that are set aside, and one parameter of interest are needed.
+    """
+    refused = (
+        (general, "`parameters` and `processes`", "`morphing` and `parameter`: one parameter, of which the curve tells the truth from 0"),
+        (isinstance(ratios, ThetaConfig), f"ratios.estimator: {ratios.estimator}", "an estimator of densities"),
+        (ratios.splits.cross_fit, "ratios.splits.cross_fit: true", "test events that no network of the curve learns from"),
+    )
+    for wrong, got, expected in refused if shares else ():
+        if wrong:
+            raise SchemaError("report.learning_curve", got=f"a config with {got}", expected=expected, remedy="leave `learning_curve` out")
 
 
 def require_supported(model: Model) -> None:

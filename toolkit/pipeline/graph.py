@@ -220,7 +220,8 @@ GRAPH: tuple[Stage, ...] = (
         modules=(f"{_STAGES}.report",),
         config_part=_report_part,
         resumable=True,
-        writes=("plots/", "report.html", "results.json"),
+        writes=("learning_curve/", "plots/", "report.html", "results.json"),
+        tasks=("learning_curve/*/member_*.pt",),
     ),
 )
 STAGE_NAMES = tuple(stage.name for stage in GRAPH)

@@ -9,6 +9,7 @@ from toolkit.plots.cutflow import plot_cutflow
 from toolkit.plots.effective_size import plot_effective_size
 from toolkit.plots.impacts import plot_impacts
 from toolkit.plots.importance import plot_importance
+from toolkit.plots.learning_curve import plot_learning_curve
 from toolkit.plots.names import ProcessLook
 from toolkit.plots.negative_weights import plot_negative_weights
 from toolkit.plots.neyman import plot_critical_values
@@ -40,6 +41,7 @@ __all__ = [
     "plot_effective_size",
     "plot_impacts",
     "plot_importance",
+    "plot_learning_curve",
     "plot_negative_weights",
     "plot_overlay",
     "plot_pulls",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from toolkit.diagnostics.closure import ClosureVerdict
+from toolkit.diagnostics.learning_curve import LearningCurve
 from toolkit.diagnostics.regions import RegionYields
 from toolkit.diagnostics.review import Review
 from toolkit.diagnostics.suite import Suite
@@ -29,7 +30,7 @@ from toolkit.report.page_tables import (
     timing_page_table,
     two_column_table,
 )
-from toolkit.report.review_tables import importance_page_table, merits_page_table, normalisations_page_table
+from toolkit.report.review_tables import importance_page_table, learning_page_table, merits_page_table, normalisations_page_table
 from toolkit.report.systematics_tables import systematics_section, uncertainty_documents
 from toolkit.report.table import verdicts_on
 from toolkit.report.weight_tables import negative_page_table
@@ -79,6 +80,7 @@ def build_page(
     provenance: Provenance,
     review: Review | None = None,
     training_warnings: Sequence[str] = (),
+    learning: LearningCurve | None = None,
     regions: RegionYields | None = None,
     left_out: Sequence[str] = (),
 ) -> Page:
@@ -93,6 +95,7 @@ def build_page(
         provenance: Samples, cut flow, versions.
         review: Review of the networks, if it was made.
         training_warnings: What the trainings noticed about weights and gradients.
+        learning: Learning curve, if one was asked for.
         regions: Expected events of the regions of the fit, where there are several or parts of processes.
         left_out: Sentences on what of the report the physics model does not allow.
 
@@ -113,7 +116,7 @@ def build_page(
         _samples(provenance, figures),
         PageSection("Observables", text=_where(regions, figures), figures=figures.get("observables", ())),
         _yields(results, suite, figures, regions),
-        _training(review, figures, training_warnings, provenance),
+        _training(review, figures, training_warnings, provenance, learning),
         *(_diagnostic_sections(suite, review, figures) if suite is not None else ()),
         *(_worth(results, review, figures) if review is not None else ()),
         PageSection("Left out", text=tuple(left_out)),
@@ -185,11 +188,16 @@ def _closure(results: Results, verdicts: Sequence[ClosureVerdict], figures: Figu
     return PageSection("Closure", text=text, tables=tables, figures=figures.get("closure", ()))
 
 
-def _training(review: Review | None, figures: Figures, warnings: Sequence[str], provenance: Provenance) -> PageSection:
-    shown = (*figures.get("training", ()), *figures.get("overlay", ()), *figures.get("spread", ()))
-    text = (prose.TRAINING, prose.OVERLAY, prose.SPREAD) if review is not None else ()
-    tables = (PageTable("Networks", ("what", "value"), provenance.networks, words=True),) if provenance.networks else ()
-    return PageSection("Training", text=text if shown else (), tables=tables, warnings=tuple(warnings), figures=shown)
+def _training(
+    review: Review | None, figures: Figures, warnings: Sequence[str], provenance: Provenance, learning: LearningCurve | None
+) -> PageSection:
+    shown = tuple(figure for part in ("training", "overlay", "spread", "learning") for figure in figures.get(part, ()))
+    text = [prose.TRAINING, prose.OVERLAY, prose.SPREAD] if review is not None else []
+    tables = [PageTable("Networks", ("what", "value"), provenance.networks, words=True)] if provenance.networks else []
+    if learning is not None:
+        text.append(prose.LEARNING)
+        tables.append(learning_page_table(learning))
+    return PageSection("Training", text=tuple(text) if shown else (), tables=tuple(tables), warnings=tuple(warnings), figures=shown)
 
 
 def _diagnostic_sections(suite: Suite, review: Review | None, figures: Figures) -> tuple[PageSection, ...]:

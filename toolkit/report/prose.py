@@ -57,6 +57,10 @@ OVERLAY = (
     "Out-of-bag values come from networks that did not train on the event; they must agree with the test events. Both tests use the "
     "signed weights: chi-square with the full covariance, Kolmogorov-Smirnov (KS) with simulated fluctuations of these very weights."
 )
+LEARNING = (
+    "Learning curve: ensembles that learn from a share of the training events, with the same settings, calibrated and normalised on these "
+    "alone. A curve that still climbs at the end says that more simulation is worth its price."
+)
 SPREAD = (
     "The spread of the ensemble is that of one member, before the calibration. The mean of all members is steadier, and calibration "
     "removes what they share."

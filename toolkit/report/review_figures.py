@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from toolkit.diagnostics.learning_curve import LearningCurve
 from toolkit.diagnostics.review import Review
-from toolkit.plots import PlotStyle, plot_calibration_change, plot_importance, plot_overlay, plot_spread
+from toolkit.plots import PlotStyle, plot_calibration_change, plot_importance, plot_learning_curve, plot_overlay, plot_spread
 from toolkit.report.figures import PlotJob, slug
 from toolkit.report.wording import significant
+
+
+def learning_jobs(curve: LearningCurve, *, style: PlotStyle) -> Iterator[PlotJob]:
+    """List the plot of a learning curve; its part is "learning"."""
+    text = "What networks that learn from a share of the training events tell, on the same test events; the last point has all of them."
+    yield PlotJob("learning", "learning_curve", text, partial(plot_learning_curve, curve, style=style))
 
 
 def review_jobs(review: Review, *, style: PlotStyle) -> Iterator[PlotJob]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from toolkit.diagnostics.importance import Importance
+from toolkit.diagnostics.learning_curve import LearningCurve
 from toolkit.diagnostics.merit_rows import EFFICIENCY, MeritRow
 from toolkit.diagnostics.normalisation import Normalisation
 from toolkit.diagnostics.review import Review
+from toolkit.report.information_tables import gain_text
 from toolkit.report.page import PageTable
-from toolkit.report.wording import probability, with_error
+from toolkit.report.wording import method_name, probability, with_error
 
 COLUMNS = (
     ("z", "Z"),
@@ -77,6 +79,19 @@ def importance_page_table(results: Sequence[Importance]) -> PageTable:
         columns=("feature", *(f"loss of {r.metric}\n(all features: {with_error(r.baseline, r.baseline_error)})" for r in results)),
         rows=tuple(rows),
         note="A loss above the whole value says that the networks, fed with the wrong feature, do worse than knowing nothing.",
+    )
+
+
+def learning_page_table(curve: LearningCurve) -> PageTable:
+    """Bound and gain over the histogram for every share of the training events."""
+    rows = [(f"{p.share:.3g}", str(p.events), with_error(p.bound, p.error), gain_text(p.gain)) for p in curve.points]
+    other = method_name(curve.histogram)
+    return PageTable(
+        title="Learning curve",
+        columns=("share", "training events", "lower bound of -2 Δ ln L", f"over that of {other}"),
+        rows=(*rows, (other, "", with_error(curve.bound, curve.error), "")),
+        note="Errors of the ratios are paired: both numbers come from the same test events. One training each: where points differ by less "
+        "than their errors, the curve is flat.",
     )
 
 

@@ -89,6 +89,8 @@ def test_the_valid_document_is_valid() -> None:
         ("histograms.rate", MASS, "histograms ['rate']: the names rate, score, score_2d, nsbi belong to methods of the toolkit"),
         ("report.importance_groups", {"all": []}, "importance_groups ['all'] name no feature; list some or leave the group out"),
         ("report.importance_groups", {"jets": ["m_jj"]}, "importance_groups {'jets': ['m_jj']} are not among ratios.features"),
+        ("report.learning_curve", [0.5, 0.25], "learning_curve [0.5, 0.25]: expected different shares, the smallest first"),
+        ("report.learning_curve", [0.5, 1.0], "should be less than 1"),
         ("ratios.features", ["m4l", "m4l"], "features repeat: ['m4l', 'm4l']"),
         ("likelihood.closure_mu", [9.0], "closure_mu [9.0] lie outside parameter.range [0.0, 6.0]"),
         ("likelihood.observed", True, "likelihood.observed: there are no data to fit; add a sample of `kind: data`"),

@@ -281,6 +281,17 @@ def test_what_cannot_be_measured_is_refused_before_anything_runs(changes: dict[s
         parse(raw).require_supported()
 
 
+def test_a_learning_curve_needs_densities_test_events_and_one_parameter() -> None:
+    curve = {"report": {"learning_curve": [0.5]}}
+    short = {"luminosity_ifb": 1, "samples": [{"name": n, "files": ["a.root"], "benchmarks": GGF} for n in GGF], **curve}
+    parse(short).require_supported()
+    for ratios, got in (({"estimator": "alices", "activation": "tanh"}, "alices"), ({"splits": {"cross_fit": True}}, "cross_fit: true")):
+        with pytest.raises(SchemaError, match=rf"report\.learning_curve\n.*{got}\n(.*\n)*.*leave `learning_curve` out"):
+            parse({**short, "ratios": ratios}).require_supported()
+    with pytest.raises(SchemaError, match=r"report\.learning_curve\n.*`parameters` and `processes`"):
+        parse({**document(), **curve}).require_supported()
+
+
 def test_regions_of_the_fit_need_the_general_form() -> None:
     samples = [{"name": n, "files": ["a.root"], "benchmarks": GGF} for n in GGF]
     parse({"luminosity_ifb": 1, "samples": samples, "regions": {"high": "m4l > 300"}}).require_interference()

@@ -101,6 +101,20 @@ def test_the_mean_log_density_is_that_of_the_mixture(unbinned):
     assert len(small.x) == 3000
 
 
+def test_an_event_whose_density_cancels_counts_with_the_smallest_one(unbinned):
+    """At mu = 0.8 the density of S has a negative factor: an event of S alone has none, and Asimov data still weigh it."""
+    measured, small = unbinned
+    expected = np.array(small.weights)
+    expected[7] = [1e-6, 0.0, 0.0, 0.0]
+    cancelled = UnbinnedFit(UnbinnedToys(small.likelihood(1.0), expected), measured.reference, measured.bins)
+    weights, model = np.zeros(3000), cancelled.toys.weights({"mu": 0.8})
+    weights[[7, 100]] = 1.0
+    assert model[7] == 0.0
+    smallest = np.min(model[model > 0.0])
+    slow = [-2.0 * np.log(value / model.sum() * 3000) for value in (smallest, model[100])]
+    assert cancelled.compare(weights, np.array([0.8]))[0] == pytest.approx(np.mean(slow), rel=1e-12)
+
+
 def test_a_stopped_comparison_goes_on(tmp_path):
     measured, options = BinnedFit(BinnedToys(binned())), {"poi": "mu", "degrees": [3], "seed": 5}
     here = compare_with_toys(measured, (4.0,), {"mu": 1.0}, toys=70, **options)[0]

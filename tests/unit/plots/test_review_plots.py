@@ -19,12 +19,15 @@ from toolkit.diagnostics import (
     pulls,
     spread_profile,
 )
+from toolkit.diagnostics.learning_curve import LearningCurve, LearningPoint
+from toolkit.likelihood import Gain
 from toolkit.plots import (
     PlotStyle,
     plot_calibration,
     plot_calibration_change,
     plot_coverage,
     plot_importance,
+    plot_learning_curve,
     plot_overlay,
     plot_pulls,
     plot_spread,
@@ -195,7 +198,24 @@ def test_coverage_at_one_truth():
 
 
 @pytest.fixture
-def all_figures(change, samples, importances, spread, some_pulls, coverages):  # noqa: PLR0917
+def learning():
+    points = (LearningPoint(0.5, 400, 1.2, 0.1, Gain(2.4, 0.2)), LearningPoint(1.0, 800, 1.5, 0.1, Gain(3.0, 0.2)))
+    return LearningCurve({"mu": 1.0}, {"mu": 0.0}, "m4l", 0.5, 0.05, points)
+
+
+def test_learning_curve(learning):
+    figure = plot_learning_curve(learning)
+    [bar] = bars(figure.axes[0])
+    assert (bar[0].get_xdata().tolist(), bar[0].get_ydata().tolist()) == ([400.0, 800.0], [1.2, 1.5])
+    ends = np.array(bar[2][0].get_segments())[:, :, 1]
+    np.testing.assert_allclose(ends, [[1.1, 1.3], [1.4, 1.6]])
+    assert figure.axes[0].get_lines()[-1].get_ydata() == [0.5, 0.5], "the histogram"
+    assert figure.numbers["points"][0]["gain"] == {"value": 2.4, "error": 0.2}
+    assert figure.axes[0].get_xscale() == "log"
+
+
+@pytest.fixture
+def all_figures(change, samples, importances, spread, some_pulls, coverages, learning):  # noqa: PLR0917
     def make(style):
         return [
             plot_calibration_change(*change, style=style),
@@ -204,6 +224,7 @@ def all_figures(change, samples, importances, spread, some_pulls, coverages):  #
             plot_spread(spread, style=style),
             plot_pulls(some_pulls, style=style),
             plot_coverage(coverages, style=style),
+            plot_learning_curve(learning, style=style),
         ]
 
     return make

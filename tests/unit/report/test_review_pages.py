@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from toolkit.diagnostics import EstimateUnderTest, diagnose
+from toolkit.diagnostics.learning_curve import LearningCurve, LearningPoint
 from toolkit.diagnostics.review import EnsembleUnderReview, ReviewSettings, review
+from toolkit.likelihood import Gain
 from toolkit.plots import PlotStyle
 from toolkit.report import Provenance, build_page, judge
 from toolkit.report.html import render_page
 from toolkit.report.page import PageFigure
-from toolkit.report.review_figures import review_jobs
-from toolkit.report.review_tables import importance_page_table, merits_page_table, normalisations_page_table
+from toolkit.report.review_figures import learning_jobs, review_jobs
+from toolkit.report.review_tables import importance_page_table, learning_page_table, merits_page_table, normalisations_page_table
 from toolkit.report.wording import with_error
 from toolkit.weights import SimulatedEvents
 
@@ -108,6 +110,21 @@ def test_importance(reviewed):
     assert "loss of AUC" in table.columns[2]
 
 
+@pytest.fixture
+def learning():
+    points = (LearningPoint(0.5, 400, 1.2, 0.1, Gain(2.4, 0.2)), LearningPoint(1.0, 800, 1.5, 0.1, None))
+    return LearningCurve({"mu": 1.0}, {"mu": 0.0}, "m4l", 0.5, 0.05, points)
+
+
+def test_learning_curve(learning):
+    table = learning_page_table(learning)
+    assert table.rows[0] == ("0.5", "400", "1.20 ± 0.10", "2.40 ± 0.20")
+    assert table.rows[1][-1] == "-", "a histogram that tells nothing has no ratio"
+    assert table.rows[-1][2] == "0.500 ± 0.050"
+    [job] = learning_jobs(learning, style=PlotStyle())
+    assert (job.part, job.draw().numbers["histogram"]) == ("learning", "m4l")
+
+
 def test_jobs_cover_everything(reviewed):
     jobs = list(review_jobs(reviewed, style=PlotStyle()))
     names = [job.name for job in jobs]
@@ -124,9 +141,9 @@ def test_jobs_cover_everything(reviewed):
     assert drawn["importance"]["metrics"][1]["metric"] == "AUC"
 
 
-def test_page(results, estimate, reviewed):
+def test_page(results, estimate, reviewed, learning):
     picture = PageFigure(b"png", "caption")
-    parts = ("results", "selection", "observables", "training", "overlay", "change", "importance")
+    parts = ("results", "selection", "observables", "training", "overlay", "learning", "change", "importance")
     suite = diagnose(estimate)
     page = build_page(
         results,
@@ -136,6 +153,7 @@ def test_page(results, estimate, reviewed):
         title="off-shell",
         provenance=Provenance(samples=(("ggF_S", "1"),), sample_columns=("sample", "files"), seeds={"report": 1}),
         review=reviewed,
+        learning=learning,
     )
     titles = [section.title for section in page.sections]
     assert titles == [
@@ -155,4 +173,5 @@ def test_page(results, estimate, reviewed):
     assert "score of the networks" in text
     assert "out of bag, after (fitted on these)" in text
     figures = {section.title: len(section.figures) for section in page.sections}
-    assert (figures["Training"], figures["Samples and selection"], figures["Importance"]) == (2, 1, 1)
+    assert (figures["Training"], figures["Samples and selection"], figures["Importance"]) == (3, 1, 1)
+    assert "Learning curve" in text

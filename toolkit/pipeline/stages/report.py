@@ -14,6 +14,7 @@ from toolkit.analysis.model import FitModel
 from toolkit.analysis.region_yields import region_yields
 from toolkit.analysis.regions import learned_events
 from toolkit.config import Config
+from toolkit.diagnostics.learning_curve import LearningCurve
 from toolkit.diagnostics.review import Review, review
 from toolkit.diagnostics.suite import Suite, diagnose
 from toolkit.diagnostics.training import TrainingCurve
@@ -32,7 +33,7 @@ from toolkit.report import PageFigure, Provenance, build_page, judge, prose, wri
 from toolkit.report.figures import draw_all, plot_jobs
 from toolkit.report.fitted_figures import contour_jobs, correlation_jobs
 from toolkit.report.other_fits import fit_jobs
-from toolkit.report.review_figures import review_jobs
+from toolkit.report.review_figures import learning_jobs, review_jobs
 from toolkit.report.systematics_figures import observed_jobs, systematics_jobs
 from toolkit.weights import SimulatedEvents
 
@@ -47,6 +48,7 @@ def run(context: StageContext) -> None:
     pool, test = (learned_events(config, events) for events in simulated)
     results = Results.from_json(read_json(context.out / FIT))
     verdicts = judge(results)
+    learning = learning_curve(context, pool, test)
     suite, reviewed, left_out = examine(context, pool, test)
     regions = region_yields(config, pool=simulated[0], test=simulated[1]) if config.general else None
     trained = read_json(context.out / TRAINING)
@@ -58,6 +60,7 @@ def run(context: StageContext) -> None:
     jobs = (
         *jobs,
         *(review_jobs(reviewed, style=style) if reviewed is not None else ()),
+        *(learning_jobs(learning, style=style) if learning is not None else ()),
         *systematics_jobs(results, style=style),
         *observed_jobs(results, style=style),
         *contour_jobs(results, style=style),
@@ -89,14 +92,14 @@ def run(context: StageContext) -> None:
         provenance=provenance,
         review=reviewed,
         training_warnings=training_warnings(trained),
+        learning=learning,
         regions=regions,
         left_out=left_out,
     )
     write_page(context.work / REPORT, fitted.on(page, figures))
     extras: dict[str, Any] = {"onnx_parity": read_json(context.out / PARITY)}
-    extras |= {
-        name: part.to_json() for name, part in (("diagnostics", suite), ("review", reviewed), ("regions", regions)) if part is not None
-    }
+    parts = {"diagnostics": suite, "review": reviewed, "regions": regions, "learning_curve": learning}
+    extras |= {name: part.to_json() for name, part in parts.items() if part is not None}
     write_results(context.work / RESULTS, with_timing(results, context), verdicts=verdicts, extras={**extras, **fitted.extras()})
 
 
@@ -130,6 +133,15 @@ def examine(context: StageContext, pool: SimulatedEvents, test: SimulatedEvents)
     subject = ensemble_under_review(config, estimate, ratio, pool=pool, stored=read_stored(context.out, pool=pool, test=test))
     reviewed = review(subject, settings=review_settings(config), progress=context.progress)
     return suite, reviewed, () if estimate.benchmarks is not None else (prose.SEVERAL_LEFT_OUT,)
+
+
+def learning_curve(context: StageContext, pool: SimulatedEvents, test: SimulatedEvents) -> LearningCurve | None:
+    """Train on the shares that `report.learning_curve` names, if there are any."""
+    if not context.config.report.learning_curve:
+        return None
+    from toolkit.pipeline.stages.learning_curve import learn_from_shares  # torch is loaded only where something is trained
+
+    return learn_from_shares(context, open_ratio(context.out / MODEL, context.config), pool=pool, test=test)
 
 
 def plot_style(config: Config) -> PlotStyle:
