@@ -282,9 +282,10 @@ def _variation(name: str, shape: BinnedMethod, pair: tuple[FloatArray, FloatArra
 
 def _learned_variation(name: str, learned: LearnedVariations, process: str) -> dict[str, Any]:
     if SHIFT in learned.files[name]:
-        sigma = {"model": f"../{learned.files[name][SHIFT].as_posix()}", "output": shift_output(name, process)}
+        sigma = {"model": f"../{learned.files[name][SHIFT].as_posix()}", "output": shift_output(name, learned.output_of(process))}
         return {"type": "ratio_uncertainty", "name": name, "data": {"sigma": sigma}}
-    sources = {d: {"model": f"../{file.as_posix()}", "output": process} for d, file in learned.files[name].items()}
+    output = learned.output_of(process)
+    sources = {d: {"model": f"../{file.as_posix()}", "output": output} for d, file in learned.files[name].items()}
     return {"type": "shapesys_ratio", "name": name, "data": {"up": sources["up"], "down": sources.get("down")}}
 
 

@@ -12,10 +12,12 @@ import numpy as np
 
 from toolkit.analysis.datasets import Events
 from toolkit.analysis.layout import EVENTS, VARIATIONS, VARIATIONS_REPORT
+from toolkit.analysis.regions import split_events, whole_densities
 from toolkit.artifacts.events import count_events
 from toolkit.config import Config, WeightColumns, WeightCorrection, WeightMembers
 from toolkit.errors import InputFileError
 from toolkit.likelihood import OnnxRatio
+from toolkit.model import learned_densities
 from toolkit.typing import BoolArray, FloatArray
 from toolkit.weights import SimulatedEvents
 
@@ -38,13 +40,15 @@ class LearnedVariations:
     Attributes:
         names: Systematics that are learned, those without a shape that is worth keeping included.
         files: By systematic with a kept shape, the ONNX file of each direction, relative to the output folder.
-        processes: By systematic with a kept shape, the processes whose shape it changes.
-        dropped_yields: By systematic, the processes whose yield it leaves alone.
+        processes: By systematic with a kept shape, the densities whose shape it changes.
+        dropped_yields: By systematic, the densities whose yield it leaves alone.
         evaluate: Gives, per process and systematic, the logarithms of any events.
         data: Those of the events that are fitted: of the test events, or of the observed data.
         pool: Those of the training events, on which the variations are normalised.
         pool_events: These events.
-        yields: By parameter, the relative change of the yield of every density that goes with it, (n_processes,).
+        yields: By parameter, the relative change of the yield of every density that goes with it, (n_densities,).
+        means: By parameter with such changes, the mean of the logarithm over all events that the networks learned from, (n_densities,).
+        sources: The learned density of each part of a process, by the name of the part; others are learned under their own name.
     """
 
     names: tuple[str, ...]
@@ -56,6 +60,8 @@ class LearnedVariations:
     pool: tuple[LogPairs, ...]
     pool_events: SimulatedEvents
     yields: Mapping[str, FloatArray] = field(default_factory=dict)
+    means: Mapping[str, FloatArray] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     def for_events(self, events: Events) -> LearnedVariations:
         """Return the variations with other events as data."""
@@ -67,15 +73,28 @@ class LearnedVariations:
         Args:
             data: Which events of the data belong to it, (n_events,).
             pool: Which training events do, (n_pool,); a density without any there is normalised on all alike.
+
+        Returns:
+            With `yields` of the region: its events may move by more, or by less, than all that the networks learned from.
         """
-        events = self.pool_events.select(pool)
-        present = events.weights.sum(axis=0) > 0.0
+        events, logs = self.pool_events.select(pool), _inside(self.pool, pool)
+        totals = events.weights.sum(axis=0)
+        yields = {name: change.copy() for name, change in self.yields.items()}
+        for name, own in yields.items():
+            for j in np.flatnonzero(totals > 0.0):
+                if name in logs[j]:
+                    own[j] += events.weights[:, j] @ logs[j][name][0] / totals[j] - self.means[name][j]
         return replace(
             self,
             data=_inside(self.data, data),
-            pool=_inside(self.pool, pool),
-            pool_events=replace(events, weights=np.where(present, events.weights, 1.0)),
+            pool=logs,
+            pool_events=replace(events, weights=np.where(totals > 0.0, events.weights, 1.0)),
+            yields=yields,
         )
+
+    def output_of(self, density: str) -> str:
+        """Return the learned density that a density of the model is, or is a part of."""
+        return self.sources.get(density, density)
 
 
 def _inside(logs: Sequence[LogPairs], mask: BoolArray) -> tuple[LogPairs, ...]:
@@ -114,13 +133,13 @@ def learned_directions(config: Config, out: Path) -> tuple[tuple[str, str], ...]
         out: The output folder; its event tables say whether `shape: auto` can afford networks.
 
     Returns:
-        All of `varied_directions`, or none; `auto` learns nothing where a process is split into parts, and in a cross-fit.
+        All of `varied_directions`, or none; `auto` learns nothing in a cross-fit.
 
     Raises:
         InputFileError: `auto`, and there are no event tables.
     """
     wanted, shape = varied_directions(config), config.systematics.ratios.shape
-    if shape == "auto" and (config.ratios.splits.cross_fit or any(process.splits for process in config.model.processes)):
+    if shape == "auto" and config.ratios.splits.cross_fit:
         return ()
     if shape == "auto" and wanted:
         events = sum(count_events(out / EVENTS, sample.name) for sample in config.simulated)
@@ -169,19 +188,46 @@ def read_learned(out: Path, config: Config, *, pool: SimulatedEvents, test: Simu
     decisions = read_decisions(out / VARIATIONS_REPORT)["variations"]
     names = tuple(dict.fromkeys(name for name, _ in wanted))
     files = {n: {d: variation_file(n, d) for name, d in wanted if name == n} for n in names}
-    processes = {n: tuple(p for p in config.densities if decisions[n][p]["shape"] == KEPT) for n in names}
+    sources = learned_sources(config)
+    processes = {
+        n: tuple(p for p, s in zip(config.densities, sources, strict=True) if s and decisions[n][s]["shape"] == KEPT) for n in names
+    }
     kept = {n: own for n, own in processes.items() if own}
-    evaluate = partial(_evaluate, out, {n: files[n] for n in kept}, kept, config.densities)
+    parts = {p: s for p, s in zip(config.densities, sources, strict=True) if s}
+    outputs = {n: {p: parts[p] for p in own} for n, own in kept.items()}
+    evaluate = partial(_evaluate, out, {n: files[n] for n in kept}, outputs, config.densities)
     return LearnedVariations(
         names=names,
         files={n: files[n] for n in kept},
         processes=kept,
-        dropped_yields={n: tuple(p for p in config.densities if decisions[n][p]["yield"] != KEPT) for n in names},
+        dropped_yields={n: _dropped(config, decisions[n]) for n in names},
         evaluate=evaluate,
         data=evaluate(test),
         pool=evaluate(pool),
-        pool_events=pool,
+        pool_events=split_events(pool, config.model) if config.general else pool,
+        sources=parts,
     )
+
+
+def learned_sources(config: Config) -> tuple[str, ...]:
+    """Name the learned density that each of `config.densities` is, or is a part of; empty for one that the networks do not learn."""
+    if not config.general:
+        return config.densities
+    learned = whole_densities(config.model.learned)
+    every = [density.name for c in config.model.components for density in learned_densities(c.process)]
+    return tuple(name if name in learned else "" for name in every)
+
+
+def _dropped(config: Config, decisions: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+    """Return the densities whose yield a systematic leaves alone: of whole processes in the only place where they are learned.
+
+    What changes no yield may move events between regions, or between the parts of a process.
+    """
+    if config.general and sum(r.kind == "unbinned" for r in config.model.regions) > 1:
+        return ()
+    split = {name for c in config.model.components if c.process.splits for name in c.densities} if config.general else set()
+    found = zip(config.densities, learned_sources(config), strict=True)
+    return tuple(p for p, s in found if s and p not in split and decisions[s]["yield"] != KEPT)
 
 
 def read_decisions(path: Path) -> dict[str, dict[str, dict[str, dict[str, str]]]]:
@@ -200,16 +246,17 @@ def read_decisions(path: Path) -> dict[str, dict[str, dict[str, dict[str, str]]]
 def _evaluate(
     out: Path,
     files: Mapping[str, Mapping[str, Path]],
-    processes: Mapping[str, tuple[str, ...]],
+    outputs: Mapping[str, Mapping[str, str]],
     order: tuple[str, ...],
     events: Events,
 ) -> tuple[LogPairs, ...]:
+    """Evaluate the files of every systematic; `outputs` says which output each density takes."""
     found: tuple[dict[str, LogPair], ...] = tuple({} for _ in order)
     for name, own in files.items():
         ratios = {direction: OnnxRatio(out / file) for direction, file in own.items()}
         logs = {direction: ratio(ratio.columns(events.observables)) for direction, ratio in ratios.items()}
-        for process in processes[name]:
-            up, down = (_output(ratios, logs, direction, process, len(events)) for direction in ("up", "down"))
+        for process, output in outputs[name].items():
+            up, down = (_output(ratios, logs, direction, output, len(events)) for direction in ("up", "down"))
             found[order.index(process)][name] = (up, down)
     return found
 

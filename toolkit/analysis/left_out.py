@@ -89,8 +89,9 @@ def write_left_out(session: Session, data: FitData) -> None:
     places = _places(data)
     found: list[LeftOut] = []
     for k, name in enumerate(varied_names(config)):
-        known = () if data.systematics.learned is None else data.systematics.learned.processes.get(name, ())
-        learned = data.systematics.learned is not None and name in data.systematics.learned.names
+        networks = data.systematics.learned
+        known = set() if networks is None else {networks.output_of(density) for density in networks.processes.get(name, ())}
+        learned = networks is not None and name in networks.names
         closures: dict[tuple[str, str], list[tuple[str, VariationClosure]]] = {}
         for variation in _variations(session, name):
             everywhere = read_pairs(session, variation=variation)

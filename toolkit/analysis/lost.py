@@ -119,8 +119,7 @@ def _place(data: FitData, region: str, pool: SimulatedEvents) -> _Place | None:
         return None
 
     def within(part: Part) -> Systematics:
-        learned = data.systematics.learned
-        return replace(data.systematics, learned=None if learned is None else learned.within(data=part.test, pool=part.pool))
+        return data.systematics.within(data=part.test, pool=part.pool)
 
     others = {
         id(p): full_likelihood(p.method, data.weights[p.test], within(p), methods=p.siblings, model=p.model)

@@ -15,11 +15,12 @@ import numpy as np
 
 from toolkit.analysis.datasets import Events
 from toolkit.analysis.layout import NETWORK_UNCERTAINTY, NETWORK_UNCERTAINTY_REPORT
-from toolkit.analysis.learned import SHIFT, LearnedVariations, LogPairs, shift_output
+from toolkit.analysis.learned import SHIFT, LearnedVariations, LogPairs, learned_sources, shift_output
+from toolkit.analysis.regions import learned_events, split_events
 from toolkit.config import Config
 from toolkit.errors import InputFileError
 from toolkit.likelihood import OnnxRatio
-from toolkit.typing import JsonObject
+from toolkit.typing import FloatArray, JsonObject
 from toolkit.weights import SimulatedEvents
 
 NETWORKS = "networks"
@@ -66,31 +67,49 @@ def add_shifts(
         test: Test events.
 
     Returns:
-        The variations, with one more per parameter that moves every process.
+        The variations, with one more per parameter that moves every density that the networks know.
     """
-    shifts, ratio = _read_report(out)["shifts"], OnnxRatio(out / NETWORK_UNCERTAINTY)
-    evaluate = partial(_evaluate, learned, ratio, tuple(shifts), config.densities)
-    yields = {name: np.array([changes[process] for process in config.densities]) for name, changes in shifts.items()}
+    shifts, ratio, sources = _read_report(out)["shifts"], OnnxRatio(out / NETWORK_UNCERTAINTY), learned_sources(config)
+    parts = {p: s for p, s in zip(config.densities, sources, strict=True) if s}
+    evaluate = partial(_evaluate, learned, ratio, tuple(shifts), sources)
+    yields = {name: np.array([changes[s] if s else 0.0 for s in sources]) for name, changes in shifts.items()}
     return LearnedVariations(
         names=learned.names if learned else (),
         files={**(learned.files if learned else {}), **{name: {SHIFT: NETWORK_UNCERTAINTY} for name in shifts}},
-        processes={**(learned.processes if learned else {}), **dict.fromkeys(shifts, config.densities)},
+        processes={**(learned.processes if learned else {}), **dict.fromkeys(shifts, tuple(parts))},
         dropped_yields=learned.dropped_yields if learned else {},
         evaluate=evaluate,
         data=evaluate(test),
         pool=evaluate(pool),
-        pool_events=pool,
+        pool_events=split_events(pool, config.model) if config.general else pool,
         yields=yields,
+        means=_means(config, ratio, tuple(shifts), sources, pool) if config.general else {},
+        sources=parts,
     )
 
 
+def _means(
+    config: Config, ratio: OnnxRatio, names: tuple[str, ...], sources: tuple[str, ...], pool: SimulatedEvents
+) -> dict[str, FloatArray]:
+    """Return the mean of each shift over the events that the networks learned from, by density of the model, (n_densities,)."""
+    events = learned_events(config, pool)
+    values, found = ratio(ratio.columns(events.observables)), {}
+    for name in names:
+        own = {
+            process: float(np.average(values[:, ratio.numerators.index(shift_output(name, process))], weights=events.weights[:, j]))
+            for j, process in enumerate(events.processes)
+        }
+        found[name] = np.array([own[s] if s else 0.0 for s in sources])
+    return found
+
+
 def _evaluate(
-    learned: LearnedVariations | None, ratio: OnnxRatio, names: tuple[str, ...], processes: tuple[str, ...], events: Events
+    learned: LearnedVariations | None, ratio: OnnxRatio, names: tuple[str, ...], sources: tuple[str, ...], events: Events
 ) -> tuple[LogPairs, ...]:
     """Return the learned variations of events, with the shifts beside them."""
     values = ratio(ratio.columns(events.observables))
-    before = learned.evaluate(events) if learned else tuple({} for _ in processes)
-    columns = [{name: values[:, ratio.numerators.index(shift_output(name, process))] for name in names} for process in processes]
+    before = learned.evaluate(events) if learned else tuple({} for _ in sources)
+    columns = [{name: values[:, ratio.numerators.index(shift_output(name, s))] for name in names if s} for s in sources]
     return tuple({**own, **{name: (v, -v) for name, v in moved.items()}} for own, moved in zip(before, columns, strict=True))
 
 

@@ -44,7 +44,6 @@ from toolkit.config.support import (
     require_measured,
     require_supported,
     require_weights,
-    require_whole_variations,
 )
 from toolkit.config.systematics import SystematicsConfig
 from toolkit.errors import SchemaError
@@ -243,7 +242,6 @@ class Config(Section):
         if self.general:
             model = self.model
             require_supported(model)
-            require_whole_variations(model, self.systematics, self.likelihood)
             require_weights(self.ratios.estimator, model)
             require_measured(model)
             require_known_conditions(model, features=self.ratios.features, scores=(*self.scores, *self.classifiers))
@@ -472,8 +470,7 @@ class Config(Section):
         """Names for the nuisance parameters of the density ratios; the networks decide how many there are, and `auto` whether any."""
         asked = self.likelihood.ratio_uncertainty
         other = isinstance(self.ratios, ThetaConfig) or self.ratios.splits.cross_fit
-        whole = not (other or (self.general and any(p.splits for p in self.model.processes)))
-        if not asked or (asked == "auto" and not whole):
+        if not asked or (asked == "auto" and other):
             return ()
         n_directions = (len(self.model.interest) if self.general else 1) * len(self.ratios.calibration_mu)
         return tuple(f"network_{k}" for k in range(1, n_directions + 1))

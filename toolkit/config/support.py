@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from toolkit.config.likelihood import LikelihoodConfig
 from toolkit.config.ratios import RatioSettings, ThetaConfig
-from toolkit.config.systematics import SystematicsConfig
 from toolkit.errors import SchemaError
 from toolkit.expressions import Condition
 from toolkit.model.model import Model
@@ -132,28 +130,6 @@ def require_measured(model: Model) -> None:
             got=f"none of kind unbinned: {[f'{r.name} ({r.kind})' for r in model.regions]}",
             expected="at least one, whose events the networks learn from",
             remedy="give a region `kind: unbinned`; binned regions alone are fitted in Python (docs/workspace.md)",
-        )
-
-
-def require_whole_variations(model: Model, systematics: SystematicsConfig, likelihood: LikelihoodConfig) -> None:
-    """Check that networks learn variations of whole processes only: their outputs are not those of parts.
-
-    Raises:
-        SchemaError: They would have to.
-    """
-    split = [p.name for p in model.processes if p.splits]
-    asked = {
-        "systematics.ratios.shape: networks": systematics.ratios.shape == "networks"
-        and bool(systematics.objects or systematics.samples or systematics.weights),
-        "likelihood.ratio_uncertainty: true": likelihood.ratio_uncertainty is True,
-    }
-    wanted = [key for key, asks in asked.items() if asks]
-    if split and wanted and likelihood.systematics:
-        raise SchemaError(
-            ", ".join(wanted),
-            got=f"processes {split}, which are split into parts",
-            expected="processes that are not split: networks learn the variations of whole processes",
-            remedy="take `shape: histogram`, leave `ratio_uncertainty` out, or write the parts as processes with samples of their own",
         )
 
 

@@ -177,7 +177,7 @@ class VariationRatioConfig(Section):
     shape: Literal["auto", "networks", "histogram"] = "auto"
     """`networks` learns a ratio of every event from all features; `histogram` takes it in bins of the first histogram of an observable and
     does not see what this observable does not. `auto` learns where the training can afford it: variations (up and down count apart) times
-    selected simulated events are at most 3 million, no process is split into parts, and test events are set aside (`ratios.splits`).
+    selected simulated events are at most 3 million, and test events are set aside (`ratios.splits`).
     Sets of `members` are always taken in bins."""
     hidden: tuple[int, ...] = Field(default=(32, 32), min_length=1)
     """Widths of the hidden layers."""

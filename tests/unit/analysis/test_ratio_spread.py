@@ -62,7 +62,7 @@ def events(n: int, seed: int) -> SimulatedEvents:
 @pytest.fixture(scope="module")
 def channel(tmp_path_factory: pytest.TempPathFactory) -> Any:
     pool, test, out = events(3_000, 1), events(2_000, 2), tmp_path_factory.mktemp("run")
-    config: Any = SimpleNamespace(densities=MODEL.processes)
+    config: Any = SimpleNamespace(densities=MODEL.processes, general=False)
     (out / "models").mkdir()
     (out / "models" / "network_uncertainty.json").write_text(json.dumps({"shifts": CHANGES}))
     with pytest.MonkeyPatch.context() as patch:

@@ -264,7 +264,6 @@ def test_samples_that_know_some_weights_are_enough_together() -> None:
     ("changes", "message"),
     [
         ({"parameters.mu_ggF.kind": "normalisation", "parameters.mu_EW.kind": "normalisation"}, "parameters\n.*none of kind interest"),
-        ({"likelihood": {"ratio_uncertainty": True}}, r"likelihood.ratio_uncertainty: true\n.*processes \['qqZZ'\], which are split"),
         ({"regions.SR.kind": "counting"}, r"regions\n.*none of kind unbinned: \['SR \(counting\)', 'CR \(histogram\)'"),
     ],
 )
