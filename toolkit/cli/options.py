@@ -51,7 +51,8 @@ Executor = Annotated[
     ExecutorName | None,
     typer.Option(
         "--executor",
-        help="Where ntuples are processed and networks trained; default: iterative, with several workers futures, with a scheduler dask.",
+        help="Where ntuples are processed and networks trained; default: ntuples here, networks and plots in up to 4 processes; "
+        "with several workers futures, with a scheduler dask.",
         show_default=False,
     ),
 ]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from toolkit.pipeline import ExecutorOptions, Plan, StageOutcome
 
 RESUME_HINT = "Finished stages are kept: run the same command again to go on."
-MOST_DRAWING = 4
-"""Processes that draw plots, at most: each begins with the time of about ten plots, and machines are shared."""
+MOST_LOCAL = 4
+"""Processes that train networks and draw plots where nobody asked for any, at most: machines are shared, and each takes memory."""
 
 
 @dataclass(frozen=True)
@@ -87,15 +87,22 @@ def run_analysis(config_file: Path, request: Request) -> None:
 def executor_options(name: ExecutorName | None, workers: int | None, scheduler: str | None) -> ExecutorOptions:
     """Return where work is done; without a name, what the other options are for.
 
+    Who asks for neither name nor workers gets networks and plots in a few processes of this machine; `iterative`, or one worker, keeps all
+    work in this one.
+
     Examples:
         >>> [executor_options(None, *given).name for given in ((None, None), (1, None), (4, None), (4, "tcp://10.0.0.1:8786"))]
         ['iterative', 'iterative', 'futures', 'dask']
+        >>> executor_options("iterative", None, None).local, executor_options(None, 1, None).local
+        (1, 1)
     """
     from toolkit.pipeline import ExecutorOptions
 
+    cores = os.cpu_count() or 1
+    local = 1 if name == "iterative" or workers == 1 else min(cores, workers or cores, MOST_LOCAL)
     if name is None:
         name = "dask" if scheduler is not None else "futures" if (workers or 1) > 1 else "iterative"
-    return ExecutorOptions(name, workers, scheduler, drawing=min(os.cpu_count() or 1, MOST_DRAWING))
+    return ExecutorOptions(name, workers, scheduler, local=local)
 
 
 def _check_executor(options: ExecutorOptions) -> None:

@@ -21,13 +21,14 @@ class ExecutorOptions:
         name: `iterative` in this process, `futures` in local processes, `dask` on a cluster.
         workers: Number of processes; None takes the number of cores.
         scheduler: Address of a dask scheduler; None starts a local cluster.
-        drawing: Processes of this machine that draw plots; with more than one, a program needs ``if __name__ == "__main__":``.
+        local: Processes of this machine for what is worth starting them whatever the name says: the networks of a large `iterative`
+            training, and plots. With more than one, a program needs ``if __name__ == "__main__":``.
     """
 
     name: ExecutorName = "iterative"
     workers: int | None = None
     scheduler: str | None = None
-    drawing: int = 1
+    local: int = 1
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ def _of_classes(config: Config, name: str, events: SimulatedEvents) -> Simulated
 def _train(context: StageContext, name: str, pool: SimulatedEvents) -> TrainedClassifier:
     config = context.config
     section = config.classifiers[name]
+    executor, workers = executor_of(context.executor, n_events=len(pool))
     return train_classifier(
         pool,
         config=section,
@@ -64,8 +65,8 @@ def _train(context: StageContext, name: str, pool: SimulatedEvents) -> TrainedCl
         threads=config.ratios.threads,
         device=config.ratios.device,
         progress=partial(_named, context.progress, name),
-        executor=executor_of(context.executor),
-        workers=context.executor.workers,
+        executor=executor,
+        workers=workers,
         former=[folder / CLASSIFIERS / name for folder in context.former],
     )
 

@@ -73,7 +73,7 @@ def run(context: StageContext) -> None:
         folder=context.work / PLOTS,
         progress=context.progress,
         tasks=context.tasks,
-        workers=local_processes(context.executor.drawing if len(jobs) >= MANY_PLOTS else 1),
+        workers=local_processes(context.executor.local if len(jobs) >= MANY_PLOTS else 1),
         prepare=registration(config),
     )
     processed = read_json(context.out / CUTFLOW)

@@ -21,14 +21,15 @@ def run(context: StageContext) -> None:
     everything, test = read_simulation(context)
     select_regions(context.config, pool=everything, test=test)  # what the fit would refuse, said before hours of training
     pool = learned_events(context.config, everything)
+    executor, workers = executor_of(context.executor, n_events=len(pool))
     trained = fit_ratios(
         pool,
         config=context.config.ratios,
         model=context.config.model.learned,
         folder=make_folder(context.work / MEMBERS),
         progress=context.progress,
-        executor=executor_of(context.executor),
-        workers=context.executor.workers,
+        executor=executor,
+        workers=workers,
         former=[folder / MEMBERS for folder in context.former],
         swaps=declared_swaps(context.config),
     )
@@ -41,7 +42,7 @@ def run(context: StageContext) -> None:
         before_calibration=trained.before_calibration,
         nodes=trained.nodes,
     )
-    train_variations(context, executor=executor_of(context.executor))
+    train_variations(context)
 
 
 def describe_training(trained: RatioModel) -> dict[str, object]:

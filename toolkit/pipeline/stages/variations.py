@@ -20,6 +20,7 @@ from toolkit.config import Config, PruneConfig
 from toolkit.diagnostics.edges import observable_edges
 from toolkit.diagnostics.variations import diagnose_variation
 from toolkit.pipeline.stage import StageContext
+from toolkit.pipeline.stages.executors import executor_of
 from toolkit.ratios import feature_matrix
 from toolkit.ratios.variations import load_variation, train_variation, variation_key
 from toolkit.typing import DETAIL, FloatArray, JsonObject, Progress
@@ -30,9 +31,10 @@ ESTIMATOR = "variation"
 REFERENCE = "nominal density of the same process"
 
 
-def train_variations(context: StageContext, *, executor: str) -> None:
+def train_variations(context: StageContext) -> None:
     """Train every variation that the unbinned channel learns; those that are finished are read."""
     config = context.config
+    executor, workers = executor_of(context.executor)  # a variation trains as fast as processes start
     for name, direction in learned_directions(config, context.out):
         pool = learned_pairs(config, read_pairs(context, variation=f"{name}_{direction}")[0])
         train_variation(
@@ -42,7 +44,7 @@ def train_variations(context: StageContext, *, executor: str) -> None:
             folder=context.work / VARIATIONS / f"{name}_{direction}",
             progress=_named(context.progress, f"{name} {direction}"),
             executor=executor,
-            workers=context.executor.workers,
+            workers=workers,
             former=[former / VARIATIONS / f"{name}_{direction}" for former in context.former],
             swaps=declared_swaps(config),
         )
