@@ -244,9 +244,8 @@ class Construction:
             return f"toys cannot be drawn ({error.what}, got {error.got})"
         if lines is None:
             return "toys of this likelihood are fitted one by one; `interval: neyman` does it"
-        expected = max(sum(table.rate[k] / 2.0 for table in lines.tables) for k in (0, -1))
-        if expected * settings.per_point * settings.grid_points > QUICK:
-            return f"toys of {expected:.3g} events take long; `interval: neyman` does it"
+        if lines.expected * settings.per_point * settings.grid_points > QUICK:
+            return f"toys of {lines.expected:.3g} events take long; `interval: neyman` does it"
         return ""
 
     @property

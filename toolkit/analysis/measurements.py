@@ -34,6 +34,7 @@ from toolkit.likelihood import (
     pulls,
     uncertainty_components,
 )
+from toolkit.likelihood.multiplicities import Draws, KeptDraws, poisson_draws
 from toolkit.likelihood.uncertainties import piece_around
 from toolkit.typing import FloatArray, JsonObject, Progress
 from toolkit.weights import SimulatedEvents
@@ -57,14 +58,14 @@ def measure_all(
     resampling = Resampling(settings.bootstrap_replicas, settings.seed)
     values = np.linspace(*model.range, settings.scan_points)
     measured: list[dict[str, MethodResult]] = [{} for _ in datasets]
-    closure, done = [], 0
+    closure, done, draws = [], 0, KeptDraws()
     steps = len(methods) * (len(datasets) + len(settings.closure_mu))
     for k, method in enumerate(methods):
         for data, found in zip(datasets, measured, strict=True):
             found[method.name] = measure_method(data, data.methods[k], values=values, tasks=tasks, resampling=resampling)
             progress("fits", done := done + 1, steps)
         for mu in settings.closure_mu:
-            point = partial(close, method, pool, test, model, mu=mu, replicas=settings.bootstrap_replicas, seed=settings.seed)
+            point = partial(close, method, pool, test, model, mu=mu, resampling=resampling, draws=draws)
             closure.append(ClosurePoint.from_json(tasks.result(f"{method.name}: closure at {mu!r}", lambda p=point: p().to_json())))  # type: ignore[misc]
             progress("fits", done := done + 1, steps)
     measured[0] = with_told(measured[0], datasets[0], pool=pool, chosen=pairs(config, model), tasks=tasks)
@@ -137,25 +138,33 @@ def measure_method(data: FitData, method: Method, *, values: FloatArray, tasks: 
 
 
 def close(
-    method: Method, pool: SimulatedEvents, test: SimulatedEvents, model: FitModel, *, mu: float, replicas: int, seed: int
+    method: Method,
+    pool: SimulatedEvents,
+    test: SimulatedEvents,
+    model: FitModel,
+    *,
+    mu: float,
+    resampling: Resampling,
+    draws: Draws = poisson_draws,
 ) -> ClosurePoint:
     """Fit the Asimov set of test events at a truth, with the standard errors from resampling them and the training events.
 
     In a cross-fit both are the same events. As data or as model alone they would move the best fit alike, and by that error they move fits
-    to other events; together they move it by `crossed_error`.
+    to other events; together they move it by `crossed_error`. All methods and truths share the numbers of the replicas, `draws`.
     """
     if not isinstance(method, BinnedMethod | UnbinnedMethod | ParameterisedMethod):
         raise SchemaError(f"closure of {method.name}", got=type(method).__name__, expected="a method of one region")
     truth = {**model.truth, model.parameter: mu}
-    weights = truth_weights(test, model, truth)
+    weights, replicas, seed = truth_weights(test, model, truth), resampling.replicas, resampling.seed
     best = method.likelihood(weights).fit().parameters[model.parameter]
     if not isinstance(method, ParameterisedMethod) and method.crossed:
         of_model, crossed = (
-            resample(weights, replicas=replicas, seed=seed).error(best) for resample in (method.bootstrap, method.bootstrap_crossed)
+            resample(weights, replicas=replicas, seed=seed, draws=draws).error(best)
+            for resample in (method.bootstrap, method.bootstrap_crossed)
         )
         return ClosurePoint(mu, best, of_model, method.name, pool_error=of_model, crossed_error=crossed)
-    of_test = method.bootstrap(weights, replicas=replicas, seed=seed).error(best)
-    of_pool = method.bootstrap_pool(truth_weights(pool, model, truth), replicas=replicas, seed=seed + 1).error(best)
+    of_test = method.bootstrap(weights, replicas=replicas, seed=seed, draws=draws).error(best)
+    of_pool = method.bootstrap_pool(truth_weights(pool, model, truth), replicas=replicas, seed=seed + 1, draws=draws).error(best)
     return ClosurePoint(
         mu=mu,
         mu_hat=best,

@@ -32,6 +32,7 @@ from toolkit.likelihood import (
     fill_templates,
     quantile_edges,
 )
+from toolkit.likelihood.multiplicities import Draws, poisson_draws
 from toolkit.likelihood.planes import Plane, poor_bins
 from toolkit.likelihood.templates import Outside
 from toolkit.model import Model
@@ -105,19 +106,19 @@ class UnbinnedMethod:
         """Build the likelihood of the test events with these weights, (n_test,)."""
         return self.base.with_weights(weights)
 
-    def bootstrap(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
+    def bootstrap(self, weights: FloatArray, *, replicas: int, seed: int, draws: Draws = poisson_draws) -> Bootstrap:
         """Resample the test events."""
-        return bootstrap_unbinned(self.likelihood(weights), replicas=replicas, seed=seed)
+        return bootstrap_unbinned(self.likelihood(weights), replicas=replicas, seed=seed, draws=draws)
 
-    def bootstrap_pool(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
+    def bootstrap_pool(self, weights: FloatArray, *, replicas: int, seed: int, draws: Draws = poisson_draws) -> Bootstrap:
         """Resample the training events, (n_pool,)."""
-        return bootstrap_unbinned(self.pool.with_weights(weights), replicas=replicas, seed=seed)
+        return bootstrap_unbinned(self.pool.with_weights(weights), replicas=replicas, seed=seed, draws=draws)
 
-    def bootstrap_crossed(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
+    def bootstrap_crossed(self, weights: FloatArray, *, replicas: int, seed: int, draws: Draws = poisson_draws) -> Bootstrap:
         """Resample the events of a cross-fit, (n_events,), as data and as model together."""
         likelihood, pair = self.likelihood(weights), (self.base.densities, self.pool.densities)
         coefficients = likelihood.coefficients.coefficients
-        return bootstrap_crossed(likelihood, pair, weights=weights, coefficients=coefficients, replicas=replicas, seed=seed)
+        return bootstrap_crossed(likelihood, pair, weights=weights, coefficients=coefficients, replicas=replicas, seed=seed, draws=draws)
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,16 +251,16 @@ class BinnedMethod:
             bins=labels if self.folds is None else [f"{label}, fold {k}" for k in range(len(self.folds.values)) for label in labels],
         )
 
-    def bootstrap(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
+    def bootstrap(self, weights: FloatArray, *, replicas: int, seed: int, draws: Draws = poisson_draws) -> Bootstrap:
         """Resample the test events."""
-        return bootstrap_binned(self.likelihood(weights), bin_index=self.place, weights=weights, replicas=replicas, seed=seed)
+        return bootstrap_binned(self.likelihood(weights), bin_index=self.place, weights=weights, replicas=replicas, seed=seed, draws=draws)
 
-    def bootstrap_pool(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
+    def bootstrap_pool(self, weights: FloatArray, *, replicas: int, seed: int, draws: Draws = poisson_draws) -> Bootstrap:
         """Resample the training events, (n_pool,)."""
         pool = self._likelihood(self.pool_index, weights)
-        return bootstrap_binned(pool, bin_index=self.pool_index, weights=weights, replicas=replicas, seed=seed)
+        return bootstrap_binned(pool, bin_index=self.pool_index, weights=weights, replicas=replicas, seed=seed, draws=draws)
 
-    def bootstrap_crossed(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
+    def bootstrap_crossed(self, weights: FloatArray, *, replicas: int, seed: int, draws: Draws = poisson_draws) -> Bootstrap:
         """Resample the events of a cross-fit, (n_events,), as data and as model together.
 
         Raises:
@@ -268,7 +269,7 @@ class BinnedMethod:
         if self.folds is None:
             raise SchemaError(f"errors of {self.name}", got="a method of training and test events", expected="one of a cross-fit")
         likelihood, pair = self.likelihood(weights), (self.folds.expected.T, self.folds.of_others.T)
-        options: dict[str, Any] = {"replicas": replicas, "seed": seed, "index": self.place}
+        options: dict[str, Any] = {"replicas": replicas, "seed": seed, "index": self.place, "draws": draws}
         return bootstrap_crossed(likelihood, pair, weights=weights, coefficients=likelihood.coefficients, **options)
 
 

@@ -27,6 +27,7 @@ from toolkit.likelihood import (
     bootstrap_parameterised,
     quantile_edges,
 )
+from toolkit.likelihood.multiplicities import Draws, poisson_draws
 from toolkit.likelihood.ratio_at_points import RatioAtPoints
 from toolkit.likelihood.workspace_parameterised import theta_axes
 from toolkit.model.theta_points import ThetaPoints
@@ -80,13 +81,13 @@ class ParameterisedMethod:
             parameters=(*model.used, *systematics.parameters), coefficients=texts, constraints=systematics.constraints
         )
 
-    def bootstrap(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
+    def bootstrap(self, weights: FloatArray, *, replicas: int, seed: int, draws: Draws = poisson_draws) -> Bootstrap:
         """Resample the test events."""
-        return bootstrap_parameterised(self.likelihood(weights), replicas=replicas, seed=seed)
+        return bootstrap_parameterised(self.likelihood(weights), replicas=replicas, seed=seed, draws=draws)
 
-    def bootstrap_pool(self, weights: FloatArray, *, replicas: int, seed: int) -> Bootstrap:
+    def bootstrap_pool(self, weights: FloatArray, *, replicas: int, seed: int, draws: Draws = poisson_draws) -> Bootstrap:
         """Resample the training events, (n_pool,)."""
-        return bootstrap_parameterised(self.pool.with_weights(weights), replicas=replicas, seed=seed)
+        return bootstrap_parameterised(self.pool.with_weights(weights), replicas=replicas, seed=seed, draws=draws)
 
 
 def open_theta(path: Path, config: Config) -> RatioAtPoints:

@@ -9,7 +9,6 @@ same replicas, and their difference has a meaning. The model (yields, ratios, te
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +19,7 @@ from toolkit.errors import FitError, PhysicsDomainError, ShapeError
 from toolkit.likelihood.base import Likelihood
 from toolkit.likelihood.binned import BinnedLikelihood
 from toolkit.likelihood.mixture import Complain, for_each_block
+from toolkit.likelihood.multiplicities import Draws, poisson_draws
 from toolkit.likelihood.parameterised import ParameterisedLikelihood
 from toolkit.likelihood.parameters import Parameter
 from toolkit.likelihood.unbinned import UnbinnedLikelihood
@@ -28,8 +28,6 @@ from toolkit.typing import FloatArray, IntArray
 
 FINE_POINTS = 1001
 """Points on which the interpolated curves are searched."""
-ROWS = 1 << 13
-"""Events per block of replica weights; 200 replicas of one block are 13 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +86,9 @@ def covering_error(replicas: FloatArray, best_fit: ArrayLike) -> FloatArray:
     return np.asarray(np.maximum(np.quantile(away, 0.682689492, axis=0), 0.5 * np.quantile(away, 0.954499736, axis=0)))
 
 
-def bootstrap_unbinned(likelihood: UnbinnedLikelihood, *, replicas: int = 200, seed: int, nodes: int = 64) -> Bootstrap:
+def bootstrap_unbinned(
+    likelihood: UnbinnedLikelihood, *, replicas: int = 200, seed: int, nodes: int = 64, draws: Draws = poisson_draws
+) -> Bootstrap:
     """Bootstrap the events of an unbinned likelihood.
 
     Args:
@@ -96,6 +96,7 @@ def bootstrap_unbinned(likelihood: UnbinnedLikelihood, *, replicas: int = 200, s
         replicas: Number of replicas; the relative error of the standard error is 1 / sqrt(2 replicas).
         seed: Seed.
         nodes: Chebyshev nodes over the allowed range at which the likelihood is evaluated.
+        draws: Gives the Poisson numbers; a `KeptDraws` for several bootstraps of the same events draws them once.
 
     Returns:
         The replicas.
@@ -115,14 +116,16 @@ def bootstrap_unbinned(likelihood: UnbinnedLikelihood, *, replicas: int = 200, s
     f = likelihood.coefficients.values(grid.points)
     sums = np.zeros((len(f), replicas))
     complain = likelihood.complain_at(grid.points)
-    for rows, draw in _poisson(len(likelihood.weights), replicas, seed):
+    for rows, draw in draws(len(likelihood.weights), replicas, seed):
         logs = _log_densities(likelihood.densities[rows], f, _shifted(complain, rows.start))
         sums += (logs * likelihood.weights[rows, None]).T @ draw
     curves = 2.0 * ((f @ likelihood.yields)[:, None] - sums)
     return _summarise(grid, curves, seed)
 
 
-def bootstrap_parameterised(likelihood: ParameterisedLikelihood, *, replicas: int = 200, seed: int, nodes: int = 64) -> Bootstrap:
+def bootstrap_parameterised(
+    likelihood: ParameterisedLikelihood, *, replicas: int = 200, seed: int, nodes: int = 64, draws: Draws = poisson_draws
+) -> Bootstrap:
     """Bootstrap the events of a likelihood whose network reads theta; arguments, and the same Poisson numbers, as of `bootstrap_unbinned`.
 
     Examples:
@@ -142,14 +145,21 @@ def bootstrap_parameterised(likelihood: ParameterisedLikelihood, *, replicas: in
         what = "total yield at a node of the bootstrap"
         raise PhysicsDomainError(what, got=float(nu.min()), expected="> 0", remedy="restrict the range of the parameter")
     sums = np.zeros((len(nu), replicas))
-    for rows, draw in _poisson(len(likelihood.weights), replicas, seed):
+    for rows, draw in draws(len(likelihood.weights), replicas, seed):
         logs = likelihood.log_density(grid.points, rows=rows) + np.log(nu)
         sums += (logs * likelihood.weights[rows, None]).T @ draw
     return _summarise(grid, 2.0 * (nu[:, None] - sums), seed)
 
 
 def bootstrap_binned(
-    likelihood: BinnedLikelihood, *, bin_index: ArrayLike, weights: ArrayLike, replicas: int = 200, seed: int, nodes: int = 64
+    likelihood: BinnedLikelihood,
+    *,
+    bin_index: ArrayLike,
+    weights: ArrayLike,
+    replicas: int = 200,
+    seed: int,
+    nodes: int = 64,
+    draws: Draws = poisson_draws,
 ) -> Bootstrap:
     """Bootstrap the events that fill the data of a binned likelihood.
 
@@ -160,6 +170,7 @@ def bootstrap_binned(
         replicas: Number of replicas.
         seed: Seed; the same events in the same order get the same Poisson numbers as in `bootstrap_unbinned`.
         nodes: Chebyshev nodes over the allowed range at which the likelihood is evaluated.
+        draws: Gives the Poisson numbers; a `KeptDraws` for several bootstraps of the same events draws them once.
 
     Returns:
         The replicas.
@@ -182,7 +193,7 @@ def bootstrap_binned(
         what = "bin numbers and weights"
         raise ShapeError(what, got=f"{index.shape} and {w.shape}", expected=f"(n_events,) twice, bin numbers from -1 to {n_bins - 1}")
     counts = np.zeros((n_bins + 1, replicas))
-    for rows, draw in _poisson(len(w), replicas, seed):
+    for rows, draw in draws(len(w), replicas, seed):
         _scatter(counts, index[rows], draw * w[rows, None])
     expected = likelihood.expected_points(grid.points)
     filled = np.any(likelihood.templates != 0.0, axis=0)
@@ -200,6 +211,7 @@ def bootstrap_crossed(
     replicas: int = 200,
     seed: int,
     nodes: int = 64,
+    draws: Draws = poisson_draws,
 ) -> Bootstrap:
     """Bootstrap events that are data and model at once, as in a cross-fit.
 
@@ -215,6 +227,7 @@ def bootstrap_crossed(
         replicas: Number of replicas.
         seed: Seed; the same events in the same order get the same Poisson numbers as in `bootstrap_unbinned`.
         nodes: Chebyshev nodes over the allowed range at which the likelihood is evaluated.
+        draws: Gives the Poisson numbers; a `KeptDraws` for several bootstraps of the same events draws them once.
 
     Returns:
         The replicas.
@@ -235,7 +248,7 @@ def bootstrap_crossed(
     f = coefficients.values(grid.points)
     change = np.zeros((len(f), replicas))
     counts = np.zeros((len(densities[0]) + 1, replicas)) if index is not None else None
-    for rows, draw in _poisson(len(weights), replicas, seed):
+    for rows, draw in draws(len(weights), replicas, seed):
         weighted = (draw - 1.0) * weights[rows, None]
         if counts is not None and index is not None:
             _scatter(counts, index[rows], weighted)
@@ -280,14 +293,6 @@ def _grid(likelihood: Likelihood, nodes: int, replicas: int) -> _Grid:
         what = "bootstrap"
         raise FitError(what, got=f"{replicas} replicas, {nodes} nodes", expected="at least 2 replicas and 3 nodes")
     return _Grid(parameter=parameters[0], root=parameters[0].name in likelihood.diverging, fractions=0.5 + 0.5 * chebyshev.chebpts1(nodes))
-
-
-def _poisson(n: int, replicas: int, seed: int) -> Iterator[tuple[slice, FloatArray]]:
-    """Yield Poisson(1) numbers (n_rows, n_replicas) for consecutive rows: the stream does not depend on the size of the blocks."""
-    generator = np.random.default_rng(seed)
-    for start in range(0, n, ROWS):
-        rows = slice(start, min(start + ROWS, n))
-        yield rows, generator.poisson(1.0, size=(rows.stop - rows.start, replicas)).astype(np.float64)
 
 
 def _log_densities(densities: FloatArray, f: FloatArray, complain: Complain) -> FloatArray:

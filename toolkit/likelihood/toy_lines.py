@@ -145,6 +145,11 @@ class Lines:
             return None
         return cls(parameter, root, points, index, likelihood.parameter_names, tuple(t for t in tables if t is not None))
 
+    @property
+    def expected(self) -> float:
+        """Expected events of a toy, at the end of the range where they are more."""
+        return max(sum(float(table.rate[k]) / 2.0 for table in self.tables) for k in (0, -1))
+
     def fit(self, drawn: Sequence[tuple[Drawn, ...]], *, truth: float) -> LineFit:
         """Fit a block of toys and test one value of the parameter.
 

@@ -246,6 +246,7 @@ class BinnedToys:
 
     likelihood: BinnedLikelihood | PyhfLikelihood
     truth: BinnedLikelihood | PyhfLikelihood | None = None
+    _last: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.truth is not None and set(self.truth.parameter_names) != set(self.likelihood.parameter_names):
@@ -256,7 +257,10 @@ class BinnedToys:
 
     def sample(self, theta: Mapping[str, float], generator: np.random.Generator) -> tuple[FloatArray, dict[str, float]]:
         """Draw counts, (n_bins,), and auxiliary measurements by parameter."""
-        counts = generator.poisson(self.expected(theta)).astype(np.float64)
+        key = tuple(sorted(theta.items()))
+        if self._last.get("key") != key:
+            self._last.update(key=key, expected=self.expected(theta))
+        counts = generator.poisson(self._last["expected"]).astype(np.float64)
         return counts, sample_auxiliary(self.likelihood.constraints, theta, generator)
 
     def likelihood_of(self, data: tuple[FloatArray, dict[str, float]]) -> Likelihood:

@@ -13,7 +13,7 @@ from toolkit.analysis.cross_fit import cross_fitted, fold_of, fold_templates
 from toolkit.analysis.data import FitData
 from toolkit.analysis.datasets import RecordedEvents
 from toolkit.analysis.information import with_information, zero_influence
-from toolkit.analysis.measurements import close
+from toolkit.analysis.measurements import Resampling, close
 from toolkit.analysis.methods import BinnedMethod, UnbinnedMethod, histogram_method
 from toolkit.analysis.nuisances import Systematics
 from toolkit.config import Config, load_config
@@ -118,7 +118,7 @@ def test_fluctuations_cancel_where_an_event_is_as_likely_among_the_others(config
     for inside in (logs, shifted):
         [method] = cross_fitted([UnbinnedMethod("nsbi", base, base)], events, config, in_calibration=inside)
         assert method.crossed
-        errors.append(close(method, events, events, MODEL, mu=2.0, replicas=50, seed=1).crossed_error)
+        errors.append(close(method, events, events, MODEL, mu=2.0, resampling=Resampling(50, 1)).crossed_error)
     assert errors[0] < 1e-4
     assert 2e-3 < errors[1] < 1.0
 

@@ -18,7 +18,8 @@ from toolkit.likelihood import (
     fill_templates,
     morphing_expressions,
 )
-from toolkit.likelihood.bootstrap import ROWS, lowest_points
+from toolkit.likelihood.bootstrap import lowest_points
+from toolkit.likelihood.multiplicities import ROWS
 
 COEFFICIENTS = morphing_expressions(n_backgrounds=1)
 

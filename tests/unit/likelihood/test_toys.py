@@ -18,6 +18,7 @@ from toolkit.likelihood import (
     PyhfLikelihood,
     UnbinnedLikelihood,
     morphing_expressions,
+    toys,
 )
 from toolkit.likelihood.histfactory import quiet_schema
 from toolkit.likelihood.rates import NormSys
@@ -73,7 +74,8 @@ def test_the_bits_do_not_depend_on_dask(source, here):
         assert same(here, run_toys(source, REQUESTS, poi="mu", seed=11, workers=dask_workers(client)))
 
 
-def test_a_stopped_campaign_goes_on(source, here, tmp_path):
+def test_a_stopped_campaign_goes_on(source, here, tmp_path, monkeypatch):
+    monkeypatch.setattr(toys, "QUICK_BLOCK", 50)  # so that it stops inside a point
     file = tmp_path / "toys.jsonl"
     counted = []
 
