@@ -39,14 +39,18 @@ MU = (0.3, 0.6, 1.0, 1.7, 3.0)
 GROUPS = {"exact": ((0, 1, 2, 3),), "samples": ((0, 1, 2), (3,))}
 
 
-def simulated(truth: TruthEvents) -> SimulatedEvents:
-    """Compute the observables of the true leptons; Z1 is the pair nearer to the Z mass."""
-    pairs = truth.leptons.reshape(-1, 2, 2, 4).sum(axis=2)
+def ordered_leptons(leptons: FloatArray) -> list[FloatArray]:
+    """Put the pair nearer to the Z mass first: momenta (n, 4, 4) of l-, l+, l'-, l'+ to four of shape (n, 4)."""
+    pairs = leptons.reshape(-1, 2, 2, 4).sum(axis=2)
     masses = np.sqrt(pairs[..., 3] ** 2 - np.sum(pairs[..., :3] ** 2, axis=-1))
     first = np.argmin(np.abs(masses - M_Z), axis=1)
     rows = np.arange(len(first))
-    ordered = [truth.leptons[rows, 2 * z + i] for z in (first, 1 - first) for i in (0, 1)]
-    observables = compute_observables(*ordered, names=FEATURES)
+    return [leptons[rows, 2 * z + i] for z in (first, 1 - first) for i in (0, 1)]
+
+
+def simulated(truth: TruthEvents) -> SimulatedEvents:
+    """Compute the observables of the true leptons; Z1 is the pair nearer to the Z mass."""
+    observables = compute_observables(*ordered_leptons(truth.leptons), names=FEATURES)
     return SimulatedEvents(PROCESSES, truth.event_id, truth.sample, PROCESSES, observables, truth.weights)
 
 

@@ -27,6 +27,7 @@ from toolkit.kinematics.discriminant import matrix_element_ratios
 from toolkit.kinematics.fourvectors import CHUNK
 from toolkit.kinematics.gg_network import FILE, network_inputs
 from toolkit.kinematics.matrix_elements import PartonicEvent, higgs_squared
+from toolkit.kinematics.parton_densities import N_LEVELS, fraction_basis
 from toolkit.typing import FloatArray
 
 SAMPLES = ("ggF_S", "ggF_SBI", "ggF_B", "qqZZ")
@@ -168,19 +169,19 @@ def densities(table: Path) -> None:
     values = _numbers([line for line in lines[at["XMIN"] + 1 :] if line.strip()[:1].isdigit()])
     grid = values[-8 * len(scales) * 96 :].reshape(8, len(scales), 96)
     level = np.log(np.log(scales / 0.1652))
-    x, q = (a.ravel() for a in np.meshgrid(np.geomspace(2e-4, 0.75, 200), np.geomspace(100.0, 1000.0, 15)))
+    x, q = (a.ravel() for a in np.meshgrid(np.geomspace(2e-4, 0.9, 400), np.geomspace(95.0, 1050.0, 21)))
     density = {
         name: RectBivariateSpline(level, fractions[1:] ** 0.3, grid[k + 5][:, 1:] * fractions[1:]).ev(np.log(np.log(q / 0.1652)), x**0.3)
         for k, name in ((0, "g"), (1, "u"), (-1, "ubar"), (2, "d"), (-2, "dbar"), (-3, "s"), (-4, "c"), (-5, "b"))
     }
-    basis = [*((2.0 * x**0.3 - 1.0) ** i for i in range(9)), np.log1p(-x)]
-    design = np.stack([b * np.log(q / 300.0) ** j for b in basis for j in range(3)], axis=1)
-    weight = np.where(x < 0.2, 1.0, np.where(x < 0.4, 0.3, 0.05))
+    columns, powers = fraction_basis(x), np.log(q / 300.0)[:, np.newaxis] ** np.arange(N_LEVELS)
+    design = (columns[:, :, np.newaxis] * powers[:, np.newaxis, :]).reshape(len(x), -1)
+    weight = np.where(x < 0.2, 1.0, np.where(x < 0.4, 0.3, np.where(x < 0.75, 0.05, 0.005)))
     for name in ("u", "ubar", "d", "dbar", "s", "c", "b"):
         target = np.log(np.maximum(density[name], 1e-12) / density["g"])
-        found = np.linalg.lstsq(design * weight[:, np.newaxis], target * weight, rcond=None)[0].round(5)
+        found = np.linalg.lstsq(design * weight[:, np.newaxis], target * weight, rcond=1e-13)[0].round(6)
         worst = [float(np.max(np.abs(design @ found - target)[x < limit])) for limit in (0.2, 0.5)]
-        print(f"{name}: {found.tolist()}  # right to {worst[0]:.4f} below x = 0.2, {worst[1]:.4f} below 0.5")
+        print(f"{name}: {found.tolist()}  # right to {worst[0]:.5f} below x = 0.2, {worst[1]:.5f} below 0.5")
 
 
 def _numbers(lines: list[str]) -> FloatArray:

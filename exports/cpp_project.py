@@ -9,6 +9,8 @@ from pathlib import Path
 
 import onnx
 
+from exports.cpp_tables import NAME as TABLES
+from exports.cpp_tables import matrix_element_tables
 from exports.momenta import momenta_document
 from exports.onnx_writer import fused_path
 from exports.sofie import check_names, open_header, run_sofie, wrapper
@@ -18,7 +20,7 @@ from toolkit.errors import SchemaError
 from toolkit.likelihood.onnx_ratio import OnnxRatio
 
 CPP = Path(__file__).parent / "cpp"
-_TAKEN = frozenset({"backend", "errors", "export", "json", "model", "observables", "onnxruntime", "rdataframe", "weights_file", "h4l"})
+_TAKEN = frozenset({path.stem for path in (CPP / "include" / "h4l").glob("*.h")} | {Path(TABLES).stem, "h4l"})
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ def write_cpp_project(model: str | Path, folder: str | Path, *, name: str | None
     check_names(graph.graph, path)
     code = run_sofie(content, chosen, path) if sofie else None
     shutil.copytree(CPP, make_folder(project), dirs_exist_ok=True, ignore=shutil.ignore_patterns("build"))
+    write_bytes(project / "include" / "h4l" / TABLES, matrix_element_tables().encode())
     target = make_folder(project / "models" / chosen)
     for old in (f"{chosen}.momenta.json", f"{chosen}.hxx", f"{chosen}.dat", f"{chosen}_model.cpp", f"include/h4l/{chosen}.h"):
         (target / old).unlink(missing_ok=True)  # of an earlier call: no file of another network stays beside this one

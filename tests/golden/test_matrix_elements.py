@@ -25,9 +25,9 @@ def events() -> tuple[list[FloatArray], FloatArray]:
 def test_quark_annihilation_over_higgs_is_exact(events: tuple[list[FloatArray], FloatArray]) -> None:
     leptons, density = events
     deviation = np.log(matrix_element_ratios(*leptons).annihilation * density[:, 0] / density[:, 2])
-    assert abs(np.median(deviation)) < 1e-3
-    assert np.std(deviation) < 1.5e-3
-    assert np.max(np.abs(deviation)) < 5e-3, "the fits of the parton densities are right to so much"
+    assert abs(np.median(deviation)) < 5e-4
+    assert np.std(deviation) < 5e-4
+    assert np.quantile(np.abs(deviation), 0.99) < 1e-3, "rare events with soft pairs of leptons of one flavour are further off"
 
 
 def test_gluons_over_higgs_are_those_of_the_network(events: tuple[list[FloatArray], FloatArray]) -> None:

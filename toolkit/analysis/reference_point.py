@@ -41,20 +41,21 @@ class ReferencePoint:
         return {"theta_0": dict(self.theta_0), "volume": self.volume, "evaluations": tried}
 
 
-def expected_volume(t: FloatArray, axes: Sequence[FloatArray], *, level: float = 0.95) -> float:
+def expected_volume(t: FloatArray, axes: Sequence[FloatArray], *, level: float = 0.95, inside: bool = False) -> float:
     """Compute the volume of the region in which -2 Delta lnL is below the quantile of chi^2.
 
     Args:
         t: -2 Delta lnL of an Asimov set on a grid of all parameters, shape (n_1, n_2, ...).
         axes: Values of each parameter, increasing, one array per dimension of `t`.
         level: Confidence level; the quantile has as many degrees of freedom as there are parameters.
+        inside: Whether a region that reaches the edge of the grid counts with its part inside; otherwise it is an error.
 
     Returns:
         The volume in units of the parameters: the length of the intervals of one parameter, the area of the contours of two.
 
     Raises:
         ShapeError: The axes do not fit the grid.
-        PhysicsDomainError: The region reaches the edge of the grid, so that its volume is unknown.
+        PhysicsDomainError: Values that are not finite, or a region that reaches the edge of the grid, so that its volume is unknown.
 
     Notes:
         Along the last parameter edges are interpolated linearly, across the others lengths are integrated by the trapezoidal rule, so
@@ -74,14 +75,14 @@ def expected_volume(t: FloatArray, axes: Sequence[FloatArray], *, level: float =
     over = values - chi2.ppf(level, len(shape))
     if not np.all(np.isfinite(over)):
         raise PhysicsDomainError(what="t", got="values that are not finite", expected="numbers", remedy="choose a grid inside the domain")
-    for k in range(over.ndim):
+    for k in range(0 if inside else over.ndim):
         if np.any(np.take(over, [0, -1], axis=k) < 0.0):
             remedy = "widen the range of the parameter"
             raise PhysicsDomainError(f"region of parameter {k}", got="the edge of the grid", expected="a region inside", remedy=remedy)
     low, high = over[..., :-1], over[..., 1:]
     with np.errstate(divide="ignore", invalid="ignore"):
-        inside = np.where((low < 0.0) == (high < 0.0), (low < 0.0).astype(float), np.maximum(-low, -high) / np.abs(high - low))
-    lengths = inside @ np.diff(axes[-1])
+        shares = np.where((low < 0.0) == (high < 0.0), (low < 0.0).astype(float), np.maximum(-low, -high) / np.abs(high - low))
+    lengths = shares @ np.diff(axes[-1])
     for axis in reversed(axes[:-1]):
         lengths = np.trapezoid(lengths, axis, axis=-1)
     return float(lengths)
@@ -91,6 +92,7 @@ def optimise_reference(
     volume: Callable[[Mapping[str, float]], float],
     ranges: Mapping[str, tuple[float, float]],
     *,
+    start: Sequence[Mapping[str, float]] = (),
     n_initial: int = 5,
     n_steps: int = 15,
     seed: int = 0,
@@ -100,6 +102,7 @@ def optimise_reference(
     Args:
         volume: Trains and fits an estimator with this theta_0 and returns the volume, see `expected_volume`; positive.
         ranges: Lowest and highest value of each component of theta_0.
+        start: Points to try first, such as the truth.
         n_initial: Random points before the Gaussian process chooses.
         n_steps: Points that the Gaussian process chooses, at most: it stops when it would repeat one.
         seed: Of the random points and of the process.
@@ -139,8 +142,9 @@ def optimise_reference(
 
     search = BayesianOptimization(f=None, pbounds=dict(ranges), random_state=seed, verbose=0)
     rng = np.random.default_rng(seed)
-    for step in range(n_initial + n_steps):
-        at = {name: rng.uniform(*span) for name, span in ranges.items()} if step < n_initial else search.suggest()
+    first = [*start, *({name: rng.uniform(*span) for name, span in ranges.items()} for _ in range(n_initial))]
+    for step in range(len(first) + n_steps):
+        at = first[step] if step < len(first) else search.suggest()
         point = {name: float(at[name]) for name in ranges}
         if point in points:  # nothing better is expected elsewhere
             break

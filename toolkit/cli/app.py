@@ -39,6 +39,7 @@ from toolkit.cli.options import (
     Style,
     Workers,
 )
+from toolkit.cli.reference import optimise_reference
 from toolkit.cli.run_validation import validate_run
 from toolkit.cli.running import Request, executor_options, run_analysis, run_demo
 from toolkit.cli.screen import Screen
@@ -235,6 +236,7 @@ def export(
 
 
 app.command(rich_help_panel=RUN, epilog=epilog("cluster"))(cluster)
+app.command(name="optimise-reference", rich_help_panel=RUN, epilog=epilog("optimise-reference"))(optimise_reference)
 
 for _name, _help in STAGE_HELP.items():
     _command = export if _name == "export" else _stage_command(_name)

@@ -43,6 +43,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("h4l cluster --example slurm > workers.py", "edit it, start it with python workers.py, pass the address that it prints"),
         ("h4l run config.yaml --scheduler tcp://10.0.0.1:8786", "uses its workers"),
     ),
+    "optimise-reference": (
+        ("h4l optimise-reference config.yaml", "trains the local scores of the config at up to 16 points; table, reference.json"),
+        ("h4l optimise-reference config.yaml --initial 8 --steps 20", "a longer search; the same command again goes on where it stopped"),
+    ),
     "process": (
         ("h4l process config.yaml", "event tables, histograms and the cut flow"),
         ("h4l process config.yaml --executor futures --workers 8", "in eight processes"),

@@ -105,10 +105,14 @@ def _mass(p: FloatArray) -> FloatArray:
     return mass
 
 
+def network_file() -> bytes:
+    """Return the content of the ONNX file: layers `w0`, `b0`, ..., of which the last two give the logarithm of a scale and 81 numbers."""
+    return resources.files("toolkit.kinematics").joinpath(FILE).read_bytes()
+
+
 @cache
 def _session() -> onnxruntime.InferenceSession:
     """Load the network once per process, for one thread: the events of a processor are chunks already."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    content = resources.files("toolkit.kinematics").joinpath(FILE).read_bytes()
-    return onnxruntime.InferenceSession(content, sess_options=options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(network_file(), sess_options=options, providers=["CPUExecutionProvider"])

@@ -76,6 +76,23 @@ class TrainedClassifier:
         return dict.fromkeys(self.classes, 1.0 / len(self.classes))
 
 
+@torch.no_grad()
+def out_of_fold(trained: TrainedClassifier, events: SimulatedEvents, fold: NDArray[np.integer[Any]]) -> FloatArray:
+    """Evaluate every event by the network that did not see its fold, (n, n_classes), or (n, 1) of a local score.
+
+    Args:
+        trained: The networks.
+        events: Simulated events.
+        fold: Fold of each event, (n,).
+    """
+    x = torch.from_numpy(feature_matrix(events.observables, trained.features))
+    found = np.empty((len(x), len(trained.classes)))
+    for k, network in enumerate(trained.networks):
+        own = np.flatnonzero(fold == k)
+        found[own] = network(x[torch.from_numpy(own)]).numpy()
+    return found
+
+
 class MeanOfFolds(nn.Module):
     """Mean logits of several classifiers, as log ratios to the equal mixture, and their spread.
 

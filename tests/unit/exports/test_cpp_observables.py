@@ -11,12 +11,13 @@ import awkward as ak
 import numpy as np
 import pytest
 
+from exports.cpp_tables import NAME, matrix_element_tables
 from tests.golden.test_angles_reference import COLUMNS, TOLERANCE, Reference
 from toolkit.kinematics import OBSERVABLES, compute_observables, pair_leptons, take_quadruplet
 
 HERE = Path(__file__).parent
 INCLUDE = HERE.parents[2] / "exports" / "cpp" / "include"
-NAMES = [name for name, entry in OBSERVABLES.items() if entry.group in {"standard", "leptons", "jets", "vbf"}]
+NAMES = [name for name, entry in OBSERVABLES.items() if entry.group in {"standard", "leptons", "jets", "vbf", "matrix_element", "angular"}]
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror")
 SANITIZERS = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="not installed: g++")
@@ -25,7 +26,9 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="not ins
 @pytest.fixture(scope="module", params=[("c++17", ()), ("c++20", SANITIZERS)], ids=["c++17", "c++20, sanitizers"])
 def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     standard, flags = request.param
-    target = tmp_path_factory.mktemp("observables") / "observables"
+    folder = tmp_path_factory.mktemp("observables")
+    target = folder / "observables"
+    write_tables(folder)
     command = [
         "g++",
         f"-std={standard}",
@@ -34,6 +37,7 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         *flags,
         "-pthread",
         f"-I{INCLUDE}",
+        f"-I{folder}",
         str(HERE / "observables.cpp"),
         "-o",
         str(target),
@@ -41,6 +45,11 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     return target
+
+
+def write_tables(folder: Path) -> None:
+    (folder / "h4l").mkdir()
+    (folder / "h4l" / NAME).write_text(matrix_element_tables(), encoding="utf-8")
 
 
 def text_of(leptons: list[Any], jets: list[Any], names: list[str], fills: dict[str, float]) -> str:
@@ -117,6 +126,37 @@ def test_reference_events(program: Path, recoil: str, prefix: str) -> None:
 
 
 @needs_compiler
+@pytest.mark.parametrize("recoil", ["none", "transverse"])
+def test_matrix_elements_of_the_reference_events(program: Path, recoil: str) -> None:
+    """The events of tests/golden, and the same with transverse momentum: 1e-6, as in single precision in Python."""
+    rows = np.loadtxt(HERE.parents[1] / "golden" / "matrix_elements.csv", delimiter=",", skiprows=1)
+    three = rows[:, 1:13].reshape(-1, 4, 3)
+    if recoil == "transverse":
+        energy = np.linalg.norm(three, axis=2)
+        three[..., 0] = 1.25 * three[..., 0] + 0.75 * energy
+    four = np.concatenate([three, np.linalg.norm(three, axis=2)[..., np.newaxis]], axis=2)
+    momenta = [[(i, *p.tolist()) for i, p in zip((11, -11, 13, -13), event, strict=True)] for event in four]
+    found = np.array(run(program, momenta, [[] for _ in momenta], ["d_me"], recoil))[:, 0]
+    expected = compute_observables(*(four[:, k] for k in range(4)), names=["d_me"], recoil=recoil)["d_me"]
+    assert np.all(np.isfinite(expected))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+@needs_compiler
+def test_without_tables_there_are_no_matrix_elements(tmp_path: Path) -> None:
+    source = tmp_path / "names.cpp"
+    source.write_text('#include "h4l/observables.h"\nint main() { h4l::Observables known({"f_1"}); h4l::Observables({"d_me"}); }\n')
+    for folder, code in ((tmp_path / "none", 2), (tmp_path / "tables", 0)):
+        folder.mkdir()
+        if code == 0:
+            write_tables(folder)
+        program = tmp_path / folder.name / "program"
+        subprocess.run(["g++", "-std=c++17", f"-I{INCLUDE}", f"-I{folder}", str(source), "-o", str(program)], check=True)
+        done = subprocess.run([program], capture_output=True, text=True, check=False)
+        assert ("d_me is no observable of leptons and jets" in done.stderr) == (code != 0)
+
+
+@needs_compiler
 def test_fills_and_presence(program: Path) -> None:
     leptons, jets = events(200, seed=5)
     rows = run(program, leptons, jets, ["n_jets", "m_jj", "m_jj_filled", "has_m_jj"], m_jj=-1.0)
@@ -131,7 +171,7 @@ def test_fills_and_presence(program: Path) -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize(("name", "message"), [("d_me", "no observable of leptons and jets"), ("m_jj_filled", "without the fill value")])
+@pytest.mark.parametrize(("name", "message"), [("met", "no observable of leptons and jets"), ("m_jj_filled", "without the fill value")])
 def test_wrong_names_are_refused(program: Path, name: str, message: str) -> None:
     done = subprocess.run([program], input=text_of([], [], [name], {}), capture_output=True, text=True, check=False)
     assert (done.returncode, message in done.stderr) == (2, True)

@@ -6,6 +6,7 @@
 //
 // Momenta are px, py, pz, E in the laboratory, GeV; angles radians. Leptons and jets come in any order. Every function is const and keeps no state:
 // threads can share an object. What an event does not have (m_jj with one jet, a plane of parallel momenta) is NaN, unless it is filled.
+// d_me is known where h4l/matrix_element_tables.h is there, which `h4l cpp` writes.
 #ifndef H4L_OBSERVABLES_H
 #define H4L_OBSERVABLES_H
 
@@ -14,19 +15,18 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdlib>
-#include <limits>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "h4l/errors.h"
+#include "h4l/momenta.h"
+#if __has_include("h4l/matrix_element_tables.h")
+#include "h4l/matrix_elements.h"
+#endif
 
 namespace h4l {
-
-struct Momentum {
-   double px = 0.0, py = 0.0, pz = 0.0, e = 0.0;
-};
 
 struct Lepton {
    Momentum p;
@@ -43,67 +43,6 @@ inline Z1Convention z1_convention(const std::string &name)
    if (name == "harder") return Z1Convention::harder;
    throw MismatchError("Z1 is the pair \"" + name + "\", expected leading, heavier or harder");
 }
-/// Beam axis of the decay angles: the laboratory's, or after a boost by the transverse velocity of the four leptons.
-enum class Recoil { none, transverse };
-
-inline Momentum operator+(const Momentum &p, const Momentum &q) { return {p.px + q.px, p.py + q.py, p.pz + q.pz, p.e + q.e}; }
-inline Momentum operator-(const Momentum &p, const Momentum &q) { return {p.px - q.px, p.py - q.py, p.pz - q.pz, p.e - q.e}; }
-inline Momentum operator*(double f, const Momentum &p) { return {f * p.px, f * p.py, f * p.pz, f * p.e}; }
-
-namespace detail {
-
-inline constexpr double pi = 3.14159265358979323846;
-inline constexpr double plane_tolerance = 1e-12;  // the sine of an angle below which two momenta span no plane
-inline double nan() { return std::numeric_limits<double>::quiet_NaN(); }
-
-inline double dot(const Momentum &p, const Momentum &q) { return p.px * q.px + p.py * q.py + p.pz * q.pz; }
-inline Momentum cross(const Momentum &p, const Momentum &q)
-{
-   return {p.py * q.pz - p.pz * q.py, p.pz * q.px - p.px * q.pz, p.px * q.py - p.py * q.px, 0.0};
-}
-inline double mass_squared(const Momentum &p) { return p.e * p.e - dot(p, p); }
-inline double mass(const Momentum &p)
-{
-   const double square = mass_squared(p);
-   return std::isnan(square) ? square : std::sqrt(std::max(square, 0.0));
-}
-inline double pt(const Momentum &p) { return std::sqrt(p.px * p.px + p.py * p.py); }
-inline double eta(const Momentum &p) { return pt(p) > 0.0 ? std::asinh(p.pz / pt(p)) : nan(); }
-inline double azimuth(const Momentum &p) { return std::atan2(p.py, p.px); }
-inline double wrapped(double angle) { return angle - 2.0 * pi * std::ceil((angle - pi) / (2.0 * pi)); }
-
-/// Boosts to the rest frame of another momentum, without a rotation.
-inline Momentum to_rest(const Momentum &p, const Momentum &frame, double m)
-{
-   const double along = dot(p, frame), factor = (along / (frame.e + m) - p.e) / m;
-   return {p.px + frame.px * factor, p.py + frame.py * factor, p.pz + frame.pz * factor, (p.e * frame.e - along) / m};
-}
-
-/// Boosts by minus (or plus) the transverse velocity of a frame.
-inline Momentum transverse(const Momentum &p, const Momentum &frame, double sign = -1.0)
-{
-   const double bx = sign * frame.px / frame.e, by = sign * frame.py / frame.e;
-   const double gamma = 1.0 / std::sqrt(1.0 - (bx * bx + by * by)), along = bx * p.px + by * p.py;
-   const double factor = gamma * gamma / (1.0 + gamma) * along + gamma * p.e;
-   return {p.px + factor * bx, p.py + factor * by, p.pz, gamma * (p.e + along)};
-}
-
-inline double plane_angle(double sine, double cosine, bool defined)
-{
-   if (!defined) return nan();
-   if (sine == 0.0) return 0.0;
-   const double angle = std::atan2(sine, cosine);
-   return angle == -pi ? pi : angle;
-}
-
-inline double cosine(const Momentum &p, const Momentum &q)
-{
-   const double value = dot(p, q) / std::sqrt(dot(p, p) * dot(q, q));
-   return std::isnan(value) ? value : std::clamp(value, -1.0, 1.0);
-}
-
-}  // namespace detail
-
 /// Positions of the negative and positive lepton of Z1, then of Z2; found is false where there are no two pairs.
 struct Quadruplet {
    std::size_t a1 = 0, b1 = 0, a2 = 0, b2 = 0;
@@ -145,8 +84,8 @@ inline Quadruplet pair_leptons(const std::vector<Lepton> &leptons, Z1Convention 
 class FourLeptonEvent {
  public:
    FourLeptonEvent(const Momentum &a1, const Momentum &b1, const Momentum &a2, const Momentum &b2, const std::vector<Momentum> &jets = {},
-                   Recoil recoil = Recoil::none)
-       : leptons{a1, b1, a2, b2}, n_jets(jets.size()), z1(a1 + b1), z2(a2 + b2), x(z1 + z2)
+                   Recoil beam_axis = Recoil::none)
+       : leptons{a1, b1, a2, b2}, n_jets(jets.size()), z1(a1 + b1), z2(a2 + b2), x(z1 + z2), recoil(beam_axis)
    {
       const double none = detail::nan();
       j1 = j2 = {none, none, none, none};
@@ -157,7 +96,7 @@ class FourLeptonEvent {
       if (sorted.size() > 1) j2 = sorted[1];
       for (std::size_t i = 0; i < 4; ++i) pts[i] = detail::pt(leptons[i]);
       std::sort(pts.begin(), pts.end(), [](double p, double q) { return p > q; });
-      decay(recoil);
+      decay();
       if (sorted.size() > 1)
          production();
       else
@@ -167,12 +106,13 @@ class FourLeptonEvent {
    std::array<Momentum, 4> leptons;  ///< negative and positive lepton of Z1, then of Z2
    std::size_t n_jets;
    Momentum z1, z2, x, j1, j2;
+   Recoil recoil;
    std::array<double, 4> pts{};     ///< of the leptons, hardest first
    std::array<double, 5> angles{};  ///< cos_theta_star, cos_theta_1, cos_theta_2, phi, phi_1
    std::array<double, 7> vbf{};     ///< the same five of the production, q2_v1, q2_v2
 
  private:
-   void decay(Recoil recoil)
+   void decay()
    {
       using namespace detail;
       const double m_x = mass(x), m_1 = mass(z1), m_2 = mass(z2);
@@ -224,6 +164,23 @@ class FourLeptonEvent {
              -mass_squared(v2)};
    }
 };
+
+/// f_1 ... f_9, the functions of production and decay of Z1 of which the squared amplitude is a sum.
+inline std::array<double, 9> angular_functions(const FourLeptonEvent &event)
+{
+   const double production = event.angles[0], decay = event.angles[1], phi = event.angles[4];
+   const double square_1 = 1.0 - production * production, square_2 = 1.0 - decay * decay, square = square_1 * square_2;
+   const double sines = std::sqrt(square), cosines = production * decay, along = std::cos(phi) * sines, across = std::sin(phi) * sines;
+   return {square,
+           cosines,
+           (2.0 - square_1) * (2.0 - square_2),
+           along,
+           along * cosines,
+           across,
+           across * cosines,
+           std::cos(2.0 * phi) * square,
+           std::sin(2.0 * phi) * square};
+}
 
 /// Computes the observables of a list of columns.
 class Observables {
@@ -336,6 +293,18 @@ class Observables {
           {"vbf_phi_1", [](const Event &v) { return v.vbf[4]; }},
           {"q2_v1", [](const Event &v) { return v.vbf[5]; }},
           {"q2_v2", [](const Event &v) { return v.vbf[6]; }},
+          {"f_1", [](const Event &v) { return angular_functions(v)[0]; }},
+          {"f_2", [](const Event &v) { return angular_functions(v)[1]; }},
+          {"f_3", [](const Event &v) { return angular_functions(v)[2]; }},
+          {"f_4", [](const Event &v) { return angular_functions(v)[3]; }},
+          {"f_5", [](const Event &v) { return angular_functions(v)[4]; }},
+          {"f_6", [](const Event &v) { return angular_functions(v)[5]; }},
+          {"f_7", [](const Event &v) { return angular_functions(v)[6]; }},
+          {"f_8", [](const Event &v) { return angular_functions(v)[7]; }},
+          {"f_9", [](const Event &v) { return angular_functions(v)[8]; }},
+#if __has_include("h4l/matrix_element_tables.h")
+          {"d_me", [](const Event &v) { return h4l::d_me(v.leptons[0], v.leptons[1], v.leptons[2], v.leptons[3], v.recoil); }},
+#endif
       };
       return table;
    }
