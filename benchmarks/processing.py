@@ -32,7 +32,7 @@ TARGETS = {
     "select": ("processors.four_lepton:select",),
     "kinematics": ("processors.selection:compute_observables",),
     "fill": ("processors.four_lepton:fill",),
-    "write": ("processors.four_lepton:write_chunk", "processors.runner:write_histograms"),
+    "write": ("processors.four_lepton:write_chunk", "processors.histogram_files:write_histograms"),
     "verify": ("processors.runner:verify_tables", "processors.runner:check_unique"),
 }
 

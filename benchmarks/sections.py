@@ -10,6 +10,20 @@ from contextlib import contextmanager
 from typing import Any
 
 
+def find(place: str) -> tuple[Any, str, Callable[..., Any]]:
+    """Return the owner, the name and the function of ``module:name`` or ``module:Class.name``.
+
+    Raises:
+        AttributeError: The module has no such name.
+    """
+    module, _, path = place.partition(":")
+    owner: Any = importlib.import_module(module)
+    *parents, name = path.split(".")
+    for parent in parents:
+        owner = getattr(owner, parent)
+    return owner, name, getattr(owner, name)
+
+
 class Sections:
     """Collects CPU seconds per section, each without the sections inside it."""
 
@@ -46,12 +60,7 @@ class Sections:
             for section, places in targets.items():
                 self.seconds[section] = 0.0
                 for place in places:
-                    module, _, path = place.partition(":")
-                    owner: Any = importlib.import_module(module)
-                    *parents, name = path.split(".")
-                    for parent in parents:
-                        owner = getattr(owner, parent)
-                    original = getattr(owner, name)
+                    owner, name, original = find(place)
                     setattr(owner, name, self.timed(section, original))
                     undo.append((owner, name, original))
             yield
