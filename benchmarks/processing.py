@@ -31,7 +31,7 @@ TARGETS = {
     "decompress": ("uproot.compression:decompress",),
     "select": ("processors.four_lepton:select",),
     "kinematics": ("processors.selection:compute_observables",),
-    "fill": ("processors.four_lepton:fill",),
+    "fill": ("processors.runner:fill_histograms",),
     "write": ("processors.four_lepton:write_chunk", "processors.histogram_files:write_histograms"),
     "verify": ("processors.runner:verify_tables", "processors.runner:check_unique"),
 }

@@ -241,6 +241,8 @@ def _check_family(config: Config, family: Sequence[Probe], probes: Sequence[Prob
             )
     if wrong is not None:
         raise _wrong_order(family, left, wrong)
+    for probe in family:
+        _check_own(probe, law)
     return _undecided(order, left, law.names, names, alone=all(probe.order == order for probe in probes))
 
 
@@ -303,6 +305,20 @@ def _check_generated(probe: Probe, law: _Law) -> None:
             got=f"weight {entry} (counted from 0), {probe.order[entry]}, is 1 in every event: the sample was generated under it",
             expected="a sample that was generated under none of its benchmarks, as it is called after none",
             remedy=f"name it {probe.order[entry]}; with `processes` write `generated: {probe.order[entry]}`",
+        )
+
+
+def _check_own(probe: Probe, law: _Law) -> None:
+    """Check that the weight under the benchmark that a sample is called after is near 1, where the events do not contradict the order."""
+    own = law.own[probe.sample]
+    near = float(np.mean(np.abs(probe.relative[:, probe.order.index(own)] - 1.0) < NEAR)) if own else 1.0
+    if near < MOST:
+        raise ArtifactMismatchError(
+            f"benchmark weights of sample {probe.sample}",
+            got=f"a weight under {own} that is near 1 in {near:.0%} of the events",
+            expected=f"1 in every event, as the sample is called after {own}",
+            remedy="give a sample that was generated under none of its benchmarks another name, with `processes` write `generated: none`; "
+            "otherwise correct the order under `benchmarks`",
         )
 
 

@@ -56,7 +56,8 @@ def results_text(out: Path, outcomes: Sequence[StageOutcome]) -> Iterator[Render
 
         results = read_results(out / "results.json")
         yield Comparison(results)
-        yield from (Text(f"note: {note}") for note in (*_cutflow_notes(out), *results.notes, *_left_out_notes(out)))
+        notes = (*_cutflow_notes(out), *_training_notes(out), *results.notes, *_left_out_notes(out))
+        yield from (Text(f"note: {note}") for note in notes)
         found = {name: out / path for name, path in FILES.items() if (out / path).exists()}
         yield from (f"{name + ':':<13} {path}" for name, path in found.items())
         return
@@ -64,6 +65,8 @@ def results_text(out: Path, outcomes: Sequence[StageOutcome]) -> Iterator[Render
         from toolkit.report import CutflowTables
 
         yield CutflowTables.read(out / "cutflow.json")
+    if last == "train":
+        yield from (Text(f"note: {note}") for note in _training_notes(out))
     yield f"results of {last}: {out}"
 
 
@@ -75,6 +78,22 @@ def _cutflow_notes(out: Path) -> Sequence[str]:
         return ()
     notes: Sequence[str] = CutflowTables.read(out / "cutflow.json").document.get("notes", ())
     return notes
+
+
+def _training_notes(out: Path) -> Sequence[str]:
+    """Return what the trainings noticed first of every network; the report lists what they noticed of each member."""
+    path = out / "models" / "training.json"
+    if not path.is_file():
+        return ()
+    members = json.loads(path.read_text(encoding="utf-8"))["members"]
+    found: dict[str, list[str]] = {}
+    for part in (part for member in members for part in member):
+        found.setdefault(part["network"], []).extend(part.get("warnings", ()))
+    return tuple(
+        f"training of {network}: {texts[0]}" + (f"; {len(texts) - 1} more like it" if len(texts) > 1 else "")
+        for network, texts in found.items()
+        if texts
+    )
 
 
 def _left_out_notes(out: Path) -> Sequence[str]:

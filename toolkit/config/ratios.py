@@ -210,7 +210,7 @@ class NetworkSettings(RatioSettings):
     epochs: int = Field(default=20, ge=1, le=1_000_000)
     """Passes of the class networks over the training events, at most."""
     batch_size: int = Field(default=512, ge=16, le=100_000_000)
-    """Events per step; 2048 by default where the networks learn from labels."""
+    """Events per step; 2048 by default where the networks learn from labels, and half of the events where the default is more than that."""
     largest_batch_size: int | None = Field(default=None, ge=16, le=100_000_000)
     """Events per step in the last epoch: the batches grow by the same factor from epoch to epoch. They keep their size by default."""
     learning_rate: float = Field(default=3e-3, gt=0)
@@ -353,6 +353,8 @@ def for_labels(settings: AnyRatioConfig) -> AnyRatioConfig:
         (0.3, 512)
         >>> for_labels(RatioConfig()).n_members, for_labels(RatioConfig(features=("m4l",))).fold_lepton_charges
         (15, False)
+        >>> for_labels(RatioConfig()).batch_size, sorted(for_labels(RatioConfig(epochs=3)).model_fields_set)
+        (2048, ['epochs'])
         >>> for_labels(RatioConfig()).features == FOUR_LEPTONS, for_labels(RatioConfig()).fold_lepton_charges
         (True, True)
     """
@@ -370,7 +372,8 @@ def for_labels(settings: AnyRatioConfig) -> AnyRatioConfig:
     given = settings.model_fields_set if settings.fold_lepton_charges is not None else settings.model_fields_set - {"fold_lepton_charges"}
     if settings.largest_batch_size is not None:
         chosen["batch_size"] = min(2048, settings.largest_batch_size)
-    return settings.model_copy(update={key: value for key, value in chosen.items() if key not in given})
+    values = {**dict(settings), **{key: value for key, value in chosen.items() if key not in given}}
+    return type(settings).model_construct(_fields_set=settings.model_fields_set, **values)
 
 
 def _named(value: Any) -> Any:

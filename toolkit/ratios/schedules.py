@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -12,6 +12,8 @@ from torch.optim import lr_scheduler
 OptimiserName = Literal["adamw", "nadam"]
 ScheduleName = Literal["one_cycle", "cosine", "plateau", "constant"]
 
+FEWEST_BATCHES = 2
+"""A training with fewer batches in an epoch is refused."""
 WARM_UP = 0.1
 """Share of the steps in which the one-cycle schedule climbs to the highest step size."""
 SHORTEST_CYCLE = 2
@@ -28,6 +30,7 @@ class TrainingSettings:
         epochs: Passes over the training events, at most.
         batch_size: Events per step, of the first epoch.
         largest_batch_size: Of the last epoch; batches grow by the same factor from epoch to epoch. None: they keep their size.
+        smaller_batches: Whether `batch_size` is a default that shrinks where the events do not fill two batches.
         learning_rate: Highest step size.
         optimiser: `adamw` or `nadam`, both with weight decay apart from the gradient.
         schedule: `one_cycle` (climb, then fall to zero), `cosine` (fall to zero), `plateau` (halve where the validation loss
@@ -54,6 +57,20 @@ class TrainingSettings:
     device: str = "cpu"
     seed: int = 1
     largest_batch_size: int | None = None
+    smaller_batches: bool = False
+
+    def fitting(self, n_training: int) -> TrainingSettings:
+        """Return settings with two batches of the training events, if it may and they are fewer than that.
+
+        Examples:
+            >>> TrainingSettings(batch_size=512, smaller_batches=True).fitting(28).batch_size
+            14
+            >>> TrainingSettings(batch_size=512, smaller_batches=True).fitting(2000).batch_size
+            512
+        """
+        if not self.smaller_batches or n_training // self.batch_size >= FEWEST_BATCHES or n_training < FEWEST_BATCHES:
+            return self
+        return replace(self, batch_size=n_training // FEWEST_BATCHES)
 
     def batch_sizes(self, n_training: int) -> list[int]:
         """Return the events per step of every epoch; at least two steps are left where one with `batch_size` leaves them.

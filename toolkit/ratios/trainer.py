@@ -20,7 +20,7 @@ from torch import nn
 
 from toolkit.errors import FitError
 from toolkit.ratios.batches import Batch, Batches, InMemoryBatches
-from toolkit.ratios.schedules import Schedule, TrainingSettings, make_optimiser
+from toolkit.ratios.schedules import FEWEST_BATCHES, Schedule, TrainingSettings, make_optimiser
 from toolkit.ratios.signed_weights import StepWatch
 from toolkit.ratios.training_history import TrainingHistory
 from toolkit.ratios.training_state import digest_of, read_state, tensor_bytes, write_state
@@ -109,7 +109,11 @@ def train_network(
             on_progress(len(run.train) / settings.epochs, run.validation[-1])
         network.load_state_dict(run.best)
     network.eval()
-    return TrainingHistory(name, tuple(run.train), tuple(run.validation), run.best_epoch, **run.watch.summary(batches.batch_size))
+    history = TrainingHistory(name, tuple(run.train), tuple(run.validation), run.best_epoch, **run.watch.summary(batches.batch_size))
+    if not settings.smaller_batches or batches.batch_size >= settings.batch_size:
+        return history
+    shrunk = f"only {batches.n_training} training events: batches of {batches.batch_size} instead of {settings.batch_size}"
+    return replace(history, warnings=(shrunk, *history.warnings))
 
 
 @dataclass
@@ -226,7 +230,7 @@ def _threads(number: int) -> Iterator[None]:
 
 
 def _require_steps(name: str, batches: Batches) -> None:
-    if batches.n_training // batches.batch_size < 2:
+    if batches.n_training // batches.batch_size < FEWEST_BATCHES:
         raise FitError(
             f"training the {name} network",
             got=f"{batches.n_training} events",

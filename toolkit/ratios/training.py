@@ -16,6 +16,7 @@ from torch import nn
 from toolkit.config import RatioConfig
 from toolkit.config.ratios import NetworkSettings
 from toolkit.errors import FitError
+from toolkit.ratios.batches import count_validation
 from toolkit.ratios.features import FeatureMap
 from toolkit.ratios.losses import class_loss, composition_loss, source_loss
 from toolkit.ratios.network import MixtureNetwork, builder
@@ -38,6 +39,7 @@ def training_settings(config: NetworkSettings, *, epochs: int, seed: int) -> Tra
         epochs=epochs,
         batch_size=config.batch_size,
         largest_batch_size=config.largest_batch_size,
+        smaller_batches="batch_size" not in config.model_fields_set,
         learning_rate=config.learning_rate,
         optimiser=config.optimiser,
         schedule=config.schedule,
@@ -165,7 +167,8 @@ def batches_of(
         stream_above_mb: Larger tensors are written to a file.
         beside: The checkpoint of the training, next to which the file stands; None takes a temporary folder.
     """
-    size, fraction = settings.batch_size, settings.validation_fraction
+    n, fraction = len(tensors[0]), settings.validation_fraction
+    size = settings.fitting(n - count_validation(n, fraction)).batch_size
     if sum(t.numel() * t.element_size() for t in tensors) <= stream_above_mb * 1e6:
         yield InMemoryBatches(tensors, batch_size=size, validation_fraction=fraction, generator=generator, device=settings.device)
         return

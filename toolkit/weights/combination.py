@@ -345,7 +345,8 @@ def _check_interfering(
             what=what,
             got=f"event {table.event_id[i]} has {own[i]:g} under its own benchmark {table.sample!r}, but weight {table.weight[i]:g}",
             expected="the same number: an event was generated under its own benchmark",
-            remedy=f"check the order of the benchmark names, now {list(table.benchmarks)}",
+            remedy=f"check the order of the benchmark names, now {list(table.benchmarks)}; a sample that was generated under none of them "
+            "carries another name than they have",
         )
 
 

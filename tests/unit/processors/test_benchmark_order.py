@@ -242,3 +242,13 @@ def test_a_sample_that_carries_another_name_was_not(example: tuple[Config, list[
     weights = np.random.default_rng(3).uniform(0.5, 2.0, max(len(p.relative) for p in probes))[:, None]
     none = [replace(p, relative=p.relative * weights[: len(p.relative)]) if p.sample == "gg" else p for p in renamed]
     assert set(check_probes(config, none)) == set()
+
+
+def test_a_sample_is_not_called_after_a_benchmark_whose_weight_is_not_1() -> None:
+    order = ("S", "B", "SBI")
+    probes = _probes(order)
+    spread = np.random.default_rng(3).uniform(0.85, 1.15, len(probes[2].weight))
+    near = probes[2].relative / probes[2].relative[:, :2].sum(axis=1, keepdims=True) * spread[:, None]
+    near[:, 1] = spread  # an order that the events do not contradict, and no weight that is 1
+    with pytest.raises(ArtifactMismatchError, match=r"(?s)sample SBI\b.*weight under SBI that is near 1 in \d+% .*another name"):
+        check_probes(_config(order), [replace(probes[2], relative=near)])

@@ -9,6 +9,7 @@ import torch
 
 from tests.unit.ratios.toy import MODEL, toy
 from toolkit.config import RatioConfig
+from toolkit.config.ratios import for_labels
 from toolkit.errors import FitError
 from toolkit.ratios.features import FeatureMap, feature_matrix
 from toolkit.ratios.targets import describe_mixture, make_targets
@@ -84,3 +85,18 @@ def test_inputs_that_are_not_finite_are_refused(prepared):
     bad[7, 1] = float("inf")
     with pytest.raises(FitError, match="inf in row 7, column 1"):
         train((bad, targets, mixture, feature_map))
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_the_default_size_of_batches_shrinks_to_few_events_and_a_size_that_was_given_does_not(prepared, labels):
+    inputs, targets, mixture, feature_map = prepared
+    rows = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(1))[:300]
+    small = (inputs[rows], targets.select(rows), mixture, feature_map)
+    default = RatioConfig(features=("x", "y"), fold_beam_axis=False, hidden=(8,), epochs=1, composition_epochs=1)
+    default = for_labels(default) if labels else default
+    _, history = train(small, config=default)
+    n = 270  # a tenth of them validates
+    assert history[0].warnings[0] == f"only {n} training events: batches of {n // 2} instead of {default.batch_size}"
+    given = RatioConfig.model_validate(default.model_dump(exclude={"ensemble"}))
+    with pytest.raises(FitError, match=f"2 batches of {default.batch_size}"):
+        train(small, config=given)

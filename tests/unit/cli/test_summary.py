@@ -1,0 +1,20 @@
+"""What a run says on the terminal about its trainings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.text import Text
+
+from toolkit.cli.summary import results_text
+from toolkit.pipeline import StageOutcome
+
+
+def test_what_the_trainings_noticed_is_said_once_for_every_network(tmp_path: Path) -> None:
+    few = [{"network": "classes", "warnings": []}, {"network": "composition", "warnings": ["only 28 training events", "signed weights"]}]
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "training.json").write_text(json.dumps({"members": [few, few]}))
+    said = [str(line) for line in results_text(tmp_path, [StageOutcome("train", "ran", 1.0)])]
+    assert said == ["note: training of composition: only 28 training events; 3 more like it", f"results of train: {tmp_path}"]
+    assert isinstance(next(iter(results_text(tmp_path, [StageOutcome("train", "ran", 1.0)]))), Text)
