@@ -18,6 +18,7 @@ from toolkit.analysis.finished import (
     shared_events,
 )
 from toolkit.artifacts.events import EventTable
+from toolkit.diagnostics.angular_moments import OBSERVABLES, MomentDifference, compare_moments, observed_moments
 from toolkit.diagnostics.serialise import jsonable
 from toolkit.diagnostics.two_samples import PairedHistogram, YieldPair, compare_values, compare_yields
 from toolkit.errors import PhysicsDomainError, SchemaError
@@ -38,6 +39,7 @@ class SampleComparison:
         same_files: Whether an ntuple of A is one of B.
         yields: Sums of weights by term, the events' own weight (`total`) first.
         histograms: By (term, observable).
+        moments: Moments of f_1 ... f_9 by term, where both runs have these observables and the sum of weights is positive.
         notes: What must be read with them.
     """
 
@@ -48,6 +50,7 @@ class SampleComparison:
     same_files: bool
     yields: Mapping[str, YieldPair]
     histograms: Mapping[tuple[str, str], PairedHistogram]
+    moments: Mapping[str, MomentDifference]
     notes: tuple[str, ...]
 
     @property
@@ -62,6 +65,7 @@ class SampleComparison:
             **{name: jsonable(getattr(self, name)) for name in plain},
             "yields": {term: pair.to_json() for term, pair in self.yields.items()},
             "histograms": [{"term": term, **histogram.to_json()} for (term, _), histogram in self.histograms.items()],
+            "angular_moments": {term: found.to_json() for term, found in self.moments.items()},
         }
 
 
@@ -220,7 +224,21 @@ def _sample(
         notes.insert(0, f"{what}: A and B are not independent, errors of ratios are too large or too small, and there are no p-values")
     notes += [f"the configs differ in {text}" for text in differing_sample(a, b, name)]
     yields = {term: compare_yields(*weights) for term, weights in terms.items()}
-    return SampleComparison(name, (len(tables[0]), len(tables[1])), factor, shared, same_files, yields, histograms, tuple(notes))
+    moments = _moments(tables, terms, independent=not (shared or same_files)) if set(OBSERVABLES) <= set(observables) else {}
+    return SampleComparison(name, (len(tables[0]), len(tables[1])), factor, shared, same_files, yields, histograms, moments, tuple(notes))
+
+
+def _moments(
+    tables: tuple[EventTable, EventTable], terms: Mapping[str, tuple[FloatArray, FloatArray]], *, independent: bool
+) -> dict[str, MomentDifference]:
+    """Compare the angular moments by term; those of an interference, which has no positive sum of weights, do not exist."""
+    found = {}
+    for term, weights in terms.items():
+        a, b = (observed_moments(table.observables, own) for table, own in zip(tables, weights, strict=True))
+        if a is not None and b is not None:
+            compared = compare_moments(a, b)
+            found[term] = compared if independent else replace(compared, test=replace(compared.test, p_value=math.nan))
+    return found
 
 
 def _terms(

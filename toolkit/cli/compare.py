@@ -150,6 +150,7 @@ def _page(found: RunComparison, figures: dict[str, list[PageFigure]]) -> Page:
             yields=dict(s.yields),
             histograms=[(row.term, row.histogram, row.plot) for row in found.rows if row.sample == s.name],
             figures=figures[s.name],
+            moments=s.moments,
             warnings=s.notes[:1] if s.dependent else (),
             notes=s.notes[1:] if s.dependent else s.notes,
         )
@@ -169,6 +170,7 @@ def _summary(found: RunComparison) -> Iterator[str]:
 
 
 def _text(found: RunComparison, out: Path) -> Iterator[RenderableType]:
+    from toolkit.report.moment_tables import moment_rows
     from toolkit.report.two_runs import chi_square_cells, yield_cells
 
     what = "shapes" if found.normalised else "contents"
@@ -181,6 +183,12 @@ def _text(found: RunComparison, out: Path) -> Iterator[RenderableType]:
     for row in found.rows:
         table.add_row(Text(row.sample), Text(row.term), Text(row.histogram.observable), *chi_square_cells(row.histogram))
     yield table
+    moments = list(moment_rows({s.name: (s.moments, not s.dependent) for s in found.samples}))
+    if moments:
+        own = _table("moments of f_1 ... f_9", "sample", "term", "chi2 / ndf", "p-value", "furthest, in errors")
+        for cells in moments:
+            own.add_row(*(Text(cell) for cell in cells))
+        yield own
     yield from _summary(found)
     yield from found.notes
     for s in found.samples:

@@ -1,6 +1,6 @@
 """Checks that a ratio estimate can be believed, as frozen results that plots and the report read."""
 
-from toolkit.diagnostics.angular_moments import AngularMoments, angular_moments
+from toolkit.diagnostics.angular_moments import AngularMoments, MomentDifference, angular_moments, compare_moments, observed_moments
 from toolkit.diagnostics.calibration import CalibrationCurve, calibration_curve, calibration_from_weights, hypothesis_calibration
 from toolkit.diagnostics.chi2 import ChiSquare, chi_square
 from toolkit.diagnostics.closure import ClosureCheck, ClosureVerdict, closure_verdict, closure_verdicts
@@ -37,6 +37,7 @@ __all__ = [
     "LeftOutHistogram",
     "Merit",
     "MeritWeights",
+    "MomentDifference",
     "Normalisation",
     "Overlay",
     "ProcessSummary",
@@ -56,6 +57,7 @@ __all__ = [
     "chi_square",
     "closure_verdict",
     "closure_verdicts",
+    "compare_moments",
     "coverage_curve",
     "coverage_from_toys",
     "diagnose",
@@ -66,6 +68,7 @@ __all__ = [
     "log_rate_ratio",
     "normalisation",
     "observable_edges",
+    "observed_moments",
     "overlay",
     "permutation_importance",
     "process_summaries",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from toolkit.diagnostics.chi2 import ChiSquare, chi_square
 from toolkit.errors import ShapeError
 from toolkit.kinematics import angular_overlaps
 from toolkit.typing import FloatArray
+
+OBSERVABLES = tuple(f"f_{k}" for k in range(1, 10))
+"""Names of the functions of production and decay of Z1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,3 +101,78 @@ def angular_moments(functions: FloatArray, weights: FloatArray | None = None) ->
     means = f @ w / total
     rest = (f - means[:, np.newaxis]) * w
     return AngularMoments(means, rest @ rest.T / total**2, int(defined.sum()), int(np.sum(~defined)))
+
+
+def observed_moments(observables: Mapping[str, FloatArray], weights: FloatArray) -> AngularMoments | None:
+    """Compute the moments of events that have the observables `f_1` ... `f_9`.
+
+    Args:
+        observables: Observables by name, each (n,).
+        weights: Event weights of any sign, (n,).
+
+    Returns:
+        The moments; None without the nine observables, or where the weights have no positive sum, as those of an interference.
+
+    Examples:
+        >>> found = observed_moments({name: np.array([0.0, 1.0]) for name in OBSERVABLES}, np.array([1.0, 3.0]))
+        >>> found.means[:2].tolist(), observed_moments({"f_1": np.array([0.5])}, np.ones(1)) is None
+        ([0.75, 0.75], True)
+    """
+    if not set(OBSERVABLES) <= set(observables):
+        return None
+    functions = np.stack([observables[name] for name in OBSERVABLES])
+    if not np.sum(weights[np.isfinite(functions).all(axis=0)]) > 0.0:
+        return None
+    return angular_moments(functions, weights)
+
+
+@dataclass(frozen=True, eq=False)
+class MomentDifference:
+    """Moments of two independent sets of events.
+
+    Attributes:
+        a: Those of A.
+        b: Those of B.
+        test: Chi-square of the nine differences with their covariance.
+    """
+
+    a: AngularMoments
+    b: AngularMoments
+    test: ChiSquare
+
+    @property
+    def differences(self) -> FloatArray:
+        """Means of B less those of A, shape (9,)."""
+        return np.asarray(self.b.means - self.a.means)
+
+    @property
+    def errors(self) -> FloatArray:
+        """Standard errors of the differences, shape (9,)."""
+        return np.hypot(self.a.errors, self.b.errors)
+
+    @property
+    def pulls(self) -> FloatArray:
+        """Differences in units of their errors, shape (9,); 0 where both are exact."""
+        errors = self.errors
+        return np.divide(self.differences, errors, out=np.zeros(9), where=errors > 0.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return moments and test for JSON."""
+        return {"a": self.a.to_json(), "b": self.b.to_json(), "pulls": self.pulls.tolist(), **self.test.to_json()}
+
+
+def compare_moments(a: AngularMoments, b: AngularMoments) -> MomentDifference:
+    """Compare the moments of two independent sets of events.
+
+    Args:
+        a: Those of A.
+        b: Those of B.
+
+    Examples:
+        >>> from toolkit.kinematics import angular_functions
+        >>> rng = np.random.default_rng(2)
+        >>> one, two = (angular_moments(angular_functions(*rng.uniform(-1, 1, (3, 20000)))) for _ in range(2))
+        >>> compare_moments(one, two).test.p_value > 0.001
+        True
+    """
+    return MomentDifference(a, b, chi_square(b.means - a.means, a.covariance + b.covariance))

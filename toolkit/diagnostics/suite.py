@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.diagnostics.angular_moments import AngularMoments, observed_moments
 from toolkit.diagnostics.calibration import CalibrationCurve, calibration_curve, hypothesis_calibration
 from toolkit.diagnostics.edges import observable_edges
 from toolkit.diagnostics.normalisation import Normalisation, normalisation
@@ -88,6 +89,8 @@ class Suite:
     weights: WeightQuality | None = None
     expected: Mapping[str, float] = field(default_factory=dict)
     """Expected events of every process that the likelihood uses, of the events under test."""
+    moments: Mapping[str, AngularMoments] = field(default_factory=dict)
+    """Moments of f_1 ... f_9 of every process and of the truth, where the events have these observables."""
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -104,6 +107,7 @@ class Suite:
             "processes": [p.to_json() for p in self.processes],
             "problems": list(self.problems),
             "weights": None if self.weights is None else self.weights.to_json(),
+            **({"angular_moments": {name: moments.to_json() for name, moments in self.moments.items()}} if self.moments else {}),
             "normalisation": self.normalisation.to_json(),
             "calibration": [
                 {"numerator": c.numerator, "denominator": c.denominator, **c.test.to_json(), "mean_residual": jsonable(c.mean_residual)}
@@ -163,6 +167,7 @@ def diagnose(estimate: EstimateUnderTest, *, progress: Progress = silent_progres
         problems=problems,
         expected=dict(zip(events.processes, np.asarray(estimate.yields).tolist(), strict=True)),
         weights=None if estimate.benchmarks is None else _weights(estimate, edges, estimate.benchmarks),
+        moments=_moments(estimate, targets),
     )
     progress("diagnostics", total, total)
     return suite
@@ -172,6 +177,18 @@ def _targets(estimate: EstimateUnderTest) -> Sequence[str | tuple[str, FloatArra
     name, coefficients = _hypothesis(estimate, estimate.truth)
     name = ", ".join([name, *(_hypothesis(one, one.truth)[0] for one in estimate.further)])
     return [*estimate.events.processes, (f"total, {name}", coefficients)]
+
+
+def _moments(estimate: EstimateUnderTest, targets: Sequence[str | tuple[str, FloatArray]]) -> dict[str, AngularMoments]:
+    """Compute the angular moments of every process and of the truth, of those with a positive sum of weights."""
+    events, weights = estimate.events, {}
+    for target in targets:
+        if isinstance(target, str):
+            weights[target] = events.weights[:, events.processes.index(target)]
+        else:
+            weights[target[0]] = events.weights @ target[1]
+    found = {name: observed_moments(events.observables, own) for name, own in weights.items()}
+    return {name: moments for name, moments in found.items() if moments is not None}
 
 
 def _reweight(estimate: EstimateUnderTest, name: str, edges: FloatArray, target: str | tuple[str, FloatArray]) -> ReweightingClosure:

@@ -80,7 +80,12 @@ _COEFFICIENTS: dict[str, tuple[float, ...]] = {
 
 
 def coefficients(parton: str) -> FloatArray:
-    """Return c_ij of a parton, shape (17, 4)."""
+    """Return c_ij of a parton, shape (17, 4).
+
+    Examples:
+        >>> coefficients("u").shape
+        (17, 4)
+    """
     return np.array(_COEFFICIENTS[parton]).reshape(-1, N_LEVELS)
 
 

@@ -16,6 +16,7 @@ from toolkit.report import prose
 from toolkit.report.contours import area_rows, areas_page_table, best_histogram, pairs_of
 from toolkit.report.fitted import fitted_section, region_table
 from toolkit.report.information_tables import gain_text, information_page_table, pair_label
+from toolkit.report.moment_tables import moments_page_table
 from toolkit.report.observed_tables import observed_section
 from toolkit.report.other_fits import fit_sections
 from toolkit.report.page import Page, PageFigure, PageSection, PageTable
@@ -114,7 +115,7 @@ def build_page(
         _closure(results, verdicts, figures),
         *((fitted,) if fitted is not None else ()),
         _samples(provenance, figures),
-        PageSection("Observables", text=_where(regions, figures), figures=figures.get("observables", ())),
+        PageSection("Observables", text=_where(regions, figures), tables=_moments(suite), figures=figures.get("observables", ())),
         _yields(results, suite, figures, regions),
         _training(review, figures, training_warnings, provenance, learning),
         *(_diagnostic_sections(suite, review, figures) if suite is not None else ()),
@@ -243,6 +244,11 @@ def _yields(results: Results, suite: Suite | None, figures: Figures, regions: Re
 def _where(regions: RegionYields | None, figures: Figures) -> tuple[str, ...]:
     """Say which events the spectra show, where there are several regions."""
     return (prose.SPECTRA,) if regions is not None and figures.get("observables") else ()
+
+
+def _moments(suite: Suite | None) -> tuple[PageTable, ...]:
+    table = None if suite is None else moments_page_table(suite.moments)
+    return () if table is None else (table,)
 
 
 def _processes(suite: Suite, results: Results, *, several: bool) -> PageTable:

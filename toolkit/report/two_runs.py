@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from toolkit.diagnostics.angular_moments import MomentDifference
 from toolkit.diagnostics.two_samples import PairedHistogram, YieldPair
+from toolkit.report.moment_tables import differences_page_table
 from toolkit.report.page import Page, PageFigure, PageSection, PageTable
 
 SHOWN = 12
@@ -24,6 +26,7 @@ class TwoRunsSample:
         yields: By term.
         histograms: (term, histogram, name of its plot), the most remarkable first.
         figures: Pictures of the first `SHOWN` of them.
+        moments: Angular moments by term.
         warnings: That A and B are not independent.
         notes: What else must be read with it.
     """
@@ -32,6 +35,7 @@ class TwoRunsSample:
     yields: dict[str, YieldPair]
     histograms: Sequence[tuple[str, PairedHistogram, str]]
     figures: Sequence[PageFigure]
+    moments: Mapping[str, MomentDifference]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -66,7 +70,7 @@ def two_runs_page(
 
 
 def _section(sample: TwoRunsSample) -> PageSection:
-    tables = (
+    tables: tuple[PageTable, ...] = (
         PageTable(
             "Sums of weights", ("term", "A", "B", "B / A"), tuple((term, *yield_cells(pair)) for term, pair in sample.yields.items())
         ),
@@ -78,6 +82,8 @@ def _section(sample: TwoRunsSample) -> PageSection:
             note=f"Marked: p < {FLAGGED:g}. The observables of a sample are of the same events: their p-values are not independent.",
         ),
     )
+    moments = differences_page_table(sample.moments, independent=not sample.warnings)
+    tables = tables if moments is None else (*tables, moments)
     rest = len(sample.histograms) - len(sample.figures)
     more = (f"{rest} more plots lie in the folder plots.",) if rest > 0 else ()
     return PageSection(sample.name, text=(*sample.notes, *more), tables=tables, figures=tuple(sample.figures), warnings=sample.warnings)

@@ -13,6 +13,7 @@ from tests.unit.analysis.finished_runs import make_run
 from toolkit.analysis.finished import FinishedRun, shared_events
 from toolkit.analysis.run_comparison import compare_runs
 from toolkit.artifacts.events import read_events
+from toolkit.diagnostics import compare_moments, observed_moments
 from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
 
 
@@ -129,3 +130,41 @@ def test_folders_that_are_no_runs_are_refused(runs: tuple[FinishedRun, FinishedR
     (runs[1].folder / "events" / "index.json").unlink()
     with pytest.raises(InputFileError, match="no finished event tables"):
         FinishedRun.open(runs[1].folder)
+
+
+def test_moments_of_the_angular_functions(tmp_path: Path) -> None:
+    folders = [make_run(tmp_path / name, seed=seed, angles=True) for name, seed in (("a", 1), ("b", 2))]
+    a, b = (FinishedRun.open(folder) for folder in folders)
+    found = compare_runs(a, b).samples[0]
+    assert list(found.moments) == ["total", "S", "B"], "the interference is negative: it has no means"
+    difference = found.moments["B"]
+    for run, moments in ((a, difference.a), (b, difference.b)):
+        table = read_events(run.folder / "events", "ggF_SBI")
+        w, f = table.benchmark_weights[:, 1], table.observables["f_3"]
+        assert moments.means[2] == pytest.approx(np.sum(w * f) / np.sum(w))
+        assert moments.errors[2] == pytest.approx(np.sqrt(np.sum((w * (f - moments.means[2])) ** 2)) / np.sum(w))
+    errors = np.hypot(difference.a.errors, difference.b.errors)
+    np.testing.assert_allclose(difference.pulls, (difference.b.means - difference.a.means) / errors)
+    total = np.linalg.solve(difference.a.covariance + difference.b.covariance, difference.differences)
+    assert difference.test.chi2 == pytest.approx(difference.differences @ total)
+    assert difference.test.ndf == 9
+    assert 1e-4 < difference.test.p_value < 1.0
+    assert found.to_json()["angular_moments"]["B"]["pulls"] == difference.pulls.tolist()
+    same = compare_runs(a, a).samples[0].moments["total"]
+    assert math.isnan(same.test.p_value)
+    assert not np.any(same.differences)
+    assert compare_runs(a, b, observables=["m4l"]).samples[0].moments == {}
+
+
+def test_other_distributions_of_angles_are_seen(tmp_path: Path) -> None:
+    flat, tilted = (FinishedRun.open(make_run(tmp_path / n, seed=s, angles=True)) for n, s in (("a", 1), ("b", 2)))
+    tables = [run.read("qqZZ") for run in (flat, tilted)]
+    f = tables[1].observables
+    moved = tables[1].weight * (1.0 + 0.8 * f["f_9"])
+    one, two = (observed_moments(t.observables, w) for t, w in zip(tables, (tables[0].weight, moved), strict=True))
+    assert one is not None
+    assert two is not None
+    found = compare_moments(one, two)
+    assert int(np.argmax(np.abs(found.pulls))) == 8
+    assert found.test.p_value < 1e-6
+    assert two.means[8] == pytest.approx(0.8 * 0.5 * (8 / 15) ** 2, abs=4 * two.errors[8])

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from toolkit.diagnostics import EstimateUnderTest, diagnose, process_summaries, reweighting_closure
+from toolkit.report.moment_tables import moments_page_table
+from toolkit.report.wording import with_error
 
 
 @pytest.fixture
@@ -123,3 +125,25 @@ def test_process_summaries_against_loop(make_toy):
         assert summary.negative_events == pytest.approx(sum(v < 0 for v in w) / len(w))
         assert summary.negative_weight == pytest.approx(-sum(v for v in w if v < 0) / sum(abs(v) for v in w))
     assert summary.to_json()["process"] == "qqZZ"
+
+
+def test_moments_of_every_process_where_there_are_angles(make_estimate):
+    estimate = make_estimate(n=2000)
+    assert diagnose(replace(estimate, observables=("x",))).moments == {}
+    rng = np.random.default_rng(5)
+    n = len(estimate.events)
+    functions = {f"f_{k}": rng.normal(k, 1.0, n) for k in range(1, 10)}
+    events = replace(estimate.events, observables={**estimate.events.observables, **functions})
+    suite = diagnose(replace(estimate, events=events, observables=("x",)))
+    assert list(suite.moments) == list(suite.targets)
+    w = events.weights[:, events.processes.index("ggF_B")]
+    assert suite.moments["ggF_B"].means[6] == pytest.approx(np.sum(w * functions["f_7"]) / w.sum())
+    total = events.weights @ np.array([0.0, 1.0, 0.0, 1.0])
+    assert suite.moments["total, mu = 1"].means[0] == pytest.approx(np.sum(total * functions["f_1"]) / total.sum())
+    document = json.loads(json.dumps(suite.to_json(), allow_nan=False))["angular_moments"]
+    assert document["qqZZ"]["errors"] == suite.moments["qqZZ"].errors.tolist()
+    table = moments_page_table(suite.moments)
+    assert table is not None
+    assert (table.columns[1:], [row[0] for row in table.rows]) == (suite.targets, list(functions))
+    assert table.rows[6][3] == with_error(float(suite.moments["ggF_B"].means[6]), float(suite.moments["ggF_B"].errors[6]))
+    assert moments_page_table({}) is None
