@@ -1,11 +1,12 @@
-"""The files behind the matrix-element discriminant: fits of parton densities, the network of gg -> ZZ, and how accurate they are.
+"""The files behind the matrix elements: fits of parton densities, the networks of gg -> ZZ, and how accurate they are.
 
     python -m benchmarks.matrix_elements densities --table cteq6l1.tbl
     python -m benchmarks.matrix_elements train --data FOLDER_OF_THE_BENCHMARK_SAMPLE
     python -m benchmarks.matrix_elements check --data FOLDER --independent FOLDER_OF_THE_SAMPLE_WITH_THREE_AMPLITUDES
 
-`densities` prints the coefficients of `toolkit/kinematics/parton_densities.py`, `train` writes `toolkit/kinematics/gg_network.onnx`, and
-`check` compares the formulas and the network with the exact densities: on events that trained nothing.
+`densities` prints the coefficients of `toolkit/kinematics/parton_densities.py`, `train` writes `toolkit/kinematics/gg_network.onnx` and
+`box_network.onnx` (one of them with `--of`), and `check` compares the formulas and the networks with the exact densities: on events that
+trained nothing.
 """
 
 from __future__ import annotations
@@ -23,14 +24,16 @@ from numpy.typing import NDArray
 from scipy.interpolate import RectBivariateSpline
 
 from toolkit.kinematics import cartesian_from_ptetaphim
-from toolkit.kinematics.discriminant import matrix_element_ratios
+from toolkit.kinematics.element_ratios import matrix_element_ratios
 from toolkit.kinematics.fourvectors import CHUNK
-from toolkit.kinematics.gg_network import FILE, network_inputs
+from toolkit.kinematics.gg_network import BOX_FILE, FILE, network_inputs
 from toolkit.kinematics.matrix_elements import PartonicEvent, higgs_squared
 from toolkit.kinematics.parton_densities import N_LEVELS, fraction_basis
 from toolkit.typing import FloatArray
 
 SAMPLES = ("ggF_S", "ggF_SBI", "ggF_B", "qqZZ")
+FILES = {"ggF_SBI": FILE, "ggF_B": BOX_FILE}
+"""Networks by the density that they learn."""
 HELD_OUT = 10
 """One event in so many, by a hash of its number, trains nothing."""
 WIDTH, EPOCHS, EVENTS_PER_EPOCH, BATCH = 64, 80, 100_000, 1024
@@ -59,26 +62,26 @@ def held_out(number: NDArray[np.uint64]) -> NDArray[np.bool_]:
     return (number * np.uint64(11400714819323198485) >> np.uint64(40)) % np.uint64(HELD_OUT) == 0
 
 
-def training_set(folder: Path) -> tuple[FloatArray, FloatArray, FloatArray, NDArray[np.bool_]]:
+def training_set(folder: Path, name: str) -> tuple[FloatArray, FloatArray, FloatArray, NDArray[np.bool_]]:
     """Compute inputs, angular functions, exact values in the network's units, and which events train nothing."""
     parts = []
     for sample in SAMPLES:
         for number, leptons, density in chunks(folder, sample, sample):
             event = PartonicEvent.of(*leptons)
             inputs = network_inputs(event)
-            exact = density["ggF_SBI"] / density["ggF_S"] * higgs_squared(event) / inputs.scale
+            exact = density[name] / density["ggF_S"] * higgs_squared(event) / inputs.scale
             known = inputs.known & np.isfinite(exact)
             parts.append(tuple(a[known] for a in (inputs.x, inputs.functions.astype(np.float32), exact, held_out(number))))
     x, functions, exact, outside = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     return x, functions, exact, outside
 
 
-def train(folder: Path) -> None:
-    """Train the network on relative differences and write it."""
+def train(folder: Path, name: str) -> None:
+    """Train the network of a density on relative differences and write it."""
     import torch  # noqa: PLC0415 - only training needs it
 
     torch.manual_seed(1)
-    x, functions, exact, outside = training_set(folder)
+    x, functions, exact, outside = training_set(folder, name)
     mean, spread = x[~outside].mean(axis=0), x[~outside].std(axis=0)
     centre = float(np.log(exact[~outside]).mean())
     sizes = [x.shape[1], WIDTH, WIDTH, functions.shape[1] + 1]
@@ -109,11 +112,12 @@ def train(folder: Path) -> None:
         within = np.quantile(np.abs(rest), (0.5, 0.9, 0.99)).round(4).tolist()
         print(f"epoch {epoch + 1}: relative difference on events held out: 50, 90, 99 % within {within}", flush=True)
         if epoch % 5 == 4 or epoch + 1 == EPOCHS:
-            write_network([(w.weight.detach().numpy(), w.bias.detach().numpy()) for w in layers], mean, spread, centre)
+            found = [(w.weight.detach().numpy(), w.bias.detach().numpy()) for w in layers]
+            write_network(found, mean, spread, centre, file=FILES[name])
 
 
 def write_network(
-    layers: list[tuple[NDArray[np.float32], NDArray[np.float32]]], mean: FloatArray, spread: FloatArray, centre: float
+    layers: list[tuple[NDArray[np.float32], NDArray[np.float32]]], mean: FloatArray, spread: FloatArray, centre: float, *, file: str
 ) -> None:
     """Write the coefficients as a network of swish layers, with the standardisation folded into the first and the scale into the last."""
     weights = [(w.astype(float), b.astype(float)) for w, b in layers]
@@ -139,21 +143,22 @@ def write_network(
     graph = onnx.helper.make_graph(nodes, "gg", *ends, constants)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
-    target = Path(__file__).parents[1] / "toolkit" / "kinematics" / FILE
+    target = Path(__file__).parents[1] / "toolkit" / "kinematics" / file
     target.write_bytes(model.SerializeToString())
 
 
 def check(folder: Path, independent: Path) -> None:
     """Compare ratios of matrix elements with the exact ones, quantiles of |ln(ratio / exact)|."""
-    sources = [(folder, "qqZZ", "qqZZ", "ggF_S", "ggF_SBI"), (independent, "ggF_SBI", "ggF_SBI", "S_t", "SBI")]
-    for where, sample, truth, signal, total in sources:
-        annihilation, gluons = [], []
+    sources = [(folder, "qqZZ", "qqZZ", ("ggF_S", "ggF_SBI", "ggF_B")), (independent, "ggF_SBI", "ggF_SBI", ("S_t", "SBI", "B"))]
+    for where, sample, truth, (signal, total, background) in sources:
+        annihilation, gluons, box = [], [], []
         for number, leptons, density in chunks(where, sample, truth):
             chosen = held_out(number) if where == folder else np.ones(len(number), dtype=bool)
             ratios = matrix_element_ratios(*(p[:, chosen] for p in leptons))
             annihilation.append(np.log(ratios.annihilation / (density["qqZZ"] / density[signal])[chosen]))
             gluons.append(np.log(ratios.gluons / (density[total] / density[signal])[chosen]))
-        for name, values in (("q qbar / H", annihilation), ("gg / H", gluons)):
+            box.append(np.log(ratios.box / (density[background] / density[signal])[chosen]))
+        for name, values in (("q qbar / H", annihilation), ("gg / H", gluons), ("box / H", box)):
             r = np.concatenate(values)
             r = r[np.isfinite(r)]
             quantiles = ", ".join(f"{q:.5f}" for q in np.quantile(np.abs(r), (0.5, 0.9, 0.99)))
@@ -195,11 +200,13 @@ def main() -> None:
     parser.add_argument("--table", type=Path)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--independent", type=Path)
+    parser.add_argument("--of", choices=list(FILES), nargs="+", default=list(FILES), help="densities whose networks are trained")
     arguments = parser.parse_args()
     if arguments.action == "densities":
         densities(arguments.table)
     elif arguments.action == "train":
-        train(arguments.data)
+        for name in arguments.of:
+            train(arguments.data, name)
     else:
         check(arguments.data, arguments.independent)
 

@@ -15,7 +15,7 @@ FILE = Path(__file__).with_name("matrix_elements.csv")
 
 @pytest.fixture(scope="module")
 def events() -> tuple[list[FloatArray], FloatArray]:
-    """Massless leptons a1, b1, a2, b2 as components (4, n), and exact densities of H, gg and q qbar, (n, 3)."""
+    """Massless leptons a1, b1, a2, b2 as components (4, n), and exact densities of H, gg, q qbar and box, (n, 4)."""
     rows = np.loadtxt(FILE, delimiter=",", skiprows=1)
     three = rows[:, 1:13].reshape(-1, 4, 3)
     four = np.concatenate([three, np.linalg.norm(three, axis=2)[..., np.newaxis]], axis=2)
@@ -36,6 +36,24 @@ def test_gluons_over_higgs_are_those_of_the_network(events: tuple[list[FloatArra
     assert np.all(np.isfinite(deviation))
     assert np.median(deviation) < 0.02
     assert np.quantile(deviation, 0.9) < 0.06
+
+
+def test_the_box_over_higgs_is_that_of_its_network(events: tuple[list[FloatArray], FloatArray]) -> None:
+    leptons, density = events
+    deviation = np.abs(np.log(matrix_element_ratios(*leptons).box * density[:, 0] / density[:, 3]))
+    assert np.all(np.isfinite(deviation))
+    assert np.median(deviation) < 0.02
+    assert np.quantile(deviation, 0.9) < 0.06
+
+
+def test_the_observables_are_logarithms_of_the_ratios(events: tuple[list[FloatArray], FloatArray]) -> None:
+    leptons, density = events
+    names = ("me_gg", "me_qq", "me_box")
+    found = compute_observables(*(p.T for p in leptons), names=names)
+    for name, column in zip(names, (1, 2, 3), strict=True):
+        exact = np.log(density[:, column] / density[:, 0])
+        assert np.quantile(np.abs(found[name] - exact), 0.9) < 0.06
+        assert OBSERVABLES[name].beam_swap == "even"
 
 
 def test_the_discriminant_is_that_of_the_exact_densities(events: tuple[list[FloatArray], FloatArray]) -> None:
@@ -59,6 +77,7 @@ def test_symmetries(events: tuple[list[FloatArray], FloatArray], change: str) ->
         other = [np.stack([p[0], p[1], 1.25 * p[2] + 0.75 * p[3], 1.25 * p[3] + 0.75 * p[2]]) for p in (a1, b1, a2, b2)]
     before, after = matrix_element_ratios(a1, b1, a2, b2), matrix_element_ratios(*other)
     np.testing.assert_allclose(after.gluons, before.gluons, rtol=1e-3)
+    np.testing.assert_allclose(after.box, before.box, rtol=1e-3)
     if change == "boost":  # parton densities know the laboratory
         assert not np.any(after.annihilation == before.annihilation)
     else:
@@ -77,4 +96,5 @@ def test_events_outside_the_range_of_the_network_have_no_value() -> None:
     found = matrix_element_ratios(a1, b1, a2=a1 * flipped, b2=b1 * flipped)
     assert isinstance(found, MatrixElementRatios)
     assert np.isnan(found.gluons[0])
+    assert np.isnan(found.box[0])
     assert found.annihilation[0] > 0.0

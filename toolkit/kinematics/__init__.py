@@ -3,7 +3,7 @@
 from toolkit.kinematics.angles import DecayAngles, decay_angles
 from toolkit.kinematics.angular import angular_functions, angular_overlaps
 from toolkit.kinematics.compute import compute_observables
-from toolkit.kinematics.discriminant import MatrixElementRatios, matrix_element_ratios
+from toolkit.kinematics.element_ratios import MatrixElementRatios, matrix_element_ratios
 from toolkit.kinematics.fourvectors import as_cartesian, cartesian_from_ptetaphim, descending_four
 from toolkit.kinematics.jets import LeadingJets, leading_jets, leading_of_list
 from toolkit.kinematics.pairing import best_quadruplets, pair_leptons, take_quadruplet

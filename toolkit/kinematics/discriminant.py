@@ -1,81 +1,40 @@
-"""The matrix-element discriminant of four leptons, from their momenta alone."""
+"""Observables of the matrix elements at the momenta of four leptons: a discriminant, and the ratios that networks read."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from toolkit.kinematics.angles import Recoil
-from toolkit.kinematics.gg_network import gg_squared
-from toolkit.kinematics.matrix_elements import ANNIHILATION_TO_HIGGS, PartonicEvent, annihilation_squared, higgs_squared
-from toolkit.kinematics.parton_densities import annihilation_luminosity, coupling_squared
 from toolkit.kinematics.registry import FourLeptonEvent, observable
 from toolkit.typing import FloatArray
-
-BEAM_ENERGY = 6500.0
-"""Energy of a beam in GeV, for the fractions x of its momentum."""
 
 ANNIHILATION_WEIGHT = 0.1
 """c of D_ME = log10(P_H / (P_gg + c P_qq))."""
 
 
-@dataclass(frozen=True, eq=False)
-class MatrixElementRatios:
-    """Leading-order differential cross-sections at the momenta of an event over that of gg -> H* -> ZZ -> 4l, each (n,).
-
-    Attributes:
-        gluons: Of gg -> (H* ->) ZZ -> 4l: Higgs boson, box and their interference. NaN outside the range of the network.
-        annihilation: Of q qbar -> ZZ -> 4l, with the parton luminosities of CTEQ6L1 at the scale m4l / 2.
-    """
-
-    gluons: FloatArray
-    annihilation: FloatArray
-
-
-def matrix_element_ratios(
-    a1: FloatArray, b1: FloatArray, a2: FloatArray, b2: FloatArray, *, recoil: Recoil = "none"
-) -> MatrixElementRatios:
-    """Compute the ratios of differential cross-sections at the same momenta.
-
-    Args:
-        a1: Negative lepton of one pair, laboratory frame, components px, py, pz, E (4, n) in GeV.
-        b1: Positive lepton of that pair.
-        a2: Negative lepton of the other pair.
-        b2: Positive lepton of the other pair.
-        recoil: Beam axis of events with pT(4l) > 0, see `decay_angles`.
-
-    Returns:
-        The ratios. NaN where the leptons span no event, and `annihilation` where a parton would carry more than the proton.
-
-    Notes:
-        Parton densities and phase space cancel in `gluons`. In `annihilation` the densities at x = m4l exp(+-y4l) / (2 E_beam) and
-        alpha_s at m4l / 2 remain; both are those of CTEQ6L1, for 13 TeV.
-
-    Examples:
-        >>> a1, b1 = np.array([[60.0], [40.0], [0.0], [5200**0.5]]), np.array([[-50.0], [40.0], [0.0], [4100**0.5]])
-        >>> ratios = matrix_element_ratios(a1, b1, a1 * [[1.0], [-1.0], [1.0], [1.0]], b1 * [[1.0], [-1.0], [1.0], [1.0]])
-        >>> bool(ratios.annihilation[0] > 1.0)
-        True
-    """
-    with np.errstate(all="ignore"):  # what is undefined is NaN
-        return _ratios(PartonicEvent.of(a1, b1, a2, b2, recoil=recoil))
-
-
-def _ratios(event: PartonicEvent) -> MatrixElementRatios:
-    both = annihilation_squared(event, from_positive=True), annihilation_squared(event, from_positive=False)
-    higgs, scale = higgs_squared(event), 0.5 * event.m4l
-    x = event.m4l / (2.0 * BEAM_ENERGY) * np.exp(event.y4l), event.m4l / (2.0 * BEAM_ENERGY) * np.exp(-event.y4l)
-    summed = np.zeros_like(higgs)
-    for fractions, squared in zip((x, x[::-1]), both, strict=True):
-        for up, of_charge in zip((True, False), squared, strict=True):
-            summed += annihilation_luminosity(*fractions, scale, up=up) * of_charge
-    return MatrixElementRatios(gg_squared(event) / higgs, ANNIHILATION_TO_HIGGS * summed / (coupling_squared(scale) * higgs))
-
-
 @observable("d_me", unit="", label=r"$D_\mathrm{ME}$", range=(-6.0, 2.0), group="matrix_element", beam_swap="even")
 def _d_me(event: FourLeptonEvent) -> FloatArray:
     """Matrix-element discriminant log10(P_H / (P_gg + 0.1 P_qq)) of leading order, P_gg with Higgs boson, box and interference."""
-    ratios = matrix_element_ratios(event.a1, event.b1, event.a2, event.b2, recoil=event.recoil)
+    ratios = event.matrix_elements
     value: FloatArray = -np.log10(ratios.gluons + ANNIHILATION_WEIGHT * ratios.annihilation)
+    return value
+
+
+@observable("me_gg", unit="", label=r"$\ln(P_{gg}/P_H)$", range=(-3.0, 10.0), group="matrix_element", beam_swap="even")
+def _me_gg(event: FourLeptonEvent) -> FloatArray:
+    """ln(P_gg / P_H) of leading order, P_gg with Higgs boson, box and interference."""
+    value: FloatArray = np.log(event.matrix_elements.gluons)
+    return value
+
+
+@observable("me_box", unit="", label=r"$\ln(P_\mathrm{box}/P_H)$", range=(-3.0, 10.0), group="matrix_element", beam_swap="even")
+def _me_box(event: FourLeptonEvent) -> FloatArray:
+    """ln(P_box / P_H) of leading order, P_box without Higgs boson."""
+    value: FloatArray = np.log(event.matrix_elements.box)
+    return value
+
+
+@observable("me_qq", unit="", label=r"$\ln(P_{q\bar q}/P_H)$", range=(-3.0, 12.0), group="matrix_element", beam_swap="even")
+def _me_qq(event: FourLeptonEvent) -> FloatArray:
+    """ln(P_qq / P_H) of leading order, with parton luminosities."""
+    value: FloatArray = np.log(event.matrix_elements.annihilation)
     return value

@@ -1,10 +1,10 @@
-"""The squared matrix element of gg -> (H* ->) ZZ -> 4l with box and interference, from a small network.
+"""The squared matrix elements of gg -> (H* ->) ZZ -> 4l with box and interference, and of the box alone, from small networks.
 
 The box of five light and two heavy quarks has no short formula, but its dependence on the decay angles has: in the helicities of the
 two bosons the squared matrix element is a sum of products of nine functions of the decay of each, 81 in all. The coefficients are
 smooth functions of m4l, the masses of the pairs and the production angle once the propagators of the Z bosons are divided out
-(photons add polynomials of the masses). The network gives these coefficients. It has learned them from the exact values at the points
-of a benchmark sample; `benchmarks/matrix_elements.py` trains it and says how accurate it is.
+(photons add polynomials of the masses). A network gives these coefficients. It has learned them from the exact values at the points
+of a benchmark sample; `benchmarks/matrix_elements.py` trains both and says how accurate they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from toolkit.kinematics.angles import cross, dot
 from toolkit.kinematics.matrix_elements import M_Z, PartonicEvent, z_propagator
 from toolkit.typing import BoolArray, FloatArray
 
-FILE = "gg_network.onnx"
+FILE, BOX_FILE = "gg_network.onnx", "box_network.onnx"
 M4L_RANGE, M_LL_RANGE = (200.0, 2000.0), (40.0, 140.0)
 """Where the network was trained, in GeV."""
 
@@ -48,10 +48,19 @@ def gg_squared(event: PartonicEvent) -> FloatArray:
     Returns:
         Higgs boson, box and interference, shape (n,). NaN outside `M4L_RANGE` and `M_LL_RANGE`, and where the network is not positive.
     """
+    return _squared(event, FILE)
+
+
+def box_squared(event: PartonicEvent) -> FloatArray:
+    """Compute the same without the Higgs boson; NaN as there."""
+    return _squared(event, BOX_FILE)
+
+
+def _squared(event: PartonicEvent, file: str) -> FloatArray:
     inputs = network_inputs(event)
     out = np.full(len(inputs.scale), np.nan)
     if np.any(inputs.known):
-        coefficients = _session().run(None, {"x": inputs.x[inputs.known].astype(np.float32)})[0]
+        coefficients = _session(file).run(None, {"x": inputs.x[inputs.known].astype(np.float32)})[0]
         total = np.sum(coefficients * inputs.functions[inputs.known], axis=1, dtype=np.float64)
         out[inputs.known] = np.where(total > 0.0, total, np.nan) * inputs.scale[inputs.known]
     return out
@@ -105,14 +114,14 @@ def _mass(p: FloatArray) -> FloatArray:
     return mass
 
 
-def network_file() -> bytes:
-    """Return the content of the ONNX file: layers `w0`, `b0`, ..., of which the last two give the logarithm of a scale and 81 numbers."""
-    return resources.files("toolkit.kinematics").joinpath(FILE).read_bytes()
+def network_file(file: str = FILE) -> bytes:
+    """Return the content of an ONNX file: layers `w0`, `b0`, ..., of which the last two give the logarithm of a scale and 81 numbers."""
+    return resources.files("toolkit.kinematics").joinpath(file).read_bytes()
 
 
 @cache
-def _session() -> onnxruntime.InferenceSession:
-    """Load the network once per process, for one thread: the events of a processor are chunks already."""
+def _session(file: str) -> onnxruntime.InferenceSession:
+    """Load a network once per process, for one thread: the events of a processor are chunks already."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(network_file(), sess_options=options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(network_file(file), sess_options=options, providers=["CPUExecutionProvider"])

@@ -21,6 +21,7 @@ from toolkit.errors import SchemaError
 from toolkit.kinematics.angles import Recoil, decay_angle_kernel
 from toolkit.kinematics.angular import angular_functions
 from toolkit.kinematics.beam_swap import BeamSwap
+from toolkit.kinematics.element_ratios import MatrixElementRatios, matrix_element_ratios
 from toolkit.kinematics.fourvectors import descending_four, mass_of, pseudorapidity, transverse_momentum
 from toolkit.kinematics.vbf import massless_jets, vbf_kernel
 from toolkit.typing import FloatArray
@@ -91,6 +92,11 @@ class FourLeptonEvent:
         """f1 ... f9 of the production and decay of Z1, see `angular_functions`."""
         cos_theta_star, cos_theta_1, _, _, phi_1 = self.decay_angles
         return tuple(angular_functions(cos_theta_star, cos_theta_1, phi_1))
+
+    @cached_property
+    def matrix_elements(self) -> MatrixElementRatios:
+        """Ratios of matrix elements at the momenta."""
+        return matrix_element_ratios(self.a1, self.b1, self.a2, self.b2, recoil=self.recoil)
 
     @cached_property
     def lepton_pts(self) -> tuple[FloatArray, ...]:

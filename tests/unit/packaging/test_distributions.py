@@ -18,7 +18,7 @@ PACKAGES = ("toolkit", "processors", "exports")
 DATA = {
     "py.typed",
     *("toolkit/example/demo.yaml", "toolkit/example/*.root"),
-    "toolkit/kinematics/gg_network.onnx",
+    *("toolkit/kinematics/box_network.onnx", "toolkit/kinematics/gg_network.onnx"),
     "toolkit/report/templates/*.j2",
     *(
         "exports/cpp/CMakeLists.txt",
