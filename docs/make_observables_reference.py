@@ -60,8 +60,7 @@ cross-sections of leading order at those momenta:
   coefficients of the 81 angular functions come from networks that were trained on exact values.
 
 The three ratios are what a network of an analysis of such samples would otherwise have to learn from the angles; as features
-they save it most of that ([The method](method.md#what-the-networks-read)). C++ projects that start from momenta have no
-functions for them.
+they save it most of that ([The method](method.md#what-the-networks-read)).
 
 Leptons of the two pairs count as different, so that 4e, 4mu and 2e2mu are computed alike; above the ZZ threshold the
 interference of identical leptons is below 0.1 %. For 200 < m4l < 2000 GeV and 40 < m_ll < 140 GeV; elsewhere the value is

@@ -114,8 +114,13 @@ def _mass(p: FloatArray) -> FloatArray:
     return mass
 
 
-def network_file(file: str = FILE) -> bytes:
-    """Return the content of an ONNX file: layers `w0`, `b0`, ..., of which the last two give the logarithm of a scale and 81 numbers."""
+def network_file(file: str) -> bytes:
+    """Return the content of an ONNX file: layers `w0`, `b0`, ..., of which the last two give the logarithm of a scale and 81 numbers.
+
+    Examples:
+        >>> len(network_file(FILE))
+        40252
+    """
     return resources.files("toolkit.kinematics").joinpath(file).read_bytes()
 
 

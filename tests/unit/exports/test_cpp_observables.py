@@ -136,10 +136,13 @@ def test_matrix_elements_of_the_reference_events(program: Path, recoil: str) -> 
         three[..., 0] = 1.25 * three[..., 0] + 0.75 * energy
     four = np.concatenate([three, np.linalg.norm(three, axis=2)[..., np.newaxis]], axis=2)
     momenta = [[(i, *p.tolist()) for i, p in zip((11, -11, 13, -13), event, strict=True)] for event in four]
-    found = np.array(run(program, momenta, [[] for _ in momenta], ["d_me"], recoil))[:, 0]
-    expected = compute_observables(*(four[:, k] for k in range(4)), names=["d_me"], recoil=recoil)["d_me"]
-    assert np.all(np.isfinite(expected))
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    names = ["d_me", "me_gg", "me_box", "me_qq"]
+    found = np.array(run(program, momenta, [[] for _ in momenta], names, recoil))
+    expected = compute_observables(*(four[:, k] for k in range(4)), names=names, recoil=recoil)
+    for name, values in zip(names, found.T, strict=True):
+        assert np.all(np.isfinite(expected[name]))
+        scale = 1.0 if name == "d_me" else np.log(10.0)
+        np.testing.assert_allclose(values / scale, expected[name] / scale, rtol=0, atol=1e-6, err_msg=name)
 
 
 @needs_compiler

@@ -1,5 +1,5 @@
 // Leading-order matrix elements of four leptons and the discriminant d_me, as the toolkit computes them. It needs the standard library, and
-// h4l/matrix_element_tables.h, which `h4l cpp` writes: parton densities of CTEQ6L1 and the network of gg -> (H* ->) ZZ -> 4l.
+// h4l/matrix_element_tables.h, which `h4l cpp` writes: parton densities of CTEQ6L1 and the networks of gg -> (H* ->) ZZ -> 4l.
 //
 //     const double value = h4l::d_me(a1, b1, a2, b2);     // negative and positive lepton of each pair, px, py, pz, E in GeV
 //     const auto ratios = h4l::matrix_element_ratios(a1, b1, a2, b2);
@@ -24,6 +24,7 @@ namespace h4l {
 /// Differential cross-sections at the momenta of an event over that of gg -> H* -> ZZ -> 4l.
 struct MatrixElementRatios {
    double gluons = 0.0;        ///< of gg -> (H* ->) ZZ -> 4l: Higgs boson, box and interference
+   double box = 0.0;           ///< of gg -> ZZ -> 4l without Higgs boson
    double annihilation = 0.0;  ///< of q qbar -> ZZ -> 4l, with parton luminosities at the scale m4l / 2
 };
 
@@ -254,7 +255,8 @@ void silu(std::array<double, N> &x)
    for (double &value : x) value /= 1.0 + std::exp(-value);
 }
 
-inline double gg_squared(const PartonicEvent &event)
+template <class Network>
+double gg_squared(const PartonicEvent &event)
 {
    std::array<Momentum, 4> l{event.p[minus_1], event.p[plus_1], event.p[minus_2], event.p[plus_2]};
    if (std::abs(mass(l[2] + l[3]) - z_mass) < std::abs(mass(l[0] + l[1]) - z_mass)) {
@@ -272,12 +274,12 @@ inline double gg_squared(const PartonicEvent &event)
    const auto first = decay_functions(l[0], z1, m_1, axes), second = decay_functions(l[2], z2, m_2, axes);
    const double t_u = (std::pow(m_1 * m_1 - m_x * z1.e, 2) - std::pow(m_x * z1.pz, 2)) / std::pow(m_x, 4);
    const std::array<double, 6> x{std::log(m_x / 400.0), (m_1 - z_mass) / 10.0, (m_2 - z_mass) / 10.0, std::abs(flight.pz), sine, std::log(t_u)};
-   auto hidden = linear(tables::w0, tables::b0, x);
+   auto hidden = linear(Network::w0, Network::b0, x);
    silu(hidden);
-   auto next = linear(tables::w1, tables::b1, hidden);
+   auto next = linear(Network::w1, Network::b1, hidden);
    silu(next);
-   const auto log_scale = linear(tables::w2, tables::b2, next);
-   const auto relative = linear(tables::w3, tables::b3, next);
+   const auto log_scale = linear(Network::w2, Network::b2, next);
+   const auto relative = linear(Network::w3, Network::b3, next);
    double total = 0.0;
    for (std::size_t i = 0; i < 9; ++i)
       for (std::size_t j = 0; j < 9; ++j) total += relative[9 * i + j] * first[i] * second[j];
@@ -294,7 +296,8 @@ inline MatrixElementRatios matrix_element_ratios(const Momentum &a1, const Momen
 {
    const detail::PartonicEvent event(a1, b1, a2, b2, recoil);
    const double higgs = detail::higgs_squared(event);
-   return {detail::gg_squared(event) / higgs, detail::annihilation_over_higgs(event, higgs)};
+   return {detail::gg_squared<tables::Gluons>(event) / higgs, detail::gg_squared<tables::Box>(event) / higgs,
+           detail::annihilation_over_higgs(event, higgs)};
 }
 
 /// log10(P_H / (P_gg + 0.1 P_qq)).

@@ -6,7 +6,7 @@
 //
 // Momenta are px, py, pz, E in the laboratory, GeV; angles radians. Leptons and jets come in any order. Every function is const and keeps no state:
 // threads can share an object. What an event does not have (m_jj with one jet, a plane of parallel momenta) is NaN, unless it is filled.
-// d_me is known where h4l/matrix_element_tables.h is there, which `h4l cpp` writes.
+// d_me, me_gg, me_box and me_qq are known where h4l/matrix_element_tables.h is there, which `h4l cpp` writes.
 #ifndef H4L_OBSERVABLES_H
 #define H4L_OBSERVABLES_H
 
@@ -165,6 +165,15 @@ class FourLeptonEvent {
    }
 };
 
+#if __has_include("h4l/matrix_element_tables.h")
+/// Ratios of matrix elements at the momenta of the leptons.
+inline MatrixElementRatios matrix_elements(const FourLeptonEvent &event)
+{
+   const auto &l = event.leptons;
+   return matrix_element_ratios(l[0], l[1], l[2], l[3], event.recoil);
+}
+#endif
+
 /// f_1 ... f_9, the functions of production and decay of Z1 of which the squared amplitude is a sum.
 inline std::array<double, 9> angular_functions(const FourLeptonEvent &event)
 {
@@ -304,6 +313,9 @@ class Observables {
           {"f_9", [](const Event &v) { return angular_functions(v)[8]; }},
 #if __has_include("h4l/matrix_element_tables.h")
           {"d_me", [](const Event &v) { return h4l::d_me(v.leptons[0], v.leptons[1], v.leptons[2], v.leptons[3], v.recoil); }},
+          {"me_gg", [](const Event &v) { return std::log(matrix_elements(v).gluons); }},
+          {"me_box", [](const Event &v) { return std::log(matrix_elements(v).box); }},
+          {"me_qq", [](const Event &v) { return std::log(matrix_elements(v).annihilation); }},
 #endif
       };
       return table;
