@@ -131,6 +131,14 @@ class GraphWriter:
         zero = self.emit("Mul", [column.name, self.constant(torch.zeros(1))])
         return Columns(self.emit("Add", [zero, self.constant(value.row)]), value.width, value.single)
 
+    def split(self, value: Columns, widths: Sequence[int]) -> tuple[Columns, ...]:
+        """Cut a tensor into pieces of so many columns."""
+        first = self.emit("Split", [value.name, self.integers(*widths)], axis=1)
+        node = next(node for node in self.nodes if node.output[0] == first)
+        if len(node.output) == 1:
+            node.output.extend(f"{first}_{k}" for k in range(1, len(widths)))
+        return tuple(Columns(name, width) for name, width in zip(node.output, widths, strict=True))
+
     def slice(self, value: Columns, start: int, stop: int, step: int = 1, *, single: bool = False) -> Columns:
         """Take some columns."""
         width = len(range(start, stop, step))

@@ -16,8 +16,10 @@ from torch import nn
 from exports.flat_operators import OPERATORS
 from exports.flat_trace import finished, translated
 from exports.flat_values import Columns, GraphWriter, NotFlatError
+from exports.fused_features import GroupedFeatures
 from exports.fused_form import SideBySide
 from toolkit.ratios.ensemble import MixtureEnsemble
+from toolkit.ratios.features import FeatureMap
 from toolkit.ratios.network import MixtureNetwork
 
 
@@ -40,14 +42,23 @@ def fused_model(network: nn.Module, *, input_name: str, output_names: tuple[str,
     try:
         chains = _chains(ensemble)
         tail = SideBySide(ensemble).to(torch.float32).eval()
-        feature_map = ensemble.feature_map.to(torch.float32)
-        writer, first = GraphWriter(), Columns(input_name, len(feature_map.features))
-        (z,) = translated(feature_map, writer, first, operators=NATIVE)
-        heads = _members(writer, z, chains, n_members=len(ensemble.members))
+        inputs, order = _inputs(ensemble.feature_map)
+        writer, first = GraphWriter(), Columns(input_name, len(ensemble.feature_map.features))
+        (z,) = translated(inputs.to(torch.float32).eval(), writer, first, operators=NATIVE)
+        heads = _members(writer, z, chains, order, n_members=len(ensemble.members))
         outputs = translated(tail, writer, heads, operators=NATIVE)
     except (NotFlatError, ValueError):
         return None
     return finished(writer, outputs, first, output_names=output_names, opset=opset)
+
+
+def _inputs(feature_map: FeatureMap) -> tuple[nn.Module, list[int]]:
+    """Return the map to the inputs of the networks, kind by kind where it has that form, and the place of each input in the map."""
+    try:
+        grouped = GroupedFeatures(feature_map)
+    except ValueError:
+        return feature_map, list(range(feature_map.n_inputs))
+    return grouped, grouped.order
 
 
 def _chains(ensemble: MixtureEnsemble) -> list[list[nn.Sequential]]:
@@ -76,8 +87,8 @@ def _form(layer: nn.Module, *, last: bool) -> tuple[object, ...]:
 _ACTIVATIONS = {nn.SiLU: "Sigmoid", nn.ReLU: "Relu", nn.Tanh: "Tanh"}
 
 
-def _members(writer: GraphWriter, z: Columns, chains: list[list[nn.Sequential]], *, n_members: int) -> Columns:
-    """Write the networks: (n, n_inputs) -> for every head its members, (n, n_heads n_members)."""
+def _members(writer: GraphWriter, z: Columns, chains: list[list[nn.Sequential]], order: list[int], *, n_members: int) -> Columns:
+    """Write the networks: (n, n_inputs) in an order -> for every head its members, (n, n_heads n_members)."""
     alone, name = [member for chain in chains for member in chain], z.name
     widths = [int(chain[0][-1].out_features) for chain in chains]  # type: ignore[arg-type]
     widest = max(widths)
@@ -89,7 +100,8 @@ def _members(writer: GraphWriter, z: Columns, chains: list[list[nn.Sequential]],
             continue
         last = layers[0] is alone[0][-1]
         weight, bias = ([_padded(getattr(layer, part), widest if last else 0) for layer in layers] for part in ("weight", "bias"))
-        stack = writer.constant(torch.stack([w.T for w in weight]).to(torch.float32).contiguous())
+        columns = order if layers[0] is alone[0][0] else list(range(weight[0].shape[1]))
+        stack = writer.constant(torch.stack([w[:, columns].T for w in weight]).to(torch.float32).contiguous())
         shift = writer.constant(torch.stack([b[None] for b in bias]).to(torch.float32))
         name = writer.emit("Add", [writer.emit("MatMul", [name, stack]), shift])
     turned = writer.emit("Transpose", [name], perm=(1, 2, 0))  # (n, outputs, networks)
@@ -117,7 +129,21 @@ def _index_select(graph: GraphWriter, n: int, x: Columns, dim: int, index: torch
     return Columns(graph.emit("Gather", [x.name, graph.constant(index)], axis=1), len(index))
 
 
-NATIVE = {**OPERATORS, "softplus": _softplus, "clamp": _clamp, "clamp_min": _clamp, "index_select": _index_select}
+def _split(graph: GraphWriter, n: int, x: Columns, sizes: int | list[int], dim: int = 0) -> tuple[Columns, ...]:
+    del n, dim
+    widths = [min(sizes, x.width - k) for k in range(0, x.width, sizes)] if isinstance(sizes, int) else list(sizes)
+    return (x,) if len(widths) == 1 else graph.split(x, widths)
+
+
+NATIVE = {
+    **OPERATORS,
+    "softplus": _softplus,
+    "clamp": _clamp,
+    "clamp_min": _clamp,
+    "index_select": _index_select,
+    "split": _split,
+    "split_with_sizes": _split,
+}
 """One node for what the flat graph spells out for generated code; neither loses digits in the runtime."""
 
 
