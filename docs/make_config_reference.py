@@ -92,7 +92,7 @@ def _section(path: str, model: type[BaseModel]) -> str:
 def _child_path(path: str, name: str, field: FieldInfo, kind: type[BaseModel]) -> str:
     origin = typing.get_origin(field.annotation)
     suffix = "[]" if origin is tuple else ".<name>" if origin is dict else ""
-    key = next((key for key in ("kind", "estimator") if key in kind.model_fields), "")
+    key = next((key for key in ("kind", "estimator", "architecture") if key in kind.model_fields), "")
     kinds = typing.get_args(kind.model_fields[key].annotation) if key else ()
     choice = f" ({key}: {kinds[0]})" if len(kinds) == 1 else ""
     return f"{path}.{name}{suffix}{choice}".lstrip(".")

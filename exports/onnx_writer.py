@@ -64,6 +64,7 @@ def write_onnx(
     training_data_hash: str = "",
     fills: Mapping[str, float] | None = None,
     z1: str = "leading",
+    missing: bool = False,
     tolerance: float = TOLERANCE,
     generator: np.random.Generator | None = None,
     fuse: bool = True,
@@ -90,6 +91,7 @@ def write_onnx(
         training_data_hash: Hash of the training events.
         fills: Fill values of missing observables by name; those that features use are kept.
         z1: Which pair of leptons is Z1, see `toolkit.kinematics.pair_leptons`.
+        missing: Let features be missing (NaN); rows with missing values are verified, those that are stored have none.
         tolerance: Largest accepted absolute difference of log ratios and spreads.
         generator: Chooses the random rows among more than 1000; a fixed seed by default.
         fuse: Write the fused form too.
@@ -133,6 +135,7 @@ def write_onnx(
         training_data_hash=training_data_hash,
         fills={name: fill for name, fill in (fills or {}).items() if f"{name}_filled" in {f.name for f in features}},
         z1=z1,
+        missing=missing,
     )
     target = Path(path)
     make_folder(target.parent)
@@ -143,7 +146,7 @@ def write_onnx(
         msg = f"network with {len(exact)} output(s), ensemble_size {ensemble_size}"
         expected = "log_ratio from a single network, (log_ratio, log_ratio_spread) from an ensemble"
         raise ShapeError(msg, expected=expected, remedy="set ensemble_size to the number of networks inside the module")
-    stored = choose_reference_rows(rows, log_ratio=exact[OUTPUT_NAME], generator=generator or np.random.default_rng(0))
+    stored = _stored_rows(rows, exact[OUTPUT_NAME], generator or np.random.default_rng(0))
     checked = partial(_write, network, rows=rows, stored=stored, exact=exact, tolerance=tolerance)
     beside = fused_path(target)
     fused = fused_model(model, input_name=INPUT_NAME, output_names=tuple(exact), opset=OPSET) if fuse else None
@@ -198,10 +201,21 @@ def _check_rows(reference_rows: ArrayLike, metadata: OnnxMetadata) -> FloatArray
         expected = f"(n, {len(metadata.columns)}), n > 0: {', '.join(metadata.columns)}"
         msg = "reference rows"
         raise ShapeError(msg, got=f"shape {rows.shape}", expected=expected, remedy="pass input rows of the network in physical units")
-    for row, column in np.argwhere(~np.isfinite(rows))[:1]:
+    for row, column in np.argwhere(np.isinf(rows) if metadata.missing else ~np.isfinite(rows))[:1]:
         msg = f"reference rows: {metadata.columns[column]} in row {row}"
         raise PhysicsDomainError(msg, got=rows[row, column], expected="a finite number", remedy="leave out events with missing values")
     return rows
+
+
+def _stored_rows(rows: FloatArray, log_ratio: FloatArray, generator: np.random.Generator) -> IntArray:
+    """Choose the rows that are kept, among those without missing values, which JSON cannot write."""
+    complete = np.flatnonzero(np.isfinite(rows).all(axis=1))
+    if not len(complete):
+        msg = "reference rows"
+        raise PhysicsDomainError(
+            msg, got="a missing value in every row", expected="some rows with all features", remedy="leave out a feature"
+        )
+    return np.asarray(complete[choose_reference_rows(rows[complete], log_ratio=log_ratio[complete], generator=generator)])
 
 
 def _verify(network: NamedOutputs, ratio: OnnxRatio, rows: FloatArray, *, exact: Outputs, target: Path, tolerance: float) -> Parity:

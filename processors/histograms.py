@@ -41,7 +41,7 @@ def book(config: Config, observables: tuple[str, ...], hypotheses: tuple[str, ..
     known = known_observables(config)
     booked = {name: _empty(hypotheses, _monitoring_axis(known[name])) for name in observables}
     for name, baseline in config.histograms.items():
-        if len(baseline.observables) > 1 or baseline.bins is not None or baseline.observables[0] in config.classifiers:
+        if len(baseline.observables) > 1 or baseline.bins is not None or baseline.observables[0] in config.classifier_columns:
             continue
         [observable], [edges] = baseline.observables, baseline.axes
         axis = hist.axis.Variable(list(edges), name=observable, label=known[observable].axis_label)

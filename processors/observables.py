@@ -47,7 +47,7 @@ def wanted_observables(config: Config) -> tuple[str, ...]:
     tables = [name for name in config.observables if name not in GROUPS]
     features = [source_of(name, config.fills) for name in (*config.ratios.features, *config.fills)]
     used = [*features, *(o for h in config.histograms.values() for o in h.observables)]
-    named = [*tables, *(name for name in used if name not in config.classifiers), *config.columns, *region_observables(config)]
+    named = [*tables, *(name for name in used if name not in config.classifier_columns), *config.columns, *region_observables(config)]
     return tuple(dict.fromkeys(named))
 
 

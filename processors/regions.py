@@ -114,8 +114,8 @@ class Regions:
     def __init__(self, config: Config, *, observables: tuple[str, ...]) -> None:
         self.scores = tuple(Score(name, section) for name, section in config.scores.items())
         self.conditions = {name: Condition.parse(text) for name, text in config.conditions.items()}
-        for what in ("scores", "classifiers"):
-            taken = sorted(set(getattr(config, what)) & set(observables))
+        for what, made in (("scores", config.scores), ("classifiers", config.classifier_columns)):
+            taken = sorted(set(made) & set(observables))
             if taken:
                 raise SchemaError(what, got=f"names of observables {taken}", expected="names of their own", remedy=f"rename the {what}")
         known = {*observables, *config.scores}
@@ -130,7 +130,9 @@ class Regions:
         wanted = [(f"score {s.name}", s.features, observables) for s in self.scores]
         wanted += [(f"region {name}", c.names, tuple(known)) for name, c in self.conditions.items()]
         scored_later = {name: Condition.parse(text) for name, text in config.scored_conditions.items()}
-        wanted += [(f"region {name}", c.names, (*known, *config.classifiers)) for name, c in scored_later.items()]
+        wanted += [(f"region {name}", c.names, (*known, *config.classifier_columns)) for name, c in scored_later.items()]
+        wheres = {name: Condition.parse(section.where) for name, section in config.classifiers.items() if section.where}
+        wanted += [(f"classifier {name}", c.names, tuple(known)) for name, c in wheres.items()]
         for what, names, there in wanted:
             unknown = sorted(set(names) - set(there))
             if unknown:
@@ -160,7 +162,7 @@ def condition_branches(config: Config) -> tuple[str, ...]:
 
     Observables of the config's modules count once the modules are loaded.
     """
-    known = {*OBSERVABLES, *config.columns, *config.scores, *config.classifiers}
+    known = {*OBSERVABLES, *config.columns, *config.scores, *config.classifier_columns}
     return tuple(name for name in condition_names(config.selection) if name not in known)
 
 
@@ -169,13 +171,15 @@ def region_observables(config: Config) -> tuple[str, ...]:
 
     It is written whatever `observables` says; features of classifiers are those of `source_of`.
     """
-    conditions = (*config.conditions.values(), *config.scored_conditions.values())
-    made = {*config.scores, *config.classifiers}
+    wheres = (section.where for section in config.classifiers.values() if section.where)
+    conditions = (*config.conditions.values(), *config.scored_conditions.values(), *wheres)
+    made = {*config.scores, *config.classifier_columns}
     names = [name for text in conditions for name in Condition.parse(text).names if name not in made]
     names += [
         o for region in config.regions.values() if region.histogram is not None for o in region.histogram.observables if o not in made
     ]
     names += [source_of(feature, config.fills) for section in config.classifiers.values() for feature in section.features]
+    names += [source_of(name, config.fills) for section in config.classifiers.values() for name in section.decorrelated]
     branches = condition_branches(config)
     names += [name for name in condition_names(config.selection) if name not in branches]
     for name, section in config.scores.items():

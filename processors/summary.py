@@ -77,7 +77,7 @@ def cutflow_document(
         }
     notes = (*identification_notes(config), *notes)
     if config.scored_conditions:
-        later, classifiers = ", ".join(config.scored_conditions), ", ".join(config.classifiers)
+        later, classifiers = ", ".join(config.scored_conditions), ", ".join(config.classifier_columns)
         notes = (
             *notes,
             f"not counted here: {later}, which need the classifiers ({classifiers}) that `h4l classify` trains",

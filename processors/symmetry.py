@@ -19,7 +19,7 @@ def check_symmetry(config: Config) -> None:
     if not config.ratios.fold_beam_axis:
         return
     known, declared = known_observables(config), declared_swaps(config)
-    networks = [config.ratios.features, *(section.features for section in config.classifiers.values())]
+    networks = [config.ratios.features, *(section.features for section in config.classifiers.values() if section.folds_beam_axis)]
     for features in networks:
         check_fills(feature_swaps(features, declared=declared), config.fills)
     for name in dict.fromkeys(source_of(feature, config.fills) for features in networks for feature in features):

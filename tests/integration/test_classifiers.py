@@ -11,15 +11,18 @@ import pytest
 
 from tests.example_slice import write_first_events
 from tests.integration.small_analysis import CONFIG, THREE
-from toolkit.analysis.datasets import read_pairs, read_recorded, read_simulation
+from toolkit.analysis.datasets import read_every, read_pairs, read_recorded, read_simulation
 from toolkit.analysis.regions import learned_events, learned_pairs
 from toolkit.analysis.scores import classifier_file, classifier_fold, score_file
 from toolkit.artifacts.events import read_events, tables_of
 from toolkit.config import Config, parse_config
+from toolkit.diagnostics.separation import rate_at_efficiency
 from toolkit.errors import ArtifactMismatchError, InputFileError, PhysicsDomainError, SchemaError, ToolkitError
 from toolkit.likelihood import OnnxRatio
 from toolkit.pipeline import GRAPH, STAGE_NAMES, Plan, StageContext, run_pipeline
 from toolkit.pipeline.validation import check_run
+from toolkit.plots.style import PLAIN
+from toolkit.report.classifier_pages import ClassifierPages
 
 EVENTS = {"ggF_SBI": 3000, "qqZZ": 3000}
 CUT = -0.6
@@ -32,6 +35,16 @@ D_PRE: dict[str, Any] = {
     "folds": 3,
     "batch_size": 64,
 }
+MODE: dict[str, Any] = {
+    "architecture": "boosted_trees",
+    "features": ["m4l", "m_jj"],
+    "classes": {"ggF": ["ggF_S"], "ZZ": {"ggF_B": 1.0, "qqZZ": 1.0}},
+    "where": "n_jets >= 1",
+    "folds": 2,
+    "trees": 8,
+    "leaves": 4,
+}
+D_FLAT = {**D_PRE, "decorrelate": {"variables": ["m4l"], "method": "distance_correlation", "strength": 10}}
 REGIONS = {
     "SR": {"kind": "unbinned", "condition": f"D_pre > {CUT}"},
     "CR": {"kind": "histogram", "condition": f"D_pre <= {CUT}", "histogram": {"observable": "n_jets", "edges": [-0.5, 0.5, 1.5, 30.5]}},
@@ -51,7 +64,7 @@ def config_of(folder: Path, **changes: Any) -> Config:
         "samples": SAMPLES,
         "parameters": {"mu": {"range": [0, 6]}},
         "processes": {"ggF": GGF, "qqZZ": {}},
-        "classifiers": {"D_pre": D_PRE},
+        "classifiers": {"D_pre": D_PRE, "D_flat": D_FLAT, "mode": MODE},
         "regions": REGIONS,
         "fills": {"m_jj": 0.0},
         "systematics": {"objects": {"jet_scale": {"object": "jet", "kind": "scale", "size": 0.1}}, "ratios": {"shape": "networks"}},
@@ -83,7 +96,10 @@ def log_sum(logs: np.ndarray) -> np.ndarray:
 def test_processing_leaves_out_what_it_cannot_know(folder: Path) -> None:
     document = json.loads((folder / "out" / "cutflow.json").read_text())
     assert [list(regions) for regions in document["regions"].values()] == [["heavy"]] * 3
-    assert any(note.startswith("not counted here: SR, CR, which need the classifiers (D_pre)") for note in document["notes"])
+    assert any(
+        note.startswith("not counted here: SR, CR, which need the classifiers (D_pre, D_flat, mode_ggF, mode_ZZ)")
+        for note in document["notes"]
+    )
     table = read_events(folder / "out" / "events", "qqZZ")
     assert set(table.regions) == {"heavy"}
     assert {"m_jj", "n_jets"} <= set(table.observables)
@@ -116,6 +132,65 @@ def test_recorded_events_have_scores_of_the_same_distribution(folder: Path, cont
         ratio = OnnxRatio(folder / "out" / classifier_file("D_pre", k))
         logs = ratio(ratio.columns(recorded.observables))[fold == k]
         np.testing.assert_allclose(recorded.observables["D_pre"][fold == k], logs[:, 0] - log_sum(logs[:, 1:]), atol=1e-5)
+
+
+def test_classes_have_probabilities_where_the_condition_holds(folder: Path, context: StageContext) -> None:
+    """From the files: trees take m_jj as it is, missing with one jet; events without jets have no probability."""
+    pool, test = read_simulation(context)
+    section = context.config.classifiers["mode"]
+    ratios = [OnnxRatio(folder / "out" / classifier_file("mode", k)) for k in range(2)]
+    assert ratios[0].numerators == ("ggF", "ZZ")
+    for events in (pool, test):
+        found = np.stack([events.observables[name] for name in ("mode_ggF", "mode_ZZ")], axis=1)
+        some = events.observables["n_jets"] >= 1
+        assert np.isnan(found[~some]).all()
+        np.testing.assert_allclose(found[some].sum(axis=1), 1.0, rtol=1e-12)
+        assert np.isnan(events.observables["m_jj"][some]).any()
+        fold = classifier_fold(context.config, section, events.event_id)
+        for k, ratio in enumerate(ratios):
+            chosen = some & (fold == k)
+            logs = ratio(ratio.columns(events.observables)[chosen])
+            np.testing.assert_allclose(found[chosen], np.exp(logs) / np.exp(logs).sum(axis=1, keepdims=True), atol=1e-6)
+    signal, other = (pool.weights[:, pool.processes.index(name)] for name in ("ggF_S", "qqZZ"))
+    p, some = pool.observables["mode_ggF"], pool.observables["n_jets"] >= 1
+    assert np.average(p[some], weights=signal[some]) > np.average(p[some], weights=other[some]) + 0.02
+
+
+def test_what_the_scores_are_worth_is_written(folder: Path, context: StageContext) -> None:
+    """Significance, curve and shape from the columns of all events; the page shows them."""
+    document = json.loads((folder / "out" / "models" / "classifiers.json").read_text())
+    pages = ClassifierPages.from_json(document)
+    assert [(c.title, c.where, tuple(c.standings)) for c in pages.comparisons] == [
+        ("signal against background", "", ("D_pre", "D_flat")),
+        ("ggF against ZZ", "n_jets >= 1", ("mode",)),
+    ]
+    events = read_every(context)
+    density = {name: events.weights[:, events.processes.index(name)] for name in ("ggF_S", "ggF_B", "qqZZ")}
+    signal, background = density["ggF_S"], density["ggF_B"] + density["qqZZ"]
+    own = (signal != 0) | (background != 0)
+    for name, standing in pages.comparisons[0].standings.items():
+        merit = rate_at_efficiency(events.observables[name][own], signal=signal[own], background=background[own])
+        assert standing.rate == pytest.approx((merit.value, merit.error), rel=1e-9)
+    bound = pages.comparisons[0].standings["D_flat"]
+    assert bound.ratios[0.6].value < 1.0 < bound.ratios[0.6].value + 20.0 * bound.ratios[0.6].error
+    assert {(s.name, s.observable) for s in pages.shapes} == {("D_pre", "m4l"), ("D_flat", "m4l")}
+    some = own & (events.observables["n_jets"] >= 1)
+    p = events.observables["mode_ggF"][some]
+    merit = rate_at_efficiency(p, signal=signal[some], background=background[some])
+    assert pages.comparisons[1].standings["mode"].rate == pytest.approx((merit.value, merit.error), rel=1e-9)
+    assert set(pages.overlays) == {"D_pre", "D_flat", "mode"}
+    assert all(0.0 < part.ks[0].p_value <= 1.0 for parts in pages.overlays.values() for part in parts)
+    section = pages.section(())
+    assert [table.title for table in section.tables] == [
+        "signal against background",
+        "ggF against ZZ, n_jets >= 1",
+        "Shape of the background behind cuts",
+        "Events seen in training against others",
+    ]
+    jobs = list(pages.jobs(style=PLAIN))
+    assert len({job.name for job in jobs}) == len(jobs) == 2 + 3 + 6
+    for job in (jobs[0], jobs[2]):
+        assert job.draw().numbers
 
 
 def test_a_varied_event_has_the_network_of_the_same_event(context: StageContext) -> None:
@@ -191,6 +266,9 @@ def test_a_region_without_a_density_is_refused(folder: Path, context: StageConte
         ({"classifiers": {"D_pre": {**D_PRE, "numerator": {"ggF_S": 0.0}}}}, "greater than 0"),
         ({"classifiers": {"D_pre": {**D_PRE, "numerator": ["ggF_S", "ggF_S"]}}}, "occur twice"),
         ({"classifiers": {"D_pre": D_PRE, "D_2": {**D_PRE, "features": ["m4l", "D_pre"]}}}, "features ['D_pre'] are scores of classifiers"),
+        ({"classifiers": {"D_pre": D_PRE, "D": {**MODE, "classes": {"pre": ["ggF_S"], "b": ["qqZZ"]}}}}, "columns ['D_pre'] belong to two"),
+        ({"classifiers": {"D_pre": D_PRE, "mode": {**MODE, "where": "D_pre > 0"}}}, "scores of classifiers; use observables"),
+        ({"classifiers": {"D_pre": {**MODE, "local_score": {"parameter": "mu"}}}}, "one of them only"),
         ({"selection": {"where": "D_pre > 0"}}, "trained on selected events"),
         ({"columns": {"D_pre": {"branch": "x", "range": [0, 1]}}}, "names of scores or columns"),
     ],
@@ -204,6 +282,7 @@ def test_what_cannot_be_is_refused_when_the_config_is_read(tmp_path: Path, chang
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"classifiers": {"D_pre": {**D_PRE, "where": "nothing > 0"}}}, "observable 'nothing' in the config"),
         ({"classifiers": {"D_pre": {**D_PRE, "features": ["m4l", "nothing"]}}}, "observable 'nothing' in the config"),
         ({"classifiers": {"m_z1": D_PRE}, "observables": ["m_z1"]}, "names of observables ['m_z1']"),
         ({"regions": {"SR": {"kind": "unbinned", "condition": "D_pro > 0"}}}, "observable 'D_pro' in the config"),

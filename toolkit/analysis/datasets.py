@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -123,6 +124,22 @@ def read_simulation(session: Session, *, variation: str = NOMINAL, scored: bool 
     return hold_out(events, fraction=config.ratios.splits.test, salt=config.ratios.splits.salt)
 
 
+def read_every(session: Session, *, scores: Path | None = None) -> SimulatedEvents:
+    """Read all simulated events, those that learn and the test events, with the scores of the classifiers.
+
+    Args:
+        session: Where results are read.
+        scores: Folder of a run that holds the scores; by default that of the events.
+
+    Returns:
+        The events, at the full luminosity; a score is that of a training that did not see the event.
+
+    Raises:
+        InputFileError, ArtifactMismatchError: Event tables or scores are missing, damaged or not of each other.
+    """
+    return _read_all(session, NOMINAL, scores=scores)[0]
+
+
 def read_pairs(session: Session, *, variation: str) -> tuple[EventPairs, EventPairs]:
     """Read nominal and varied events side by side.
 
@@ -142,7 +159,7 @@ def read_pairs(session: Session, *, variation: str) -> tuple[EventPairs, EventPa
     return pairs.select(~test).scaled(1.0 / (1.0 - splits.test)), pairs.select(test).scaled(1.0 / splits.test)
 
 
-def _read_all(session: Session, variation: str, *, scored: bool = True) -> tuple[SimulatedEvents, IntArray]:
+def _read_all(session: Session, variation: str, *, scored: bool = True, scores: Path | None = None) -> tuple[SimulatedEvents, IntArray]:
     """Read all simulated events, and what identifies each in its sample: file and entry as one number, (n,).
 
     Events of other files than those of the sample have numbers that no nominal event has: they are no partners of each other.
@@ -153,9 +170,9 @@ def _read_all(session: Session, variation: str, *, scored: bool = True) -> tuple
     chosen = [variation if variation != NOMINAL and variation in variations_of(folder, name) else NOMINAL for name in names]
     tables = [read_events(folder, name, variation=v) for name, v in zip(names, chosen, strict=True)]
     if scored:
-        tables = [add_scores(session, table) for table in tables]
+        tables = [add_scores(session, table, scores=scores) for table in tables]
     events = combine_processes(tables, config.model)
-    events = replace(events, observables=fill_missing(events.observables, config.fills))
+    events = replace(events, observables=fill_missing(events.observables, config.fills if scored else config.observable_fills))
     others = [(t.variation.rpartition("_")[0] in config.systematics.samples) * OTHER_FILES for t in tables]
     return events, np.concatenate(
         [(t.file_index.astype(np.int64) << 40) + t.entry + other for t, other in zip(tables, others, strict=True)]

@@ -14,19 +14,20 @@ from toolkit.weights.missing import flag_name, source_of
 
 
 def describe_features(pool: SimulatedEvents, config: Config, features: Sequence[str]) -> tuple[Feature, ...]:
-    """Return name, unit and training range of every input of the networks.
+    """Return name, unit and training range of every input of the networks; missing values have no say in the range.
 
     Args:
         pool: The events that the networks learned from.
         config: The analysis, which knows the units of its own columns.
         features: Names of the inputs, in order.
     """
-    return tuple(Feature(n, unit_of(n, config), float(np.min(pool.observables[n])), float(np.max(pool.observables[n]))) for n in features)
+    columns = {name: pool.observables[name] for name in features}
+    return tuple(Feature(n, unit_of(n, config), float(np.nanmin(x)), float(np.nanmax(x))) for n, x in columns.items())
 
 
 def unit_of(feature: str, config: Config) -> str:
     """Return the unit of a feature: that of its observable or column, none for presence flags and scores."""
     source = source_of(feature, config.fills)
-    if feature == flag_name(source) or source in {*config.classifiers, *config.scores}:
+    if feature == flag_name(source) or source in {*config.classifier_columns, *config.scores}:
         return ""
     return config.columns[source].unit if source not in OBSERVABLES else OBSERVABLES[source].unit

@@ -22,10 +22,11 @@ from toolkit.analysis.layout import CLASSIFIERS, EVENTS, SCORES
 from toolkit.analysis.session import Session
 from toolkit.artifacts.atomic import make_folder
 from toolkit.artifacts.events import NOMINAL, EventTable, read_events, table_name, tables_of
-from toolkit.config import ClassifierConfig, Config
+from toolkit.config import AnyClassifierConfig, Config
 from toolkit.errors import ArtifactMismatchError, InputFileError
+from toolkit.expressions import Condition
 from toolkit.likelihood import OnnxRatio
-from toolkit.typing import FloatArray
+from toolkit.typing import BoolArray, FloatArray
 from toolkit.weights import assign_fold
 from toolkit.weights.missing import fill_missing
 from toolkit.weights.scores import log_score
@@ -43,7 +44,7 @@ def classifier_file(name: str, fold: int | None = None) -> Path:
     return CLASSIFIERS / (f"{name}.onnx" if fold is None else f"{name}/without_fold_{fold}.onnx")
 
 
-def classifier_fold(config: Config, section: ClassifierConfig, event_id: NDArray[np.uint64]) -> NDArray[np.int8]:
+def classifier_fold(config: Config, section: AnyClassifierConfig, event_id: NDArray[np.uint64]) -> NDArray[np.int8]:
     """Return the fold of each event for a classifier, (n,): by event number, independent of the folds of the density networks."""
     return assign_fold(event_id, n_folds=section.folds, salt=f"{config.ratios.splits.salt}/classifier")
 
@@ -53,17 +54,17 @@ class Classifier:
     """A trained classifier: its networks as ONNX files.
 
     Attributes:
-        name: Column of its score.
+        name: Its name in the config.
         section: Its section of the config.
         without: The network that did not see a fold, by fold.
     """
 
     name: str
-    section: ClassifierConfig
+    section: AnyClassifierConfig
     without: tuple[OnnxRatio, ...]
 
     @classmethod
-    def read(cls, folder: Path, name: str, section: ClassifierConfig) -> Classifier:
+    def read(cls, folder: Path, name: str, section: AnyClassifierConfig) -> Classifier:
         """Open the files below an output folder.
 
         Raises:
@@ -71,29 +72,40 @@ class Classifier:
         """
         return cls(name, section, tuple(OnnxRatio(folder / classifier_file(name, k), threads=1) for k in range(section.folds)))
 
-    def score(self, observables: Mapping[str, FloatArray], *, fold: NDArray[np.int8]) -> FloatArray:
-        """Compute the score.
+    def columns(self, observables: Mapping[str, FloatArray], *, fold: NDArray[np.int8]) -> dict[str, FloatArray]:
+        """Compute the columns of the classifier: its score, or the probabilities of its classes.
 
         Args:
-            observables: The features, each (n,), finite.
+            observables: The features and what `where` names, each (n,); the former finite where the latter holds (trees take missing ones).
             fold: Fold of each event, (n,).
 
         Returns:
-            (n,).
+            Each (n,), NaN where `where` does not hold.
 
         Raises:
             SchemaError, PhysicsDomainError: A feature is missing, or missing in an event.
         """
         x = self.without[0].columns({name: observables[name] for name in self.section.features if name in observables})
-        score = np.empty(len(x))
+        own = learned_where(self.section, observables, n_events=len(x))
+        names = self.section.columns(self.name)
+        values = np.full((len(x), len(names)), np.nan)
         for k, ratio in enumerate(self.without):
-            chosen = fold == k
-            logs = ratio(x[chosen])
-            if self.section.local_score is not None:
-                score[chosen] = logs[:, 0]
-                continue
-            score[chosen] = log_score(logs, ratio.numerators, numerator=self.section.numerator, denominator=self.section.denominator)
-        return score
+            chosen = own & (fold == k)
+            values[chosen] = self._outputs(ratio(x[chosen]), ratio.numerators)
+        return {name: values[:, j] for j, name in enumerate(names)}
+
+    def _outputs(self, logs: FloatArray, names: tuple[str, ...]) -> FloatArray:
+        """Return the columns, (n, n_columns), from log ratios to the equal mixture, or a local score."""
+        if self.section.local_score is not None:
+            return logs
+        if self.section.classes:
+            return np.exp(logs - np.logaddexp.reduce(logs, axis=1, keepdims=True))
+        return log_score(logs, names, numerator=self.section.numerator, denominator=self.section.denominator)[:, None]
+
+
+def learned_where(section: AnyClassifierConfig, observables: Mapping[str, FloatArray], *, n_events: int) -> BoolArray:
+    """Return the events that a classifier has a score for, (n_events,): those where its `where` holds, or all."""
+    return Condition.parse(section.where).evaluate(observables) if section.where else np.ones(n_events, dtype=bool)
 
 
 def write_scores(session: Session) -> None:
@@ -109,10 +121,10 @@ def write_scores(session: Session) -> None:
     tables = [(s, variation) for s in config.samples for variation in tables_of(session.out / EVENTS, s.name)]
     for done, (sample, variation) in enumerate(tables, start=1):
         table = read_events(session.out / EVENTS, sample.name, variation=variation)
-        observables = fill_missing(table.observables, config.fills)
-        arrays: dict[str, Any] = {
-            c.name: c.score(observables, fold=classifier_fold(config, c.section, table.event_id)) for c in classifiers
-        }
+        observables = fill_missing(table.observables, config.observable_fills)
+        arrays: dict[str, Any] = {}
+        for c in classifiers:
+            arrays |= c.columns(observables, fold=classifier_fold(config, c.section, table.event_id))
         arrays[_IDENTITY] = _identity(table)
         np.savez(session.work / score_file(sample.name, variation), **arrays)
         session.progress("scores", done, len(tables))
@@ -128,12 +140,13 @@ def score_file(sample: str, variation: str = NOMINAL) -> Path:
     return SCORES / f"{table_name(sample, variation)}.npz"
 
 
-def add_scores(session: Session, table: EventTable) -> EventTable:
+def add_scores(session: Session, table: EventTable, *, scores: Path | None = None) -> EventTable:
     """Return an event table with the scores of the config's classifiers among its observables.
 
     Args:
         session: Whose `out` holds scores and tables.
         table: What `read_events` returned, of any sample and variation.
+        scores: Folder of a run that holds the scores, by default `session.out`.
 
     Raises:
         InputFileError: The scores are missing or damaged.
@@ -142,11 +155,11 @@ def add_scores(session: Session, table: EventTable) -> EventTable:
     if not session.config.classifiers:
         return table
     own = table.variation if table.variation in tables_of(session.out / EVENTS, table.sample) else NOMINAL
-    path = session.out / score_file(table.sample, own)
+    path = (session.out if scores is None else scores) / score_file(table.sample, own)
     remedy = "run `h4l classify` again"
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            found = {name: np.asarray(file[name], dtype=np.float64) for name in session.config.classifiers}
+            found = {name: np.asarray(file[name], dtype=np.float64) for name in session.config.classifier_columns}
             same = np.array_equal(file[_IDENTITY], _identity(table))
     except Exception as error:  # a damaged archive raises what numpy, zipfile or zlib like
         got = f"{type(error).__name__}: {error}"

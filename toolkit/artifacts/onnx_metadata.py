@@ -81,6 +81,7 @@ class OnnxMetadata:
         training_data_hash: Hash of the training events.
         fills: What stands for a missing observable in its column NAME_filled, by NAME.
         z1: Which pair of the best quadruplet is Z1, see `toolkit.kinematics.pair_leptons`.
+        missing: Whether features may be missing (NaN), as trees allow.
         fused: Name of the file beside this one with the same numbers in few large nodes; empty where there is none.
 
     Raises:
@@ -99,6 +100,7 @@ class OnnxMetadata:
     training_data_hash: str = ""
     fills: Mapping[str, float] = field(default_factory=dict)
     z1: str = "leading"
+    missing: bool = False
     fused: str = ""
 
     def __post_init__(self) -> None:
@@ -133,6 +135,7 @@ class OnnxMetadata:
             "training_data_hash": self.training_data_hash,
             **({"fills": {name: float(fill) for name, fill in self.fills.items()}} if self.fills else {}),
             **({"z1": self.z1} if self.z1 != "leading" else {}),
+            **({"missing": True} if self.missing else {}),
             **({"fused": self.fused} if self.fused else {}),
         }
         return json.dumps(document, allow_nan=False)
@@ -170,6 +173,7 @@ class OnnxMetadata:
             reference_mixture=mixture,
             fills=fills,
             z1=str(document.get("z1") or "leading"),
+            missing=bool(document.get("missing")),
             **{key: str(document.get(key) or "") for key in ("toolkit_version", "config_hash", "training_data_hash", "fused")},
         )
 

@@ -1,7 +1,7 @@
 """One YAML file describes an analysis; it is parsed into frozen models that reject unknown keys."""
 
 from toolkit.config.analysis import Config
-from toolkit.config.classifiers import ClassifierConfig
+from toolkit.config.classifiers import AnyClassifierConfig, ClassifierConfig, TreesClassifierConfig
 from toolkit.config.columns import ColumnConfig
 from toolkit.config.combination import CombinationPart, CombineConfig, CountedProcess, CountsPart, EventsPart, ScaledProcess
 from toolkit.config.corrections import CorrectionConfig, WeightCorrection
@@ -42,6 +42,7 @@ from toolkit.config.systematics import (
 )
 
 __all__ = [
+    "AnyClassifierConfig",
     "AnyRatioConfig",
     "AtlasLayout",
     "BitConfig",
@@ -91,6 +92,7 @@ __all__ = [
     "SplitConfig",
     "SystematicsConfig",
     "ThetaConfig",
+    "TreesClassifierConfig",
     "VariationRatioConfig",
     "WeightColumns",
     "WeightCorrection",

@@ -17,7 +17,7 @@ from toolkit.config.checks import (
     check_sample_conditions,
     check_truths,
 )
-from toolkit.config.classifiers import ClassifierConfig
+from toolkit.config.classifiers import AnyClassifierConfig, ClassifierConfig
 from toolkit.config.columns import ColumnConfig
 from toolkit.config.corrections import CorrectionConfig
 from toolkit.config.cross_fit import require_cross_fit
@@ -85,8 +85,9 @@ class Config(Section):
     systematics: SystematicsConfig = SystematicsConfig()
     scores: dict[Name, ScoreConfig] = Field(default={})
     """Scores from ONNX files: columns of the event tables that regions may use. docs/systematics.md has an example."""
-    classifiers: dict[Name, ClassifierConfig] = Field(default={})
-    """Scores of networks that the stage `classify` trains: observables that regions, histograms and features may use (docs/model.md)."""
+    classifiers: dict[Name, AnyClassifierConfig] = Field(default={})
+    """Scores of networks and trees that the stage `classify` trains: observables that regions, histograms and features may use
+    (docs/classifiers.md)."""
     regions: dict[Name, RegionConfig] = Field(default={})
     """Named selections: conditions on observables and scores, such as `m4l > 220 and n_jets >= 2` as a flag, or sections with a kind that
     enter the fit."""
@@ -170,9 +171,20 @@ class Config(Section):
         found = {name: section.condition for name, section in self.regions.items() if section.condition}
         return found | {name: part.condition for process in self.processes.values() for name, part in process.split.items()}
 
+    @property
+    def classifier_columns(self) -> tuple[str, ...]:
+        """Columns that the classifiers write: their scores, or the probabilities of their classes."""
+        return tuple(column for name, section in self.classifiers.items() for column in section.columns(name))
+
+    @property
+    def observable_fills(self) -> dict[str, float]:
+        """The fills of what processing writes: those of scores of classifiers come when the scores do."""
+        return {name: fill for name, fill in self.fills.items() if name not in self.classifier_columns}
+
     def _scores_in(self, condition: str) -> tuple[str, ...]:
-        """Return the classifiers that a condition names."""
-        return tuple(name for name in Condition.parse(condition).names if name in self.classifiers) if condition else ()
+        """Return the columns of classifiers that a condition names."""
+        columns = self.classifier_columns
+        return tuple(name for name in Condition.parse(condition).names if name in columns) if condition else ()
 
     @property
     def simulated(self) -> tuple[SampleConfig, ...]:
@@ -244,7 +256,7 @@ class Config(Section):
             require_supported(model)
             require_weights(self.ratios.estimator, model)
             require_measured(model)
-            require_known_conditions(model, features=self.ratios.features, scores=(*self.scores, *self.classifiers))
+            require_known_conditions(model, features=self.ratios.features, scores=(*self.scores, *self.classifier_columns))
             return
         fitted = [name for name, section in self.regions.items() if section.kind != "flag"]
         if fitted:
@@ -309,7 +321,7 @@ class Config(Section):
                 msg = f"{key}: no samples {unknown}; the samples are {names}"
                 raise ValueError(msg)
         check_corrections(self.corrections, self.systematics.weights, samples=names)
-        check_sample_conditions({s.name: s.where for s in self.samples if s.where}, scores={*self.scores, *self.classifiers})
+        check_sample_conditions({s.name: s.where for s in self.samples if s.where}, scores={*self.scores, *self.classifier_columns})
         if self.systematics.samples:
             check_alternatives(self.systematics.samples, self.samples, lambda: self.model)
         if self.k_factors:
@@ -395,9 +407,14 @@ class Config(Section):
         """Check that classifiers have names of their own, read observables, and tell learned densities apart."""
         if not self.classifiers:
             return
-        taken = sorted(set(self.classifiers) & {*self.scores, *self.columns})
+        columns = self.classifier_columns
+        taken = sorted(set(columns) & {*self.scores, *self.columns})
         if taken:
             msg = f"classifiers {taken} are names of scores or columns, too: rename one of them"
+            raise ValueError(msg)
+        repeated = sorted({name for name in columns if columns.count(name) > 1})
+        if repeated:
+            msg = f"classifiers: the columns {repeated} belong to two of them; rename one"
             raise ValueError(msg)
         if self._scores_in(self.selection.where):
             scores = list(self._scores_in(self.selection.where))
@@ -407,14 +424,30 @@ class Config(Section):
         for name, section in self.classifiers.items():
             if section.local_score is not None:
                 check_local_score(f"classifiers.{name}.local_score", section.local_score, self.model)
-            unknown = [density for density in section.classes if density not in densities]
+            unknown = [density for density in section.densities if density not in densities]
             if unknown:
                 msg = f"classifiers.{name}: no densities {unknown}; the densities are {densities}"
                 raise ValueError(msg)
-            scores = [feature for feature in section.features if feature in self.classifiers]
+            scores = [feature for feature in section.features if feature in columns]
             if scores:
                 msg = f"classifiers.{name}: features {scores} are scores of classifiers; give it their features"
                 raise ValueError(msg)
+            self._check_decorrelation(name, section, densities)
+            if self._scores_in(section.where):
+                msg = f"classifiers.{name}.where uses {list(self._scores_in(section.where))}, scores of classifiers; use observables"
+                raise ValueError(msg)
+
+    def _check_decorrelation(self, name: str, section: AnyClassifierConfig, densities: list[str]) -> None:
+        """Check that what a classifier is to know nothing of are observables, and its background densities."""
+        wanted = section.decorrelate.densities if isinstance(section, ClassifierConfig) and section.decorrelate is not None else ()
+        unknown = [density for density in wanted if density not in densities]
+        if unknown:
+            msg = f"classifiers.{name}.decorrelate: no densities {unknown}; the densities are {list(densities)}"
+            raise ValueError(msg)
+        scores = [variable for variable in section.decorrelated if variable in self.classifier_columns]
+        if scores:
+            msg = f"classifiers.{name}.decorrelate: {scores} are scores of classifiers, which are not there yet; name observables"
+            raise ValueError(msg)
 
     @property
     def _component_names(self) -> tuple[str, ...]:

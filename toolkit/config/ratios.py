@@ -45,6 +45,20 @@ def other_leptons(features: Sequence[str]) -> dict[str, str]:
     return {name: f"{parts[0]}_{other[parts[-1]]}" for name, parts in heads.items() if parts[-1] in other}
 
 
+def check_layers(architecture: str, hidden: Sequence[int], features: Sequence[str]) -> None:
+    """Check that layers and features are those that an architecture can have.
+
+    Raises:
+        ValueError: Residual layers differ in width, or a network of objects has none among its features.
+    """
+    if architecture == "residual" and len(set(hidden)) != 1:
+        msg = f"architecture residual adds layers to each other: give `hidden` equal widths, not {list(hidden)}"
+        raise ValueError(msg)
+    if architecture in {"deep_set", "recurrent"} and not any("_lep" in name or name.endswith("_j1_filled") for name in features):
+        msg = f"architecture {architecture} needs leptons or jets among `features`: pt_z1_lep1, ..., or pt_j1_filled, ..."
+        raise ValueError(msg)
+
+
 def group_size(fraction: float) -> int:
     """Return how many members that train on such a share of the events leave out every event once.
 
@@ -233,9 +247,7 @@ class NetworkSettings(RatioSettings):
         if self.largest_batch_size is not None and self.largest_batch_size < self.batch_size:
             msg = f"largest_batch_size {self.largest_batch_size} is below batch_size {self.batch_size}: batches grow"
             raise ValueError(msg)
-        if self.architecture == "residual" and len(set(self.hidden)) != 1:
-            msg = f"architecture residual adds layers to each other: give `hidden` equal widths, not {list(self.hidden)}"
-            raise ValueError(msg)
+        check_layers(self.architecture, self.hidden, self.features)
         absent = [name for name in (*DECAY_ANGLES, *other_leptons(self.features).values()) if name not in self.features]
         if self.fold_lepton_charges and absent:
             msg = f"fold_lepton_charges needs all decay angles and both leptons of a Z among `features`: {absent} are not"
@@ -246,9 +258,6 @@ class NetworkSettings(RatioSettings):
                 raise ValueError(msg)
             if self.fold_beam_axis:
                 msg = f"architecture {self.architecture} needs fold_beam_axis: false: leptons and jets would have to be rotated, too"
-                raise ValueError(msg)
-            if not any("_lep" in name or name.endswith("_j1_filled") for name in self.features):
-                msg = f"architecture {self.architecture} needs leptons or jets among `features`: pt_z1_lep1, ..., or pt_j1_filled, ..."
                 raise ValueError(msg)
         return self
 

@@ -16,7 +16,9 @@ from toolkit.diagnostics.overlay import KolmogorovSmirnov, Overlay, WeightedSamp
 from toolkit.diagnostics.processes import ProcessSummary, process_summaries
 from toolkit.diagnostics.pulls import Pulls, pulls
 from toolkit.diagnostics.reweighting import ReweightingClosure, reweighting_closure
-from toolkit.diagnostics.separation import auc, rate_at_efficiency
+from toolkit.diagnostics.roc import RocCurve, roc_curve
+from toolkit.diagnostics.sculpting import Sculpting, sculpting
+from toolkit.diagnostics.separation import PairedRatio, auc, paired_rate_ratio, rate_at_efficiency
 from toolkit.diagnostics.spread import SpreadProfile, spread_profile
 from toolkit.diagnostics.suite import EstimateUnderTest, Suite, diagnose
 from toolkit.diagnostics.training import TrainingCurve
@@ -40,9 +42,12 @@ __all__ = [
     "MomentDifference",
     "Normalisation",
     "Overlay",
+    "PairedRatio",
     "ProcessSummary",
     "Pulls",
     "ReweightingClosure",
+    "RocCurve",
+    "Sculpting",
     "Spectrum",
     "SpreadProfile",
     "Suite",
@@ -70,11 +75,14 @@ __all__ = [
     "observable_edges",
     "observed_moments",
     "overlay",
+    "paired_rate_ratio",
     "permutation_importance",
     "process_summaries",
     "pulls",
     "rate_at_efficiency",
     "reweighting_closure",
+    "roc_curve",
+    "sculpting",
     "significance",
     "spectrum",
     "spread_profile",

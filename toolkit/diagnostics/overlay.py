@@ -7,6 +7,7 @@ distance comes from simulating the fluctuation that these very weights produce.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +79,21 @@ class Overlay:
         """Return all plotted numbers as a JSON object."""
         arrays = {name: jsonable(getattr(self, name)) for name in ("title", "score", "names", "edges", "content", "error")}
         return {**arrays, "chi2": [c.to_json() for c in self.chi2], "ks": [k.to_json() for k in self.ks]}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Overlay:
+        """Read what `to_json` wrote."""
+        edges, content, error = (np.array(document[name], dtype=np.float64) for name in ("edges", "content", "error"))
+        return cls(
+            title=document["title"],
+            score=document["score"],
+            names=tuple(document["names"]),
+            edges=edges,
+            content=content,
+            error=error,
+            chi2=tuple(ChiSquare.from_json(part) for part in document["chi2"]),
+            ks=tuple(KolmogorovSmirnov(**part) for part in document["ks"]),
+        )
 
 
 def overlay(

@@ -6,6 +6,8 @@ as they do in every other expectation.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from toolkit.diagnostics.merit import Merit, check_same_size
@@ -83,24 +85,102 @@ def rate_at_efficiency(score: FloatArray, *, signal: FloatArray, background: Flo
     if not 0 < efficiency < 1:
         raise SchemaError("signal efficiency", got=efficiency, expected="between 0 and 1, both excluded", remedy="0.6 is usual")
     check_same_size(score, signal, background)
-    total = positive_sum(signal, "signal")
     group, k = _ranks(score)
-    kept_s = np.concatenate([[0.0], np.cumsum(np.bincount(group, signal, minlength=k)[::-1])])
-    kept_b = np.concatenate([[0.0], np.cumsum(np.bincount(group, background, minlength=k)[::-1])])
-    n_s = efficiency * total
-    first = int(np.argmax(kept_s >= n_s))
-    part = (n_s - kept_s[first - 1]) / (kept_s[first] - kept_s[first - 1])
-    n_b = float(kept_b[first - 1] + part * (kept_b[first] - kept_b[first - 1]))
+    cut = _cut_at(group, k, signal, background, efficiency)
+    total, first, part, kept_s, kept_b, n_b = cut.total, cut.first, cut.part, cut.kept_s, cut.kept_b, cut.n_b
     if n_b <= 0:
         raise PhysicsDomainError(
             f"background above the cut of {efficiency:.0%} signal efficiency", got=f"{n_b:g}", expected="> 0", remedy="use more events"
         )
+    n_s = efficiency * total
     value = n_s / n_b**0.5
     rank = k - 1 - group  # 0 is the highest score
     passed = np.where(rank < first - 1, 1.0, np.where(rank == first - 1, part, 0.0))
     slope = _slope(kept_s, kept_b, efficiency=efficiency, total=total)
     by_b = passed * background - slope * (passed - efficiency) * signal
     return Merit(value, value * (signal / total - by_b / (2 * n_b)))
+
+
+@dataclass(frozen=True)
+class PairedRatio:
+    """A ratio of two figures of merit from the same events, and its error from resampled events."""
+
+    value: float
+    error: float
+
+
+def paired_rate_ratio(
+    one: FloatArray,
+    two: FloatArray,
+    *,
+    signal: FloatArray,
+    background: FloatArray,
+    efficiency: float = 0.6,
+    replicas: int = 200,
+    seed: int = 1,
+) -> PairedRatio:
+    """Compute the ratio of N_s / sqrt(N_b) of two scores at the same efficiency, with the bootstrap error of the pair.
+
+    Args:
+        one: (n,) score above the line.
+        two: (n,) score of the same events below it.
+        signal: (n,) expected events under the signal.
+        background: (n,) under the background.
+        efficiency: Share of the signal above each cut.
+        replicas: Resampled sets of events.
+        seed: Of the resampling.
+
+    Returns:
+        The ratio, and its standard deviation over sets in which every event has a Poisson number of copies, the same for both scores: what
+        the two have in common cancels. Both cuts move with the events.
+
+    Raises:
+        ShapeError, SchemaError, PhysicsDomainError: As `rate_at_efficiency`.
+
+    Examples:
+        >>> x, s, b = np.arange(40.0), np.ones(40), np.full(40, 3.0)
+        >>> paired_rate_ratio(x, 2.0 * x + 1.0, signal=s, background=b, replicas=20)  # the same order of the events
+        PairedRatio(value=1.0, error=0.0)
+    """
+    first, second = (rate_at_efficiency(x, signal=signal, background=background, efficiency=efficiency).value for x in (one, two))
+    rng, ranks = np.random.default_rng(seed), [_ranks(x) for x in (one, two)]
+    ratios = np.empty(replicas)
+    for r in range(replicas):
+        copies = rng.poisson(1.0, size=one.size)
+        cuts = [_cut_at(group, k, signal * copies, background * copies, efficiency) for group, k in ranks]
+        ratios[r] = (cuts[1].n_b / cuts[0].n_b) ** 0.5 if cuts[0].n_b > 0 and cuts[1].n_b > 0 else np.nan
+    return PairedRatio(first / second, float(np.nanstd(ratios, ddof=1)))
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """The highest cut that keeps a share of the signal.
+
+    Attributes:
+        total: All signal.
+        first: How many of the highest scores it takes.
+        part: Of the last of these, the share that is kept.
+        kept_s: Signal above each cut, from none to all.
+        kept_b: Background above each cut.
+        n_b: Background above this cut.
+    """
+
+    total: float
+    first: int
+    part: float
+    kept_s: FloatArray
+    kept_b: FloatArray
+    n_b: float
+
+
+def _cut_at(group: IntArray, k: int, signal: FloatArray, background: FloatArray, efficiency: float) -> _Cut:
+    total = positive_sum(signal, "signal")
+    kept_s = np.concatenate([[0.0], np.cumsum(np.bincount(group, signal, minlength=k)[::-1])])
+    kept_b = np.concatenate([[0.0], np.cumsum(np.bincount(group, background, minlength=k)[::-1])])
+    n_s = efficiency * total
+    first = int(np.argmax(kept_s >= n_s))
+    part = (n_s - kept_s[first - 1]) / (kept_s[first] - kept_s[first - 1])
+    return _Cut(total, first, part, kept_s, kept_b, float(kept_b[first - 1] + part * (kept_b[first] - kept_b[first - 1])))
 
 
 def positive_sum(weights: FloatArray, name: str) -> float:

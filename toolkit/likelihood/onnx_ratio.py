@@ -92,7 +92,8 @@ class OnnxRatio:
         Raises:
             ShapeError: Not two-dimensional, or another number of columns.
             SchemaError: Integers, objects or masked entries instead of floating-point numbers.
-            PhysicsDomainError: NaN or infinity in the input (named row and column) or in the result.
+            PhysicsDomainError: NaN or infinity in the input (named row and column) or in the result; NaN may
+                stand where the metadata say so.
         """
         return self._evaluate(x, OUTPUT_NAME)
 
@@ -121,7 +122,7 @@ class OnnxRatio:
                 repeated for every row (meant for parameters).
 
         Returns:
-            (n, n_columns) float64. Missing values stay NaN, and a call refuses them.
+            (n, n_columns) float64. Missing values stay NaN, and a call refuses them unless the metadata allow them (`missing`).
 
         Raises:
             SchemaError: A column is missing, or is not numeric.
@@ -208,7 +209,7 @@ class OnnxRatio:
             raise ShapeError(what, got=f"shape {array.shape}", expected=expected, remedy="stack the columns with .columns(observables)")
         with np.errstate(over="ignore"):  # too large for float32 becomes infinite and is refused below, with its row
             values = np.ascontiguousarray(array, dtype=np.float32)
-        bad = ~np.isfinite(values)
+        bad = np.isinf(values) if self.metadata.missing else ~np.isfinite(values)
         for row, column in np.argwhere(bad)[:1]:
             msg = f"{what}: {self.metadata.columns[column]} in row {row}"
             raise PhysicsDomainError(

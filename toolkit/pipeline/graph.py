@@ -63,7 +63,7 @@ def _process_part(config: Config) -> JsonObject:
     part = {key: value for key, value in portable_config(config).items() if key not in NOT_FOR_PROCESSING}
     varied = {key: value for key, value in part["systematics"].items() if key != "ratios"}
     samples = [{key: value for key, value in s.items() if key not in ("process", "generated", "uncertainty")} for s in part["samples"]]
-    later = {"not_counted": [*config.scored_conditions, *config.classifiers]} if config.classifiers else {}
+    later = {"not_counted": [*config.scored_conditions, *config.classifier_columns]} if config.classifiers else {}
     return {
         **part,
         **later,

@@ -65,9 +65,13 @@ def local_scores(config: Config) -> dict[str, ClassifierConfig]:
     """Return the classifiers of the config that are local scores.
 
     Raises:
-        SchemaError: There is none, or more than a histogram has axes.
+        SchemaError: There is none, or more than a histogram has axes, or one learns from some of the events.
     """
-    found = {name: section for name, section in config.classifiers.items() if section.local_score is not None}
+    found = {
+        name: section
+        for name, section in config.classifiers.items()
+        if isinstance(section, ClassifierConfig) and section.local_score is not None
+    }
     if not 1 <= len(found) <= MOST_SCORES:
         name = config.model.interest[0].name
         raise SchemaError(
@@ -75,6 +79,14 @@ def local_scores(config: Config) -> dict[str, ClassifierConfig]:
             got=f"{len(found)} with `local_score`",
             expected="one or two, whose histogram is fitted",
             remedy=f"add `NAME: {{features: [...], local_score: {{parameter: {name}}}}}`" if not found else "leave the others out",
+        )
+    conditioned = [name for name, section in found.items() if section.where]
+    if conditioned:
+        raise SchemaError(
+            f"classifiers {conditioned}",
+            got="a local score of the events of `where`",
+            expected="all selected events",
+            remedy="leave `where` out",
         )
     return found
 

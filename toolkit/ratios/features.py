@@ -56,12 +56,15 @@ def transform_of(name: str) -> Transform:
     return "log1p" if name.startswith("pt") else "linear"
 
 
-def feature_matrix(observables: Mapping[str, NDArray[np.float64]], features: Sequence[str]) -> NDArray[np.float64]:
+def feature_matrix(
+    observables: Mapping[str, NDArray[np.float64]], features: Sequence[str], *, missing: bool = False
+) -> NDArray[np.float64]:
     """Stack observables into the input matrix of a network.
 
     Args:
         observables: Observables by name, each (n,), in GeV and radians.
         features: Names in the order of the columns.
+        missing: Let missing values (NaN) and logarithms of what is not positive pass, for trees, which take the features as they are.
 
     Returns:
         Matrix, shape (n, n_features), float64.
@@ -82,8 +85,8 @@ def feature_matrix(observables: Mapping[str, NDArray[np.float64]], features: Seq
     columns = []
     for name in features:
         values = np.asarray(observables[name], dtype=np.float64)
-        bad = ~np.isfinite(values)
-        if transform_of(name) == "log":
+        bad = np.isinf(values) if missing else ~np.isfinite(values)
+        if transform_of(name) == "log" and not missing:
             bad |= values <= 0
         if np.any(bad):
             row = int(np.argmax(bad))

@@ -58,13 +58,19 @@ def column_swaps(columns: Mapping[str, ColumnConfig]) -> dict[str, BeamSwap | No
 
 
 def declared_swaps(config: Config) -> dict[str, BeamSwap | None]:
-    """Return what a config says of features that the registry does not know: its columns, and its classifiers, whose features are folded.
+    """Return what a config says of features that the registry does not know: its columns, and its classifiers.
+
+    Those of folded features do not notice the exchange; of others nobody knows.
 
     Args:
         config: The analysis.
     """
-    even: dict[str, BeamSwap | None] = dict.fromkeys(config.classifiers, "even")
-    return even | column_swaps(config.columns)
+    scores: dict[str, BeamSwap | None] = {
+        column: "even" if section.folds_beam_axis else None
+        for name, section in config.classifiers.items()
+        for column in section.columns(name)
+    }
+    return scores | column_swaps(config.columns)
 
 
 def pivot_of(swaps: Mapping[str, BeamSwap]) -> str | None:

@@ -28,7 +28,7 @@ def test_the_config_is_read(tmp_path: Path) -> None:
     assert model.expressions()[-1] == "t0 * t1 * t2"
     assert [r.kind for r in model.regions] == ["unbinned", "histogram"]
     config = parse_config(block | classifiers, folder=tmp_path, data=tmp_path)
-    assert config.classifiers["D_pre"].classes == ("ggF_S", "EW_S", "ggF_B", "EW_B", "qqZZ")
+    assert config.classifiers["D_pre"].densities == ("ggF_S", "EW_S", "ggF_B", "EW_B", "qqZZ")
     assert set(config.scored_conditions) == {"SR", "CR"}
     wide = parse_config(block | classifiers | windows, folder=tmp_path, data=tmp_path)
     assert [r.kind for r in wide.model.regions] == ["unbinned", "histogram", "counting"]

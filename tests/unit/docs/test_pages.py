@@ -30,6 +30,7 @@ COMMANDS: dict[str, click.Command] = get_command(app).commands  # type: ignore[a
 EXECUTED = ("combine", "effective_theories")
 CONFIGS = (
     "add_systematic",
+    "classifiers",
     "effective_theories",
     "estimators",
     "intervals",

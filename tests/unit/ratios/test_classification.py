@@ -13,7 +13,7 @@ import torch
 from toolkit.config import ClassifierConfig, parse_config
 from toolkit.errors import PhysicsDomainError, SchemaError
 from toolkit.model import Model, ModelParameter, Process
-from toolkit.ratios.classification import ClassifierTask, TrainedClassifier, train_classifier
+from toolkit.ratios.classification import NetworkTask, TrainedClassifier, train_classifier
 from toolkit.ratios.members import Member
 from toolkit.weights import SimulatedEvents, assign_fold
 from toolkit.weights.scores import log_score
@@ -125,7 +125,7 @@ def test_a_finished_training_is_read_and_coefficients_do_not_change_it(tmp_path:
     first = train_classifier(small, config=config, fold=folds_of(small), folder=tmp_path)
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["member_00.pt", "member_01.pt", "member_02.pt"]
     asked: list[Member] = []
-    monkeypatch.setattr(ClassifierTask, "train", lambda _self, member, **_: asked.append(member) or pytest.fail("trained again"))
+    monkeypatch.setattr(NetworkTask, "train", lambda _self, member, **_: asked.append(member) or pytest.fail("trained again"))
     again = train_classifier(
         small, config=config.model_copy(update={"denominator": {"B": 9.0, "q": 1.0}}), fold=folds_of(small), folder=tmp_path
     )
@@ -137,7 +137,7 @@ def test_a_task_can_go_to_another_process(tmp_path: Path) -> None:
     small = events(3000, seed=5)
     config = CONFIG.model_copy(update={"epochs": 1, "batch_size": 128})
     x, weights = torch.rand(len(small), 2, dtype=torch.float64), torch.from_numpy(small.weights)
-    task = ClassifierTask("D", x, weights, folds_of(small).astype(np.int64), config, False, {}, 1, "cpu")
+    task = NetworkTask("D", x, weights, folds_of(small).astype(np.int64), config, False, {}, 1, "cpu")
     sent, member = pickle.loads(pickle.dumps(task)), Member(0, 4, "folds", folds=(1, 2))
     assert sent.key(member) == task.key(member)
     one, two = (t.train(member, checkpoint=tmp_path / f"{k}.pt", on_progress=lambda *_: None)[0](x) for k, t in enumerate((task, sent)))
@@ -212,7 +212,7 @@ def test_events_of_other_benchmarks_cannot_teach_a_local_score(tmp_path: Path) -
         ({"local_score": {"parameter": "mu", "at": {"mu": 0.0}}}, "the derivative of the densities by mu is infinite"),
         ({"local_score": {"parameter": "c"}}, r"no parameters \['c'\]"),
         ({"local_score": {"parameter": "mu", "at": {"mu": 9.0}}}, "outside its range"),
-        ({"local_score": {"parameter": "mu"}, "numerator": ["ggF_S"], "denominator": ["ggF_B"]}, "and not both"),
+        ({"local_score": {"parameter": "mu"}, "numerator": ["ggF_S"], "denominator": ["ggF_B"]}, "and one of them only"),
         ({"numerator": ["ggF_S"]}, "give densities for `numerator` and `denominator`"),
     ],
 )

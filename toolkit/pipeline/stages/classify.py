@@ -11,10 +11,11 @@ from exports import write_onnx
 from toolkit.analysis.datasets import read_simulation
 from toolkit.analysis.features import describe_features
 from toolkit.analysis.layout import CLASSIFIERS, CLASSIFIERS_REPORT
-from toolkit.analysis.scores import classifier_file, classifier_fold, write_scores
+from toolkit.analysis.scores import classifier_file, classifier_fold, learned_where, write_scores
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.config import Config
 from toolkit.pipeline.stage import StageContext
+from toolkit.pipeline.stages.classifier_quality import quality_document
 from toolkit.pipeline.stages.executors import executor_of
 from toolkit.ratios import feature_matrix
 from toolkit.ratios.classification import REFERENCE, TrainedClassifier, train_classifier
@@ -39,13 +40,18 @@ def run(context: StageContext) -> None:
         trained[name] = _train(context, name, own)
         _export(context, name, trained[name], pool=own, test=served)
     write_scores(context)
-    write_json(context.work / CLASSIFIERS_REPORT, {"schema": 1, "classifiers": {n: _describe(t, config, n) for n, t in trained.items()}})
+    described = {name: _describe(t, config, name) for name, t in trained.items()}
+    write_json(context.work / CLASSIFIERS_REPORT, {"schema": 2, "classifiers": described, **quality_document(context, pool)})
 
 
 def _of_classes(config: Config, name: str, events: SimulatedEvents) -> SimulatedEvents:
-    """Return the events that have weight in a class: others, of a counted on-shell signal say, teach nothing but the scale of features."""
-    columns = [events.processes.index(density) for density in config.classifiers[name].classes or events.processes]
-    inside = np.any(events.weights[:, columns] != 0.0, axis=1)
+    """Return the events that it learns from: where its condition holds, and of some weight in a class.
+
+    Others, of a counted on-shell signal say, teach nothing but the scale of features.
+    """
+    section = config.classifiers[name]
+    columns = [events.processes.index(density) for density in section.densities or events.processes]
+    inside = np.any(events.weights[:, columns] != 0.0, axis=1) & learned_where(section, events.observables, n_events=len(events))
     return events if inside.all() else events.select(inside)
 
 
@@ -74,8 +80,9 @@ def _train(context: StageContext, name: str, pool: SimulatedEvents) -> TrainedCl
 def _export(context: StageContext, name: str, trained: TrainedClassifier, *, pool: SimulatedEvents, test: SimulatedEvents) -> None:
     """Write every network and their mean, each verified on the events that it serves: a fold, or all test events."""
     config = context.config
-    test_rows = feature_matrix(test.observables, trained.features)
-    every = np.concatenate([feature_matrix(pool.observables, trained.features), test_rows])
+    missing = config.classifiers[name].architecture == "boosted_trees"
+    pool_rows, test_rows = (feature_matrix(events.observables, trained.features, missing=missing) for events in (pool, test))
+    every = np.concatenate([pool_rows, test_rows])
     fold = classifier_fold(config, config.classifiers[name], np.concatenate([pool.event_id, test.event_id]))
     rows: dict[int | None, FloatArray] = {None: test_rows} | {k: every[fold == k] for k in range(len(trained.networks))}
     for done, (k, own) in enumerate(rows.items(), start=1):
@@ -89,6 +96,7 @@ def _export(context: StageContext, name: str, trained: TrainedClassifier, *, poo
             reference_rows=own,
             ensemble_size=len(trained.networks) if k is None else 1,
             reference_mixture=trained.mixture,
+            missing=missing,
         )
         context.progress(f"classify | {name}, ONNX files", done, len(rows))
 
@@ -97,12 +105,9 @@ def _describe(trained: TrainedClassifier, config: Config, name: str) -> dict[str
     section = config.classifiers[name]
     return {
         "features": list(trained.features),
+        "architecture": section.architecture,
         "classes": list(trained.classes),
-        **(
-            {"numerator": section.numerator, "denominator": section.denominator}
-            if section.local_score is None
-            else {"local_score": section.local_score.model_dump(mode="json")}
-        ),
+        **section.model_dump(mode="json", include={"numerator", "denominator", "classes", "local_score", "where"}, exclude_defaults=True),
         "members": [asdict(history) for history in trained.history],
     }
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.analysis.fitted_histograms import read_fitted_histograms
-from toolkit.analysis.layout import COMPARISON, CUTFLOW, GOODNESS, INTERVALS, LEFT_OUT, VARIATIONS_REPORT
+from toolkit.analysis.layout import CLASSIFIERS_REPORT, COMPARISON, CUTFLOW, GOODNESS, INTERVALS, LEFT_OUT, VARIATIONS_REPORT
 from toolkit.analysis.learned import learned_directions
 from toolkit.analysis.left_out import varied_names
 from toolkit.config import Config
@@ -20,6 +20,8 @@ from toolkit.errors import InputFileError
 from toolkit.likelihood import Results
 from toolkit.plots import PlotStyle
 from toolkit.report import Page, PageFigure
+from toolkit.report.classifier_pages import PART as CLASSIFIERS_PART
+from toolkit.report.classifier_pages import ClassifierPages
 from toolkit.report.comparison_pages import comparison_jobs, comparison_section
 from toolkit.report.figures import PlotJob
 from toolkit.report.fitted_histograms import PART, TESTS, post_fit_jobs, post_fit_section, tests_section
@@ -85,6 +87,7 @@ class FitPages:
         edges: Observable and bin edges of the methods whose bins are those of one observable.
         cutflow: `cutflow.json`.
         luminosity: Relative uncertainty of the luminosity.
+        classifiers: `models/classifiers.json`; None without classifiers.
         documents: `workspace/comparison.json` and, if there is one, `workspace/intervals.json` for results.json, by name of the entry.
     """
 
@@ -97,6 +100,7 @@ class FitPages:
     cutflow: Mapping[str, Any] = field(default_factory=dict)
     luminosity: float = 0.0
     left_out: Sequence[Mapping[str, Any]] = ()
+    classifiers: ClassifierPages | None = None
     documents: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -119,6 +123,7 @@ class FitPages:
             "cutflow": read_json(out / CUTFLOW),
             "luminosity": config.likelihood.luminosity_uncertainty,
             "left_out": left_out,
+            "classifiers": ClassifierPages.from_json(read_json(out / CLASSIFIERS_REPORT)) if config.classifiers else None,
             "documents": documents,
         }
         if not config.general:
@@ -141,6 +146,8 @@ class FitPages:
         """List the plots."""
         for part in self.parameters:
             yield from part.jobs(style=style)
+        if self.classifiers is not None:
+            yield from self.classifiers.jobs(style=style)
         yield from post_fit_jobs(self.histograms, edges=self.edges, style=style)
         yield from goodness_jobs(self.goodness, style=style)
         yield from variation_jobs(self.variations, style=style)
@@ -158,6 +165,8 @@ class FitPages:
         page = page.with_section(goodness_section(self.goodness, figures.get("goodness", ())), after=_head(page))
         if self.variations:
             page = page.with_section(variations_section(self.variations, figures.get("variations", ())), after=_head(page))
+        if self.classifiers is not None:
+            page = page.with_section(self.classifiers.section(figures.get(CLASSIFIERS_PART, ())), after=("Training", *_head(page)))
         if self.left_out:
             page = page.with_section(left_out_section(self.left_out), after=_head(page))
         return page

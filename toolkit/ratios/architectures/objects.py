@@ -25,6 +25,8 @@ class ObjectGroup:
         name: For messages.
         members: Feature names of each object, all of the same length and order.
         flags: Presence flag of each object; empty when the objects always exist.
+        labels: Numbers that tell the objects apart, the same in every event, of each object; empty for none. A column could not
+            tell: it would be constant.
 
     Raises:
         SchemaError: No members, or members of different length.
@@ -37,6 +39,7 @@ class ObjectGroup:
     name: str
     members: tuple[tuple[str, ...], ...]
     flags: tuple[str, ...] = ()
+    labels: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         lengths = {len(m) for m in self.members}
@@ -46,6 +49,10 @@ class ObjectGroup:
             raise SchemaError(f"object group {self.name}", got=self.members, expected=expected)
         if self.flags and len(self.flags) != len(self.members):
             raise SchemaError(f"flags of object group {self.name}", got=self.flags, expected=f"none, or {len(self.members)}")
+        if self.labels and (len(self.labels) != len(self.members) or len({len(label) for label in self.labels}) != 1):
+            raise SchemaError(
+                f"labels of object group {self.name}", got=self.labels, expected=f"none, or as many numbers for each of {len(self.members)}"
+            )
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -53,15 +60,22 @@ class ObjectGroup:
         return tuple(name for member in self.members for name in member) + self.flags
 
 
-def lepton_group(quantities: Sequence[str] = ("pt", "eta")) -> ObjectGroup:
+def lepton_group(quantities: Sequence[str] = ("pt", "eta"), *, labels: Sequence[str] = ()) -> ObjectGroup:
     """Return the group of the four leptons, named as in the event tables: pt_z1_lep1, eta_z1_lep1, ...
+
+    Args:
+        quantities: Of every lepton.
+        labels: What is told of each beside them: `z`, +1 of Z1 and -1 of Z2; `charge`, the charge (lep1 is the negative lepton).
 
     Examples:
         >>> lepton_group().members[0]
         ('pt_z1_lep1', 'eta_z1_lep1')
+        >>> lepton_group(labels=("z", "charge")).labels
+        ((1.0, -1.0), (1.0, 1.0), (-1.0, -1.0), (-1.0, 1.0))
     """
-    labels = [f"z{z}_lep{lepton}" for z in (1, 2) for lepton in (1, 2)]
-    return ObjectGroup("leptons", tuple(tuple(f"{q}_{label}" for q in quantities) for label in labels))
+    leptons = [(z, lepton) for z in (1, 2) for lepton in (1, 2)]
+    told = tuple(tuple({"z": 3.0 - 2.0 * z, "charge": 2.0 * k - 3.0}[label] for label in labels) for z, k in leptons) if labels else ()
+    return ObjectGroup("leptons", tuple(tuple(f"{q}_z{z}_lep{k}" for q in quantities) for z, k in leptons), labels=told)
 
 
 def jet_group(quantities: Sequence[str] = ("pt", "eta"), *, n_jets: int = 2) -> ObjectGroup:
@@ -75,8 +89,12 @@ def jet_group(quantities: Sequence[str] = ("pt", "eta"), *, n_jets: int = 2) -> 
     return ObjectGroup("jets", members, tuple(f"has_{quantities[0]}_j{k}" for k in range(1, n_jets + 1)))
 
 
-def object_groups(features: Sequence[str]) -> tuple[ObjectGroup, ...]:
+def object_groups(features: Sequence[str], *, lepton_labels: Sequence[str] = ()) -> tuple[ObjectGroup, ...]:
     """Return the groups that the names of features tell: the four leptons, and the leading jets with their presence flags.
+
+    Args:
+        features: Names of the columns.
+        lepton_labels: What is told of each lepton beside them, see `lepton_group`.
 
     Raises:
         SchemaError: There is no complete group among them.
@@ -91,14 +109,14 @@ def object_groups(features: Sequence[str]) -> tuple[ObjectGroup, ...]:
     labels = [f"z{z}_lep{lepton}" for z in (1, 2) for lepton in (1, 2)]
     firsts = [name.removesuffix(f"_{labels[0]}") for name in features if name.endswith(f"_{labels[0]}")]
     quantities = [q for q in firsts if all(f"{q}_{label}" in features for label in labels)]
-    groups = [lepton_group(quantities)] if quantities else []
+    groups = [lepton_group(quantities, labels=lepton_labels)] if quantities else []
     filled = [name.removesuffix("_j1_filled") for name in features if name.endswith("_j1_filled")]
     if filled:
         counts = itertools.takewhile(lambda k: all(f"{q}_j{k}_filled" in features for q in filled), itertools.count(1))
         groups.append(jet_group(filled, n_jets=len(list(counts))))
     if not groups:
         raise SchemaError(
-            "ratios.features",
+            "features",
             got=list(features),
             expected="the same quantities of all four leptons (pt_z1_lep1, ...), or of the leading jets (pt_j1_filled with has_pt_j1, ...)",
             remedy="add them, or take `architecture: mlp`",
@@ -163,22 +181,29 @@ class ObjectColumns(nn.Module):
 
     columns: torch.Tensor
     flag_columns: torch.Tensor
+    labels: torch.Tensor
 
     def __init__(self, group: ObjectGroup, features: Sequence[str]) -> None:
         super().__init__()
         spans = column_spans(features)
         self.n_objects = len(group.members)
-        self.width = sum(len(spans[name]) for name in group.members[0])
+        self.n_columns = sum(len(spans[name]) for name in group.members[0])
+        self.width = self.n_columns + (len(group.labels[0]) if group.labels else 0)
         self.masked = bool(group.flags)
         self.register_buffer("columns", torch.tensor([i for member in group.members for name in member for i in spans[name]]))
         self.register_buffer("flag_columns", torch.tensor([spans[name][0] for name in group.flags], dtype=torch.int64))
+        self.labelled = bool(group.labels)
+        if self.labelled:
+            self.register_buffer("labels", torch.tensor(group.labels)[None])
 
     def forward(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return the objects (n, n_objects, width), and 1 or 0 for each (n, n_objects, 1) where they can be missing.
+        """Return the objects (n, n_objects, width), their labels last, and 1 or 0 for each (n, n_objects, 1) where they can be missing.
 
         A standardised flag is positive exactly where the object exists, because its mean lies between 0 and 1.
         """
-        objects = z.index_select(1, self.columns).reshape(-1, self.n_objects, self.width)
+        objects = z.index_select(1, self.columns).reshape(-1, self.n_objects, self.n_columns)
+        if self.labelled:
+            objects = torch.cat([objects, self.labels.to(objects.dtype).expand(objects.shape[0], -1, -1)], dim=2)
         if not self.masked:
             return objects, None
         flags = z.index_select(1, self.flag_columns)

@@ -2,7 +2,7 @@
 
 A leaf of a binary tree is reached if every decision on its path goes its way. With the decisions d = [x_feature <= threshold] of all inner
 nodes as numbers 0 or 1, the sum over the path of d (where the path goes left) and 1 - d (right) equals the length of the path
-exactly for the leaf that is reached.
+exactly for the leaf that is reached. A missing value (NaN) is neither <= nor > a threshold; it goes the way that the node learned.
 
 References:
     Nakandala et al., "A tensor compiler for unified machine learning prediction serving" (OSDI 2020), the GEMM strategy.
@@ -10,7 +10,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from toolkit.typing import FloatArray, IntArray
+from toolkit.errors import MissingExtraError
+from toolkit.typing import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,49 +31,77 @@ class Trees:
         threshold: Left if the column is <= this, (n_trees, n_nodes); rounded down to single precision.
         path: +1 where the path to a leaf goes left at a node, -1 right, 0 elsewhere, (n_trees, n_nodes, n_leaves).
         value: Of each leaf, (n_trees, n_leaves); 0 for padding.
+        missing: Whether a missing value goes left at a node, (n_trees, n_nodes); None where none is missing.
     """
 
     feature: IntArray
     threshold: FloatArray
     path: FloatArray
     value: FloatArray
+    missing: BoolArray | None = None
 
 
-def read_forest(booster: Any, *, n_outputs: int, rounds: int) -> list[Trees]:
+def import_lightgbm(what: str) -> Any:
+    """Import the library that grows the trees.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        import lightgbm  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtraError(
+            what, got="LightGBM is not installed", expected="the extra `trees`", remedy="pip install 'h4l-toolkit[trees]'"
+        ) from error
+    return lightgbm
+
+
+def given_derivatives(gradient: FloatArray, hessian: FloatArray) -> Callable[..., tuple[FloatArray, FloatArray]]:
+    """Return derivatives at the scores as they are, in the form that the library asks for."""
+
+    def derivatives(*_: Any) -> tuple[FloatArray, FloatArray]:
+        return gradient, hessian
+
+    return derivatives
+
+
+def read_forest(booster: Any, *, n_outputs: int, rounds: int, missing: bool = False) -> list[Trees]:
     """Read the trees of a LightGBM booster that grew one tree per output in every round.
 
     Args:
         booster: With numerical features.
         n_outputs: Number of outputs.
         rounds: How many rounds count.
+        missing: Whether features may be missing.
 
     Returns:
         The trees of every output.
     """
     roots = [tree["tree_structure"] for tree in booster.dump_model(num_iteration=rounds)["tree_info"]]
-    return [_padded(roots[k::n_outputs]) for k in range(n_outputs)]
+    return [_padded(roots[k::n_outputs], missing=missing) for k in range(n_outputs)]
 
 
-def _padded(roots: Sequence[Mapping[str, Any]]) -> Trees:
+def _padded(roots: Sequence[Mapping[str, Any]], *, missing: bool) -> Trees:
     parts = [_flatten(root) for root in roots]
     n_nodes = max(1, *(len(part.nodes) for part in parts)) if parts else 1
     n_leaves = max(1, *(len(part.leaves) for part in parts)) if parts else 1
     n = len(parts)
     feature, threshold = np.zeros((n, n_nodes), dtype=np.int64), np.full((n, n_nodes), np.inf)
     path, value = np.zeros((n, n_nodes, n_leaves)), np.zeros((n, n_leaves))
+    left = np.zeros((n, n_nodes), dtype=bool)
     for t, part in enumerate(parts):
-        for k, (column, edge) in enumerate(part.nodes):
-            feature[t, k], threshold[t, k] = column, _round_down(edge)
+        for k, (column, edge, without) in enumerate(part.nodes):
+            feature[t, k], threshold[t, k], left[t, k] = column, _round_down(edge), without
         for leaf, (steps, content) in enumerate(part.leaves):
             value[t, leaf] = content
             for k, side in steps:
                 path[t, k, leaf] = side
-    return Trees(feature, np.where(np.isfinite(threshold), threshold, np.finfo(np.float32).max), path, value)
+    return Trees(feature, np.minimum(threshold, np.finfo(np.float32).max), path, value, left if missing else None)
 
 
 @dataclass(frozen=True)
 class _Flat:
-    nodes: list[tuple[int, float]]
+    nodes: list[tuple[int, float, bool]]
     leaves: list[tuple[list[tuple[int, float]], float]]
 
 
@@ -86,13 +115,19 @@ def _flatten(root: Mapping[str, Any]) -> _Flat:
             flat.leaves.append((steps, float(node["leaf_value"])))
             continue
         k = len(flat.nodes)
-        flat.nodes.append((int(node["split_feature"]), float(node["threshold"])))
+        edge = float(node["threshold"])
+        # Where no value was missing in training, the library takes a missing one for zero.
+        without = bool(node["default_left"]) if node["missing_type"] == "NaN" else edge >= 0.0
+        flat.nodes.append((int(node["split_feature"]), edge, without))
         waiting += [(node["left_child"], [*steps, (k, 1.0)]), (node["right_child"], [*steps, (k, -1.0)])]
     return flat
 
 
 def _round_down(value: float) -> float:
     """Return the largest single-precision number <= value: comparisons of single-precision columns stay the same."""
+    largest = float(np.finfo(np.float32).max)
+    if value > largest:  # the library parts missing values from all others by a huge threshold
+        return largest
     single = np.float32(value)
     return float(single if float(single) <= value else np.nextafter(single, np.float32(-np.inf)))
 
@@ -105,6 +140,7 @@ class TreeSum(nn.Module):
     path: torch.Tensor
     length: torch.Tensor
     value: torch.Tensor
+    missing: torch.Tensor
 
     def __init__(self, trees: Trees) -> None:
         super().__init__()
@@ -116,6 +152,9 @@ class TreeSum(nn.Module):
         # A path that goes left L times and right R times is complete where (sum of d on left) - (sum of d on right) = L.
         self.register_buffer("length", (path > 0).sum(dim=1, keepdim=True).to(torch.float64))
         self.register_buffer("value", torch.from_numpy(trees.value)[:, None, :])
+        self.takes_missing = trees.missing is not None
+        if trees.missing is not None:
+            self.register_buffer("missing", torch.from_numpy(trees.missing.reshape(-1).astype(np.float64)))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
         """Take trees of any number and size."""
@@ -129,8 +168,33 @@ class TreeSum(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the sums, (n, 1)."""
         seen = x.index_select(1, self.columns)
-        left = torch.where(seen <= self.threshold, torch.ones_like(seen), torch.zeros_like(seen))
+        ones, zeros = torch.ones_like(seen), torch.zeros_like(seen)
+        left = torch.where(seen <= self.threshold, ones, zeros)
+        if self.takes_missing:  # both comparisons are false where the value is missing, and only there the two differ
+            left = left + self.missing * (torch.where(seen > self.threshold, zeros, ones) - left)
         decisions = left.reshape(-1, self.n_trees, self.n_nodes).transpose(0, 1)
         reached = torch.matmul(decisions, self.path)
         values = torch.where(reached > self.length - 0.5, self.value.expand_as(reached), torch.zeros_like(reached))
         return values.sum(dim=2).sum(dim=0).reshape(-1, 1)
+
+
+class TreeOutputs(nn.Module):
+    """The sums of the trees of several outputs, (n, n_features) -> (n, n_outputs).
+
+    Args:
+        trees: Of every output.
+    """
+
+    def __init__(self, trees: Sequence[Trees]) -> None:
+        super().__init__()
+        self.sums = nn.ModuleList([TreeSum(t) for t in trees])
+
+    @classmethod
+    def empty(cls, n_outputs: int) -> TreeOutputs:
+        """Return a module without trees that takes a state of trees for which features may be missing."""
+        node = np.zeros((1, 1))
+        return cls([Trees(node.astype(np.int64), node, node[None], node, node > 0)] * n_outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the sums, (n, n_outputs)."""
+        return torch.cat([part(x) for part in self.sums], dim=1)

@@ -26,8 +26,8 @@ import torch
 from torch import nn
 
 from toolkit.config.ratios import BitConfig
-from toolkit.errors import FitError, MissingExtraError
-from toolkit.ratios.estimators.trees import Trees, TreeSum, read_forest
+from toolkit.errors import FitError
+from toolkit.ratios.estimators.trees import Trees, TreeSum, given_derivatives, import_lightgbm, read_forest
 from toolkit.ratios.features import FeatureMap
 from toolkit.ratios.heads import density_weights, heads_of_matrices
 from toolkit.ratios.structure import Mixture
@@ -179,7 +179,7 @@ class _Forest:
 
     def grow(self, x: FloatArray, *, config: BitConfig, seed: int, on_progress: OnEpoch) -> tuple[Any, TrainingHistory]:
         """Boost until the validation loss stands still."""
-        lightgbm = _import()
+        lightgbm = import_lightgbm("estimator bit")
         used = ~self.held
         data = lightgbm.Dataset(x[used], label=np.zeros(int(used.sum())), params={"verbosity": -1}, free_raw_data=False)
         booster = lightgbm.Booster(self._settings(config, seed), data)
@@ -188,7 +188,7 @@ class _Forest:
         best = 0
         for k in range(config.trees):
             gradient, hessian = self.derivatives(entries[used], used)
-            booster.update(fobj=_Given(gradient, hessian))
+            booster.update(fobj=given_derivatives(gradient, hessian))
             entries += booster.predict(x, start_iteration=k, num_iteration=1, raw_score=True).reshape(len(x), -1)
             for events, kept in zip((used, self.held), losses, strict=True):
                 kept.append(self.loss(entries[events], events))
@@ -241,24 +241,3 @@ class _Forest:
             "seed": seed,
             "verbosity": -1,
         }
-
-
-@dataclass(frozen=True, eq=False)
-class _Given:
-    """Derivatives at the entries as they are, in the form that the library asks for."""
-
-    gradient: FloatArray
-    hessian: FloatArray
-
-    def __call__(self, *_: Any) -> tuple[FloatArray, FloatArray]:
-        return self.gradient, self.hessian
-
-
-def _import() -> Any:
-    try:
-        import lightgbm  # noqa: PLC0415
-    except ImportError as error:
-        raise MissingExtraError(
-            "estimator bit", got="LightGBM is not installed", expected="the extra `trees`", remedy="pip install 'h4l-toolkit[trees]'"
-        ) from error
-    return lightgbm

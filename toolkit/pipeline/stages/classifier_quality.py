@@ -1,0 +1,53 @@
+"""Collects what the classifiers are worth, on events that none of their trainings saw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from toolkit.analysis.classifier_quality import Question, column_of, compare_classifiers, overlays_of, sculpting_of_classifiers
+from toolkit.analysis.datasets import read_every
+from toolkit.analysis.scores import Classifier, classifier_fold
+from toolkit.diagnostics.overlay import Overlay
+from toolkit.pipeline.stage import StageContext
+from toolkit.weights import SimulatedEvents
+
+
+def quality_document(context: StageContext, pool: SimulatedEvents) -> dict[str, Any]:
+    """Compare the classifiers whose files and scores are in `work`.
+
+    Args:
+        context: The stage.
+        pool: Events that learn, without scores.
+
+    Returns:
+        Comparisons, overlays by classifier, and what cuts do to observables, as JSON.
+    """
+    config = context.config
+    events = read_every(context, scores=context.work)
+    names = [name for name, section in config.classifiers.items() if Question.of(section) is not None]
+    overlays = {}
+    for done, name in enumerate(names, start=1):
+        overlays[name] = [part.to_json() for part in _overlays(context, name, pool)]
+        context.progress("classify | what the scores are worth", done, len(names) + 1)
+    document = {
+        "comparisons": [part.to_json() for part in compare_classifiers(config, events)],
+        "overlays": overlays,
+        "sculpting": [part.to_json() for part in sculpting_of_classifiers(config, events)],
+    }
+    context.progress("classify | what the scores are worth", 1, 1)
+    return document
+
+
+def _overlays(context: StageContext, name: str, pool: SimulatedEvents) -> tuple[Overlay, ...]:
+    """Compare the scores of the training without the fold of an event with those of the training without the next fold, which saw it."""
+    config, section = context.config, context.config.classifiers[name]
+    classifier, fold = Classifier.read(context.work, name, section), classifier_fold(config, section, pool.event_id)
+    question = Question.of(section)
+    assert question is not None
+    column = column_of(section, name, question.names[0])
+    unseen, seen = (
+        classifier.columns(pool.observables, fold=np.asarray(f, dtype=np.int8))[column] for f in (fold, (fold + 1) % section.folds)
+    )
+    return overlays_of(name, config, unseen, seen, pool)

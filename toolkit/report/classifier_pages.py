@@ -1,0 +1,138 @@
+"""The part of the report on the classifiers that the pipeline trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from toolkit.diagnostics.overlay import Overlay
+from toolkit.diagnostics.score_comparison import EFFICIENCIES, ScoreComparison
+from toolkit.diagnostics.sculpting import Sculpting
+from toolkit.plots import PlotStyle, plot_overlay
+from toolkit.plots.roc import plot_roc
+from toolkit.plots.sculpting import plot_sculpting
+from toolkit.report.figures import PlotJob, slug
+from toolkit.report.page import PageFigure, PageSection, PageTable
+from toolkit.report.wording import number, probability, with_error
+
+TITLE, PART = "Classifiers", "classifiers"
+TEXT = (
+    "Scores that the pipeline trained, on simulated events that none of the trainings behind a score saw. Significances are N_s/√N_b above "
+    "the cut that keeps a share of the signal; ratios are those to the first score of a table, on the same events, with the bootstrap "
+    "error of the pair. Curves and areas are right for weights of either sign."
+)
+SHAPES = (
+    "A score that is to know nothing of an observable must pass the same share of the background in all of its bins. The largest change is "
+    "that of the share of one bin in the background above the cut, with its own error; the test compares all changes with none."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifierPages:
+    """What `models/classifiers.json` says of the scores.
+
+    Attributes:
+        comparisons: One per group of classifiers and class.
+        overlays: Events that were seen in training against others, by classifier.
+        shapes: What cuts do to observables that a score of the group is to know nothing of.
+    """
+
+    comparisons: tuple[ScoreComparison, ...]
+    overlays: Mapping[str, tuple[Overlay, ...]]
+    shapes: tuple[Sculpting, ...]
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> ClassifierPages:
+        """Read what the stage `classify` wrote."""
+        overlays = {name: tuple(Overlay.from_json(part) for part in parts) for name, parts in document["overlays"].items()}
+        return cls(
+            tuple(ScoreComparison.from_json(part) for part in document["comparisons"]),
+            overlays,
+            tuple(Sculpting.from_json(part) for part in document["sculpting"]),
+        )
+
+    def jobs(self, *, style: PlotStyle) -> Iterator[PlotJob]:
+        """List the plots; their part is "classifiers"."""
+        for k, comparison in enumerate(self.comparisons, start=1):
+            curves = [standing.curve for standing in comparison.standings.values()]
+            caption = f"{_title(comparison)}: 1 over the background efficiency against the signal efficiency."
+            yield PlotJob(PART, f"classifiers_roc_{k}", caption, partial(plot_roc, curves, style=style))
+        for observable, results in _by_observable(self.shapes):
+            for cut, share in enumerate(EFFICIENCIES):
+                caption = f"Background above cuts that keep {share:.0%} of the signal, in bins of {observable}: {SHAPES}"
+                name = f"classifiers_{slug(results[0].name)}_{slug(observable)}_{share:.0%}".rstrip("%")
+                yield PlotJob(PART, name, caption, partial(plot_sculpting, results, cut=cut, style=style))
+        for name, parts in self.overlays.items():
+            for part in parts:
+                caption = f"{name}, {part.title}: events that the training saw against events that it did not see."
+                yield PlotJob(PART, f"classifiers_seen_{slug(name)}_{slug(part.title)}", caption, partial(plot_overlay, part, style=style))
+
+    def section(self, figures: tuple[PageFigure, ...]) -> PageSection:
+        """Build the section."""
+        tables = [comparison_table(comparison) for comparison in self.comparisons]
+        if self.shapes:
+            tables.append(shapes_table(self.shapes))
+        tables += [overlays_table(self.overlays)] if self.overlays else []
+        return PageSection(TITLE, text=(TEXT, *((SHAPES,) if self.shapes else ())), tables=tuple(tables), figures=figures)
+
+
+def comparison_table(comparison: ScoreComparison) -> PageTable:
+    """Significance, area and ratios of every score."""
+    rows = []
+    for k, (name, standing) in enumerate(comparison.standings.items()):
+        ratios = [with_error(found.value, found.error) if k else "1" for found in standing.ratios.values()]
+        rows.append((name, with_error(*standing.rate), with_error(standing.curve.area, standing.curve.area_error), *ratios))
+    columns = ("score", f"N_s/√N_b at {EFFICIENCIES[0]:.0%}", "area", *(f"ratio at {share:.0%}" for share in EFFICIENCIES))
+    signal, background = comparison.expected
+    note = f"{number(signal)} expected events of the signal, {number(background)} of the background, {comparison.events} simulated."
+    return PageTable(_title(comparison), columns, tuple(rows), note=note)
+
+
+def shapes_table(shapes: Sequence[Sculpting]) -> PageTable:
+    """Largest change of the shape at every cut."""
+    rows: list[tuple[str, ...]] = []
+    flagged: set[int] = set()
+    for found in shapes:
+        for share, change, error in zip(found.kept, found.change, found.change_error, strict=True):
+            worst = int(np.argmax(np.abs(change)))
+            if np.abs(change[worst]) > max(0.02, 2.0 * error[worst]):
+                flagged.add(len(rows))
+            within = int(np.sum(np.abs(change) < 0.02))
+            cells = (f"{share:.0%}", f"{100 * change[worst]:+.1f} ± {100 * error[worst]:.1f} %", f"{within} of {len(change)}")
+            rows.append((f"{found.name}, {found.observable}", *cells))
+    columns = ("score and observable", "signal kept", "largest change", "bins within 2 %")
+    note = "Marked: a change of more than 2 % and of more than two errors."
+    return PageTable("Shape of the background behind cuts", columns, tuple(rows), frozenset(flagged), note)
+
+
+def overlays_table(overlays: Mapping[str, Sequence[Overlay]]) -> PageTable:
+    """Tests of events that were seen in training against others."""
+    rows = [
+        (
+            f"{name}, {part.title}",
+            f"{part.chi2[0].chi2:.1f}/{part.chi2[0].ndf}",
+            probability(part.chi2[0].p_value),
+            probability(part.ks[0].p_value),
+        )
+        for name, parts in overlays.items()
+        for part in parts
+    ]
+    note = "A small p-value says that a training knows its events by heart; scores of the analysis are those of events that were not seen."
+    columns = ("score and class", "χ²/ndf", "p-value", "p-value, Kolmogorov-Smirnov")
+    return PageTable("Events seen in training against others", columns, tuple(rows), note=note)
+
+
+def _title(comparison: ScoreComparison) -> str:
+    return f"{comparison.title}, {comparison.where}" if comparison.where else comparison.title
+
+
+def _by_observable(shapes: Sequence[Sculpting]) -> Iterator[tuple[str, list[Sculpting]]]:
+    """Give what can be drawn together: one observable in the same bins."""
+    found: dict[tuple[str, tuple[float, ...]], list[Sculpting]] = {}
+    for part in shapes:
+        found.setdefault((part.observable, tuple(part.edges.tolist())), []).append(part)
+    yield from ((key[0], parts) for key, parts in found.items())
