@@ -79,10 +79,9 @@ def torch_outputs(network: NamedOutputs, rows: FloatArray) -> Outputs:
 
 def onnx_outputs(ratio: OnnxRatio, rows: FloatArray) -> Outputs:
     """Evaluate an ONNX file with onnxruntime in one pass of large batches; same form as `torch_outputs`."""
-    outputs = {OUTPUT_NAME: ratio(rows)}
-    if ratio.has_spread:
-        outputs[SPREAD_NAME] = ratio.spread(rows)
-    return outputs
+    if not ratio.has_spread:
+        return {OUTPUT_NAME: ratio(rows)}
+    return dict(zip((OUTPUT_NAME, SPREAD_NAME), ratio.with_spread(rows), strict=True))
 
 
 def measure_parity(network: NamedOutputs, ratio: OnnxRatio, rows: FloatArray, *, exact: Outputs) -> Parity:

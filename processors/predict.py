@@ -160,8 +160,7 @@ def _evaluate(ratio: OnnxRatio, observables: Mapping[str, Any], n: int) -> tuple
         good = np.isfinite(x.astype(np.float32)).all(axis=1)
     if not good.any():
         return results, 0, 0
-    parts = [ratio(x[good]), *([ratio.spread(x[good])] if ratio.has_spread else [])]
-    results[good] = np.concatenate(parts, axis=1)
+    results[good] = np.concatenate(ratio.with_spread(x[good]), axis=1) if ratio.has_spread else ratio(x[good])
     return results, int(good.sum()), int(ratio.outside_training_range(x[good]).any(axis=1).sum())
 
 

@@ -95,7 +95,7 @@ class OnnxRatio:
             PhysicsDomainError: NaN or infinity in the input (named row and column) or in the result; NaN may
                 stand where the metadata say so.
         """
-        return self._evaluate(x, OUTPUT_NAME)
+        return self._evaluate(x, OUTPUT_NAME)[0]
 
     def spread(self, x: ArrayLike) -> FloatArray:
         """Compute the standard deviation of the log ratios over the networks of the ensemble.
@@ -109,10 +109,12 @@ class OnnxRatio:
         Raises:
             ArtifactMismatchError: The file holds a single network.
         """
-        if not self.has_spread:
-            msg = f"{self.path} has no output {SPREAD_NAME}"
-            raise ArtifactMismatchError(msg, got="a single network", expected="an ensemble", remedy="train at least two networks")
-        return self._evaluate(x, SPREAD_NAME)
+        return self._evaluate(x, SPREAD_NAME)[0]
+
+    def with_spread(self, x: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Compute log ratios and `spread` in one pass, in half the time of two; arguments and errors as for these."""
+        log_ratio, spread = self._evaluate(x, OUTPUT_NAME, SPREAD_NAME)
+        return log_ratio, spread
 
     def columns(self, observables: Mapping[str, ArrayLike]) -> FloatArray:
         """Stack named columns in the order of the network.
@@ -179,13 +181,23 @@ class OnnxRatio:
         columns, numerators = ", ".join(self.metadata.columns), ", ".join(self.numerators)
         return f"OnnxRatio({str(self.path)!r}: {columns} -> ln p/p_{self.reference} of {numerators})"
 
-    def _evaluate(self, x: ArrayLike, output: str) -> FloatArray:
+    def _evaluate(self, x: ArrayLike, *outputs: str) -> tuple[FloatArray, ...]:
+        if SPREAD_NAME in outputs and not self.has_spread:
+            msg = f"{self.path} has no output {SPREAD_NAME}"
+            raise ArtifactMismatchError(msg, got="a single network", expected="an ensemble", remedy="train at least two networks")
         values = self._check(x)
-        result = np.empty((len(values), len(self.numerators)), dtype=np.float64)
+        results = tuple(np.empty((len(values), len(self.numerators)), dtype=np.float64) for _ in outputs)
         for start in range(0, len(values), BATCH_ROWS):
             batch = values[start : start + BATCH_ROWS]
             with _decoding(self.path):
-                result[start : start + BATCH_ROWS] = self._session.run([output], {INPUT_NAME: batch})[0]
+                found = self._session.run(list(outputs), {INPUT_NAME: batch})
+            for result, own in zip(results, found, strict=True):
+                result[start : start + BATCH_ROWS] = own
+        for output, result in zip(outputs, results, strict=True):
+            self._require_finite(output, result, values)
+        return results
+
+    def _require_finite(self, output: str, result: FloatArray, values: NDArray[np.float32]) -> None:
         for row, column in np.argwhere(~np.isfinite(result))[:1]:
             msg = f"{output} of {self.path.name}, numerator {self.numerators[column]}"
             raise PhysicsDomainError(
@@ -194,7 +206,6 @@ class OnnxRatio:
                 expected="a finite number",
                 remedy="check the row against the training ranges with outside_training_range",
             )
-        return result
 
     def _check(self, x: ArrayLike) -> NDArray[np.float32]:
         what = f"input of {self.path.name}"

@@ -47,6 +47,12 @@ class RatioAtPoints(OnnxRatio):
         """Compute the standard deviations over the ensemble at all values, (n, n_values)."""
         return np.stack([super(RatioAtPoints, self).spread(rows)[:, 0] for rows in self._rows(x)], axis=1)
 
+    def with_spread(self, x: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Compute log ratios and standard deviations at all values in one pass, (n, n_values) each."""
+        pairs = [super(RatioAtPoints, self).with_spread(rows) for rows in self._rows(x)]
+        log_ratio, spread = (np.stack([pair[k][:, 0] for pair in pairs], axis=1) for k in (0, 1))
+        return log_ratio, spread
+
     def at(self, x: ArrayLike, theta: float) -> FloatArray:
         """Compute the log ratio of observables (n, n_features) at any value, (n,)."""
         return super().__call__(self._with(x, theta))[:, 0]
@@ -56,10 +62,10 @@ class RatioAtPoints(OnnxRatio):
         again = functools.partial(RatioAtPoints, values=self.values.tolist(), names=self.numerators, threads=self._threads)
         return (again, (self.path,))
 
-    def _evaluate(self, x: ArrayLike, output: str) -> FloatArray:
+    def _evaluate(self, x: ArrayLike, *outputs: str) -> tuple[FloatArray, ...]:
         names, self.numerators = self.numerators, (self.output,)
         try:
-            return super()._evaluate(x, output)
+            return super()._evaluate(x, *outputs)
         finally:
             self.numerators = names
 

@@ -32,7 +32,7 @@ def imported_names(tree: ast.AST, *, module: str, is_package: bool) -> Iterator[
         ['toolkit.config', 'toolkit.config.x']
     """
     package = module if is_package else module.rpartition(".")[0]
-    for node in ast.walk(tree):
+    for node in statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -150,10 +150,31 @@ def bare_source(tree: ast.Module) -> str:
         >>> bare_source(ast.parse("x = 1")) == bare_source(ast.parse("x = 2"))
         False
     """
-    for node in ast.walk(tree):
+    for node in statements(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [item for item in node.body if not _is_bare_string(item)]
     return ast.dump(tree)
+
+
+def statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield a syntax tree and all statements in it, those inside others included; expressions, most of a tree, are left out.
+
+    Examples:
+        >>> [type(node).__name__ for node in statements(ast.parse("if x: y = lambda: 1"))]
+        ['Module', 'If', 'Assign']
+    """
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        yield node
+        for part in _BLOCKS:
+            inside = getattr(node, part, None)
+            if isinstance(inside, list):
+                stack.extend(inside)
+
+
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+"""Where statements hold others."""
 
 
 def _is_bare_string(node: ast.AST) -> bool:

@@ -35,24 +35,27 @@ def pairs_below(n_amplitudes: int) -> list[tuple[int, int]]:
     return [(k, m) for k in range(n_amplitudes) for m in range(k)]
 
 
-def correlation_rows(heads: torch.Tensor, n_amplitudes: int) -> list[list[torch.Tensor]]:
+def correlation_rows(heads: torch.Tensor, n_amplitudes: int, *, corner: bool = True) -> list[list[torch.Tensor]]:
     """Return the rows of L, entries (n,), without those above the diagonal.
 
     Args:
         heads: The numbers v_kl, (n, n_amplitudes (n_amplitudes - 1)/2).
         n_amplitudes: Number of amplitudes.
+        corner: With the last entry of the last row, which no product of two rows contains.
     """
     rows: list[list[torch.Tensor]] = [[torch.ones_like(heads[:, 0])]]
     column = 0
     for k in range(1, n_amplitudes):
         left = rows[0][0]
         row = []
-        for _ in range(k):
+        with_corner = corner or k < n_amplitudes - 1
+        for m in range(k):
             v = heads[:, column]
             row.append(torch.tanh(v) * left)
-            left = left * (2.0 * torch.sqrt(torch.sigmoid(2.0 * v) * torch.sigmoid(-2.0 * v)))  # sech
+            if with_corner or m < k - 1:
+                left = left * (2.0 * torch.sqrt(torch.sigmoid(2.0 * v) * torch.sigmoid(-2.0 * v)))  # sech
             column += 1
-        rows.append([*row, left])
+        rows.append([*row, left] if with_corner else row)
     return rows
 
 
@@ -99,7 +102,7 @@ def products(heads: torch.Tensor, kappas: Sequence[float], reference: int) -> li
     """
     n = len(kappas)
     share = shares(heads, n, reference)
-    rows = correlation_rows(heads[:, n - 1 :], n)
+    rows = correlation_rows(heads[:, n - 1 :], n, corner=False)
     found = []
     for k, m in itertools.combinations_with_replacement(range(n), 2):
         if k == m:

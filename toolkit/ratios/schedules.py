@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
-from torch import nn
 from torch.optim import lr_scheduler
+
+from toolkit.ratios.adamw import AdamW
+from toolkit.ratios.flat_parameters import FlatParameters
 
 OptimiserName = Literal["adamw", "nadam"]
 ScheduleName = Literal["one_cycle", "cosine", "plateau", "constant"]
@@ -85,15 +87,13 @@ class TrainingSettings:
         return [min(most, round(self.batch_size * growth ** (epoch / last))) for epoch in range(self.epochs)]
 
 
-def make_optimiser(network: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+def make_optimiser(parameters: FlatParameters, settings: TrainingSettings) -> torch.optim.Optimizer:
     """Build the optimiser; matrices decay, biases do not."""
-    matrices = [p for p in network.parameters() if p.ndim > 1]
-    biases = [p for p in network.parameters() if p.ndim <= 1]
-    groups: list[dict[str, Any]] = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": biases, "weight_decay": 0.0}]
-    groups = [group for group in groups if group["params"]]
+    parts = ((parameters.matrices, settings.weight_decay), (parameters.biases, 0.0))
+    groups: list[dict[str, Any]] = [{"params": [vector], "weight_decay": decay} for vector, decay in parts if vector is not None]
     if settings.optimiser == "nadam":
         return torch.optim.NAdam(groups, lr=settings.learning_rate, decoupled_weight_decay=True)
-    return torch.optim.AdamW(groups, lr=settings.learning_rate)
+    return AdamW(groups, lr=settings.learning_rate)
 
 
 class Schedule:

@@ -20,6 +20,7 @@ from torch import nn
 
 from toolkit.errors import FitError
 from toolkit.ratios.batches import Batch, Batches, InMemoryBatches
+from toolkit.ratios.flat_parameters import FlatParameters
 from toolkit.ratios.schedules import FEWEST_BATCHES, Schedule, TrainingSettings, make_optimiser
 from toolkit.ratios.signed_weights import StepWatch
 from toolkit.ratios.training_history import TrainingHistory
@@ -32,7 +33,7 @@ Loss = Callable[[nn.Module, Batch], torch.Tensor]
 with respect to its inputs enters `torch.enable_grad` itself."""
 OnEpoch = Callable[[float, float], None]
 """Called after every epoch with the finished share of the training and the validation loss."""
-FORMAT = 1
+FORMAT = 2
 """Part of the key of a checkpoint: raise it when the meaning of its content changes."""
 
 
@@ -108,6 +109,7 @@ def train_network(
                 write_state(checkpoint, run.state() | {"key": full_key}, durable=run.finished)
             on_progress(len(run.train) / settings.epochs, run.validation[-1])
         network.load_state_dict(run.best)
+        run.flat.release()
     network.eval()
     history = TrainingHistory(name, tuple(run.train), tuple(run.validation), run.best_epoch, **run.watch.summary(batches.batch_size))
     if not settings.smaller_batches or batches.batch_size >= settings.batch_size:
@@ -135,8 +137,8 @@ class _Run:
     def start(self) -> None:
         """Make optimiser and schedule."""
         self.sizes = replace(self.settings, batch_size=self.batches.batch_size).batch_sizes(self.batches.n_training)
-        self.parameters = [p for p in self.network.parameters() if p.requires_grad]
-        self.optimiser = make_optimiser(self.network, self.settings)
+        self.flat = FlatParameters(self.network)
+        self.optimiser = make_optimiser(self.flat, self.settings)
         self.schedule = Schedule(self.optimiser, self.settings, total=sum(self.batches.n_training // size for size in self.sizes))
 
     @property
@@ -153,9 +155,9 @@ class _Run:
         total = torch.zeros((), dtype=torch.float64, device=self.settings.device)
         for batch in self._moved(self.batches.training(self.generator, batch_size=size)):
             loss = self.loss(self.network, batch)
-            self.optimiser.zero_grad(set_to_none=True)
+            self.flat.clear()
             loss.backward()  # type: ignore[no-untyped-call]
-            self.watch.step(batch, self.parameters, first=not self.train)
+            self.watch.step(batch, self.flat.parameters, first=not self.train)
             self.optimiser.step()
             self.schedule.after_step()
             total += loss.detach()

@@ -104,6 +104,7 @@ def test_values_equal_the_loop(ratio: OnnxRatio) -> None:
     assert ratio(x).dtype == np.float64
     np.testing.assert_allclose(ratio(x), expected, rtol=3e-7, atol=1e-6)
     np.testing.assert_allclose(ratio.spread(x), np.abs(expected), rtol=3e-7, atol=1e-6)
+    np.testing.assert_array_equal(ratio.with_spread(x), [ratio(x), ratio.spread(x)])
 
 
 def test_hand_computed_row(ratio: OnnxRatio) -> None:
@@ -217,6 +218,8 @@ def test_spread_of_a_single_network_is_refused(write: Writer) -> None:
     assert not ratio.has_spread
     with pytest.raises(ArtifactMismatchError, match="log_ratio_spread"):
         ratio.spread(rows(2))
+    with pytest.raises(ArtifactMismatchError, match="log_ratio_spread"):
+        ratio.with_spread(rows(2))
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -147,6 +147,7 @@ def test_the_file_reads_the_parameter_after_the_observables(trained: Any, tmp_pa
         column = torch.cat([torch.from_numpy(rows), torch.full((len(rows), 1), 2.5, dtype=torch.float64)], dim=1)
         np.testing.assert_allclose(ratio.at(rows, 2.5), model.module(column)[0][:, 0].numpy(), atol=2e-5)
     assert np.all(ratio.spread(rows) > 0.0)
+    np.testing.assert_array_equal(ratio.with_spread(rows), [ratio(rows), ratio.spread(rows)])
     member = model.to_onnx(tmp_path / "member.onnx", writer=write_onnx, reference_rows=rows, member=1, features=features)
     assert RatioAtPoints(member.path, values=points.values, names=points.names).metadata.estimator == "alices, member 1 of 6"
     del pool
