@@ -54,7 +54,7 @@ def local_processes(workers: int) -> Workers:
                 for future in as_completed(futures):
                     yield futures[future], future.result()
             except BrokenExecutor as error:
-                raise _lost(str(error)) from error
+                raise worker_lost(str(error)) from error
             finally:
                 for future in futures:
                     future.cancel()
@@ -90,7 +90,7 @@ def dask_workers(client: Any) -> Workers:
             for future in finished(futures):
                 yield futures[future], future.result()
         except KilledWorker as error:
-            raise _lost(str(error)) from error
+            raise worker_lost(str(error)) from error
         finally:
             client.cancel(list(futures))
 
@@ -105,7 +105,8 @@ def _run_shared(task: Any) -> Any:
     return _SHARED["run"](_SHARED["source"], task)
 
 
-def _lost(got: str) -> WorkerLostError:
+def worker_lost(got: str) -> WorkerLostError:
+    """Return the error for a process that ended before its tasks did."""
     what = "a worker process died"
     return WorkerLostError(
         what,

@@ -28,7 +28,7 @@ from toolkit.pipeline.lock import folder_lock
 from toolkit.plots import PlotStyle
 from toolkit.report import read_results, write_page, write_results
 from toolkit.report.combination_pages import combination_jobs, combination_page
-from toolkit.report.figures import draw_all
+from toolkit.report.drawing import draw_all
 from toolkit.report.hepdata import hepdata_tables
 from toolkit.report.interpretation import combination_views
 from toolkit.report.wording import method_name, number, probability

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from toolkit.diagnostics.serialise import jsonable
 from toolkit.errors import ShapeError
+from toolkit.plots.layout import FRAME
 from toolkit.plots.names import parameter_label, parameter_symbol
 from toolkit.plots.style import BLACK, PLAIN, PlotStyle, StyledFigure, new_figure
 
@@ -51,6 +52,7 @@ def plot_correlation(
     side = 2.6 + 0.52 * n
     numbers = {"parameters": list(names), "correlation": jsonable(whole), "drawn": [names[i] for i in chosen]}
     with new_figure(style, numbers=numbers, size=(side + 0.9, side)) as (figure, (ax,)):
+        figure.set_layout_engine("constrained", w_pad=0.0, h_pad=0.0, wspace=0.0, hspace=0.0, rect=FRAME)
         image = ax.imshow(shown, cmap="RdBu_r", vmin=-1.0, vmax=1.0)
         for i in range(n):
             for j in range(n):

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from matplotlib.cbook import is_math_text
@@ -134,6 +135,7 @@ def math_or_plain(label: str) -> str:
     return label if visible(label) == label and len(label) <= 4 * LONGEST and is_readable(label) else plain(label)
 
 
+@lru_cache(maxsize=1024)
 def is_readable(label: str) -> bool:
     r"""Return whether matplotlib can read a text, with its formulas.
 

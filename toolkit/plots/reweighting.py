@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from toolkit.diagnostics.reweighting import ReweightingClosure
 from toolkit.diagnostics.serialise import jsonable
+from toolkit.plots.layout import GridLayout
 from toolkit.plots.names import events_label, observable_label, p_value_text, process_label
 from toolkit.plots.spectra import band, step
 from toolkit.plots.style import BLACK, GREY, PLAIN, SKY, VERMILION, PlotStyle, StyledFigure, add_header, new_figure
@@ -75,7 +76,7 @@ def plot_reweighting_overview(closures: Sequence[ReweightingClosure], *, style: 
     size = (9.6, 0.5 + 1.9 * rows)
     with new_figure(style, numbers=numbers, size=size, panels=(1.0,)) as (figure, (first,)):
         first.remove()
-        figure.set_layout_engine("constrained", h_pad=0.05, w_pad=0.05)
+        figure.set_layout_engine(GridLayout(pad=(0.05, 0.05), frame=(0.045, 0.0, 0.955, 1.0)))
         grid = figure.subplots(rows, columns, squeeze=False)
         for ax, closure in zip(grid.flat, closures, strict=False):
             _panel(ax, closure)

@@ -17,10 +17,11 @@ import mplhep
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from toolkit.errors import SchemaError
+from toolkit.plots.layout import GridLayout
 from toolkit.plots.names import ProcessLook, parameter_symbols, plain, process_looks
+from toolkit.plots.ticks import lighten_minor_ticks
 
 BLACK, GREY, BLUE, SKY = "#000000", "#8c8c8c", "#0072b2", "#56b4e9"
 VERMILION, ORANGE, GREEN, PURPLE = "#d55e00", "#e69f00", "#009e73", "#cc79a7"
@@ -92,8 +93,6 @@ _TICKS: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["TeX Gyre Heros", "DejaVu Sans"],
 }
-_FRAME = (0.012, 0.012, 0.976, 0.976)
-"""Left, bottom, width and height of what is drawn, in fractions of the figure."""
 _LEFT_ALONE = ("backend", "interactive", "toolbar", "webagg", "tk.", "docstring", "savefig.directory")
 """Settings of the session, not of the look."""
 
@@ -202,11 +201,12 @@ def new_figure(
         The figure and its axes, top first. The header is written above the first one.
     """
     with style_context(style):
-        figure = StyledFigure(figsize=size, layout=ConstrainedLayoutEngine(hspace=0.0, wspace=0.0, h_pad=0.0, w_pad=0.0, rect=_FRAME))
+        figure = StyledFigure(figsize=size, layout=GridLayout())
         figure.style, figure.numbers = style, dict(numbers)
         axes = list(figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=list(panels)).flat)
         add_header(axes[0], style)
         yield figure, axes
+        lighten_minor_ticks(figure)
 
 
 def add_header(ax: Axes, style: PlotStyle, *, right: Axes | None = None) -> None:

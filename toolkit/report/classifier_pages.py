@@ -15,7 +15,8 @@ from toolkit.diagnostics.sculpting import Sculpting
 from toolkit.plots import PlotStyle, plot_overlay
 from toolkit.plots.roc import plot_roc
 from toolkit.plots.sculpting import plot_sculpting
-from toolkit.report.figures import PlotJob, slug
+from toolkit.report.drawing import PlotJob
+from toolkit.report.figures import slug
 from toolkit.report.page import PageFigure, PageSection, PageTable
 from toolkit.report.wording import number, probability, with_error
 

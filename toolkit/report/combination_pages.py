@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from toolkit.likelihood.results import Results
 from toolkit.plots import PlotStyle
-from toolkit.report.figures import PlotJob, slug
+from toolkit.report.drawing import PlotJob
+from toolkit.report.figures import slug
 from toolkit.report.interpretation import combination_views, interpretation_columns, interpretation_rows, scale_rows
 from toolkit.report.other_fits import fit_section, part_of, view_jobs
 from toolkit.report.page import Page, PageFigure, PageSection, PageTable

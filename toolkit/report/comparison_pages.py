@@ -11,7 +11,8 @@ from toolkit.likelihood.scans import Interval
 from toolkit.plots import PlotStyle
 from toolkit.plots.comparison import plot_comparison
 from toolkit.plots.plane import plot_plane
-from toolkit.report.figures import PlotJob, slug
+from toolkit.report.drawing import PlotJob
+from toolkit.report.figures import slug
 from toolkit.report.page import PageFigure, PageSection, PageTable
 from toolkit.report.wording import interval_lines, method_name, number, parameter_name
 

@@ -91,7 +91,7 @@ def build_page(
         results: All methods, closure points, yields, timings.
         verdicts: Closure verdicts.
         suite: Results of the diagnostics, if they were run.
-        figures: Pictures by part of the report; see `plot_jobs`.
+        figures: Pictures by part of the report; see `Drawing.finish`.
         title: Name of the analysis.
         provenance: Samples, cut flow, versions.
         review: Review of the networks, if it was made.

@@ -1,23 +1,18 @@
-"""Draw and save every plot of an analysis, and say in a caption what each one shows."""
+"""List the plots of an analysis, and say in a caption what each one shows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
-from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.diagnostics.closure import ClosureVerdict
 from toolkit.diagnostics.observables import count_recorded
 from toolkit.diagnostics.suite import Suite
 from toolkit.diagnostics.training import TrainingCurve
 from toolkit.likelihood.results import MethodResult, Results
-from toolkit.likelihood.toy_workers import Workers, run_here
 from toolkit.plots import (
     PlotStyle,
-    SavedPlot,
-    StyledFigure,
     plot_calibration,
     plot_closure,
     plot_effective_size,
@@ -28,111 +23,52 @@ from toolkit.plots import (
     plot_spectrum,
     plot_training,
     plot_yields,
-    save_figure,
 )
 from toolkit.plots.effective_size import SizeCurve
 from toolkit.report import prose
-from toolkit.report.page import PageFigure
+from toolkit.report.drawing import PlotJob
 from toolkit.report.table import verdicts_on
 from toolkit.report.wording import asimov_text, parameter_name
-from toolkit.typing import FloatArray, Progress, silent_progress
+from toolkit.typing import FloatArray
 
 
-@dataclass(frozen=True)
-class PlotJob:
-    """One plot to be made: the part of the report it belongs to, its file name, its caption, and how to draw it."""
-
-    part: str
-    name: str
-    caption: str
-    draw: Callable[[], StyledFigure]
-    wide: bool = False
-
-
-def draw_all(
-    jobs: Sequence[PlotJob],
-    *,
-    folder: str | Path,
-    progress: Progress = silent_progress,
-    tasks: FinishedTasks = FinishedTasks(),  # noqa: B008  # frozen
-    workers: Workers = run_here,
-    prepare: Callable[[], object] | None = None,
-) -> dict[str, tuple[PageFigure, ...]]:
-    """Draw and save plots.
-
-    Args:
-        jobs: The plots.
-        folder: Where PDF, PNG and JSON files go.
-        progress: Told how far it is.
-        tasks: Knows the plots that an interrupted run has drawn in the folder; none by default.
-        workers: Where they are drawn; the files are the same wherever that is.
-        prepare: Called in every worker before it draws, such as to register the user's observables.
-
-    Returns:
-        The pictures for the page, by part of the report.
-
-    Raises:
-        InputFileError: The folder cannot be written or the disk is full.
-    """
-    files = {job.name: SavedPlot.at(folder, job.name).files for job in jobs}
-    waiting = {job.name: job for job in jobs if not tasks.has_files(f"plot {job.name}", files[job.name])}
-    done = len(jobs) - len(waiting)
-    progress("plots", done, len(jobs))
-    for name, _ in workers((Path(folder), waiting, prepare), tuple(waiting), _draw):
-        tasks.keep_files(f"plot {name}", files[name])
-        done += 1
-        progress("plots", done, len(jobs))
-    drawn: dict[str, list[PageFigure]] = {}
-    for job in jobs:
-        png = SavedPlot.at(folder, job.name).png.read_bytes()
-        drawn.setdefault(job.part, []).append(PageFigure(png, job.caption, wide=job.wide, name=job.name))
-    return {part: tuple(figures) for part, figures in drawn.items()}
-
-
-def _draw(source: tuple[Path, Mapping[str, PlotJob], Callable[[], object] | None], name: str) -> None:
-    folder, jobs, prepare = source
-    if prepare is not None:
-        prepare()
-    save_figure(jobs[name].draw(), folder, name)
-
-
-def plot_jobs(
-    suite: Suite | None,
-    results: Results,
-    verdicts: Sequence[ClosureVerdict],
-    training: Sequence[TrainingCurve],
-    *,
-    style: PlotStyle,
-    details: bool = False,
-    recorded: Mapping[str, FloatArray] | None = None,
+def result_jobs(
+    results: Results, verdicts: Sequence[ClosureVerdict], training: Sequence[TrainingCurve], *, style: PlotStyle
 ) -> tuple[PlotJob, ...]:
-    """List every plot of the report.
+    """List the plots of the fits and of the trainings.
 
     Args:
-        suite: Results of the diagnostics; None if they were not made.
         results: Methods and closure points.
         verdicts: Closure verdicts.
         training: Training curves; may be empty.
+        style: Look and header.
+
+    Returns:
+        The plots; parts are "results", "closure", "training".
+    """
+    return (*_result_jobs(results, verdicts, style), *_training_jobs(training, style))
+
+
+def suite_jobs(
+    suite: Suite, *, style: PlotStyle, details: bool = False, recorded: Mapping[str, FloatArray] | None = None
+) -> tuple[PlotJob, ...]:
+    """List the plots of the diagnostics.
+
+    Args:
+        suite: Their results.
         style: Look and header.
         details: Also one full plot per observable of the reweighting closure of the first target.
         recorded: Observables of the data, each (n_events,); None while they are blinded.
 
     Returns:
-        The plots, in the order of the page; parts are "results", "closure", "calibration", "reweighting",
-        "observables", "yields", "training".
+        The plots, the largest first; parts are "reweighting", "calibration", "observables", "yields".
     """
     return (
-        *_result_jobs(results, verdicts, style),
-        *(_suite_jobs(suite, style, details, recorded or {}) if suite is not None else ()),
-        *_training_jobs(training, style),
+        *_reweighting_jobs(suite, style, details),
+        *_calibration_jobs(suite, style),
+        *_observable_jobs(suite, style, recorded or {}),
+        *_yield_jobs(suite, style),
     )
-
-
-def _suite_jobs(suite: Suite, style: PlotStyle, details: bool, recorded: Mapping[str, FloatArray]) -> Iterator[PlotJob]:
-    yield from _calibration_jobs(suite, style)
-    yield from _reweighting_jobs(suite, style, details)
-    yield from _observable_jobs(suite, style, recorded)
-    yield from _yield_jobs(suite, style)
 
 
 def _result_jobs(results: Results, verdicts: Sequence[ClosureVerdict], style: PlotStyle) -> Iterator[PlotJob]:

@@ -9,7 +9,8 @@ from toolkit.likelihood.results import Results
 from toolkit.plots import PlotStyle, plot_contours
 from toolkit.plots.correlation import plot_correlation
 from toolkit.report.contours import contours_of, pairs_of
-from toolkit.report.figures import PlotJob, slug
+from toolkit.report.drawing import PlotJob
+from toolkit.report.figures import slug
 from toolkit.report.fitted import fits_of
 from toolkit.report.wording import method_name, parameter_name
 

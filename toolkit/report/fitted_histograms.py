@@ -11,7 +11,8 @@ from toolkit.likelihood.results import Results
 from toolkit.likelihood.scans import Interval
 from toolkit.plots import PlotStyle
 from toolkit.plots.fitted import plot_fitted
-from toolkit.report.figures import PlotJob, slug
+from toolkit.report.drawing import PlotJob
+from toolkit.report.figures import slug
 from toolkit.report.page import PageFigure, PageSection, PageTable
 from toolkit.report.wording import asimov_text, interval_lines, method_name, number, parameter_name, probability, with_error
 from toolkit.typing import FloatArray

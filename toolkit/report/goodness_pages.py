@@ -10,7 +10,8 @@ from typing import Any
 from toolkit.likelihood.goodness import LOG_DENSITY, SATURATED, GoodnessTest
 from toolkit.plots import PlotStyle
 from toolkit.plots.goodness import plot_goodness
-from toolkit.report.figures import PlotJob, slug
+from toolkit.report.drawing import PlotJob
+from toolkit.report.figures import slug
 from toolkit.report.page import PageFigure, PageSection, PageTable
 from toolkit.report.wording import method_name, number, probability
 

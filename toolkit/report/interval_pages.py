@@ -13,7 +13,8 @@ from toolkit.likelihood.coverage import CoverageCheck
 from toolkit.likelihood.neyman import NeymanInterval, NeymanResult
 from toolkit.likelihood.p_values import Significance, ToyPValue
 from toolkit.plots import PlotStyle, plot_coverage, plot_critical_values
-from toolkit.report.figures import PlotJob, slug
+from toolkit.report.drawing import PlotJob
+from toolkit.report.figures import slug
 from toolkit.report.observed_tables import TITLE as OBSERVED
 from toolkit.report.page import Page, PageFigure, PageSection, PageTable
 from toolkit.report.wording import interval_lines, method_name, number, parameter_name, probability, with_error

@@ -11,7 +11,8 @@ from toolkit.likelihood.results import MethodResult, Results
 from toolkit.plots import PlotStyle, plot_scans
 from toolkit.report import prose
 from toolkit.report.contours import NO_HISTOGRAMS, areas_page_table, pairs_of
-from toolkit.report.figures import PlotJob, slug
+from toolkit.report.drawing import PlotJob
+from toolkit.report.figures import slug
 from toolkit.report.fitted_figures import contour_jobs
 from toolkit.report.observed_tables import observed_page_tables
 from toolkit.report.page import PageFigure, PageSection, PageTable

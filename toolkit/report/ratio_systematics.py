@@ -8,7 +8,8 @@ from typing import Any
 
 from toolkit.diagnostics.variations import VariationClosure
 from toolkit.plots import PlotStyle, plot_variation
-from toolkit.report.figures import PlotJob, slug
+from toolkit.report.drawing import PlotJob
+from toolkit.report.figures import slug
 from toolkit.report.page import PageFigure, PageSection, PageTable
 from toolkit.report.wording import number
 

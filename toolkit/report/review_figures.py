@@ -8,7 +8,8 @@ from functools import partial
 from toolkit.diagnostics.learning_curve import LearningCurve
 from toolkit.diagnostics.review import Review
 from toolkit.plots import PlotStyle, plot_calibration_change, plot_importance, plot_learning_curve, plot_overlay, plot_spread
-from toolkit.report.figures import PlotJob, slug
+from toolkit.report.drawing import PlotJob
+from toolkit.report.figures import slug
 from toolkit.report.wording import significant
 
 

@@ -9,7 +9,8 @@ from functools import partial
 from toolkit.likelihood.results import Results
 from toolkit.plots import PlotStyle, plot_impacts
 from toolkit.plots.correlation import plot_correlation
-from toolkit.report.figures import PlotJob, slug
+from toolkit.report.drawing import PlotJob
+from toolkit.report.figures import slug
 from toolkit.report.systematics_tables import impacts_of, pulls_of, uncertainty_documents
 from toolkit.report.wording import method_name, parameter_name
 

@@ -20,7 +20,7 @@ from toolkit.likelihood import Results
 from toolkit.pipeline.stages.fit_pages import FitPages
 from toolkit.plots import PlotStyle
 from toolkit.report import Page
-from toolkit.report.figures import draw_all
+from toolkit.report.drawing import draw_all
 from toolkit.report.page import PageSection
 from toolkit.typing import silent_progress
 

@@ -12,10 +12,10 @@ import pytest
 from toolkit.diagnostics import EstimateUnderTest, TrainingCurve, diagnose
 from toolkit.diagnostics.closure import DEFINITION
 from toolkit.errors import InputFileError, ShapeError
-from toolkit.likelihood.toy_workers import local_processes
 from toolkit.plots import PlotStyle
 from toolkit.report import Page, PageFigure, PageSection, PageTable, Provenance, build_page, judge, write_page
-from toolkit.report.figures import draw_all, plot_jobs
+from toolkit.report.drawing import draw_all
+from toolkit.report.figures import result_jobs, suite_jobs
 from toolkit.report.html import render_page
 from toolkit.weights import SimulatedEvents
 
@@ -216,9 +216,14 @@ def test_written_in_one_step(results, suite, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 
 
+def all_jobs(results, suite):
+    return (*result_jobs(results, judge(results), [], style=PlotStyle()), *suite_jobs(suite, style=PlotStyle()))
+
+
 def test_plot_jobs_cover_everything(results, suite):
     training = [TrainingCurve("0", "classes", (1.0, 0.9), (1.0, 0.95), 1)]
-    jobs = plot_jobs(suite, results, judge(results), training, style=PlotStyle(), details=True)
+    style = PlotStyle()
+    jobs = (*result_jobs(results, judge(results), training, style=style), *suite_jobs(suite, style=style, details=True))
     names = [job.name for job in jobs]
     assert len(set(names)) == len(names)
     assert {job.part for job in jobs} == {"results", "closure", "calibration", "reweighting", "observables", "yields", "training"}
@@ -233,7 +238,7 @@ def test_plot_jobs_cover_everything(results, suite):
 
 
 def test_recorded_events_are_drawn_where_they_are_given(results, suite):
-    jobs = plot_jobs(suite, results, judge(results), [], style=PlotStyle(), recorded={"m4l": np.array([250.0, 300.0, np.nan, 9000.0])})
+    jobs = suite_jobs(suite, style=PlotStyle(), recorded={"m4l": np.array([250.0, 300.0, np.nan, 9000.0])})
     found = {job.name: job for job in jobs if job.part == "observables"}
     figure = found["observable_m4l"].draw()
     assert sum(figure.numbers["recorded"]) == 3
@@ -245,7 +250,7 @@ def test_recorded_events_are_drawn_where_they_are_given(results, suite):
 
 
 def test_drawn_pictures_reach_the_page(results, suite, tmp_path):
-    jobs = [j for j in plot_jobs(suite, results, judge(results), [], style=PlotStyle()) if j.name in ("scans", "yields")]
+    jobs = [j for j in all_jobs(results, suite) if j.name in ("scans", "yields")]
     steps = []
     figures = draw_all(jobs, folder=tmp_path / "plots", progress=lambda *step: steps.append(step))
     assert sorted(p.name for p in (tmp_path / "plots").iterdir()) == [
@@ -258,9 +263,9 @@ def test_drawn_pictures_reach_the_page(results, suite, tmp_path):
 
 
 def test_several_processes_draw_the_same_files(results, suite, tmp_path):
-    jobs = [j for j in plot_jobs(suite, results, judge(results), [], style=PlotStyle()) if j.part in ("results", "closure", "reweighting")]
+    jobs = [j for j in all_jobs(results, suite) if j.part in ("results", "closure", "reweighting")]
     one = draw_all(jobs, folder=tmp_path / "one")
-    two = draw_all(jobs, folder=tmp_path / "two", workers=local_processes(2))
+    two = draw_all(jobs, folder=tmp_path / "two", processes=2)
     assert one == two
     assert len(jobs) >= 3
     for path in (tmp_path / "one").iterdir():

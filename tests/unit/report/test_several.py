@@ -29,7 +29,7 @@ from toolkit.likelihood import (
 from toolkit.plots import PlotStyle, plot_contours
 from toolkit.report import Comparison, Provenance, build_page, judge, results_document
 from toolkit.report.contours import area_rows, areas_page_table, best_histogram, pairs_of
-from toolkit.report.figures import plot_jobs
+from toolkit.report.figures import result_jobs
 from toolkit.report.fitted import fitted_section, region_table
 from toolkit.report.fitted_figures import contour_jobs, correlation_jobs
 from toolkit.report.hepdata import SUBMISSION, hepdata_tables
@@ -182,9 +182,9 @@ def test_areas_are_compared_with_the_best_histogram(two: Results) -> None:
 
 
 def test_plots_of_both_parameters(two: Results) -> None:
-    names = [job.name for job in plot_jobs(None, two, judge(two), [], style=PlotStyle())]
+    names = [job.name for job in result_jobs(two, judge(two), [], style=PlotStyle())]
     assert names == ["scans_mu_ggF", "closure_mu_ggF", "scans_mu_EW", "closure_mu_EW"]
-    drawn = {job.name: job.draw().numbers for job in plot_jobs(None, two, judge(two), [], style=PlotStyle())}
+    drawn = {job.name: job.draw().numbers for job in result_jobs(two, judge(two), [], style=PlotStyle())}
     assert set(drawn["scans_mu_EW"]["methods"]["nsbi"]["scan"]) == {B, "twice_delta_nll"}
     assert drawn["scans_mu_EW"]["flagged"] == {}
     assert set(drawn["scans_mu_ggF"]["flagged"]) == {"nsbi"}

@@ -23,7 +23,7 @@ from toolkit.report import Page, PageFigure
 from toolkit.report.classifier_pages import PART as CLASSIFIERS_PART
 from toolkit.report.classifier_pages import ClassifierPages
 from toolkit.report.comparison_pages import comparison_jobs, comparison_section
-from toolkit.report.figures import PlotJob
+from toolkit.report.drawing import PlotJob
 from toolkit.report.fitted_histograms import PART, TESTS, post_fit_jobs, post_fit_section, tests_section
 from toolkit.report.goodness_pages import goodness_jobs, goodness_section
 from toolkit.report.interval_pages import ToyIntervals, interval_jobs, with_intervals

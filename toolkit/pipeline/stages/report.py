@@ -21,7 +21,6 @@ from toolkit.diagnostics.training import TrainingCurve
 from toolkit.errors import SchemaError
 from toolkit.likelihood import Results
 from toolkit.likelihood.coefficients import diverging_parameters
-from toolkit.likelihood.toy_workers import local_processes
 from toolkit.model.coefficients import Coefficients
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.estimate import estimate_under_test
@@ -30,15 +29,17 @@ from toolkit.pipeline.stages.origin import describe_provenance, input_rows, unce
 from toolkit.pipeline.stages.review import ensemble_under_review, read_stored, review_settings
 from toolkit.plots import PlotStyle, ProcessLook, plot_cutflow, png_bytes
 from toolkit.report import PageFigure, Provenance, build_page, judge, prose, write_page, write_results
-from toolkit.report.figures import draw_all, plot_jobs
+from toolkit.report.drawing import Drawing
+from toolkit.report.figures import result_jobs, suite_jobs
 from toolkit.report.fitted_figures import contour_jobs, correlation_jobs
 from toolkit.report.other_fits import fit_jobs
 from toolkit.report.review_figures import learning_jobs, review_jobs
 from toolkit.report.systematics_figures import observed_jobs, systematics_jobs
 from toolkit.weights import SimulatedEvents
 
-MANY_PLOTS = 20
-"""From so many plots on several processes draw, if there may be several; for fewer their start costs more than it saves."""
+MANY_OBSERVABLES = 10
+"""From so many observables on, each with plots, several processes draw if there may be several; for fewer their start costs more than it
+saves."""
 
 
 def run(context: StageContext) -> None:
@@ -48,34 +49,29 @@ def run(context: StageContext) -> None:
     pool, test = (learned_events(config, events) for events in simulated)
     results = Results.from_json(read_json(context.out / FIT))
     verdicts = judge(results)
-    learning = learning_curve(context, pool, test)
-    suite, reviewed, left_out = examine(context, pool, test)
     regions = region_yields(config, pool=simulated[0], test=simulated[1]) if config.general else None
     trained = read_json(context.out / TRAINING)
     training = training_curves(trained, processes=tuple(p.name for p in config.model.learned.processes))
     style = replace(plot_style(config), roots=root_parameters(config))
     recorded = read_recorded(context).observables if config.likelihood.observed else None
-    jobs = plot_jobs(suite, results, verdicts, training, style=style, details=config.report.details, recorded=recorded)
-    fitted = FitPages.read(context.out, config, results)
-    jobs = (
-        *jobs,
-        *(review_jobs(reviewed, style=style) if reviewed is not None else ()),
-        *(learning_jobs(learning, style=style) if learning is not None else ()),
-        *systematics_jobs(results, style=style),
-        *observed_jobs(results, style=style),
-        *contour_jobs(results, style=style),
-        *correlation_jobs(results, style=style),
-        *fit_jobs(results, style=style),
-        *fitted.jobs(style=style),
-    )
-    figures = draw_all(
-        jobs,
-        folder=context.work / PLOTS,
-        progress=context.progress,
-        tasks=context.tasks,
-        workers=local_processes(context.executor.local if len(jobs) >= MANY_PLOTS else 1),
-        prepare=registration(config),
-    )
+    processes = context.executor.local if len(test.observables) >= MANY_OBSERVABLES else 1
+    with Drawing(
+        context.work / PLOTS, progress=context.progress, tasks=context.tasks, processes=processes, prepare=registration(config)
+    ) as drawing:
+        drawing.add(result_jobs(results, verdicts, training, style=style))
+        for jobs in (systematics_jobs, observed_jobs, contour_jobs, correlation_jobs, fit_jobs):
+            drawing.add(tuple(jobs(results, style=style)))
+
+        def draw_suite(suite: Suite) -> None:
+            drawing.add(suite_jobs(suite, style=style, details=config.report.details, recorded=recorded))
+
+        learning = learning_curve(context, pool, test)
+        drawing.add(tuple(learning_jobs(learning, style=style)) if learning is not None else ())
+        suite, reviewed, left_out = examine(context, pool, test, told=draw_suite)
+        drawing.add(tuple(review_jobs(reviewed, style=style)) if reviewed is not None else ())
+        fitted = FitPages.read(context.out, config, results)
+        drawing.add(tuple(fitted.jobs(style=style)))
+        figures = drawing.finish()
     processed = read_json(context.out / CUTFLOW)
     provenance = describe_provenance(
         config, simulated[1], processed["samples"], inputs=input_rows(context.out), uncertainty=uncertainty_rows(context.out)
@@ -112,13 +108,16 @@ def registration(config: Config) -> Callable[[], object] | None:
     return partial(load_modules, config.modules)
 
 
-def examine(context: StageContext, pool: SimulatedEvents, test: SimulatedEvents) -> tuple[Suite | None, Review | None, tuple[str, ...]]:
+def examine(
+    context: StageContext, pool: SimulatedEvents, test: SimulatedEvents, *, told: Callable[[Suite], None]
+) -> tuple[Suite | None, Review | None, tuple[str, ...]]:
     """Run the diagnostics of the networks.
 
     Args:
         context: The stage.
         pool: Events that the networks learned from.
         test: Test events of the same regions.
+        told: Given the diagnostics before the review begins, so that their plots are drawn meanwhile.
 
     Returns:
         Diagnostics and review; None where the physics model does not allow them. Sentences say what is left out, and why.
@@ -130,6 +129,7 @@ def examine(context: StageContext, pool: SimulatedEvents, test: SimulatedEvents)
     except SchemaError as error:
         return None, None, (f"Diagnostics of the networks are left out: {error.what}, got {error.got}.",)
     suite = diagnose(estimate, progress=context.progress)
+    told(suite)
     subject = ensemble_under_review(config, estimate, ratio, pool=pool, stored=read_stored(context.out, pool=pool, test=test))
     reviewed = review(subject, settings=review_settings(config), progress=context.progress)
     return suite, reviewed, () if estimate.benchmarks is not None else (prose.SEVERAL_LEFT_OUT,)
