@@ -43,6 +43,7 @@ MODE: dict[str, Any] = {
     "folds": 2,
     "trees": 8,
     "leaves": 4,
+    "importance": "removal",
 }
 D_FLAT = {**D_PRE, "decorrelate": {"variables": ["m4l"], "method": "distance_correlation", "strength": 10}}
 REGIONS = {
@@ -180,15 +181,21 @@ def test_what_the_scores_are_worth_is_written(folder: Path, context: StageContex
     assert pages.comparisons[1].standings["mode"].rate == pytest.approx((merit.value, merit.error), rel=1e-9)
     assert set(pages.overlays) == {"D_pre", "D_flat", "mode"}
     assert all(0.0 < part.ks[0].p_value <= 1.0 for parts in pages.overlays.values() for part in parts)
+    shuffled, removed = pages.shuffled["mode"], pages.removed["mode"]
+    assert set(shuffled.names) == set(removed) == {"m4l", "m_jj"}
+    assert shuffled.loss[shuffled.names.index("m4l")] > 3.0 * shuffled.error[shuffled.names.index("m4l")]
+    assert removed["m4l"][0] < 1.0 - 3.0 * removed["m4l"][1]
+    assert shuffled.baseline == pytest.approx(merit.value, rel=0.3)
     section = pages.section(())
     assert [table.title for table in section.tables] == [
         "signal against background",
         "ggF against ZZ, n_jets >= 1",
         "Shape of the background behind cuts",
+        "Features of mode",
         "Events seen in training against others",
     ]
     jobs = list(pages.jobs(style=PLAIN))
-    assert len({job.name for job in jobs}) == len(jobs) == 2 + 3 + 6
+    assert len({job.name for job in jobs}) == len(jobs) == 2 + 3 + 1 + 6
     for job in (jobs[0], jobs[2]):
         assert job.draw().numbers
 

@@ -89,18 +89,31 @@ class Classifier:
         own = learned_where(self.section, observables, n_events=len(x))
         names = self.section.columns(self.name)
         values = np.full((len(x), len(names)), np.nan)
-        for k, ratio in enumerate(self.without):
-            chosen = own & (fold == k)
-            values[chosen] = self._outputs(ratio(x[chosen]), ratio.numerators)
+        values[own] = self.evaluate(x[own], fold=fold[own])
         return {name: values[:, j] for j, name in enumerate(names)}
 
-    def _outputs(self, logs: FloatArray, names: tuple[str, ...]) -> FloatArray:
-        """Return the columns, (n, n_columns), from log ratios to the equal mixture, or a local score."""
-        if self.section.local_score is not None:
-            return logs
-        if self.section.classes:
-            return np.exp(logs - np.logaddexp.reduce(logs, axis=1, keepdims=True))
-        return log_score(logs, names, numerator=self.section.numerator, denominator=self.section.denominator)[:, None]
+    def evaluate(self, x: FloatArray, *, fold: NDArray[np.int8]) -> FloatArray:
+        """Compute the columns from features, (n, n_features) -> (n, n_columns), whatever `where` says."""
+        values = np.empty((len(x), len(self.section.columns(self.name))))
+        for k, ratio in enumerate(self.without):
+            chosen = fold == k
+            values[chosen] = outputs_of(self.section, ratio(x[chosen]), ratio.numerators)
+        return values
+
+
+def outputs_of(section: AnyClassifierConfig, logs: FloatArray, names: tuple[str, ...]) -> FloatArray:
+    """Return the columns of a classifier, (n, n_columns), from log ratios to the equal mixture, or a local score.
+
+    Args:
+        section: Its section of the config.
+        logs: What its trainings give, (n, n_classes).
+        names: Of the classes, as the columns of `logs`.
+    """
+    if section.local_score is not None:
+        return logs
+    if section.classes:
+        return np.asarray(np.exp(logs - np.logaddexp.reduce(logs, axis=1, keepdims=True)))
+    return log_score(logs, names, numerator=section.numerator, denominator=section.denominator)[:, None]
 
 
 def learned_where(section: AnyClassifierConfig, observables: Mapping[str, FloatArray], *, n_events: int) -> BoolArray:

@@ -82,6 +82,11 @@ class ClassifierSettings(Section):
     """Trainings, each without one part of the events that learn."""
     seed: Seed = 1
     """Seed of the first training; the others follow from it."""
+    importance: Literal["none", "shuffling", "removal"] = "none"
+    """Whether to measure what the features are worth: by shuffling each among the events, or also by other trainings without each, which
+    cost as much as those of the classifier for every feature."""
+    groups: dict[Name, tuple[str, ...]] = Field(default={})
+    """Features that are shuffled and left out together, by name; each of the others goes by itself."""
 
     @property
     def densities(self) -> tuple[str, ...]:
@@ -138,11 +143,28 @@ class ClassifierSettings(Section):
         if self.local_score is None and len(self.sums) < 2:
             msg = f"only {list(self.sums)} is named: there is nothing to tell apart"
             raise ValueError(msg)
+        self._check_importance()
         empty = [name for name, part in self.classes.items() if not part]
         if empty:
             msg = f"classes {empty} have no densities"
             raise ValueError(msg)
         return self
+
+    def _check_importance(self) -> None:
+        members = [name for group in self.groups.values() for name in group]
+        unknown = sorted({name for name in members if name not in self.features or members.count(name) > 1})
+        if unknown or any(len(group) == len(self.features) or not group for group in self.groups.values()):
+            msg = f"groups {dict(self.groups)}: a group holds some of the features, each in one group only (see {unknown or 'their sizes'})"
+            raise ValueError(msg)
+        if self.groups and self.importance == "none":
+            msg = "`groups` belong to `importance: shuffling` or `importance: removal`"
+            raise ValueError(msg)
+        if self.importance != "none" and self.local_score is not None:
+            msg = "`importance` is that of a significance, which a local score has none of: leave it out"
+            raise ValueError(msg)
+        if self.importance == "removal" and len(self.features) < 2:
+            msg = "`importance: removal` leaves out features: give two at least"
+            raise ValueError(msg)
 
 
 class ClassifierConfig(ClassifierSettings):

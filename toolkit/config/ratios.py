@@ -54,7 +54,7 @@ def check_layers(architecture: str, hidden: Sequence[int], features: Sequence[st
     if architecture == "residual" and len(set(hidden)) != 1:
         msg = f"architecture residual adds layers to each other: give `hidden` equal widths, not {list(hidden)}"
         raise ValueError(msg)
-    if architecture in {"deep_set", "recurrent"} and not any("_lep" in name or name.endswith("_j1_filled") for name in features):
+    if architecture in {"deep_set", "recurrent"} and not any("_lep" in name or name.endswith(("_j1", "_j1_filled")) for name in features):
         msg = f"architecture {architecture} needs leptons or jets among `features`: pt_z1_lep1, ..., or pt_j1_filled, ..."
         raise ValueError(msg)
 

@@ -81,6 +81,14 @@ class Importance:
         names = ("metric", "names", "members", "baseline", "baseline_error", "loss", "error", "shuffle_error", "sample_error", "shuffled")
         return {name: jsonable(getattr(self, name)) for name in names}
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Importance:
+        """Read what `to_json` wrote."""
+        shuffled, sample_error = (np.array(document[name], dtype=np.float64) for name in ("shuffled", "sample_error"))
+        members = tuple(tuple(part) for part in document["members"])
+        numbers = (float(document["baseline"]), float(document["baseline_error"]))
+        return cls(document["metric"], tuple(document["names"]), members, *numbers, shuffled, sample_error)
+
 
 def permutation_importance(
     model: Model,

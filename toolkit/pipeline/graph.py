@@ -183,7 +183,7 @@ GRAPH: tuple[Stage, ...] = (
         config_part=_classify_part,
         resumable=True,
         writes=("models/",),
-        tasks=("models/classifiers/*/member_*.pt",),
+        tasks=("models/classifiers/*/member_*.pt", "models/classifiers/*/*/member_*.pt"),
         idle=lambda config: not config.classifiers,
     ),
     Stage(

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.diagnostics.importance import Importance
 from toolkit.diagnostics.overlay import Overlay
 from toolkit.diagnostics.score_comparison import EFFICIENCIES, ScoreComparison
 from toolkit.diagnostics.sculpting import Sculpting
-from toolkit.plots import PlotStyle, plot_overlay
+from toolkit.plots import PlotStyle, plot_importance, plot_overlay
 from toolkit.plots.roc import plot_roc
 from toolkit.plots.sculpting import plot_sculpting
 from toolkit.report.drawing import PlotJob
@@ -39,12 +40,16 @@ class ClassifierPages:
     Attributes:
         comparisons: One per group of classifiers and class.
         overlays: Events that were seen in training against others, by classifier.
+        shuffled: What each feature is worth by shuffling, by classifier.
+        removed: By classifier and group of features, the significance of trainings without it over that with it, and the error.
         shapes: What cuts do to observables that a score of the group is to know nothing of.
     """
 
     comparisons: tuple[ScoreComparison, ...]
     overlays: Mapping[str, tuple[Overlay, ...]]
     shapes: tuple[Sculpting, ...]
+    shuffled: Mapping[str, Importance]
+    removed: Mapping[str, Mapping[str, tuple[float, float]]]
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ClassifierPages:
@@ -54,6 +59,12 @@ class ClassifierPages:
             tuple(ScoreComparison.from_json(part) for part in document["comparisons"]),
             overlays,
             tuple(Sculpting.from_json(part) for part in document["sculpting"]),
+            {name: Importance.from_json(part["shuffling"]) for name, part in document["importance"].items()},
+            {
+                name: {group: (float(value), float(error)) for group, (value, error) in part["removal"].items()}
+                for name, part in document["importance"].items()
+                if "removal" in part
+            },
         )
 
     def jobs(self, *, style: PlotStyle) -> Iterator[PlotJob]:
@@ -67,6 +78,9 @@ class ClassifierPages:
                 caption = f"Background above cuts that keep {share:.0%} of the signal, in bins of {observable}: {SHAPES}"
                 name = f"classifiers_{slug(results[0].name)}_{slug(observable)}_{share:.0%}".rstrip("%")
                 yield PlotJob(PART, name, caption, partial(plot_sculpting, results, cut=cut, style=style))
+        for name, result in self.shuffled.items():
+            caption = f"{name}: loss of significance where a feature is that of another event."
+            yield PlotJob(PART, f"classifiers_importance_{slug(name)}", caption, partial(plot_importance, (result,), style=style))
         for name, parts in self.overlays.items():
             for part in parts:
                 caption = f"{name}, {part.title}: events that the training saw against events that it did not see."
@@ -77,6 +91,7 @@ class ClassifierPages:
         tables = [comparison_table(comparison) for comparison in self.comparisons]
         if self.shapes:
             tables.append(shapes_table(self.shapes))
+        tables += [importance_table(name, result, self.removed.get(name, {})) for name, result in self.shuffled.items()]
         tables += [overlays_table(self.overlays)] if self.overlays else []
         return PageSection(TITLE, text=(TEXT, *((SHAPES,) if self.shapes else ())), tables=tuple(tables), figures=figures)
 
@@ -108,6 +123,18 @@ def shapes_table(shapes: Sequence[Sculpting]) -> PageTable:
     columns = ("score and observable", "signal kept", "largest change", "bins within 2 %")
     note = "Marked: a change of more than 2 % and of more than two errors."
     return PageTable("Shape of the background behind cuts", columns, tuple(rows), frozenset(flagged), note)
+
+
+def importance_table(name: str, shuffled: Importance, removed: Mapping[str, tuple[float, float]]) -> PageTable:
+    """What each feature is worth: its share of the significance when it is shuffled, and of trainings without it."""
+    rows = []
+    for k in shuffled.order:
+        group, loss, error = shuffled.names[k], shuffled.loss[k], shuffled.error[k]
+        left = (with_error(*removed[group]),) if removed else ()
+        rows.append((group, with_error(loss / shuffled.baseline, error / abs(shuffled.baseline)), *left))
+    columns = ("feature", "share of the significance lost by shuffling", *(("significance without over with",) if removed else ()))
+    note = "A feature that others can stand in for loses little when a training is without it, and more when it is shuffled."
+    return PageTable(f"Features of {name}", columns, tuple(rows), note=note)
 
 
 def overlays_table(overlays: Mapping[str, Sequence[Overlay]]) -> PageTable:

@@ -170,6 +170,9 @@ def test_a_label_tells_the_leptons_of_one_z_from_those_of_the_other(kind: type[D
         ({"classes": {"a": ["a1"], "b": []}}, r"classes \['b'\] have no densities"),
         ({"architecture": "deep_set"}, "needs leptons or jets among `features`"),
         ({"lepton_labels": ["z"]}, "has no use for `lepton_labels`"),
+        ({"groups": {"all": ["x"]}}, "`groups` belong to `importance"),
+        ({"groups": {"one": ["x"], "two": ["x"]}, "importance": "shuffling"}, "one group only"),
+        ({"classes": {}, "local_score": {"parameter": "mu"}, "importance": "shuffling"}, "a local score has none of"),
         ({"architecture": "residual", "hidden": [4, 8]}, "equal widths"),
     ],
 )

@@ -8,9 +8,11 @@ import numpy as np
 
 from toolkit.analysis.classifier_quality import Question, column_of, compare_classifiers, overlays_of, sculpting_of_classifiers
 from toolkit.analysis.datasets import read_every
-from toolkit.analysis.scores import Classifier, classifier_fold
+from toolkit.analysis.scores import Classifier, classifier_fold, learned_where
+from toolkit.config import Config
 from toolkit.diagnostics.overlay import Overlay
 from toolkit.pipeline.stage import StageContext
+from toolkit.pipeline.stages.classifier_importance import importance_document
 from toolkit.weights import SimulatedEvents
 
 
@@ -22,22 +24,37 @@ def quality_document(context: StageContext, pool: SimulatedEvents) -> dict[str, 
         pool: Events that learn, without scores.
 
     Returns:
-        Comparisons, overlays by classifier, and what cuts do to observables, as JSON.
+        Comparisons, overlays and importance by classifier, and what cuts do to observables, as JSON.
     """
     config = context.config
     events = read_every(context, scores=context.work)
     names = [name for name, section in config.classifiers.items() if Question.of(section) is not None]
-    overlays = {}
+    overlays, importance = {}, {}
     for done, name in enumerate(names, start=1):
         overlays[name] = [part.to_json() for part in _overlays(context, name, pool)]
+        if config.classifiers[name].importance != "none":
+            own = (of_classes(config, name, part) for part in (pool, events))
+            importance[name] = importance_document(context, name, pool=next(own), events=next(own))
         context.progress("classify | what the scores are worth", done, len(names) + 1)
     document = {
         "comparisons": [part.to_json() for part in compare_classifiers(config, events)],
         "overlays": overlays,
+        "importance": importance,
         "sculpting": [part.to_json() for part in sculpting_of_classifiers(config, events)],
     }
     context.progress("classify | what the scores are worth", 1, 1)
     return document
+
+
+def of_classes(config: Config, name: str, events: SimulatedEvents) -> SimulatedEvents:
+    """Return the events that a classifier learns from: where its condition holds, and of some weight in a class.
+
+    Others, of a counted on-shell signal say, teach nothing but the scale of features.
+    """
+    section = config.classifiers[name]
+    columns = [events.processes.index(density) for density in section.densities or events.processes]
+    inside = np.any(events.weights[:, columns] != 0.0, axis=1) & learned_where(section, events.observables, n_events=len(events))
+    return events if inside.all() else events.select(inside)
 
 
 def _overlays(context: StageContext, name: str, pool: SimulatedEvents) -> tuple[Overlay, ...]:

@@ -11,11 +11,11 @@ from exports import write_onnx
 from toolkit.analysis.datasets import read_simulation
 from toolkit.analysis.features import describe_features
 from toolkit.analysis.layout import CLASSIFIERS, CLASSIFIERS_REPORT
-from toolkit.analysis.scores import classifier_file, classifier_fold, learned_where, write_scores
+from toolkit.analysis.scores import classifier_file, classifier_fold, write_scores
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.config import Config
 from toolkit.pipeline.stage import StageContext
-from toolkit.pipeline.stages.classifier_quality import quality_document
+from toolkit.pipeline.stages.classifier_quality import of_classes, quality_document
 from toolkit.pipeline.stages.executors import executor_of
 from toolkit.ratios import feature_matrix
 from toolkit.ratios.classification import REFERENCE, TrainedClassifier, train_classifier
@@ -36,23 +36,12 @@ def run(context: StageContext) -> None:
     make_folder(context.work / CLASSIFIERS)
     trained = {}
     for name in config.classifiers:
-        own, served = (_of_classes(config, name, events) for events in (pool, test))
+        own, served = (of_classes(config, name, events) for events in (pool, test))
         trained[name] = _train(context, name, own)
         _export(context, name, trained[name], pool=own, test=served)
     write_scores(context)
     described = {name: _describe(t, config, name) for name, t in trained.items()}
     write_json(context.work / CLASSIFIERS_REPORT, {"schema": 2, "classifiers": described, **quality_document(context, pool)})
-
-
-def _of_classes(config: Config, name: str, events: SimulatedEvents) -> SimulatedEvents:
-    """Return the events that it learns from: where its condition holds, and of some weight in a class.
-
-    Others, of a counted on-shell signal say, teach nothing but the scale of features.
-    """
-    section = config.classifiers[name]
-    columns = [events.processes.index(density) for density in section.densities or events.processes]
-    inside = np.any(events.weights[:, columns] != 0.0, axis=1) & learned_where(section, events.observables, n_events=len(events))
-    return events if inside.all() else events.select(inside)
 
 
 def _train(context: StageContext, name: str, pool: SimulatedEvents) -> TrainedClassifier:

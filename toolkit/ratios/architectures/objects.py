@@ -78,19 +78,28 @@ def lepton_group(quantities: Sequence[str] = ("pt", "eta"), *, labels: Sequence[
     return ObjectGroup("leptons", tuple(tuple(f"{q}_z{z}_lep{k}" for q in quantities) for z, k in leptons), labels=told)
 
 
-def jet_group(quantities: Sequence[str] = ("pt", "eta"), *, n_jets: int = 2) -> ObjectGroup:
-    """Return the group of the leading jets: filled columns with presence flags.
+def jet_group(quantities: Sequence[str] = ("pt", "eta"), *, n_jets: int = 2, always: bool = False) -> ObjectGroup:
+    """Return the group of the leading jets.
+
+    Args:
+        quantities: Of every jet.
+        n_jets: Their number.
+        always: Whether every event has so many: the columns as they are. Otherwise filled columns with presence flags.
 
     Examples:
         >>> jet_group().members[1], jet_group().flags
         (('pt_j2_filled', 'eta_j2_filled'), ('has_pt_j1', 'has_pt_j2'))
+        >>> jet_group(always=True).features
+        ('pt_j1', 'eta_j1', 'pt_j2', 'eta_j2')
     """
+    if always:
+        return ObjectGroup("jets", tuple(tuple(f"{q}_j{k}" for q in quantities) for k in range(1, n_jets + 1)))
     members = tuple(tuple(f"{q}_j{k}_filled" for q in quantities) for k in range(1, n_jets + 1))
     return ObjectGroup("jets", members, tuple(f"has_{quantities[0]}_j{k}" for k in range(1, n_jets + 1)))
 
 
 def object_groups(features: Sequence[str], *, lepton_labels: Sequence[str] = ()) -> tuple[ObjectGroup, ...]:
-    """Return the groups that the names of features tell: the four leptons, and the leading jets with their presence flags.
+    """Return the groups that the names of features tell: the four leptons, and the leading jets, with presence flags or without.
 
     Args:
         features: Names of the columns.
@@ -105,15 +114,18 @@ def object_groups(features: Sequence[str], *, lepton_labels: Sequence[str] = ())
         ['leptons']
         >>> object_groups(["pt_j1_filled", "has_pt_j1"])[0].members
         (('pt_j1_filled',),)
+        >>> object_groups(["m_jj", "pt_j1", "pt_j2", "eta_j1", "eta_j2"])[0].features
+        ('pt_j1', 'eta_j1', 'pt_j2', 'eta_j2')
     """
     labels = [f"z{z}_lep{lepton}" for z in (1, 2) for lepton in (1, 2)]
     firsts = [name.removesuffix(f"_{labels[0]}") for name in features if name.endswith(f"_{labels[0]}")]
     quantities = [q for q in firsts if all(f"{q}_{label}" in features for label in labels)]
     groups = [lepton_group(quantities, labels=lepton_labels)] if quantities else []
-    filled = [name.removesuffix("_j1_filled") for name in features if name.endswith("_j1_filled")]
-    if filled:
-        counts = itertools.takewhile(lambda k: all(f"{q}_j{k}_filled" in features for q in filled), itertools.count(1))
-        groups.append(jet_group(filled, n_jets=len(list(counts))))
+    for ending, always in (("_filled", False), ("", True)):
+        of_jets = [name.removesuffix(f"_j1{ending}") for name in features if name.endswith(f"_j1{ending}")]
+        if of_jets:
+            complete = (all(f"{q}_j{k}{ending}" in features for q in of_jets) for k in itertools.count(1))
+            groups.append(jet_group(of_jets, n_jets=sum(1 for _ in itertools.takewhile(bool, complete)), always=always))
     if not groups:
         raise SchemaError(
             "features",

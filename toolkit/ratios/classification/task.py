@@ -34,8 +34,8 @@ from toolkit.ratios.training_state import tensor_bytes
 
 FORMAT = 2
 """Part of the key: raise it when the content of a checkpoint changes."""
-_WHAT_TO_LEARN = {"numerator", "denominator", "classes", "where", "folds"}
-"""Settings that the weights of the events stand for."""
+_LEFT_OUT = {"numerator", "denominator", "classes", "where", "folds", "importance", "groups"}
+"""Settings that the weights of the events stand for, or that change no training."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ class ClassifierTask(ABC):
     def key(self, member: Member) -> str:
         """Hash the events that are seen, all settings and the seed."""
         local = self.config.local_score is not None
-        left_out = _WHAT_TO_LEARN if local else _WHAT_TO_LEARN | {"local_score"}
+        left_out = _LEFT_OUT if local else _LEFT_OUT | {"local_score"}
         settings = self.config.model_dump(mode="json", exclude=left_out)
         fold = {name: self.swaps.get(name) for name in self.config.features} if self.fold_beam_axis else {}
         document = [FORMAT, self.name, settings, list(self.config.sums), self.fold_beam_axis, fold, self.threads, member.seed]
