@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import pytest
 from scipy.special import xlogy
 
 from tests.browser import chromium
+from tests.vocabulary import check_words
 from toolkit.likelihood import OnnxRatio, Workspace
 from toolkit.likelihood.histfactory import quiet_schema
 from toolkit.pipeline import STAGE_NAMES
@@ -231,6 +234,36 @@ def test_the_page_stands_alone(out: Path) -> None:
     assert page.count("data:image/png;base64,") > 10
     assert 'src="http' not in page
     assert "<script" not in page
+
+
+def test_one_vocabulary_for_the_closure(out: Path) -> None:
+    assert set(check_words(out / "results.json", out / "report.html")) == set(METHODS)
+
+
+def test_the_first_page_has_what_its_five_sentences_explain(out: Path, results: dict[str, Any]) -> None:
+    text = TUTORIAL.with_name("report.md").read_text(encoding="utf-8")
+    sentences = re.findall(r"^\d\. .*(?:\n   .*)*", text[: text.index("## Part by part")], re.MULTILINE)
+    assert len(sentences) == 5
+    page = re.sub(r'src="data:[^"]*"', "", (out / "report.html").read_text(encoding="utf-8"))
+    first = " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page)).split()).partition(" Input files ")[0]
+    assert len(results["methods"]) == 5
+    assert "Five methods" in sentences[0]
+    assert f"{results['luminosity_ifb']:g}/fb" in sentences[0]
+    for words in (
+        "Asimov set",
+        "140/fb",
+        "statistical uncertainties only",
+        "lower bound",
+        "68 %",
+        "95 %",
+        "\u2020",
+        "*",
+        "compatible",
+        "standard error",
+    ):
+        assert words in first, words
+    gains = {f"x {entry['gain_of_nsbi']['value']:.1f}" for entry in results["methods"]["m4l"]["information"]}
+    assert set(re.findall(r"`(x [\d.]+)`", sentences[1])) <= gains
 
 
 def test_a_second_run_does_nothing(out: Path) -> None:

@@ -150,7 +150,7 @@ def diagnose(estimate: EstimateUnderTest, *, progress: Progress = silent_progres
             progress("diagnostics", len(reweightings), total)
     values = np.array(sorted({*estimate.hypotheses, estimate.truth}))
     spectra = []
-    for name in names:
+    for name in _measured(names):
         spectra.append(_spectrum(estimate, name, edges[name], values))
         progress("diagnostics", len(reweightings) + len(spectra), total)
     for one in estimate.further:
@@ -171,6 +171,12 @@ def diagnose(estimate: EstimateUnderTest, *, progress: Progress = silent_progres
     )
     progress("diagnostics", total, total)
     return suite
+
+
+def _measured(names: Sequence[str]) -> list[str]:
+    """Leave out what networks read in place of an observable that some events lack: its filled values, and whether it is there."""
+    bases = {name: name.removesuffix("_filled").removeprefix("has_") for name in names}
+    return [name for name, base in bases.items() if base == name or base not in bases]
 
 
 def _targets(estimate: EstimateUnderTest) -> Sequence[str | tuple[str, FloatArray]]:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from toolkit.diagnostics.calibration import CalibrationCurve
-from toolkit.plots.names import p_value_text, process_label
+from toolkit.plots.names import number_text, p_value_text, process_label
 from toolkit.plots.style import BLUE, GREY, HALO, PLAIN, PlotStyle, StyledFigure, new_figure, style_context
 
 
@@ -41,7 +41,7 @@ def plot_calibration(curve: CalibrationCurve, *, style: PlotStyle = PLAIN) -> St
         low.set_ylabel("true $-$ predicted")
         low.set_xlabel("predicted fraction $s$")
         test = f"$\\chi^2$/ndf = {curve.test.chi2:.1f}/{curve.test.ndf}, {p_value_text(curve.test.p_value)}"
-        text = f"{names[0]}\nagainst {names[1]}\n{test}\nmean |true $-$ predicted| = {curve.mean_residual:.2g}"
+        text = f"{names[0]}\nagainst {names[1]}\n{test}\nmean |true $-$ predicted| = {number_text(curve.mean_residual)}"
         top.text(0.04, 0.96, text, transform=top.transAxes, va="top", linespacing=1.5, bbox=HALO)
         _symmetric(low, curve)
     return figure

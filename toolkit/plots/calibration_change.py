@@ -8,7 +8,7 @@ import numpy as np
 
 from toolkit.diagnostics.calibration import CalibrationCurve
 from toolkit.plots.calibration import fraction_limits
-from toolkit.plots.names import p_value_text, process_label
+from toolkit.plots.names import number_text, p_value_text, process_label
 from toolkit.plots.style import BLUE, GREY, PLAIN, VERMILION, PlotStyle, StyledFigure, new_figure
 
 
@@ -30,7 +30,7 @@ def plot_calibration_change(before: CalibrationCurve, after: CalibrationCurve, *
             x = curve.predicted[here]
             look: dict[str, Any] = {"color": color, "markerfacecolor": fill, "linestyle": "none", "marker": marker, "capsize": 0}
             test = f"$\\chi^2$/ndf = {curve.test.chi2:.0f}/{curve.test.ndf}, {p_value_text(curve.test.p_value)}"
-            label = f"{text}: {test}\nmean |true $-$ predicted| = {curve.mean_residual:.2g}"
+            label = f"{text}: {test}\nmean |true $-$ predicted| = {number_text(curve.mean_residual)}"
             top.errorbar(x, curve.fraction[here], yerr=curve.fraction_error[here], label=label, **look)
             low.errorbar(x, curve.residual[here], yerr=curve.residual_error[here], **look)
         top.plot([0, 1], [0, 1], color=GREY, linewidth=1.0, linestyle="--", zorder=0)

@@ -53,7 +53,7 @@ def plot_correlation(
     numbers = {"parameters": list(names), "correlation": jsonable(whole), "drawn": [names[i] for i in chosen]}
     with new_figure(style, numbers=numbers, size=(side + 0.9, side)) as (figure, (ax,)):
         figure.set_layout_engine("constrained", w_pad=0.0, h_pad=0.0, wspace=0.0, hspace=0.0, rect=FRAME)
-        image = ax.imshow(shown, cmap="RdBu_r", vmin=-1.0, vmax=1.0)
+        image = ax.imshow(shown, cmap="RdBu_r", vmin=-1.0, vmax=1.0, aspect="auto")
         for i in range(n):
             for j in range(n):
                 value = shown[i, j]

@@ -66,7 +66,7 @@ def plot_effective_size(curves: Sequence[SizeCurve], *, style: PlotStyle = PLAIN
             values = [v for c in curves for a in (c.n_eff_kish, c.n_eff_max) for v in a if v > 0]
             ax.set_yscale("log")
             if values:
-                ax.set_ylim(*log_limits(min(values), max(values), headroom=0.13 + 0.06 * len(handles)))
+                ax.set_ylim(*log_limits(min(values), max(values), headroom=0.06 + 0.07 * -(-len(handles) // 2)))
             ax.set_xlim(curves[0].values[0], curves[0].values[-1])
             ax.set_xlabel(parameter_symbol(curves[0].parameter))
         ax.set_ylabel(r"effective events $N_{\mathrm{eff}}$")

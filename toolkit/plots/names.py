@@ -156,9 +156,11 @@ def process_label(name: str) -> str:
     r"""Return the label of a process or of a hypothesis "parameter = value" in plots; an unknown name stands for itself.
 
     Examples:
-        >>> process_label("ttH"), process_label("total, mu = 0.3")
-        ('ttH', 'total, $\\mu$ = 0.3')
+        >>> process_label("ttH"), process_label("total, mu = 0.3"), process_label("total, mu = 1, mu_EW = 2")
+        ('ttH', 'total, $\\mu$ = 0.3', 'total, $\\mu$ = 1, $\\mu_{\\mathrm{EW}}$ = 2')
     """
+    if ", " in name and name.count(" = ") > 1:
+        return ", ".join(process_label(part) for part in name.split(", "))
     before, equals, value = name.rpartition(" = ")
     if equals:
         prefix, space, parameter = before.rpartition(" ")
@@ -271,20 +273,34 @@ def p_value_text(p_value: float) -> str:
     return "$p$ < 0.001" if p_value < 1e-3 else f"$p$ = {p_value:.2g}"
 
 
+def number_text(value: float) -> str:
+    r"""Return a number with two digits, a small one with a power of ten.
+
+    Examples:
+        >>> number_text(0.0123), number_text(7.7e-5)
+        ('0.012', '7.7$\\times10^{-5}$')
+    """
+    digits, _, power = f"{value:.2g}".partition("e")
+    return f"{digits}$\\times10^{{{int(power)}}}$" if power else digits
+
+
 def observable_label(name: str) -> str:
     r"""Return the axis label of an observable with its unit; an unknown name stands for itself.
 
     Examples:
         >>> observable_label("m4l").endswith("[GeV]"), observable_label("my_column")
         (True, 'my_column')
-        >>> observable_label("m_jj_filled"), observable_label("has_m_jj")
-        ('$m_{jj}$, filled [GeV]', 'has $m_{jj}$')
+        >>> observable_label("m_jj_filled"), observable_label("has_m_jj"), observable_label("D_pre")
+        ('$m_{jj}$, filled [GeV]', 'has $m_{jj}$', '$D_\\mathrm{pre}$')
     """
     for base, text in ((name.removesuffix("_filled"), "{}, filled"), (name.removeprefix("has_"), "has {}")):
         if name != base and base in OBSERVABLES:
             symbol, bracket, unit = math_or_plain(OBSERVABLES[base].axis_label).partition(" [")
             return text.format(symbol) + (f"{bracket}{unit}" if text.endswith("filled") else "")
-    return math_or_plain(OBSERVABLES[name].axis_label) if name in OBSERVABLES else plain(name)
+    if name in OBSERVABLES:
+        return math_or_plain(OBSERVABLES[name].axis_label)
+    own = re.fullmatch(r"([A-Za-z])_([A-Za-z0-9]+)", name)
+    return rf"${own[1]}_\mathrm{{{own[2]}}}$" if own else plain(name)
 
 
 def events_label(name: str, widths: FloatArray) -> tuple[str, FloatArray]:

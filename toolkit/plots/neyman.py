@@ -9,6 +9,7 @@ from scipy.stats import chi2
 
 from toolkit.likelihood.neyman import NeymanResult
 from toolkit.plots.names import parameter_symbol
+from toolkit.plots.root_axis import root_axis, smooth_in_root
 from toolkit.plots.style import BLACK, BLUE, GREEN, PLAIN, PURPLE, VERMILION, PlotStyle, StyledFigure, band_height, legend_band, new_figure
 
 CURVE_POINTS = 241
@@ -43,10 +44,14 @@ def plot_critical_values(result: NeymanResult, *, data: str = "the data", style:
             ax.errorbar(curve.points, curve.values, yerr=curve.errors, color=color, fmt="o", markersize=3.5, linewidth=1.0)
             ax.axhline(line, color=color, linestyle="--", linewidth=1.1, label=rf"{name}% CL, $\chi^2$")
             top = max(top, float(values.max()), line)
-        ax.plot(scan.values, scan.twice_delta_nll, color=BLACK, linewidth=1.6, label=f"$t$({symbol}) of {data}")
+        root = result.bands.parameter in style.roots and low == 0.0
+        t = smooth_in_root(scan.values, scan.twice_delta_nll) if root else (scan.values, scan.twice_delta_nll)
+        ax.plot(*t, color=BLACK, linewidth=1.6, label=f"$t$({symbol}) of {data}")
         ax.set_xlabel(symbol)
         ax.set_ylabel(rf"$t$({symbol}) $= -2\,\Delta\ln L$")
         ax.set_xlim(low, high)
+        if root:
+            root_axis(ax)
         ax.set_ylim(0.0, 1.3 * top / (1.0 - band_height(2 * len(result.bands.curves) + 1)))
         legend_band(ax)
     return figure

@@ -44,6 +44,8 @@ def plot_yields(curves: Sequence[YieldCurve], *, style: PlotStyle = PLAIN) -> St
             if curves[0].parameter in style.roots and ax.get_xlim()[0] == 0.0:
                 root_axis(ax)
             ax.axvline(curves[0].reference, color=GREY, linewidth=0.9, linestyle=":", zorder=0)
+            low, high = ax.get_ylim()
+            ax.set_ylim(low, high + 0.075 * (len(curves) + 1.5) * (high - low))
             ax.legend(loc="upper left")
         ax.axhline(0, color=GREY, linewidth=0.9, zorder=0)
     return figure

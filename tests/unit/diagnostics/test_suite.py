@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from toolkit.diagnostics import EstimateUnderTest, diagnose, process_summaries, reweighting_closure
+from toolkit.diagnostics.suite import _measured
 from toolkit.report.moment_tables import moments_page_table
 from toolkit.report.wording import with_error
 
@@ -147,3 +148,8 @@ def test_moments_of_every_process_where_there_are_angles(make_estimate):
     assert (table.columns[1:], [row[0] for row in table.rows]) == (suite.targets, list(functions))
     assert table.rows[6][3] == with_error(float(suite.moments["ggF_B"].means[6]), float(suite.moments["ggF_B"].errors[6]))
     assert moments_page_table({}) is None
+
+
+def test_what_networks_read_in_place_of_an_observable_is_not_drawn_as_one() -> None:
+    names = ["m_jj", "m_jj_filled", "has_m_jj", "energy_filled", "has_jets"]
+    assert _measured(names) == ["m_jj", "energy_filled", "has_jets"]

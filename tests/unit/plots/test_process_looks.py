@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from toolkit.config import Config, load_config, parse_config
 from toolkit.errors import SchemaError
 from toolkit.pipeline.stages.provenance import config_hash
-from toolkit.pipeline.stages.report import plot_style
+from toolkit.pipeline.stages.report import plot_style, root_parameters
 from toolkit.plots import PlotStyle, ProcessLook, plot_cutflow
 from toolkit.plots.names import estimate_symbol, parameter_label, parameter_symbol, process_label, truth_symbol
 from toolkit.plots.style import style_context
@@ -69,4 +69,7 @@ def test_the_config_gives_symbols_to_parameters_of_all_fits() -> None:
         assert parameter_label("jet_scale") == "jet_scale"
     assert parameter_symbol("width") == "$width$"
     example = load_config(Path(__file__).parents[3] / "examples" / "offshell.yaml", data=Path())
-    assert plot_style(example).parameters["mu_on_shell"] == plot_style(example).parameters["mu_on"] == r"\mu_{on}"
+    assert plot_style(example).parameters["mu_on_shell"] == plot_style(example).parameters["mu_on"] == r"\mu_{\mathrm{on}}"
+    assert root_parameters(example) == {"mu_ggF", "mu_EW", "mu", "width", "mu_on_shell"}, (
+        "those that strengths under a root are written in, too"
+    )

@@ -19,6 +19,7 @@ from toolkit.diagnostics.review import Review, review
 from toolkit.diagnostics.suite import Suite, diagnose
 from toolkit.diagnostics.training import TrainingCurve
 from toolkit.errors import SchemaError
+from toolkit.expressions.arithmetic import Expression
 from toolkit.likelihood import Results
 from toolkit.likelihood.coefficients import diverging_parameters
 from toolkit.model.coefficients import Coefficients
@@ -159,9 +160,11 @@ def plot_style(config: Config) -> PlotStyle:
 
 
 def root_parameters(config: Config) -> frozenset[str]:
-    """Return the parameters of interest on whose square root the rates depend, as strengths of amplitudes that interfere."""
+    """Return the parameters on whose square root rates depend, as strengths of amplitudes that interfere, and those they are written in."""
     model = FitModel.of(config)
-    return diverging_parameters(Coefficients.parse(model.coefficients, model.names), model.parameters)
+    found = diverging_parameters(Coefficients.parse(model.coefficients, model.names), model.parameters)
+    written = [text for fit in config.likelihood.fits.values() for name, text in fit.express.items() if name in found]
+    return found.union(*(Expression.parse(text).names for text in written))
 
 
 def parameter_labels(config: Config) -> dict[str, str]:
