@@ -10,7 +10,7 @@ from rich import print as show
 
 import processors
 from exports import write_onnx
-from toolkit.analysis import MEMBERS, MODEL, OUT_OF_BAG, Folder, describe_features, fit, read_simulation, write_out_of_bag
+from toolkit.analysis import MEMBERS, MODEL, OUT_OF_BAG, Folder, describe_features, fit, fold_file, read_simulation, write_out_of_bag
 from toolkit.config import load_config
 from toolkit.likelihood import Results
 from toolkit.ratios import feature_matrix, fit_ratios
@@ -25,17 +25,21 @@ def analyse(config_file: Path, data: Path, out: Path) -> Results:
     session = Folder(config, out)
     pool, test = read_simulation(session)
     trained = fit_ratios(pool, config=config.ratios, model=config.model, folder=out / MEMBERS)
-    write_out_of_bag(out / OUT_OF_BAG, pool, log_ratio=trained.out_of_bag, before_calibration=trained.before_calibration)
-    write_onnx(
-        trained.ensemble,
-        out / MODEL,
-        features=describe_features(pool, config, trained.features),
-        numerators=trained.numerators,
-        reference=trained.reference,
-        estimator="mixture",
-        reference_rows=feature_matrix(test.observables, trained.features),
-        ensemble_size=len(trained.history),
-    )
+    crossed = trained.cross_fitted  # the networks without each fold, where every event is data
+    log_ratio = crossed.in_calibration if crossed else trained.out_of_bag
+    write_out_of_bag(out / OUT_OF_BAG, pool, log_ratio=log_ratio, before_calibration=trained.before_calibration)
+    files = {fold_file((out / MODEL).parent, k): part for k, part in enumerate(crossed.without if crossed else ())}
+    for path, ensemble in {out / MODEL: trained.ensemble, **files}.items():
+        write_onnx(
+            ensemble,
+            path,
+            features=describe_features(pool, config, trained.features),
+            numerators=trained.numerators,
+            reference=trained.reference,
+            estimator="mixture",
+            reference_rows=feature_matrix(test.observables, trained.features),
+            ensemble_size=len(ensemble.members),
+        )
     return fit(session).results
 
 

@@ -29,11 +29,13 @@ def script() -> Any:
 
 
 @pytest.mark.slow
-def test_the_script_gives_the_numbers_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("cross_fit", [False, True])
+def test_the_script_gives_the_numbers_of_the_command(cross_fit: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_first_events(tmp_path, EVENTS)
     likelihood = {key: CONFIG["likelihood"][key] for key in ("closure_mu", "bootstrap_replicas", "scan_points", "goodness")}
     config = tmp_path / "config.yaml"
-    config.write_text(yaml.safe_dump({**PLAIN, "likelihood": likelihood | {"ratio_uncertainty": False}}))
+    ratios = {**CONFIG["ratios"], "splits": {"cross_fit": True}} if cross_fit else CONFIG["ratios"]
+    config.write_text(yaml.safe_dump({**PLAIN, "ratios": ratios, "likelihood": likelihood | {"ratio_uncertainty": False}}))
     with pytest.raises(SystemExit) as ended:
         main(["run", str(config), "--out", str(tmp_path / "command")])
     assert ended.value.code == 0

@@ -6,6 +6,7 @@ their nuisance parameters; `measure_all` (one parameter) and `measure_regions` (
 """
 
 from toolkit.analysis.build import build_methods, open_ratio, read_out_of_bag, write_out_of_bag
+from toolkit.analysis.cross_fit import fold_file
 from toolkit.analysis.data import FitData
 from toolkit.analysis.datasets import Events, RecordedEvents, read_pairs, read_recorded, read_simulation
 from toolkit.analysis.features import describe_features
@@ -44,6 +45,7 @@ __all__ = [
     "describe_features",
     "expected_volume",
     "fit",
+    "fold_file",
     "measure_all",
     "measure_regions",
     "open_ratio",
