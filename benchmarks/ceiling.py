@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.learning_curve import bound_of, gain
 from benchmarks.measure import print_json, print_table
 from benchmarks.splits import Exact
 from toolkit.analysis import MODEL
 from toolkit.analysis.cross_fit import CrossFitRatio, fold_of, log_ratios_of
 from toolkit.analysis.model import FitModel
 from toolkit.config import load_config
+from toolkit.diagnostics.information import information_bound
 from toolkit.diagnostics.merit import Merit
 from toolkit.likelihood.asimov import coefficient_values
 from toolkit.ratios.heads import heads_of_densities
@@ -64,8 +64,15 @@ def bounds(exact: Exact, log_densities: FloatArray) -> list[Merit]:
     for pair in PAIRS:
         f = [coefficient_values(model.coefficients, {model.parameter: mu}) for mu in pair]
         rates = [np.exp(log_densities - log_densities.max(axis=1, keepdims=True)) @ (c * yields) for c in f]
-        found.append(bound_of((rates[0], rates[1]), (exact.events.weights @ f[0], exact.events.weights @ f[1])))
+        weights = [exact.events.weights @ c for c in f]
+        found.append(information_bound(np.log(rates[0] / rates[1]), numerator_weights=weights[0], denominator_weights=weights[1]))
     return found
+
+
+def share(merit: Merit, whole: Merit) -> tuple[float, float]:
+    """Divide two bounds of the same events; the error is that of resampling them for both."""
+    ratio = merit.value / whole.value
+    return ratio, float(np.linalg.norm(merit.influence - ratio * whole.influence)) / whole.value
 
 
 def main() -> None:
@@ -110,7 +117,7 @@ def main() -> None:
     found = {name: bounds(exact, densities) for name, densities in rows.items()}
     reference = found["the same and recoil"]
     table = [
-        [name, *(x for one, whole in zip(merits, reference, strict=True) for x in (one.value, one.error, *gain(one, whole)))]
+        [name, *(x for one, whole in zip(merits, reference, strict=True) for x in (one.value, one.error, *share(one, whole)))]
         for name, merits in found.items()
     ]
     header = [x for a, b in PAIRS for x in (f"{a:g} against {b:g}", "+-", "of exact", "+-")]
