@@ -14,6 +14,6 @@ PIXEL = bytes.fromhex(
 REPLACED: tuple[tuple[Any, str, Any], ...] = (
     (save, "png_bytes", lambda _figure, **_options: PIXEL),
     (save, "pdf_bytes", lambda _figure: b"%PDF-1.4\n"),
-    (report, "MANY_PLOTS", 1 << 30),
+    (report, "MANY_OBSERVABLES", 1 << 30),
 )
 """Module, name and new value: pictures have one pixel, and are drawn here, because processes of their own know nothing of that."""
