@@ -143,19 +143,23 @@ def fit_calibration(heads: torch.Tensor, targets: Targets, *, mixture: Mixture, 
     Returns:
         The calibration, which solves the equations of the module docstring on these events.
     """
-    calibration = TargetedCalibration(mixture, directions)
+    calibration, n = TargetedCalibration(mixture, directions), mixture.n_logits
+    composed = heads
     if mixture.coherent:
-        _standardise(calibration.composition_centre, calibration.composition_scale, calibration.scores(heads)[0])
-        phi = calibration.composition_directions(heads)
+        # Scores take most of the time: each set of them is computed once.
+        scores = calibration.scores(heads)[0]
+        _standardise(calibration.composition_centre, calibration.composition_scale, scores)
+        phi = _with_constant(scores, calibration.composition_centre, calibration.composition_scale)
         for k in mixture.coherent:
             rows, part = targets.of_class(k, mixture)
             columns = mixture.columns(k)
             theta = _fit_composition(heads[rows, columns], part, phi[rows], mixture.classes[k])
-            calibration.composition_theta[:, columns.start - mixture.n_logits : columns.stop - mixture.n_logits] = theta
-    composed: torch.Tensor = calibration(heads)
-    if mixture.n_logits:
-        _standardise(calibration.class_centre, calibration.class_scale, calibration.raw_class_directions(composed))
-        phi = calibration.class_directions(composed)
+            calibration.composition_theta[:, columns.start - n : columns.stop - n] = theta
+        composed = torch.cat([heads[:, :n], heads[:, n:] + phi @ calibration.composition_theta], dim=1)
+    if n:
+        raw = calibration.raw_class_directions(composed)
+        _standardise(calibration.class_centre, calibration.class_scale, raw)
+        phi = _with_constant(raw, calibration.class_centre, calibration.class_scale)
         calibration.class_theta.copy_(_fit_classes(mixture.class_logits(composed), targets, phi))
     return calibration
 
