@@ -43,7 +43,9 @@ HALVINGS = 12
 LONGEST = 30.0
 """Standard deviations to which directions are cut: scores, and errors of their last digit, grow without bound where a density vanishes."""
 EQUAL = 1e-12
-"""Relative change of a loss or a coefficient that is rounding."""
+"""Relative change of a loss that is rounding."""
+CONVERGED = 1e-10
+"""Relative change of the coefficients by the last Newton step: errors are squared from step to step, so that the next one is rounding."""
 RIDGE = 1e-7
 """Relative to the trace of the Hessian: keeps nearly collinear directions solvable without moving the solution."""
 
@@ -224,7 +226,7 @@ def _multinomial(logits: torch.Tensor, moments: torch.Tensor, weight: torch.Tens
             step = 0.5 * step
             found = _multinomial_loss(logits, moments, weight, phi @ (theta + step))
         theta, loss = theta + step, found
-        if bool(step.abs().max() <= EQUAL * theta.abs().max()):
+        if bool(step.abs().max() <= CONVERGED * theta.abs().max()):
             break
     return theta
 
@@ -284,6 +286,8 @@ def _fit_interference(
             step = 0.5 * step
             found = _coherence_loss(heads[:, column] + phi @ (theta + step), strength, wanted)
         theta, loss = theta + step, found
+        if bool(step.abs().max() <= CONVERGED * theta.abs().max()):
+            break
     return theta
 
 
