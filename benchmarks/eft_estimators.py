@@ -1,76 +1,83 @@
-"""Runs of one analysis of two coefficients with different estimators in one table: areas, -2 Delta lnL at points, closure.
+"""Estimators of two coefficients in one table: areas of contours, -2 Delta lnL at a point, best fits with errors.
 
-    python -m benchmarks.eft_estimators RUN [RUN ...] [--methods nsbi m4l]
+    python -m benchmarks.eft_estimators --data FOLDER_OF_THE_SAMPLE_FOLDERS CONFIG=RUN [CONFIG=RUN ...]
 
-Every RUN is the output folder of `h4l run`, finished up to its fit, such as examples/eft.yaml with `ratios: {estimator: ...}`. Histograms
-that no network decides are the same in all of them and are shown for the first run alone.
+Every RUN is an output folder of `h4l train CONFIG --data FOLDER --out RUN`, such as of examples/eft.yaml with
+`ratios: {estimator: ..., splits: {cross_fit: true}}`: each event is judged by members that neither trained nor were calibrated on its
+fold, and rates are those of all events. Errors are standard deviations of best fits over resampled events, with the same networks.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+
+from benchmarks.eft import CLOSURE, figures, unbinned
 from benchmarks.measure import print_json, print_table
-from toolkit.analysis.layout import FIT, WORKSPACE
-from toolkit.likelihood import Results, Workspace
+from toolkit.analysis.datasets import read_simulation
+from toolkit.analysis.model import FitModel
+from toolkit.analysis.regions import learned_events
+from toolkit.config import load_config
+from toolkit.likelihood import asimov_weights
+from toolkit.pipeline import StageContext
+from toolkit.pipeline.stages.export import load_trained
+from toolkit.ratios import TrainedMixture
+from toolkit.typing import FloatArray
+from toolkit.weights import SimulatedEvents
 
-LEARNED = ("nsbi", "score", "score_2d")
+Fits = dict[str, tuple[tuple[float, float], tuple[float, float]]]
 
 
-def read_run(folder: Path, method: str, points: list[dict[str, float]]) -> dict[str, Any]:
-    """Return areas, -2 Delta lnL at the points, its lower bounds there, and the closure of one method of a run."""
-    results = Results.from_json(json.loads((folder / FIT).read_text(encoding="utf-8")))
-    found = results.methods[method]
-    areas = {contour.level: contour.area for contour in found.contours}
-    likelihood = Workspace.load(folder / WORKSPACE / f"{method}.json").likelihood()
-    best = likelihood.fit()
-    t = [likelihood.twice_nll(point) - best.twice_nll for point in points]
-    told = [next((i for i in found.information if i.truth == results.asimov and i.against == point), None) for point in points]
-    closure: dict[str, dict[str, Any]] = {}
-    for point in results.closure:
-        if point.method == method:
-            closure.setdefault(str(tuple(point.truth.values())), {})[point.parameter] = [point.mu_hat, point.standard_error]
-    return {
-        "method": method,
-        "area_68": areas[0.68],
-        "area_95": areas[0.95],
-        "t": t,
-        "bounds": [None if i is None else [i.value, i.error] for i in told],
-        "closure": closure,
-    }
+def out_of_fold(config_file: Path, run: Path, data: str) -> tuple[SimulatedEvents, FloatArray, FitModel]:
+    """Return the events of a trained cross-fit, their log nu_j p_j / p_ref, (n, n_densities), and the model."""
+    config = load_config(config_file, data=data)
+    context = StageContext(config=config, out=run, work=run, key="")
+    pool = learned_events(config, read_simulation(context)[0])
+    trained = load_trained(context, pool)
+    if not isinstance(trained, TrainedMixture) or trained.cross_fitted is None:
+        msg = f"{config_file}: give it `ratios: {{splits: {{cross_fit: true}}}}`"
+        raise SystemExit(msg)
+    return pool, trained.cross_fitted.out_of_fold + np.log(pool.yields), FitModel.of(config)
+
+
+def closure(pool: SimulatedEvents, log_densities: FloatArray, model: FitModel, *, replicas: int) -> Fits:
+    """Fit (c_t, c_g) at every truth, and resample the events for the errors."""
+    found: Fits = {}
+    rng = np.random.default_rng(1)
+    for truth in CLOSURE:
+        point = dict(zip(model.names, truth, strict=True))
+        weights = asimov_weights(pool.weights, coefficients=model.coefficients, parameters=point, bounds=model.bounds)
+        likelihood = unbinned(log_densities, weights, pool.yields)
+        best = likelihood.fit().parameters
+        drawn = [likelihood.with_weights(weights * rng.poisson(1.0, len(weights))).fit().parameters for _ in range(replicas)]
+        errors = [float(np.std([one[name] for one in drawn], ddof=1)) for name in model.names]
+        found[str(truth)] = ((best["c_t"], best["c_g"]), (errors[0], errors[1]))
+    return found
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
-    parser.add_argument("--methods", nargs="+", default=["nsbi", "score_2d", "score", "m4l"])
-    parser.add_argument(
-        "--at", type=json.loads, nargs="+", default=[{"c_t": 0.0, "c_g": 1.0}], help='points as JSON: \'{"c_t": 0, "c_g": 1}\''
-    )
+    parser.add_argument("runs", nargs="+", metavar="CONFIG=RUN")
+    parser.add_argument("--data", required=True, help="folder that holds ggzz4l and ggzz4l_eft")
+    parser.add_argument("--replicas", type=int, default=20, help="resamplings of the events")
     options = parser.parse_args()
-    rows: list[dict[str, Any]] = []
-    for k, folder in enumerate(options.runs):
-        for method in options.methods:
-            if k == 0 or method in LEARNED:
-                rows.append({"run": folder.name if method in LEARNED else "", **read_run(folder, method, options.at)})
-    labels = [", ".join(f"{name} = {value:g}" for name, value in point.items()) for point in options.at]
-    head = ["run", "method", "68 % area", "95 % area", *(f"t({label})" for label in labels), *(f"bound({label})" for label in labels)]
-    print_table(head, [[r["run"], r["method"], r["area_68"], r["area_95"], *r["t"], *map(_with_error, r["bounds"])] for r in rows])
-    truths = list(rows[0]["closure"])
-    print_table(["best fits", "method", *truths], [[r["run"], r["method"], *(_fits(r["closure"][t]) for t in truths)] for r in rows])
-    print_json({"points": options.at, "rows": rows})
-
-
-def _with_error(pair: list[float] | None) -> str:
-    return "-" if pair is None else f"{pair[0]:.2f} ± {pair[1]:.2f}"
-
-
-def _fits(found: dict[str, list[float | None]]) -> str:
-    return ", ".join(f"{value:.2f}" if error is None else f"{value:.2f} ± {error:.2f}" for value, error in found.values())
+    rows, fits, document = [], [], {}
+    for pair in options.runs:
+        config, run = (Path(part) for part in pair.split("="))
+        pool, log_densities, model = out_of_fold(config, run, options.data)
+        weights = asimov_weights(pool.weights, coefficients=model.coefficients, parameters=model.truth, bounds=model.bounds)
+        measured = figures(unbinned(log_densities, weights, pool.yields))
+        rows.append([config.stem, measured["area_68"], measured["area_95"], measured["t"][0]])  # type: ignore[index]
+        closed = closure(pool, log_densities, model, replicas=options.replicas)
+        cells = [", ".join(f"{value:.2f} ± {error:.2f}" for value, error in zip(*both, strict=True)) for both in closed.values()]
+        fits.append([config.stem, *cells])
+        document[config.stem] = {**measured, "closure": closed}
+        print_table(["config", "68 % area", "95 % area", "t(0, 1)"], rows)
+        print_table(["best fits at", *map(str, CLOSURE)], fits)
+    print_json(document)
 
 
 if __name__ == "__main__":
