@@ -40,6 +40,7 @@ from toolkit.analysis.model import FitModel
 from toolkit.artifacts.atomic import make_folder, write_json
 from toolkit.config import Config, load_config
 from toolkit.likelihood.asimov import coefficient_values
+from toolkit.likelihood.bootstrap import lowest_points
 from toolkit.ratios import TrainedMixture, feature_matrix, fit_ratios
 from toolkit.ratios.targeted_spread import targeted_spread
 from toolkit.typing import FloatArray
@@ -102,12 +103,9 @@ class Scan:
         return np.stack([slope / np.sqrt(information), self._best_fits(densities, yields)])
 
     def _best_fits(self, densities: FloatArray, yields: FloatArray) -> FloatArray:
-        """Lay a parabola through the lowest points of the scan of every Asimov set, (n_truths,)."""
+        """Return the lowest points of the scans of all Asimov sets, (n_truths,)."""
         nll = self.coefficients @ yields - self.truths @ np.log(np.maximum(densities @ self.coefficients.T, 1e-300))
-        k = np.clip(nll.argmin(axis=1), 1, POINTS - 2)
-        left, middle, right = (nll[np.arange(len(k)), k + step] for step in (-1, 0, 1))
-        step = np.clip(0.5 * (left - right) / np.maximum(left - 2.0 * middle + right, 1e-12), -1.0, 1.0)
-        return np.asarray(np.maximum(self.root[k] + step * (self.root[1] - self.root[0]), 0.0) ** 2)
+        return np.asarray(np.clip(lowest_points(self.root, nll.T), self.root[0], self.root[-1]) ** 2)
 
 
 def train(half: SimulatedEvents, scan: Scan, *, config: Config, folder: Path, seed: int) -> tuple[FloatArray, FloatArray]:
