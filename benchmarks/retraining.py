@@ -47,9 +47,9 @@ from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents, hash_uniform
 
 MU = (0.3, 1.0, 3.0)
-POINTS = 121
+POINTS = 81
 """Points of the scan, at equal steps of sqrt(mu)."""
-DRAWS = 60
+DRAWS = 40
 """Draws of the shifts per training; even, they are compared in pairs."""
 STEP = 1e-4
 """Relative step of the derivative of the coefficients."""
