@@ -7,16 +7,17 @@ Every division cuts the events that a model is made of in two halves. Each half 
 twice its weights; the Asimov set of the test events is fitted with the result. Half of the squared difference between the halves of a
 division is an estimate of the variance of a training on independent events, without the test events, which are the same for all.
 
-Quoted is what `likelihood.ratio_uncertainty` brings into the fit: the same differences between two draws of the shifts of `targeted_spread`
-from unit Gaussians, added to one training. Two quantities are compared at every truth:
+Quoted is what `likelihood.ratio_uncertainty` brings into the fit, the shifts of `targeted_spread` times unit Gaussians. Two halves of one
+sample lie on both sides of what they have in common, each 1 / sqrt(2) of its error away. So the mean density of both halves is moved by
+a draw over sqrt(2), once to each side, and these two are compared like the halves. Two quantities are compared at every truth:
 
 - the slope of the expected likelihood at the truth over its fluctuation in the data, e / sqrt(I). This is what the shifts are made for, a
   number of every training whatever the likelihood looks like elsewhere;
 - the best fit, the lowest point of the range. Where there are two minima, or the fit ends at a boundary, a few trainings that end elsewhere
   make up the standard deviation; beside it stands the length that 68 % of the differences stay below, which equals it for a Gaussian.
 
-Aim: 0.75 to 1.25 times the spread of the trainings. With n divisions that spread is known to 1 / sqrt(2 n). Finished halves are kept in
-WORK.
+Aim: 0.75 to 1.25 times the spread of the trainings. With n divisions that spread is known to 1 / sqrt(2 n). Finished divisions are kept
+in WORK.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ MU = (0.3, 1.0, 3.0)
 POINTS = 81
 """Points of the scan, at equal steps of sqrt(mu)."""
 DRAWS = 40
-"""Draws of the shifts per training; even, they are compared in pairs."""
+"""Draws of the shifts of each half."""
 STEP = 1e-4
 """Relative step of the derivative of the coefficients."""
 QUANTITIES = ("slope", "best fit")
@@ -94,9 +95,13 @@ class Scan:
             truths=np.array([truth_weights(test, model, {model.parameter: mu}) for mu in MU]),
         )
 
-    def measure(self, log_ratios: FloatArray, yields: FloatArray) -> FloatArray:
-        """Return e / sqrt(I) and the best fit at every truth, (2, n_truths)."""
-        densities = np.exp(log_ratios) * yields
+    def measure(self, densities: FloatArray, yields: FloatArray) -> FloatArray:
+        """Return e / sqrt(I) and the best fit at every truth, (2, n_truths).
+
+        Args:
+            densities: nu_j p_j / p_ref of the test events, (n_test, n_processes).
+            yields: nu_j, (n_processes,).
+        """
         scores = (densities @ self.derivative.T) / np.maximum(densities @ self.at_truth.T, 1e-300)
         slope = np.einsum("ln,nl->l", self.truths, scores) - self.derivative @ yields
         information = np.einsum("ln,nl->l", self.truths, scores**2)
@@ -108,50 +113,85 @@ class Scan:
         return np.asarray(np.clip(lowest_points(self.root, nll.T), self.root[0], self.root[-1]) ** 2)
 
 
-def train(half: SimulatedEvents, scan: Scan, *, config: Config, folder: Path, seed: int) -> tuple[FloatArray, FloatArray]:
-    """Train on a half.
+@dataclass(frozen=True, eq=False)
+class Half:
+    """What a training on half of the events says of the test events.
 
-    Returns:
-        What is measured with the training, (2, n_truths), and with every draw of its shifts, (DRAWS, 2, n_truths).
+    Attributes:
+        densities: nu_j p_j / p_ref, (n_test, n_processes).
+        yields: nu_j, (n_processes,).
+        shifts: Change of ln p_j by every shift, (n_test, n_shifts, n_processes).
+        of_half: The same at the events of the half, (n_half, n_shifts, n_processes).
+        weights: Weights of these, (n_half, n_processes).
+        of_yields: Relative change of the yields, (n_shifts, n_processes).
     """
+
+    densities: FloatArray
+    yields: FloatArray
+    shifts: FloatArray
+    of_half: FloatArray
+    weights: FloatArray
+    of_yields: FloatArray
+
+    def move(self, densities: FloatArray, yields: FloatArray, alpha: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Move densities and yields by shifts times alpha, (n_shifts,), normalised on the events of the half."""
+        moved, own = (np.exp(np.einsum("a,naj->nj", alpha, s)) for s in (self.shifts, self.of_half))
+        factor = np.exp(alpha @ self.of_yields)
+        return densities * moved * factor / ((self.weights * own).sum(axis=0) / self.yields), yields * factor
+
+
+def train(half: SimulatedEvents, scan: Scan, *, config: Config, folder: Path, seed: int) -> Half:
+    """Train on a half, or read what an earlier call trained."""
     ratios = config.ratios.model_copy(update={"seed": seed, "splits": config.ratios.splits.model_copy(update={"salt": f"half-{seed}"})})
     trained = fit_ratios(half, config=ratios, model=config.model, folder=folder)
     if not isinstance(trained, TrainedMixture):
         msg = f"estimator {ratios.estimator} reads the parameter; take one of densities"
         raise SystemExit(msg)
     spread, module = targeted_spread(trained, half, model=config.model)
-    log_ratios = trained.log_ratio(scan.x)
+    x = (scan.x, feature_matrix(half.observables, ratios.features))
     with torch.no_grad():
-        shifts = module(torch.from_numpy(scan.x)).numpy().reshape(len(scan.x), *spread.yields.shape)
-        of_half = module(torch.from_numpy(feature_matrix(half.observables, ratios.features))).numpy().reshape(-1, *spread.yields.shape)
-    drawn, rng = [], np.random.default_rng(seed)
-    for alpha in rng.normal(size=(DRAWS, len(spread.yields))):
-        moved, pool = (np.einsum("a,naj->nj", alpha, s) for s in (shifts, of_half))
-        log_mean = np.log((half.weights * np.exp(pool)).sum(axis=0) / half.weights.sum(axis=0))
-        drawn.append(scan.measure(log_ratios + moved - log_mean, half.yields * np.exp(alpha @ spread.yields)))
-    return scan.measure(log_ratios, half.yields), np.array(drawn)
+        shifts, of_half = (module(torch.from_numpy(own)).numpy().reshape(len(own), *spread.yields.shape) for own in x)
+    return Half(np.exp(trained.log_ratio(scan.x)) * half.yields, half.yields, shifts, of_half, half.weights, spread.yields)
 
 
-def spreads(differences: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return standard deviation and 68 % length of one value from the differences of two, (n, ...) -> (...) each.
+def divide(pool: SimulatedEvents, scan: Scan, *, config: Config, work: Path, division: int) -> tuple[FloatArray, FloatArray]:
+    """Train on both halves of a division.
+
+    Returns:
+        What is measured with each half, (2, 2, n_truths), and with every draw on both sides of their mean, (2 * DRAWS, 2, 2, n_truths).
+    """
+    first, halves = hash_uniform(pool.event_id, salt=f"division-{division}") < 0.5, []
+    for k, mask in enumerate((first, ~first)):
+        half = pool.select(mask).scaled(2.0)
+        halves.append(train(half, scan, config=config, folder=work / f"half_{division}_{k}", seed=2 * division + k + 1))
+    densities, yields = (0.5 * sum(getattr(half, name) for half in halves) for name in ("densities", "yields"))
+    drawn, rng = [], np.random.default_rng(division)
+    for half in halves:
+        for alpha in rng.normal(size=(DRAWS, len(half.of_yields))) / np.sqrt(2.0):
+            drawn.append([scan.measure(*half.move(densities, yields, sign * alpha)) for sign in (1.0, -1.0)])
+    return np.array([scan.measure(half.densities, half.yields) for half in halves]), np.array(drawn)
+
+
+def spreads(pairs: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return standard deviation and 68 % length of one value from pairs of values, (n, 2, ...) -> (...) each.
 
     Examples:
-        >>> [float(round(s, 6)) for s in spreads(np.array([2.0, -2.0, 2.0]))]
+        >>> [float(round(s, 6)) for s in spreads(np.array([[2.0, 0.0], [0.0, 2.0], [1.0, -1.0]]))]
         [1.414214, 1.414214]
     """
+    differences = pairs[:, 0] - pairs[:, 1]
     return np.sqrt(np.mean(differences**2, axis=0) / 2.0), np.quantile(np.abs(differences), 0.6827, axis=0) / np.sqrt(2.0)
 
 
-def summarise(halves: Sequence[tuple[FloatArray, FloatArray]]) -> list[list[Any]]:
-    """Return the rows of the table from the two halves of every division."""
-    values = np.array([value for value, _ in halves])
-    found = spreads(values[0::2] - values[1::2])
-    quoted = spreads(np.concatenate([drawn[0::2] - drawn[1::2] for _, drawn in halves]))
+def summarise(divisions: Sequence[tuple[FloatArray, FloatArray]]) -> list[list[Any]]:
+    """Return the rows of the table."""
+    values = np.array([value for value, _ in divisions])
+    found, quoted = spreads(values), spreads(np.concatenate([drawn for _, drawn in divisions]))
     rows: list[list[Any]] = []
     for q, quantity in enumerate(QUANTITIES):
         for k, mu in enumerate(MU):
             own = [float(s[q, k]) for pair in zip(found, quoted, strict=True) for s in pair]
-            rows.append([quantity, mu, float(values[:, q, k].mean()), *own[:2], own[1] / own[0], *own[2:], own[3] / own[2]])
+            rows.append([quantity, mu, float(values[:, :, q, k].mean()), *own[:2], own[1] / own[0], *own[2:], own[3] / own[2]])
     return rows
 
 
@@ -175,25 +215,21 @@ def main() -> None:
         events.select(hash_uniform(events.event_id, salt="share") < options.share).scaled(1.0 / options.share)
         for events in read_simulation(Folder(config, options.run))
     )
-    scan, work, halves = Scan.of(config, test), make_folder(options.work), []
+    scan, work, divisions = Scan.of(config, test), make_folder(options.work), []
     key = {"ratios": config.ratios.model_dump(mode="json"), "events": [len(pool), len(test)], "draws": DRAWS, "points": POINTS}
     head = ["", "mu", "mean", "s.d. of the trainings", "quoted s.d.", "ratio", "68 % of the trainings", "quoted 68 %", "ratio of these"]
     for division in range(options.divisions):
-        first = hash_uniform(pool.event_id, salt=f"division-{division}") < 0.5
-        for k, mask in enumerate((first, ~first)):
-            path, seed = work / f"half_{division}_{k}.json", 2 * division + k + 1
-            stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-            if stored.get("key") != key:
-                began = time.process_time()
-                value, drawn = train(pool.select(mask).scaled(2.0), scan, config=config, folder=work / f"half_{division}_{k}", seed=seed)
-                stored = {"key": key, "value": value.tolist(), "drawn": drawn.tolist(), "cpu_s": time.process_time() - began}
-                write_json(path, stored)
-            halves.append((np.array(stored["value"]), np.array(stored["drawn"])))
-            print(
-                f"division {division}, half {k}: best fits {halves[-1][0][1].round(3).tolist()}, {stored['cpu_s']:.0f} s of CPU", flush=True
-            )
-        print_table(head, summarise(halves))
-    print_json({"table": [dict(zip(head, row, strict=True)) for row in summarise(halves)], "events": [len(pool), len(test)]})
+        path = work / f"division_{division}.json"
+        stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if stored.get("key") != key:
+            began = time.process_time()
+            values, drawn = divide(pool, scan, config=config, work=work, division=division)
+            stored = {"key": key, "values": values.tolist(), "drawn": drawn.tolist(), "cpu_s": time.process_time() - began}
+            write_json(path, stored)
+        divisions.append((np.array(stored["values"]), np.array(stored["drawn"])))
+        print(f"division {division}: best fits {divisions[-1][0][:, 1].round(3).tolist()}, {stored['cpu_s']:.0f} s of CPU", flush=True)
+        print_table(head, summarise(divisions))
+    print_json({"table": [dict(zip(head, row, strict=True)) for row in summarise(divisions)], "events": [len(pool), len(test)]})
 
 
 if __name__ == "__main__":
