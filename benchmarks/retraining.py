@@ -203,6 +203,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="output folder with its event tables")
     parser.add_argument("--work", type=Path, required=True, help="where trainings and results are kept")
     parser.add_argument("--divisions", type=int, default=10)
+    parser.add_argument("--first", type=int, default=0, help="division to begin with, where several calls share WORK")
     parser.add_argument("--share", type=float, default=1.0, help="of the simulated events")
     parser.add_argument("--epochs", type=int, help="of the classes; three times as many of the compositions")
     options = parser.parse_args()
@@ -218,7 +219,7 @@ def main() -> None:
     scan, work, divisions = Scan.of(config, test), make_folder(options.work), []
     key = {"ratios": config.ratios.model_dump(mode="json"), "events": [len(pool), len(test)], "draws": DRAWS, "points": POINTS}
     head = ["", "mu", "mean", "s.d. of the trainings", "quoted s.d.", "ratio", "68 % of the trainings", "quoted 68 %", "ratio of these"]
-    for division in range(options.divisions):
+    for division in range(options.first, options.divisions):
         path = work / f"division_{division}.json"
         stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         if stored.get("key") != key:
