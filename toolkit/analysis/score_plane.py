@@ -23,6 +23,8 @@ from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
 
 NAME = "score_2d"
+LEAST, LEAST_SHARE = 0.5, 0.001
+"""Expected events of a bin at least, and share of all expected events that is enough where these are few."""
 Point = Mapping[str, float]
 
 
@@ -155,7 +157,9 @@ def score_plane_method(
     coefficients = np.concatenate([model.along(name, np.linspace(*model.bounds[name], 61)) for name in model.interest])
     cells = plane.index(*of_pool, outside="clip").astype(np.float64)
     filled = fill_templates(cells, pool.weights, _cell_edges(plane), processes=model.processes)
-    merged = plane.merged(filled.values, coefficients, least=section.least_expected)
+    total = float((coefficients @ filled.values).sum(axis=1).min())
+    least = min(LEAST, LEAST_SHARE * total) if section.least_expected is None else section.least_expected
+    merged = plane.merged(filled.values, coefficients, least=least)
 
     def number(events: Events) -> FloatArray:
         logs = evaluate(events)

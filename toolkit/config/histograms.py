@@ -134,8 +134,9 @@ class ScorePlaneConfig(Section):
     """The three points, for one parameter of interest; by default its lowest value, its truth, and one and a half times as far above."""
     bins: tuple[PlaneBins, PlaneBins] = (24, 12)
     """Numbers of bins of the two ratios, before poor ones are merged."""
-    least_expected: float = Field(default=0.5, gt=0)
-    """Bins that expect fewer events somewhere in the range of the parameters are merged with a neighbour."""
+    least_expected: float | None = Field(default=None, gt=0)
+    """Bins that expect fewer events somewhere in the range of the parameters are merged with a neighbour; by default 0.5, or 0.1 % of all
+    expected events if that is less, so that few expected events do not make the bins coarse."""
 
     @model_validator(mode="after")
     def _increasing(self) -> ScorePlaneConfig:

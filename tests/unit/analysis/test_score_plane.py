@@ -98,6 +98,18 @@ def test_no_bin_expects_less_than_asked() -> None:
     assert method.templates.values.shape[1] < 200
 
 
+def test_few_expected_events_do_not_make_the_bins_coarse() -> None:
+    """Ten events instead of thousands: the same information per event, but for the bins that fewer than 0.1 % of all events fall into."""
+    told = []
+    for factor in (1.0, 10.0 / float((POOL.weights @ MODEL.at({"mu": 1.0})).sum())):
+        pool, test = POOL.scaled(factor), TEST.scaled(factor)
+        method = score_plane_method(MODEL, SECTION, pool=pool, test=test, log_ratios=(exact(POOL), exact(TEST)), evaluate=exact)
+        assert method is not None
+        first, second = (MODEL.at({"mu": mu}) @ method.templates.values for mu in (0.0, 1.0))
+        told.append(2.0 * float(np.sum(first - second + second * np.log(second / first))) / factor)
+    assert 0.95 * told[0] < told[1] <= 1.001 * told[0]
+
+
 def test_other_events_find_the_bins_of_the_test_events() -> None:
     method = score_plane_method(MODEL, SECTION, pool=POOL, test=TEST, log_ratios=(exact(POOL), exact(TEST)), evaluate=exact)
     assert method is not None
