@@ -141,7 +141,8 @@ class RatioSettings(Section):
     """Training events of a member that take more memory than this many MB are written to a file and streamed from it while the networks
     train."""
     threads: int = Field(default=1, ge=1, le=1024)
-    """Processor threads of a training. Small networks gain little from more, and the last digits of the result depend on the number."""
+    """Processor threads of a training, of calibration and export. Small networks gain little from more, and the last digits of the result
+    depend on the number."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the networks train."""
 

@@ -26,7 +26,7 @@ from toolkit.ratios.signed_weights import StepWatch
 from toolkit.ratios.training_history import TrainingHistory
 from toolkit.ratios.training_state import digest_of, read_state, tensor_bytes, write_state
 
-__all__ = ["Batch", "Batches", "InMemoryBatches", "TrainingHistory", "TrainingSettings", "ignore_epoch", "train_network"]
+__all__ = ["Batch", "Batches", "InMemoryBatches", "TrainingHistory", "TrainingSettings", "ignore_epoch", "torch_threads", "train_network"]
 
 Loss = Callable[[nn.Module, Batch], torch.Tensor]
 """loss(network, batch): mean over the events of the batch. Validation calls it under `torch.no_grad`; one that differentiates
@@ -95,7 +95,7 @@ def train_network(
     """
     _require_steps(name, batches)
     generator = torch.Generator().manual_seed(settings.seed) if generator is None else generator
-    with _threads(settings.threads), torch.random.fork_rng(devices=[]):
+    with torch_threads(settings.threads), torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         network.to(settings.device)
         run = _Run(name, network, loss, batches, settings, generator, StepWatch(weights, settings.gradient_clip))
@@ -221,8 +221,12 @@ class _Run:
 
 
 @contextmanager
-def _threads(number: int) -> Iterator[None]:
-    """Let torch use `number` threads inside, and as many as before afterwards."""
+def torch_threads(number: int) -> Iterator[None]:
+    """Let torch use `number` threads inside, and as many as before afterwards.
+
+    Its threads wait without sleeping: beside other programs, steps of a millisecond take ten times as long on as many threads as there are
+    processors.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

@@ -23,6 +23,7 @@ from toolkit.pipeline.stages.network_uncertainty import export_network_uncertain
 from toolkit.pipeline.stages.provenance import portable_config
 from toolkit.pipeline.stages.variations import export_variations
 from toolkit.ratios import RatioModel, feature_matrix, load_ratios
+from toolkit.ratios.trainer import torch_threads
 from toolkit.weights import SimulatedEvents
 from toolkit.weights.beam_swap import declared_swaps
 
@@ -32,6 +33,11 @@ STEPS = 4
 
 def run(context: StageContext) -> None:
     """Write `models/mixture.onnx`, its reference rows, parity and inspection, and the files of folds and of learned variations."""
+    with torch_threads(context.config.ratios.threads):
+        _export(context)
+
+
+def _export(context: StageContext) -> None:
     config = context.config
     pool, test = (learned_events(config, events) for events in read_simulation(context))
     trained = load_trained(context, pool)

@@ -13,11 +13,17 @@ from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.executors import executor_of
 from toolkit.pipeline.stages.variations import train_variations
 from toolkit.ratios import RatioModel, fit_ratios
+from toolkit.ratios.trainer import torch_threads
 from toolkit.weights.beam_swap import declared_swaps
 
 
 def run(context: StageContext) -> None:
     """Write `models/members/`, their losses, the out-of-bag log ratios of the training events, and the networks of learned variations."""
+    with torch_threads(context.config.ratios.threads):
+        _train(context)
+
+
+def _train(context: StageContext) -> None:
     everything, test = read_simulation(context)
     select_regions(context.config, pool=everything, test=test)  # what the fit would refuse, said before hours of training
     pool = learned_events(context.config, everything)
