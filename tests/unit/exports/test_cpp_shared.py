@@ -65,12 +65,14 @@ def test_threads_and_errors_with_the_stub(build: str, project: CppProject, damag
         assert words in said
 
 
-def test_threads_and_errors_with_the_runtime(project: CppProject, damaged: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("build", ["plain", *BUILDS])
+def test_threads_and_errors_with_the_runtime(build: str, project: CppProject, damaged: Path, tmp_path: Path) -> None:
     include, library = onnxruntime(tmp_path)
+    command, standard, flags = BUILDS.get(build, ("g++", "c++17", ("-O1",)))
     folders = (f"-I{CPP / 'include'}", "-isystem", include)
     sources = (PROGRAM, CPP / "src" / "onnxruntime.cpp")
     link = (library, f"-Wl,-rpath,{tmp_path}", "-pthread")
-    run(compiler("g++"), "-std=c++17", "-O1", *STRICT, *folders, *sources, *link, "-o", tmp_path / "program")
+    run(compiler(command), f"-std={standard}", *STRICT, *flags, *folders, *sources, *link, "-o", tmp_path / "program")
     said = run(tmp_path / "program", project.onnx, project.onnx.with_name("ratio.reference.json"), damaged).stdout
     assert "WRONG" not in said
     assert said.count(": good") == 16
