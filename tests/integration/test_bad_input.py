@@ -120,6 +120,23 @@ def test_benchmark_vector_of_another_length(analysis: Analysis) -> None:
     analysis.fails("LHEReweightingWeight", "3", "4", samples=[sample, {"name": "qqZZ", "files": ["qqZZ.root"]}])
 
 
+def test_weights_under_benchmarks_that_do_not_determine_the_process(analysis: Analysis) -> None:
+    points = {"ggF_S": [1, 0], "ggF_SBI": [1, 1], "ggF_B": [2, 0]}  # twice the signal amplitude: nothing tells the background
+    analysis.fails(
+        "benchmarks of process 'ggF'",
+        "undetermined",
+        "B",
+        "expected",
+        command="validate",
+        parameters={"mu": {}},
+        processes={"ggF": {"amplitudes": {"S": "sqrt(mu)", "B": 1}, "benchmarks": points}, "qqZZ": {}},
+        samples=[
+            {"name": "ggF_SBI", "process": "ggF", "files": ["signal.root"], "benchmarks": ["ggF_S", "ggF_B", "ggF_SBI"]},
+            {"name": "qqZZ", "files": ["qqZZ.root"]},
+        ],
+    )
+
+
 def test_nan_weight(analysis: Analysis) -> None:
     analysis.write_signal(genWeight=analysis.spoilt_weights(np.nan))
     analysis.fails("nan", "signal.root", "entry 3")

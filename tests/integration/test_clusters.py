@@ -81,6 +81,21 @@ def test_an_existing_scheduler_is_used_and_a_dead_worker_replaced(config: Config
     _check_equal(reference, tmp_path / "out")
 
 
+def test_an_executor_of_parsl_gives_the_same_tables(config: Config, reference: Path, tmp_path: Path) -> None:
+    parsl = pytest.importorskip("parsl", reason="parsl is not installed")
+    from coffea.processor import ParslExecutor
+    from parsl.config import Config as ParslConfig
+    from parsl.executors import ThreadPoolExecutor
+
+    threads = ParslConfig(executors=[ThreadPoolExecutor(max_threads=2)], run_dir=str(tmp_path / "parsl"), initialize_logging=False)
+    with parsl.load(threads):
+        run(config, tmp_path / "out", executor=ParslExecutor(status=False, compression=None, retries=0), chunksize=25)
+    for sample in ("ggF_SBI", "qqZZ"):
+        a, b = (read_events(out / "events", sample) for out in (reference, tmp_path / "out"))
+        np.testing.assert_array_equal(a.event_id, b.event_id)
+        np.testing.assert_array_equal(a.benchmark_weights, b.benchmark_weights)
+
+
 def test_errors_keep_their_type_and_a_silent_scheduler_is_named(config: Config, tmp_path: Path) -> None:
     from toolkit.errors import PhysicsDomainError
 

@@ -211,7 +211,16 @@ FIRST = 2500
 
 
 @pytest.mark.parametrize(
-    "name", ["ggzz4l/ggF_S_0.root", "ggzz4l_eft/ggF_Stg_0.root", "pythia/pythia8_VBFH.root", "pythia/pythia8_VBFH_rntuple.root"]
+    "name",
+    [
+        "ggzz4l/ggF_S_0.root",
+        "ggzz4l/qqZZ_1.root",
+        "ggzz4l_eft/ggF_Stg_0.root",
+        "vbfzz4ljj/EW_SBI.root",
+        "pythia/pythia8_ggH.root",
+        "pythia/pythia8_VBFH.root",
+        "pythia/pythia8_VBFH_rntuple.root",
+    ],
 )
 def test_files_of_the_benchmark_samples_have_the_numbers_of_a_script(name: str, tmp_path: Path, shared_data: Callable[[str], Path]) -> None:
     path = shared_data(name)

@@ -85,6 +85,34 @@ def test_xrootd_gives_the_same_tables(config: Config, data: Path, local: tuple[P
         assert sorted(file.name for file in locations.RemoteFile(f"{url}/*.root").glob()) == ["qqZZ.root", "signal.root"]
 
 
+def test_s3_gives_the_same_tables(
+    config: Config, data: Path, local: tuple[Path, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("s3fs", reason="the package that reads s3:// is not installed")
+    moto = pytest.importorskip("moto.server", reason="no S3 server on this machine (pip: moto[server])")
+    import boto3
+
+    port = free_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{LOCAL}:{port}")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    server = moto.ThreadedMotoServer(ip_address=LOCAL, port=port, verbose=False)
+    server.start()
+    try:
+        store = boto3.client("s3")
+        store.create_bucket(Bucket="ntuples")
+        for path in sorted(data.glob("*.root")):
+            store.upload_file(str(path), "ntuples", f"run/{path.name}")
+        own = served(config, "s3://ntuples/run")
+        first = run(own, tmp_path / "out", chunksize=200)
+        assert tables(tmp_path / "out") == tables(local[0])
+        assert run(own, tmp_path / "out", chunksize=200).reused == first.chunks
+        assert sorted(file.name for file in locations.RemoteFile("s3://ntuples/run/*.root").glob()) == ["qqZZ.root", "signal.root"]
+    finally:
+        server.stop()
+
+
 CONFIG = """
 luminosity_ifb: 140.0
 samples:
