@@ -34,4 +34,5 @@ GOODNESS = WORKSPACE / "goodness.json"
 PLOTS = Path("plots")
 LEARNING_CURVE = Path("learning_curve")
 REPORT = Path("report.html")
+DIAGNOSTICS = Path("diagnostics.npz")
 RESULTS = Path("results.json")

@@ -220,8 +220,11 @@ GRAPH: tuple[Stage, ...] = (
         modules=(f"{_STAGES}.report",),
         config_part=_report_part,
         resumable=True,
-        writes=("learning_curve/", "plots/", "report.html", "results.json"),
-        tasks=("learning_curve/*/member_*.pt",),
+        writes=("diagnostics.npz", "learning_curve/", "plots/", "report.html", "results.json"),
+        tasks=(
+            "diagnostics.npz",
+            "learning_curve/*/member_*.pt",
+        ),
     ),
 )
 STAGE_NAMES = tuple(stage.name for stage in GRAPH)

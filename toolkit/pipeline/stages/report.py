@@ -15,21 +15,18 @@ from toolkit.analysis.region_yields import region_yields
 from toolkit.analysis.regions import learned_events
 from toolkit.config import Config
 from toolkit.diagnostics.learning_curve import LearningCurve
-from toolkit.diagnostics.review import Review, review
-from toolkit.diagnostics.suite import Suite, diagnose
+from toolkit.diagnostics.suite import Suite
 from toolkit.diagnostics.training import TrainingCurve
-from toolkit.errors import SchemaError
 from toolkit.expressions.arithmetic import Expression
 from toolkit.likelihood import Results
 from toolkit.likelihood.coefficients import diverging_parameters
 from toolkit.model.coefficients import Coefficients
 from toolkit.pipeline.stage import StageContext
-from toolkit.pipeline.stages.estimate import estimate_under_test
+from toolkit.pipeline.stages.examined import examine
 from toolkit.pipeline.stages.fit_pages import FitPages, read_json
 from toolkit.pipeline.stages.origin import describe_provenance, input_rows, uncertainty_rows
-from toolkit.pipeline.stages.review import ensemble_under_review, read_stored, review_settings
 from toolkit.plots import PlotStyle, ProcessLook, plot_cutflow, png_bytes
-from toolkit.report import PageFigure, Provenance, build_page, judge, prose, write_page, write_results
+from toolkit.report import PageFigure, Provenance, build_page, judge, write_page, write_results
 from toolkit.report.drawing import Drawing
 from toolkit.report.figures import result_jobs, suite_jobs
 from toolkit.report.fitted_figures import contour_jobs, correlation_jobs
@@ -68,8 +65,8 @@ def run(context: StageContext) -> None:
 
         learning = learning_curve(context, pool, test)
         drawing.add(tuple(learning_jobs(learning, style=style)) if learning is not None else ())
-        suite, reviewed, left_out = examine(context, pool, test, told=draw_suite)
-        drawing.add(tuple(review_jobs(reviewed, style=style)) if reviewed is not None else ())
+        found = examine(context, pool, test, told=draw_suite)
+        drawing.add(tuple(review_jobs(found.review, style=style)) if found.review is not None else ())
         fitted = FitPages.read(context.out, config, results)
         drawing.add(tuple(fitted.jobs(style=style)))
         figures = drawing.finish()
@@ -83,19 +80,19 @@ def run(context: StageContext) -> None:
     page = build_page(
         timed,
         verdicts,
-        suite,
+        found.suite,
         figures,
         title=config.name,
         provenance=provenance,
-        review=reviewed,
+        review=found.review,
         training_warnings=training_warnings(trained),
         learning=learning,
         regions=regions,
-        left_out=left_out,
+        left_out=found.left_out,
     )
     write_page(context.work / REPORT, fitted.on(page, figures))
     extras: dict[str, Any] = {"onnx_parity": read_json(context.out / PARITY)}
-    parts = {"diagnostics": suite, "review": reviewed, "regions": regions, "learning_curve": learning}
+    parts = {"diagnostics": found.suite, "review": found.review, "regions": regions, "learning_curve": learning}
     extras |= {name: part.to_json() for name, part in parts.items() if part is not None}
     write_results(context.work / RESULTS, with_timing(results, context), verdicts=verdicts, extras={**extras, **fitted.extras()})
 
@@ -107,33 +104,6 @@ def registration(config: Config) -> Callable[[], object] | None:
     from processors.modules import load_modules
 
     return partial(load_modules, config.modules)
-
-
-def examine(
-    context: StageContext, pool: SimulatedEvents, test: SimulatedEvents, *, told: Callable[[Suite], None]
-) -> tuple[Suite | None, Review | None, tuple[str, ...]]:
-    """Run the diagnostics of the networks.
-
-    Args:
-        context: The stage.
-        pool: Events that the networks learned from.
-        test: Test events of the same regions.
-        told: Given the diagnostics before the review begins, so that their plots are drawn meanwhile.
-
-    Returns:
-        Diagnostics and review; None where the physics model does not allow them. Sentences say what is left out, and why.
-    """
-    config = context.config
-    ratio = open_ratio(context.out / MODEL, config)
-    try:
-        estimate = estimate_under_test(config, pool, test, ratio)
-    except SchemaError as error:
-        return None, None, (f"Diagnostics of the networks are left out: {error.what}, got {error.got}.",)
-    suite = diagnose(estimate, progress=context.progress)
-    told(suite)
-    subject = ensemble_under_review(config, estimate, ratio, pool=pool, stored=read_stored(context.out, pool=pool, test=test))
-    reviewed = review(subject, settings=review_settings(config), progress=context.progress)
-    return suite, reviewed, () if estimate.benchmarks is not None else (prose.SEVERAL_LEFT_OUT,)
 
 
 def learning_curve(context: StageContext, pool: SimulatedEvents, test: SimulatedEvents) -> LearningCurve | None:
