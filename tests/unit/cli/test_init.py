@@ -13,6 +13,7 @@ import pytest
 import uproot
 import yaml
 
+from toolkit.cli.doubts import doubts
 from toolkit.config import load_config
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def test_samples_are_grouped_and_benchmarks_named(h4l: CommandLine, nano: Callab
     assert "samples.*.k_factor" in done.stdout
     assert "TODO" not in text
     assert h4l("validate", "mine.yaml").code == 0
+    assert doubts(config) == (), "what `init` writes is not what `validate` doubts"
 
 
 def test_an_order_of_its_own_is_recognised(h4l: CommandLine, nano: Callable[..., Path]) -> None:

@@ -230,3 +230,36 @@ def test_workspaces_of_recorded_events_keep_their_names() -> None:
     document["samples"].append({"name": "data", "kind": "data", "files": ["data.root"]})
     parse_config(document, folder=Path("/analysis"), data="/ntuples")
     assert "histograms ['mass_observed']: these are names of the workspaces" in _said(document | {"likelihood": {"observed": True}})
+
+
+FOREIGN = (
+    "Input should",
+    "pydantic",
+    "validation error",
+    "Field required",
+    "Extra inputs",
+    "Value error",
+    "Assertion failed",
+    "type=",
+    "Unable to",
+)
+"""Words of the library that checks configs: a user does not know it."""
+
+
+@pytest.mark.parametrize("value", [None, True, -1, 0.5, "text", [], [1, "a"], {}, {"unknown": 1}])
+def test_the_words_of_the_library_stay_inside(value: Any) -> None:
+    for key in (
+        *Config.model_fields,
+        "samples.0.name",
+        "samples.0.files",
+        "selection.jet",
+        "selection.m4l",
+        "ratios.features",
+        "ratios.hidden",
+    ):
+        try:
+            parse_config(_changed(key, value), folder=Path("/analysis"), data="/ntuples")
+        except SchemaError as error:
+            said = str(error)
+            found = [words for words in FOREIGN if words in said]
+            assert not found, f"{key}: {value!r} -> {said}"
