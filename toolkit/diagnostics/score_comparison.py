@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from toolkit.diagnostics.roc import RocCurve, roc_curve
-from toolkit.diagnostics.separation import PairedRatio, paired_rate_ratio, positive_sum, rate_at_efficiency
+from toolkit.diagnostics.separation import PairedRatio, paired_rate_ratios, positive_sum, rate_at_efficiency
 from toolkit.typing import FloatArray
 
 EFFICIENCIES = (0.6, 0.8, 0.9)
@@ -101,12 +101,12 @@ def compare_scores(
     first, standings = next(iter(scores.values())), {}
     for name, score in scores.items():
         merit = rate_at_efficiency(score, signal=signal, background=background, efficiency=EFFICIENCIES[0])
-        ratios = {
-            share: PairedRatio(1.0, 0.0)
+        found = (
+            [PairedRatio(1.0, 0.0)] * len(EFFICIENCIES)
             if score is first
-            else paired_rate_ratio(score, first, signal=signal, background=background, efficiency=share, seed=seed)
-            for share in EFFICIENCIES
-        }
+            else paired_rate_ratios(score, first, signal=signal, background=background, efficiencies=EFFICIENCIES, seed=seed)
+        )
+        ratios = dict(zip(EFFICIENCIES, found, strict=True))
         curve = roc_curve(score, signal=signal, background=background, name=name)
         standings[name] = ScoreStanding((merit.value, merit.error), ratios, curve)
     expected = positive_sum(signal, "signal"), positive_sum(background, "background")

@@ -6,6 +6,7 @@ as they do in every other expectation.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,7 +87,7 @@ def rate_at_efficiency(score: FloatArray, *, signal: FloatArray, background: Flo
         raise SchemaError("signal efficiency", got=efficiency, expected="between 0 and 1, both excluded", remedy="0.6 is usual")
     check_same_size(score, signal, background)
     group, k = _ranks(score)
-    cut = _cut_at(group, k, signal, background, efficiency)
+    cut = _cut_at(*_kept(group, k, signal, background), efficiency)
     total, first, part, kept_s, kept_b, n_b = cut.total, cut.first, cut.part, cut.kept_s, cut.kept_b, cut.n_b
     if n_b <= 0:
         raise PhysicsDomainError(
@@ -121,35 +122,62 @@ def paired_rate_ratio(
 ) -> PairedRatio:
     """Compute the ratio of N_s / sqrt(N_b) of two scores at the same efficiency, with the bootstrap error of the pair.
 
-    Args:
-        one: (n,) score above the line.
-        two: (n,) score of the same events below it.
-        signal: (n,) expected events under the signal.
-        background: (n,) under the background.
-        efficiency: Share of the signal above each cut.
-        replicas: Resampled sets of events.
-        seed: Of the resampling.
-
-    Returns:
-        The ratio, and its standard deviation over sets in which every event has a Poisson number of copies, the same for both scores: what
-        the two have in common cancels. Both cuts move with the events.
-
-    Raises:
-        ShapeError, SchemaError, PhysicsDomainError: As `rate_at_efficiency`.
+    See `paired_rate_ratios`, which takes several efficiencies.
 
     Examples:
         >>> x, s, b = np.arange(40.0), np.ones(40), np.full(40, 3.0)
         >>> paired_rate_ratio(x, 2.0 * x + 1.0, signal=s, background=b, replicas=20)  # the same order of the events
         PairedRatio(value=1.0, error=0.0)
     """
-    first, second = (rate_at_efficiency(x, signal=signal, background=background, efficiency=efficiency).value for x in (one, two))
+    return paired_rate_ratios(one, two, signal=signal, background=background, efficiencies=(efficiency,), replicas=replicas, seed=seed)[0]
+
+
+def paired_rate_ratios(
+    one: FloatArray,
+    two: FloatArray,
+    *,
+    signal: FloatArray,
+    background: FloatArray,
+    efficiencies: Sequence[float],
+    replicas: int = 200,
+    seed: int = 1,
+) -> tuple[PairedRatio, ...]:
+    """Compute the ratios of N_s / sqrt(N_b) of two scores at the same efficiencies, with the bootstrap errors of the pairs.
+
+    Args:
+        one: (n,) score above the line.
+        two: (n,) score of the same events below it.
+        signal: (n,) expected events under the signal.
+        background: (n,) under the background.
+        efficiencies: Shares of the signal above the cuts.
+        replicas: Resampled sets of events.
+        seed: Of the resampling.
+
+    Returns:
+        By efficiency the ratio, and its standard deviation over sets in which every event has a Poisson number of copies, the same for both
+        scores: what the two have in common cancels. Both cuts move with the events.
+
+    Raises:
+        ShapeError, SchemaError, PhysicsDomainError: As `rate_at_efficiency`.
+
+    Examples:
+        >>> x, s, b = np.arange(40.0), np.ones(40), np.full(40, 3.0)
+        >>> [round(found.value, 3) for found in paired_rate_ratios(x, -x, signal=s + x, background=b, efficiencies=(0.6, 0.9), replicas=20)]
+        [1.44, 1.17]
+    """
+    values = [
+        [rate_at_efficiency(x, signal=signal, background=background, efficiency=share).value for share in efficiencies] for x in (one, two)
+    ]
     rng, ranks = np.random.default_rng(seed), [_ranks(x) for x in (one, two)]
-    ratios = np.empty(replicas)
+    ratios = np.empty((replicas, len(efficiencies)))
     for r in range(replicas):
         copies = rng.poisson(1.0, size=one.size)
-        cuts = [_cut_at(group, k, signal * copies, background * copies, efficiency) for group, k in ranks]
-        ratios[r] = (cuts[1].n_b / cuts[0].n_b) ** 0.5 if cuts[0].n_b > 0 and cuts[1].n_b > 0 else np.nan
-    return PairedRatio(first / second, float(np.nanstd(ratios, ddof=1)))
+        kept = [_kept(group, k, signal * copies, background * copies) for group, k in ranks]
+        for j, share in enumerate(efficiencies):
+            above, below = (_cut_at(s, b, share).n_b for s, b in kept)
+            ratios[r, j] = (below / above) ** 0.5 if above > 0 and below > 0 else np.nan
+    errors = np.nanstd(ratios, axis=0, ddof=1).tolist()
+    return tuple(PairedRatio(a / b, error) for a, b, error in zip(*values, errors, strict=True))
 
 
 @dataclass(frozen=True)
@@ -173,10 +201,15 @@ class _Cut:
     n_b: float
 
 
-def _cut_at(group: IntArray, k: int, signal: FloatArray, background: FloatArray, efficiency: float) -> _Cut:
-    total = positive_sum(signal, "signal")
-    kept_s = np.concatenate([[0.0], np.cumsum(np.bincount(group, signal, minlength=k)[::-1])])
-    kept_b = np.concatenate([[0.0], np.cumsum(np.bincount(group, background, minlength=k)[::-1])])
+def _kept(group: IntArray, k: int, signal: FloatArray, background: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Signal and background above each cut, from none to all, (k + 1,) each."""
+    above = (np.concatenate([[0.0], np.cumsum(np.bincount(group, weights, minlength=k)[::-1])]) for weights in (signal, background))
+    kept_s, kept_b = above
+    return kept_s, kept_b
+
+
+def _cut_at(kept_s: FloatArray, kept_b: FloatArray, efficiency: float) -> _Cut:
+    total = positive_sum(kept_s[-1:], "signal")
     n_s = efficiency * total
     first = int(np.argmax(kept_s >= n_s))
     part = (n_s - kept_s[first - 1]) / (kept_s[first] - kept_s[first - 1])

@@ -24,6 +24,8 @@ from toolkit.weights import SimulatedEvents
 from toolkit.weights.beam_swap import declared_swaps
 
 ESTIMATOR = "classifier"
+TREE_ROWS = 5_000
+"""Rows on which a file of trees is compared with torch, about: comparing all would take longer than growing the trees."""
 SCORE_ESTIMATOR, SCORE_REFERENCE = "sally", "none: the column is a score"
 
 
@@ -67,7 +69,7 @@ def _train(context: StageContext, name: str, pool: SimulatedEvents) -> TrainedCl
 
 
 def _export(context: StageContext, name: str, trained: TrainedClassifier, *, pool: SimulatedEvents, test: SimulatedEvents) -> None:
-    """Write every network and their mean, each verified on the events that it serves: a fold, or all test events."""
+    """Write all networks and their mean, verified on the events that it serves: a fold, or all test events; trees on some of them."""
     config = context.config
     missing = config.classifiers[name].architecture == "boosted_trees"
     pool_rows, test_rows = (feature_matrix(events.observables, trained.features, missing=missing) for events in (pool, test))
@@ -82,7 +84,7 @@ def _export(context: StageContext, name: str, trained: TrainedClassifier, *, poo
             numerators=trained.classes,
             reference=REFERENCE if trained.mixture else SCORE_REFERENCE,
             estimator=ESTIMATOR if trained.mixture else SCORE_ESTIMATOR,
-            reference_rows=own,
+            reference_rows=own[:: max(1, len(own) // TREE_ROWS)] if missing else own,
             ensemble_size=len(trained.networks) if k is None else 1,
             reference_mixture=trained.mixture,
             missing=missing,
