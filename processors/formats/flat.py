@@ -10,10 +10,11 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.formats.columns import benchmark_columns, column_name, has, identity, product, scalars, weight_vector
+from processors.formats.columns import benchmark_columns, column_name, has, identity, scalars, weight_vector
 from processors.formats.fields import NO_FIELDS, Fields, Kind, ObjectFields
 from processors.formats.momenta import ANGLE_UNITS, MOMENTUM_UNITS, angular, mass_from_energy
-from processors.formats.record import ELECTRON, LEPTON_MASS, MUON, EventRecord
+from processors.formats.named_weights import NamedWeights
+from processors.formats.record import ELECTRON, MUON, EventRecord, with_mass_and_charge
 from processors.particles import Particles
 from toolkit.config import FlatLayout, SampleConfig
 
@@ -21,7 +22,7 @@ PDG = {"electron": ELECTRON, "muon": MUON}
 
 
 @dataclass(frozen=True)
-class FlatReader:
+class FlatReader(NamedWeights):
     """Reads flat columns; a sentinel or NaN in the pt (or px) column, or a pt that is not positive, means: no particle.
 
     The ntuple holds at most `n_jets` jets per event, so the observable n_jets counts no further than that, unless
@@ -65,18 +66,6 @@ class FlatReader:
     def counts_jets(self) -> bool:
         """Return whether n_jets is a column of the ntuple."""
         return self.layout.n_jets_column is not None
-
-    def generator_branches(self) -> tuple[str, ...]:
-        """Return the column of the generator weight; none for data."""
-        return () if self.data or self.layout.gen_weight is None else (self.layout.gen_weight,)
-
-    @property
-    def _factors(self) -> tuple[str, ...]:
-        return () if self.data else self.layout.weight_factors
-
-    def gen_weights(self, events: ak.Array) -> NDArray[np.float64]:
-        """Return generator weight times the weight factors of events, (n,); ones for data and where the layout names no column."""
-        return product(events, self.generator_branches(), self._factors)
 
     def read(
         self, events: ak.Array, sample: SampleConfig, *, weight_vectors: Sequence[str] = (), fields: ObjectFields = NO_FIELDS
@@ -129,9 +118,7 @@ class FlatReader:
         own = np.full(len(events), PDG[self.layout.flavour]) if self.layout.flavour else np.abs(stacked["pdg_id"])
         columns, present = self._in_internal_units(stacked)
         present &= (own if own.ndim == 2 else own[:, np.newaxis]) == flavour
-        columns.setdefault("mass", np.full_like(columns["pt"], LEPTON_MASS[flavour]))
-        if "charge" not in columns:
-            columns["charge"] = -np.sign(columns["pdg_id"])
+        columns = with_mass_and_charge(columns, flavour)
         further = {name: self._stack(events, list(branches)) for name, branches in more.items()}
         return _compressed({name: columns[name] for name in ("pt", "eta", "phi", "mass", "charge")} | further, present)
 

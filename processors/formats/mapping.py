@@ -9,16 +9,17 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.formats.columns import benchmark_columns, benchmark_vector, has, identity, lists, product, weight_vector
+from processors.formats.columns import benchmark_columns, benchmark_vector, has, identity, lists, weight_vector
 from processors.formats.fields import NO_FIELDS, Fields, Kind, ObjectFields, spellings
 from processors.formats.momenta import ANGLE_UNITS, MOMENTUM_UNITS, angular, mass_from_energy
-from processors.formats.record import ELECTRON, LEPTON_MASS, MUON, EventRecord, no_particles
+from processors.formats.named_weights import NamedWeights
+from processors.formats.record import ELECTRON, MUON, EventRecord, no_particles, with_mass_and_charge
 from processors.particles import Particles
 from toolkit.config import MappingLayout, ParticleColumns, SampleConfig
 
 
 @dataclass(frozen=True)
-class MappingReader:
+class MappingReader(NamedWeights):
     """Reads what the mapping names. Particles without transverse momentum are left out: they have no direction.
 
     Args:
@@ -55,18 +56,6 @@ class MappingReader:
         """Return False: jets are always counted."""
         return False
 
-    def generator_branches(self) -> tuple[str, ...]:
-        """Return the branch of the generator weight; none for data."""
-        return () if self.data or self.layout.gen_weight is None else (self.layout.gen_weight,)
-
-    @property
-    def _factors(self) -> tuple[str, ...]:
-        return () if self.data else self.layout.weight_factors
-
-    def gen_weights(self, events: ak.Array) -> NDArray[np.float64]:
-        """Return generator weight times the weight factors of events, (n,); ones for data and where the layout names no branch."""
-        return product(events, self.generator_branches(), self._factors)
-
     def read(
         self, events: ak.Array, sample: SampleConfig, *, weight_vectors: Sequence[str] = (), fields: ObjectFields = NO_FIELDS
     ) -> EventRecord:
@@ -99,9 +88,7 @@ class MappingReader:
         keep = columns["pt"] != 0
         if own is None:
             keep &= np.abs(columns["pdg_id"]) == flavour
-        columns.setdefault("mass", np.full_like(columns["pt"], LEPTON_MASS[flavour]))
-        if "charge" not in columns:
-            columns["charge"] = -np.sign(columns["pdg_id"])
+        columns = with_mass_and_charge(columns, flavour)
         particles = Particles(counts, {name: columns[name] for name in ("pt", "eta", "phi", "mass", "charge")} | further)
         return particles.where(keep)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -59,6 +59,23 @@ class EventRecord:
             weight_vectors={name: values[part] for name, values in self.weight_vectors.items()},
             columns={name: values[part] for name, values in self.columns.items()},
         )
+
+
+def with_mass_and_charge(columns: Mapping[str, NDArray[np.float64]], flavour: int) -> dict[str, NDArray[np.float64]]:
+    """Add what an ntuple of leptons need not say: their known mass, and the charge by the sign of the PDG number.
+
+    Args:
+        columns: Columns of leptons by name; `pt`, and `pdg_id` where there is no `charge`.
+        flavour: PDG number of the negative lepton.
+
+    Examples:
+        >>> with_mass_and_charge({"pt": np.array([20.0]), "pdg_id": np.array([-11.0])}, ELECTRON)["charge"].tolist()
+        [1.0]
+    """
+    added = {} if "mass" in columns else {"mass": np.full_like(columns["pt"], LEPTON_MASS[flavour])}
+    if "charge" not in columns:
+        added["charge"] = -np.sign(columns["pdg_id"])
+    return {**columns, **added}
 
 
 def no_particles(n_events: int, *, charge: bool, more: Collection[str] = ()) -> Particles:
