@@ -58,14 +58,15 @@ def learn_from_shares(context: StageContext, ratio: OnnxRatio, *, pool: Simulate
     points = []
     for share in config.report.learning_curve:
         part = pool.select(hash_uniform(pool.event_id, salt=SALT) < share).scaled(1.0 / share)
+        executor, workers = executor_of(context.executor, n_events=len(part))
         trained = fit_ratios(
             part,
             config=config.ratios,
             model=config.model.learned,
             folder=context.work / LEARNING_CURVE / f"{share:g}",
             progress=context.progress,
-            executor=executor_of(context.executor),
-            workers=context.executor.workers,
+            executor=executor,
+            workers=workers,
             former=[folder / LEARNING_CURVE / f"{share:g}" for folder in context.former],
             swaps=declared_swaps(config),
         )
