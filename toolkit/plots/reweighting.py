@@ -104,7 +104,8 @@ def _panel(ax: Axes, closure: ReweightingClosure) -> None:
     ax.minorticks_off()
     ax.locator_params(nbins=5)
     ax.set_xlabel(observable_label(closure.observable) + ("" if closure.trained_on else r" $\star$"))
-    text = f"$\\chi^2$/ndf = {closure.test.chi2:.1f}/{closure.test.ndf}, {p_value_text(closure.test.p_value)}"
+    p_value = p_value_text(closure.test.p_value).replace("$", "")
+    text = f"\u03c7\u00b2/ndf = {closure.test.chi2:.1f}/{closure.test.ndf}, {p_value}"  # no formula: there are hundreds
     color = VERMILION if closure.test.p_value < 0.01 else BLACK
     ax.text(0.03, 0.95, text, transform=ax.transAxes, va="top", fontsize="small", color=color)
 
