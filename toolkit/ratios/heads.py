@@ -18,8 +18,9 @@ from toolkit.ratios.targets import Targets
 
 ROUNDING = 1e-5
 """Relative to the largest weight: smaller negative ones are rounding."""
-LARGEST = 1.0 - 1e-4
-"""Largest partial coherence."""
+LARGEST = 0.995
+"""Largest partial coherence. A head is its artanh, whose slope 1 / (1 - c^2) multiplies the rounding of the densities in
+single precision: at 1 - 1e-4 the mean over members of 1e5 events was off by 3e-4, here by less than 1e-5."""
 HIGHEST = 60.0
 """Largest logarithm of a ratio of two densities inside a class that is exponentiated."""
 

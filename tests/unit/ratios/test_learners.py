@@ -73,7 +73,7 @@ def test_it_comes_back_to_the_last_bit_and_resumes(trained):
 def test_densities_that_fit_each_other_become_heads_and_others_the_nearest():
     gg = EventClass("gg", ("A", "AB", "AC", "B", "BC", "C"), (10.0, 30.0, 25.0, 12.0, 20.0, 9.0), kappas=(1.3, 1.0, 0.7), reference=1)
     mixture = Mixture((gg, EventClass("qqZZ", ("qqZZ",), (500.0,))))
-    heads = torch.randn(200, mixture.n_heads, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    heads = torch.randn(200, mixture.n_heads, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).clamp(-2.5, 2.5)
     torch.testing.assert_close(heads_of_densities(mixture.log_ratios(heads), mixture), heads, rtol=1e-6, atol=1e-6)
     wrong = mixture.log_ratios(heads)
     wrong[:, 1] += 5.0  # |A + B|^2 far above (|A| + |B|)^2
@@ -82,6 +82,21 @@ def test_densities_that_fit_each_other_become_heads_and_others_the_nearest():
     bound = torch.log((torch.exp(found[:, 0] / 2) * 10**0.5 + torch.exp(found[:, 3] / 2) * 12**0.5) ** 2 / 30.0)
     assert (found[:, 1] <= bound + 1e-9).all()
     torch.testing.assert_close(found[:, [0, 3, 5, 6]], wrong[:, [0, 3, 5, 6]])
+
+
+def test_total_interference_keeps_its_digits_in_single_precision():
+    """The mean of five heads at the bound, in either precision."""
+    gg = EventClass("gg", ("S", "SBI", "B"), (10.0, 90.0, 100.0), kappas=(10.0, 1.0), reference=1)
+    mixture = Mixture((gg, EventClass("qqZZ", ("qqZZ",), (500.0,))))
+    generator = torch.Generator().manual_seed(2)
+    members = [torch.randn(2000, mixture.n_heads, dtype=torch.float64, generator=generator) * 0.3 for _ in range(5)]
+    for heads in members:
+        heads[:, -1] = -12.0  # S and B cancel in every member but for their sizes
+    found = [
+        torch.stack([heads_of_densities(mixture.log_ratios(h).to(dtype), mixture) for h in members])
+        for dtype in (torch.float32, torch.float64)
+    ]
+    assert float((found[0].double().mean(dim=0) - found[1].mean(dim=0)).abs().max()) < 2e-5
 
 
 def test_weights_of_densities_are_those_of_the_events():
