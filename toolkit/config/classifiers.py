@@ -44,10 +44,11 @@ class DecorrelationConfig(Section):
     """Observables, which every background event must have."""
     densities: tuple[Name, ...] = ()
     """The background, densities at their yields; by default those below the line, or of all classes but the first."""
-    method: Literal["adversary", "distance_correlation"] = "adversary"
-    """A second network that tries to find the observables in the outputs, or the distance correlation of the outputs with each."""
+    method: Literal["adversary", "distance_correlation", "quantiles"] = "adversary"
+    """A second network that tries to find the observables in the outputs, the distance correlation of the outputs with each, or, after the
+    training, the place of the score among background events of the same value of one observable, which is among the features."""
     strength: float = Field(default=3.0, gt=0)
-    """Factor in the loss, beside the cross-entropy."""
+    """Factor in the loss, beside the cross-entropy; `quantiles` has none."""
     hidden: tuple[Width, ...] | None = Field(default=None, min_length=1, max_length=100)
     """Widths of the hidden layers of the adversary, 32 and 32 by default."""
 
@@ -55,6 +56,12 @@ class DecorrelationConfig(Section):
     def _used(self) -> DecorrelationConfig:
         if self.hidden is not None and self.method != "adversary":
             msg = f"method {self.method} has no second network: leave `hidden` out"
+            raise ValueError(msg)
+        if self.method == "quantiles" and "strength" in self.model_fields_set:
+            msg = "method quantiles has no loss of its own: leave `strength` out"
+            raise ValueError(msg)
+        if self.method == "quantiles" and len(self.variables) != 1:
+            msg = f"method quantiles is for one observable, not {list(self.variables)}: take another method"
             raise ValueError(msg)
         return self
 
@@ -202,7 +209,20 @@ class ClassifierConfig(ClassifierSettings):
         if self.decorrelate is not None and self.local_score is not None:
             msg = "a local score has no background: `decorrelate` belongs to `numerator` and `denominator`, or to `classes`"
             raise ValueError(msg)
+        self._check_quantiles()
         return self
+
+    def _check_quantiles(self) -> None:
+        if self.decorrelate is None or self.decorrelate.method != "quantiles":
+            return
+        if self.decorrelate.variables[0] not in self.features:
+            msg = f"method quantiles reads the observable: add {self.decorrelate.variables[0]} to `features`"
+            raise ValueError(msg)
+        both = sorted(set(self.numerator) & set(self.denominator))
+        if both or len(self.classes) > 2:
+            got = f"{both} stand above and below the line" if both else f"there are {len(self.classes)} classes"
+            msg = f"method quantiles moves one score, and {got}: take another method"
+            raise ValueError(msg)
 
 
 class TreesClassifierConfig(ClassifierSettings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +12,15 @@ import torch
 from scipy.stats import norm
 from torch import nn
 
+from exports import Feature, write_onnx
 from toolkit.config import ClassifierConfig
 from toolkit.config.classifiers import DecorrelationConfig
 from toolkit.diagnostics.separation import auc
-from toolkit.errors import PhysicsDomainError
+from toolkit.errors import FitError, PhysicsDomainError
+from toolkit.likelihood import OnnxRatio
 from toolkit.ratios.classification import train_classifier
 from toolkit.ratios.classification.decorrelation import adversary_entropy, background_ranks, distance_correlation
+from toolkit.ratios.classification.quantiles import PlaceInBackground
 from toolkit.weights import SimulatedEvents, assign_fold
 
 SHIFT = 1.2
@@ -146,6 +150,76 @@ def test_a_score_forgets_what_it_is_told_to(tmp_path: Path) -> None:
         area, knows = area_and_knowledge(score_of(free.model_copy(update={"decorrelate": section}), tmp_path / method, test), test)
         assert area == pytest.approx(norm.cdf(SHIFT / math.sqrt(2.0)), abs=0.012), method
         assert knows < 0.06, method
+
+
+def test_places_in_the_background_of_the_same_m_are_the_best_score_without_m(tmp_path: Path) -> None:
+    """The area is that of u alone; every cut passes the same share of the background at every m, in its tails, too."""
+    test = toy(100_000, 2)
+    config = ClassifierConfig(
+        features=("m", "v"),
+        numerator=["S"],
+        denominator=["B"],
+        folds=2,
+        epochs=8,
+        batch_size=256,
+        hidden=(24, 24),
+        learning_rate=1e-2,
+        decorrelate={"variables": ["m"], "method": "quantiles"},
+    )
+    score = score_of(config, tmp_path, test)
+    area, knows = area_and_knowledge(score, test)
+    assert area == pytest.approx(norm.cdf(SHIFT / math.sqrt(2.0)), abs=0.004)
+    assert knows < 0.02
+    background = test.weights[:, 1] > 0
+    m, s = test.observables["m"][background], score[background]
+    for share in (0.5, 0.2, 0.05):
+        passed = s > np.quantile(s, 1.0 - share)
+        for low, high in ((-9.0, -1.5), (-1.5, -0.5), (-0.5, 0.5), (0.5, 1.5), (1.5, 2.2), (2.2, 9.0)):
+            inside = (m > low) & (m <= high)
+            of_both = (1.0 + len(m) / 6_000) / inside.sum()  # these events, and those that the table was made of
+            assert passed[inside].mean() == pytest.approx(share, abs=3.5 * math.sqrt(share * (1.0 - share) * of_both)), (share, low)
+
+
+def test_the_place_is_in_the_file(tmp_path: Path) -> None:
+    """onnxruntime gives the score of torch, and no table is made of a few events."""
+    ratios = nn.Linear(2, 3).double()
+    module = PlaceInBackground(ratios, column=1, above=[1.0, 0.0, 0.0], below=[0.0, 2.0, 1.0]).double()
+    rng = np.random.default_rng(7)
+    x = torch.from_numpy(rng.normal(size=(5_000, 2)))
+    with pytest.raises(FitError, match="effective number of 1000"):
+        module.fit(x[:1000], torch.ones(1000), name="D")
+    module.fit(x, torch.from_numpy(rng.choice([1.0, -0.2], p=[0.9, 0.1], size=len(x))), name="D").eval()
+    features = [Feature("a", "", -5.0, 5.0), Feature("m", "", -5.0, 5.0)]
+    write_onnx(
+        module,
+        tmp_path / "D.onnx",
+        features=features,
+        numerators=["S", "B", "q"],
+        reference="equal mixture",
+        estimator="classifier",
+        reference_rows=x.numpy(),
+    )
+    with torch.no_grad():
+        expected = module(x).numpy()
+    np.testing.assert_allclose(OnnxRatio(tmp_path / "D.onnx")(x.numpy()), expected, atol=1e-4)
+    assert np.exp(expected).mean(axis=1) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"variables": ["m"]}, "add m to `features`"),
+        ({"variables": ["v", "m"]}, "for one observable"),
+        ({"variables": ["v"], "strength": 2.0}, "leave `strength` out"),
+        ({"variables": ["v"], "hidden": [8]}, "leave `hidden` out"),
+    ],
+)
+def test_what_quantiles_cannot_do_is_refused(section: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ClassifierConfig(features=("v",), numerator=["S"], denominator=["B"], decorrelate={"method": "quantiles", **section})
+    three = {name: [name] for name in ("S", "B", "q")}
+    with pytest.raises(ValueError, match="there are 3 classes"):
+        ClassifierConfig(features=("v",), classes=three, decorrelate={"method": "quantiles", "variables": ["v"]})
 
 
 def test_a_background_event_without_the_observable_is_refused(tmp_path: Path) -> None:

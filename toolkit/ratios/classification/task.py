@@ -22,6 +22,7 @@ from toolkit.ratios.architectures.objects import object_groups
 from toolkit.ratios.classification.decorrelation import Adversarial, adversarial_loss, background_ranks, distance_loss
 from toolkit.ratios.classification.forest import grow_forest
 from toolkit.ratios.classification.modules import SoftmaxRatios
+from toolkit.ratios.classification.quantiles import PlaceInBackground, line_of
 from toolkit.ratios.estimators.sally import ScaledScore, sally_loss
 from toolkit.ratios.estimators.trees import TreeOutputs
 from toolkit.ratios.features import FeatureMap, RawFeatures, transform_of
@@ -160,14 +161,17 @@ class NetworkTask(ClassifierTask):
         name = f"{self.name} without fold {member.index}"
         file = unfinished(checkpoint, "classes")
         history = train_network(learner, loss, batches, settings=settings, name=name, on_progress=on_progress, checkpoint=file, key=key)
-        return self._complete(feature_map, network.cpu(), scale), (history,)
+        complete = self._complete(feature_map, network.cpu(), scale)
+        if isinstance(complete, PlaceInBackground) and self.apart is not None:
+            complete.fit(x, self._of(member, self.apart)[:, -1], name=self.name)
+        return complete, (history,)
 
     def _learner(self, network: nn.Module, *, seed: int) -> tuple[nn.Module, Loss, str]:
         """Return what learns, with the network inside, its loss, and the name of that."""
         section = self.config.decorrelate
         if self.config.local_score is not None:
             return network, local_score_loss, "local score"
-        if section is None:
+        if section is None or section.method == "quantiles":
             return network, softmax_loss, "classification"
         if section.method == "distance_correlation":
             return network, distance_loss(section.strength), f"distance {section.strength}"
@@ -177,7 +181,7 @@ class NetworkTask(ClassifierTask):
 
     def _background(self, member: Member, used: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the places of the background in the observables, and its weights, if outputs are to know nothing of any."""
-        if self.apart is None:
+        if self.apart is None or (self.config.decorrelate is not None and self.config.decorrelate.method == "quantiles"):
             return ()
         variables, weights = torch.split(self._of(member, self.apart), [self.apart.shape[1] - 1, 1], dim=1)
         of = weights[:, 0]
@@ -200,7 +204,12 @@ class NetworkTask(ClassifierTask):
     def _complete(self, feature_map: FeatureMap, network: nn.Module, scale: float = 1.0) -> nn.Module:
         if self.config.local_score is not None:
             return ScaledScore(feature_map, network, torch.tensor([scale], dtype=torch.float64)).double().eval()
-        return self._softmax(feature_map, network)
+        ratios, section = self._softmax(feature_map, network), self.config.decorrelate
+        if section is None or section.method != "quantiles":
+            return ratios
+        above, below = line_of(self.config.numerator, self.config.denominator, tuple(self.config.sums))
+        column = self.config.features.index(section.variables[0])
+        return PlaceInBackground(ratios, column=column, above=above, below=below).double().eval()
 
 
 class ForestTask(ClassifierTask):
