@@ -28,6 +28,7 @@ WITH_TORCH = (
     "unit/likelihood/test_parameterised.py",
     "unit/likelihood/test_workspace_onnx.py",
     "unit/pipeline/test_export.py",
+    "unit/pipeline/test_threads.py",
     "unit/pipeline/test_validation.py",
     "unit/ratios",
 )

@@ -130,8 +130,8 @@ def test_learned_variations_are_normalised_in_each_region(tmp_path: Path, shift:
         return {}, {"tilt": (v, -v)}
 
     file = {SHIFT: Path("models/tilt.onnx")} if shift else {"up": Path("models/tilt.onnx")}
-    changed = {"tilt": np.array([0.0, 0.05])} if shift else {}
-    learned = LearnedVariations(("tilt",), {"tilt": file}, {"tilt": ("bkg",)}, {}, logs, logs(test), logs(pool), pool, changed)
+    changed, means = ({"tilt": np.array([0.0, x])} if shift else {} for x in (0.05, 0.01))
+    learned = LearnedVariations(("tilt",), {"tilt": file}, {"tilt": ("bkg",)}, {}, logs, logs(test), logs(pool), pool, changed, means)
     flat = {name: {"tilt": Ratios(np.ones_like(t), np.ones_like(t))} for m in methods for name, f in m.fills().items() for t in [f(pool)]}
     model, tilted = FitModel.of(config), _NamedOutput() if shift else Tilted()
     data = FitData(test, truth_weights(test, model, model.truth), methods, Systematics(learned=learned, ratios=flat), model)
