@@ -57,7 +57,7 @@ class DecorrelationConfig(Section):
         if self.hidden is not None and self.method != "adversary":
             msg = f"method {self.method} has no second network: leave `hidden` out"
             raise ValueError(msg)
-        if self.method == "quantiles" and "strength" in self.model_fields_set:
+        if self.method == "quantiles" and self.strength != type(self).model_fields["strength"].default:
             msg = "method quantiles has no loss of its own: leave `strength` out"
             raise ValueError(msg)
         if self.method == "quantiles" and len(self.variables) != 1:
