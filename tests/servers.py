@@ -89,6 +89,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128  # a client asks for many ranges at once; beyond the usual 5 it would wait for a minute
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Be silent about clients that hang up."""
