@@ -17,7 +17,8 @@ from toolkit.config.checks import (
     check_sample_conditions,
     check_truths,
 )
-from toolkit.config.classifiers import AnyClassifierConfig, ClassifierConfig
+from toolkit.config.classifier_checks import check_classifiers, scores_in
+from toolkit.config.classifiers import AnyClassifierConfig
 from toolkit.config.columns import ColumnConfig
 from toolkit.config.corrections import CorrectionConfig
 from toolkit.config.cross_fit import require_cross_fit
@@ -25,7 +26,6 @@ from toolkit.config.estimates import estimated_densities
 from toolkit.config.histograms import METHODS, HistogramConfig, RatioHistogramsConfig, ScoreHistogramConfig, ScorePlaneConfig
 from toolkit.config.kfactors import check_components, check_corrections, component_variations
 from toolkit.config.likelihood import LikelihoodConfig, NormalisationUncertainty, ParameterConfig
-from toolkit.config.local_score import check_local_score
 from toolkit.config.model import general_model, short_model
 from toolkit.config.morphing import MorphingConfig
 from toolkit.config.names import FileName, Name
@@ -47,8 +47,6 @@ from toolkit.config.support import (
 )
 from toolkit.config.systematics import SystematicsConfig
 from toolkit.errors import SchemaError
-from toolkit.expressions import Condition
-from toolkit.model.densities import learned_densities
 from toolkit.model.identifiability import require_constrained
 from toolkit.model.model import Model
 from toolkit.model.parameters import ModelParameter
@@ -159,12 +157,12 @@ class Config(Section):
 
         Those that need a classifier are not among them: processing cannot evaluate them, see `scored_conditions`.
         """
-        return {name: text for name, text in self._all_conditions.items() if not self._scores_in(text)}
+        return {name: text for name, text in self._all_conditions.items() if not scores_in(text, self.classifier_columns)}
 
     @property
     def scored_conditions(self) -> dict[str, str]:
         """Conditions of regions and of parts of processes that need the score of a classifier, by name."""
-        return {name: text for name, text in self._all_conditions.items() if self._scores_in(text)}
+        return {name: text for name, text in self._all_conditions.items() if scores_in(text, self.classifier_columns)}
 
     @property
     def _all_conditions(self) -> dict[str, str]:
@@ -180,11 +178,6 @@ class Config(Section):
     def observable_fills(self) -> dict[str, float]:
         """The fills of what processing writes: those of scores of classifiers come when the scores do."""
         return {name: fill for name, fill in self.fills.items() if name not in self.classifier_columns}
-
-    def _scores_in(self, condition: str) -> tuple[str, ...]:
-        """Return the columns of classifiers that a condition names."""
-        columns = self.classifier_columns
-        return tuple(name for name in Condition.parse(condition).names if name in columns) if condition else ()
 
     @property
     def simulated(self) -> tuple[SampleConfig, ...]:
@@ -312,7 +305,8 @@ class Config(Section):
             self._check_short()
         if self.learns_from_labels:
             object.__setattr__(self, "ratios", for_labels(self.ratios))
-        self._check_classifiers()
+        taken, where = {*self.scores, *self.columns}, self.selection.where
+        check_classifiers(self.classifiers, columns=self.classifier_columns, taken=taken, where=where, model=lambda: self.model)
         varied = {**self.systematics.objects, **self.systematics.weights, **self.systematics.samples}
         chosen = {f"systematics.{n}": v.samples for n, v in varied.items()}
         for key, wanted in chosen.items():
@@ -402,52 +396,6 @@ class Config(Section):
             if process.n_amplitudes > 1 and len(set(factors.values())) > 1:
                 msg = f"k_factor differs between samples of process {process.name} {factors}: they inform the same densities"
                 raise ValueError(msg)
-
-    def _check_classifiers(self) -> None:
-        """Check that classifiers have names of their own, read observables, and tell learned densities apart."""
-        if not self.classifiers:
-            return
-        columns = self.classifier_columns
-        taken = sorted(set(columns) & {*self.scores, *self.columns})
-        if taken:
-            msg = f"classifiers {taken} are names of scores or columns, too: rename one of them"
-            raise ValueError(msg)
-        repeated = sorted({name for name in columns if columns.count(name) > 1})
-        if repeated:
-            msg = f"classifiers: the columns {repeated} belong to two of them; rename one"
-            raise ValueError(msg)
-        if self._scores_in(self.selection.where):
-            scores = list(self._scores_in(self.selection.where))
-            msg = f"selection.where uses the classifiers {scores}, which are trained on selected events; use a region with this condition"
-            raise ValueError(msg)
-        densities = [density.name for process in self.model.processes for density in learned_densities(process)]
-        for name, section in self.classifiers.items():
-            if section.local_score is not None:
-                check_local_score(f"classifiers.{name}.local_score", section.local_score, self.model)
-            unknown = [density for density in section.densities if density not in densities]
-            if unknown:
-                msg = f"classifiers.{name}: no densities {unknown}; the densities are {densities}"
-                raise ValueError(msg)
-            scores = [feature for feature in section.features if feature in columns]
-            if scores:
-                msg = f"classifiers.{name}: features {scores} are scores of classifiers; give it their features"
-                raise ValueError(msg)
-            self._check_decorrelation(name, section, densities)
-            if self._scores_in(section.where):
-                msg = f"classifiers.{name}.where uses {list(self._scores_in(section.where))}, scores of classifiers; use observables"
-                raise ValueError(msg)
-
-    def _check_decorrelation(self, name: str, section: AnyClassifierConfig, densities: list[str]) -> None:
-        """Check that what a classifier is to know nothing of are observables, and its background densities."""
-        wanted = section.decorrelate.densities if isinstance(section, ClassifierConfig) and section.decorrelate is not None else ()
-        unknown = [density for density in wanted if density not in densities]
-        if unknown:
-            msg = f"classifiers.{name}.decorrelate: no densities {unknown}; the densities are {list(densities)}"
-            raise ValueError(msg)
-        scores = [variable for variable in section.decorrelated if variable in self.classifier_columns]
-        if scores:
-            msg = f"classifiers.{name}.decorrelate: {scores} are scores of classifiers, which are not there yet; name observables"
-            raise ValueError(msg)
 
     @property
     def _component_names(self) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from toolkit.errors import SchemaError
 from toolkit.likelihood import Results, Workspace
 from toolkit.pipeline.code import code_digest, module_digests
 from toolkit.pipeline.lock import folder_lock
+from toolkit.pipeline.unfinished import folder_of_key
 from toolkit.plots import PlotStyle
 from toolkit.report import read_results, write_page, write_results
 from toolkit.report.combination_pages import combination_jobs, combination_page
@@ -75,7 +76,7 @@ def run_combination(config: CombineConfig, out: Path, *, progress: Progress = si
     with folder_lock(out / ".lock"):
         if _manifest(out).get("key") == key and _complete(out):
             return CombinationOutcome(read_results(out / RESULTS), first, ran=False)
-        folder = _unfinished(out, key)
+        folder = folder_of_key(out / UNFINISHED, key)
         work, tasks = make_folder(folder / "files"), FinishedTasks(folder / "tasks")
         workspaces = _workspaces(combination, out, work)
         results, agreements = measure_combination(combination, workspaces, tasks=tasks, progress=progress)
@@ -185,15 +186,6 @@ def _manifest(out: Path) -> JsonObject:
 def _complete(out: Path) -> bool:
     """Return whether all files of a finished combination are as they were written."""
     return all((out / name).is_file() and file_sha256(out / name) == digest for name, digest in _manifest(out)["files"].items())
-
-
-def _unfinished(out: Path, key: str) -> Path:
-    """Return the folder of the work on this key; that on others is deleted."""
-    base = out / UNFINISHED
-    for other in base.iterdir() if base.is_dir() else ():
-        if other.name != key[:16]:
-            shutil.rmtree(other, ignore_errors=True)
-    return make_folder(base / key[:16])
 
 
 def _publish(work: Path, out: Path) -> None:

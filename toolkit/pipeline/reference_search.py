@@ -30,6 +30,7 @@ from toolkit.pipeline.lock import folder_lock
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.provenance import portable_config
 from toolkit.pipeline.stamps import FOLDER, read_stamp
+from toolkit.pipeline.unfinished import folder_of_key
 from toolkit.ratios.classification import out_of_fold, train_classifier
 from toolkit.typing import DETAIL, FloatArray, Progress, silent_progress
 from toolkit.weights import SimulatedEvents
@@ -114,7 +115,7 @@ def search_reference(
     ranges = search_ranges(config, sections)
     context = StageContext(config=config, out=out, work=out, key="", progress=progress)
     with folder_lock(make_folder(out / FOLDER) / "lock"):
-        folder = _unfinished(out, _key(config, out, settings.bins))
+        folder = folder_of_key(out / UNFINISHED, _key(config, out, settings.bins))
         pool = learned_events(config, read_simulation(context, scored=False)[0])
         evaluations = _Evaluations(config, pool, sections, settings, folder, progress)
         truth = FitModel.of(config).truth
@@ -201,12 +202,3 @@ def _key(config: Config, out: Path, bins: int) -> str:
     ratios = {key: document["ratios"][key] for key in ("splits", "fold_beam_axis", "threads")}
     parts = {name: document[name] for name in DECIDING if name in document} | {"ratios": ratios, "bins": bins}
     return stage_key({"config": parts, "events": "" if stamp is None else stamp.key, "code": code_digest(module_digests([__name__]))})
-
-
-def _unfinished(out: Path, key: str) -> Path:
-    """Return the folder of the work on this key; that on others is deleted."""
-    base = out / UNFINISHED
-    for other in base.iterdir() if base.is_dir() else ():
-        if other.name != key[:16]:
-            shutil.rmtree(other, ignore_errors=True)
-    return make_folder(base / key[:16])

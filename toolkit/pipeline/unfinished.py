@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.artifacts.atomic import make_folder
 from toolkit.pipeline.stamps import FOLDER
 
 WORK_FILE = "work.json"
@@ -31,6 +33,14 @@ class UnfinishedWork:
 def work_folder(out: Path, stage: str) -> Path:
     """Return the folder in which a stage works."""
     return out / FOLDER / "work" / stage
+
+
+def folder_of_key(base: Path, key: str) -> Path:
+    """Make the folder of the work on a key below `base`; that on other keys is deleted."""
+    for other in base.iterdir() if base.is_dir() else ():
+        if other.name != key[:16]:
+            shutil.rmtree(other, ignore_errors=True)
+    return make_folder(base / key[:16])
 
 
 def unfinished_work(out: Path, stage: str) -> UnfinishedWork | None:

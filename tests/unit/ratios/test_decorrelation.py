@@ -110,6 +110,11 @@ def toy(n: int, seed: int) -> SimulatedEvents:
     return SimulatedEvents(("S", "B"), np.arange(n, dtype=np.uint64), index, ("S", "B"), {"m": m, "v": u + m}, weights)
 
 
+def config_of_toy(**changes: Any) -> ClassifierConfig:
+    common: dict[str, Any] = {"features": ("m", "v"), "numerator": ["S"], "denominator": ["B"], "folds": 2}
+    return ClassifierConfig(**common, batch_size=256, hidden=(24, 24), learning_rate=1e-2, **changes)
+
+
 def score_of(config: ClassifierConfig, folder: Path, test: SimulatedEvents) -> np.ndarray:
     sample = toy(24_000, 1)
     fold = assign_fold(sample.event_id, n_folds=2, salt="toy")
@@ -131,17 +136,7 @@ def area_and_knowledge(score: np.ndarray, test: SimulatedEvents) -> tuple[float,
 def test_a_score_forgets_what_it_is_told_to(tmp_path: Path) -> None:
     """Free, the best area is F(|d| / sqrt 2) of both coordinates; without knowledge of m that of u alone, whatever the method."""
     test = toy(40_000, 2)
-    free = ClassifierConfig(
-        features=("m", "v"),
-        numerator=["S"],
-        denominator=["B"],
-        folds=2,
-        epochs=30,
-        batch_size=256,
-        seed=2,
-        hidden=(24, 24),
-        learning_rate=1e-2,
-    )
+    free = config_of_toy(epochs=30, seed=2)
     area, knows = area_and_knowledge(score_of(free, tmp_path / "free", test), test)
     assert area == pytest.approx(norm.cdf(math.hypot(SHIFT, 0.8) / math.sqrt(2.0)), abs=0.006)
     assert knows > 0.45
@@ -155,17 +150,7 @@ def test_a_score_forgets_what_it_is_told_to(tmp_path: Path) -> None:
 def test_places_in_the_background_of_the_same_m_are_the_best_score_without_m(tmp_path: Path) -> None:
     """The area is that of u alone; every cut passes the same share of the background at every m, in its tails, too."""
     test = toy(100_000, 2)
-    config = ClassifierConfig(
-        features=("m", "v"),
-        numerator=["S"],
-        denominator=["B"],
-        folds=2,
-        epochs=8,
-        batch_size=256,
-        hidden=(24, 24),
-        learning_rate=1e-2,
-        decorrelate={"variables": ["m"], "method": "quantiles"},
-    )
+    config = config_of_toy(epochs=8, decorrelate={"variables": ["m"], "method": "quantiles"})
     score = score_of(config, tmp_path, test)
     area, knows = area_and_knowledge(score, test)
     assert area == pytest.approx(norm.cdf(SHIFT / math.sqrt(2.0)), abs=0.004)
