@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from toolkit.errors import PhysicsDomainError, ShapeError
+from toolkit.likelihood.reference_rows import SCHEMA
 from toolkit.typing import FloatArray, IntArray
 
 N_REFERENCE_ROWS = 1000
 _EXTREMES_SHARE = 0.5
-SCHEMA = 1
 
 
 def choose_reference_rows(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import awkward as ak
 import numpy as np
 
 from processors.eventfile import EventFile
-from processors.formats import reader_for, wrong_vector_length
+from processors.formats import Reader, reader_for, wrong_vector_length
 from processors.observables import wanted_observables
 from processors.reading import check_condition_branches, selection_branches
 from processors.rootfile import nearest
@@ -63,6 +63,40 @@ def branches_to_read(config: Config, sample: SampleConfig, branches: Mapping[str
     return tuple(name for name in wanted if name in branches)
 
 
+def check_inputs(path: Location, config: Config, sample: SampleConfig, branches: Mapping[str, str], inputs: Sequence[str]) -> None:
+    """Check that a file has the branches from which the inputs of a network are computed.
+
+    Args:
+        path: The file, for messages.
+        config: The analysis.
+        sample: The section of the config whose layout the file has.
+        branches: Types of the branches of the file, by name.
+        inputs: Observables that the network reads.
+
+    Raises:
+        SchemaError: Some are missing; all of these are named, with the inputs that need them.
+    """
+    reader = reader_for(sample)
+    required, columns = reader.required(sample), {name: config.columns[name].branch for name in inputs if name in config.columns}
+    jets = _jet_observables(config, reader, inputs)
+    missing = [
+        name for name in dict.fromkeys([*required, *columns.values(), *(reader.jet_branches() if jets else ())]) if name not in branches
+    ]
+    without_jets = bool(jets) and not reader.jet_branches()
+    if missing or without_jets:
+        no_jets = without_jets or not {*missing}.isdisjoint(reader.jet_branches())
+        lacking = [name for name in inputs if (no_jets and name in jets) or columns.get(name) in missing]
+        near = nearest(missing[0], branches) if len(missing) == 1 else None
+        where = f"name the branches under `layout` of sample {sample.name}, or take a file that has them"
+        raise SchemaError(
+            f"inputs {list(inputs) if {*missing} & {*required} else lacking} of the network, from {path}",
+            got=f"no branch {missing} among {sorted(branches)}" if missing else "a layout without jets",
+            expected=f"the branches of the {sample.layout.kind} layout of sample {sample.name}",
+            remedy=f"{near + ' If not, ' if near else ''}{where}; an input that is the same for all events: --set NAME=NUMBER",
+        )
+    check_condition_branches(path, config, sample, branches)
+
+
 def _check_variations(path: Location, config: Config, sample: SampleConfig, branches: Collection[str]) -> None:
     for name in weight_branches(config, sample):
         if name not in branches and name not in config.columns:
@@ -74,11 +108,15 @@ def _check_variations(path: Location, config: Config, sample: SampleConfig, bran
             )
 
 
+def _jet_observables(config: Config, reader: Reader, names: Iterable[str]) -> list[str]:
+    """Return those of some observables that need the jets of the ntuple; columns that it has are none."""
+    given = {*config.columns, *(("n_jets",) if reader.counts_jets() else ())}
+    return [name for name in names if name in OBSERVABLES and OBSERVABLES[name].needs == "jets" and name not in given]
+
+
 def _check_jets(path: Location, config: Config, sample: SampleConfig, branches: Collection[str]) -> None:
     reader = reader_for(sample)
-    jet_branches = reader.jet_branches()
-    given = {*config.columns, *(("n_jets",) if reader.counts_jets() else ())}
-    jets = [name for name in wanted_observables(config) if name in OBSERVABLES and OBSERVABLES[name].needs == "jets" and name not in given]
+    jet_branches, jets = reader.jet_branches(), _jet_observables(config, reader, wanted_observables(config))
     if not jet_branches and jets:
         option = "layout.jets" if isinstance(sample.layout, MappingLayout) else "layout.jet"
         raise SchemaError(

@@ -43,9 +43,12 @@ main(sys.argv[1:])
 """
 
 
-def write_model(path: Path, *, parameters: tuple[Feature, ...] = ()) -> Path:
+COSINE = Feature("cos_theta_1", "", -1.0, 1.0)
+
+
+def write_model(path: Path, *, parameters: tuple[Feature, ...] = (), second: Feature = COSINE) -> Path:
     """A linear network, written by hand: x @ WEIGHTS."""
-    columns = (Feature("m4l", "GeV", 200.0, 500.0), Feature("cos_theta_1", "", -1.0, 1.0))
+    columns = (Feature("m4l", "GeV", 200.0, 500.0), second)
     metadata = OnnxMetadata(columns[: 2 - len(parameters)], ("S", "B"), "ref", "carl", parameters=parameters)
     entry = helper.make_tensor_value_info("observables", onnx.TensorProto.FLOAT, ["batch", 2])
     output = helper.make_tensor_value_info("log_ratio", onnx.TensorProto.FLOAT, ["batch", 2])
@@ -178,6 +181,63 @@ def test_every_container_that_process_reads(kind: str, tmp_path: Path, ntuples: 
     if kind != "csv":
         assert {"nElectron", "Electron_pt", "nMuon", "Muon_charge"} <= set(after.fields)
         assert ak.array_equal(after["Electron_pt"], columns["Electron"]["pt"])
+
+
+def _without(path: Path, *families: str) -> Path:
+    """Write the first events of an example ntuple without some branches."""
+    with uproot.open(demo_config().with_name("ggF_S_1.root")) as file:
+        tree = file["Events"]
+        events = tree.arrays([name for name in tree.keys() if not name.startswith(("n", *families))], entry_stop=200)  # noqa: SIM118
+    groups: dict[str, dict[str, ak.Array]] = {}
+    for name in events.fields:
+        collection, _, column = name.partition("_")
+        groups.setdefault(collection, {})[column] = events[name]
+    columns = {name: parts[""] if "" in parts else ak.zip(parts) for name, parts in groups.items()}
+    with uproot.recreate(path) as file:
+        file.mktree("Events", {name: column.type.content for name, column in columns.items()}).extend(columns)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("families", "parts"),
+    [
+        (
+            ("Jet_",),
+            ("inputs ['n_jets'] of the network", "no branch ['Jet_pt', 'Jet_eta', 'Jet_phi', 'Jet_mass'] among ['Electron_charge'"),
+        ),
+        (("Muon_pt",), ("inputs ['m4l', 'n_jets'] of the network", "no branch ['Muon_pt']", "did you mean 'Muon_phi'? If not, name")),
+        (("genWeight",), ("no branch ['genWeight']",)),
+    ],
+)
+def test_inputs_that_a_file_lacks_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], families: tuple[str, ...], parts: tuple[str, ...]
+) -> None:
+    """A network that counts jets has no output for a file without jets, unless their number is said."""
+    model = write_model(tmp_path / "model.onnx", second=Feature("n_jets", "", 0.0, 5.0))
+    source, out = _without(tmp_path / "in.root", *families), tmp_path / "out.root"
+    words = ("predict", model, source, "--out", out, "--config", demo_config(), "--sample", "ggF_S", "--quiet", "--json")
+    h4l(*words, expect=2)
+    message = json.loads(capsys.readouterr().out)["error"]
+    text = " ".join(str(message[key]) for key in ("what", "got", "expected", "remedy"))
+    assert all(part in text for part in (*parts, "the nanoaod layout of sample ggF_S", "--set NAME=NUMBER")), text
+    assert not out.exists()
+    if families == ("Jet_",):
+        h4l(*words, "--set", "n_jet=0", expect=2)
+        assert "['n_jet']" in json.loads(capsys.readouterr().out)["error"]["got"]
+        h4l(*words, "--set", "n_jets=0")
+        said = json.loads(capsys.readouterr().out)
+        assert said["evaluated"] > 100
+        assert said["missing"] == {}
+
+
+def test_inputs_that_events_lack_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The mass of two jets is there for events with two jets."""
+    model = write_model(tmp_path / "model.onnx", second=Feature("m_jj", "GeV", 0.0, 3000.0))
+    words = ("predict", model, _without(tmp_path / "in.root"), "--out", tmp_path / "out.root")
+    h4l(*words, "--config", demo_config(), "--sample", "ggF_S", "--quiet", "--json")
+    said = json.loads(capsys.readouterr().out)
+    assert 0 < said["evaluated"] < said["missing"]["m_jj"]
+    assert list(said["missing"]) == ["m_jj"]
 
 
 def test_a_config_may_need_a_data_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

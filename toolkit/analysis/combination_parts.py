@@ -88,7 +88,8 @@ class RunPart:
             raise InputFileError(f"parts.{name}.run: {folder}", got=got, expected=expected, remedy=remedy) from error
         except (ValueError, TypeError, LookupError) as error:
             what = f"parts.{name}.run: {folder}/{FIT}"
-            raise SchemaError(what, got=str(error).splitlines()[0], expected="results of this version", remedy="run it again") from error
+            got = f"{error.what}: {error.got}" if isinstance(error, SchemaError) else f"{type(error).__name__}: {error}"
+            raise SchemaError(what, got=got, expected="results of this version", remedy="run it again") from error
         found = cls(name, root, results)
         if not found.methods:
             raise InputFileError(f"parts.{name}.run: {folder}", got="no workspace of any method", expected="those of a fit", remedy=remedy)

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.analysis.layout import EVENTS
+from toolkit.analysis.layout import EVENTS, MANIFEST, MANIFEST_SCHEMA
 from toolkit.artifacts.checksums import read_checked
 from toolkit.artifacts.events import EventTable, read_events
+from toolkit.artifacts.versions import other_version
 from toolkit.config import Config
 from toolkit.config.restored import restore_config
 from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError, ToolkitError
 from toolkit.model import solve_products
 from toolkit.typing import FloatArray
 
-MANIFEST = "manifest.json"
 _SETTINGS = ("selection", "corrections", "k_factors")
 _SAMPLE_SETTINGS = ("kind", "xsec_pb", "gen_sumw", "k_factor")
 TOTAL = "total"
@@ -53,6 +53,9 @@ class FinishedRun:
         expected, remedy = "the output folder of h4l process or h4l run", "name the folder that --out named, or process the ntuples first"
         try:
             document = json.loads(read_checked(path)[0])
+            if document["schema"] != MANIFEST_SCHEMA:
+                remedy = "process the ntuples again"
+                raise other_version(f"{path}", found=document["schema"], expected=MANIFEST_SCHEMA, remedy=remedy)
             config = restore_config(document["config"], source=str(path))
             done = "process" in document["stages"]
         except ToolkitError:

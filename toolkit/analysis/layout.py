@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+MANIFEST = Path("manifest.json")
+MANIFEST_SCHEMA = 1
 EVENTS = Path("events")
 CUTFLOW = Path("cutflow.json")
 MODELS = Path("models")

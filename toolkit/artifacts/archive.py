@@ -19,6 +19,7 @@ from typing import Any
 
 from toolkit.artifacts.atomic import atomic_path, make_folder
 from toolkit.artifacts.unpacking import LARGEST_RATIO, MOST_FILES, REMEDY, members, most_bytes
+from toolkit.artifacts.versions import other_version
 from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
 
 INDEX = "bundle.json"
@@ -157,11 +158,15 @@ def _move(source: Path, target: Path) -> None:
 def _read_index(path: Path, source: Path) -> dict[str, Any]:
     try:
         index = json.loads(path.read_bytes())
-        good = index["format"] == "h4l-bundle" and index["schema"] == SCHEMA and isinstance(index["files"], list)
+        ours, schema = index["format"] == "h4l-bundle", index["schema"]
+        good = ours and schema == SCHEMA and isinstance(index["files"], list)
         good = good and all(isinstance(entry[key], kind) for entry in index["files"] for key, kind in _ENTRY.items())
         good = good and len({entry["path"] for entry in index["files"]}) == len(index["files"])
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        good = False
+        good = ours = False
+    if ours and isinstance(schema, int) and schema != SCHEMA:
+        remedy = "open it with the version that wrote it, or write it anew with h4l bundle"
+        raise other_version(f"bundle {source}", found=schema, expected=SCHEMA, remedy=remedy)
     if not good:
         expected = f"a bundle of schema {SCHEMA}, every file once with size and hash"
         raise SchemaError(f"{INDEX} of {source}", got="missing, or of another form", expected=expected, remedy="write it with h4l bundle")

@@ -10,6 +10,7 @@ import json
 import math
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from toolkit.artifacts.versions import other_version
+from toolkit.errors import InputFileError, SchemaError
+
 DIGESTS = b"h4l_columns"
 """Metadata key of the digests by column."""
 DIGEST = b"h4l_digest"
 """Metadata key of the digest of the metadata themselves."""
+
+
+REMEDY = "`h4l process` writes the tables anew"
+
+
+def damaged_table(path: str | Path, got: str) -> InputFileError:
+    """Return the error for a table that is not as it was written."""
+    return InputFileError(f"event table {path}", got=got, expected="a complete parquet file", remedy=REMEDY)
 
 
 def to_numpy(column: Any) -> NDArray[Any]:
@@ -52,6 +64,36 @@ def broken_seal(metadata: Mapping[bytes, bytes], *, key: bytes) -> bool:
         (False, True)
     """
     return metadata.get(DIGEST) != _digest(metadata.get(key, b"") + metadata.get(DIGESTS, b""))
+
+
+def read_about(metadata: Mapping[bytes, bytes], path: str | Path, *, key: bytes, schema: int) -> dict[str, Any]:
+    """Return what the metadata of a table say about it.
+
+    Args:
+        metadata: The metadata.
+        path: The table, for messages.
+        key: Metadata key of what it says.
+        schema: Version of the form that can be read.
+
+    Raises:
+        SchemaError: It is no event table, or of another version, whose columns may have digests of another kind, or none.
+        InputFileError: The metadata are not as they were written.
+    """
+    if key not in metadata:
+        expected = "a table that `h4l process` wrote"
+        raise SchemaError(
+            f"event table {path}", got=f"a parquet file without the metadata {key.decode()!r}", expected=expected, remedy=REMEDY
+        )
+    try:
+        document: dict[str, Any] = json.loads(metadata[key])
+        found = document.get("schema")
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise damaged_table(path, f"{type(error).__name__}: {error}") from error
+    if broken_seal(metadata, key=key) and (DIGEST in metadata or found == schema):
+        raise damaged_table(path, "metadata that changed after they were written")
+    if found != schema:
+        raise other_version(f"event table {path}", found=found, expected=schema, remedy=REMEDY)
+    return document
 
 
 def changed_columns(table: pa.Table) -> list[str]:

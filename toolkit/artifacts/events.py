@@ -18,10 +18,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from toolkit.artifacts.atomic import atomic_path, make_folder, write_json
-from toolkit.artifacts.columns import broken_seal, changed_columns, sealed, to_numpy
-from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
+from toolkit.artifacts.columns import REMEDY, changed_columns, damaged_table, read_about, sealed, to_numpy
+from toolkit.artifacts.versions import other_version
+from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError, ToolkitError
 
-SCHEMA = 1
+SCHEMA = 2
+"""Version of the form of tables and index; another form or another digest of columns needs another number."""
 CHANNELS = ("4e", "4mu", "2e2mu")
 IDENTITY = ("event", "run", "luminosityBlock", "file_index", "entry", "channel")
 _TYPES = {"event": np.uint64, "run": np.uint32, "luminosityBlock": np.uint32, "file_index": np.int32, "entry": np.int64, "channel": np.int8}
@@ -217,17 +219,8 @@ def read_info(path: str | Path) -> ChunkInfo:
     try:
         metadata = pq.read_schema(path).metadata or {}
     except _UNREADABLE as error:
-        raise _damaged(path, str(error)) from error
-    if _KEY in metadata and broken_seal(metadata, key=_KEY):
-        raise _damaged(path, "metadata that changed after they were written")
-    document = json.loads(metadata.get(_KEY, b"{}"))
-    if document.get("schema") != SCHEMA:
-        raise SchemaError(
-            f"event table {path}",
-            got=f"schema {document.get('schema')}",
-            expected=f"schema {SCHEMA}",
-            remedy="run the processing stage again",
-        )
+        raise damaged_table(path, str(error)) from error
+    document = read_about(metadata, path, key=_KEY, schema=SCHEMA)
     lists = {name: tuple(document.get(name, ())) for name in ("benchmarks", "weight_variations", "regions")}
     return ChunkInfo(**{**document, **lists})
 
@@ -288,7 +281,7 @@ def read_events(folder: str | Path, sample: str, *, columns: Sequence[str] | Non
                 f"event table {folder / entry['file']}",
                 got=f"key {info.key}",
                 expected=f"key {entry['key']} of index.json",
-                remedy="run the processing stage again",
+                remedy=REMEDY,
             )
         if own is None and variation not in info.weight_variations:
             raise _no_such_variation(folder, sample, variation)
@@ -300,7 +293,7 @@ def read_events(folder: str | Path, sample: str, *, columns: Sequence[str] | Non
             f"event tables of {sample} in {folder}",
             got=f"{table.num_rows} rows",
             expected=f"{sum(e['rows'] for e in entries)} rows of index.json",
-            remedy="run the processing stage again",
+            remedy=REMEDY,
         )
     return _to_event_table(sample, table, infos[0], variation=variation)
 
@@ -380,13 +373,16 @@ def _read_index(folder: Path, sample: str) -> dict[str, list[dict[str, Any]]]:
     path = folder / "index.json"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        schema = document.get("schema")
+    except (OSError, ValueError, AttributeError) as error:
         raise InputFileError(
             f"event tables in {folder}",
             got=str(error),
             expected="index.json, which the processing stage writes last",
-            remedy="run the processing stage to its end",
+            remedy="`h4l process` writes it when it comes to its end",
         ) from error
+    if schema != SCHEMA:
+        raise other_version(f"index {path} of event tables", found=schema, expected=SCHEMA, remedy=REMEDY)
     if sample not in document["samples"]:
         raise SchemaError(
             f"event tables in {folder}",
@@ -412,7 +408,7 @@ def _read_columns(path: Path, info: ChunkInfo, columns: Sequence[str] | None, *,
                 remedy="add the observable to `observables` in the config and process again",
             )
     except _UNREADABLE as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged_table(path, str(error)) from error
     return read_table(path, [*IDENTITY, *other, *names])
 
 
@@ -428,19 +424,19 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> Any:
 
     Raises:
         InputFileError: The file is missing, cut off, or its content changed after it was written.
+        SchemaError: It is no event table, or of another version.
     """
     try:
         wanted = None if columns is None else list(dict.fromkeys(columns))
         table = pq.read_table(path, columns=wanted, use_threads=False, page_checksum_verification=True)
-        if broken_seal(table.schema.metadata or {}, key=_KEY):
-            raise _damaged(path, "metadata that changed after they were written")
+        read_about(table.schema.metadata or {}, path, key=_KEY, schema=SCHEMA)
         changed = changed_columns(table)
-    except InputFileError:
+    except ToolkitError:
         raise
     except (*_UNREADABLE, ValueError, MemoryError) as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged_table(path, str(error)) from error
     if changed:
-        raise _damaged(path, f"columns {changed} that changed after they were written")
+        raise damaged_table(path, f"columns {changed} that changed after they were written")
     return table
 
 
@@ -449,12 +445,9 @@ def check_whole(path: str | Path) -> None:
 
     Raises:
         InputFileError: It is missing, cut off, or its content changed after it was written.
+        SchemaError: It is no event table, or of another version.
     """
     read_table(path)
-
-
-def _damaged(path: str | Path, got: str) -> InputFileError:
-    return InputFileError(f"event table {path}", got=got, expected="a complete parquet file", remedy="run the processing stage again")
 
 
 def observable_names(columns: Sequence[str], benchmarks: Sequence[str]) -> list[str]:

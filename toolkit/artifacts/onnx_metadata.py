@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from toolkit.artifacts.versions import other_version
 from toolkit.errors import SchemaError
 
 SCHEMA = 1
@@ -154,9 +155,11 @@ class OnnxMetadata:
         """
         document = _parse(text)
         schema = document.get("schema", SCHEMA)
+        if schema != SCHEMA:
+            remedy = "write the network anew with `h4l export` or exports.write_onnx, or read it with the version that wrote it"
+            raise other_version(f"ONNX metadata key {METADATA_KEY}", found=schema, expected=SCHEMA, remedy=remedy)
         numerators = _get(document, "numerators")
         mixture = document.get("reference_mixture", {})
-        _require(schema == SCHEMA, "ONNX metadata: schema", schema, SCHEMA)
         _require(_is_list_of(numerators, str), "ONNX metadata: numerators", numerators, "a list of names")
         fills = document.get("fills", {})
         numbers = list(fills.values()) if isinstance(fills, dict) else None

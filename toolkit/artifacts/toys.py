@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from toolkit.artifacts.versions import other_version
 from toolkit.errors import ArtifactMismatchError, InputFileError
 
+SCHEMA = 1
 Row = tuple[float, ...]
 PointKey = tuple[tuple[str, float], ...]
 """A parameter point as sorted (name, value) pairs."""
@@ -40,6 +42,7 @@ class ToyFile:
 
     Raises:
         ArtifactMismatchError: The file belongs to another campaign.
+        SchemaError: Another version wrote it.
         InputFileError: The file cannot be read or written.
     """
 
@@ -73,7 +76,7 @@ class ToyFile:
     def _read(self, path: Path) -> None:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._append(path, json.dumps({"schema": 1, "campaign": self.campaign}))
+            self._append(path, json.dumps({"schema": SCHEMA, "campaign": self.campaign}))
             return
         content = path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
@@ -82,7 +85,11 @@ class ToyFile:
             path.unlink()
             self._read(path)
             return
-        if lines[0] != {"schema": 1, "campaign": self.campaign}:
+        if lines[0].get("schema") != SCHEMA:
+            raise other_version(
+                f"toys {path}", found=lines[0].get("schema"), expected=SCHEMA, remedy="remove the file, or name another one"
+            )
+        if lines[0] != {"schema": SCHEMA, "campaign": self.campaign}:
             raise ArtifactMismatchError(
                 f"toys {path}",
                 got=f"campaign {lines[0].get('campaign')}",

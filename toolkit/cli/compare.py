@@ -98,7 +98,8 @@ def compare(
 
 def _compared(request: CompareRequest, reporter: RichReporter) -> RunComparison:
     """Compare, and write plots, the page, and last the numbers."""
-    from toolkit.analysis.finished import MANIFEST, FinishedRun
+    from toolkit.analysis.finished import FinishedRun
+    from toolkit.analysis.layout import MANIFEST
     from toolkit.analysis.run_comparison import compare_runs
     from toolkit.artifacts.atomic import make_folder, write_json
     from toolkit.report import write_page

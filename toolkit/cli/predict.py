@@ -59,7 +59,8 @@ def predict(request: PredictRequest) -> None:
             reporter.close()
         text = f"{done.path}: {done.evaluated} of {done.entries} events of {done.tree} have log ratios"
         outside = f"{done.extrapolated} outside the range of the training"
-        screen.result(asdict(done), f"{text}, {outside}", f"new branches: {' '.join(done.branches)}")
+        lines = [f"events without {name}: {n}" for name, n in done.missing.items()]
+        screen.result(asdict(done), f"{text}, {outside}", *lines, f"new branches: {' '.join(done.branches)}")
 
 
 def _predict(request: PredictRequest, reporter: RichReporter) -> Prediction:
@@ -72,14 +73,14 @@ def _predict(request: PredictRequest, reporter: RichReporter) -> Prediction:
     beside = source.parent if isinstance(source, Path) else Path()
     note_unchecked(request.model, request.screen)
     compute, tree = None, request.tree
+    numbers = {name: _number(name, text) for name, text in pairs("--set", request.fixed).items()}
     if request.config is not None:
         if request.sample is None or request.columns:
             expected = "--sample SAMPLE, whose format the file has, and no --column"
             raise SchemaError("--config", got=f"--sample {request.sample}, --column {list(request.columns)}", expected=expected)
         config = load_config(request.config, data=request.data)
-        compute = observables_of(config, request.sample, ratio)
+        compute = observables_of(config, request.sample, ratio, source, fixed=numbers)
         tree = tree or config.sample(request.sample).tree
-    numbers = {name: _number(name, text) for name, text in pairs("--set", request.fixed).items()}
     done = add_log_ratios(
         ratio,
         source,

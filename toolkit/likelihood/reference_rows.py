@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 
 from toolkit.artifacts.onnx_metadata import OUTPUT_NAME, SPREAD_NAME
+from toolkit.artifacts.versions import other_version
 from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError, ShapeError
 from toolkit.typing import FloatArray
 
+SCHEMA = 1
+"""Version of the form of the rows."""
 TRUTH = "torch_float64"
 """The outputs to compare with: those of the training framework in double precision."""
 VANISHING = 0.01
@@ -70,6 +73,8 @@ def check_reference(
     """
     source = reference_path(path)
     document = _read(source)
+    if document.get("schema", SCHEMA) != SCHEMA:
+        raise other_version(f"reference rows {source}", found=document["schema"], expected=SCHEMA, remedy=_REMEDY)
     try:
         tolerance, rows = float(document["tolerance"]), np.asarray(document["rows"], dtype=np.float64)
         expected = {name: np.asarray(document[TRUTH][name], dtype=np.float64) for name in outputs}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from toolkit.artifacts.versions import other_version
 from toolkit.errors import SchemaError
 from toolkit.likelihood.expected_information import Gain, Information
 from toolkit.likelihood.fit_result import FitResult
@@ -364,8 +365,8 @@ class Results:
         """
         d = json_mapping(document, "results", ("schema", "poi", "asimov", "luminosity_ifb", "yields", "methods", "closure", "timing_s"))
         if d["schema"] not in (1, SCHEMA):
-            remedy = "read the file with the version of the toolkit that wrote it"
-            raise SchemaError("results.schema", got=d["schema"], expected=f"1 or {SCHEMA}", remedy=remedy)
+            remedy = "read the results with the version that wrote them, or `h4l run CONFIG` writes them anew"
+            raise other_version("results", found=d["schema"], expected=f"1 or {SCHEMA}", remedy=remedy)
         return cls(
             poi=d["poi"],
             asimov=dict(d["asimov"]),

@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 
 from toolkit import __version__
-from toolkit.analysis.layout import MODEL, OBSERVED, RESULTS, WORKSPACE
+from toolkit.analysis.layout import MANIFEST, MODEL, OBSERVED, RESULTS, WORKSPACE
 from toolkit.artifacts.archive import write_archive
 from toolkit.artifacts.checksums import checksum_path
 from toolkit.errors import ArtifactMismatchError, InputFileError
 from toolkit.likelihood import Coefficients, OnnxRatio, Results, Workspace
 from toolkit.likelihood.observation import read_observation
-from toolkit.pipeline.manifest import NAME as MANIFEST
 from toolkit.pipeline.reuse import files_of
 from toolkit.report.hepdata import hepdata_tables
 
@@ -57,7 +56,7 @@ def write_bundle(run: str | Path, path: str | Path, *, licence: Path | None = No
     if not workspaces and not general:
         raise InputFileError(f"{out / WORKSPACE}", got="no workspace of any method", expected="those of a finished run", remedy="fit again")
     networks = _networks(out) if general else ()
-    files = {name: _bytes(out / name) for name in (RESULTS.as_posix(), MANIFEST, *_needed(out, workspaces, observed), *networks)}
+    files = {name: _bytes(out / name) for name in (RESULTS.as_posix(), MANIFEST.as_posix(), *_needed(out, workspaces, observed), *networks)}
     files |= _examples(workspaces)
     config = manifest.get("config", {})
     name = title or str(config.get("name", out.name))

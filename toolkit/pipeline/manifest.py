@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from toolkit.analysis.layout import MANIFEST, MANIFEST_SCHEMA
 from toolkit.artifacts.checksums import write_checked_json
 from toolkit.config import Config
 from toolkit.pipeline.stages.provenance import config_hash, library_versions, portable_config, seeds
 from toolkit.pipeline.stamps import read_stamp
 from toolkit.typing import JsonObject
-
-SCHEMA = 1
-NAME = "manifest.json"
 
 
 def write_manifest(out: Path, config: Config, stages: Sequence[str]) -> None:
@@ -24,7 +22,7 @@ def write_manifest(out: Path, config: Config, stages: Sequence[str]) -> None:
         stages: Names of all stages, in order.
     """
     document: JsonObject = {
-        "schema": SCHEMA,
+        "schema": MANIFEST_SCHEMA,
         "config_hash": config_hash(config),
         "versions": library_versions(),
         "seeds": seeds(config),
@@ -40,4 +38,4 @@ def write_manifest(out: Path, config: Config, stages: Sequence[str]) -> None:
         document["inputs"].update(stamp.parts.get("inputs", {}))
         document["stages"][name] = {"key": stamp.key, "seconds": stamp.seconds}
         document["outputs"].update({path: entry.sha256 for path, entry in stamp.outputs.items()})
-    write_checked_json(out / NAME, document)
+    write_checked_json(out / MANIFEST, document)

@@ -9,10 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from toolkit.analysis.layout import MANIFEST
 from toolkit.errors import InputFileError
 from toolkit.pipeline.former import count_former_tasks
 from toolkit.pipeline.lock import LockState, lock_state
-from toolkit.pipeline.manifest import NAME
 from toolkit.pipeline.reasons import counted
 from toolkit.pipeline.stamps import FOLDER, Stamp, damaged_outputs, read_stamp, stamp_path
 from toolkit.pipeline.unfinished import unfinished_work
@@ -101,7 +101,7 @@ def read_status(out: Path, stages: Sequence[str]) -> RunStatus:
 
 def _manifest(out: Path) -> dict[str, Any]:
     try:
-        document = json.loads((out / NAME).read_text(encoding="utf-8"))
+        document = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from toolkit.analysis.layout import MANIFEST
 from toolkit.artifacts.archive import INDEX
 from toolkit.artifacts.checksums import SUFFIX, check_file, checksum_path, read_checked
 from toolkit.artifacts.hashing import file_sha256
 from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError, ToolkitError
 from toolkit.likelihood import OnnxRatio
 from toolkit.likelihood.reference_rows import ReferenceCheck, reference_path
-from toolkit.pipeline.manifest import NAME as MANIFEST
 from toolkit.typing import Progress, silent_progress
 
 SHOWN = 10

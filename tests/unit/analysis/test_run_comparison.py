@@ -12,6 +12,7 @@ import pytest
 from tests.unit.analysis.finished_runs import make_run
 from toolkit.analysis.finished import FinishedRun, shared_events
 from toolkit.analysis.run_comparison import compare_runs
+from toolkit.artifacts.checksums import checksum_path
 from toolkit.artifacts.events import read_events
 from toolkit.diagnostics import compare_moments, observed_moments
 from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
@@ -126,6 +127,10 @@ def test_folders_that_are_no_runs_are_refused(runs: tuple[FinishedRun, FinishedR
     manifest = runs[0].folder / "manifest.json"
     manifest.write_text(manifest.read_text().replace("tiny", "tuny"))
     with pytest.raises(ArtifactMismatchError):
+        FinishedRun.open(runs[0].folder)
+    checksum_path(manifest).unlink()
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "schema": 0}))
+    with pytest.raises(SchemaError, match=r"(?s)schema 0, written by another version.*process the ntuples again"):
         FinishedRun.open(runs[0].folder)
     (runs[1].folder / "events" / "index.json").unlink()
     with pytest.raises(InputFileError, match="no finished event tables"):

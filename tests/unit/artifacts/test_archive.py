@@ -124,3 +124,9 @@ def test_an_index_of_another_form_is_refused(tmp_path: Path, index: bytes | None
     members = [] if index is None else [(tarfile.TarInfo(INDEX), index)]
     with pytest.raises(SchemaError, match="write it with h4l bundle"):
         extract_archive(_pack(tmp_path / "bad.tar.gz", [*members, (tarfile.TarInfo("a"), b"1")]), tmp_path / "out")
+
+
+def test_a_bundle_of_another_version_is_told_from_a_damaged_one(tmp_path: Path) -> None:
+    index = b'{"format": "h4l-bundle", "schema": 2, "archives": []}'
+    with pytest.raises(SchemaError, match=r"(?s)schema 2, written by another version.*schema 1.*open it with the version that wrote it"):
+        extract_archive(_pack(tmp_path / "new.tar.gz", [(tarfile.TarInfo(INDEX), index)]), tmp_path / "out")

@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from toolkit.artifacts import ChunkInfo, EventTable, chunk_table, read_events, read_info, write_chunk, write_index
-from toolkit.artifacts.events import check_whole
+from toolkit.artifacts.columns import sealed
+from toolkit.artifacts.events import SCHEMA, check_whole
 from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
 
 
@@ -92,7 +95,7 @@ def test_unknown_samples_and_columns_are_named(folder: Path) -> None:
 
 def test_tables_without_index_are_incomplete(folder: Path) -> None:
     (folder / "index.json").unlink()
-    with pytest.raises(InputFileError, match=r"(?s)index\.json.*run the processing stage to its end"):
+    with pytest.raises(InputFileError, match=r"(?s)index\.json.*when it comes to its end"):
         read_events(folder, "sample")
 
 
@@ -148,6 +151,37 @@ def test_another_version_of_the_form_is_refused(folder: Path) -> None:
     info = _info(0, 0, 10)
     document: dict[str, Any] = {**info.__dict__, "schema": 99}
     _write(folder, ChunkInfo(**document), [0, 5])
-    with pytest.raises(SchemaError, match=r"(?s)schema 99.*schema 1"):
-        read_info(folder / info.relative_path)
-    assert json.loads((folder / "index.json").read_text())["schema"] == 1
+    for read in (read_info, check_whole):
+        with pytest.raises(SchemaError, match=r"(?s)schema 99, written by another version.*schema 2.*`h4l process` writes the tables anew"):
+            read(folder / info.relative_path)
+    index = json.loads((folder / "index.json").read_text())
+    assert index["schema"] == 2
+    (folder / "index.json").write_text(json.dumps({**index, "schema": 1}))
+    with pytest.raises(SchemaError, match=r"(?s)index\.json.*schema 1, written by another version.*`h4l process`"):
+        read_events(folder, "sample")
+
+
+def test_a_table_of_a_form_without_seal_is_not_called_damaged(folder: Path) -> None:
+    """Forms before the first one with digests."""
+    path = folder / _info(0, 0, 10).relative_path
+    table = pq.read_table(path)
+    for document, error, message in (
+        ({"schema": 0}, SchemaError, "schema 0, written by another version"),
+        ({"sample": "sample"}, SchemaError, "no schema, written by another version"),
+        ({"schema": 2}, InputFileError, "metadata that changed"),
+    ):
+        pq.write_table(table.replace_schema_metadata({b"h4l": json.dumps(document).encode()}), path)
+        with pytest.raises(error, match=message):
+            check_whole(path)
+    pq.write_table(table.replace_schema_metadata(None), path)
+    with pytest.raises(SchemaError, match="a parquet file without the metadata 'h4l'"):
+        read_info(path)
+
+
+def test_the_form_of_this_version_is_as_it_was() -> None:
+    """Tables that this version wrote must be read by the next one, or it needs another number of the form."""
+    columns = {"m4l": pa.array([250.0, None]), "channel": pa.array([0, 2], pa.int8())}
+    metadata = sealed(b"{}", columns, key=b"h4l")
+    digests = {"m4l": "d4a91559", "channel": "0275be6a"}
+    assert (SCHEMA, json.loads(metadata[b"h4l_columns"])) == (2, digests)
+    assert metadata[b"h4l_digest"] == b"099329d7cd3f1333a19ed86b195aae8e"

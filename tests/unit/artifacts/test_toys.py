@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from toolkit.artifacts.toys import ToyFile
-from toolkit.errors import ArtifactMismatchError, InputFileError
+from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
 
 ROW = (0.1 + 0.2, 1e-300, 0.0, 1.0)
 
@@ -40,6 +40,13 @@ def test_another_campaign_is_refused(tmp_path):
     ToyFile(path, "a")
     with pytest.raises(ArtifactMismatchError, match="campaign a"):
         ToyFile(path, "b")
+
+
+def test_toys_of_another_version_are_told_from_another_campaign(tmp_path):
+    path = tmp_path / "toys.jsonl"
+    path.write_text('{"schema": 2, "campaign": "a"}\n')
+    with pytest.raises(SchemaError, match=r"(?s)schema 2, written by another version.*remove the file"):
+        ToyFile(path, "a")
 
 
 @pytest.mark.parametrize("text", ["not json\n", '{"schema": 1, "campaign": "a"}\n[1, 2]\n'])

@@ -70,12 +70,15 @@ def test_interval_flags_come_back() -> None:
     assert again.at_boundary
 
 
-@pytest.mark.parametrize("change", [{"schema": 3}, {"methods": None}])
-def test_other_documents_are_refused(toy: Any, change: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"schema": 3}, r"(?s)schema 3, written by another version.*1 or 2.*`h4l run CONFIG`"), ({"methods": None}, "methods")],
+)
+def test_other_documents_are_refused(toy: Any, change: dict[str, Any], message: str) -> None:
     document = {**example(toy).to_json(), **change}
     if document["methods"] is None:
         del document["methods"]
-    with pytest.raises(SchemaError):
+    with pytest.raises(SchemaError, match=message):
         Results.from_json(document)
     with pytest.raises(SchemaError):
         Results.from_json([])  # type: ignore[arg-type]

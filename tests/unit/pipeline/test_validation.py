@@ -16,7 +16,7 @@ from toolkit.artifacts.archive import extract_archive, write_archive
 from toolkit.artifacts.checksums import checksum_path, write_checked_json
 from toolkit.cli import main
 from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
-from toolkit.likelihood import write_observation
+from toolkit.likelihood import OnnxRatio, write_observation
 from toolkit.pipeline.validation import check_run
 
 
@@ -96,6 +96,13 @@ def test_a_network_that_computes_something_else_is_refused_even_with_new_checksu
     write_checked_json(run / "manifest.json", manifest)
     with pytest.raises(ArtifactMismatchError, match="does not compute its reference rows"):
         check_run(run)
+
+
+def test_reference_rows_of_another_version_are_refused(run: Path) -> None:
+    source = run / "models" / "mixture.reference.json"
+    source.write_text(json.dumps({**json.loads(source.read_text()), "schema": 2}))
+    with pytest.raises(SchemaError, match=r"(?s)reference rows.*schema 2, written by another version.*schema 1"):
+        OnnxRatio(run / "models" / "mixture.onnx").check_reference()
 
 
 @pytest.mark.parametrize(
