@@ -100,7 +100,6 @@ _PROCESSES = {
 }
 _METHODS = {
     "rate": "total rate",
-    "m4l": r"$m_{4\ell}$ histogram",
     "score": "score histogram",
     "score_2d": "two-score histogram",
     "nsbi": "NSBI (unbinned)",
@@ -191,12 +190,14 @@ def cut_label(name: str) -> str:
 
 
 def method_label(name: str) -> str:
-    """Return the label of a method in plots; an unknown name stands for itself.
+    r"""Return the label of a method in plots: a histogram named after an observable has its symbol, an unknown name stands for itself.
 
     Examples:
-        >>> method_label("rate"), method_label("my_method")
-        ('total rate', 'my_method')
+        >>> method_label("rate"), method_label("m4l"), method_label("my_method")
+        ('total rate', '$m_{4\\ell}$ histogram', 'my_method')
     """
+    if name in OBSERVABLES:
+        return f"{observable_label(name).partition(' [')[0]} histogram"
     return _METHODS.get(name) or plain(name)
 
 

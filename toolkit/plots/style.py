@@ -35,6 +35,7 @@ _METHODS = {
     "score": (GREEN, "-.", "D"),
     "score_2d": (PURPLE, (0, (5, 1, 1, 1, 1, 1)), "v"),
     "m4l": (BLUE, "--", "s"),
+    "d_me": (BLACK, (0, (6, 1, 1, 1)), "P"),
     "rate": (GREY, ":", "^"),
 }
 _SPARE = tuple(zip((ORANGE, SKY, BLACK), DASHES[5:], MARKERS[5:], strict=True))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from toolkit.diagnostics.closure import ClosureCheck, ClosureVerdict
+from toolkit.kinematics import OBSERVABLES
 from toolkit.likelihood.parameter_results import MAX_MISS, ParameterResult
 from toolkit.likelihood.results import ClosurePoint, MethodResult, Results
 from toolkit.likelihood.scans import Interval
@@ -15,13 +16,13 @@ Point = tuple[float | tuple[str, float], ...]
 
 _NAMES = {
     "rate": "total rate",
-    "m4l": "m4l histogram",
     "score": "score histogram",
     "score_2d": "two-score histogram",
     "nsbi": "NSBI, unbinned",
 }
 _METHODS = {
     "rate": "the number of events alone",
+    "d_me": "the bins of the discriminant of leading-order matrix elements, log10(P_H / (P_gg + 0.1 P_qq))",
     "score": "the bins of the score that the networks give S against B and the backgrounds",
     "score_2d": "the bins of two ratios of the networks, between three values of the parameter",
     "nsbi": "the single events, by an extended likelihood whose density ratios are networks (neural simulation-based inference)",
@@ -32,13 +33,13 @@ _GREEK = {"mu": "μ", "kappa": "κ", "theta": "θ", "lambda": "λ"}
 
 
 def method_name(name: str) -> str:
-    """Return the name of a method for readers; an unknown one stands for itself.
+    """Return the name of a method for readers; a histogram named after an observable says so, an unknown name stands for itself.
 
     Examples:
-        >>> method_name("nsbi"), method_name("bdt")
-        ('NSBI, unbinned', 'bdt')
+        >>> method_name("nsbi"), method_name("d_me"), method_name("bdt")
+        ('NSBI, unbinned', 'd_me histogram', 'bdt')
     """
-    return _NAMES.get(name, name)
+    return f"{name} histogram" if name in OBSERVABLES else _NAMES.get(name, name)
 
 
 def methods_text(names: Sequence[str]) -> str:

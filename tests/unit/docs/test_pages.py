@@ -8,6 +8,8 @@ import importlib
 import json
 import re
 import shlex
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,6 @@ CONFIGS = (
     "observed",
     "report",
     "systematics",
-    "tutorial",
 )
 
 
@@ -144,8 +145,18 @@ def test_config_snippets_are_read(page: str) -> None:
     """A snippet that is no whole config completes that of the demo."""
     demo: dict[str, Any] = yaml.safe_load(demo_config().read_text(encoding="utf-8"))
     snippets = blocks(DOCS / f"{page}.md", "yaml")
-    snippets += re.findall(r"<<'END'\n(.*?)^END$", text_of(DOCS / f"{page}.md"), re.DOTALL | re.MULTILINE)
     assert snippets
     for snippet in snippets:
         document = yaml.safe_load(snippet)
         Config.model_validate(document if "samples" in document else demo | document)
+
+
+def test_the_change_of_the_tutorial_changes_the_bins_of_m4l(tmp_path: Path) -> None:
+    command = next(line for line in text_of(DOCS / "tutorial.md").splitlines() if line.startswith("sed "))
+    changed = tmp_path / "mine" / "demo.yaml"
+    changed.parent.mkdir()
+    shutil.copy(demo_config(), changed)
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
+    expected = yaml.safe_load(demo_config().read_text(encoding="utf-8"))
+    expected["histograms"]["m4l"]["edges"] = [220, 300, 400, 600, 1000, 2001]
+    assert yaml.safe_load(changed.read_text(encoding="utf-8")) == expected
