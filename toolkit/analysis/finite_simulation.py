@@ -19,7 +19,7 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,8 +136,7 @@ def simulation_errors(
         (0.3, 0.4)
     """
     held = held or {}
-    names = list(dict.fromkeys(name for sample in test for name in sample.coefficients.parameters if name not in held))
-    names += [n for term in foreign for n in term.parameter_names if n not in {*names, *held} and n in fit.parameters]
+    names = _moving(test, foreign, fit, held)
     low = min([fit.twice_nll, *(m.twice_nll for m in fit.minima)])
     points = [(m.parameters, m.twice_nll - low) for m in fit.minima if m.twice_nll - low < DEEPEST] or [(fit.parameters, 0.0)]
     basins = [_Basin.at({**held, **point}, height, names, test, roots=roots, foreign=foreign) for point, height in points]
@@ -155,6 +154,71 @@ def simulation_errors(
     if crossed:
         errors = [np.full_like(errors[0], math.nan), errors[0], errors[0], errors[1]]
     return {name: SimulationError(*(float(e[k]) for e in errors)) for k, name in enumerate(names)}
+
+
+def truth_probability(
+    test: Sequence[Sample],
+    pool: Sequence[Sample],
+    *,
+    fit: FitResult,
+    truth: Mapping[str, float],
+    twice_delta_nll: float,
+    roots: frozenset[str],
+    foreign: Sequence[Likelihood] = (),
+    held: Mapping[str, float] | None = None,
+    crossed: bool = False,
+    seed: int = 7,
+) -> float:
+    """Compute how often -2 Delta lnL of the truth against the best fit is as large as found, if nothing but the simulation moves the fit.
+
+    That is the closure test of all parameters together. Along a flat valley, or between two minima, the best fit jumps far while the
+    likelihood hardly changes; this number does not depend on where it lands.
+
+    Args:
+        test: Test events of every region, weighted for the truth.
+        pool: Training events of every region.
+        fit: The fit, with all its minima.
+        truth: All parameters.
+        twice_delta_nll: -2 Delta lnL between the truth and the best fit.
+        roots: Parameters that stand under a root.
+        foreign: Likelihoods of workspaces of others, with the expectation at the truth as their data.
+        held: Values of parameters that the fit does not move.
+        crossed: Whether test and training events are the same, as in a cross-fit: the fluctuation is then that of a fit to other events.
+        seed: Of the replicas.
+
+    Returns:
+        The probability, at least that of one replica. Where the truth is at the end of a range it is an upper bound.
+
+    Notes:
+        A right model expects -2 lnL at a point to lie above that at the truth by 2 sum_i w_i (r_i - 1 - ln r_i), r_i the density of the
+        event there over that at the truth: a sum of terms that are not negative. Replicas move these heights and the slopes by their
+        Gaussian covariance; each takes the lowest of the truth and of all minima, with the step that its slope asks for.
+
+    Examples:
+        A counting experiment of ten events of weight 1 where 11 are true: z = 1 / sqrt(10) / sqrt(2), the model as uncertain as the data.
+
+        >>> counts = Sample(np.tile([10.0, 5.0], (10, 1)), np.full(10, 1.1), Coefficients.parse(("mu", "1"), ("mu",)))
+        >>> fit = FitResult({"mu": 0.6}, {}, 0.0, "converged", "", (), 0.0, 1)
+        >>> one = truth_probability([counts], [counts], fit=fit, truth={"mu": 0.6}, twice_delta_nll=2.2, roots=frozenset())
+        >>> bool(abs(one - 0.317) < 0.02)  # -2 Delta lnL is 2 * 1.1 times chi-square of one degree of freedom
+        True
+    """
+    held = held or {}
+    names = _moving(test, foreign, fit, held)
+    points = [truth, *(m.parameters for m in fit.minima)] if fit.minima else [truth, fit.parameters]
+    places = [{**held, **point} for point in points]
+    basins = [_Basin.at(place, 0.0, names, test, roots=roots, foreign=foreign) for place in places]
+    expected = [_expected(basin, basins[0], names, test, foreign=foreign) for basin in basins]
+    covariance = _covariance(basins, test, names)
+    if not crossed:
+        covariance = covariance + _covariance(basins, pool, names)
+    lowest = np.full(N_REPLICAS, np.inf)
+    for basin, (height, slope), (g, change) in zip(
+        basins, expected, _drawn(basins, covariance, names, np.random.default_rng(seed)), strict=True
+    ):
+        left = g - slope
+        lowest = np.minimum(lowest, height - 2.0 * change - np.sum(left @ basin.inverse * left, axis=1))
+    return float((np.sum(-lowest >= twice_delta_nll) + 1) / (N_REPLICAS + 1))
 
 
 @dataclass(frozen=True)
@@ -221,6 +285,30 @@ class _Basin:
         return np.asarray(found)
 
 
+def _moving(test: Sequence[Sample], foreign: Sequence[Likelihood], fit: FitResult, held: Mapping[str, float]) -> list[str]:
+    """Return the parameters that the fit moves."""
+    names = list(dict.fromkeys(name for sample in test for name in sample.coefficients.parameters if name not in held))
+    return names + [n for term in foreign for n in term.parameter_names if n not in {*names, *held} and n in fit.parameters]
+
+
+def _expected(
+    basin: _Basin, truth: _Basin, names: Sequence[str], test: Sequence[Sample], *, foreign: Sequence[Likelihood]
+) -> tuple[float, FloatArray]:
+    """Return what a right model expects at a minimum: the height of -2 lnL over the truth, and the slope of -lnL, (n_names,)."""
+    height, slope = 0.0, np.zeros(len(names))
+    for sample in test:
+        log_ratio = sample.log_density(basin.point) - sample.log_density(truth.point)
+        excess = np.expm1(log_ratio)
+        height += 2.0 * float(sample.weights @ (excess - log_ratio))
+        slope += (sample.weights * excess) @ sample.scores(basin.point, names, basin.scale)
+    for term in foreign:
+        there, at_truth = ({n: p[n] for n in term.parameter_names} for p in (basin.point, truth.point))
+        height += term.twice_nll(there) - term.twice_nll(at_truth)
+        gradient = dict(zip(term.parameter_names, term.gradient(there), strict=True))
+        slope += 0.5 * np.array([gradient.get(n, 0.0) for n in names]) * basin.scale
+    return height, slope
+
+
 def _covariance(
     basins: Sequence[_Basin], samples: Sequence[Sample], names: Sequence[str], *, less: Sequence[Sample] | None = None
 ) -> FloatArray:
@@ -255,17 +343,24 @@ def _replicas(
     rng: np.random.Generator,
 ) -> FloatArray:
     """Draw best fits of data that fluctuate, (N_REPLICAS, n_names)."""
-    width = len(names) + 1
-    drawn = rng.multivariate_normal(np.zeros(len(covariance)), covariance, size=N_REPLICAS, method="eigh", check_valid="ignore")
     heights, found = [], []
-    for k, basin in enumerate(basins):
-        g, change = drawn[:, k * width : (k + 1) * width - 1], drawn[:, (k + 1) * width - 1]
+    for basin, (g, change) in zip(basins, _drawn(basins, covariance, names, rng), strict=True):
         shifts = g @ basin.inverse
         heights.append(basin.height - 2.0 * change - np.sum(g * shifts, axis=1))
         found.append(basin.moved(shifts, names))
     chosen = np.stack(found)[np.argmin(heights, axis=0), np.arange(N_REPLICAS)]
     low, high = (np.array([bounds.get(n, (-np.inf, np.inf))[end] for n in names]) for end in (0, 1))
     return np.asarray(np.clip(chosen, low, high))
+
+
+def _drawn(
+    basins: Sequence[_Basin], covariance: FloatArray, names: Sequence[str], rng: np.random.Generator
+) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Draw g (N_REPLICAS, n_names) and the change of ln L (N_REPLICAS,) of all minima together, and yield them one by one."""
+    width = len(names) + 1
+    drawn = rng.multivariate_normal(np.zeros(len(covariance)), covariance, size=N_REPLICAS, method="eigh", check_valid="ignore")
+    for k in range(len(basins)):
+        yield drawn[:, k * width : (k + 1) * width - 1], drawn[:, (k + 1) * width - 1]
 
 
 def _of_foreign(term: Likelihood, point: Mapping[str, float], names: Sequence[str], scale: FloatArray) -> FloatArray:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from toolkit.analysis.datasets import Events
-from toolkit.analysis.finite_simulation import Sample, SimulationError, simulation_errors
+from toolkit.analysis.finite_simulation import Sample, SimulationError, simulation_errors, truth_probability
 from toolkit.analysis.methods import BinnedMethod, Method
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.regions import NetworkOutput, in_region, split_events
@@ -117,14 +117,37 @@ class RegionMethod:
         bounds: Mapping[str, tuple[float, float]],
     ) -> dict[str, SimulationError]:
         """Estimate the errors of a best fit from the finite numbers of test and training events with weights (n_test,) and (n_pool,)."""
-        samples = [
-            [Sample.of(p.method, w[mask], of_pool) for p, mask in rows]
-            for rows, w, of_pool in (([(p, p.test) for p in self.parts], test, False), ([(p, p.pool) for p in self.parts], pool, True))
-        ]
-        held = {p.name: p.init for part in self.parts for p in part.model.parameters if p.fixed}
-        return simulation_errors(
-            samples[0], samples[1], fit=fit, bounds=bounds, roots=roots, foreign=self.foreign, held=held, crossed=self.crossed
+        samples = self._samples(test, pool)
+        return simulation_errors(*samples, fit=fit, bounds=bounds, roots=roots, foreign=self.foreign, held=self._held, crossed=self.crossed)
+
+    def truth_probability(
+        self,
+        fit: FitResult,
+        *,
+        truth: Mapping[str, float],
+        twice_delta_nll: float,
+        test: FloatArray,
+        pool: FloatArray,
+        roots: frozenset[str],
+    ) -> float:
+        """Compute how often the finite simulation makes -2 Delta lnL of a truth as large; weights (n_test,) and (n_pool,) of this truth."""
+        foreign = [expected_term(term, truth) for term in self.foreign]
+        samples, off, held = self._samples(test, pool), twice_delta_nll, self._held
+        return truth_probability(
+            *samples, fit=fit, truth=truth, twice_delta_nll=off, roots=roots, foreign=foreign, held=held, crossed=self.crossed
         )
+
+    def _samples(self, test: FloatArray, pool: FloatArray) -> tuple[list[Sample], list[Sample]]:
+        """Return the test and the training events of all regions with these weights."""
+        return (
+            [Sample.of(part.method, test[part.test], of_pool=False) for part in self.parts],
+            [Sample.of(part.method, pool[part.pool], of_pool=True) for part in self.parts],
+        )
+
+    @property
+    def _held(self) -> dict[str, float]:
+        """Parameters that the regions hold."""
+        return {p.name: p.init for part in self.parts for p in part.model.parameters if p.fixed}
 
     def fills(self) -> dict[str, Fill]:
         """Return how the histograms of every region fill their templates from simulated events, by name."""

@@ -203,6 +203,11 @@ def _closure_document(method: RegionMethod, pool: SimulatedEvents, test: Simulat
     fit = likelihood.fit()
     bounds = {p.name: (p.low, p.high) for p in likelihood.parameters}
     errors = method.finite_simulation(fit, test=of_test, pool=of_pool, roots=likelihood.diverging, bounds=bounds)
+    together = {}
+    if len(model.interest) > 1:
+        off = max(likelihood.twice_nll(truth) - fit.twice_nll, 0.0)
+        chance = method.truth_probability(fit, truth=truth, twice_delta_nll=off, test=of_test, pool=of_pool, roots=likelihood.diverging)
+        together = {"twice_delta_nll": off, "p_value": chance}
     points = []
     for name in model.interest:
         point = ClosurePoint(
@@ -215,6 +220,7 @@ def _closure_document(method: RegionMethod, pool: SimulatedEvents, test: Simulat
             crossed_error=errors[name].crossed,
             parameter=name,
             truth={n: truth[n] for n in model.interest},
+            **together,
         )
         points.append(point.to_json())
     return {"points": points}

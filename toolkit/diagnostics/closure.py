@@ -18,6 +18,8 @@ MAX_PULL = 2.0
 """Largest accepted |mu_hat - mu| in standard errors of the finite simulation."""
 MAX_ERROR = 0.25
 """Standard error, as a share of the allowed range, from which a point tests nothing: then hardly any best fit could be far off."""
+MIN_P = 0.0455
+"""Smallest accepted p-value of the truth of several parameters: that of `MAX_PULL` standard errors."""
 EXACT = 1e-3
 """With a standard error of 0: largest |mu_hat - mu| that counts as equal (the accuracy of a fit)."""
 
@@ -25,8 +27,9 @@ Verdict = Literal["compatible", "biased", "not_tested"]
 SHOWN: Mapping[Verdict, str] = {"compatible": "compatible", "biased": "biased", "not_tested": "not tested (simulation too small)"}
 """The verdicts as a reader sees them."""
 DEFINITION = (
-    f"biased: at one or more true values the best fit is more than {MAX_PULL:g} standard errors of the finite simulation off; compatible: "
-    "at none; not tested (simulation too small): at no true value there is a standard error below a quarter of the allowed range."
+    f"biased: at one or more true values the best fit is more than {MAX_PULL:g} standard errors of the finite simulation off (of several "
+    f"parameters of interest: p < {MIN_P:g} for -2 Delta ln L of the truth of all); compatible: at none; not tested (simulation too "
+    "small): at no true value there is a standard error below a quarter of the allowed range."
 )
 """What the three words mean."""
 
@@ -41,9 +44,11 @@ class ClosureCheck:
         standard_error: Of the finite simulation.
         deviation: mu_hat - mu.
         pull: Deviation over standard error.
-        fails: Whether the best fit is off by more than `MAX_PULL` standard errors.
+        fails: Whether the best fit is off by more than `MAX_PULL` standard errors; with a p-value, whether that is below `MIN_P`.
         tested: Whether the standard error is known, and small enough to see a deviation.
         truth: All parameters of interest, where there are several.
+        twice_delta_nll: -2 Delta lnL of the truth of all parameters, where there are several; NaN if not known.
+        p_value: How often the finite simulation makes it as large; NaN if not known.
     """
 
     mu: float
@@ -54,10 +59,14 @@ class ClosureCheck:
     fails: bool
     tested: bool = True
     truth: Mapping[str, float] = field(default_factory=dict)
+    twice_delta_nll: float = math.nan
+    p_value: float = math.nan
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers as a JSON object."""
-        several = {"truth": dict(self.truth)} if self.truth else {}
+        several: dict[str, Any] = {"truth": dict(self.truth)} if self.truth else {}
+        if math.isfinite(self.p_value):
+            several |= {"twice_delta_nll": self.twice_delta_nll, "p_value": self.p_value}
         names = ("mu", "mu_hat", "standard_error", "deviation", "pull", "fails", "tested")
         return several | {name: jsonable(getattr(self, name)) for name in names}
 
@@ -148,13 +157,20 @@ def _check(point: ClosurePoint, largest: float) -> ClosureCheck:
     pull = deviation / error if known else math.nan
     # the same events on both sides (an error of 0) may not deviate at all; a best fit that is no number is off
     fails = not abs(pull) <= MAX_PULL if known else error == 0 and not abs(deviation) <= EXACT
-    return ClosureCheck(point.mu, point.mu_hat, error, deviation, pull, fails, known and error < largest, point.truth)
+    if math.isfinite(point.p_value):
+        fails = point.p_value < MIN_P
+    tested, together = known and error < largest, (point.twice_delta_nll, point.p_value)
+    return ClosureCheck(point.mu, point.mu_hat, error, deviation, pull, fails, tested, point.truth, *together)
 
 
 def _message(word: Verdict, checks: Sequence[ClosureCheck], parameter: str, largest: float) -> str:
     if word == "compatible":
         return ""
     if word == "biased":
+        together = min((c for c in checks if c.fails and math.isfinite(c.p_value)), key=lambda c: c.p_value, default=None)
+        if together is not None:
+            truth = ", ".join(f"{name} = {value:g}" for name, value in together.truth.items())
+            return f"-2 Delta ln L of the truth {truth} is {together.twice_delta_nll:.2g}, p = {together.p_value:.1g}"
         worst = max((c for c in checks if c.fails), key=lambda c: round(abs(c.pull), 1) if math.isfinite(c.pull) else math.inf)
         size = f"{abs(worst.pull):.1f} standard errors" if math.isfinite(worst.pull) else "no standard error"
         error = f" ± {worst.standard_error:.2f}" if math.isfinite(worst.pull) else ""

@@ -158,8 +158,8 @@ class MethodResult:
         )
 
 
-CLOSURE_PARTS = ("test_error", "pool_error", "crossed_error")
-"""Errors of a closure point that stand in results.json where they are known."""
+CLOSURE_PARTS = ("test_error", "pool_error", "crossed_error", "twice_delta_nll", "p_value")
+"""What stands in results.json of a closure point where it is known."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +177,8 @@ class ClosurePoint:
         truth: All parameters of interest at this point, where there are several.
         crossed_error: Of the distance from the truth in a cross-fit, where every event is data and model and its fluctuation nearly
             cancels; `standard_error` is then that of a fit to other events. NaN if there is none.
+        twice_delta_nll: -2 Delta lnL of the truth of all parameters against the best fit, where several are of interest; otherwise NaN.
+        p_value: How often the finite simulation makes it as large, where several are of interest; otherwise NaN.
 
     Examples:
         >>> round(ClosurePoint(mu=1.0, mu_hat=1.15, standard_error=0.1, method="nsbi").pull, 9)
@@ -192,6 +194,8 @@ class ClosurePoint:
     parameter: str = ""
     truth: Mapping[str, float] = field(default_factory=dict)
     crossed_error: float = math.nan
+    twice_delta_nll: float = math.nan
+    p_value: float = math.nan
 
     @property
     def pull(self) -> float:

@@ -54,7 +54,7 @@ def mixture_key(pool: SimulatedEvents, *, config: AnyRatioConfig, model: Model, 
 def directions_of(model: Model, config: AnyRatioConfig) -> list[dict[str, Any]]:
     """Return what a training takes from the model: its processes, and the scores that the calibration knows."""
     processes = [{"process": asdict(process) | {"splits": ()}} for process in model.processes]
-    return [*processes, *(asdict(d) for d in score_directions(model, config.calibration_mu))]
+    return [*processes, *(asdict(d) for d in score_directions(model, config.calibration_mu, config.calibration_points))]
 
 
 def save_mixture(trained: TrainedMixture, folder: Path, *, key: str, members: Mapping[str, str]) -> None:

@@ -34,6 +34,7 @@ from toolkit.report.page_tables import (
 from toolkit.report.review_tables import importance_page_table, learning_page_table, merits_page_table, normalisations_page_table
 from toolkit.report.systematics_tables import systematics_section, uncertainty_documents
 from toolkit.report.table import verdicts_on
+from toolkit.report.truths import together_page_table
 from toolkit.report.weight_tables import negative_page_table
 from toolkit.report.wording import asimov_text, method_name, methods_text, notes, number, parameter_name
 
@@ -185,8 +186,10 @@ def _closure(results: Results, verdicts: Sequence[ClosureVerdict], figures: Figu
     remarks = tuple(line for line in notes(verdicts, (), full_names=True) if not line.startswith("!"))
     apart = (prose.CLOSURE_STATISTICAL,) if uncertainty_documents(results.of(results.poi)) else ()
     text = (prose.CLOSURE, prose.CLOSURE_ERRORS, *apart, *remarks)
-    tables = tuple(closure_page_table(results.of(name), verdicts_on(name, verdicts)) for name in results.interest)
-    return PageSection("Closure", text=text, tables=tables, figures=figures.get("closure", ()))
+    together = together_page_table(results)
+    tables = [closure_page_table(results.of(name), verdicts_on(name, verdicts)) for name in results.interest]
+    tables = tables if together is None else [together, *tables]
+    return PageSection("Closure", text=text, tables=tuple(tables), figures=figures.get("closure", ()))
 
 
 def _training(

@@ -14,6 +14,8 @@ from toolkit.likelihood.parameter_results import LEVELS
 from toolkit.likelihood.results import MethodResult, ObservedResults, Results
 from toolkit.report.contours import area_rows, pairs_of
 from toolkit.report.information_tables import NOTES, TITLE, information_cells, information_pairs, pair_label
+from toolkit.report.truths import TITLE as TOGETHER
+from toolkit.report.truths import rows_together
 from toolkit.report.wording import (
     Point,
     asimov_text,
@@ -65,6 +67,7 @@ class Comparison:
                 yield closure_table(own, verdicts=judged)
             if own.observed is not None:
                 yield observed_table(own, own.observed)
+        yield from together_tables(self.results)
         yield from information_tables(self.results)
         if any(method.contours for method in self.results.methods.values()):
             yield from contour_tables(self.results)
@@ -152,6 +155,18 @@ def closure_table(results: Results, *, verdicts: Sequence[ClosureVerdict] | None
     for name in results.methods:
         table.add_row(name, *_closed(by_method.get(name), truths), style=_colour(by_method.get(name)))
     return table
+
+
+def together_tables(results: Results) -> Iterator[Table]:
+    """Lay out -2 Delta lnL of every truth of several parameters with its p-value; nothing where one is measured."""
+    truths, rows = rows_together(results)
+    if rows:
+        table = _table(TOGETHER)
+        for label in truths:
+            table.add_column(Text(label.replace(", ", "\n")), justify="right", no_wrap=True)
+        for name, cells in rows.items():
+            table.add_row(name, *(Text(cell.replace(" (", "\n(")) for cell in cells))
+        yield table
 
 
 def observed_table(results: Results, observed: ObservedResults) -> Table:

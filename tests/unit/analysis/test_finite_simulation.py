@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from toolkit.analysis.finite_simulation import Sample, simulation_errors
+from toolkit.analysis.finite_simulation import Sample, simulation_errors, truth_probability
 from toolkit.likelihood import FitResult, UnbinnedLikelihood
 from toolkit.model import Coefficients
 
@@ -82,3 +82,24 @@ def test_what_the_best_fit_leaves_open_has_no_error():
     still = FitResult({"mu": 0.25}, {}, 0.0, "converged", "", (), 0.0, 1)
     errors = simulation_errors([turning], [turning], fit=still, bounds={"mu": (0.0, 4.0)}, roots=frozenset({"mu"}))
     assert np.isinf(errors["mu"].total)
+
+
+@pytest.mark.parametrize(("truth", "scale", "two"), [((2.0, 1.0), 0.1, False), ((0.3, 1.0), 0.9, True)])
+def test_the_probability_of_a_truth_is_that_of_refits(truth, scale, two):
+    """The likelihood knows the exact densities, so that replicas of the Asimov set have the distribution that the test assumes."""
+    events = sample(1500, 3, truth, scale)
+    point = dict(zip(NAMES, truth, strict=True))
+    exact = likelihood(events, events.weights, scale)
+    asimov, rng = exact.fit(), np.random.default_rng(5)
+    assert (len([m for m in asimov.minima if m.twice_nll - asimov.twice_nll < 4.0]) > 1) == two
+    refits = []
+    for _ in range(100):
+        replica = exact.with_weights(events.weights * rng.poisson(1.0, len(events.weights)))
+        refits.append(replica.twice_nll(point) - replica.fit().twice_nll)
+    settings = {"fit": asimov, "truth": point, "roots": frozenset({"mu"})}
+    for share in (0.5, 0.9):
+        off = float(np.quantile(refits, share))
+        found = truth_probability([events], [events], twice_delta_nll=off, crossed=True, **settings)
+        assert found == pytest.approx(1.0 - share, abs=2.5 * (share * (1.0 - share) / 100) ** 0.5)
+        wider = truth_probability([events], [events], twice_delta_nll=off, **settings)
+        assert wider > found + 0.05, "the training sample fluctuates, too"

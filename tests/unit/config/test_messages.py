@@ -92,6 +92,7 @@ def test_the_valid_document_is_valid() -> None:
         ("report.learning_curve", [0.5, 0.25], "learning_curve [0.5, 0.25]: expected different shares, the smallest first"),
         ("report.learning_curve", [0.5, 1.0], "should be less than 1"),
         ("ratios.features", ["m4l", "m4l"], "features repeat: ['m4l', 'm4l']"),
+        ("ratios.calibration_points", [{"mu": 9.0}], "ratios.calibration_points: mu = 9 is no value in the range of a free parameter"),
         ("likelihood.closure_mu", [9.0], "closure_mu [9.0] lie outside parameter.range [0.0, 6.0]"),
         ("likelihood.observed", True, "likelihood.observed: there are no data to fit; add a sample of `kind: data`"),
         ("likelihood.toys.methods", [], "methods [] must name one or more different methods"),

@@ -56,3 +56,16 @@ def test_methods_are_kept_apart():
     verdicts = closure_verdicts(points, methods=("rate", "nsbi", "m4l"))
     assert [v.word for v in verdicts] == ["compatible", "biased", "not_tested"]
     assert verdicts[1].to_json()["points"][0]["pull"] == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize(("p_value", "word"), [(0.06, "compatible"), (0.04, "biased")])
+def test_several_parameters_are_judged_together(p_value, word):
+    """Along a flat valley the best fit is far from the truth, and its distance in standard errors has no known distribution."""
+    far = ClosurePoint(1.5, 0.9, 0.25, "nsbi", parameter="a", truth={"a": 1.5, "b": -0.5}, twice_delta_nll=0.061, p_value=p_value)
+    verdict = closure_verdict([far], method="nsbi", parameter="a", bounds=(-2.0, 4.0))
+    assert verdict.word == word
+    assert verdict.message == ("" if word == "compatible" else "-2 Delta ln L of the truth a = 1.5, b = -0.5 is 0.061, p = 0.04")
+    assert verdict.to_json()["points"][0]["p_value"] == p_value
+    document = far.to_json()
+    assert ClosurePoint.from_json(document).to_json() == document
+    assert document["twice_delta_nll"] == 0.061

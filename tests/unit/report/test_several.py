@@ -36,6 +36,7 @@ from toolkit.report.hepdata import SUBMISSION, hepdata_tables
 from toolkit.report.other_fits import fit_jobs
 from toolkit.report.systematics_figures import systematics_jobs
 from toolkit.report.systematics_tables import systematics_section
+from toolkit.report.truths import rows_together
 
 A, B = "mu_ggF", "mu_EW"
 TRUTHS = ({A: 1.0, B: 1.0}, {A: 0.5, B: 1.5}, {A: 1.0, B: 2.0})
@@ -122,6 +123,25 @@ def test_each_parameter_has_a_verdict_of_its_own(two: Results) -> None:
     pulls = {(c["parameter"], c["truth"][A], c["truth"][B]): c["pull"] for c in document["closure"] if c["method"] == "nsbi"}
     assert pulls[A, 1.0, 1.0] == pytest.approx(4.0)
     assert pulls[B, 0.5, 1.5] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_both_parameters_have_the_verdict_of_the_test_of_both(two: Results) -> None:
+    """The number of the truth stands on the terminal and on the page, with a mark where the test fails."""
+    closure = tuple(
+        replace(p, twice_delta_nll=0.4 if p.method == "nsbi" else 0.1, p_value=0.01 if p.method == "nsbi" else 0.3) for p in two.closure
+    )
+    judged = replace(two, closure=closure)
+    assert {(v.method, v.parameter): v.word for v in judge(judged)} == {
+        (m, p): word for m, word in (("m4l", "compatible"), ("nsbi", "biased")) for p in (A, B)
+    }
+    truths, rows = rows_together(judged)
+    assert truths[1] == "μ_ggF = 0.5, μ_EW = 1.5"
+    assert rows == {"m4l": ("0.100 (p = 0.3)",) * 3, "nsbi": ("0.400 (p = 0.01) !",) * 3}
+    shown = io.StringIO()
+    Console(file=shown, width=200).print(Comparison(judged))
+    assert "(p = 0.01) !" in shown.getvalue()
+    assert shown.getvalue().count("! nsbi: biased, -2 Delta ln L of the truth mu_ggF = 1, mu_EW = 1 is 0.4, p = 0.01.") == 1
+    assert rows_together(two) == ((), {})
 
 
 def test_one_parameter_is_the_special_case(results: Results) -> None:
