@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from toolkit.analysis.combination_checks import require_apart, require_fit, require_one_kind
 from toolkit.analysis.combination_parts import Part, open_part
 from toolkit.analysis.nuisances import LUMINOSITY
 from toolkit.analysis.ratio_spread import is_of_networks
@@ -78,14 +79,18 @@ class Combination:
         """
         parts = tuple(open_part(name, part) for name, part in config.parts.items())
         methods = _methods(config, parts)
-        names = {method: {part.name: DocumentNames.of(part.model(method).document) for part in parts} for method in methods}
+        documents = {method: {part.name: part.model(method).document for part in parts} for method in methods}
+        names = {method: {part: DocumentNames.of(document) for part, document in own.items()} for method, own in documents.items()}
         _require_known(config, names)
         rename = {method: _renames(config, own) for method, own in names.items()}
+        require_one_kind(names, rename)
         free = _free_parameters(config, names, rename)
         truth = _truth(config, parts, free)
-        fits = _fits(config, tuple(free))
+        fits = _fits(config, tuple(name for name, p in free.items() if not p.fixed))
         for fit in fits:
             _require_truth(fit, truth)
+            require_fit(fit.name, fit.express, fit.parameters, free=free, truth=truth, names=names, rename=rename)
+        require_apart(parts, config)
         return cls(config, parts, methods, rename, free, truth, _groups(names, rename), fits)
 
     @property
@@ -127,9 +132,10 @@ class Combination:
         return {name: seen for name, (seen, _) in counted.items()}, sum(expected for _, expected in counted.values())
 
     def own_truth(self, part: Part) -> dict[str, float]:
-        """Return the truth under the names of a part."""
-        back = {new: old for old, new in self.config.parts[part.name].rename.items()}
-        return {back.get(name, name): value for name, value in self.truth.items()}
+        """Return the truth under the names of a part; parameters that it renames go by their new names alone."""
+        given = self.config.parts[part.name].rename
+        kept = {name: value for name, value in self.truth.items() if name not in given}
+        return kept | {old: self.truth[new] for old, new in given.items() if new in self.truth}
 
 
 def _methods(config: CombineConfig, parts: Sequence[Part]) -> tuple[str, ...]:
@@ -151,6 +157,7 @@ def _methods(config: CombineConfig, parts: Sequence[Part]) -> tuple[str, ...]:
 def _require_known(config: CombineConfig, names: Mapping[str, Mapping[str, DocumentNames]]) -> None:
     """Check that what the config renames and correlates is there beside some method."""
     constrained = {n for of_parts in names.values() for own in of_parts.values() for n in own.constrained}
+    constrained |= {new for section in config.parts.values() for old, new in section.rename.items() if old in constrained}
     shared = [] if config.correlations == "by_name" else list(config.correlations)
     unknown = sorted(set(shared) - constrained)
     if unknown:
@@ -172,8 +179,8 @@ def _renames(config: CombineConfig, names: Mapping[str, DocumentNames]) -> dict[
     for part, own in names.items():
         given = {n: new for n, new in config.parts[part].rename.items() if n in (*own.free, *own.constrained)}
         apart = [n for n in own_simulation[part] if every.count(n) > 1]
-        if config.correlations != "by_name":  # pyhf gives the luminosity no other name
-            apart += [n for n in own.constrained if n not in {*config.correlations, *given, LUMINOSITY}]
+        if config.correlations != "by_name":
+            apart += [n for n in own.constrained if n not in {*config.correlations, *given}]
         channels = {n: f"{part}_{n}" for n in own.channels if n != part}
         found[part] = {**channels, **{n: f"{n}_{part}" for n in apart}, **given}
     return found
@@ -184,12 +191,20 @@ def _free_parameters(
 ) -> dict[str, Parameter]:
     """Return the free parameters of all parts, with the ranges of the config or of the first part that describes them."""
     found: dict[str, Parameter] = {}
+    described: dict[str, tuple[Parameter, str]] = {}
     for method, of_parts in names.items():
         for part, own in of_parts.items():
             for old in own.free:
                 name = rename[method][part].get(old, old)
-                if old in own.described or name not in found:
-                    found.setdefault(name, Parameter(name, *own.described.get(old, USUAL_RANGE)))
+                found.setdefault(name, Parameter(name, *USUAL_RANGE))
+                if old in own.described:
+                    definition = replace(own.described[old], name=name)
+                    first, whose = described.setdefault(name, (definition, part))
+                    if first.fixed != definition.fixed and name not in config.parameters:
+                        got = f"fixed in one of the parts {whose} and {part}, free in the other"
+                        remedy = f"give {name} a range under `parameters`, which frees it, or rename one of the two"
+                        raise SchemaError(f"parameter {name!r}", got=got, expected="the same everywhere", remedy=remedy)
+    found |= {name: definition for name, (definition, _) in described.items()}
     unknown = sorted(set(config.parameters) - set(found) - _new_names(config))
     if unknown:
         expected = f"free parameters of the parts, {list(found)}, or those of a parameterisation"

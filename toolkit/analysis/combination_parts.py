@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,10 +13,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from toolkit.analysis.counting_parts import CountedEvents, counted_events, counted_numbers
+from toolkit.analysis.finished import MANIFEST
 from toolkit.analysis.layout import FIT, WORKSPACE
 from toolkit.analysis.others import with_expectation
+from toolkit.artifacts.checksums import read_checked
+from toolkit.artifacts.hashing import file_sha256
 from toolkit.config import CombinationPart
-from toolkit.errors import InputFileError, SchemaError
+from toolkit.errors import ArtifactMismatchError, InputFileError, SchemaError
 from toolkit.likelihood import Results, Workspace
 
 Truth = Mapping[str, float]
@@ -93,7 +98,32 @@ class RunPart:
         found = cls(name, root, results)
         if not found.methods:
             raise InputFileError(f"parts.{name}.run: {folder}", got="no workspace of any method", expected="those of a fit", remedy=remedy)
+        found._require_unchanged()
         return found
+
+    def _require_unchanged(self) -> None:
+        """Check the files against the manifest of the run.
+
+        Raises:
+            ArtifactMismatchError: They are not those of its last fit.
+        """
+        what = f"parts.{self.name}.run: {self.folder}"
+        try:
+            document = json.loads(read_checked(self.folder / MANIFEST)[0])
+            outputs, stages = dict(document["outputs"]), dict(document["stages"])
+        except OSError:
+            return  # a folder without a manifest: files have checksums of their own
+        except (ValueError, TypeError, LookupError) as error:
+            expected = "a manifest of this version"
+            raise SchemaError(f"{what}/{MANIFEST}", got=str(error).splitlines()[0], expected=expected, remedy="run it again") from error
+        if "fit" not in stages:
+            got, expected = f"stages {list(stages)} since it was processed last", "a fit of these events"
+            raise ArtifactMismatchError(what, got=got, expected=expected, remedy="finish it with h4l run")
+        for path in self.files:
+            own = Path(os.path.relpath(path, self.folder)).as_posix()
+            if own in outputs and file_sha256(path) != outputs[own]:
+                got, expected = f"a {own} that changed after the fit", "the files that the fit wrote"
+                raise ArtifactMismatchError(what, got=got, expected=expected, remedy="copy the folder again, or run it again")
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -150,6 +180,15 @@ class RunPart:
         return self.folder / WORKSPACE / f"{method}{'_observed' * observed}.json"
 
 
+@contextmanager
+def _of_part(name: str, key: str) -> Iterator[None]:
+    """Put the part in front of what is wrong with one of its files."""
+    try:
+        yield
+    except (InputFileError, SchemaError, ArtifactMismatchError) as error:
+        raise type(error)(f"parts.{name}.{key}: {error.what}", got=error.got, expected=error.expected, remedy=error.remedy) from error
+
+
 def _named_files(part: Any) -> set[str]:
     """Return the files that a part of a workspace document names."""
     if isinstance(part, dict):
@@ -181,7 +220,8 @@ class WorkspacePart:
         Raises:
             InputFileError, SchemaError: It is missing, no workspace, or has channels without bins.
         """
-        workspace = Workspace.load(path)
+        with _of_part(name, "workspace"):
+            workspace = Workspace.load(path)
         if workspace.unbinned_channels:
             channels = [c.name for c in workspace.unbinned_channels]
             remedy = "name the folder of its run under `run`"

@@ -60,7 +60,7 @@ def _of_others(name: str, path: Path, parameters: Sequence[Parameter]) -> Worksp
     try:
         workspace = Workspace.load(path)
     except SchemaError as error:
-        what = f"regions.{name}: {path}: {error.what}"
+        what = f"regions.{name}: {error.what}"
         raise SchemaError(what, got=error.got, expected=error.expected, remedy=error.remedy) from error
     if workspace.unbinned_channels:
         channels = [c.name for c in workspace.unbinned_channels]

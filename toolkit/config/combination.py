@@ -4,18 +4,37 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from toolkit.config.base import Section
 from toolkit.config.conditions import OptionalCondition
 from toolkit.config.histograms import HistogramConfig
 from toolkit.config.names import FileName, Name
-from toolkit.config.parameters import ModelParameterConfig
+from toolkit.config.parameters import ModelParameterConfig, require_free
 from toolkit.config.processes import ExpressionText
 from toolkit.config.report import ReportConfig
 from toolkit.model.parameterisations import GAMMA_SM_MEV, PARAMETERISATIONS
 
-Up = Annotated[float, Field(gt=0)]
+LARGEST_UP = 5.0
+"""Largest factor of an uncertainty; its inverse is the smallest. What is known worse is a free parameter."""
+
+
+def _factor(up: float) -> float:
+    """Refuse a relative uncertainty in the place of a factor."""
+    if not 1.0 / LARGEST_UP <= up <= LARGEST_UP:
+        msg = f"a factor between {1.0 / LARGEST_UP:g} and {LARGEST_UP:g}, at plus one standard deviation: 1.05 for 5 %"
+        raise ValueError(msg)
+    return up
+
+
+def _whole(events: float) -> float:
+    if events != int(events):
+        msg = "observed events are whole numbers"
+        raise ValueError(msg)
+    return events
+
+
+Up = Annotated[float, Field(gt=0), AfterValidator(_factor)]
 
 
 def _listed(value: Any) -> Any:
@@ -24,6 +43,7 @@ def _listed(value: Any) -> Any:
 
 
 Bins = Annotated[tuple[Annotated[float, Field(ge=0)], ...], BeforeValidator(_listed), Field(min_length=1)]
+Counts = Annotated[tuple[Annotated[float, Field(ge=0), AfterValidator(_whole)], ...], BeforeValidator(_listed), Field(min_length=1)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
@@ -42,13 +62,20 @@ class CountedProcess(ScaledProcess):
     expected: Bins
     """Expected events: a number, or a list of one number per bin."""
 
+    @model_validator(mode="after")
+    def _some(self) -> CountedProcess:
+        if not any(self.expected):
+            msg = "expected: no event in any bin: remove the process, or correct its numbers"
+            raise ValueError(msg)
+        return self
+
 
 class CountsPart(Section):
     """Counts in one or several bins."""
 
     processes: dict[Name, CountedProcess] = Field(min_length=1)
     """Processes by name."""
-    observed: Bins | None = None
+    observed: Counts | None = None
     """Observed events, as many bins as the processes have."""
     luminosity_uncertainty: float = Field(default=0.0, ge=0, lt=0.5)
     """Relative uncertainty of the luminosity, the nuisance parameter `lumi` of all processes; 0 leaves it out."""
@@ -141,6 +168,10 @@ class CombinationFit(Section):
         if bool(self.parameters) != bool(self.express):
             msg = "parameters and express go together: new parameters, and what they replace"
             raise ValueError(msg)
+        require_free(self.parameters)
+        if len(set(self.interest)) < len(self.interest):
+            msg = f"interest {list(self.interest)}: a name stands twice"
+            raise ValueError(msg)
         return self
 
 
@@ -181,6 +212,9 @@ class CombineConfig(Section):
         unknown = [name for name in self.parameterisations if name not in PARAMETERISATIONS]
         if unknown:
             msg = f"parameterisations: {unknown} are not known; choose among {sorted(PARAMETERISATIONS)}, or write your own under `fits`"
+            raise ValueError(msg)
+        if len(set(self.methods)) < len(self.methods):
+            msg = f"methods {list(self.methods)}: a name stands twice"
             raise ValueError(msg)
         twice = sorted(set(self.parameterisations) & set(self.fits))
         if twice or len(set(self.parameterisations)) < len(self.parameterisations):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from toolkit.config.base import Section
 from toolkit.config.names import Name
-from toolkit.config.parameters import ModelParameterConfig
+from toolkit.config.parameters import ModelParameterConfig, require_free
 from toolkit.config.processes import ExpressionText
 from toolkit.expressions.arithmetic import Expression
 from toolkit.expressions.substitution import substitute
@@ -24,6 +24,11 @@ class OtherFit(Section):
     """New parameters by name; ranges and truths as under `parameters`, at least one of kind `interest`."""
     express: dict[Name, ExpressionText] = Field(min_length=1)
     """Expressions of the new parameters in the place of parameters of the analysis: `{mu_ggF: mu, mu_EW: mu}`."""
+
+    @model_validator(mode="after")
+    def _free(self) -> OtherFit:
+        require_free(self.parameters)
+        return self
 
 
 def check_fits(fits: Mapping[str, OtherFit], model: Model) -> None:
@@ -44,8 +49,6 @@ def check_fits(fits: Mapping[str, OtherFit], model: Model) -> None:
         unknown = sorted(set(fit.express) - set(free))
         kept = [n for n in model.parameter_names if n not in fit.express]
         clash = sorted(set(fit.parameters) & set(kept))
-        derived = sorted(n for n, p in fit.parameters.items() if p.expression)
-        constrained = sorted(n for n, p in fit.parameters.items() if p.kind == "nuisance")
         for text in fit.express.values():
             require_names(text, known=tuple(fit.parameters), what=f"{where}:")
         used = {n for text in fit.express.values() for n in Expression.parse(text).names}
@@ -53,8 +56,6 @@ def check_fits(fits: Mapping[str, OtherFit], model: Model) -> None:
         wrong = (
             (unknown, f"{unknown} are no free parameters of the analysis; they are {free}"),
             (clash, f"{clash} are parameters of the analysis that stay: give the new ones other names, or express these, too"),
-            (derived, f"{derived} are expressions: write them out under `express`"),
-            (constrained, f"{constrained} of kind nuisance: define them under `parameters`, whose nuisances every fit has"),
             (unused, f"nothing depends on {unused}: use them under `express`, or remove them"),
             (not any(p.kind == "interest" for p in fit.parameters.values()), "no parameter of kind interest: nothing would be measured"),
         )

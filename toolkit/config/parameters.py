@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -98,3 +99,20 @@ class ModelParameterConfig(Section):
         """Return the range of a nuisance parameter; a count does not fall to zero."""
         low, high = (self.central + WIDTHS * sign * self.width for sign in (-1.0, 1.0))
         return (max(low, SMALLEST * self.central) if self.constraint == "poisson" else low), high
+
+
+def require_free(parameters: Mapping[str, ModelParameterConfig]) -> None:
+    """Check that the new parameters of a fit are free ones: neither expressions nor known from elsewhere.
+
+    Raises:
+        ValueError: Some are not.
+    """
+    derived = sorted(name for name, p in parameters.items() if p.expression)
+    known = sorted(name for name, p in parameters.items() if p.kind == "nuisance")
+    faults = (
+        (derived, f"{derived} are expressions: write them out under `express`"),
+        (known, f"{known} of kind nuisance: new parameters of a fit are free; what is known from elsewhere belongs to what is fitted"),
+    )
+    message = next((text for names, text in faults if names), None)
+    if message is not None:
+        raise ValueError(message)

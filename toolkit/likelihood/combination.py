@@ -89,9 +89,8 @@ def _renamed(document: Document, names: Mapping[str, str], label: str) -> Docume
     if missing:
         raise SchemaError(f"combination: renames of {label!r}", got=missing, expected=f"parameters and channels among {sorted(present)}")
 
-    if _kinds(out).get("lumi") == "lumi" and "lumi" in names:
-        expected = "lumi, which pyhf gives no other name"
-        raise SchemaError(f"combination: renames of {label!r}", got="lumi", expected=expected, remedy="write it as a normsys to rename it")
+    if "lumi" in names:
+        _luminosity_as_coefficient(out, names["lumi"])
 
     def new(name: str) -> str:
         return names.get(name, name)
@@ -109,6 +108,16 @@ def _renamed(document: Document, names: Mapping[str, str], label: str) -> Docume
     for channel in out.get("unbinned_channels", []):
         _substitute_inputs(channel, names)
     return out
+
+
+def _luminosity_as_coefficient(document: Document, name: str) -> None:
+    """Write the luminosity as a factor of another name, since pyhf's modifier has this one only; changes the document.
+
+    The measurement's constraint goes with the parameter, so the likelihood stays the same.
+    """
+    for modifier in _modifiers(document):
+        if modifier["type"] == "lumi":
+            modifier |= {"name": f"factor_{name}", "type": "morphing", "data": {"coefficient": name}}
 
 
 def _substitute_inputs(channel: Document, texts: Mapping[str, str]) -> None:
@@ -164,14 +173,21 @@ def _merged_definitions(documents: Mapping[str, Document], given: Sequence[Param
     override = {p.name: {"inits": [p.init], "bounds": [[p.low, p.high]], "fixed": p.fixed} for p in given}
     merged: dict[str, Document] = {}
     terms: dict[str, tuple[str, Any]] = {}
+    held: dict[str, tuple[str, bool]] = {}
     for label, document in documents.items():
         described = {p["name"]: p for p in document["measurements"][0]["config"]["parameters"]}
         for name, kind in _kinds(document).items():
             _check_constraint(terms, name, label, _term(kind, described.get(name, {})))
+            if kind != "free":
+                _check_held(held, name, label, described.get(name, {}).get("fixed", False))
         for name, entry in described.items():
             if name not in _kinds(document) and "auxdata" in entry:
                 _check_constraint(terms, name, label, _of_coefficients(entry))
             known = merged.get(name, {})
+            if "bounds" in known and "bounds" in entry and terms.get(name, ("", ("free",)))[1][0] != "free":
+                # where a constraint rules, ranges only keep fits from straying
+                (low, high), (other_low, other_high) = known["bounds"][0], entry["bounds"][0]
+                known["bounds"] = entry["bounds"] = [[min(low, other_low), max(high, other_high)]]
             for key in ("inits", "bounds", "fixed"):
                 if name not in override and known.get(key, entry.get(key)) != entry.get(key, known.get(key)):
                     raise SchemaError(
@@ -215,6 +231,18 @@ def _check_constraint(terms: dict[str, tuple[str, Any]], name: str, label: str, 
         )
 
 
+def _check_held(held: dict[str, tuple[str, bool]], name: str, label: str, fixed: bool) -> None:
+    other, known = held.setdefault(name, (label, fixed))
+    if known != fixed:
+        words = {True: "fixed", False: "free"}
+        raise SchemaError(
+            f"nuisance parameter {name!r}",
+            got=f"{words[known]} in {other!r}, {words[fixed]} in {label!r}",
+            expected="the same everywhere",
+            remedy="rename one of the two: parameters of one name are one parameter",
+        )
+
+
 def _expressed(modifier: Document, express: Mapping[str, str]) -> Document:
     """Put expressions in the place of parameters: into coefficients, and for normfactors as a coefficient."""
     if modifier["type"] == "morphing":
@@ -253,8 +281,14 @@ def _kinds(document: Document) -> dict[str, str]:
     return {m.get("name", "lumi"): _KINDS.get(m["type"], "unit") for m in _modifiers(document) if m["type"] != "morphing"}
 
 
+def _coefficient_texts(document: Document) -> list[str]:
+    """Return all expressions in which parameters enter."""
+    inputs = [text for channel in document.get("unbinned_channels", []) for text in channel.get("inputs", {}).values()]
+    return [*(m["data"]["coefficient"] for m in _modifiers(document) if m["type"] == "morphing"), *inputs]
+
+
 def _coefficient_names(document: Document) -> set[str]:
-    return {n for m in _modifiers(document) if m["type"] == "morphing" for n in Expression.parse(m["data"]["coefficient"]).names}
+    return {n for text in _coefficient_texts(document) for n in Expression.parse(text).names}
 
 
 @dataclass(frozen=True)
@@ -266,14 +300,16 @@ class DocumentNames:
         free: Of parameters without a constraint.
         constrained: Of parameters with one.
         by_bin: Of modifiers that have a parameter per bin.
-        described: Start and range, (start, low, high), of parameters of which the first measurement holds them.
+        described: Start and range of parameters of which the first measurement holds them, and whether it fixes them.
+        coefficients: Expressions in which parameters enter.
     """
 
     channels: tuple[str, ...]
     free: tuple[str, ...]
     constrained: tuple[str, ...]
     by_bin: tuple[str, ...]
-    described: Mapping[str, tuple[float, float, float]]
+    described: Mapping[str, Parameter]
+    coefficients: tuple[str, ...]
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> DocumentNames:
@@ -297,5 +333,10 @@ class DocumentNames:
             free=(*(n for n, kind in kinds.items() if kind == "free"), *(n for n in coefficients if n not in measured)),
             constrained=(*(n for n, kind in kinds.items() if kind in ("unit", "lumi")), *measured),
             by_bin=tuple(n for n, kind in kinds.items() if kind in ("by bin", "free by bin")),
-            described={n: (e["inits"][0], *e["bounds"][0]) for n, e in described.items() if "bounds" in e and "inits" in e},
+            described={
+                n: Parameter(n, e["inits"][0], e["bounds"][0][0], e["bounds"][0][1], e.get("fixed", False))
+                for n, e in described.items()
+                if "bounds" in e and "inits" in e and len(e["bounds"]) == 1
+            },
+            coefficients=tuple(dict.fromkeys(_coefficient_texts(whole))),
         )

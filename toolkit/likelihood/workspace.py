@@ -100,9 +100,13 @@ class Workspace:
             raise InputFileError(what, got=str(error), expected="a readable JSON file", remedy="check the path") from error
         except (ValueError, RecursionError) as error:  # ValueError: not JSON, or an integer of more digits than Python reads
             raise SchemaError(what, got=str(error), expected="valid JSON", remedy="write it with Workspace.save") from error
-        if is_hs3(document):
-            document = workspace_of_hs3(document)
-        return cls(document=document, folder=path.resolve().parent, has_checksum=has_checksum)
+        try:
+            if is_hs3(document):
+                document = workspace_of_hs3(document)
+            return cls(document=document, folder=path.resolve().parent, has_checksum=has_checksum)
+        except SchemaError as error:
+            place = error.what.removeprefix("workspace").lstrip(": ")
+            raise SchemaError(f"{what}: {place}" if place else what, got=error.got, expected=error.expected, remedy=error.remedy) from error
 
     @classmethod
     def combine(

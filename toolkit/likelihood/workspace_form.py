@@ -43,8 +43,24 @@ def check_form(document: dict[str, Any]) -> None:
     for i, measurement in enumerate(document.get("measurements", [])):
         for place, parameter in _named(measurement["config"]["parameters"], f"measurements[{i}].config.parameters"):
             _check_parameter(parameter, place)
+    data = {}
     for where, observation in _named(document.get("observations", []), "observations"):
         _numbers(observation.get("data"), f"{where}.data")
+        data[observation["name"]] = observation["data"]
+    for where, channel in _named(document.get("channels", []), "channels"):
+        _check_bins(channel, data.get(channel["name"]), where)
+
+
+def _check_bins(channel: dict[str, Any], data: list[float] | None, where: str) -> None:
+    """Check that a channel has data, as many as its samples have bins."""
+    remedy = "correct the document, or write it again with Workspace.save"
+    what = f"workspace: {where}"
+    if data is None:
+        got, expected = f"no data of channel {channel['name']!r}", "an entry of `observations` with its name"
+        raise SchemaError(what, got=got, expected=expected, remedy=remedy)
+    bins = {f"sample {sample['name']}": len(sample["data"]) for sample in channel["samples"]} | {"observation": len(data)}
+    if len(set(bins.values())) > 1:
+        raise SchemaError(f"{what}: channel {channel['name']!r}", got=f"numbers of bins {bins}", expected="one number", remedy=remedy)
 
 
 def _check_size(value: Any, where: str) -> None:

@@ -127,8 +127,8 @@ def pyhf_file(path: Path, expected: float, observed: float) -> Path:
               {"name": "scale", "type": "normsys", "data": {"hi": 1.05, "lo": 0.95}}]}  # fmt: skip
     document = {
         "version": "1.0.0",
-        "channels": [{"name": "SR", "samples": [sample]}],
-        "observations": [{"name": "SR", "data": [observed]}],
+        "channels": [{"name": path.stem, "samples": [sample]}],
+        "observations": [{"name": path.stem, "data": [observed]}],
         "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": [{"name": "mu", "inits": [1.0], "bounds": [[0.0, 6.0]]}]}}],
     }
     path.write_text(json.dumps(document), encoding="utf-8")
@@ -175,6 +175,59 @@ def test_networks_of_two_runs_are_uncertain_apart(tmp_path: Path) -> None:
     }
 
 
+def test_a_part_is_expected_at_its_own_truth(tmp_path: Path) -> None:
+    """Two parts call different things `mu`; what one of them renames stands under its new name alone."""
+    parts = {"off": {**counts(40.0, "mu"), "rename": {"mu": "mu_ggF"}}, "control": counts(100.0, "mu"), "on": counts(200.0, "mu_ggF_on")}
+    combination = Combination.open(config(parts=parts, observed=False, parameters={"mu": {"truth": 2.0}}))
+    document = combination.workspace("counts", observed=False, folder=tmp_path).document
+    assert [entry["data"] for entry in document["observations"]] == [[40.0], [200.0], [200.0]]
+
+
+def test_ranges_and_fixed_parameters_are_those_of_the_part_that_has_them(tmp_path: Path) -> None:
+    path = pyhf_file(tmp_path / "theirs.json", 100.0, 100.0)
+    document = json.loads(path.read_text())
+    document["channels"][0]["samples"][0]["modifiers"].append({"name": "k", "type": "normfactor", "data": None})
+    fixed = {"name": "k", "inits": [1.5], "bounds": [[0.0, 4.0]], "fixed": True}
+    document["measurements"][0]["config"]["parameters"] = [{"name": "mu", "inits": [1.0], "bounds": [[0.5, 2.0]]}, fixed]
+    path.write_text(json.dumps(document))
+    parts = {"first": counts(40.0, "mu_ggF"), "theirs": {"workspace": str(path), "rename": {"mu": "mu_ggF"}}}
+    made = config(parts=parts, observed=False, parameterisations=["production"])
+    combination = Combination.open(made)
+    assert (combination.parameters["mu_ggF"].low, combination.parameters["mu_ggF"].high) == (0.5, 2.0)
+    result = measured(made, tmp_path).methods["counts"]
+    own = result.statistical_only
+    assert own is not None
+    assert (own.interval_68[0].high - own.interval_68[0].low) / 2 == pytest.approx(1 / math.sqrt(40.0 + 150.0), rel=0.02), "k stays 1.5"
+    parts["second"] = {"workspace": str(pyhf_file(tmp_path / "second.json", 50.0, 50.0)), "rename": {"mu": "k"}}
+    with pytest.raises(ToolkitError, match="fixed in one of the parts theirs and second"):
+        Combination.open(config(parts=parts, observed=False, parameterisations=["production"]))
+    with pytest.raises(ToolkitError, match="some of"):
+        Combination.open(
+            config(
+                parts={**parts, "second": counts(9.0, "b")},
+                parameterisations=[],
+                fits={"m": {"parameters": {"c": {}}, "express": {"k": "c"}}},
+            )
+        )
+
+
+def test_lists_of_correlations_hold_old_and_new_names() -> None:
+    parts = {
+        name: {**counts(9.0, "mu", uncertainties={f"jes_{name}": 1.1, "pdf": 1.2}), "rename": {f"jes_{name}": "jes"}} for name in ("a", "b")
+    }
+    made = config(parts=parts, correlations=["jes"], parameterisations=[], fits={"m": {"interest": ["mu"]}})
+    assert Combination.open(made).groups == {"shared": ("jes",), "a": ("pdf_a",), "b": ("pdf_b",)}
+
+
+def test_luminosities_are_one_parameter_only_where_the_config_says_so() -> None:
+    parts = {name: counts(9.0, "mu") for name in ("a", "b")}
+    for section in parts.values():
+        section["counts"]["luminosity_uncertainty"] = 0.02
+    fits = {"m": {"interest": ["mu"]}}
+    for correlations, groups in (("by_name", {"luminosity": ("lumi",)}), ([], {"a": ("lumi_a",), "b": ("lumi_b",)})):
+        assert Combination.open(config(parts=parts, correlations=correlations, parameterisations=[], fits=fits)).groups == groups
+
+
 @pytest.mark.parametrize(
     ("sections", "words"),
     [
@@ -191,6 +244,24 @@ def test_networks_of_two_runs_are_uncertain_apart(tmp_path: Path) -> None:
         ({"parts": {"run": {"run": "nowhere"}}}, "no such folder"),
         ({"parts": {"off": {"workspace": "nowhere.json"}}}, "nowhere.json"),
         ({"parts": {"off": {**counts(40.0, "mu_ggF"), "rename": {"nu": "mu"}}}}, "nu"),
+        (
+            {"parts": {"a": counts(9.0, "mu * (1 + 0.1 * jes)"), "b": counts(9.0, "mu", uncertainties={"jes": 1.1})}},
+            "free parameter in part a",
+        ),
+        ({"parts": {"a": {**counts(9.0, "mu", uncertainties={"jes": 1.1}), "rename": {"jes": "mu"}}}}, "parameter 'mu'"),
+        ({"parts": {"a": counts(9.0, "mu * lumi")}}, "lumi as a free parameter"),
+        ({"fits": {"mine": {"parameters": {"mu_on": {}, "k": {}}, "express": {"mu_ggF": "mu_on * k"}}}}, "'mu_on'., which the parts have"),
+        ({"fits": {"mine": {"parameters": {"k": {}, "z": {}}, "express": {"mu_on": "k"}}}}, "nothing depends on the parameter 'z'"),
+        ({"fits": {"mine": {"parameters": {"k": {}}, "express": {"mu_ggF": "1 / k"}}}}, "part ggF, coefficient mu_ggF"),
+        ({"fits": {"mine": {"parameters": {"k": {"range": [-1, 4]}}, "express": {"mu_ggF": "sqrt(k)"}}}}, "no finite value at k = -1"),
+        (
+            {"parts": {"off": counts(40.0, "mu_ggF"), "on": counts(200.0, "mu_ggF_on")}, "parameterisations": ["kappa"]},
+            "nothing tells the parameters .'kappa_g', 'kappa_V'. apart",
+        ),
+        (
+            {"parts": {"off": counts(40.0, "mu_ggF"), "on": counts(200.0, "mu_ggF_on")}, "parameterisations": ["R_gg_R_VV"]},
+            "nothing tells the parameters .'R_gg', 'R_VV'. apart",
+        ),
     ],
 )
 def test_what_cannot_be_combined_is_refused(sections: dict[str, Any], words: str) -> None:

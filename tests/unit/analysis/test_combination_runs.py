@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from tests.unit.analysis.finished_runs import make_run as make_tables
 from toolkit.analysis.combination import Combination
 from toolkit.analysis.combination_results import measure_combination
+from toolkit.artifacts.checksums import write_checked_json
+from toolkit.artifacts.events import read_events
+from toolkit.artifacts.hashing import file_sha256
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import CombineConfig
 from toolkit.errors import ToolkitError
@@ -27,7 +33,7 @@ def make_run(folder: Path, *, truth: float = 1.0, observed: bool = True) -> Path
         expected = [150.0 + truth * s for s in signal]
         for data, tail in ((expected, ""), (SEEN[name], "_observed"))[: 1 + observed]:
             likelihood = BinnedLikelihood(templates=[signal, [150.0, 150.0]], data=data, coefficients=("mu", "1"), parameters=("mu",),
-                                          bounds={"mu": (0.0, 4.0)}, processes=("S", "B"), channel=name)  # fmt: skip
+                                          bounds={"mu": (0.0, 4.0)}, processes=("S", "B"), channel=f"{folder.name}_{name}")  # fmt: skip
             document = make_document(parameters=likelihood.parameters, binned=[likelihood])
             (folder / "workspace").mkdir(parents=True, exist_ok=True)
             Workspace(document).save(folder / "workspace" / f"{name}{tail}.json")
@@ -51,7 +57,7 @@ def test_every_method_is_combined_by_itself(tmp_path: Path) -> None:
     combination = Combination.open(made)
     assert (combination.methods, combination.luminosity_ifb) == (("m4l", "nsbi"), 36.1)
     workspaces = {(m, seen): combination.workspace(m, observed=seen, folder=tmp_path) for m in BINS for seen in (False, True)}
-    assert [c["name"] for c in workspaces["m4l", False].document["channels"]] == ["off_m4l", "on"]
+    assert [c["name"] for c in workspaces["m4l", False].document["channels"]] == ["off_run_m4l", "on"]
     results, agreements = measure_combination(combination, workspaces, tasks=FinishedTasks())
     assert results.observed is not None
     assert (results.observed.counts, results.observed.expected) == ({"off": 410, "on": 1_000_000}, pytest.approx(1_000_400.0))
@@ -78,6 +84,60 @@ def test_two_runs_share_their_strength(tmp_path: Path) -> None:
     assert (own.high - own.low) / 2 == pytest.approx(alone.errors["mu"] / 2**0.5, rel=0.05)
     with pytest.raises(ToolkitError, match="a run that did not fit them"):
         combination.workspace("nsbi", observed=True, folder=tmp_path)
+
+
+def sealed(folder: Path, **changes: Any) -> Path:
+    """Give a run its manifest."""
+    files = {p.relative_to(folder).as_posix(): file_sha256(p) for p in sorted(folder.rglob("*.json"))}
+    write_checked_json(folder / "manifest.json", {"stages": {"fit": {}}, "outputs": files, **changes})
+    return folder
+
+
+def test_a_run_must_be_as_its_fit_left_it(tmp_path: Path) -> None:
+    whole = sealed(make_run(tmp_path / "whole"))
+    Combination.open(config({"off": whole}))
+    path = whole / "workspace/m4l.json"
+    path.write_text(path.read_text().replace("60.0", "61.0"), encoding="utf-8")
+    path.with_name("m4l.json.sha256").unlink()
+    with pytest.raises(ToolkitError, match=r"a workspace/m4l\.json that changed after the fit"):
+        Combination.open(config({"off": whole}))
+    with pytest.raises(ToolkitError, match="finish it with h4l run"):
+        Combination.open(config({"off": sealed(make_run(tmp_path / "half"), stages={"process": {}})}))
+    with pytest.raises(ToolkitError, match="a manifest of this version"):
+        Combination.open(config({"off": sealed(make_run(tmp_path / "odd"), outputs=3)}))
+
+
+def test_the_same_events_twice_are_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    with pytest.raises(ToolkitError, match="parts first and again") as caught:
+        Combination.open(config({"first": run, "again": Path(shutil.copytree(run, tmp_path / "copy"))}))
+    assert "channel run_m4l in both" in str(caught.value)
+    made = config({"first": run})
+    own = {"workspace": str(run / "workspace/nsbi.json"), "rename": {"mu": "mu_ggF"}}
+    again = CombineConfig.model_validate({**made.model_dump(), "parts": {**made.model_dump()["parts"], "own": own}, "methods": ["m4l"]})
+    with pytest.raises(ToolkitError, match="channel run_nsbi in both"):
+        Combination.open(again)
+
+
+def test_event_tables_of_two_parts_must_not_overlap(tmp_path: Path) -> None:
+    """The same ntuples, told apart by conditions; those of another ntuple may have the same numbers."""
+    tables, others = make_tables(tmp_path / "tables", seed=1), make_tables(tmp_path / "others", seed=2)
+
+    def opened(first: Path, condition: str, second: Path, other: str, sample: str = "qqZZ") -> Combination:
+        sections = ((first, condition, "mu_ggF", "qqZZ"), (second, other, "mu_ggF_on", sample))
+        parts = {
+            factor: {"events": {"folder": str(folder), "condition": text, "processes": {name: {"factor": factor}}}}
+            for folder, text, factor, name in sections
+        }
+        return Combination.open(CombineConfig.model_validate({"parts": parts, "parameterisations": ["width"]}))
+
+    opened(tables, "m4l < 300", tables, "m4l >= 300")
+    opened(tables, "m4l < 300", others, "m4l > 250")
+    opened(tables, "m4l < 300", tables, "m4l > 250", "ggF_SBI")
+    with pytest.raises(ToolkitError, match="events of sample qqZZ in both") as caught:
+        opened(tables, "m4l < 300", tables, "m4l > 250")
+    table = read_events(tables / "events", "qqZZ")
+    assert caught.value.got.split()[0] == str(np.sum((table.observables["m4l"] > 250) & (table.observables["m4l"] < 300)))
 
 
 def test_runs_that_do_not_fit_are_refused(tmp_path: Path) -> None:

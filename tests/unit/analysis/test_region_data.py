@@ -130,7 +130,7 @@ def test_recorded_events_count_once_or_are_said_to_be_nowhere() -> None:
     ("content", "message"),
     [
         (None, "workspace .*other.json\n.*No such file"),
-        ({"version": "1.0.0", "channels": []}, "regions.on: .*other.json: workspace\n.*no channels"),
+        ({"version": "1.0.0", "channels": []}, "regions.on: workspace .*other.json\n.*no channels"),
         ({**OTHER, "unbinned_channels": [{"name": "u"}]}, "other.json: unbinned_channels"),
     ],
 )

@@ -83,6 +83,17 @@ def test_the_width_in_mev_with_files_and_a_second_run_that_changes_nothing(h4l: 
         ({"correlation": "by_name"}, ["correlation", "did you mean 'correlations'"]),
         ({"observed": True}, ["parts.on", "no observed events"]),
         ({"fits": {"width": {"parameters": {"a": {}}, "express": {"mu_ggF": "a"}}}}, ["a name stands twice"]),
+        ({"fits": {"m": {"parameters": {"a": {}, "b": "a"}, "express": {"mu_ggF": "b"}}}}, ["fits.m", "['b'] are expressions"]),
+        (
+            {"fits": {"m": {"parameters": {"a": {"kind": "nuisance"}}, "express": {"mu_ggF": "a"}}}},
+            ["fits.m", "new parameters of a fit are free"],
+        ),
+        ({"fits": {"m": {"interest": ["mu_ggF", "mu_ggF"]}}}, ["fits.m", "a name stands twice"]),
+        ({"methods": ["nsbi", "nsbi"]}, ["methods ['nsbi', 'nsbi']: a name stands twice"]),
+        ({"parts": {"off": {"counts": {"processes": {"S": {"expected": [0, 0]}}}}}}, ["parts.off", "no event in any bin"]),
+        ({"parts": {"off": {"counts": {"processes": {"S": {"expected": 9, "uncertainties": {"a": 0.05}}}}}}}, ["1.05 for 5 %", "0.05"]),
+        ({"parts": {"off": {"counts": {"processes": {"S": {"expected": 9}}, "observed": 9.5}}}}, ["whole numbers", "9.5"]),
+        ({"parts": {"off": OFF, "x": {"workspace": "both.yaml"}}}, ["parts.x.workspace: workspace", "both.yaml", "valid JSON"]),
     ],
 )
 def test_wrong_input_is_told_before_anything_is_written(h4l: CommandLine, changes: dict[str, Any], words: list[str]) -> None:

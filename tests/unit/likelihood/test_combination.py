@@ -201,16 +201,40 @@ def test_normfactors_become_expressions_and_equal_names_of_coefficients_are_kept
         (counting("a"), counting("b"), {"express": {"mu": "x"}}, "is an expression"),
         (counting("a", normsys("x", 1.1, 0.9)), counting("b"), {"express": {"x": "mu"}}, "free parameters"),
         (
-            counting("a", {"name": "lumi", "type": "lumi", "data": None}, parameters=[MU, LUMI]),
-            counting("b"),
-            {"rename": {"one": {"lumi": "lumi_1"}}},
-            "no other name",
+            counting("a", normsys("x", 1.1, 0.9), parameters=[MU, {"name": "x", "inits": [0.0], "bounds": [[-5.0, 5.0]], "fixed": True}]),
+            counting("b", normsys("x", 1.1, 0.9)),
+            {},
+            "fixed in 'one', free in 'two'",
         ),
     ],
 )
 def test_contradictions_are_refused(one: Workspace, two: Workspace, options: dict[str, Any], match: str) -> None:
     with pytest.raises(SchemaError, match=match):
         Workspace.combine({"one": one, "two": two}, **options)
+
+
+def test_the_luminosity_by_another_name_is_the_same_likelihood() -> None:
+    """Two data sets of 2 % and 3 %, apart; ranges of what is constrained need not agree."""
+    one, two = (
+        counting(
+            name,
+            {"name": "lumi", "type": "lumi", "data": None},
+            parameters=[MU, {**LUMI, "sigmas": [s], "bounds": [[1 - 9 * s, 1 + 9 * s]]}],
+        )
+        for name, s in (("a", 0.02), ("b", 0.03))
+    )
+    likelihood = Workspace.combine({"one": one, "two": two}, rename={"two": {"lumi": "lumi_two"}}).likelihood()
+    assert set(likelihood.parameter_names) == {"mu", "lumi", "lumi_two"}
+    plain, other = one.likelihood(), two.likelihood()
+    for mu, first, second in ((0.5, 1.03, 0.95), (1.8, 0.97, 1.02)):
+        expected = plain.twice_nll({"mu": mu, "lumi": first}) + other.twice_nll({"mu": mu, "lumi": second})
+        start = plain.twice_nll({"mu": 1.0, "lumi": 1.0}) + other.twice_nll({"mu": 1.0, "lumi": 1.0})
+        found = [likelihood.twice_nll({"mu": m, "lumi": a, "lumi_two": b}) for m, a, b in ((mu, first, second), (1.0, 1.0, 1.0))]
+        assert found[0] - found[1] == pytest.approx(expected - start, abs=1e-9)
+    wide = counting("b", {"name": "lumi", "type": "lumi", "data": None}, parameters=[MU, {**LUMI, "bounds": [[0.5, 1.1]]}])
+    shared = Workspace.combine({"one": one, "two": wide}).likelihood()
+    (lumi,) = (p for p in shared.parameters if p.name == "lumi")
+    assert (lumi.low, lumi.high) == (0.5, pytest.approx(1.18))
 
 
 def test_a_definition_settles_different_ranges() -> None:
