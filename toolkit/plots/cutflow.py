@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from toolkit.plots.names import cut_label, process_color, process_label
-from toolkit.plots.style import CYCLE, DASHES, MARKERS, PLAIN, PlotStyle, StyledFigure, log_limits, new_figure
+from toolkit.plots.style import DASHES, MARKERS, PLAIN, PlotStyle, StyledFigure, log_limits, new_figure
 
 Sums = Mapping[str, Mapping[str, float]]
 
@@ -26,7 +26,7 @@ def plot_cutflow(samples: Mapping[str, Sums], *, style: PlotStyle = PLAIN) -> St
     with new_figure(style, numbers=numbers, size=(7.2, 5.6), panels=(2.0, 1.0)) as (figure, (top, bottom)):
         for i, (name, flow) in enumerate(samples.items()):
             look = {
-                "color": process_color(name, CYCLE[i % len(CYCLE)]),
+                "color": process_color(name, i),
                 "linestyle": DASHES[i % len(DASHES)],
                 "marker": MARKERS[i % len(MARKERS)],
             }

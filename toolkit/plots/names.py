@@ -6,10 +6,11 @@ import contextlib
 import math
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import cycle
 
 import numpy as np
 from matplotlib.cbook import is_math_text
@@ -43,8 +44,8 @@ def process_looks(looks: Mapping[str, ProcessLook]) -> Iterator[None]:
 
     Examples:
         >>> with process_looks({"qqZZ": ProcessLook("$ZZ$ continuum", "#123456")}):
-        ...     process_label("qqZZ"), process_color("qqZZ", "#000000"), process_color("ttZ", "#000000")
-        ('$ZZ$ continuum', '#123456', '#000000')
+        ...     process_label("qqZZ"), process_color("qqZZ", 0), process_color("ttZ", 0)
+        ('$ZZ$ continuum', '#123456', '#44aa99')
     """
     token = _CHOSEN.set(looks)
     try:
@@ -73,14 +74,51 @@ def parameter_symbols(symbols: Mapping[str, str]) -> Iterator[None]:
         _SYMBOLS.reset(token)
 
 
-def process_color(name: str, default: str) -> str:
-    """Return the colour of a process in plots: the user's choice, or `default`.
+_COLORS = {
+    "ggF_S": "#009e73",
+    "ggF_SBI": "#e69f00",
+    "ggF_B": "#cc79a7",
+    "EW_S": "#332288",
+    "EW_SBI": "#999933",
+    "EW_B": "#882255",
+    "qqZZ": "#56b4e9",
+}
+"""Colours of known processes. Blue, vermilion and black are left to hypotheses, of which a plot of processes has several."""
+SPARE_COLORS = ("#44aa99", "#cc6677", "#ddcc77", "#aa4499", "#117733", "#aa7744", "#8c8c8c")
+"""Colours of other processes, in their order."""
+
+
+def process_color(name: str, order: int) -> str:
+    """Return the colour of a process in plots: that of the figure's style, of a known process, or the one at `order` of the others.
 
     Examples:
-        >>> process_color("qqZZ", "#0072b2")
-        '#0072b2'
+        >>> process_color("qqZZ", 0), process_color("ttH", 1)
+        ('#56b4e9', '#cc6677')
     """
-    return _CHOSEN.get({}).get(name, ProcessLook()).color or default
+    return _CHOSEN.get({}).get(name, ProcessLook()).color or _COLORS.get(name) or SPARE_COLORS[order % len(SPARE_COLORS)]
+
+
+def distinct_looks(names: Iterable[str], chosen: Mapping[str, ProcessLook]) -> dict[str, ProcessLook]:
+    """Give every process of a report one colour, the same in all of its plots.
+
+    Args:
+        names: Names of processes and samples.
+        chosen: What the user chose for some of them. What takes a colour of a known process leaves another one to that.
+
+    Returns:
+        The looks, all with a colour. Colours repeat only when there are more names than colours.
+
+    Examples:
+        >>> looks = distinct_looks(["ggH", "ttH", "qqZZ"], {"ttH": ProcessLook("ttH", "#56B4E9")})
+        >>> {name: look.color for name, look in looks.items()}
+        {'ggH': '#44aa99', 'ttH': '#56B4E9', 'qqZZ': '#cc6677'}
+    """
+    own = {**dict.fromkeys(names, ProcessLook()), **chosen}
+    taken = {look.color.lower() for look in own.values()}
+    found = {name: look.color or (_COLORS[name] if _COLORS.get(name, "") not in {"", *taken} else "") for name, look in own.items()}
+    free = [color for color in SPARE_COLORS if color not in {color.lower() for color in found.values()}] or SPARE_COLORS
+    spare = cycle(free)
+    return {name: ProcessLook(look.label, found[name] or next(spare)) for name, look in own.items()}
 
 
 _PROCESSES = {

@@ -8,7 +8,7 @@ import numpy as np
 
 from toolkit.plots.names import observable_label, process_color, process_label
 from toolkit.plots.spectra import band, step
-from toolkit.plots.style import CYCLE, DASHES, GREY, PLAIN, PlotStyle, StyledFigure, new_figure
+from toolkit.plots.style import DASHES, GREY, PLAIN, PlotStyle, StyledFigure, new_figure
 from toolkit.weights.negative import NegativeProfile
 
 
@@ -24,7 +24,7 @@ def plot_negative_weights(profiles: Sequence[NegativeProfile], *, style: PlotSty
     """
     with new_figure(style, numbers={"profiles": [p.to_json() for p in profiles]}) as (figure, (ax,)):
         for i, profile in enumerate(profiles):
-            color = process_color(profile.process, CYCLE[i % len(CYCLE)])
+            color = process_color(profile.process, i)
             known = np.nan_to_num(profile.fraction)
             step(ax, known, profile.edges, color=color, linestyle=DASHES[i % len(DASHES)], label=process_label(profile.process))
             band(ax, known, np.nan_to_num(profile.error), profile.edges, color=color)

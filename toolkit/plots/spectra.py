@@ -20,7 +20,6 @@ from toolkit.plots.style import (
     ORANGE,
     PLAIN,
     PURPLE,
-    SKY,
     VERMILION,
     PlotStyle,
     StyledFigure,
@@ -29,8 +28,8 @@ from toolkit.plots.style import (
 )
 from toolkit.typing import FloatArray
 
-FILLS = (SKY, "#c9c9c9", "#b7dfd1", "#ecd0e1", "#f3e9a8")
-"""Light fills of the backgrounds, in their order."""
+YELLOW = "#f0e442"
+"""Fill of an interfering part that is no process of its own."""
 HYPOTHESES = ((BLUE, "--"), (BLACK, "-"), (VERMILION, "-"), (GREEN, "-."), (PURPLE, ":"), (ORANGE, "--"))
 """Colour and line of the values of the parameter, in their order."""
 
@@ -142,17 +141,18 @@ def _stack(ax: Axes, spectrum: Spectrum, divisor: Any) -> None:
     names = [name for name in spectrum.processes if name in spectrum.backgrounds]
     contents = [at[name] for name in names] + [spectrum.interfering[base] / divisor]
     both = hypothesis_label(spectrum.parameter, spectrum.values[base])
-    same = [process_label(n) for n in spectrum.processes if n not in names and np.allclose(at[n], contents[-1])]
-    texts = [process_label(name) for name in names] + [same[0] if same else f"interfering, {both}"]
-    fills = [process_color(name, FILLS[i % len(FILLS)]) for i, name in enumerate(names)] + [ORANGE]
+    same = [name for name in spectrum.processes if name not in names and np.allclose(at[name], contents[-1])]
+    texts = [process_label(name) for name in names] + [process_label(same[0]) if same else f"interfering, {both}"]
+    order = {name: i for i, name in enumerate(spectrum.processes)}
+    fills = [process_color(name, order[name]) for name in names] + [process_color(same[0], order[same[0]]) if same else YELLOW]
     look: dict[str, Any] = {"stack": True, "histtype": "fill", "alpha": 0.75, "yerr": False, "flow": "none"}
     mplhep.histplot(contents, spectrum.edges, ax=ax, color=fills, label=texts, **look)
     step(ax, spectrum.total[base] / divisor, spectrum.edges, color=BLACK, linewidth=1.2, label=f"total, {both}")
-    thin = iter(((GREEN, "-"), (PURPLE, "-."), (BLUE, ":"), (VERMILION, ":")))
+    thin = iter(("-", "-.", (0, (5, 1, 1, 1, 1, 1)), ":"))
     for name in spectrum.processes:
         if name not in spectrum.backgrounds and not np.allclose(at[name], contents[-1]):
-            color, dashes = next(thin, (BLACK, ":"))
-            step(ax, at[name], spectrum.edges, color=process_color(name, color), linestyle=dashes, linewidth=1.3, label=process_label(name))
+            look = {"color": process_color(name, order[name]), "linestyle": next(thin, ":"), "linewidth": 1.3}
+            step(ax, at[name], spectrum.edges, label=process_label(name), **look)
 
 
 def _interference(ax: Axes, spectrum: Spectrum, divisor: Any, *, log: bool) -> float:

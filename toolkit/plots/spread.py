@@ -8,7 +8,7 @@ import numpy as np
 
 from toolkit.diagnostics.spread import SpreadProfile
 from toolkit.plots.names import observable_label, process_color, process_label
-from toolkit.plots.style import CYCLE, DASHES, PLAIN, PlotStyle, StyledFigure, new_figure
+from toolkit.plots.style import DASHES, PLAIN, PlotStyle, StyledFigure, new_figure
 
 
 def plot_spread(profile: SpreadProfile, *, style: PlotStyle = PLAIN) -> StyledFigure:
@@ -24,7 +24,7 @@ def plot_spread(profile: SpreadProfile, *, style: PlotStyle = PLAIN) -> StyledFi
     mid, high = (profile.quantiles.index(q) for q in (0.5, 0.84))
     with new_figure(style, numbers=profile.to_json()) as (figure, (ax,)):
         for j, process in enumerate(profile.processes):
-            color, values = process_color(process, CYCLE[j % len(CYCLE)]), profile.binned[j]
+            color, values = process_color(process, j), profile.binned[j]
             text = f"{process_label(process)}: {profile.overall[j, mid]:.3f}"
             look: dict[str, Any] = {"baseline": None, "color": color, "linestyle": DASHES[j % len(DASHES)]}
             ax.stairs(values[:, mid], profile.edges, lw=2.4, label=text, **look)

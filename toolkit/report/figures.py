@@ -94,7 +94,10 @@ def _one_result_jobs(results: Results, verdicts: Sequence[ClosureVerdict], style
     methods = list(results.methods.values())
     yield PlotJob("results", "scans", text, partial(plot_scans, methods, observed=observed, verdicts=verdicts, style=scans_style))
     if results.closure:
-        text = f"Best fit{what} against truth on Asimov sets of test events. Bars: standard error of the finite simulation."
+        text = (
+            f"Best fit{what} against truth on Asimov sets of test events. Bars: standard error of the finite simulation, cut at the frame. "
+            "Where a method reaches far beyond the compatible ones, these set the scale, and arrows with numbers are points beyond it."
+        )
         if what:
             text += " Where several points stand at one truth, other parameters differ: the table says which."
         yield PlotJob("closure", "closure", text, partial(plot_closure, verdicts, parameter=results.poi, style=style))

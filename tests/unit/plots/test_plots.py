@@ -10,9 +10,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from toolkit.diagnostics import TrainingCurve
+from toolkit.diagnostics import TrainingCurve, closure_verdicts
 from toolkit.errors import SchemaError
 from toolkit.likelihood import Contour
+from toolkit.likelihood.results import ClosurePoint
 from toolkit.plots import (
     PlotStyle,
     plot_calibration,
@@ -213,6 +214,23 @@ def test_closure(verdicts):
         np.testing.assert_allclose(error, [c.standard_error for c in order])
     hollow = [[c[0].get_markerfacecolor() == "white" for c in ax.containers if len(c[0].get_xdata())] for ax in figure.axes]
     assert [any(own) for own in hollow] == [any(c.fails for c in v.checks) for v in verdicts]
+
+
+def test_a_method_that_is_far_off_leaves_the_scale_of_the_others():
+    """The frame is that of the compatible methods; what lies beyond has an arrow with its number, and no point."""
+    points = [ClosurePoint(mu, mu + 0.02, 0.1, name) for name in ("m4l", "score", "nsbi") for mu in (0.5, 1.0)]
+    far = [ClosurePoint(0.5, 5.5, 0.4, "rate"), ClosurePoint(1.0, 1.05, 0.4, "rate")]
+    verdicts = closure_verdicts([*points, *far], methods=["rate", "m4l", "score", "nsbi"])
+    assert [v.word for v in verdicts] == ["biased", "compatible", "compatible", "compatible"]
+    figure = plot_closure(verdicts)
+    assert figure.numbers["reach"] == pytest.approx(1.45 * 0.12)
+    assert {ax.get_ylim() for ax in figure.axes} == {(-figure.numbers["reach"], figure.numbers["reach"])}
+    assert "+5" in [text.get_text() for text in figure.axes[0].texts]
+    assert [text.get_text() for ax in figure.axes[1:] for text in ax.texts if text.get_text()[0] in "+-\N{MINUS SIGN}"] == []
+    np.testing.assert_allclose(np.concatenate([drawn[0] for drawn in bars(figure.axes[0])]), [1.0])
+    near = [ClosurePoint(0.5, 0.75, 0.05, "rate"), ClosurePoint(1.0, 1.05, 0.05, "rate")]
+    one = plot_closure(closure_verdicts([*points, *near], methods=["rate", "m4l", "score", "nsbi"]))
+    assert one.numbers["reach"] == pytest.approx(1.45 * 0.3), "what fits beside the others needs no arrow"
 
 
 def test_training(training_curves):

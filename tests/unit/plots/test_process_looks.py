@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
 from toolkit.config import Config, load_config, parse_config
+from toolkit.diagnostics.observables import Spectrum
 from toolkit.errors import SchemaError
 from toolkit.pipeline.stages.provenance import config_hash
 from toolkit.pipeline.stages.report import plot_style, root_parameters
-from toolkit.plots import PlotStyle, ProcessLook, plot_cutflow
-from toolkit.plots.names import estimate_symbol, parameter_label, parameter_symbol, process_label, truth_symbol
+from toolkit.plots import PlotStyle, ProcessLook, plot_cutflow, plot_spectrum
+from toolkit.plots.names import distinct_looks, estimate_symbol, parameter_label, parameter_symbol, process_label, truth_symbol
 from toolkit.plots.style import style_context
 
 FLOW = {"all": {"events": 10.0, "sumw": 5.0, "sumw2": 2.0}, "m4l": {"events": 5.0, "sumw": 2.0, "sumw2": 1.0}}
@@ -33,6 +36,31 @@ def test_the_config_names_and_colours_a_sample() -> None:
     assert legend.get_texts()[0].get_text() == CONTINUUM
     assert to_hex(top.lines[0].get_color()) == "#123abc"
     assert process_label("qqZZ") != CONTINUUM  # outside of the figure nothing has changed
+
+
+def test_a_process_has_one_colour_in_all_plots(spectrum_m4l: Spectrum) -> None:
+    """Whether it interferes with the parameter of the plot or lies below it, in the stack or as a line, among other names or alone."""
+    names, totals = spectrum_m4l.processes, spectrum_m4l.interfering
+    first = replace(spectrum_m4l, interfering=np.tile(spectrum_m4l.expected[1], (len(totals), 1)))
+    second = replace(first, backgrounds=names[:3], interfering=np.tile(first.expected[3], (len(totals), 1)))
+    style = plot_style(_config(name="x"))
+
+    def filled(spectrum: Spectrum) -> dict[str, str]:
+        patches = [p for p in plot_spectrum(spectrum, style=style).axes[0].patches if p.get_fill()]
+        return {str(p.get_label()): to_hex(p.get_facecolor()) for p in patches}
+
+    one, two = filled(first), filled(second)
+    labels = {name: process_label(name) for name in ("ggF_SBI", "qqZZ")}
+    assert [(found[labels["ggF_SBI"]], found[labels["qqZZ"]]) for found in (one, two)] == [("#e69f00", "#56b4e9")] * 2
+    curves = [plot_cutflow(dict.fromkeys(order, FLOW), style=style).axes[0].lines for order in (("x", "qqZZ"), ("qqZZ", "ttZ", "x"))]
+    assert [to_hex(lines[i].get_color()) for lines, i in zip(curves, (0, 2), strict=True)] == ["#44aa99"] * 2
+
+
+def test_colours_of_a_report_differ() -> None:
+    names = ["ggF_S", "ggF_SBI", "ggF_B", "EW_S", "EW_SBI", "EW_B", "qqZZ", "ggH", "VBFH", "VVV", "ttZ"]
+    looks = distinct_looks(names, {"ttZ": ProcessLook(color="#E69F00"), "qqZZ": ProcessLook(label="continuum")})
+    assert len({look.color.lower() for look in looks.values()}) == len(names)
+    assert (looks["ttZ"].color, looks["qqZZ"].label) == ("#E69F00", "continuum")
 
 
 def test_a_label_that_matplotlib_cannot_read_is_shown_as_it_is() -> None:

@@ -19,10 +19,10 @@ def run(context: StageContext) -> None:
         result = write_tables(
             context.config, context.work, executor=executor, workers=workers, progress=context.progress, former=context.former
         )
-    from toolkit.plots import PlotStyle, ProcessLook, plot_cutflow, save_figure
+    from toolkit.pipeline.stages.looks import process_looks
+    from toolkit.plots import PlotStyle, plot_cutflow, save_figure
 
-    looks = {s.name: ProcessLook(s.label, s.color) for s in context.config.samples}
-    style = PlotStyle(luminosity_ifb=context.config.luminosity_used, processes=looks)
+    style = PlotStyle(luminosity_ifb=context.config.luminosity_used, processes=process_looks(context.config))
     simulated = {sample.name: result.cutflow[sample.name] for sample in context.config.simulated}
     figure = plot_cutflow(simulated, style=style) if simulated else plot_cutflow(result.cutflow, style=style.for_data())
     save_figure(figure, context.work / PLOTS, "cutflow")

@@ -24,8 +24,9 @@ from toolkit.model.coefficients import Coefficients
 from toolkit.pipeline.stage import StageContext
 from toolkit.pipeline.stages.examined import examine
 from toolkit.pipeline.stages.fit_pages import FitPages, read_json
+from toolkit.pipeline.stages.looks import process_looks
 from toolkit.pipeline.stages.origin import describe_provenance, input_rows, uncertainty_rows
-from toolkit.plots import PlotStyle, ProcessLook, plot_cutflow, png_bytes
+from toolkit.plots import PlotStyle, plot_cutflow, png_bytes
 from toolkit.report import PageFigure, Provenance, build_page, judge, write_page, write_results
 from toolkit.report.drawing import Drawing
 from toolkit.report.figures import result_jobs, suite_jobs
@@ -124,7 +125,7 @@ def plot_style(config: Config) -> PlotStyle:
         note=report.status,
         luminosity_ifb=config.luminosity_ifb,
         energy_tev=report.energy_tev,
-        processes=sample_looks(config),
+        processes=process_looks(config),
         parameters=parameter_labels(config),
     )
 
@@ -141,11 +142,6 @@ def parameter_labels(config: Config) -> dict[str, str]:
     """Return the symbols that the config gives to parameters, those of fits in other parameters among them."""
     sections = [config.parameters, *(fit.parameters for fit in config.likelihood.fits.values())]
     return {name: section.label for own in sections for name, section in own.items() if section.label}
-
-
-def sample_looks(config: Config) -> dict[str, ProcessLook]:
-    """Return the labels and colours that the config gives to samples."""
-    return {s.name: ProcessLook(s.label, s.color) for s in config.samples if s.label or s.color}
 
 
 def cutflow_picture(provenance: Provenance, style: PlotStyle) -> PageFigure:
