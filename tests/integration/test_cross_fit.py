@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,10 @@ def test_every_event_is_data_under_the_networks_without_its_fold(folder: Path, o
 
 def test_page_results_and_workspaces_carry_it(one: Path) -> None:
     results = json.loads((one / "results.json").read_text())
-    assert "Cross-fit: all" in (one / "report.html").read_text()
+    page = (one / "report.html").read_text()
+    assert page.count("cross-fit: all") == 1
+    assert not re.search("over the test events|come from the other events|not test events|Asimov sets? of test events", page)
+    assert results["notes"][0].startswith("cross-fit: all")
     for point in results["closure"]:
         assert point["standard_error"] == point["pool_error"] > 0.0
         assert "crossed_error" in point

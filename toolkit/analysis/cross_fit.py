@@ -40,6 +40,19 @@ from toolkit.typing import FloatArray, IntArray
 from toolkit.weights import SimulatedEvents, assign_fold
 
 
+def cross_fit_notes(config: Config, events: SimulatedEvents) -> tuple[str, ...]:
+    """Say what the test events of a cross-fit are; nothing where test events are set aside."""
+    splits = config.ratios.splits
+    if not splits.cross_fit:
+        return ()
+    text = (
+        f"cross-fit: all {len(events)} simulated events are test events, the data of expected fits, closure tests and diagnostics, each "
+        f"once, out of fold: under the networks, calibration, templates and yields of the {splits.folds - 1} of {splits.folds} folds that "
+        "it is not in. Importance and spread of the networks, and data, take all networks"
+    )
+    return (text,)
+
+
 class CrossFitRatio(OnnxRatio):
     """The whole ensemble of a cross-fit, and beside it the ensembles without a fold.
 

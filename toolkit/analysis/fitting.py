@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from toolkit.analysis.build import build_methods, open_ratio, read_nodes, read_out_of_bag
+from toolkit.analysis.cross_fit import cross_fit_notes
 from toolkit.analysis.data import FitData
 from toolkit.analysis.datasets import read_recorded, read_simulation
 from toolkit.analysis.layout import MODEL, OUT_OF_BAG
@@ -56,7 +57,9 @@ def fit(session: Session) -> Fit:
     Raises:
         ArtifactMismatchError: Tables or networks belong to another config.
     """
-    return _fit_regions(session) if session.config.general else _fit_one(session)
+    found = _fit_regions(session) if session.config.general else _fit_one(session)
+    notes = (*cross_fit_notes(session.config, found.test), *found.results.notes)
+    return replace(found, results=replace(found.results, notes=notes))
 
 
 def _fit_one(session: Session) -> Fit:

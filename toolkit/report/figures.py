@@ -81,10 +81,7 @@ def _result_jobs(results: Results, verdicts: Sequence[ClosureVerdict], style: Pl
 def _one_result_jobs(results: Results, verdicts: Sequence[ClosureVerdict], style: PlotStyle) -> Iterator[PlotJob]:
     what = f" of {parameter_name(results.poi)}" if len(results.interest) > 1 else ""
     others = ", the other parameters profiled" if what else ""
-    text = (
-        f"Scans{what} of every method{others}, Asimov set of test events at {asimov_text(results)}. Lines: thresholds of the 68 % and 95 % "
-        "intervals."
-    )
+    text = f"Scans{what} of every method{others}, Asimov set at {asimov_text(results)}. Lines: thresholds of the 68 % and 95 % intervals."
     observed: list[MethodResult] = []
     scans_style = style
     if results.observed is not None:
@@ -95,7 +92,7 @@ def _one_result_jobs(results: Results, verdicts: Sequence[ClosureVerdict], style
     yield PlotJob("results", "scans", text, partial(plot_scans, methods, observed=observed, verdicts=verdicts, style=scans_style))
     if results.closure:
         text = (
-            f"Best fit{what} against truth on Asimov sets of test events. Bars: standard error of the finite simulation, cut at the frame. "
+            f"Best fit{what} against truth on Asimov sets. Bars: standard error of the finite simulation, cut at the frame. "
             "Where a method reaches far beyond the compatible ones, these set the scale, and arrows with numbers are points beyond it."
         )
         if what:

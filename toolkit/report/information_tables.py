@@ -11,8 +11,8 @@ from toolkit.report.wording import method_name, parameter_name, t0_text, with_er
 
 TITLE = "What a method can tell: lower bounds of the expected -2 Δ ln L between two hypotheses"
 FORMULA = (
-    "μ = 1 against 0: twice the sum of a ln r - b (r - 1) over the test events, a and b what each counts at μ = 1 and 0, r the ratio of "
-    "the rates that the method takes at the event, from networks or from the templates of its bin. No bias can raise it."
+    "μ = 1 against 0: twice the sum of a ln r - b (r - 1) over the simulated events, a and b what each counts at μ = 1 and 0, r the ratio "
+    "of the rates that the method takes at the event, from networks or templates that other events have made. No bias can raise it."
 )
 NOTES = (FORMULA, "x 1.5: the unbinned fit has 1.5 times as much, on the same events. Errors are those of the finite simulation.")
 """How to read the table."""

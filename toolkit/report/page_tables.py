@@ -101,7 +101,7 @@ def closure_page_table(results: Results, verdicts: Sequence[ClosureVerdict]) -> 
     together = any(math.isfinite(point.p_value) for point in results.closure)
     failing = "where the test of all parameters together fails" if together else f"is off by more than {MAX_PULL:g} of them"
     return PageTable(
-        title=f"Best fit {poi} on Asimov sets of test events",
+        title=f"Best fit {poi} on Asimov sets",
         columns=("method", *(f"true {label}" for label in truths.values()), "verdict"),
         rows=tuple(rows),
         flagged=frozenset(flagged),

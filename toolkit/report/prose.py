@@ -5,12 +5,14 @@ from __future__ import annotations
 from toolkit.diagnostics.closure import DEFINITION
 
 RESULT = (
-    "Every method fits the same Asimov set: simulated test events that count as many events as are expected, without fluctuations. "
+    "Every method fits the same Asimov set: simulated events that count as many events as are expected, without fluctuations, each under "
+    "networks, templates and yields that come from other events. "
     "The larger t(0), the better a method excludes zero; the number means something only if the closure does not find the method "
     "biased: it must fit the value that the events were simulated with."
 )
 RESULT_SEVERAL = (
-    "Every method fits the same Asimov set: simulated test events that count as many events as are expected, without fluctuations. "
+    "Every method fits the same Asimov set: simulated events that count as many events as are expected, without fluctuations, each under "
+    "networks, templates and yields that come from other events. "
     "Intervals of a parameter have the other parameters profiled; beside them stand those with the other parameters of interest at their "
     "truth, which is less than an analysis can know. A result means something only if the closure does not find the method biased: it "
     "must fit the values that the events were simulated with."
@@ -34,12 +36,12 @@ REGIONS = (
     "to be added up. An event that no region selects takes no part in the fit."
 )
 CLOSURE = (
-    "Each method is fitted to Asimov sets of test events at several true values. Networks, templates and yields come from "
-    "other events. The verdict is one of three: " + DEFINITION
+    "Each method is fitted to Asimov sets at several true values. Networks, templates and yields of an event come from other events. The "
+    "verdict is one of three: " + DEFINITION
 )
 CLOSURE_ERRORS = (
-    "The standard errors are those of the finite simulation: the test events and the events behind networks, templates and "
-    "yields, in quadrature."
+    "The standard errors are those of the finite simulation: of the events that are fitted, and of those behind networks, templates and "
+    "yields."
 )
 CLOSURE_STATISTICAL = "These fits are without systematic uncertainties: where the truth is the same they may differ from the results above."
 CLOSURE_MISSING = "There are no closure points: any of the numbers above may be biased."
@@ -53,8 +55,8 @@ CHANGE = (
 )
 TRAINING = "Losses of every member of the ensemble. The epoch with the smallest validation loss is kept."
 OVERLAY = (
-    "Train against test: a network that has learned its training events by heart gives them another score than test events. "
-    "Out-of-bag values come from networks that did not train on the event; they must agree with the test events. Both tests use the "
+    "Train against test: a network that has learned its training events by heart gives them another score than other events. "
+    "Out-of-bag values come from networks that did not train on the event; they must agree with those of test events. Both tests use the "
     "signed weights: chi-square with the full covariance, Kolmogorov-Smirnov (KS) with simulated fluctuations of these very weights."
 )
 LEARNING = (
@@ -84,8 +86,8 @@ CUTFLOW = (
     "that the last row differs from the expected events of the fit by the error of the simulation."
 )
 YIELDS = (
-    "The fit takes its yields from the events that are not test events. Errors are those of the simulation. Interfering "
-    "processes share their events."
+    "Fit: what the likelihood expects; test: the events that it is fitted to. Errors are those of the simulation. Interfering processes "
+    "share their events."
 )
 RECORDED = "Points: data with their Poisson intervals, beside the expectation before any fit."
 BEYOND = "First and last bins include what lies beyond."

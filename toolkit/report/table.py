@@ -150,7 +150,7 @@ def closure_table(results: Results, *, verdicts: Sequence[ClosureVerdict] | None
     """Lay out the closure of every method: best fit at each truth, and the verdict; colours as in `methods_table`."""
     by_method = {v.method: v for v in (judge(results) if verdicts is None else verdicts)}
     what = f" of {parameter_name(results.poi)}" if len(results.interest) > 1 else ""
-    table = _table(f"closure{what} on Asimov sets of test events")
+    table = _table(f"closure{what} on Asimov sets")
     truths = _add_closure_columns(table, results)
     for name in results.methods:
         table.add_row(name, *_closed(by_method.get(name), truths), style=_colour(by_method.get(name)))

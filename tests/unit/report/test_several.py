@@ -236,7 +236,7 @@ def test_the_terminal_has_a_table_per_parameter(two: Results) -> None:
         console.print(Comparison(two))
     text = captured.get()
     assert text.count("from an Asimov set at μ_ggF = 1, μ_EW = 1, 140/fb") == 2
-    assert "closure of μ_EW on Asimov sets of test events" in text
+    assert "closure of μ_EW on Asimov sets" in text
     assert "areas of the contours of μ_ggF and μ_EW" in text
     assert "[0.80, 1.20]" in text
     assert "! nsbi: biased, fits mu_ggF = 0.90 ± 0.10 where 0.5 is true at mu_EW = 1.5 (4.0 standard errors)." in text

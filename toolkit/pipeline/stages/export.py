@@ -55,7 +55,10 @@ def _export(context: StageContext) -> None:
     )
     write_folds(context, trained, pool, features=features)
     context.progress("export | inspection", 2, STEPS)
-    write_json(context.work / PARITY, {"schema": 1, "sample": "all test events", **asdict(export.parity)})
+    write_json(
+        context.work / PARITY,
+        {"schema": 1, "sample": "all simulated events" if config.ratios.splits.cross_fit else "all test events", **asdict(export.parity)},
+    )
     write_inspection(context.work / INSPECTION, trained, pool=pool, test=test)
     context.progress("export | variations", 3, STEPS)
     export_variations(context, features=features, config_hash=training_hash(config))

@@ -38,18 +38,15 @@ def describe_provenance(
     inputs: tuple[tuple[str, ...], ...] = (),
     uncertainty: tuple[tuple[str, str], ...] = (),
 ) -> Provenance:
-    """Describe samples, selection, input files, split, networks, seeds and versions for the page; blinded events are not counted."""
+    """Describe samples, selection, input files, split, networks, seeds and versions for the page; blinded events are not counted.
+
+    What the test events of a cross-fit are is among the notes of its results.
+    """
     splits = config.ratios.splits
     note = (
         f"{len(test)} simulated test events ({splits.test:.0%} of all, by a hash of the event number): data of every expected fit, closure "
         "and diagnostic on this page. Networks, calibration, templates and yields come from the other events."
     )
-    if splits.cross_fit:
-        note = (
-            f"Cross-fit: all {len(test)} simulated events are data of the expected fits, closure tests and diagnostics on this page, each "
-            f"once, under the networks, calibration, templates and yields of the {splits.folds - 1} of {splits.folds} folds that it is not "
-            "in. Other events, and data, are evaluated with all networks."
-        )
     simulated = {sample.name for sample in config.simulated}
     counted = {sample.name for sample in config.recorded} if config.likelihood.observed else set()
     return Provenance(
@@ -63,7 +60,7 @@ def describe_provenance(
         versions=library_versions(),
         seeds=seeds(config),
         config_hash=config_hash(config),
-        notes=(note,),
+        notes=() if splits.cross_fit else (note,),
     )
 
 
