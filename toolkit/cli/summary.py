@@ -81,19 +81,10 @@ def _cutflow_notes(out: Path) -> Sequence[str]:
 
 
 def _training_notes(out: Path) -> Sequence[str]:
-    """Return what the trainings noticed first of every network; the report lists what they noticed of each member."""
-    path = out / "models" / "training.json"
-    if not path.is_file():
-        return ()
-    members = json.loads(path.read_text(encoding="utf-8"))["members"]
-    found: dict[str, list[str]] = {}
-    for part in (part for member in members for part in member):
-        found.setdefault(part["network"], []).extend(part.get("warnings", ()))
-    return tuple(
-        f"training of {network}: {texts[0]}" + (f"; {len(texts) - 1} more like it" if len(texts) > 1 else "")
-        for network, texts in found.items()
-        if texts
-    )
+    """Return what the trainings noticed first; the report lists what they noticed of each member."""
+    from toolkit.pipeline.training_notes import further_training_notes, training_notes
+
+    return (*training_notes(out), *further_training_notes(out))
 
 
 def _left_out_notes(out: Path) -> Sequence[str]:

@@ -194,7 +194,7 @@ class ClassifierConfig(ClassifierSettings):
     epochs: int = Field(default=20, ge=1, le=1_000_000)
     """Passes over the training events, at most."""
     batch_size: int = Field(default=1024, ge=16, le=100_000_000)
-    """Events per step."""
+    """Events per step; half of the events where the default is more than that."""
     learning_rate: float = Field(default=3e-3, gt=0)
     """Highest step size of the schedule."""
     decorrelate: DecorrelationConfig | None = None

@@ -184,7 +184,7 @@ class VariationRatioConfig(Section):
     epochs: int = Field(default=16, ge=1)
     """Passes over the training events; the best one is kept."""
     batch_size: int = Field(default=512, ge=16)
-    """Events per step."""
+    """Events per step; half of the events where the default is more than that."""
     learning_rate: float = Field(default=1e-2, gt=0)
     """Highest step size of the schedule."""
     weight_decay: float = Field(default=1e-2, ge=0)

@@ -31,7 +31,7 @@ from toolkit.ratios.architectures.mlp import MLP
 from toolkit.ratios.features import FeatureMap, feature_matrix
 from toolkit.ratios.signed_calibration import directions, fit_signed_calibration
 from toolkit.ratios.structure import Mixture
-from toolkit.ratios.trainer import Batch, InMemoryBatches, TrainingSettings, train_network
+from toolkit.ratios.trainer import Batch, TrainingSettings, in_memory, train_network
 from toolkit.typing import FloatArray, Progress, silent_progress
 from toolkit.weights import SimulatedEvents, assign_fold, require_enough_events, require_positive_classes
 
@@ -51,7 +51,9 @@ class ResamplingSettings:
     hidden: tuple[int, ...] = (64, 64)
     members: int = 4
     folds: int = 2
-    training: TrainingSettings = field(default_factory=lambda: TrainingSettings(epochs=12, batch_size=256, patience=6))
+    training: TrainingSettings = field(
+        default_factory=lambda: TrainingSettings(epochs=12, batch_size=256, patience=6, smaller_batches=True)
+    )
     salt: str = "resampling"
 
 
@@ -284,9 +286,7 @@ def _train_all(
             times = torch.from_numpy(rng.poisson(1.0, len(outside)).astype(np.float32))
             tensors = (columns[0][outside], columns[1][outside], columns[2][outside] * times)
             training = replace(settings.training, seed=seed)
-            batches = InMemoryBatches(
-                tensors, batch_size=training.batch_size, validation_fraction=training.validation_fraction, generator=generator
-            )
+            batches = in_memory(tensors, training, generator=generator)
             train_network(network, sign_loss, batches, settings=training, name="sign share", generator=generator)
             networks[k].append(network)
             progress("resampling", float(k * settings.members + m + 1), total)

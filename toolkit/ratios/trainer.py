@@ -19,14 +19,24 @@ import torch
 from torch import nn
 
 from toolkit.errors import FitError
-from toolkit.ratios.batches import Batch, Batches, InMemoryBatches
+from toolkit.ratios.batches import Batch, Batches, InMemoryBatches, count_validation
 from toolkit.ratios.flat_parameters import FlatParameters
 from toolkit.ratios.schedules import FEWEST_BATCHES, Schedule, TrainingSettings, make_optimiser
 from toolkit.ratios.signed_weights import StepWatch
 from toolkit.ratios.training_history import TrainingHistory
 from toolkit.ratios.training_state import digest_of, read_state, tensor_bytes, write_state
 
-__all__ = ["Batch", "Batches", "InMemoryBatches", "TrainingHistory", "TrainingSettings", "ignore_epoch", "torch_threads", "train_network"]
+__all__ = [
+    "Batch",
+    "Batches",
+    "InMemoryBatches",
+    "TrainingHistory",
+    "TrainingSettings",
+    "ignore_epoch",
+    "in_memory",
+    "torch_threads",
+    "train_network",
+]
 
 Loss = Callable[[nn.Module, Batch], torch.Tensor]
 """loss(network, batch): mean over the events of the batch. Validation calls it under `torch.no_grad`; one that differentiates
@@ -39,6 +49,24 @@ FORMAT = 2
 
 def ignore_epoch(done: float, loss: float) -> None:
     """Ignore the progress of a training."""
+
+
+def in_memory(tensors: Batch, settings: TrainingSettings, *, generator: torch.Generator | None = None) -> InMemoryBatches:
+    """Return batches of tensors in memory, of the size that the settings have for so many events.
+
+    Args:
+        tensors: Of the same length.
+        settings: Size of the batches, share of validation events, device, seed.
+        generator: Draws the validation events; None takes a new one of `settings.seed`.
+    """
+    size = settings.fitting(len(tensors[0]) - count_validation(len(tensors[0]), settings.validation_fraction)).batch_size
+    return InMemoryBatches(
+        tensors,
+        batch_size=size,
+        validation_fraction=settings.validation_fraction,
+        generator=torch.Generator().manual_seed(settings.seed) if generator is None else generator,
+        device=settings.device,
+    )
 
 
 def train_network(

@@ -23,7 +23,7 @@ from toolkit.ratios.network import MixtureNetwork, builder
 from toolkit.ratios.streaming import ParquetBatches, write_shuffled
 from toolkit.ratios.structure import Mixture
 from toolkit.ratios.targets import Targets
-from toolkit.ratios.trainer import Batch, Batches, InMemoryBatches, OnEpoch, TrainingSettings, ignore_epoch, train_network
+from toolkit.ratios.trainer import Batch, Batches, OnEpoch, TrainingSettings, ignore_epoch, in_memory, train_network
 from toolkit.ratios.training_history import TrainingHistory
 
 __all__ = ["Share", "TrainingHistory", "batches_of", "require_classes", "train_member", "training_settings", "unfinished"]
@@ -167,11 +167,11 @@ def batches_of(
         stream_above_mb: Larger tensors are written to a file.
         beside: The checkpoint of the training, next to which the file stands; None takes a temporary folder.
     """
-    n, fraction = len(tensors[0]), settings.validation_fraction
-    size = settings.fitting(n - count_validation(n, fraction)).batch_size
     if sum(t.numel() * t.element_size() for t in tensors) <= stream_above_mb * 1e6:
-        yield InMemoryBatches(tensors, batch_size=size, validation_fraction=fraction, generator=generator, device=settings.device)
+        yield in_memory(tensors, settings, generator=generator)
         return
+    fraction = settings.validation_fraction
+    size = settings.fitting(len(tensors[0]) - count_validation(len(tensors[0]), fraction)).batch_size
     with _scratch_folder(beside) as folder:
         file = folder / "events.parquet"
         columns = write_shuffled(file, tensors, generator=generator)

@@ -28,7 +28,7 @@ from toolkit.ratios.checkpoints import load_member
 from toolkit.ratios.features import FeatureMap, feature_matrix
 from toolkit.ratios.members import train_ensemble
 from toolkit.ratios.plan import Member, plan_members
-from toolkit.ratios.trainer import InMemoryBatches, OnEpoch, TrainingSettings, train_network
+from toolkit.ratios.trainer import OnEpoch, TrainingSettings, in_memory, train_network
 from toolkit.ratios.training import unfinished
 from toolkit.ratios.training_history import TrainingHistory
 from toolkit.ratios.training_state import digest_of, read_state, tensor_bytes, write_state
@@ -174,28 +174,23 @@ class VariationTask:
         """Train on the events of the member's folds."""
         generator = torch.Generator().manual_seed(member.seed)
         network = self._network(generator)
-        batches = InMemoryBatches(
-            self._part(member),
+        settings = TrainingSettings(
+            epochs=self.config.epochs,
             batch_size=self.config.batch_size,
+            smaller_batches="batch_size" not in self.config.model_fields_set,
+            learning_rate=self.config.learning_rate,
+            weight_decay=self.config.weight_decay,
+            patience=self.common.patience,
             validation_fraction=self.common.validation_fraction,
-            generator=generator,
+            threads=self.common.threads,
             device=self.common.device,
+            seed=member.seed,
         )
         history = train_network(
             network,
             pair_loss,
-            batches,
-            settings=TrainingSettings(
-                epochs=self.config.epochs,
-                batch_size=self.config.batch_size,
-                learning_rate=self.config.learning_rate,
-                weight_decay=self.config.weight_decay,
-                patience=self.common.patience,
-                validation_fraction=self.common.validation_fraction,
-                threads=self.common.threads,
-                device=self.common.device,
-                seed=member.seed,
-            ),
+            in_memory(self._part(member), settings, generator=generator),
+            settings=settings,
             name=NETWORK,
             generator=generator,
             on_progress=on_progress,

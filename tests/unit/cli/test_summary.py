@@ -17,4 +17,10 @@ def test_what_the_trainings_noticed_is_said_once_for_every_network(tmp_path: Pat
     (tmp_path / "models" / "training.json").write_text(json.dumps({"members": [few, few]}))
     said = [str(line) for line in results_text(tmp_path, [StageOutcome("train", "ran", 1.0)])]
     assert said == ["note: training of composition: only 28 training events; 3 more like it", f"results of train: {tmp_path}"]
+    classifier = {"members": [{"warnings": ["only 30 events"]}, {"warnings": []}]}
+    (tmp_path / "models" / "classifiers.json").write_text(json.dumps({"classifiers": {"D": classifier}}))
+    both = {"directions": {"up": {"yield_ratio": 1.1, "warnings": ["few", "few"]}, "down": {"yield_ratio": 0.9}}}
+    (tmp_path / "models" / "systematics.json").write_text(json.dumps({"variations": {"scale": {"ggF": both, "qqZZ": both}}}))
+    said = [str(line) for line in results_text(tmp_path, [StageOutcome("train", "ran", 1.0)])]
+    assert said[1:3] == ["note: training of classifier D: only 30 events", "note: training of scale_up: few; 1 more like it"]
     assert isinstance(next(iter(results_text(tmp_path, [StageOutcome("train", "ran", 1.0)]))), Text)

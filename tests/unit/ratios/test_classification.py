@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from toolkit.config import ClassifierConfig, parse_config
-from toolkit.errors import PhysicsDomainError, SchemaError
+from toolkit.errors import FitError, PhysicsDomainError, SchemaError
 from toolkit.model import Model, ModelParameter, Process
 from toolkit.ratios.classification import NetworkTask, TrainedClassifier, train_classifier
 from toolkit.ratios.members import Member
@@ -142,6 +143,16 @@ def test_a_task_can_go_to_another_process(tmp_path: Path) -> None:
     assert sent.key(member) == task.key(member)
     one, two = (t.train(member, checkpoint=tmp_path / f"{k}.pt", on_progress=lambda *_: None)[0](x) for k, t in enumerate((task, sent)))
     assert torch.equal(one, two)
+
+
+def test_the_default_size_of_batches_shrinks_to_few_events_and_a_size_that_was_given_does_not(tmp_path: Path) -> None:
+    small = events(900, seed=5)
+    given = {"features": ["x", "y"], "numerator": ["S"], "denominator": ["B", "q"], "hidden": [8], "epochs": 1, "folds": 3}
+    trained = train_classifier(small, config=ClassifierConfig(**given), fold=folds_of(small), folder=tmp_path / "default")
+    for history in trained.history:
+        assert re.fullmatch(r"only (\d+) training events: batches of (\d+) instead of 1024", history.warnings[0])
+    with pytest.raises(FitError, match="2 batches of 1024"):
+        train_classifier(small, config=ClassifierConfig(**given, batch_size=1024), fold=folds_of(small), folder=tmp_path / "given")
 
 
 def test_a_class_without_weight_is_named(sample: SimulatedEvents, tmp_path: Path) -> None:

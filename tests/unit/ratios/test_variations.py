@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -174,6 +175,16 @@ def test_a_finished_training_is_read_and_a_stopped_one_goes_on(trained: TrainedV
 
 def replace_epochs(config: VariationRatioConfig) -> VariationRatioConfig:
     return config.model_copy(update={"epochs": config.epochs + 1})
+
+
+def test_the_default_size_of_batches_shrinks_to_few_events_and_a_size_that_was_given_does_not(tmp_path: Path) -> None:
+    pairs = shifted(400, 4)
+    found = train_variation(pairs, config=VariationRatioConfig(hidden=(8,), epochs=1), common=COMMON, folder=tmp_path)
+    assert found is not None
+    warnings = [history.warnings[0] for member in found.history for history in member]
+    assert all(re.fullmatch(r"only \d+ training events: batches of \d+ instead of 512", text) for text in warnings)
+    with pytest.raises(FitError, match="2 batches of 512"):
+        train_variation(pairs, config=QUICK, common=COMMON, folder=tmp_path / "given")
 
 
 def test_thresholds_of_pruning_do_not_train_again() -> None:

@@ -26,6 +26,7 @@ from toolkit.pipeline.stages.examined import examine
 from toolkit.pipeline.stages.fit_pages import FitPages, read_json
 from toolkit.pipeline.stages.looks import process_looks
 from toolkit.pipeline.stages.origin import describe_provenance, input_rows, uncertainty_rows
+from toolkit.pipeline.training_notes import further_training_notes
 from toolkit.plots import PlotStyle, plot_cutflow, png_bytes
 from toolkit.report import PageFigure, Provenance, build_page, judge, write_page, write_results
 from toolkit.report.drawing import Drawing
@@ -86,7 +87,7 @@ def run(context: StageContext) -> None:
         title=config.name,
         provenance=provenance,
         review=found.review,
-        training_warnings=training_warnings(trained),
+        training_warnings=(*training_warnings(trained), *(f"T{note[1:]}." for note in further_training_notes(context.out))),
         learning=learning,
         regions=regions,
         left_out=found.left_out,

@@ -144,8 +144,10 @@ def _export_one(
         training_data_hash=key,
     )
     logs = [trained.log_ratio(x) for x in rows]
+    warnings = [text for member in trained.history for history in member for text in history.warnings]
     for k, process in enumerate(trained.processes):
         entries[process] |= _judge(trained.calibrations[k], diagnose_variation(test, (logs[0][:, k], logs[1][:, k]), process, edges=edges))
+        entries[process] |= {"warnings": warnings} if warnings else {}
     return entries
 
 

@@ -28,7 +28,7 @@ from toolkit.ratios.estimators.trees import TreeOutputs
 from toolkit.ratios.features import FeatureMap, RawFeatures, transform_of
 from toolkit.ratios.learners.multiclass import softmax_loss
 from toolkit.ratios.members import Member
-from toolkit.ratios.trainer import Batch, InMemoryBatches, Loss, OnEpoch, TrainingSettings, train_network
+from toolkit.ratios.trainer import Batch, Loss, OnEpoch, TrainingSettings, in_memory, train_network
 from toolkit.ratios.training import unfinished
 from toolkit.ratios.training_history import TrainingHistory
 from toolkit.ratios.training_state import tensor_bytes
@@ -140,6 +140,7 @@ class NetworkTask(ClassifierTask):
         settings = TrainingSettings(
             epochs=self.config.epochs,
             batch_size=self.config.batch_size,
+            smaller_batches="batch_size" not in self.config.model_fields_set,
             learning_rate=self.config.learning_rate,
             threads=self.threads,
             device=self.device,
@@ -149,13 +150,7 @@ class NetworkTask(ClassifierTask):
         feature_map = architecture_of(self.config).adapt(fitted)
         shares, scale = self._targets(weights)
         used = (shares != 0.0).any(dim=1)
-        batches = InMemoryBatches(
-            (feature_map(x[used]).float(), shares[used].float(), *self._background(member, used)),
-            batch_size=settings.batch_size,
-            validation_fraction=settings.validation_fraction,
-            generator=torch.Generator().manual_seed(settings.seed),
-            device=settings.device,
-        )
+        batches = in_memory((feature_map(x[used]).float(), shares[used].float(), *self._background(member, used)), settings)
         network = self._untrained(feature_map, seed=member.seed)
         learner, loss, key = self._learner(network, seed=member.seed)
         name = f"{self.name} without fold {member.index}"

@@ -25,7 +25,8 @@ from toolkit.ratios.batches import Batch
 from toolkit.ratios.estimators.losses import cross_entropy_loss
 from toolkit.ratios.estimators.models import PairModel
 from toolkit.ratios.estimators.parameterised import ParameterisedEstimator, RatioLoss, labelled
-from toolkit.ratios.estimators.preparation import NetworkEstimator, build_network, in_memory, prepare, train
+from toolkit.ratios.estimators.preparation import NetworkEstimator, build_network, prepare, train
+from toolkit.ratios.trainer import in_memory
 from toolkit.typing import Progress, silent_progress
 from toolkit.weights import SimulatedEvents
 from toolkit.weights.hypotheses import Hypotheses

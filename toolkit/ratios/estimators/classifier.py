@@ -23,10 +23,9 @@ from torch import nn
 from toolkit.errors import FitError, PhysicsDomainError, SchemaError, ShapeError
 from toolkit.ratios.architectures import MLP, Architecture
 from toolkit.ratios.estimators.carl import pair_loss
-from toolkit.ratios.estimators.preparation import in_memory
 from toolkit.ratios.features import FeatureMap
 from toolkit.ratios.schedules import TrainingSettings
-from toolkit.ratios.trainer import train_network
+from toolkit.ratios.trainer import in_memory, train_network
 from toolkit.typing import FloatArray
 
 ROWS = 20_000

@@ -19,8 +19,9 @@ from toolkit.errors import PhysicsDomainError
 from toolkit.ratios.batches import Batch
 from toolkit.ratios.estimators.losses import cross_entropy_loss, score_loss
 from toolkit.ratios.estimators.models import ParameterisedModel, ParameterisedNetwork
-from toolkit.ratios.estimators.preparation import NetworkEstimator, build_network, in_memory, prepare, train
+from toolkit.ratios.estimators.preparation import NetworkEstimator, build_network, prepare, train
 from toolkit.ratios.estimators.theta import Terms, ThetaBatches, ThetaPrior, UniformTheta
+from toolkit.ratios.trainer import in_memory
 from toolkit.typing import Progress, silent_progress
 from toolkit.weights import SimulatedEvents
 from toolkit.weights.hypotheses import Hypotheses

@@ -15,7 +15,7 @@ from toolkit.artifacts.onnx_metadata import Feature
 from toolkit.errors import FitError
 from toolkit.kinematics import OBSERVABLES
 from toolkit.ratios.architectures import MLP, Architecture, count_parameters
-from toolkit.ratios.batches import Batch, Batches, InMemoryBatches
+from toolkit.ratios.batches import Batches
 from toolkit.ratios.features import FeatureMap, feature_matrix
 from toolkit.ratios.schedules import TrainingSettings
 from toolkit.ratios.trainer import Loss, train_network
@@ -106,18 +106,6 @@ def prepare_with(feature_map: FeatureMap, x: torch.Tensor, events: SimulatedEven
 def describe_columns(events: SimulatedEvents, features: Sequence[str]) -> tuple[Feature, ...]:
     """Return name, unit and range of every feature."""
     return tuple(Feature(n, _unit(n), float(np.min(events.observables[n])), float(np.max(events.observables[n]))) for n in features)
-
-
-def in_memory(tensors: Batch, settings: TrainingSettings) -> InMemoryBatches:
-    """Return the batches of some tensors; the validation events follow from the seed."""
-    generator = torch.Generator().manual_seed(settings.seed)
-    return InMemoryBatches(
-        tensors,
-        batch_size=settings.batch_size,
-        validation_fraction=settings.validation_fraction,
-        generator=generator,
-        device=settings.device,
-    )
 
 
 def build_network(prepared: Prepared, *, settings: NetworkEstimator, n_outputs: int, n_context: int = 0) -> nn.Module:

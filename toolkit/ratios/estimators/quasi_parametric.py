@@ -29,10 +29,11 @@ from toolkit.ratios.batches import Batch
 from toolkit.ratios.estimators.losses import cross_entropy_loss
 from toolkit.ratios.estimators.models import ParameterisedModel, ProcessModel
 from toolkit.ratios.estimators.parameterised import require_positive_yield
-from toolkit.ratios.estimators.preparation import NetworkEstimator, build_network, in_memory, prepare, train
+from toolkit.ratios.estimators.preparation import NetworkEstimator, build_network, prepare, train
 from toolkit.ratios.estimators.squares import SumOfSquares
 from toolkit.ratios.estimators.theta import BalancedTheta, Terms, ThetaBatches, ThetaPrior
 from toolkit.ratios.features import FeatureMap
+from toolkit.ratios.trainer import in_memory
 from toolkit.typing import FloatArray, Progress, silent_progress
 from toolkit.weights import SimulatedEvents
 from toolkit.weights.hypotheses import Hypotheses

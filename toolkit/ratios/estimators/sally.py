@@ -22,9 +22,10 @@ from toolkit.ratios.batches import Batch
 from toolkit.ratios.estimators.losses import score_loss
 from toolkit.ratios.estimators.models import ScoreModel
 from toolkit.ratios.estimators.parameterised import density, density_slope
-from toolkit.ratios.estimators.preparation import NetworkEstimator, build_network, in_memory, prepare, train
+from toolkit.ratios.estimators.preparation import NetworkEstimator, build_network, prepare, train
 from toolkit.ratios.estimators.theta import Terms
 from toolkit.ratios.features import FeatureMap
+from toolkit.ratios.trainer import in_memory
 from toolkit.typing import Progress, silent_progress
 from toolkit.weights import SimulatedEvents
 from toolkit.weights.hypotheses import Hypotheses
