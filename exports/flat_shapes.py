@@ -36,10 +36,12 @@ def addmm(graph: GraphWriter, _n: int, bias: Any, x: Any, weight: Any) -> Value:
     """Multiply rows with a constant matrix and add a row."""
 
     def one(item: Item) -> Item:
-        if not isinstance(item, Columns) or item.single or not isinstance(weight, torch.Tensor) or weight.dim() != 2:
+        if item.single or not isinstance(weight, torch.Tensor) or weight.dim() != 2:
             what = "product of two tensors that depend on the input"
             raise NotFlatError(what)
         row = torch.zeros(weight.shape[1]) if bias is None else bias.reshape(-1)
+        if isinstance(item, Filled):
+            return Filled(item.row @ weight + row)
         names = [item.name, graph.constant(weight.t()), graph.constant(row)]
         return Columns(graph.emit("Gemm", names, transB=1), int(weight.shape[1]))
 
@@ -170,13 +172,17 @@ def squeeze(_graph: GraphWriter, _n: int, x: Any, dim: Any = None) -> Value:
 
 
 def expand(graph: GraphWriter, n: int, x: Any, size: Sequence[int], *, implicit: bool = False) -> Value:
-    """Repeat a row for every event."""
+    """Repeat a row, or a row of each member, for every event."""
     del implicit
     if isinstance(x, torch.Tensor):
         if list(size)[:-1] == [n] and x.dim() <= 2 and x.numel() in (1, size[-1]):
             return Filled(x.reshape(1, -1).expand(1, size[-1]).contiguous())
         if list(size) == [n] and x.numel() == 1:
             return Filled(x.reshape(1, 1), single=True)
+        if x.dim() == 3 and x.shape[0] == 1 and list(size) in ([n, -1, -1], [n, *x.shape[1:]]):
+            return Members(tuple(Filled(row[None]) for row in x[0]), axis=1)
+    elif isinstance(x, Filled) and x.width == 1 and len(size) == 2 and size[0] in (n, -1) and not x.single:
+        return Filled(x.row.expand(1, size[1]).contiguous())
     elif isinstance(x, Columns) and list(size) in ([n, x.width], [-1, x.width], [n, -1], [-1, -1]) and not x.single:
         return x
     elif isinstance(x, Columns) and x.width == 1 and len(size) == 2 and size[0] in (n, -1) and not x.single and not x.boolean:

@@ -172,8 +172,8 @@ def test_what_the_scores_are_worth_is_written(folder: Path, context: StageContex
     for name, standing in pages.comparisons[0].standings.items():
         merit = rate_at_efficiency(events.observables[name][own], signal=signal[own], background=background[own])
         assert standing.rate == pytest.approx((merit.value, merit.error), rel=1e-9)
-    bound = pages.comparisons[0].standings["D_flat"]
-    assert bound.ratios[0.6].value < 1.0 < bound.ratios[0.6].value + 20.0 * bound.ratios[0.6].error
+    bound = pages.comparisons[0].ratio("D_flat", "D_pre")
+    assert bound.value < 1.0 < bound.value + 20.0 * bound.error
     assert {(s.name, s.observable) for s in pages.shapes} == {("D_pre", "m4l"), ("D_flat", "m4l")}
     some = own & (events.observables["n_jets"] >= 1)
     p = events.observables["mode_ggF"][some]

@@ -110,6 +110,19 @@ class PairedRatio:
     error: float
 
 
+@dataclass(frozen=True, eq=False)
+class PairedRatios:
+    """Ratios of a figure of merit of every score over that of every other, on the same events.
+
+    Attributes:
+        value: (n_efficiencies, k, k), that of the score of the row over that of the column; 1 on the diagonal.
+        error: Standard deviations of these, 0 on the diagonal.
+    """
+
+    value: FloatArray
+    error: FloatArray
+
+
 def paired_rate_ratio(
     one: FloatArray,
     two: FloatArray,
@@ -122,31 +135,30 @@ def paired_rate_ratio(
 ) -> PairedRatio:
     """Compute the ratio of N_s / sqrt(N_b) of two scores at the same efficiency, with the bootstrap error of the pair.
 
-    See `paired_rate_ratios`, which takes several efficiencies.
+    See `paired_rate_ratios`, which takes several scores and efficiencies.
 
     Examples:
         >>> x, s, b = np.arange(40.0), np.ones(40), np.full(40, 3.0)
         >>> paired_rate_ratio(x, 2.0 * x + 1.0, signal=s, background=b, replicas=20)  # the same order of the events
         PairedRatio(value=1.0, error=0.0)
     """
-    return paired_rate_ratios(one, two, signal=signal, background=background, efficiencies=(efficiency,), replicas=replicas, seed=seed)[0]
+    found = paired_rate_ratios((one, two), signal=signal, background=background, efficiencies=(efficiency,), replicas=replicas, seed=seed)
+    return PairedRatio(float(found.value[0, 0, 1]), float(found.error[0, 0, 1]))
 
 
 def paired_rate_ratios(
-    one: FloatArray,
-    two: FloatArray,
+    scores: Sequence[FloatArray],
     *,
     signal: FloatArray,
     background: FloatArray,
     efficiencies: Sequence[float],
     replicas: int = 200,
     seed: int = 1,
-) -> tuple[PairedRatio, ...]:
-    """Compute the ratios of N_s / sqrt(N_b) of two scores at the same efficiencies, with the bootstrap errors of the pairs.
+) -> PairedRatios:
+    """Compute the ratios of N_s / sqrt(N_b) of all pairs of scores at the same efficiencies, with the bootstrap errors of the pairs.
 
     Args:
-        one: (n,) score above the line.
-        two: (n,) score of the same events below it.
+        scores: Each (n,), of the same events.
         signal: (n,) expected events under the signal.
         background: (n,) under the background.
         efficiencies: Shares of the signal above the cuts.
@@ -154,30 +166,36 @@ def paired_rate_ratios(
         seed: Of the resampling.
 
     Returns:
-        By efficiency the ratio, and its standard deviation over sets in which every event has a Poisson number of copies, the same for both
-        scores: what the two have in common cancels. Both cuts move with the events.
+        The ratios, and their standard deviations over sets in which every event has a Poisson number of copies, the same for all scores:
+        what two of them have in common cancels. The cuts move with the events.
 
     Raises:
         ShapeError, SchemaError, PhysicsDomainError: As `rate_at_efficiency`.
 
     Examples:
         >>> x, s, b = np.arange(40.0), np.ones(40), np.full(40, 3.0)
-        >>> [round(found.value, 3) for found in paired_rate_ratios(x, -x, signal=s + x, background=b, efficiencies=(0.6, 0.9), replicas=20)]
-        [1.44, 1.17]
+        >>> found = paired_rate_ratios((x, -x), signal=s + x, background=b, efficiencies=(0.6, 0.9), replicas=20)
+        >>> found.value.round(3).tolist()
+        [[[1.0, 1.44], [0.694, 1.0]], [[1.0, 1.17], [0.855, 1.0]]]
     """
-    values = [
-        [rate_at_efficiency(x, signal=signal, background=background, efficiency=share).value for share in efficiencies] for x in (one, two)
-    ]
-    rng, ranks = np.random.default_rng(seed), [_ranks(x) for x in (one, two)]
-    ratios = np.empty((replicas, len(efficiencies)))
+    rates = np.array(
+        [[rate_at_efficiency(x, signal=signal, background=background, efficiency=e).value for x in scores] for e in efficiencies]
+    )
+    rng, ranks = np.random.default_rng(seed), [_ranks(x) for x in scores]
+    resampled = np.empty((replicas, *rates.shape))
     for r in range(replicas):
-        copies = rng.poisson(1.0, size=one.size)
-        kept = [_kept(group, k, signal * copies, background * copies) for group, k in ranks]
-        for j, share in enumerate(efficiencies):
-            above, below = (_cut_at(s, b, share).n_b for s, b in kept)
-            ratios[r, j] = (below / above) ** 0.5 if above > 0 and below > 0 else np.nan
-    errors = np.nanstd(ratios, axis=0, ddof=1).tolist()
-    return tuple(PairedRatio(a / b, error) for a, b, error in zip(*values, errors, strict=True))
+        copies = rng.poisson(1.0, size=signal.size)
+        for j, (group, k) in enumerate(ranks):
+            kept = _kept(group, k, signal * copies, background * copies)
+            for i, share in enumerate(efficiencies):
+                n_b = _cut_at(*kept, share).n_b
+                resampled[r, i, j] = n_b**-0.5 if n_b > 0 else np.nan  # the signal above the cut is the same for all scores
+    return PairedRatios(_over_each_other(rates), np.nanstd(_over_each_other(resampled), axis=0, ddof=1))
+
+
+def _over_each_other(values: FloatArray) -> FloatArray:
+    """Divide each of the last axis by each of it: (..., k) to (..., k, k)."""
+    return np.asarray(values[..., :, np.newaxis] / values[..., np.newaxis, :])
 
 
 @dataclass(frozen=True)

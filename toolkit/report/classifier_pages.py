@@ -88,7 +88,11 @@ class ClassifierPages:
 
     def section(self, figures: tuple[PageFigure, ...]) -> PageSection:
         """Build the section."""
-        tables = [comparison_table(comparison) for comparison in self.comparisons]
+        tables = []
+        for comparison in self.comparisons:
+            tables.append(comparison_table(comparison))
+            if len(comparison.standings) > 2:  # of two scores the ratio to the first is all there is
+                tables.append(pairs_table(comparison))
         if self.shapes:
             tables.append(shapes_table(self.shapes))
         tables += [importance_table(name, result, self.removed.get(name, {})) for name, result in self.shuffled.items()]
@@ -98,14 +102,29 @@ class ClassifierPages:
 
 def comparison_table(comparison: ScoreComparison) -> PageTable:
     """Significance, area and ratios of every score."""
-    rows = []
-    for k, (name, standing) in enumerate(comparison.standings.items()):
-        ratios = [with_error(found.value, found.error) if k else "1" for found in standing.ratios.values()]
+    rows, first = [], next(iter(comparison.standings))
+    for name, standing in comparison.standings.items():
+        ratios = [_ratio_text(comparison, name, first, share) for share in EFFICIENCIES]
         rows.append((name, with_error(*standing.rate), with_error(standing.curve.area, standing.curve.area_error), *ratios))
     columns = ("score", f"N_s/√N_b at {EFFICIENCIES[0]:.0%}", "area", *(f"ratio at {share:.0%}" for share in EFFICIENCIES))
     signal, background = comparison.expected
     note = f"{number(signal)} expected events of the signal, {number(background)} of the background, {comparison.events} simulated."
     return PageTable(_title(comparison), columns, tuple(rows), note=note)
+
+
+def pairs_table(comparison: ScoreComparison) -> PageTable:
+    """Ratios of every score to every other at the first efficiency."""
+    names, share = list(comparison.standings), EFFICIENCIES[0]
+    rows = tuple((one, *(_ratio_text(comparison, one, two, share) for two in names)) for one in names)
+    note = "The score of the row over that of the column, with the error of the pair."
+    return PageTable(f"N_s/√N_b at {share:.0%} in pairs: {_title(comparison)}", ("score", *names), rows, note=note)
+
+
+def _ratio_text(comparison: ScoreComparison, one: str, two: str, share: float) -> str:
+    if one == two:
+        return "1"
+    found = comparison.ratio(one, two, efficiency=share)
+    return with_error(found.value, found.error)
 
 
 def shapes_table(shapes: Sequence[Sculpting]) -> PageTable:

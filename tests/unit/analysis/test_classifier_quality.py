@@ -61,7 +61,7 @@ def test_every_training_is_applied_to_the_densities_of_every_other() -> None:
         exact = {own: significance(SHIFT[own]), other: significance(0.0)}
         for name, standing in comparison.standings.items():
             assert value[name] == pytest.approx(exact[name], abs=4.0 * standing.rate[1] / comparison.expected[0] ** 0.5)
-        ratio = comparison.standings["two"].ratios[0.6]
+        ratio = comparison.ratio("two", "one")
         assert ratio.value == pytest.approx(exact["two"] / exact["one"], abs=4.0 * ratio.error)
         assert 0.0 < ratio.error < 0.1
 

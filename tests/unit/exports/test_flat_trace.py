@@ -53,6 +53,7 @@ def objects(x: torch.Tensor) -> torch.Tensor:
 
 
 PER_OBJECT = nn.Sequential(nn.Linear(2, 4), nn.SiLU(), nn.Linear(4, 3)).requires_grad_(False)
+LABELS = torch.tensor([[[1.0], [-2.0]]])
 
 FUNCTIONS: dict[str, Step] = {
     "arithmetic": lambda x: (x + ROW) * 2.0 - x / (ROW + 3.0) + torch.sub(x, ROW, alpha=3.0) - (1.0 - x),
@@ -86,6 +87,8 @@ FUNCTIONS: dict[str, Step] = {
     "missing objects": lambda x: (PER_OBJECT(objects(x)) * torch.where(x[:, :2] > 0, 1.0, 0.0).reshape(-1, 2, 1)).sum(dim=1),
     "objects side by side": lambda x: PER_OBJECT(objects(x)).reshape(len(x), -1) * 2.0,
     "network per member": lambda x: PER_OBJECT(members(x)[:, :, :2]).mean(dim=0),
+    "labels of objects": lambda x: PER_OBJECT(torch.cat([objects(x)[:, :, 1:], LABELS.expand(len(x), -1, -1)], dim=2)).sum(dim=1),
+    "first state": lambda x: PER_OBJECT(torch.zeros_like(objects(x)[:, 0, :1]).expand(-1, 2)) * x,
     "exchanged axes": lambda x: (objects(x).transpose(0, 1) + x[:, :2]).sum(dim=0),
 }
 

@@ -43,7 +43,7 @@ def run(context: StageContext) -> None:
         _export(context, name, trained[name], pool=own, test=served)
     write_scores(context)
     described = {name: _describe(t, config, name) for name, t in trained.items()}
-    write_json(context.work / CLASSIFIERS_REPORT, {"schema": 2, "classifiers": described, **quality_document(context, pool)})
+    write_json(context.work / CLASSIFIERS_REPORT, {"schema": 3, "classifiers": described, **quality_document(context, pool)})
 
 
 def _train(context: StageContext, name: str, pool: SimulatedEvents) -> TrainedClassifier:
