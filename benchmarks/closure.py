@@ -65,34 +65,38 @@ def halves(events: SimulatedEvents, *, salt: str, swap: bool) -> tuple[Simulated
 def retrain(events: SimulatedEvents, config: Config, *, split: int, swap: bool, work: Path, workers: int) -> dict[str, Any]:
     """Train on one half, fit the other at every truth by every method."""
     salt = f"closure-{split}"
-    pool, test = halves(events, salt=salt, swap=swap)
+    training, test = halves(events, salt=salt, swap=swap)
     splits = config.ratios.splits.model_copy(update={"salt": f"{salt}-{int(swap)}"})
     ratios = config.ratios.model_copy(update={"splits": splits, "seed": config.ratios.seed + 7919 * (2 * split + swap)})
     began = time.perf_counter()
     executor, folder = "processes" if workers > 1 else "sequential", work / f"members_{split}_{int(swap)}"
-    trained = fit_ratios(pool, config=ratios, model=config.model, folder=folder, executor=executor, workers=workers)
+    trained = fit_ratios(training, config=ratios, model=config.model, folder=folder, executor=executor, workers=workers)
     seconds = time.perf_counter() - began
     log_ratios = trained.log_ratio(feature_matrix(test.observables, ratios.features))
     np.savez(work / f"ratios_{split}_{int(swap)}.npz", test=log_ratios.astype(np.float32), out_of_bag=trained.out_of_bag.astype(np.float32))
     model = FitModel.of(config)
     edges = config.histograms["m4l"].edges
-    m4l = histogram_method("m4l", model, pool=pool, test=test, values=(pool.observables["m4l"], test.observables["m4l"]), edges=edges)
+    m4l = histogram_method(
+        "m4l", model, training=training, test=test, values=(training.observables["m4l"], test.observables["m4l"]), edges=edges
+    )
     bins = config.score_histogram.bins
     score = score_method(
-        model, pool=pool, test=test, log_ratios=(trained.out_of_bag, log_ratios), bins=bins, columns=score_columns(config.model)
+        model, training=training, test=test, log_ratios=(trained.out_of_bag, log_ratios), bins=bins, columns=score_columns(config.model)
     )
-    methods: list[Method] = [rate_method(model, pool=pool, test=test), m4l, score]
-    methods.append(UnbinnedMethod("nsbi", unbinned(log_ratios, test, pool, model), unbinned(trained.out_of_bag, pool, pool, model)))
-    points = [measure(method, pool, test, model, mu=mu) for method in methods for mu in MU]
+    methods: list[Method] = [rate_method(model, training=training, test=test), m4l, score]
+    methods.append(
+        UnbinnedMethod("nsbi", unbinned(log_ratios, test, training, model), unbinned(trained.out_of_bag, training, training, model))
+    )
+    points = [measure(method, training, test, model, mu=mu) for method in methods for mu in MU]
     return {"split": split, "swap": swap, "training_s": seconds, "points": points}
 
 
-def unbinned(log_ratios: FloatArray, events: SimulatedEvents, pool: SimulatedEvents, model: FitModel) -> UnbinnedLikelihood:
+def unbinned(log_ratios: FloatArray, events: SimulatedEvents, training: SimulatedEvents, model: FitModel) -> UnbinnedLikelihood:
     """Build the unbinned likelihood of some events with the yields of the training sample."""
     return UnbinnedLikelihood(
         log_ratios=log_ratios,
         weights=np.ones(len(events)),
-        yields=pool.yields,
+        yields=training.yields,
         coefficients=model.coefficients,
         parameters=(model.parameter,),
         bounds=model.bounds,
@@ -100,12 +104,12 @@ def unbinned(log_ratios: FloatArray, events: SimulatedEvents, pool: SimulatedEve
     )
 
 
-def measure(method: Method, pool: SimulatedEvents, test: SimulatedEvents, model: FitModel, *, mu: float) -> dict[str, Any]:
+def measure(method: Method, training: SimulatedEvents, test: SimulatedEvents, model: FitModel, *, mu: float) -> dict[str, Any]:
     """Fit the Asimov set of the test events at a truth."""
     likelihood: Likelihood = method.likelihood(truth_weights(test, model, {model.parameter: mu}))
     fit = likelihood.fit()
     at_zero, at_truth = (likelihood.twice_nll({model.parameter: value}) - fit.twice_nll for value in (0.0, mu))
-    point = close(method, pool, test, model, mu=mu, replicas=REPLICAS, seed=1)
+    point = close(method, training, test, model, mu=mu, replicas=REPLICAS, seed=1)
     return {**point.to_json(), "t_0": at_zero, "t_truth": at_truth}
 
 
@@ -113,9 +117,9 @@ def cross_fit(events: SimulatedEvents, config: Config, *, split: int, work: Path
     """Fit all events at once, each half with the networks of the other."""
     model, log_densities, weights = FitModel.of(config), [], []
     for swap in (False, True):
-        pool, test = halves(events, salt=f"closure-{split}", swap=swap)
+        training, test = halves(events, salt=f"closure-{split}", swap=swap)
         with np.load(work / f"ratios_{split}_{int(swap)}.npz") as stored:
-            log_densities.append(stored["test"].astype(np.float64) + np.log(pool.yields))
+            log_densities.append(stored["test"].astype(np.float64) + np.log(training.yields))
         weights.append(test.weights / 2.0)
     q, w = np.concatenate(log_densities), np.concatenate(weights)
     yields = w.sum(axis=0)

@@ -70,10 +70,10 @@ def run(source: UnbinnedToys, options: argparse.Namespace) -> tuple[NeymanBands,
 def of_run(options: argparse.Namespace) -> None:
     """Make the construction of every method of a run, and check it."""
     session = Folder(load_config(options.config), options.run)
-    pool, test = read_simulation(session)
+    training, test = read_simulation(session)
     ratio = open_ratio(options.run / MODEL, session.config)
-    out_of_bag = read_out_of_bag(options.run / OUT_OF_BAG, pool)
-    methods = build_methods(session.config, pool=pool, test=test, ratio=ratio, out_of_bag=out_of_bag)
+    out_of_bag = read_out_of_bag(options.run / OUT_OF_BAG, training)
+    methods = build_methods(session.config, training=training, test=test, ratio=ratio, out_of_bag=out_of_bag)
     rows = []
     for method in methods:
         _, checks = run(toy_source(Experiment(session.config, test, ratio), method), options)  # type: ignore[arg-type]

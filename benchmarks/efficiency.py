@@ -102,14 +102,14 @@ def main() -> None:
     table: dict[str, list[float]] = {name: [] for name in options.estimators}
     for level in range(options.levels):
         fraction = 0.5 / 4**level
-        pool = events.select(number < fraction).scaled(1.0 / fraction)
-        sizes.append(len(pool))
+        training = events.select(number < fraction).scaled(1.0 / fraction)
+        sizes.append(len(training))
         for name in options.estimators:
-            model = estimator(name, n=len(pool), epochs=options.epochs).fit(
-                pool, features=FEATURES, hypotheses=hypotheses, folder=options.work and options.work / f"{name}_{level}"
+            model = estimator(name, n=len(training), epochs=options.epochs).fit(
+                training, features=FEATURES, hypotheses=hypotheses, folder=options.work and options.work / f"{name}_{level}"
             )
             table[name].append(judge.error(np.array([model.log_ratio(judge.x, mu) for mu in MU])))
-            print(f"{name} with {len(pool)} events: error {table[name][-1]:.4f}", flush=True)
+            print(f"{name} with {len(training)} events: error {table[name][-1]:.4f}", flush=True)
     goal = table["carl"][0] if "carl" in table else float("nan")
     rows = [[name, *errors, needed(sizes, errors, goal)] for name, errors in table.items()]
     print_table(["estimator", *(f"{n} events" for n in sizes), "as good as carl at"], rows)

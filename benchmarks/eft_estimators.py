@@ -34,22 +34,22 @@ def out_of_fold(config_file: Path, run: Path, data: str) -> tuple[SimulatedEvent
     """Return the events of a trained cross-fit, their log nu_j p_j / p_ref, (n, n_densities), and the model."""
     config = load_config(config_file, data=data)
     context = StageContext(config=config, out=run, work=run, key="")
-    pool = learned_events(config, read_simulation(context)[0])
-    trained = load_trained(context, pool)
+    training = learned_events(config, read_simulation(context)[0])
+    trained = load_trained(context, training)
     if not isinstance(trained, TrainedMixture) or trained.cross_fitted is None:
         msg = f"{config_file}: give it `ratios: {{splits: {{cross_fit: true}}}}`"
         raise SystemExit(msg)
-    return pool, trained.cross_fitted.out_of_fold + np.log(pool.yields), FitModel.of(config)
+    return training, trained.cross_fitted.out_of_fold + np.log(training.yields), FitModel.of(config)
 
 
-def closure(pool: SimulatedEvents, log_densities: FloatArray, model: FitModel, *, replicas: int) -> Fits:
+def closure(training: SimulatedEvents, log_densities: FloatArray, model: FitModel, *, replicas: int) -> Fits:
     """Fit (c_t, c_g) at every truth, and resample the events for the errors."""
     found: Fits = {}
     rng = np.random.default_rng(1)
     for truth in CLOSURE:
         point = dict(zip(model.names, truth, strict=True))
-        weights = asimov_weights(pool.weights, coefficients=model.coefficients, parameters=point, bounds=model.bounds)
-        likelihood = unbinned(log_densities, weights, pool.yields)
+        weights = asimov_weights(training.weights, coefficients=model.coefficients, parameters=point, bounds=model.bounds)
+        likelihood = unbinned(log_densities, weights, training.yields)
         best = likelihood.fit().parameters
         drawn = [likelihood.with_weights(weights * rng.poisson(1.0, len(weights))).fit().parameters for _ in range(replicas)]
         errors = [float(np.std([one[name] for one in drawn], ddof=1)) for name in model.names]
@@ -67,11 +67,11 @@ def main() -> None:
     rows, fits, document = [], [], {}
     for pair in options.runs:
         config, run = (Path(part) for part in pair.split("="))
-        pool, log_densities, model = out_of_fold(config, run, options.data)
-        weights = asimov_weights(pool.weights, coefficients=model.coefficients, parameters=model.truth, bounds=model.bounds)
-        measured = figures(unbinned(log_densities, weights, pool.yields))
+        training, log_densities, model = out_of_fold(config, run, options.data)
+        weights = asimov_weights(training.weights, coefficients=model.coefficients, parameters=model.truth, bounds=model.bounds)
+        measured = figures(unbinned(log_densities, weights, training.yields))
         rows.append([config.stem, measured["area_68"], measured["area_95"], measured["t"][0]])  # type: ignore[index]
-        closed = closure(pool, log_densities, model, replicas=options.replicas)
+        closed = closure(training, log_densities, model, replicas=options.replicas)
         cells = [", ".join(f"{value:.2f} ± {error:.2f}" for value, error in zip(*both, strict=True)) for both in closed.values()]
         fits.append([config.stem, *cells])
         document[config.stem] = {**measured, "closure": closed}

@@ -55,7 +55,7 @@ class Samples:
 
     train: SimulatedEvents
     calibration: SimulatedEvents
-    pool: SimulatedEvents
+    training: SimulatedEvents
     test: SimulatedEvents
     hypotheses: Hypotheses
 
@@ -78,12 +78,12 @@ def read(config: Config, work: Path, *, fraction: float, split: int) -> Samples:
     if fraction < 1.0:
         events = events.select(hash_uniform(events.event_id, salt="fewer") < fraction).scaled(1.0 / fraction)
     test = hash_uniform(events.event_id, salt=f"estimators-{split}") < 0.5
-    pool, calibrates = events.select(~test).scaled(2.0), hash_uniform(events.event_id[~test], salt="calibration") < CALIBRATION
+    training, calibrates = events.select(~test).scaled(2.0), hash_uniform(events.event_id[~test], salt="calibration") < CALIBRATION
     reference = mixture_reference(events.processes, signal="ggF_S", interfering="ggF_SBI", background="ggF_B")
-    hypotheses = Hypotheses.build(pool, morphing=basis("ggF"), benchmarks=INTERFERING, ranges=[RANGE], reference=reference)
-    train = pool.select(~calibrates).scaled(1.0 / (1.0 - CALIBRATION))
-    calibration = pool.select(calibrates).scaled(1.0 / CALIBRATION)
-    return Samples(train, calibration, pool, events.select(test).scaled(2.0), hypotheses)
+    hypotheses = Hypotheses.build(training, morphing=basis("ggF"), benchmarks=INTERFERING, ranges=[RANGE], reference=reference)
+    train = training.select(~calibrates).scaled(1.0 / (1.0 - CALIBRATION))
+    calibration = training.select(calibrates).scaled(1.0 / CALIBRATION)
+    return Samples(train, calibration, training, events.select(test).scaled(2.0), hypotheses)
 
 
 def evaluate(model: Any, samples: Samples, features: Sequence[str]) -> dict[str, list[dict[str, float]]]:
@@ -136,7 +136,7 @@ def in_bins(name: str, calibration: FloatArray, test: FloatArray, samples: Sampl
     """Histogram a learned observable: templates from the calibration events, the same signal in every bin."""
     edges = quantile_edges(calibration, samples.calibration.weights[:, 0], bins=BINS)
     return histogram_method(
-        name, the_model(samples), pool=samples.calibration, test=samples.test, values=(calibration, test), edges=edges, clip=True
+        name, the_model(samples), training=samples.calibration, test=samples.test, values=(calibration, test), edges=edges, clip=True
     )
 
 
@@ -148,9 +148,12 @@ def the_model(samples: Samples) -> FitModel:
 
 def histograms(samples: Samples) -> dict[str, list[dict[str, float]]]:
     """Measure the baselines that need no training, with templates from the whole training sample."""
-    model, values = the_model(samples), (samples.pool.observables["m4l"], samples.test.observables["m4l"])
-    m4l = histogram_method("m4l", model, pool=samples.pool, test=samples.test, values=values, edges=M4L_EDGES)
-    return {"rate": binned_rows(rate_method(model, pool=samples.pool, test=samples.test), samples), "m4l": binned_rows(m4l, samples)}
+    model, values = the_model(samples), (samples.training.observables["m4l"], samples.test.observables["m4l"])
+    m4l = histogram_method("m4l", model, training=samples.training, test=samples.test, values=values, edges=M4L_EDGES)
+    return {
+        "rate": binned_rows(rate_method(model, training=samples.training, test=samples.test), samples),
+        "m4l": binned_rows(m4l, samples),
+    }
 
 
 def train_and_measure(name: str, architecture: str, seed: int, samples: Samples, options: argparse.Namespace) -> dict[str, Any]:
@@ -165,7 +168,7 @@ def train_and_measure(name: str, architecture: str, seed: int, samples: Samples,
         name, architecture, seed=seed, **{k: settings[k] for k in ("epochs", "batch_size", "learning_rate", "hidden")}
     )
     began = time.process_time()
-    events = samples.pool if name in FROM_CONFIG else samples.train
+    events = samples.training if name in FROM_CONFIG else samples.train
     model = estimator.fit(events, features=features, hypotheses=samples.hypotheses, folder=options.work / "trainings" / label)
     cpu = time.process_time() - began
     result = {"key": key, "cpu_s": cpu, "methods": evaluate(model, samples, features)}

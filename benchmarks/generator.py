@@ -138,16 +138,16 @@ def main() -> None:
     )
     truth = read_truth(options.data, luminosity_ifb=140.0, shared=GROUPS[options.labels])
     test = hash_uniform(truth.event_id, salt=options.salt) < 0.5
-    pool = simulated(truth).select(~test).scaled(2.0)
+    training = simulated(truth).select(~test).scaled(2.0)
     judged = simulated(read_truth(options.data, luminosity_ifb=140.0)).select(test).scaled(2.0)
-    trained = fit_ratios(pool, config=config, model=MODEL, folder=options.work, progress=report)
+    trained = fit_ratios(training, config=config, model=MODEL, folder=options.work, progress=report)
     estimated = trained.log_ratio(feature_matrix(judged.observables, FEATURES))
-    exact = exact_log_ratios(truth, test, trained, pool.yields)
+    exact = exact_log_ratios(truth, test, trained, training.yields)
     reference = judged.weights / judged.yields @ np.array([trained.ensemble.mixture.reference_fractions()[p] for p in PROCESSES])
     everything = simulated(read_truth(options.data, luminosity_ifb=140.0)).yields
-    document: dict[str, Any] = {"labels": options.labels, "pool": len(pool), "test": len(judged)}
+    document: dict[str, Any] = {"labels": options.labels, "training": len(training), "test": len(judged)}
     for name, yields in (("all", everything), ("test", judged.yields)):
-        fits = compare(estimated + np.log(pool.yields), exact + np.log(pool.yields), judged, yields)
+        fits = compare(estimated + np.log(training.yields), exact + np.log(training.yields), judged, yields)
         at_one = fits[MU.index(1.0)]
         print(f"\nRates of {name} events")
         print_table(list(fits[0]), [list(row.values()) for row in fits])

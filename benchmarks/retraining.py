@@ -154,15 +154,15 @@ def train(half: SimulatedEvents, scan: Scan, *, config: Config, folder: Path, se
     return Half(np.exp(trained.log_ratio(scan.x)) * half.yields, half.yields, shifts, of_half, half.weights, spread.yields)
 
 
-def divide(pool: SimulatedEvents, scan: Scan, *, config: Config, work: Path, division: int) -> tuple[FloatArray, FloatArray]:
+def divide(training: SimulatedEvents, scan: Scan, *, config: Config, work: Path, division: int) -> tuple[FloatArray, FloatArray]:
     """Train on both halves of a division.
 
     Returns:
         What is measured with each half, (2, 2, n_truths), and with every draw on both sides of their mean, (2 * DRAWS, 2, 2, n_truths).
     """
-    first, halves = hash_uniform(pool.event_id, salt=f"division-{division}") < 0.5, []
+    first, halves = hash_uniform(training.event_id, salt=f"division-{division}") < 0.5, []
     for k, mask in enumerate((first, ~first)):
-        half = pool.select(mask).scaled(2.0)
+        half = training.select(mask).scaled(2.0)
         halves.append(train(half, scan, config=config, folder=work / f"half_{division}_{k}", seed=2 * division + k + 1))
     densities, yields = (0.5 * sum(getattr(half, name) for half in halves) for name in ("densities", "yields"))
     drawn, rng = [], np.random.default_rng(division)
@@ -212,25 +212,25 @@ def main() -> None:
         changes: dict[str, Any] = {"epochs": options.epochs}
         changes |= {"composition_epochs": 3 * options.epochs} if config.ratios.estimator == "mixture" else {}
         config = config.model_copy(update={"ratios": config.ratios.model_copy(update=changes)})
-    pool, test = (
+    training, test = (
         events.select(hash_uniform(events.event_id, salt="share") < options.share).scaled(1.0 / options.share)
         for events in read_simulation(Folder(config, options.run))
     )
     scan, work, divisions = Scan.of(config, test), make_folder(options.work), []
-    key = {"ratios": config.ratios.model_dump(mode="json"), "events": [len(pool), len(test)], "draws": DRAWS, "points": POINTS}
+    key = {"ratios": config.ratios.model_dump(mode="json"), "events": [len(training), len(test)], "draws": DRAWS, "points": POINTS}
     head = ["", "mu", "mean", "s.d. of the trainings", "quoted s.d.", "ratio", "68 % of the trainings", "quoted 68 %", "ratio of these"]
     for division in range(options.first, options.divisions):
         path = work / f"division_{division}.json"
         stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         if stored.get("key") != key:
             began = time.process_time()
-            values, drawn = divide(pool, scan, config=config, work=work, division=division)
+            values, drawn = divide(training, scan, config=config, work=work, division=division)
             stored = {"key": key, "values": values.tolist(), "drawn": drawn.tolist(), "cpu_s": time.process_time() - began}
             write_json(path, stored)
         divisions.append((np.array(stored["values"]), np.array(stored["drawn"])))
         print(f"division {division}: best fits {divisions[-1][0][:, 1].round(3).tolist()}, {stored['cpu_s']:.0f} s of CPU", flush=True)
         print_table(head, summarise(divisions))
-    print_json({"table": [dict(zip(head, row, strict=True)) for row in summarise(divisions)], "events": [len(pool), len(test)]})
+    print_json({"table": [dict(zip(head, row, strict=True)) for row in summarise(divisions)], "events": [len(training), len(test)]})
 
 
 if __name__ == "__main__":

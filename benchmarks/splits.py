@@ -96,12 +96,12 @@ class Exact:
             there, (POINTS,).
         """
         inside = np.flatnonzero(weights.any(axis=1))
-        pool = replace(self.events.select(inside), weights=weights[inside], share=None)
-        mixture = describe_mixture(pool, self.config.model)
+        training = replace(self.events.select(inside), weights=weights[inside], share=None)
+        mixture = describe_mixture(training, self.config.model)
         yields = np.array(mixture.yields)
         heads = heads_of_densities(torch.from_numpy(np.log(self.densities / yields)), mixture)
         directions = score_directions(self.config.model, self.config.ratios.calibration_mu)
-        calibration = fit_calibration(heads[inside], make_targets(pool, mixture), mixture=mixture, directions=directions)
+        calibration = fit_calibration(heads[inside], make_targets(training, mixture), mixture=mixture, directions=directions)
         with torch.no_grad():
             densities = np.exp(mixture.log_ratios(calibration(heads)).numpy()) * yields
         return np.log(densities @ self.scan.T).astype(np.float32), self.scan @ yields
@@ -161,9 +161,9 @@ def hold_out(exact: Exact, *, share: float, salt: str) -> Curves:
     test = hash_uniform(exact.events.event_id, salt=salt) < share
     logs, expected = exact.model_of(np.where(test[:, None], 0.0, exact.events.weights) / (1.0 - share))
     weights = exact.events.weights @ exact.truths.T
-    data, pool = weights[test] / share, weights[~test] / (1.0 - share)
+    data, training = weights[test] / share, weights[~test] / (1.0 - share)
     heights = 2.0 * (expected - data.T @ logs[test])
-    return Curves(heights, ((-2.0 * logs[test], data), (2.0 * logs[~test], pool)))
+    return Curves(heights, ((-2.0 * logs[test], data), (2.0 * logs[~test], training)))
 
 
 def cross_fit(exact: Exact, *, folds: int, salt: str) -> Curves:

@@ -99,7 +99,7 @@ class Samples:
 
     config: Config
     model: FitModel
-    pool: SimulatedEvents
+    training: SimulatedEvents
     train: SimulatedEvents
     calibration: SimulatedEvents
     test: SimulatedEvents
@@ -112,12 +112,15 @@ def read(data: Path, work: Path) -> Samples:
     config = config.model_copy(update={"parameter": config.parameter.model_copy(update={"range": RANGE})})
     if not (work / "events" / "index.json").exists():
         run(config, work)
-    pool, test = (e.select(e.observables["n_jets"] >= 2) for e in read_simulation(Folder(config, work)))
-    calibrates = hash_uniform(pool.event_id, salt="calibration") < CALIBRATION
+    training, test = (e.select(e.observables["n_jets"] >= 2) for e in read_simulation(Folder(config, work)))
+    calibrates = hash_uniform(training.event_id, salt="calibration") < CALIBRATION
     model = FitModel.of(config)
-    hypotheses = Hypotheses.build(pool, morphing=basis("ggF"), benchmarks=DENSITIES, ranges=[model.range], reference=1.0)
-    train, calibration = pool.select(~calibrates).scaled(1.0 / (1.0 - CALIBRATION)), pool.select(calibrates).scaled(1.0 / CALIBRATION)
-    return Samples(config, model, pool, train, calibration, test, hypotheses)
+    hypotheses = Hypotheses.build(training, morphing=basis("ggF"), benchmarks=DENSITIES, ranges=[model.range], reference=1.0)
+    train, calibration = (
+        training.select(~calibrates).scaled(1.0 / (1.0 - CALIBRATION)),
+        training.select(calibrates).scaled(1.0 / CALIBRATION),
+    )
+    return Samples(config, model, training, train, calibration, test, hypotheses)
 
 
 def binned(method: BinnedMethod) -> Build:
@@ -132,10 +135,10 @@ def binned(method: BinnedMethod) -> Build:
 
 def histograms(samples: Samples) -> Iterator[tuple[str, Build]]:
     """Yield the methods that need no training, with templates from the whole training sample."""
-    settings: Any = {"pool": samples.pool, "test": samples.test}
+    settings: Any = {"training": samples.training, "test": samples.test}
     yield "rate", binned(rate_method(samples.model, **settings))
     for name, edges in EDGES.items():
-        values = (samples.pool.observables[name], samples.test.observables[name])
+        values = (samples.training.observables[name], samples.test.observables[name])
         yield name, binned(histogram_method(name, samples.model, values=values, edges=edges, clip=True, **settings))
     plane = Plane.of(("m4l", "delta_eta_jj"), (EDGES["m4l"], EDGES["delta_eta_jj"]))
     yield "m4l x delta_eta_jj", binned(plane_method("plane", samples.model, plane, least=0.2, **settings))
@@ -153,7 +156,7 @@ def sally(samples: Samples, options: argparse.Namespace, seed: int, folder: Path
     values = tuple(trained.score(feature_matrix(e.observables, FEATURES))[:, 0] for e in (samples.calibration, samples.test))
     expected = samples.calibration.weights[:, DENSITIES.index("EW_SBI")]
     edges = quantile_edges(values[0], expected, bins=BINS)
-    settings: Any = {"pool": samples.calibration, "test": samples.test}
+    settings: Any = {"training": samples.calibration, "test": samples.test}
     return binned(histogram_method("sally", samples.model, values=(values[0], values[1]), edges=edges, clip=True, **settings))
 
 
@@ -175,7 +178,7 @@ def alices(samples: Samples, options: argparse.Namespace, seed: int, folder: Pat
             log_ratios=series,
             log_mean=log_mean,
             weights=weights,
-            yields=samples.pool.yields * factor,
+            yields=samples.training.yields * factor,
             coefficients=samples.model.coefficients,
             parameters=samples.model.used,
         )
@@ -190,14 +193,14 @@ def densities(estimator: str, samples: Samples, options: argparse.Namespace, see
     section |= {"estimator": estimator, "epochs": options.mixture_epochs}
     section |= {"composition_epochs": 3 * options.mixture_epochs} if estimator == "mixture" else {}
     ratios: AnyRatioConfig = TypeAdapter(AnyRatioConfig).validate_python(section)
-    trained = fit_ratios(samples.pool, config=ratios, model=samples.config.model, folder=folder)
+    trained = fit_ratios(samples.training, config=ratios, model=samples.config.model, folder=folder)
     log_ratios = trained.log_ratio(feature_matrix(samples.test.observables, FEATURES))
 
     def build(weights: FloatArray, factor: float) -> UnbinnedLikelihood:
         return UnbinnedLikelihood(
             log_ratios=log_ratios,
             weights=weights,
-            yields=samples.pool.yields * factor,
+            yields=samples.training.yields * factor,
             coefficients=samples.model.coefficients,
             parameters=samples.model.used,
         )
@@ -305,7 +308,9 @@ def main() -> None:
     options = parser.parse_args()
     make_folder(options.work / "results")
     samples = read(options.data, options.work)
-    print(", ".join(f"{name} {len(getattr(samples, name))}" for name in ("train", "calibration", "pool", "test")) + " events", flush=True)
+    print(
+        ", ".join(f"{name} {len(getattr(samples, name))}" for name in ("train", "calibration", "training", "test")) + " events", flush=True
+    )
     found: list[tuple[str, list[list[dict[str, Any]]]]] = [(name, [rows(name, build, samples)]) for name, build in histograms(samples)]
     for name in options.methods:
         trainings = []

@@ -23,17 +23,17 @@ def analyse(config_file: Path, data: Path, out: Path) -> Results:
     processors.run(config, out)  # events/, histograms/, cutflow.json
 
     session = Folder(config, out)
-    pool, test = read_simulation(session)
-    trained = fit_ratios(pool, config=config.ratios, model=config.model, folder=out / MEMBERS)
+    training, test = read_simulation(session)
+    trained = fit_ratios(training, config=config.ratios, model=config.model, folder=out / MEMBERS)
     crossed = trained.cross_fitted  # the networks without each fold, where every event is data
     log_ratio = crossed.in_calibration if crossed else trained.out_of_bag
-    write_out_of_bag(out / OUT_OF_BAG, pool, log_ratio=log_ratio, before_calibration=trained.before_calibration)
+    write_out_of_bag(out / OUT_OF_BAG, training, log_ratio=log_ratio, before_calibration=trained.before_calibration)
     files = {fold_file((out / MODEL).parent, k): part for k, part in enumerate(crossed.without if crossed else ())}
     for path, ensemble in {out / MODEL: trained.ensemble, **files}.items():
         write_onnx(
             ensemble,
             path,
-            features=describe_features(pool, config, trained.features),
+            features=describe_features(training, config, trained.features),
             numerators=trained.numerators,
             reference=trained.reference,
             estimator="mixture",

@@ -15,7 +15,7 @@ from processors.formats.detect import Layout
 from processors.formats.momenta import MOMENTUM_UNITS
 from processors.sanity import SCALES, LeptonCensus, read_range, take_census
 from processors.selection import select
-from processors.weightsearch import RECORDED, weight_candidates
+from processors.weightsearch import NO_WEIGHT, weight_candidates
 from processors.yamltext import block, comment
 from toolkit.config import FlatLayout, LheLayout, MappingLayout, NanoLayout, RatioConfig, SampleConfig, SelectionConfig
 from toolkit.errors import InputFileError, ToolkitError
@@ -73,8 +73,8 @@ def look(events: EventFile, tree: str, layout: Layout, *, weight: str | None = N
         n = min(PROBE, events.entries)
         if weight is not None and weight in events.types and not isinstance(layout, LheLayout):
             layout = layout.model_copy(update={"gen_weight": weight})
-        data = weight == RECORDED or _without_weights(events, tree, layout, n)
-        candidates = weight_candidates(events, n) if data and weight != RECORDED else ()
+        data = weight == NO_WEIGHT or _without_weights(events, tree, layout, n)
+        candidates = weight_candidates(events, n) if data and weight != NO_WEIGHT else ()
         record = read_range(events, _sample(tree, layout, data=data), 0, n)
         unit = _momentum_unit(layout, record)
         if unit is not None:

@@ -12,7 +12,7 @@ from processors.eventfile import EventFile
 from processors.formats.aliases import is_list
 from toolkit.errors import SchemaError
 
-RECORDED = "none"
+NO_WEIGHT = "none"
 """What a user names in place of a branch to say that the events are data."""
 _LOOKS_LIKE = re.compile(r"weight|wgt|^w$", re.IGNORECASE)
 _NO_WEIGHT = re.compile(r"^sum|sum_?(of)?_?w|^n_?(lhe)?[a-z_]*weights?$|^(HLT|L1|DST)_", re.IGNORECASE)
@@ -73,6 +73,6 @@ def which_weight(path: str, candidates: tuple[str, ...]) -> SchemaError:
         f"weight of the events of {path}",
         got=f"no branch that the layout knows as the weight, but what looks like one: {shown}",
         expected="the branch of the generator weight, or the word that the events are data",
-        remedy=f"name it with `--weight BRANCH`, or say `--weight {RECORDED}` for data"
+        remedy=f"name it with `--weight BRANCH`, or say `--weight {NO_WEIGHT}` for data"
         + ("; TREE/BRANCH is a column of a friend tree, which must be written into the event tree first" if friend else ""),
     )

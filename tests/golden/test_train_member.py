@@ -31,12 +31,14 @@ CONFIG = RatioConfig(
 
 def test_members_are_as_in_the_reference_file():
     reference = json.loads((HERE / "train_member.json").read_text())
-    pool = toy(3000, seed=1)
-    x = torch.from_numpy(feature_matrix(pool.observables, ("x", "y")))
-    mixture = describe_mixture(pool, MODEL)
+    training = toy(3000, seed=1)
+    x = torch.from_numpy(feature_matrix(training.observables, ("x", "y")))
+    mixture = describe_mixture(training, MODEL)
     feature_map = FeatureMap.fitted(("x", "y"), x, fold=False)
     inputs = feature_map(x).float()
-    network, histories = train_member(inputs, make_targets(pool, mixture), feature_map=feature_map, mixture=mixture, config=CONFIG, seed=7)
+    network, histories = train_member(
+        inputs, make_targets(training, mixture), feature_map=feature_map, mixture=mixture, config=CONFIG, seed=7
+    )
     assert [h.network for h in histories] == [h["network"] for h in reference["histories"]]
     for history, expected in zip(histories, reference["histories"], strict=True):
         assert history.best_epoch == expected["best_epoch"]

@@ -58,7 +58,7 @@ def write_model(path: Path) -> None:
 
 
 def write_workspaces(folder: Path, *, counts: FloatArray, x: FloatArray, weight: float | None) -> None:
-    """Write the likelihoods of the simulated events, or without a weight those of recorded ones."""
+    """Write the likelihoods of the simulated events, or without a weight those of data."""
     end = "_observed" if weight is None else ""
     file = "observed.parquet" if weight is None else "asimov.parquet"
     write_observation(folder / file, {"x": x}, weights=None if weight is None else np.full(len(x), weight))

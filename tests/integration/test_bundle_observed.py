@@ -29,17 +29,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def recorded() -> FloatArray:
+def observed() -> FloatArray:
     """The observable of the data."""
     return np.random.default_rng(4).exponential(1.0, int(COUNTS.sum()))
 
 
 @pytest.fixture(scope="module")
-def unblinded(run: Path, recorded: FloatArray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unblinded(run: Path, observed: FloatArray, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same run after the fit of the data."""
     out = tmp_path_factory.mktemp("unblinded")
     shutil.copytree(run, out, dirs_exist_ok=True)
-    write_observed(out, recorded)
+    write_observed(out, observed)
     return out
 
 
@@ -58,13 +58,13 @@ def full(unblinded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_recorded_events_are_packed(full: Path, unblinded: Path, recorded: FloatArray, tmp_path: Path) -> None:
+def test_data_are_packed(full: Path, unblinded: Path, observed: FloatArray, tmp_path: Path) -> None:
     index = extract_archive(full, tmp_path / "out")
     names = {entry["path"] for entry in index["files"]}
     assert names >= {"workspace/m4l_observed.json", "workspace/m4l_observed.pyhf.json", "workspace/nsbi_observed.json"}
     assert index["methods"]["nsbi"] == {"workspace": "workspace/nsbi.json", "unbinned": True, "observed": "workspace/nsbi_observed.json"}
     packed = read_observation(tmp_path / "out" / "workspace" / "observed.parquet", ["x"], weight=None)[0]
-    np.testing.assert_array_equal(packed["x"], recorded)
+    np.testing.assert_array_equal(packed["x"], observed)
     templates = yaml.safe_load((tmp_path / "out" / "tables" / "templates_m4l.yaml").read_text())["dependent_variables"]
     assert [v["value"] for v in templates[-1]["values"]] == COUNTS.tolist()
     write_bundle(unblinded, tmp_path / "again.tar.gz")
@@ -150,14 +150,14 @@ def test_contradictions_are_refused(
     assert message in capsys.readouterr().err
 
 
-def test_bundles_that_do_not_name_the_recorded_events(full: Path, tmp_path: Path) -> None:
+def test_bundles_that_do_not_name_data(full: Path, tmp_path: Path) -> None:
     """As they were written before: what the index does not name is not there."""
     earlier = repack(full, tmp_path / "earlier.tar.gz", lambda index, _: [entry.pop("observed") for entry in index["methods"].values()])
     assert Bundle.open(earlier, tmp_path / "out").observed == ()
     assert h4l("reuse", earlier) == 0
 
 
-def test_hypotheses_under_the_recorded_events(full: Path, recorded: FloatArray, capsys: pytest.CaptureFixture[str]) -> None:
+def test_hypotheses_under_data(full: Path, observed: FloatArray, capsys: pytest.CaptureFixture[str]) -> None:
     assert h4l("reuse", full, "--json", "--at", "mu=0.4") == 0
     [answer] = json.loads(capsys.readouterr().out)["answers"]
     assert h4l("reuse", full, "--json", "--at", "mu=0.4", "--only", "observed") == 0
@@ -171,11 +171,11 @@ def test_hypotheses_under_the_recorded_events(full: Path, recorded: FloatArray, 
     for part, counts in ((answer, ASIMOV), (answer["observed"], COUNTS)):
         best = min(poisson(mu, counts) for mu in grid)
         assert part["twice_delta_nll"]["m4l"] == pytest.approx(poisson(0.4, counts) - best, abs=1e-5)
-    best = min(by_hand(recorded, mu) for mu in grid)
-    assert answer["observed"]["twice_delta_nll"]["nsbi"] == pytest.approx(by_hand(recorded, 0.4) - best, abs=1e-5)
+    best = min(by_hand(observed, mu) for mu in grid)
+    assert answer["observed"]["twice_delta_nll"]["nsbi"] == pytest.approx(by_hand(observed, 0.4) - best, abs=1e-5)
 
 
-def test_another_parameterisation_of_the_recorded_events(full: Path, tmp_path: Path) -> None:
+def test_another_parameterisation_of_data(full: Path, tmp_path: Path) -> None:
     opened = Bundle.open(full, tmp_path / "opened")
     assert opened.observed == ("m4l", "nsbi")
     change = Substitution({"mu": "kappa**2"}, {}, {"kappa": (1.0, 0.0, 2.0)})

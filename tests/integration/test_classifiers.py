@@ -11,7 +11,7 @@ import pytest
 
 from tests.example_slice import write_first_events
 from tests.integration.small_analysis import CONFIG, THREE
-from toolkit.analysis.datasets import read_every, read_pairs, read_recorded, read_simulation
+from toolkit.analysis.datasets import read_data, read_every, read_pairs, read_simulation
 from toolkit.analysis.regions import learned_events, learned_pairs
 from toolkit.analysis.scores import classifier_file, classifier_fold, score_file
 from toolkit.artifacts.events import read_events, tables_of
@@ -55,7 +55,7 @@ GGF = {"amplitudes": {"S": "sqrt(mu)", "B": "1"}, "benchmarks": {"ggF_S": [1, 0]
 SAMPLES = [
     {"name": "ggF_SBI", "process": "ggF", "files": ["ggF_SBI_0.root"], "k_factor": 1.8, "benchmarks": THREE},
     {"name": "qqZZ", "files": ["qqZZ_0.root"], "k_factor": 1.3},
-    {"name": "recorded", "kind": "data", "files": ["qqZZ_1.root"]},
+    {"name": "data", "kind": "data", "files": ["qqZZ_1.root"]},
 ]
 
 
@@ -108,11 +108,11 @@ def test_processing_leaves_out_what_it_cannot_know(folder: Path) -> None:
 
 def test_scores_are_out_of_fold(folder: Path, context: StageContext) -> None:
     """From the networks as others read them: every event by the one without its fold, training and test events alike."""
-    pool, test = read_simulation(context)
+    training, test = read_simulation(context)
     section = context.config.classifiers["D_pre"]
-    fold = classifier_fold(context.config, section, pool.event_id)
+    fold = classifier_fold(context.config, section, training.event_id)
     assert sorted(set(fold.tolist())) == [0, 1, 2]
-    parts = [(events, k) for events in (pool, test) for k in range(3)]
+    parts = [(events, k) for events in (training, test) for k in range(3)]
     for whole, k in parts:
         events = whole.select(classifier_fold(context.config, section, whole.event_id) == k)
         ratio = OnnxRatio(folder / "out" / classifier_file("D_pre", k))
@@ -121,27 +121,27 @@ def test_scores_are_out_of_fold(folder: Path, context: StageContext) -> None:
         np.testing.assert_allclose(np.exp(logs).mean(axis=1), 1.0, rtol=1e-5)
         np.testing.assert_allclose(events.observables["D_pre"], logs[:, 0] - log_sum(logs[:, 1:]), atol=1e-5)
     others = OnnxRatio(folder / "out" / classifier_file("D_pre", 0))
-    seen = pool.select(fold == 1)
+    seen = training.select(fold == 1)
     logs = others(others.columns(seen.observables))
     assert np.max(np.abs(seen.observables["D_pre"] - logs[:, 0] + log_sum(logs[:, 1:]))) > 1e-3
 
 
-def test_recorded_events_have_scores_of_the_same_distribution(folder: Path, context: StageContext) -> None:
-    recorded = read_recorded(context)
-    fold = classifier_fold(context.config, context.config.classifiers["D_pre"], recorded.event_id)
+def test_data_events_have_scores_of_the_same_distribution(folder: Path, context: StageContext) -> None:
+    data = read_data(context)
+    fold = classifier_fold(context.config, context.config.classifiers["D_pre"], data.event_id)
     for k in range(3):
         ratio = OnnxRatio(folder / "out" / classifier_file("D_pre", k))
-        logs = ratio(ratio.columns(recorded.observables))[fold == k]
-        np.testing.assert_allclose(recorded.observables["D_pre"][fold == k], logs[:, 0] - log_sum(logs[:, 1:]), atol=1e-5)
+        logs = ratio(ratio.columns(data.observables))[fold == k]
+        np.testing.assert_allclose(data.observables["D_pre"][fold == k], logs[:, 0] - log_sum(logs[:, 1:]), atol=1e-5)
 
 
 def test_classes_have_probabilities_where_the_condition_holds(folder: Path, context: StageContext) -> None:
     """From the files: trees take m_jj as it is, missing with one jet; events without jets have no probability."""
-    pool, test = read_simulation(context)
+    training, test = read_simulation(context)
     section = context.config.classifiers["mode"]
     ratios = [OnnxRatio(folder / "out" / classifier_file("mode", k)) for k in range(2)]
     assert ratios[0].numerators == ("ggF", "ZZ")
-    for events in (pool, test):
+    for events in (training, test):
         found = np.stack([events.observables[name] for name in ("mode_ggF", "mode_ZZ")], axis=1)
         some = events.observables["n_jets"] >= 1
         assert np.isnan(found[~some]).all()
@@ -152,8 +152,8 @@ def test_classes_have_probabilities_where_the_condition_holds(folder: Path, cont
             chosen = some & (fold == k)
             logs = ratio(ratio.columns(events.observables)[chosen])
             np.testing.assert_allclose(found[chosen], np.exp(logs) / np.exp(logs).sum(axis=1, keepdims=True), atol=1e-6)
-    signal, other = (pool.weights[:, pool.processes.index(name)] for name in ("ggF_S", "qqZZ"))
-    p, some = pool.observables["mode_ggF"], pool.observables["n_jets"] >= 1
+    signal, other = (training.weights[:, training.processes.index(name)] for name in ("ggF_S", "qqZZ"))
+    p, some = training.observables["mode_ggF"], training.observables["n_jets"] >= 1
     assert np.average(p[some], weights=signal[some]) > np.average(p[some], weights=other[some]) + 0.02
 
 
@@ -201,20 +201,20 @@ def test_what_the_scores_are_worth_is_written(folder: Path, context: StageContex
 
 
 def test_a_varied_event_has_the_network_of_the_same_event(context: StageContext) -> None:
-    pool, _ = read_pairs(context, variation="jet_scale_up")
-    moved = pool.moved(("m_jj_filled", "has_m_jj"))
-    assert 0 < np.sum(moved) < len(pool)
-    both = (pool.nominal_weights != 0).any(axis=1) & (pool.varied_weights != 0).any(axis=1)
-    change = np.abs(pool.nominal["D_pre"] - pool.varied["D_pre"])
+    training, _ = read_pairs(context, variation="jet_scale_up")
+    moved = training.moved(("m_jj_filled", "has_m_jj"))
+    assert 0 < np.sum(moved) < len(training)
+    both = (training.nominal_weights != 0).any(axis=1) & (training.varied_weights != 0).any(axis=1)
+    change = np.abs(training.nominal["D_pre"] - training.varied["D_pre"])
     assert np.max(change[both & ~moved]) < 1e-5
     assert np.mean(change[both & moved] > 1e-5) > 0.9  # the rest is beyond the clip of the inputs
 
 
 def test_networks_learn_in_the_unbinned_region_alone(folder: Path, context: StageContext) -> None:
     config = context.config
-    pool, test = read_simulation(context)
-    inside = learned_events(config, pool)
-    assert 100 < len(inside) < len(pool)
+    training, test = read_simulation(context)
+    inside = learned_events(config, training)
+    assert 100 < len(inside) < len(training)
     assert inside.observables["D_pre"].min() > CUT
     with np.load(folder / "out" / "models" / "out_of_bag.npz") as kept:
         assert np.array_equal(kept["event_id"], inside.event_id)

@@ -78,8 +78,8 @@ def one(folder: Path) -> Path:
 
 def test_every_event_is_data_under_the_networks_without_its_fold(folder: Path, one: Path) -> None:
     config = load_config(folder / "one.yaml")
-    pool, test = read_simulation(Folder(config, one))
-    assert pool is test
+    training, test = read_simulation(Folder(config, one))
+    assert training is test
     found, fold = log_ratios_of(open_ratio(one / "models/mixture.onnx", config), test), fold_of(test, config.ratios.splits)
     whole = OnnxRatio(one / "models/mixture.onnx")
     for k in range(4):
@@ -98,7 +98,7 @@ def test_page_results_and_workspaces_carry_it(one: Path) -> None:
     assert not re.search("over the test events|come from the other events|not test events|Asimov sets? of test events", page)
     assert results["notes"][0].startswith("cross-fit: all")
     for point in results["closure"]:
-        assert point["standard_error"] == point["pool_error"] > 0.0
+        assert point["standard_error"] == point["training_error"] > 0.0
         assert "crossed_error" in point
         assert "test_error" not in point
     for name, n_channels in (("nsbi", 4), ("m4l", 0), ("score", 0)):

@@ -107,9 +107,9 @@ def check_learning_curve(out: Path, page: str) -> None:
     found = json.loads((out / "results.json").read_text())
     curve, methods = found["learning_curve"], found["methods"]
     half, whole = curve["points"]
-    pool = np.load(out / "models" / "out_of_bag.npz")["event_id"]
-    assert (half["share"], whole["share"], whole["events"]) == (0.5, 1.0, len(pool))
-    assert 0.4 < half["events"] / len(pool) < 0.6
+    training = np.load(out / "models" / "out_of_bag.npz")["event_id"]
+    assert (half["share"], whole["share"], whole["events"]) == (0.5, 1.0, len(training))
+    assert 0.4 < half["events"] / len(training) < 0.6
     for name, bound, error in (("nsbi", whole["bound"], whole["error"]), (curve["histogram"], curve["bound"], curve["error"])):
         [told] = [i for i in methods[name]["information"] if (i["truth"], i["against"]) == (curve["truth"], curve["against"])]
         assert (bound, error) == pytest.approx((told["value"], told["error"]), rel=1e-4), name

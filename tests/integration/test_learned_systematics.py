@@ -158,4 +158,4 @@ def test_without_systematics_the_result_is_the_statistical_one(folder: Path, run
     np.testing.assert_allclose(at, scan.twice_delta_nll, atol=1e-6)
     off = config_of(folder, likelihood={"systematics": False})
     assert learned_directions(off, folder) == ()
-    assert not read_systematics(replace(context_of(folder, run), config=off), {}, pool=read_simulation(context_of(folder, run))[0])
+    assert not read_systematics(replace(context_of(folder, run), config=off), {}, training=read_simulation(context_of(folder, run))[0])

@@ -100,10 +100,10 @@ def case(folder: Path) -> SimpleNamespace:
     """What the direct likelihoods need: observables of the data, training events, networks."""
     config = load_config(folder / "out.yaml")
     out = folder / "out"
-    pool, _ = read_simulation(SimpleNamespace(config=config, out=out))  # type: ignore[arg-type]
+    training, _ = read_simulation(SimpleNamespace(config=config, out=out))  # type: ignore[arg-type]
     tables = [read_events(out / "events", name) for name in ("early", "late")]
     data = {name: np.concatenate([t.observables[name] for t in tables]) for name in tables[0].observables}
-    return SimpleNamespace(out=out, pool=pool, data=data, results=fitted(out))
+    return SimpleNamespace(out=out, training=training, data=data, results=fitted(out))
 
 
 def scan_of(case: SimpleNamespace, method: str) -> tuple[FloatArray, FloatArray]:
@@ -119,7 +119,7 @@ def test_the_unbinned_fit_is_the_likelihood_of_the_events(case: SimpleNamespace)
     best = case.results["observed"]["methods"]["nsbi"]["statistical_only"]["mu_hat"]
     direct = []
     for value in (*mu, best):
-        expected = factors(value) * case.pool.yields
+        expected = factors(value) * case.training.yields
         direct.append(2.0 * (expected.sum() - sum(np.log(row @ expected) for row in ratios)))
     np.testing.assert_allclose(scan, np.array(direct[:-1]) - min(direct), rtol=0.0, atol=1e-9)
     assert direct[-1] == pytest.approx(min(direct), abs=1e-9)
@@ -129,7 +129,7 @@ def test_the_unbinned_fit_is_the_likelihood_of_the_events(case: SimpleNamespace)
 def test_a_binned_fit_is_the_poisson_likelihood_of_the_counts(case: SimpleNamespace, method: str) -> None:
     edges = [0.0, 1e5] if method == "rate" else CONFIG["histograms"]["m4l"]["edges"]
     counts = np.histogram(case.data["m4l"], bins=edges)[0]
-    templates = np.array([np.histogram(case.pool.observables["m4l"], bins=edges, weights=w)[0] for w in case.pool.weights.T])
+    templates = np.array([np.histogram(case.training.observables["m4l"], bins=edges, weights=w)[0] for w in case.training.weights.T])
     mu, scan = scan_of(case, method)
     expected = np.array([factors(value) @ templates for value in mu])
     direct = 2.0 * (expected.sum(axis=1) - np.log(expected) @ counts)
@@ -140,7 +140,7 @@ def test_the_shape_alone_is_the_conditional_likelihood_of_the_counts(case: Simpl
     """Multinomial: with a free rate only the shares of the bins are left."""
     edges = CONFIG["histograms"]["m4l"]["edges"]
     counts = np.histogram(case.data["m4l"], bins=edges)[0]
-    templates = np.array([np.histogram(case.pool.observables["m4l"], bins=edges, weights=w)[0] for w in case.pool.weights.T])
+    templates = np.array([np.histogram(case.training.observables["m4l"], bins=edges, weights=w)[0] for w in case.training.weights.T])
 
     def direct(mu: float) -> float:
         expected = factors(mu) @ templates
@@ -168,7 +168,7 @@ def test_the_workspace_is_the_fit_with_systematics(case: SimpleNamespace, method
 def test_every_method_is_there_beside_the_expected(case: SimpleNamespace) -> None:
     expected, observed = case.results["methods"], case.results["observed"]
     assert observed["n_events"] == sum(observed["counts"].values()) == len(case.data["m4l"])
-    assert observed["expected_events"] == pytest.approx(float(factors(1.0) @ case.pool.yields))
+    assert observed["expected_events"] == pytest.approx(float(factors(1.0) @ case.training.yields))
     for name, method in expected.items():
         assert set(method) - set(observed["methods"][name]) == OF_SIMULATION & set(method), name
     assert observed["methods"].keys() == expected.keys()

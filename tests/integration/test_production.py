@@ -143,13 +143,15 @@ def lowest(bins: np.ndarray, data: np.ndarray, held: Mapping[int, float]) -> tup
 
 
 def test_the_fit_is_that_of_histograms_filled_by_hand(context: StageContext) -> None:
-    config, (pool, test) = context.config, read_simulation(context)
-    ratio, learned = open_ratio(context.out / MODEL, config), learned_events(config, pool)
-    methods = build_region_methods(config, pool=pool, test=test, ratio=ratio, out_of_bag=read_out_of_bag(context.out / OUT_OF_BAG, learned))
+    config, (training, test) = context.config, read_simulation(context)
+    ratio, learned = open_ratio(context.out / MODEL, config), learned_events(config, training)
+    methods = build_region_methods(
+        config, training=training, test=test, ratio=ratio, out_of_bag=read_out_of_bag(context.out / OUT_OF_BAG, learned)
+    )
     [scores] = [method for method in methods if method.name == "scores"]
     model = FitModel.of(config)
     likelihood = scores.likelihood(truth_weights(test, model, model.truth))
-    bins, held = templates(pool), {0: "mu_ggF", 1: "mu_EW"}
+    bins, held = templates(training), {0: "mu_ggF", 1: "mu_EW"}
     data = expected(templates(test), np.array([1.0, 1.0, 1.0]))
     least, best = lowest(bins, data, {})
     found = likelihood.fit()
@@ -161,9 +163,9 @@ def test_the_fit_is_that_of_histograms_filled_by_hand(context: StageContext) -> 
 
 
 def test_yields_of_the_categories_are_sums_of_weights(context: StageContext) -> None:
-    pool, test = read_simulation(context)
-    found = region_yields(context.config, pool=pool, test=test)
+    training, test = read_simulation(context)
+    found = region_yields(context.config, training=training, test=test)
     for (name, _, _), yields in zip(found.regions, found.yields, strict=True):
-        own = inside(pool.observables, name)
-        by_hand = [pool.weights[own, pool.processes.index(density)].sum() for density in found.processes]
+        own = inside(training.observables, name)
+        by_hand = [training.weights[own, training.processes.index(density)].sum() for density in found.processes]
         assert yields == pytest.approx(by_hand, rel=1e-6), name

@@ -54,11 +54,11 @@ def test_a_stopped_search_goes_on_and_its_volumes_are_those_of_trainings_at_the_
     path, out, trained = write_config(tmp_path, slope=SCORE), tmp_path / "out", []
     words = ("optimise-reference", str(path), "--out", str(out), "--initial", "2", "--steps", "1", "--bins", "4", "--json")
 
-    def counted(pool: Any, **options: Any) -> Any:
+    def counted(training: Any, **options: Any) -> Any:
         if len(trained) == 2 and not monkeypatched["go on"]:
             raise KeyboardInterrupt
         trained.append(options["config"].local_score.at)
-        return train_classifier(pool, **options)
+        return train_classifier(training, **options)
 
     monkeypatched = {"go on": False}
     monkeypatch.setattr(reference_search, "train_classifier", counted)
@@ -77,13 +77,13 @@ def test_a_stopped_search_goes_on_and_its_volumes_are_those_of_trainings_at_the_
     best = min(kept["evaluations"], key=lambda entry: entry["volume"])
     assert (document["theta_0"], document["volume"]) == (best["theta_0"], best["volume"])
     config = load_config(path)
-    pool, _ = read_simulation(StageContext(config=config, out=out, work=out, key=""), scored=False)
+    training, _ = read_simulation(StageContext(config=config, out=out, work=out, key=""), scored=False)
     section = config.classifiers["slope"]
     assert section.local_score is not None
     moved = section.model_copy(update={"local_score": section.local_score.model_copy(update={"at": trained[1]})})
-    fold = classifier_fold(config, section, pool.event_id)
+    fold = classifier_fold(config, section, training.event_id)
     again = train_classifier(
-        pool,
+        training,
         config=moved,
         fold=fold,
         folder=tmp_path / "again",
@@ -92,17 +92,17 @@ def test_a_stopped_search_goes_on_and_its_volumes_are_those_of_trainings_at_the_
         fold_beam_axis=True,
         swaps=declared_swaps(config),
     )
-    scores = out_of_fold(again, pool, fold)[:, 0]
-    with_all = again.networks[0](_tensor(pool)).detach().numpy()[:, 0]
+    scores = out_of_fold(again, training, fold)[:, 0]
+    with_all = again.networks[0](_tensor(training)).detach().numpy()[:, 0]
     np.testing.assert_array_equal(scores[fold == 0], with_all[fold == 0])
     assert np.max(np.abs(scores[fold == 1] - with_all[fold == 1])) > 1e-6, "the other fold has another network"
-    assert kept["evaluations"][1]["volume"] == score_volume([scores], pool, FitModel.of(config), bins=4)
+    assert kept["evaluations"][1]["volume"] == score_volume([scores], training, FitModel.of(config), bins=4)
 
 
-def _tensor(pool: Any) -> Any:
+def _tensor(training: Any) -> Any:
     import torch
 
-    return torch.from_numpy(np.stack([pool.observables[name] for name in SCORE["features"]], axis=1))
+    return torch.from_numpy(np.stack([training.observables[name] for name in SCORE["features"]], axis=1))
 
 
 def test_a_config_without_local_scores_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

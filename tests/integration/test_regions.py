@@ -129,7 +129,7 @@ def test_a_workspace_of_others_and_systematic_uncertainties_enter_the_fit(folder
         pyhf.Workspace(plain)
 
 
-def test_recorded_events_and_a_nuisance_parameter_of_the_model(folder: Path) -> None:
+def test_data_events_and_a_nuisance_parameter_of_the_model(folder: Path) -> None:
     """Blinded until the config says otherwise; then observed results stand beside the expected ones, which stay as they are."""
     config = config_of("m4l > 280", "m4l <= 260")
     config["parameters"]["k"] = {"kind": "nuisance", "central": 1.0, "width": 0.1}

@@ -39,8 +39,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Folder:
 
 
 def test_no_event_has_a_partner_among_those_of_other_files(session: Folder) -> None:
-    pool, test = read_pairs(session, variation="generator_up")
-    for pairs, share in ((pool, 1.0 - session.config.ratios.splits.test), (test, session.config.ratios.splits.test)):
+    training, test = read_pairs(session, variation="generator_up")
+    for pairs, share in ((training, 1.0 - session.config.ratios.splits.test), (test, session.config.ratios.splits.test)):
         q = pairs.processes.index("qqZZ")
         nominal, varied = pairs.nominal_weights, pairs.varied_weights
         assert not np.any((nominal[:, q] != 0.0) & (varied[:, q] != 0.0))
@@ -54,12 +54,12 @@ def test_no_event_has_a_partner_among_those_of_other_files(session: Folder) -> N
 
 
 def test_templates_vary_as_the_direct_sums_do_and_mirrored(session: Folder) -> None:
-    pool, _ = read_simulation(session)
+    training, _ = read_simulation(session)
 
     def fill(events: SimulatedEvents) -> Any:
         return np.stack([np.histogram(events.observables["m4l"], EDGES, weights=w)[0] for w in events.weights.T])
 
-    found = read_systematics(session, {"m4l": fill}, pool=pool)
+    found = read_systematics(session, {"m4l": fill}, training=training)
     assert found.groups["samples"] == ("generator",)
     ratios = found.ratios["m4l"]["generator"]
     sums = []

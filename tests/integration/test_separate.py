@@ -48,8 +48,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_density_is_the_sum_over_its_own_sample(folder: Path) -> None:
     config = load_config(folder / "config.yaml")
-    pool, test = read_simulation(Folder(config, folder / "out"))
-    for events, share in ((pool, 0.6), (test, 0.4)):
+    training, test = read_simulation(Folder(config, folder / "out"))
+    for events, share in ((training, 0.6), (test, 0.4)):
         for j, name in enumerate(("ggF_S", "ggF_SBI", "ggF_B", "qqZZ")):
             table = read_events(folder / "out" / "events", name)
             chosen = np.isin(table.event_id, events.event_id[events.sample_index == events.samples.index(name)])
@@ -78,4 +78,4 @@ def test_the_fit_quotes_the_error_of_the_finite_simulation(folder: Path) -> None
     assert [p["mu"] for p in points] == [1.0, 3.0]
     for point in points:
         assert point["test_error"] > 0.0
-        assert point["standard_error"] == pytest.approx(np.hypot(point["test_error"], point["pool_error"]), rel=1e-12)
+        assert point["standard_error"] == pytest.approx(np.hypot(point["test_error"], point["training_error"]), rel=1e-12)

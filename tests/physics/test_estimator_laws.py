@@ -44,7 +44,7 @@ ESTIMATORS = {
 
 
 @pytest.fixture(scope="module")
-def pool():
+def training():
     return laws.simulate(16_000, seed=1)
 
 
@@ -54,17 +54,17 @@ def fresh():
 
 
 @pytest.fixture(scope="module")
-def hypotheses(pool):
-    return laws.hypotheses(pool)
+def hypotheses(training):
+    return laws.hypotheses(training)
 
 
 @pytest.fixture(scope="module")
-def trained(pool, hypotheses):
+def trained(training, hypotheses):
     """Train on first use and keep."""
 
     @functools.cache
     def get(name):
-        return ESTIMATORS[name][0].fit(pool, features=("x",), hypotheses=hypotheses)
+        return ESTIMATORS[name][0].fit(training, features=("x",), hypotheses=hypotheses)
 
     return get
 
@@ -122,12 +122,12 @@ def test_score_converges_to_the_exact_one(name, trained, fresh, hypotheses):
         assert deviation < 0.35 * np.sqrt(w @ exact**2)
 
 
-def test_carl_of_a_pair_and_of_the_exchanged_pair(pool, fresh):
+def test_carl_of_a_pair_and_of_the_exchanged_pair(training, fresh):
     x = fresh.observables["x"]
-    one = laws.hypotheses(pool, 0.2)
-    other = laws.hypotheses(pool, 4.0)
-    forward = Carl(**QUICK, numerator=4.0).fit(pool, features=("x",), hypotheses=one)
-    back = Carl(**QUICK, numerator=0.2).fit(pool, features=("x",), hypotheses=other)
+    one = laws.hypotheses(training, 0.2)
+    other = laws.hypotheses(training, 4.0)
+    forward = Carl(**QUICK, numerator=4.0).fit(training, features=("x",), hypotheses=one)
+    back = Carl(**QUICK, numerator=0.2).fit(training, features=("x",), hypotheses=other)
     exact = laws.exact_log_ratio(x, 4.0, one.reference)
     w = reference_weights(fresh, one)
     for estimate in (forward.log_ratio(x[:, None]), -back.log_ratio(x[:, None])):
@@ -136,9 +136,9 @@ def test_carl_of_a_pair_and_of_the_exchanged_pair(pool, fresh):
         forward.log_ratio(x[:, None], 1.0)
 
 
-def test_sally_converges_to_the_exact_score(pool, fresh, hypotheses):
+def test_sally_converges_to_the_exact_score(training, fresh, hypotheses):
     x, w = fresh.observables["x"], fresh.weights @ hypotheses.coefficients(1.0)
-    model = Sally(**LONGER, theta=1.0).fit(pool, features=("x",), hypotheses=hypotheses)
+    model = Sally(**LONGER, theta=1.0).fit(training, features=("x",), hypotheses=hypotheses)
     exact, score = laws.exact_score(x, 1.0), model.score(x[:, None])[:, 0]
     assert np.sqrt(w @ (score - exact) ** 2 / w.sum()) < 0.2 * np.sqrt(w @ exact**2 / w.sum())
 

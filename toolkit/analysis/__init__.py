@@ -8,7 +8,7 @@ their nuisance parameters; `measure_all` (one parameter) and `measure_regions` (
 from toolkit.analysis.build import build_methods, open_ratio, read_out_of_bag, write_out_of_bag
 from toolkit.analysis.cross_fit import fold_file
 from toolkit.analysis.data import FitData
-from toolkit.analysis.datasets import Events, RecordedEvents, read_pairs, read_recorded, read_simulation
+from toolkit.analysis.datasets import DataEvents, Events, read_data, read_pairs, read_simulation
 from toolkit.analysis.features import describe_features
 from toolkit.analysis.fitting import Fit, fit
 from toolkit.analysis.layout import MEMBERS, MODEL, OUT_OF_BAG
@@ -28,13 +28,13 @@ __all__ = [
     "MODEL",
     "OUT_OF_BAG",
     "BinnedMethod",
+    "DataEvents",
     "Events",
     "Fit",
     "FitData",
     "FitModel",
     "Folder",
     "Method",
-    "RecordedEvents",
     "ReferencePoint",
     "RegionMethod",
     "Session",
@@ -50,9 +50,9 @@ __all__ = [
     "measure_regions",
     "open_ratio",
     "optimise_reference",
+    "read_data",
     "read_out_of_bag",
     "read_pairs",
-    "read_recorded",
     "read_simulation",
     "read_systematics",
     "truth_weights",

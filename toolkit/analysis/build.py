@@ -58,22 +58,22 @@ def open_ratio(path: Path, config: Config) -> OnnxRatio:
 
 def write_out_of_bag(
     path: Path,
-    pool: SimulatedEvents,
+    training: SimulatedEvents,
     *,
     log_ratio: FloatArray,
     before_calibration: FloatArray,
     nodes: Nodes | None = None,
 ) -> None:
-    """Write, for `read_out_of_bag`, log ratios of the training events from networks that did not train on them, (n_pool, n_processes).
+    """Write, for `read_out_of_bag`, log ratios of the training events from networks that did not train on them, (n_training, n_processes).
 
     Args:
         path: The file.
-        pool: The events.
+        training: The events.
         log_ratio: Calibrated.
         before_calibration: Not calibrated.
-        nodes: Of networks that read the parameter: values of it (n_nodes,), and the log ratios there, (n_pool, n_nodes).
+        nodes: Of networks that read the parameter: values of it (n_nodes,), and the log ratios there, (n_training, n_nodes).
     """
-    arrays = {"event_id": pool.event_id, "log_ratio": log_ratio, "before_calibration": before_calibration}
+    arrays = {"event_id": training.event_id, "log_ratio": log_ratio, "before_calibration": before_calibration}
     arrays |= {} if nodes is None else {"nodes": nodes[0], "at_nodes": nodes[1]}
     np.savez(path, **arrays)  # type: ignore[arg-type]
 
@@ -84,23 +84,29 @@ def read_nodes(path: Path) -> Nodes:
         return np.asarray(stored["nodes"], dtype=np.float64), np.asarray(stored["at_nodes"], dtype=np.float64)
 
 
-def read_out_of_bag(path: Path, pool: SimulatedEvents) -> FloatArray:
-    """Read the log ratios of the training events from networks that did not train on them, (n_pool, n_processes).
+def read_out_of_bag(path: Path, training: SimulatedEvents) -> FloatArray:
+    """Read the log ratios of the training events from networks that did not train on them, (n_training, n_processes).
 
     Raises:
         ArtifactMismatchError: They are of other events.
     """
     with np.load(path, allow_pickle=False) as stored:
         event_id, log_ratio = stored["event_id"], stored["log_ratio"]
-    if not np.array_equal(event_id, pool.event_id):
+    if not np.array_equal(event_id, training.event_id):
         raise ArtifactMismatchError(
-            f"events of {path}", got=f"{len(event_id)} events", expected=f"the {len(pool)} training events", remedy="train again"
+            f"events of {path}", got=f"{len(event_id)} events", expected=f"the {len(training)} training events", remedy="train again"
         )
     return np.asarray(log_ratio, dtype=np.float64)
 
 
 def build_methods(
-    config: Config, *, pool: SimulatedEvents, test: SimulatedEvents, ratio: OnnxRatio, out_of_bag: FloatArray, nodes: Nodes | None = None
+    config: Config,
+    *,
+    training: SimulatedEvents,
+    test: SimulatedEvents,
+    ratio: OnnxRatio,
+    out_of_bag: FloatArray,
+    nodes: Nodes | None = None,
 ) -> tuple[Method, ...]:
     """Build every method: rate, the histograms of the config, the networks' score in bins, the unbinned likelihood.
 
@@ -109,24 +115,26 @@ def build_methods(
     """
     model = FitModel.of(config)
     if isinstance(ratio, RatioAtPoints) and nodes is not None:
-        histograms = [configured_histogram(name, section, model, pool=pool, test=test) for name, section in config.histograms.items()]
+        histograms = [
+            configured_histogram(name, section, model, training=training, test=test) for name, section in config.histograms.items()
+        ]
         bins, (values, at_nodes) = config.score_histogram.bins, nodes
         learned = theta_methods(
-            model, pool=pool, test=test, ratio=ratio, nodes=values, at_nodes=at_nodes, bins=bins, ratios=config.ratio_histograms
+            model, training=training, test=test, ratio=ratio, nodes=values, at_nodes=at_nodes, bins=bins, ratios=config.ratio_histograms
         )
-        return (rate_method(model, pool=pool, test=test), *histograms, *learned)
+        return (rate_method(model, training=training, test=test), *histograms, *learned)
 
     def evaluate(events: Events) -> FloatArray:
         return log_ratios_of(ratio, events)
 
-    return all_methods(config, model, pool=pool, test=test, log_ratios=(out_of_bag, evaluate(test)), evaluate=evaluate)
+    return all_methods(config, model, training=training, test=test, log_ratios=(out_of_bag, evaluate(test)), evaluate=evaluate)
 
 
 def all_methods(
     config: Config,
     model: FitModel,
     *,
-    pool: SimulatedEvents,
+    training: SimulatedEvents,
     test: SimulatedEvents,
     log_ratios: tuple[FloatArray, FloatArray],
     evaluate: Callable[[Events], FloatArray],
@@ -139,56 +147,56 @@ def all_methods(
     in_calibration = log_ratios[0]
     if config.ratios.splits.cross_fit:
         log_ratios = (log_ratios[1], log_ratios[1])
-    of_test, of_pool = (
+    of_test, of_training = (
         UnbinnedLikelihood(
             log_ratios=values,
             weights=np.ones(len(events)),
-            yields=pool.yields,
+            yields=training.yields,
             coefficients=model.coefficients,
             parameters=model.used,
             event_ids=events.event_id,
         )
-        for values, events in ((log_ratios[1], test), (log_ratios[0], pool))
+        for values, events in ((log_ratios[1], test), (log_ratios[0], training))
     )
-    histograms = [configured_histogram(name, section, model, pool=pool, test=test) for name, section in config.histograms.items()]
+    histograms = [configured_histogram(name, section, model, training=training, test=test) for name, section in config.histograms.items()]
     score = score_method(
         model,
-        pool=pool,
+        training=training,
         test=test,
         log_ratios=log_ratios,
         bins=config.score_histogram.bins,
         columns=score_columns(config.model),
         evaluate=evaluate,
     )
-    plane = score_planes(config, model, pool=pool, test=test, log_ratios=log_ratios, evaluate=evaluate)
-    ratios = ratio_histograms(config.ratio_histograms, model, pool=pool, test=test, log_ratios=log_ratios, evaluate=evaluate)
+    plane = score_planes(config, model, training=training, test=test, log_ratios=log_ratios, evaluate=evaluate)
+    ratios = ratio_histograms(config.ratio_histograms, model, training=training, test=test, log_ratios=log_ratios, evaluate=evaluate)
     methods: tuple[Method, ...] = (
-        rate_method(model, pool=pool, test=test),
+        rate_method(model, training=training, test=test),
         *histograms,
         score,
         *plane,
         *ratios,
-        UnbinnedMethod("nsbi", of_test, of_pool, evaluate),
+        UnbinnedMethod("nsbi", of_test, of_training, evaluate),
     )
     return cross_fitted(methods, test, config, in_calibration=in_calibration)
 
 
 def configured_histogram(
-    name: str, section: HistogramConfig, model: FitModel, *, pool: SimulatedEvents, test: SimulatedEvents
+    name: str, section: HistogramConfig, model: FitModel, *, training: SimulatedEvents, test: SimulatedEvents
 ) -> BinnedMethod:
     """Build the histogram fit of one entry of `histograms`, of one observable or of two."""
     if len(section.observables) == 2:
         one, two = section.observables
         plane = Plane.of((one, two), (section.axes[0], section.axes[1]))
-        return plane_method(name, model, plane, pool=pool, test=test, least=section.least_expected)
+        return plane_method(name, model, plane, training=training, test=test, least=section.least_expected)
     [observable], [edges] = section.observables, section.axes
-    values = (pool.observables[observable], test.observables[observable])
+    values = (training.observables[observable], test.observables[observable])
     if section.bins is not None:
-        edges = tuple(quantile_edges(values[0], np.maximum(pool.weights @ model.at(model.truth), 0.0), bins=section.bins).tolist())
+        edges = tuple(quantile_edges(values[0], np.maximum(training.weights @ model.at(model.truth), 0.0), bins=section.bins).tolist())
     return histogram_method(
         name,
         model,
-        pool=pool,
+        training=training,
         test=test,
         values=values,
         edges=edges,

@@ -165,11 +165,14 @@ def _learned_shapes(
 ) -> tuple[Shapes | None, ShapeReference | None]:
     """Take the learned variations of every event, and those in bins of the others, normalised on the training events."""
     sides = []
-    for own, index in ((learned.data, None if shape is None else shape.index), (learned.pool, None if shape is None else shape.pool_index)):
+    for own, index in (
+        (learned.data, None if shape is None else shape.index),
+        (learned.training, None if shape is None else shape.training_index),
+    ):
         binned = [{} for _ in own] if index is None else _in_bins(logs, index)
         n_events = len(next(pair[0] for variations in own for pair in variations.values()))
         sides.append(Shapes.of([{**first, **second} for first, second in zip(binned, own, strict=True)], n_events=n_events, code=code))
-    return sides[0], ShapeReference(_never_empty(learned.pool_events.weights), sides[1])
+    return sides[0], ShapeReference(_never_empty(learned.training_events.weights), sides[1])
 
 
 def _never_empty(weights: FloatArray) -> FloatArray:
@@ -303,7 +306,7 @@ def normalisation_columns(shape: BinnedMethod | None, systematics: Systematics, 
     """
     learned = systematics.learned
     if learned is not None and learned.processes:
-        events = learned.pool_events
+        events = learned.training_events
         names = dict.fromkeys([*features, *([str(shape.observable)] if shape is not None else [])])
         columns = {name: events.observables[name] for name in names}
         return {**columns, **{f"weight_{p}": events.weights[:, j] for j, p in enumerate(events.processes)}}

@@ -13,8 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from toolkit.analysis.counting_parts import CountedEvents, counted_events, counted_numbers
-from toolkit.analysis.finished import MANIFEST
-from toolkit.analysis.layout import FIT, WORKSPACE
+from toolkit.analysis.layout import FIT, MANIFEST, WORKSPACE
 from toolkit.analysis.others import with_expectation
 from toolkit.artifacts.checksums import read_checked
 from toolkit.artifacts.hashing import file_sha256

@@ -42,7 +42,7 @@ def write_intervals(
     test: SimulatedEvents,
     ratio: OnnxRatio,
     full: Full | None = None,
-    recorded: Sequence[FitData] = (),
+    data: Sequence[FitData] = (),
     workers: Workers = run_here,
 ) -> JsonObject | None:
     """Write `workspace/intervals.json` if the config asks for it; finished toys are kept in `workspace/toys/`.
@@ -56,7 +56,7 @@ def write_intervals(
         test: The simulated test events.
         ratio: The exported networks.
         full: Gives the likelihoods with nuisance parameters, if there are any.
-        recorded: The data, if they are fitted.
+        data: The data, if they are fitted.
         workers: Where toys run.
 
     Returns:
@@ -80,10 +80,10 @@ def write_intervals(
     left_out: JsonObject = {}
     for poi in config.neyman:
         constructions = [Construction(session, experiment, named[name], workers, folder, poi) for name in settings.methods]
-        found[poi] = _of_parameter(constructions, recorded)
+        found[poi] = _of_parameter(constructions, data)
     for poi in config.quick_neyman:
         constructions = [Construction(session, experiment, method, workers, folder, poi) for method in methods]
-        made, reasons = _quick(constructions, recorded) if full is None else ({"methods": {}}, [TOO_MANY])
+        made, reasons = _quick(constructions, data) if full is None else ({"methods": {}}, [TOO_MANY])
         if made["methods"]:
             found[poi] = made
         if reasons:
@@ -165,7 +165,7 @@ def asymptotic_coverage(bands: NeymanBands, result: ParameterResult) -> dict[str
     return found
 
 
-def _quick(constructions: Sequence[Construction], recorded: Sequence[FitData]) -> tuple[JsonObject, list[str]]:
+def _quick(constructions: Sequence[Construction], data: Sequence[FitData]) -> tuple[JsonObject, list[str]]:
     """Construct the intervals of the methods whose toys take seconds; return them, and why there are none of the others."""
     made: JsonObject = {"methods": {}}
     reasons = []
@@ -175,7 +175,7 @@ def _quick(constructions: Sequence[Construction], recorded: Sequence[FitData]) -
             return made, [reason]
         if not reason:
             try:
-                own = _of_parameter([construction], recorded)
+                own = _of_parameter([construction], data)
             except PhysicsDomainError as error:
                 reason = f"toys cannot be drawn ({error.what}, got {error.got})"
             else:
@@ -186,7 +186,7 @@ def _quick(constructions: Sequence[Construction], recorded: Sequence[FitData]) -
     return made, reasons
 
 
-def _of_parameter(constructions: Sequence[Construction], recorded: Sequence[FitData]) -> JsonObject:
+def _of_parameter(constructions: Sequence[Construction], data: Sequence[FitData]) -> JsonObject:
     """Construct the intervals of one parameter by several methods, for the Asimov set and for data."""
     parts: dict[str, JsonObject] = {}
     observed: dict[str, JsonObject] = {}
@@ -194,12 +194,12 @@ def _of_parameter(constructions: Sequence[Construction], recorded: Sequence[FitD
         name, experiment = construction.method.name, construction.experiment
         bands = construction.bands(construction.asimov, label=name)
         parts[name] = {**construction.result(bands, construction.asimov), "coverage": construction.coverage(bands)}
-        for data in recorded:
-            likelihood = experiment.of_recorded(data, name)
+        for own in data:
+            likelihood = experiment.of_data(own, name)
             if construction.profiles:
-                bands = construction.bands(likelihood, label=data.named(name))
+                bands = construction.bands(likelihood, label=own.named(name))
             observed[name] = construction.result(bands, likelihood)
-    return {"methods": parts, **({"observed": observed} if recorded else {})}
+    return {"methods": parts, **({"observed": observed} if data else {})}
 
 
 @dataclass(frozen=True, eq=False)

@@ -133,9 +133,8 @@ def counted_events(name: str, part: EventsPart) -> CountedEvents:
             raise SchemaError(f"{what}, sample {sample}", got=f"none of {len(table)} events", expected=expected, remedy=remedy)
         processes[sample] = CountedProcessEvents(total, np.sqrt(squares), scale)
     processes |= {n: _given(np.array(p.expected, dtype=np.float64), p) for n, p in part.others.items()}
-    recorded = [s.name for s in run.config.samples if s.kind == "data"]
     observed: FloatArray | None = None
-    for sample in recorded:
+    for sample in (s.name for s in run.config.data_samples):
         index, n_bins = _bins(run.read(sample), part, what)
         counts = np.bincount(index, minlength=n_bins + 1)[:n_bins].astype(np.float64)
         observed = counts if observed is None else observed + counts

@@ -149,7 +149,7 @@ def _crossed(method: Method, events: SimulatedEvents, fold: IntArray, n_folds: i
         parameters=base.parameters,
         event_ids=events.event_id,
     )
-    return replace(method, pool=others, crossed=True)
+    return replace(method, training=others, crossed=True)
 
 
 def fold_templates(index: IntArray, weights: FloatArray, fold: IntArray, *, n_bins: int, n_folds: int) -> FoldTemplates:

@@ -97,7 +97,7 @@ def region_likelihood(
     """
     terms = []
     for p in method.parts:
-        own = systematics.within(data=p.test, pool=p.pool)
+        own = systematics.within(data=p.test, training=p.training)
         terms.append(full_likelihood(p.method, weights[p.test], own, methods=p.siblings, model=p.model))
     return method.combined(terms, truth=truth)
 

@@ -44,7 +44,7 @@ class Events(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class RecordedEvents:
+class DataEvents:
     """Data events that passed the selection; each counts 1.
 
     Attributes:
@@ -61,7 +61,7 @@ class RecordedEvents:
         return len(self.event_id)
 
 
-def read_recorded(session: Session) -> RecordedEvents:
+def read_data(session: Session) -> DataEvents:
     """Read the event tables of all samples of data, one after the other, with the filled columns of the config.
 
     Raises:
@@ -69,14 +69,14 @@ def read_recorded(session: Session) -> RecordedEvents:
         ArtifactMismatchError: An event is in two samples.
     """
     config = session.config
-    if not config.recorded:
+    if not config.data_samples:
         what = "samples"
         raise SchemaError(what, got="simulation only", expected="a sample of `kind: data`", remedy="add one to the config")
-    tables = [add_scores(session, read_events(session.out / EVENTS, sample.name)) for sample in config.recorded]
+    tables = [add_scores(session, read_events(session.out / EVENTS, sample.name)) for sample in config.data_samples]
     _check_distinct(tables)
     common = [name for name in tables[0].observables if all(name in t.observables for t in tables)]
     observables = {name: np.concatenate([t.observables[name] for t in tables]) for name in common}
-    return RecordedEvents(
+    return DataEvents(
         event_id=np.concatenate([t.event_id for t in tables]),
         observables=fill_missing(observables, config.fills),
         counts={t.sample: len(t) for t in tables},
@@ -110,7 +110,7 @@ def read_simulation(session: Session, *, variation: str = NOMINAL, scored: bool 
         scored: Whether the scores of the config's classifiers are among the observables; they must be trained.
 
     Returns:
-        (pool, test): events to learn from and test events, with the filled columns and presence flags of the config, the
+        (training, test): events to learn from and test events, with the filled columns and presence flags of the config, the
         weights of each scaled to the full luminosity. The split depends on the event numbers and the salt of the config only. In a
         cross-fit both are all events: `toolkit.analysis.cross_fit` keeps what is made of an event from it.
 
@@ -148,7 +148,7 @@ def read_pairs(session: Session, *, variation: str) -> tuple[EventPairs, EventPa
         variation: A systematic variation; samples that do not have it are nominal on both sides.
 
     Returns:
-        (pool, test): the pairs of the training sample and of the test events of `read_simulation`, with the same weights.
+        (training, test): the pairs of the training sample and of the test events of `read_simulation`, with the same weights.
     """
     splits = session.config.ratios.splits
     sides = [_read_all(session, v) for v in (NOMINAL, variation)]

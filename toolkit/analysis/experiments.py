@@ -58,7 +58,7 @@ class Experiment:
         """Build the likelihood that is fitted, of the test events with these weights, (n_test,)."""
         return method.likelihood(weights) if self.full is None else self.full(method, weights)
 
-    def of_recorded(self, data: FitData, name: str) -> Likelihood:
+    def of_data(self, data: FitData, name: str) -> Likelihood:
         """Build the likelihood of data for the method of a name, with nuisance parameters where toys have them."""
         method = next(m for m in data.methods if m.name == name)
         return method.likelihood(data.weights) if self.full is None else data.full(method)

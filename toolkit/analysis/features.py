@@ -13,15 +13,15 @@ from toolkit.weights import SimulatedEvents
 from toolkit.weights.missing import flag_name, source_of
 
 
-def describe_features(pool: SimulatedEvents, config: Config, features: Sequence[str]) -> tuple[Feature, ...]:
+def describe_features(training: SimulatedEvents, config: Config, features: Sequence[str]) -> tuple[Feature, ...]:
     """Return name, unit and training range of every input of the networks; missing values have no say in the range.
 
     Args:
-        pool: The events that the networks learned from.
+        training: The events that the networks learned from.
         config: The analysis, which knows the units of its own columns.
         features: Names of the inputs, in order.
     """
-    columns = {name: pool.observables[name] for name in features}
+    columns = {name: training.observables[name] for name in features}
     return tuple(Feature(n, unit_of(n, config), float(np.nanmin(x)), float(np.nanmax(x))) for n, x in columns.items())
 
 

@@ -57,22 +57,22 @@ class Sample:
     coefficients: Coefficients
 
     @classmethod
-    def of(cls, method: Method, weights: FloatArray, of_pool: bool) -> Sample:
+    def of(cls, method: Method, weights: FloatArray, of_training: bool) -> Sample:
         """Return the events of a method's region with the densities that they are fitted with.
 
         Raises:
             SchemaError: Neither a binned nor an unbinned method.
         """
         if isinstance(method, UnbinnedMethod):
-            likelihood = method.pool if of_pool else method.base
+            likelihood = method.training if of_training else method.base
             names = likelihood.parameter_names
             return cls(likelihood.densities, weights, Coefficients.parse(likelihood.coefficients.coefficients.texts, names))
         if isinstance(method, BinnedMethod):
             model = method.model
             if method.folds is None:
-                rows = method.templates.values.T[method.pool_index if of_pool else method.index]
+                rows = method.templates.values.T[method.training_index if of_training else method.index]
             else:
-                rows = (method.folds.of_others if of_pool else method.folds.expected).T[method.place]
+                rows = (method.folds.of_others if of_training else method.folds.expected).T[method.place]
             return cls(rows, weights, Coefficients.parse(model.coefficients, tuple(p.name for p in model.used)))
         raise SchemaError(f"method {method.name}", got=type(method).__name__, expected="BinnedMethod or UnbinnedMethod")
 
@@ -96,7 +96,7 @@ class Sample:
 
 def simulation_errors(
     test: Sequence[Sample],
-    pool: Sequence[Sample],
+    training: Sequence[Sample],
     *,
     fit: FitResult,
     bounds: Mapping[str, tuple[float, float]],
@@ -112,7 +112,7 @@ def simulation_errors(
 
     Args:
         test: Test events of every region.
-        pool: Training events of every region.
+        training: Training events of every region.
         fit: The fit, with all its minima.
         bounds: Allowed range of each parameter.
         roots: Parameters that stand under a root.
@@ -143,9 +143,9 @@ def simulation_errors(
     rng = np.random.default_rng(seed)
     best = np.array([{**held, **fit.parameters}[name] for name in names])
     if crossed:
-        covariances = [_covariance(basins, test, names), _covariance(basins, test, names, less=pool)]
+        covariances = [_covariance(basins, test, names), _covariance(basins, test, names, less=training)]
     else:
-        sides = [_covariance(basins, samples, names) for samples in (test, pool)]
+        sides = [_covariance(basins, samples, names) for samples in (test, training)]
         covariances = [*sides, sides[0] + sides[1]]
     errors = []
     for covariance in covariances:
@@ -158,7 +158,7 @@ def simulation_errors(
 
 def truth_probability(
     test: Sequence[Sample],
-    pool: Sequence[Sample],
+    training: Sequence[Sample],
     *,
     fit: FitResult,
     truth: Mapping[str, float],
@@ -176,7 +176,7 @@ def truth_probability(
 
     Args:
         test: Test events of every region, weighted for the truth.
-        pool: Training events of every region.
+        training: Training events of every region.
         fit: The fit, with all its minima.
         truth: All parameters.
         twice_delta_nll: -2 Delta lnL between the truth and the best fit.
@@ -211,7 +211,7 @@ def truth_probability(
     expected = [_expected(basin, basins[0], names, test, foreign=foreign) for basin in basins]
     covariance = _covariance(basins, test, names)
     if not crossed:
-        covariance = covariance + _covariance(basins, pool, names)
+        covariance = covariance + _covariance(basins, training, names)
     lowest = np.full(N_REPLICAS, np.inf)
     for basin, (height, slope), (g, change) in zip(
         basins, expected, _drawn(basins, covariance, names, np.random.default_rng(seed)), strict=True
@@ -227,13 +227,13 @@ class SimulationError:
 
     Attributes:
         test: From the test events; NaN where the training events are the same.
-        pool: From the training events; NaN where the test events are the same.
+        training: From the training events; NaN where the test events are the same.
         total: From all events; in a cross-fit that of a fit to other events, which is from the training events alone.
         crossed: Of the closure of a cross-fit, where every event is data and model; NaN if it is none.
     """
 
     test: float
-    pool: float
+    training: float
     total: float
     crossed: float = math.nan
 

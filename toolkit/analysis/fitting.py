@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from toolkit.analysis.build import build_methods, open_ratio, read_nodes, read_out_of_bag
 from toolkit.analysis.cross_fit import cross_fit_notes
 from toolkit.analysis.data import FitData
-from toolkit.analysis.datasets import read_recorded, read_simulation
+from toolkit.analysis.datasets import read_data, read_simulation
 from toolkit.analysis.layout import MODEL, OUT_OF_BAG
 from toolkit.analysis.measurements import measure_all, truth_weights
 from toolkit.analysis.methods import BinnedMethod, Method
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.nuisances import Systematics, read_systematics
 from toolkit.analysis.region_build import build_region_methods
-from toolkit.analysis.region_checks import recorded_notes, region_notes, require_measurable
+from toolkit.analysis.region_checks import data_notes, region_notes, require_measurable
 from toolkit.analysis.region_method import RegionMethod
 from toolkit.analysis.regions import learned_events, split_events
 from toolkit.analysis.session import Session
@@ -33,7 +33,7 @@ class Fit:
         results: Best fits, intervals and closure of every method.
         methods: All methods.
         datasets: The Asimov set, then the data if the config asks for them.
-        pool: Simulated events that templates, yields and networks come from.
+        training: Simulated events that templates, yields and networks come from.
         test: Simulated events of the Asimov set.
         ratio: The exported networks.
         systematics: All systematic uncertainties.
@@ -42,7 +42,7 @@ class Fit:
     results: Results
     methods: Sequence[Method | RegionMethod]
     datasets: tuple[FitData, ...]
-    pool: SimulatedEvents
+    training: SimulatedEvents
     test: SimulatedEvents
     ratio: OnnxRatio
     systematics: Systematics
@@ -65,39 +65,39 @@ def fit(session: Session) -> Fit:
 def _fit_one(session: Session) -> Fit:
     """Fit one parameter of interest to all events."""
     config = session.config
-    pool, test = read_simulation(session)
+    training, test = read_simulation(session)
     ratio = open_ratio(session.out / MODEL, config)
     nodes = read_nodes(session.out / OUT_OF_BAG) if isinstance(ratio, RatioAtPoints) else None
-    out_of_bag = read_out_of_bag(session.out / OUT_OF_BAG, pool)
-    methods = build_methods(config, pool=pool, test=test, ratio=ratio, out_of_bag=out_of_bag, nodes=nodes)
-    systematics = read_systematics(session, {m.name: m.fill for m in methods if isinstance(m, BinnedMethod)}, pool=pool)
+    out_of_bag = read_out_of_bag(session.out / OUT_OF_BAG, training)
+    methods = build_methods(config, training=training, test=test, ratio=ratio, out_of_bag=out_of_bag, nodes=nodes)
+    systematics = read_systematics(session, {m.name: m.fill for m in methods if isinstance(m, BinnedMethod)}, training=training)
     model = FitModel.of(config)
     asimov = FitData(test, truth_weights(test, model, model.truth), methods, systematics, model)
     datasets = (asimov, *read_observed(session, asimov))
-    results = measure_all(config, datasets, pool=pool, test=test, progress=session.progress, tasks=session.tasks)
-    return Fit(results, methods, datasets, pool, test, ratio, systematics)
+    results = measure_all(config, datasets, training=training, test=test, progress=session.progress, tasks=session.tasks)
+    return Fit(results, methods, datasets, training, test, ratio, systematics)
 
 
 def _fit_regions(session: Session) -> Fit:
     """Fit all parameters of interest to all regions."""
     config = session.config
-    pool, test = read_simulation(session)
-    ratio, learned = open_ratio(session.out / MODEL, config), learned_events(config, pool)
+    training, test = read_simulation(session)
+    ratio, learned = open_ratio(session.out / MODEL, config), learned_events(config, training)
     out_of_bag = read_out_of_bag(session.out / OUT_OF_BAG, learned)
-    methods = build_region_methods(config, pool=pool, test=test, ratio=ratio, out_of_bag=out_of_bag)
+    methods = build_region_methods(config, training=training, test=test, ratio=ratio, out_of_bag=out_of_bag)
     require_measurable(methods[-1])
     fills = {name: fill for method in methods for name, fill in method.fills().items()}
-    systematics = read_systematics(session, fills, pool=pool)
+    systematics = read_systematics(session, fills, training=training)
     model, events = FitModel.of(config), split_events(test, config.model)
     asimov = FitData(events, truth_weights(events, model, model.truth), methods, systematics, model)
     datasets = (asimov, *read_observed(session, asimov))
-    results = measure_regions(config, datasets, pool=pool, test=test, progress=session.progress, tasks=session.tasks)
-    notes = (*region_notes(methods[-1], test, model), *(note for data in datasets[1:] for note in recorded_notes(data)))
-    return Fit(replace(results, notes=notes), methods, datasets, pool, test, ratio, systematics)
+    results = measure_regions(config, datasets, training=training, test=test, progress=session.progress, tasks=session.tasks)
+    notes = (*region_notes(methods[-1], test, model), *(note for data in datasets[1:] for note in data_notes(data)))
+    return Fit(replace(results, notes=notes), methods, datasets, training, test, ratio, systematics)
 
 
 def read_observed(session: Session, asimov: FitData) -> tuple[FitData, ...]:
     """Return the data as data, if the config asks for them; nothing is read if it does not."""
     if not session.config.likelihood.observed:
         return ()
-    return (asimov.for_events(read_recorded(session), label="observed"),)
+    return (asimov.for_events(read_data(session), label="observed"),)

@@ -120,7 +120,7 @@ def _one(
     reference = reference_weights(simulated, experiment.ratio.metadata.reference_mixture)
     bins = {name: index for name, index in asimov.bins.items() if index.max() > 0}
     events = UnbinnedFit(source, reference, bins)
-    observed = events.compare(data.weights, point) if data is asimov else _compare_recorded(events, experiment, data, point)
+    observed = events.compare(data.weights, point) if data is asimov else _compare_data(events, experiment, data, point)
     return events, observed, [None, *(int(index.max()) + 1 - free for index in bins.values())]
 
 
@@ -134,21 +134,21 @@ def _degrees_of_all(measured: CombinedFit, *, free: int) -> list[int | None]:
     return [bins - free if bins > free else None]
 
 
-def _compare_recorded(measured: UnbinnedFit, experiment: Experiment, data: FitData, point: FloatArray) -> Row:
+def _compare_data(measured: UnbinnedFit, experiment: Experiment, data: FitData, point: FloatArray) -> Row:
     """Compare data with the fitted densities, normalised on the simulated events like those that toys are drawn from."""
     if isinstance(measured.toys, ParameterisedToys):
         [own_method] = [m for m in data.methods if isinstance(m, ParameterisedMethod)]
-        recorded = own_method.base.with_mean(measured.toys.likelihood.log_mean)
+        fitted = own_method.base.with_mean(measured.toys.likelihood.log_mean)
         theta = dict(zip(measured.toys.likelihood.parameter_names, point.tolist(), strict=True))
-        at = recorded.point({name: theta[name] for name in recorded.parameter_names})
-        return measured.compare_density(np.exp(recorded.log_density(at[None, :])[:, 0]), data.bins, point)
+        at = fitted.point({name: theta[name] for name in fitted.parameter_names})
+        return measured.compare_density(np.exp(fitted.log_density(at[None, :])[:, 0]), data.bins, point)
     ratio, yields = experiment.ratio, measured.toys.likelihood.yields
     simulated, own = (log_ratios_of(ratio, events) for events in (experiment.test, data.events))
     _, log_mean = model_weights(simulated, measured.reference, yields)
     method = next(m for m in data.methods if isinstance(m, UnbinnedMethod))
     likelihood = data.full(method) if experiment.full is not None else method.likelihood(data.weights)
     shapes = likelihood.shapes if isinstance(likelihood, UnbinnedLikelihood) else None
-    return measured.compare_recorded(np.exp(own - log_mean) * yields, data.bins, point, shapes=shapes)
+    return measured.compare_data(np.exp(own - log_mean) * yields, data.bins, point, shapes=shapes)
 
 
 def _unconstrained(likelihood: Likelihood) -> int:

@@ -41,25 +41,25 @@ class Influence:
     Attributes:
         value: The number.
         test: First-order change if a test event happened once more, (n_test,).
-        pool: The same of training events, (n_pool,); empty where these do not count.
+        training: The same of training events, (n_training,); empty where these do not count.
     """
 
     value: float
     test: FloatArray
-    pool: FloatArray
+    training: FloatArray
 
     @property
     def error(self) -> float:
         """Standard error, all events in quadrature."""
-        return math.hypot(float(np.linalg.norm(self.test)), float(np.linalg.norm(self.pool)))
+        return math.hypot(float(np.linalg.norm(self.test)), float(np.linalg.norm(self.training)))
 
     def over(self, other: Influence, *, visible: float = VISIBLE) -> Gain | None:
         """Divide by a number of the same events; None where that one is not `visible` errors above 0."""
         if not other.value > visible * other.error:
             return None
         ratio = self.value / other.value
-        test, pool = (a - ratio * b for a, b in ((self.test, other.test), (self.pool, other.pool)))
-        return Gain(ratio, math.hypot(float(np.linalg.norm(test)), float(np.linalg.norm(pool))) / other.value)
+        test, training = (a - ratio * b for a, b in ((self.test, other.test), (self.training, other.training)))
+        return Gain(ratio, math.hypot(float(np.linalg.norm(test)), float(np.linalg.norm(training))) / other.value)
 
 
 def pairs(config: Config, model: FitModel, closure: Sequence[Point] = ()) -> tuple[tuple[Point, Point], ...]:
@@ -93,7 +93,7 @@ def with_information(
     data: FitData,
     *,
     chosen: Sequence[tuple[Point, Point]],
-    pool: SimulatedEvents,
+    training: SimulatedEvents,
 ) -> dict[str, MethodResult]:
     """Add to every method of an Asimov set what it can tell, the error of its t(0), and the gain of the unbinned method.
 
@@ -101,12 +101,12 @@ def with_information(
         results: By method.
         data: The Asimov set; systematic uncertainties play no part.
         chosen: Pairs of hypotheses; see `pairs`.
-        pool: The events that yields, templates and networks come from, of the same regions.
+        training: The events that yields, templates and networks come from, of the same regions.
     """
     test = data.events
     if not isinstance(test, SimulatedEvents):
         return dict(results)
-    bounds, zeros = _bounds(data, test, chosen), _zeros(results, data, test, pool)
+    bounds, zeros = _bounds(data, test, chosen), _zeros(results, data, test, training)
     best, best_zero = bounds.get(UNBINNED), zeros.get(UNBINNED)
     found = {}
     for name, result in results.items():
@@ -160,22 +160,22 @@ def _with(result: MethodResult, information: Sequence[Information], *, error: fl
     return replace(whole, information=tuple(information))
 
 
-def _log_density(method: Method, point: Point, *, of_pool: bool = False) -> FloatArray:
+def _log_density(method: Method, point: Point, *, of_training: bool = False) -> FloatArray:
     """Return ln of the density that a method takes for its events at a point, yields included, up to a constant of every event.
 
     Args:
         method: A method of one region.
         point: All parameters.
-        of_pool: Of the training events, not of the test events.
+        of_training: Of the training events, not of the test events.
 
     Returns:
         (n_events,): of an unbinned method ln sum_j f_j nu_j p_j(x) / p_ref(x), of a histogram ln of the expected events in the bin.
     """
     if isinstance(method, ParameterisedMethod):
-        likelihood = method.pool if of_pool else method.base
+        likelihood = method.training if of_training else method.base
         at = likelihood.point({name: value for name, value in point.items() if name in likelihood.parameter_names})[None, :]
         return np.asarray(likelihood.log_density(at)[:, 0] + np.log(likelihood.expected(at)[0]))
-    return Sample.of(method, np.empty(0), of_pool).log_density(point)
+    return Sample.of(method, np.empty(0), of_training).log_density(point)
 
 
 def zero_influence(
@@ -185,7 +185,7 @@ def zero_influence(
     poi: str,
     fit: FitResult,
     test: FloatArray,
-    pool: FloatArray,
+    training: FloatArray,
     at_zero: FloatArray | None = None,
 ) -> Influence | None:
     """Find what every event adds to t(0) = -2 ln of the likelihood ratio between 0 and the best fit of an Asimov set.
@@ -202,7 +202,7 @@ def zero_influence(
         poi: Parameter of interest.
         fit: The global fit.
         test: Weights of the test events, (n_test,).
-        pool: Weights of the training events, (n_pool,).
+        training: Weights of the training events, (n_training,).
         at_zero: In a cross-fit the weights of the test events at 0, (n_test,).
 
     Returns:
@@ -215,16 +215,18 @@ def zero_influence(
     best, zero = (dict(zip(likelihood.parameter_names, likelihood.point(f.parameters).tolist(), strict=True)) for f in (fit, without))
     if at_zero is not None:
         ratio, inside = np.zeros(len(test)), np.zeros(len(test), dtype=bool)
-        for one, rows in _parts(method, of_pool=False):
+        for one, rows in _parts(method, of_training=False):
             ratio[rows] = _log_density(one, best) - _log_density(one, zero)
             inside[rows] = True
         told = information_bound(ratio, numerator_weights=np.where(inside, test, 0.0), denominator_weights=np.where(inside, at_zero, 0.0))
         return Influence(without.twice_nll - fit.twice_nll, told.influence, np.empty(0))
     found = []
-    for weights, of_pool in ((test, False), (pool, True)):
+    for weights, of_training in ((test, False), (training, True)):
         part = np.zeros(len(weights))
-        for one, rows in _parts(method, of_pool):
-            part[rows] = 2.0 * weights[rows] * (_log_density(one, best, of_pool=of_pool) - _log_density(one, zero, of_pool=of_pool))
+        for one, rows in _parts(method, of_training):
+            part[rows] = (
+                2.0 * weights[rows] * (_log_density(one, best, of_training=of_training) - _log_density(one, zero, of_training=of_training))
+            )
         found.append(part)
     return Influence(without.twice_nll - fit.twice_nll, *found)
 
@@ -233,9 +235,11 @@ def _weights_at(events: SimulatedEvents, model: FitModel, point: Point) -> Float
     return asimov_weights(events.weights, coefficients=model.coefficients, parameters={**model.truth, **point}, bounds=model.bounds)
 
 
-def _zeros(results: Mapping[str, MethodResult], data: FitData, test: SimulatedEvents, pool: SimulatedEvents) -> dict[str, Influence | None]:
+def _zeros(
+    results: Mapping[str, MethodResult], data: FitData, test: SimulatedEvents, training: SimulatedEvents
+) -> dict[str, Influence | None]:
     model = data.model
-    weights = _weights_at(pool, model, {})
+    weights = _weights_at(training, model, {})
     low, high = model.bounds[model.parameter]
     zero = _weights_at(test, model, {model.parameter: 0.0}) if low <= 0.0 <= high else None
     found: dict[str, Influence | None] = {}
@@ -245,7 +249,7 @@ def _zeros(results: Mapping[str, MethodResult], data: FitData, test: SimulatedEv
         if fit is not None:
             at_zero = zero if method.crossed else None
             found[method.name] = zero_influence(
-                method, data.plain(method), poi=model.parameter, fit=fit, test=data.weights, pool=weights, at_zero=at_zero
+                method, data.plain(method), poi=model.parameter, fit=fit, test=data.weights, training=weights, at_zero=at_zero
             )
     return found
 
@@ -258,7 +262,7 @@ def _bounds(data: FitData, test: SimulatedEvents, chosen: Sequence[tuple[Point, 
         for method in data.methods:
             ratio = np.zeros(len(test))
             inside = np.zeros(len(test), dtype=bool)
-            for one, rows in _parts(method, of_pool=False):
+            for one, rows in _parts(method, of_training=False):
                 ratio[rows] = _log_density(one, points[0]) - _log_density(one, points[1])
                 inside[rows] = True
             # an event outside all regions has r = 1, which adds nothing
@@ -278,8 +282,8 @@ def _of_workspaces(method: Method, truth: Point, against: Point) -> float:
     return total
 
 
-def _parts(method: Method, of_pool: bool) -> list[tuple[Method, BoolArray | slice]]:
+def _parts(method: Method, of_training: bool) -> list[tuple[Method, BoolArray | slice]]:
     """Return the methods of the regions, each with the events that are in it."""
     if isinstance(method, RegionMethod):
-        return [(part.method, part.pool if of_pool else part.test) for part in method.parts]
+        return [(part.method, part.training if of_training else part.test) for part in method.parts]
     return [(method, slice(None))]

@@ -44,8 +44,8 @@ class LearnedVariations:
         dropped_yields: By systematic, the densities whose yield it leaves alone.
         evaluate: Gives, per process and systematic, the logarithms of any events.
         data: Those of the events that are fitted: of the test events, or of the observed data.
-        pool: Those of the training events, on which the variations are normalised.
-        pool_events: These events.
+        training: Those of the training events, on which the variations are normalised.
+        training_events: These events.
         yields: By parameter, the relative change of the yield of every density that goes with it, (n_densities,).
         means: By parameter with such changes, the mean of the logarithm over all events that the networks learned from, (n_densities,).
         sources: The learned density of each part of a process, by the name of the part; others are learned under their own name.
@@ -57,8 +57,8 @@ class LearnedVariations:
     dropped_yields: Mapping[str, tuple[str, ...]]
     evaluate: Callable[[Events], tuple[LogPairs, ...]]
     data: tuple[LogPairs, ...]
-    pool: tuple[LogPairs, ...]
-    pool_events: SimulatedEvents
+    training: tuple[LogPairs, ...]
+    training_events: SimulatedEvents
     yields: Mapping[str, FloatArray] = field(default_factory=dict)
     means: Mapping[str, FloatArray] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -67,17 +67,17 @@ class LearnedVariations:
         """Return the variations with other events as data."""
         return replace(self, data=self.evaluate(events))
 
-    def within(self, *, data: BoolArray, pool: BoolArray) -> LearnedVariations:
+    def within(self, *, data: BoolArray, training: BoolArray) -> LearnedVariations:
         """Return the variations of one region.
 
         Args:
             data: Which events of the data belong to it, (n_events,).
-            pool: Which training events do, (n_pool,); a density without any there is normalised on all alike.
+            training: Which training events do, (n_training,); a density without any there is normalised on all alike.
 
         Returns:
             With `yields` of the region: its events may move by more, or by less, than all that the networks learned from.
         """
-        events, logs = self.pool_events.select(pool), _inside(self.pool, pool)
+        events, logs = self.training_events.select(training), _inside(self.training, training)
         totals = events.weights.sum(axis=0)
         yields = {name: change.copy() for name, change in self.yields.items()}
         for name, own in yields.items():
@@ -87,8 +87,8 @@ class LearnedVariations:
         return replace(
             self,
             data=_inside(self.data, data),
-            pool=logs,
-            pool_events=replace(events, weights=np.where(totals > 0.0, events.weights, 1.0)),
+            training=logs,
+            training_events=replace(events, weights=np.where(totals > 0.0, events.weights, 1.0)),
             yields=yields,
         )
 
@@ -167,13 +167,13 @@ def shift_output(name: str, process: str) -> str:
     return f"{name}_of_{process}"
 
 
-def read_learned(out: Path, config: Config, *, pool: SimulatedEvents, test: SimulatedEvents) -> LearnedVariations | None:
+def read_learned(out: Path, config: Config, *, training: SimulatedEvents, test: SimulatedEvents) -> LearnedVariations | None:
     """Evaluate the learned variations that the export kept.
 
     Args:
         out: The output folder.
         config: The analysis.
-        pool: Nominal training events.
+        training: Nominal training events.
         test: Nominal test events.
 
     Returns:
@@ -203,8 +203,8 @@ def read_learned(out: Path, config: Config, *, pool: SimulatedEvents, test: Simu
         dropped_yields={n: _dropped(config, decisions[n]) for n in names},
         evaluate=evaluate,
         data=evaluate(test),
-        pool=evaluate(pool),
-        pool_events=split_events(pool, config.model) if config.general else pool,
+        training=evaluate(training),
+        training_events=split_events(training, config.model) if config.general else training,
         sources=parts,
     )
 

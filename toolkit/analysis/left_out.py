@@ -96,11 +96,11 @@ def write_left_out(session: Session, data: FitData) -> None:
         for variation in _variations(session, name):
             everywhere = read_pairs(session, variation=variation)
             for region, shape in places:
-                pool, test = everywhere if region is None else (_inside(region, side) for side in everywhere)
+                training, test = everywhere if region is None else (_inside(region, side) for side in everywhere)
                 changed = test.affected(tuple(edges)) & (test.nominal_weights.sum(axis=0) > 0.0)
                 for process, is_changed in zip(test.processes, changed, strict=True):
                     if is_changed and process not in known:
-                        own = _closures(pool, test, None if learned else shape, process, edges=edges)
+                        own = _closures(training, test, None if learned else shape, process, edges=edges)
                         key = ("" if region is None else region.name, process)
                         closures.setdefault(key, []).extend((variation, closure) for closure in own)
         least = config.systematics.ratios.prune.separation
@@ -108,7 +108,7 @@ def write_left_out(session: Session, data: FitData) -> None:
         found += [replace(one, region=place) for place, one in judged if one is not None]
         session.progress("what is left out", k + 1, len(varied_names(config)))
     losses = {
-        key: measure_loss(data, key[0], pool=events[0], region=key[1]) for key in dict.fromkeys((o.systematic, o.region) for o in found)
+        key: measure_loss(data, key[0], training=events[0], region=key[1]) for key in dict.fromkeys((o.systematic, o.region) for o in found)
     }
     prices = {key: {"losses": [vars(loss) for loss in own]} for key, own in losses.items() if own}
     rows = [vars(one) | prices.get((one.systematic, one.region), {}) for one in sorted(found, key=lambda one: -one.size)]
@@ -157,19 +157,19 @@ def judge(name: str, process: str, closures: Sequence[tuple[str, VariationClosur
 
 
 def _closures(
-    pool: EventPairs, test: EventPairs, shape: BinnedMethod | None, process: str, *, edges: Mapping[str, FloatArray]
+    training: EventPairs, test: EventPairs, shape: BinnedMethod | None, process: str, *, edges: Mapping[str, FloatArray]
 ) -> tuple[VariationClosure, ...]:
     """Compare every feature with what the bins of a histogram know, or with nothing."""
     if shape is None:
         return close_variation(test, np.zeros(len(test)), process, edges=edges)
-    known = log_ratio_in_bins(pool, test, shape, process)
-    return close_variation(test, known, process, edges=edges, inflation=1.0 + len(test) / len(pool))
+    known = log_ratio_in_bins(training, test, shape, process)
+    return close_variation(test, known, process, edges=edges, inflation=1.0 + len(test) / len(training))
 
 
-def log_ratio_in_bins(pool: EventPairs, test: EventPairs, shape: BinnedMethod, process: str) -> FloatArray:
+def log_ratio_in_bins(training: EventPairs, test: EventPairs, shape: BinnedMethod, process: str) -> FloatArray:
     """Return ln(varied/nominal density) of the test events as the bins of a histogram show it, (n_test,)."""
-    j, edges, name = pool.processes.index(process), shape.templates.edges, str(shape.observable)
-    sides = ((pool.nominal, pool.nominal_weights), (pool.varied, pool.varied_weights))
+    j, edges, name = training.processes.index(process), shape.templates.edges, str(shape.observable)
+    sides = ((training.nominal, training.nominal_weights), (training.varied, training.varied_weights))
     shares = []
     for observables, weights in sides:
         sums = bin_sums(clipped_index(observables[name], edges), len(edges) - 1, weights[:, j])

@@ -58,7 +58,7 @@ class _Place:
         siblings: All methods of the region.
         model: Its coefficients.
         weights: Weights of its test events, (n_test,).
-        pool: Its training events.
+        training: Its training events.
         systematics: All uncertainties, as they are in the region.
         combined: Makes the likelihood of everything from that of the histogram.
     """
@@ -67,21 +67,21 @@ class _Place:
     siblings: tuple[Method, ...]
     model: FitModel
     weights: FloatArray
-    pool: SimulatedEvents
+    training: SimulatedEvents
     systematics: Systematics
     combined: Callable[[Likelihood], Likelihood]
 
 
-def measure_loss(data: FitData, name: str, *, pool: SimulatedEvents, region: str = "") -> tuple[Loss, ...]:
+def measure_loss(data: FitData, name: str, *, training: SimulatedEvents, region: str = "") -> tuple[Loss, ...]:
     """Measure what the unbinned fit loses of a systematic, for each parameter of interest; nothing without a histogram of the score.
 
     Args:
         data: The Asimov set with its systematics.
         name: The systematic.
-        pool: Nominal training events, from which the templates are.
+        training: Nominal training events, from which the templates are.
         region: The region that knows a part of the variation; empty where there are no regions.
     """
-    place = _place(data, region, pool)
+    place = _place(data, region, training)
     if place is None or name not in place.systematics.ratios.get(place.method.name, {}):
         return ()
     whole = place.systematics.ratios[place.method.name]
@@ -107,11 +107,11 @@ def measure_loss(data: FitData, name: str, *, pool: SimulatedEvents, region: str
     )
 
 
-def _place(data: FitData, region: str, pool: SimulatedEvents) -> _Place | None:
+def _place(data: FitData, region: str, training: SimulatedEvents) -> _Place | None:
     """Find the histogram of the score of a region, and all that is fitted beside it."""
     method = next((m for m in data.methods if m.name == METHOD), None)
     if isinstance(method, BinnedMethod):
-        return _Place(method, data.methods, data.model, data.weights, pool, data.systematics, lambda own: own)
+        return _Place(method, data.methods, data.model, data.weights, training, data.systematics, lambda own: own)
     if not isinstance(method, RegionMethod):
         return None
     chosen = next((p for p in method.parts if p.region.name == region or not region), None)
@@ -119,7 +119,7 @@ def _place(data: FitData, region: str, pool: SimulatedEvents) -> _Place | None:
         return None
 
     def within(part: Part) -> Systematics:
-        return data.systematics.within(data=part.test, pool=part.pool)
+        return data.systematics.within(data=part.test, training=part.training)
 
     others = {
         id(p): full_likelihood(p.method, data.weights[p.test], within(p), methods=p.siblings, model=p.model)
@@ -130,7 +130,7 @@ def _place(data: FitData, region: str, pool: SimulatedEvents) -> _Place | None:
     def combined(own: Likelihood) -> Likelihood:
         return method.combined([own if p is chosen else others[id(p)] for p in method.parts], truth=data.expectation)
 
-    inside = split_events(pool.select(chosen.pool), method.model)
+    inside = split_events(training.select(chosen.training), method.model)
     return _Place(chosen.method, chosen.siblings, chosen.model, data.weights[chosen.test], inside, within(chosen), combined)
 
 
@@ -142,20 +142,20 @@ def _document(place: _Place, ratios: Mapping[str, Ratios]) -> JsonObject:
 
 def _known(place: _Place, name: str) -> Ratios:
     """Return what the unbinned fit knows of a systematic, in the bins of the histogram."""
-    systematics, method, pool = place.systematics, place.method, place.pool
+    systematics, method, training = place.systematics, place.method, place.training
     rate, shape = yields_and_shape(place.siblings)
     learned, templates = systematics.learned, method.templates.values
     yields = systematics.ratios[rate.name][name].yields(rate.templates.values)
     dropped = () if learned is None else learned.dropped_yields.get(name, ())
     found = []
     for side, of_yield in enumerate(yields):
-        weights = pool.weights.copy()
-        for j, process in enumerate(pool.processes):
-            factor = _shape(systematics, name, side, j, shape, n_events=len(pool))
+        weights = training.weights.copy()
+        for j, process in enumerate(training.processes):
+            factor = _shape(systematics, name, side, j, shape, n_events=len(training))
             total = float(weights[:, j] @ factor)
             scale = float(weights[:, j].sum()) / total if total > 0.0 else 1.0
             weights[:, j] *= factor * scale * (1.0 if process in dropped else of_yield[j])
-        varied = method.fill(replace(pool, weights=weights))
+        varied = method.fill(replace(training, weights=weights))
         good = (templates > 0.0) & (varied > 0.0)
         found.append(np.divide(varied, templates, out=np.ones_like(templates), where=good))
     return Ratios(*found)
@@ -165,11 +165,11 @@ def _shape(systematics: Systematics, name: str, side: int, j: int, shape: Binned
     """Return the varied over the nominal density of a process at every training event, as the unbinned fit knows it, (n_events,)."""
     learned = systematics.learned
     if learned is not None and name in learned.names:
-        return np.exp(learned.pool[j][name][side]) if name in learned.pool[j] else np.ones(n_events)
+        return np.exp(learned.training[j][name][side]) if name in learned.training[j] else np.ones(n_events)
     if shape is None:
         return np.ones(n_events)
     bins: FloatArray = systematics.ratios[shape.name][name].shapes(shape.templates.values)[side][j]
-    return bins[shape.pool_index]
+    return bins[shape.training_index]
 
 
 def _moved(document: JsonObject, place: _Place, whole: Ratios) -> JsonObject:

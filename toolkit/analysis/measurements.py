@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from toolkit.analysis.data import FitData
-from toolkit.analysis.datasets import RecordedEvents
+from toolkit.analysis.datasets import DataEvents
 from toolkit.analysis.information import information_document, pairs, restored, with_information
 from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
 from toolkit.analysis.model import FitModel, describe_parameters
@@ -44,7 +44,7 @@ def measure_all(
     config: Config,
     datasets: Sequence[FitData],
     *,
-    pool: SimulatedEvents,
+    training: SimulatedEvents,
     test: SimulatedEvents,
     progress: Progress,
     tasks: FinishedTasks,
@@ -65,18 +65,18 @@ def measure_all(
             found[method.name] = measure_method(data, data.methods[k], values=values, tasks=tasks, resampling=resampling)
             progress("fits", done := done + 1, steps)
         for mu in settings.closure_mu:
-            point = partial(close, method, pool, test, model, mu=mu, resampling=resampling, draws=draws)
+            point = partial(close, method, training, test, model, mu=mu, resampling=resampling, draws=draws)
             closure.append(ClosurePoint.from_json(tasks.result(f"{method.name}: closure at {mu!r}", lambda p=point: p().to_json())))  # type: ignore[misc]
             progress("fits", done := done + 1, steps)
-    measured[0] = with_told(measured[0], datasets[0], pool=pool, chosen=pairs(config, model), tasks=tasks)
+    measured[0] = with_told(measured[0], datasets[0], training=training, chosen=pairs(config, model), tasks=tasks)
     return Results(
         poi=model.parameter,
         asimov=model.truth,
         luminosity_ifb=config.luminosity_ifb,
-        yields=dict(zip(pool.processes, pool.yields.tolist(), strict=True)),
+        yields=dict(zip(training.processes, training.yields.tolist(), strict=True)),
         methods=measured[0],
         closure=tuple(closure),
-        observed=observed_results(datasets, measured, yields=pool.yields),
+        observed=observed_results(datasets, measured, yields=training.yields),
         parameters=describe_parameters(config.model),
     )
 
@@ -86,7 +86,7 @@ def observed_results(
 ) -> ObservedResults | None:
     """Return the observed results, if the data are fitted."""
     for data, found in zip(datasets, measured, strict=True):
-        if isinstance(data.events, RecordedEvents):
+        if isinstance(data.events, DataEvents):
             expected = float(data.model.at(data.model.truth) @ yields)
             return ObservedResults(data.events.counts, expected, found)
     return None
@@ -107,14 +107,14 @@ def with_told(
     results: Mapping[str, MethodResult],
     data: FitData,
     *,
-    pool: SimulatedEvents,
+    training: SimulatedEvents,
     chosen: Sequence[tuple[Mapping[str, float], Mapping[str, float]]],
     tasks: FinishedTasks,
 ) -> dict[str, MethodResult]:
     """Add what every method can tell of pairs of hypotheses, with the errors of t(0): one task, because the methods share their events."""
 
     def told() -> JsonObject:
-        return information_document(with_information(results, data, chosen=chosen, pool=pool))
+        return information_document(with_information(results, data, chosen=chosen, training=training))
 
     return restored(results, tasks.result("information", told))
 
@@ -139,7 +139,7 @@ def measure_method(data: FitData, method: Method, *, values: FloatArray, tasks: 
 
 def close(
     method: Method,
-    pool: SimulatedEvents,
+    training: SimulatedEvents,
     test: SimulatedEvents,
     model: FitModel,
     *,
@@ -162,16 +162,18 @@ def close(
             resample(weights, replicas=replicas, seed=seed, draws=draws).error(best)
             for resample in (method.bootstrap, method.bootstrap_crossed)
         )
-        return ClosurePoint(mu, best, of_model, method.name, pool_error=of_model, crossed_error=crossed)
+        return ClosurePoint(mu, best, of_model, method.name, training_error=of_model, crossed_error=crossed)
     of_test = method.bootstrap(weights, replicas=replicas, seed=seed, draws=draws).error(best)
-    of_pool = method.bootstrap_pool(truth_weights(pool, model, truth), replicas=replicas, seed=seed + 1, draws=draws).error(best)
+    of_training = method.bootstrap_training(truth_weights(training, model, truth), replicas=replicas, seed=seed + 1, draws=draws).error(
+        best
+    )
     return ClosurePoint(
         mu=mu,
         mu_hat=best,
-        standard_error=float(np.hypot(of_test, of_pool)),
+        standard_error=float(np.hypot(of_test, of_training)),
         method=method.name,
         test_error=of_test,
-        pool_error=of_pool,
+        training_error=of_training,
     )
 
 

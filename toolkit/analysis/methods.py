@@ -72,15 +72,15 @@ class UnbinnedMethod:
     Args:
         name: Name in the results.
         base: The likelihood of the test events, whatever its weights.
-        pool: The same of the training events, with ratios from networks that did not train on them.
+        training: The same of the training events, with ratios from networks that did not train on them.
         evaluate: Gives the log ratios of any events, (n, n_processes).
-        crossed: Whether test and training events are the same, as in a cross-fit: `pool` then has the densities of an event as part of what
-            the other folds are made of.
+        crossed: Whether test and training events are the same, as in a cross-fit: `training` then has the densities of an event as part of
+            what the other folds are made of.
     """
 
     name: str
     base: UnbinnedLikelihood
-    pool: UnbinnedLikelihood
+    training: UnbinnedLikelihood
     evaluate: Observe | None = None
     crossed: bool = False
 
@@ -110,13 +110,13 @@ class UnbinnedMethod:
         """Resample the test events."""
         return bootstrap_unbinned(self.likelihood(weights), replicas=replicas, seed=seed, draws=draws)
 
-    def bootstrap_pool(self, weights: FloatArray, *, replicas: int, seed: int, draws: Draws = poisson_draws) -> Bootstrap:
-        """Resample the training events, (n_pool,)."""
-        return bootstrap_unbinned(self.pool.with_weights(weights), replicas=replicas, seed=seed, draws=draws)
+    def bootstrap_training(self, weights: FloatArray, *, replicas: int, seed: int, draws: Draws = poisson_draws) -> Bootstrap:
+        """Resample the training events, (n_training,)."""
+        return bootstrap_unbinned(self.training.with_weights(weights), replicas=replicas, seed=seed, draws=draws)
 
     def bootstrap_crossed(self, weights: FloatArray, *, replicas: int, seed: int, draws: Draws = poisson_draws) -> Bootstrap:
         """Resample the events of a cross-fit, (n_events,), as data and as model together."""
-        likelihood, pair = self.likelihood(weights), (self.base.densities, self.pool.densities)
+        likelihood, pair = self.likelihood(weights), (self.base.densities, self.training.densities)
         coefficients = likelihood.coefficients.coefficients
         return bootstrap_crossed(likelihood, pair, weights=weights, coefficients=coefficients, replicas=replicas, seed=seed, draws=draws)
 
@@ -159,7 +159,7 @@ class BinnedMethod:
         model: The parameter of interest and the coefficients.
         templates: Expected events per process and bin, from the training sample.
         index: Bin of each test event, (n_test,).
-        pool_index: Bin of each training event, (n_pool,).
+        training_index: Bin of each training event, (n_training,).
         observe: Gives the histogrammed quantity of any events, for the templates of systematic variations and for data.
         observable: Name of the histogrammed observable; None for a score, a count or two observables.
         plane: The bins of a histogram of two observables.
@@ -172,7 +172,7 @@ class BinnedMethod:
     model: FitModel
     templates: Templates
     index: IntArray
-    pool_index: IntArray
+    training_index: IntArray
     observe: Observe | None = None
     observable: str | None = None
     plane: Plane | None = None
@@ -255,10 +255,10 @@ class BinnedMethod:
         """Resample the test events."""
         return bootstrap_binned(self.likelihood(weights), bin_index=self.place, weights=weights, replicas=replicas, seed=seed, draws=draws)
 
-    def bootstrap_pool(self, weights: FloatArray, *, replicas: int, seed: int, draws: Draws = poisson_draws) -> Bootstrap:
-        """Resample the training events, (n_pool,)."""
-        pool = self._likelihood(self.pool_index, weights)
-        return bootstrap_binned(pool, bin_index=self.pool_index, weights=weights, replicas=replicas, seed=seed, draws=draws)
+    def bootstrap_training(self, weights: FloatArray, *, replicas: int, seed: int, draws: Draws = poisson_draws) -> Bootstrap:
+        """Resample the training events, (n_training,)."""
+        training = self._likelihood(self.training_index, weights)
+        return bootstrap_binned(training, bin_index=self.training_index, weights=weights, replicas=replicas, seed=seed, draws=draws)
 
     def bootstrap_crossed(self, weights: FloatArray, *, replicas: int, seed: int, draws: Draws = poisson_draws) -> Bootstrap:
         """Resample the events of a cross-fit, (n_events,), as data and as model together.
@@ -273,17 +273,19 @@ class BinnedMethod:
         return bootstrap_crossed(likelihood, pair, weights=weights, coefficients=likelihood.coefficients, **options)
 
 
-def rate_method(model: FitModel, *, pool: SimulatedEvents, test: SimulatedEvents) -> BinnedMethod:
+def rate_method(model: FitModel, *, training: SimulatedEvents, test: SimulatedEvents) -> BinnedMethod:
     """Count events: one bin."""
-    values = (np.zeros(len(pool)), np.zeros(len(test)))
-    return histogram_method("rate", model, pool=pool, test=test, values=values, edges=(-0.5, 0.5), observe=lambda e: np.zeros(len(e)))
+    values = (np.zeros(len(training)), np.zeros(len(test)))
+    return histogram_method(
+        "rate", model, training=training, test=test, values=values, edges=(-0.5, 0.5), observe=lambda e: np.zeros(len(e))
+    )
 
 
 def histogram_method(
     name: str,
     model: FitModel,
     *,
-    pool: SimulatedEvents,
+    training: SimulatedEvents,
     test: SimulatedEvents,
     values: tuple[FloatArray, FloatArray],
     edges: tuple[float, ...] | FloatArray,
@@ -296,7 +298,7 @@ def histogram_method(
     Args:
         name: Name in the results.
         model: The parameter of interest and the coefficients.
-        pool: Events that fill the templates.
+        training: Events that fill the templates.
         test: Events that fill the data.
         values: The observable of the training sample and of the test events.
         edges: Bin edges.
@@ -311,13 +313,13 @@ def histogram_method(
         PhysicsDomainError: Events outside the edges, or without the observable.
     """
     outside: Outside = "clip" if clip else "raise"
-    templates = fill_templates(values[0], pool.weights, edges, processes=model.processes, outside=outside)
-    index, pool_index = (bin_index(values[k], edges, outside=outside) for k in (1, 0))
-    return BinnedMethod(name, model, templates, index, pool_index, observe, observable, outside=outside)
+    templates = fill_templates(values[0], training.weights, edges, processes=model.processes, outside=outside)
+    index, training_index = (bin_index(values[k], edges, outside=outside) for k in (1, 0))
+    return BinnedMethod(name, model, templates, index, training_index, observe, observable, outside=outside)
 
 
 def plane_method(
-    name: str, model: FitModel, plane: Plane, *, pool: SimulatedEvents, test: SimulatedEvents, least: float | None
+    name: str, model: FitModel, plane: Plane, *, training: SimulatedEvents, test: SimulatedEvents, least: float | None
 ) -> BinnedMethod:
     """Build a histogram fit of two observables, unrolled.
 
@@ -325,7 +327,7 @@ def plane_method(
         name: Name in the results.
         model: The parameter of interest and the coefficients.
         plane: The bins.
-        pool: Events that fill the templates.
+        training: Events that fill the templates.
         test: Events that fill the data.
         least: Expected events below which bins are merged with a neighbour; None merges nothing.
 
@@ -345,11 +347,11 @@ def plane_method(
         return np.arange(bins.n_bins + 1, dtype=np.float64) - 0.5
 
     if least is not None:
-        filled = fill_templates(index(pool, "raise", plane), pool.weights, edges(plane), processes=model.processes)
+        filled = fill_templates(index(training, "raise", plane), training.weights, edges(plane), processes=model.processes)
         plane = plane.merged(filled.values, coefficients, least=least)
-    pair = (index(pool, "raise", plane), index(test, "raise", plane))
+    pair = (index(training, "raise", plane), index(test, "raise", plane))
     observe = partial(index, outside="clip", bins=plane)
-    method = histogram_method(name, model, pool=pool, test=test, values=pair, edges=edges(plane), observe=observe)
+    method = histogram_method(name, model, training=training, test=test, values=pair, edges=edges(plane), observe=observe)
     poor = poor_bins(method.templates.values, coefficients, plane.labels)
     if poor:
         what = f"histogram {name}"
@@ -411,7 +413,7 @@ def _divided(model: Model, interest: set[str]) -> ScoreColumns:
 def score_method(
     model: FitModel,
     *,
-    pool: SimulatedEvents,
+    training: SimulatedEvents,
     test: SimulatedEvents,
     log_ratios: tuple[FloatArray, FloatArray],
     bins: int,
@@ -422,7 +424,7 @@ def score_method(
 
     Args:
         model: The parameters of interest and the coefficients.
-        pool: Events that fill the templates.
+        training: Events that fill the templates.
         test: Events that fill the data.
         log_ratios: Of the training sample (from networks that did not train on the event) and of the test events, (n, n_processes).
         bins: Number of bins; each holds the same signal, which puts the resolution where the signal is.
@@ -432,11 +434,11 @@ def score_method(
     Returns:
         The method.
     """
-    yields = pool.yields
+    yields = training.yields
     observe: Observe | None = None if evaluate is None else lambda e: signal_score(evaluate(e), yields, columns=columns)
     scores = (signal_score(log_ratios[0], yields, columns=columns), signal_score(log_ratios[1], yields, columns=columns))
-    edges = quantile_edges(scores[0], pool.weights[:, list(columns[0])].sum(axis=1), bins=bins)
-    return histogram_method("score", model, pool=pool, test=test, values=scores, edges=edges, clip=True, observe=observe)
+    edges = quantile_edges(scores[0], training.weights[:, list(columns[0])].sum(axis=1), bins=bins)
+    return histogram_method("score", model, training=training, test=test, values=scores, edges=edges, clip=True, observe=observe)
 
 
 def signal_score(log_ratios: FloatArray, yields: FloatArray, *, columns: ScoreColumns) -> FloatArray:

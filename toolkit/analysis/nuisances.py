@@ -92,14 +92,14 @@ class Systematics:
         """Return the same uncertainties for other events as data: the networks that know each event's variations look at these."""
         return self if self.learned is None else replace(self, learned=self.learned.for_events(events))
 
-    def within(self, *, data: BoolArray, pool: BoolArray) -> Systematics:
+    def within(self, *, data: BoolArray, training: BoolArray) -> Systematics:
         """Return the uncertainties of the events of one region.
 
         Args:
             data: Which events of the data belong to it, (n_events,).
-            pool: Which training events do, (n_pool,).
+            training: Which training events do, (n_training,).
         """
-        return self if self.learned is None else replace(self, learned=self.learned.within(data=data, pool=pool))
+        return self if self.learned is None else replace(self, learned=self.learned.within(data=data, training=training))
 
     def __bool__(self) -> bool:
         return bool(self.luminosity or self.names or self.template_statistics or self.of_model)
@@ -121,13 +121,13 @@ class Systematics:
         return tuple(special.get(p.name) or Constraint(p.name) for p in self.parameters)
 
 
-def read_systematics(session: Session, fills: Mapping[str, Fill], *, pool: SimulatedEvents) -> Systematics:
+def read_systematics(session: Session, fills: Mapping[str, Fill], *, training: SimulatedEvents) -> Systematics:
     """Fill the templates of every method under every variation.
 
     Args:
         session: Where results are read.
         fills: How each method fills its templates.
-        pool: Nominal training events.
+        training: Nominal training events.
 
     Returns:
         The systematic uncertainties; empty if the config asks for none.
@@ -138,7 +138,7 @@ def read_systematics(session: Session, fills: Mapping[str, Fill], *, pool: Simul
     groups |= {NETWORKS: networks} if networks else {}
     if not groups:
         return Systematics(template_statistics=config.likelihood.template_statistics)
-    nominal = {name: fill(pool) for name, fill in fills.items()}
+    nominal = {name: fill(training) for name, fill in fills.items()}
     varied = [*config.table_systematics, *config.systematics.weights]
     found: dict[str, dict[str, Ratios]] = {name: {} for name in fills}
     for k, name in enumerate(varied):
@@ -153,7 +153,7 @@ def read_systematics(session: Session, fills: Mapping[str, Fill], *, pool: Simul
         norms=normalisations(config),
         ratios=found,
         groups=dict(config.likelihood.groups) or groups,
-        learned=_read_learned(session, pool, networks),
+        learned=_read_learned(session, training, networks),
         networks=networks,
         interpolation=config.systematics.ratios.interpolation,
         template_statistics=config.likelihood.template_statistics,
@@ -185,15 +185,15 @@ def constrained_parameters(model: Model) -> tuple[tuple[Parameter, Constraint], 
     return tuple(found)
 
 
-def _read_learned(session: Session, pool: SimulatedEvents, networks: tuple[str, ...]) -> LearnedVariations | None:
+def _read_learned(session: Session, training: SimulatedEvents, networks: tuple[str, ...]) -> LearnedVariations | None:
     config, learned = session.config, None
     wanted = learned_directions(config, session.out)
     if not (wanted or networks):
         return None
     _, test = read_simulation(session)
     if wanted:
-        learned = read_learned(session.out, config, pool=pool, test=test)
-    return learned if not networks else add_shifts(learned, config, session.out, pool=pool, test=test)
+        learned = read_learned(session.out, config, training=training, test=test)
+    return learned if not networks else add_shifts(learned, config, session.out, training=training, test=test)
 
 
 def normalisations(config: Config) -> dict[str, tuple[FloatArray, FloatArray]]:
@@ -234,8 +234,8 @@ def _templates(
 
 
 def _fill(session: Session, variation: str, fills: Mapping[str, Fill]) -> dict[str, FloatArray]:
-    pool, _ = read_simulation(session, variation=variation)
-    return {method: fill(pool) for method, fill in fills.items()}
+    training, _ = read_simulation(session, variation=variation)
+    return {method: fill(training) for method, fill in fills.items()}
 
 
 def _ratio(varied: FloatArray, nominal: FloatArray) -> FloatArray:

@@ -21,7 +21,7 @@ def ratio_histograms(
     section: RatioHistogramsConfig | None,
     model: FitModel,
     *,
-    pool: SimulatedEvents,
+    training: SimulatedEvents,
     test: SimulatedEvents,
     log_ratios: tuple[FloatArray, FloatArray],
     evaluate: Observe,
@@ -31,7 +31,7 @@ def ratio_histograms(
     Args:
         section: Values and bins; None builds nothing.
         model: The parameter of interest and coefficients.
-        pool: Events that fill the templates.
+        training: Events that fill the templates.
         test: Events that fill the data.
         log_ratios: Of the training sample, from networks that did not train on the event, and of the test events, (n, n_densities).
         evaluate: Gives the log ratios of any events, (n, n_densities), for systematic variations and data.
@@ -43,17 +43,17 @@ def ratio_histograms(
     found = []
     for method, value in section.names.items():
         axis = Contrast({name: value}, truth)
-        of_pool, of_test = (log_contrast(axis, model, logs, pool.yields) for logs in log_ratios)
+        of_training, of_test = (log_contrast(axis, model, logs, training.yields) for logs in log_ratios)
         found.append(
             histogram_method(
                 method,
                 model,
-                pool=pool,
+                training=training,
                 test=test,
-                values=(of_pool, of_test),
-                edges=contrast_edges(axis, model, pool, of_pool, bins=section.bins),
+                values=(of_training, of_test),
+                edges=contrast_edges(axis, model, training, of_training, bins=section.bins),
                 clip=True,
-                observe=partial(_observed, axis, model, pool.yields, evaluate),
+                observe=partial(_observed, axis, model, training.yields, evaluate),
             )
         )
     return tuple(found)

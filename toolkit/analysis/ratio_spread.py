@@ -55,7 +55,7 @@ def network_nuisances(config: Config, out: Path) -> tuple[str, ...]:
 
 
 def add_shifts(
-    learned: LearnedVariations | None, config: Config, out: Path, *, pool: SimulatedEvents, test: SimulatedEvents
+    learned: LearnedVariations | None, config: Config, out: Path, *, training: SimulatedEvents, test: SimulatedEvents
 ) -> LearnedVariations:
     """Add the shifts of the densities to the per-event variations of the unbinned channel.
 
@@ -63,7 +63,7 @@ def add_shifts(
         learned: Learned systematic variations, if there are any.
         config: Names the densities.
         out: The output folder with the exported shifts.
-        pool: Training events, on which densities are normalised.
+        training: Training events, on which densities are normalised.
         test: Test events.
 
     Returns:
@@ -80,19 +80,19 @@ def add_shifts(
         dropped_yields=learned.dropped_yields if learned else {},
         evaluate=evaluate,
         data=evaluate(test),
-        pool=evaluate(pool),
-        pool_events=split_events(pool, config.model) if config.general else pool,
+        training=evaluate(training),
+        training_events=split_events(training, config.model) if config.general else training,
         yields=yields,
-        means=_means(config, ratio, tuple(shifts), sources, pool) if config.general else {},
+        means=_means(config, ratio, tuple(shifts), sources, training) if config.general else {},
         sources=parts,
     )
 
 
 def _means(
-    config: Config, ratio: OnnxRatio, names: tuple[str, ...], sources: tuple[str, ...], pool: SimulatedEvents
+    config: Config, ratio: OnnxRatio, names: tuple[str, ...], sources: tuple[str, ...], training: SimulatedEvents
 ) -> dict[str, FloatArray]:
     """Return the mean of each shift over the events that the networks learned from, by density of the model, (n_densities,)."""
-    events = learned_events(config, pool)
+    events = learned_events(config, training)
     values, found = ratio(ratio.columns(events.observables)), {}
     for name in names:
         own = {

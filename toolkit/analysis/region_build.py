@@ -23,13 +23,13 @@ from toolkit.weights import SimulatedEvents
 
 
 def build_region_methods(
-    config: Config, *, pool: SimulatedEvents, test: SimulatedEvents, ratio: OnnxRatio, out_of_bag: FloatArray
+    config: Config, *, training: SimulatedEvents, test: SimulatedEvents, ratio: OnnxRatio, out_of_bag: FloatArray
 ) -> tuple[RegionMethod, ...]:
     """Build every method: they differ in how they read the unbinned regions, and share all others.
 
     Args:
         config: The analysis.
-        pool: Training events of all regions; processes are the whole densities.
+        training: Training events of all regions; processes are the whole densities.
         test: Test events, likewise.
         ratio: The exported networks.
         out_of_bag: Log ratios of the training events of the unbinned regions, (n_learned, n_whole).
@@ -38,13 +38,13 @@ def build_region_methods(
         Counts, the histograms of the config, the networks' score in bins, and the unbinned likelihood.
     """
     model = config.model
-    selections = select_regions(config, pool=pool, test=test)
-    learned = learned_events(config, pool)
-    position = np.cumsum(np.any([s.pool for s in selections if s.region.kind == "unbinned"], axis=0)) - 1
+    selections = select_regions(config, training=training, test=test)
+    learned = learned_events(config, training)
+    position = np.cumsum(np.any([s.training for s in selections if s.region.kind == "unbinned"], axis=0)) - 1
     unbinned = [s for s in selections if s.region.kind == "unbinned"]
-    regions = [_Unbinned(config, model, s, pool, test, ratio, out_of_bag[position[s.pool]], learned.yields) for s in unbinned]
+    regions = [_Unbinned(config, model, s, training, test, ratio, out_of_bag[position[s.training]], learned.yields) for s in unbinned]
     built = [r.methods() for r in regions]
-    others = [_binned_part(config, model, s, pool=pool, test=test) for s in selections if s.region.kind != "unbinned"]
+    others = [_binned_part(config, model, s, training=training, test=test) for s in selections if s.region.kind != "unbinned"]
     documents = documents_of_others(config)
     foreign = workspaces_of_others(config)
     names = [method.name for method in built[0]]
@@ -63,7 +63,7 @@ class _Unbinned:
         config: Config,
         model: Model,
         selection: Selection,
-        pool: SimulatedEvents,
+        training: SimulatedEvents,
         test: SimulatedEvents,
         ratio: OnnxRatio,
         out_of_bag: FloatArray,
@@ -72,9 +72,11 @@ class _Unbinned:
         self.config, self.model, self.selection, self.ratio, self.whole = config, model, selection, ratio, whole
         region = selection.region.name if model.regions else None
         self.fit_model = FitModel.of(config, region=region)
-        self.pool, self.test = (split_events(e.select(mask), model) for e, mask in ((pool, selection.pool), (test, selection.test)))
-        self.yields = self.pool.yields
-        self.out_of_bag = self._of_parts(out_of_bag, self.pool)
+        self.training, self.test = (
+            split_events(e.select(mask), model) for e, mask in ((training, selection.training), (test, selection.test))
+        )
+        self.yields = self.training.yields
+        self.out_of_bag = self._of_parts(out_of_bag, self.training)
 
     def _of_parts(self, log_ratios: FloatArray, events: SimulatedEvents) -> FloatArray:
         return split_ratios(log_ratios, events.observables, self.model, yields=self.yields, whole=self.whole)
@@ -87,7 +89,9 @@ class _Unbinned:
     def methods(self) -> tuple[Method, ...]:
         """Build all methods."""
         log_ratios = (self.out_of_bag, self.evaluate(self.test))
-        return all_methods(self.config, self.fit_model, pool=self.pool, test=self.test, log_ratios=log_ratios, evaluate=self.evaluate)
+        return all_methods(
+            self.config, self.fit_model, training=self.training, test=self.test, log_ratios=log_ratios, evaluate=self.evaluate
+        )
 
     def part(self, method: Method, siblings: Sequence[Method], *, n: int) -> Part:
         """Return what one of the methods does in this region; the histograms of several unbinned regions (n) are named apart."""
@@ -95,22 +99,22 @@ class _Unbinned:
         renamed = [replace(m, name=f"{m.name}_{region.name}") if n > 1 else m for m in siblings]  # type: ignore[type-var]
         outputs = network_outputs(self.model, yields=self.yields, whole=self.whole)
         chosen = renamed[list(siblings).index(method)]
-        return Part(region, chosen, self.fit_model, tuple(renamed), self.selection.test, self.selection.pool, outputs)
+        return Part(region, chosen, self.fit_model, tuple(renamed), self.selection.test, self.selection.training, outputs)
 
 
-def _binned_part(config: Config, model: Model, selection: Selection, *, pool: SimulatedEvents, test: SimulatedEvents) -> Part:
+def _binned_part(config: Config, model: Model, selection: Selection, *, training: SimulatedEvents, test: SimulatedEvents) -> Part:
     """Build the histogram or the count of one region."""
     region = selection.region
-    inside, outside = (split_events(e.select(mask), model) for e, mask in ((pool, selection.pool), (test, selection.test)))
+    inside, outside = (split_events(e.select(mask), model) for e, mask in ((training, selection.training), (test, selection.test)))
     fit_model = FitModel.of(config, region=region.name)
     section = config.regions[region.name].histogram
     if section is not None:
-        method: BinnedMethod = configured_histogram(region.name, section, fit_model, pool=inside, test=outside)
+        method: BinnedMethod = configured_histogram(region.name, section, fit_model, training=inside, test=outside)
     else:
         values = (np.zeros(len(inside)), np.zeros(len(outside)))
-        method = histogram_method(region.name, fit_model, pool=inside, test=outside, values=values, edges=(-0.5, 0.5), observe=_nothing)
+        method = histogram_method(region.name, fit_model, training=inside, test=outside, values=values, edges=(-0.5, 0.5), observe=_nothing)
     [crossed] = cross_fitted([method], outside, config)
-    return Part(region, crossed, fit_model, (crossed,), selection.test, selection.pool)
+    return Part(region, crossed, fit_model, (crossed,), selection.test, selection.training)
 
 
 def _nothing(events: Events) -> FloatArray:

@@ -42,7 +42,7 @@ def region_notes(method: RegionMethod, test: SimulatedEvents, model: FitModel) -
     return (*notes, *_undeclared(method.model, test))
 
 
-def recorded_notes(data: FitData) -> tuple[str, ...]:
+def data_notes(data: FitData) -> tuple[str, ...]:
     """Say how many data events lie in no region."""
     method = next(m for m in data.methods if isinstance(m, RegionMethod))
     nowhere = int(np.count_nonzero(~np.any([part.test for part in method.parts], axis=0)))

@@ -56,7 +56,7 @@ def combined_fit(
             if data is asimov:
                 rows.append(fit.compare(data.weights[seen.test], point))
             else:
-                rows.append(_recorded(fit, experiment, (part, seen), data, term=term, point=point))
+                rows.append(_compare_data(fit, experiment, (part, seen), data, term=term, point=point))
         elif isinstance(toys, BinnedToys):
             fits.append(BinnedFit(toys))
             rows.append(_counts(term, seen, data))
@@ -90,7 +90,7 @@ def _counts(term: Likelihood, seen: Part | None, data: FitData) -> FloatArray:
     raise SchemaError("goodness of fit", got=type(term).__name__, expected="a region with bins, or a pyhf workspace")
 
 
-def _recorded(
+def _compare_data(
     fit: UnbinnedFit, experiment: Experiment, parts: tuple[Part, Part], data: FitData, *, term: Likelihood, point: FloatArray
 ) -> Row:
     """Compare data with densities that are normalised on the simulated events, like those that toys are drawn from.
@@ -111,4 +111,4 @@ def _recorded(
     yields = method.base.yields
     _, log_mean = model_weights(simulated, fit.reference, yields)
     shapes = term.shapes if isinstance(term, UnbinnedLikelihood) else None
-    return fit.compare_recorded(np.exp(own - log_mean) * yields, _bins(parts[1]), point, shapes=shapes)
+    return fit.compare_data(np.exp(own - log_mean) * yields, _bins(parts[1]), point, shapes=shapes)

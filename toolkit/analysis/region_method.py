@@ -31,7 +31,7 @@ class Part:
         model: Coefficients and parameters of the region.
         siblings: All methods of the region, of which an unbinned one takes the variations that it does not know itself.
         test: Which test events belong to it, (n_test,).
-        pool: Which training events do, (n_pool,).
+        training: Which training events do, (n_training,).
         outputs: In an unbinned region, where each density comes from, (n_densities,); None for those without events in it.
     """
 
@@ -40,7 +40,7 @@ class Part:
     model: FitModel
     siblings: tuple[Method, ...]
     test: BoolArray
-    pool: BoolArray
+    training: BoolArray
     outputs: tuple[NetworkOutput | None, ...] = ()
 
 
@@ -112,12 +112,12 @@ class RegionMethod:
         fit: FitResult,
         *,
         test: FloatArray,
-        pool: FloatArray,
+        training: FloatArray,
         roots: frozenset[str],
         bounds: Mapping[str, tuple[float, float]],
     ) -> dict[str, SimulationError]:
-        """Estimate the errors of a best fit from the finite numbers of test and training events with weights (n_test,) and (n_pool,)."""
-        samples = self._samples(test, pool)
+        """Estimate the errors of a best fit from the finite simulation; weights (n_test,) and (n_training,) of its events."""
+        samples = self._samples(test, training)
         return simulation_errors(*samples, fit=fit, bounds=bounds, roots=roots, foreign=self.foreign, held=self._held, crossed=self.crossed)
 
     def truth_probability(
@@ -127,21 +127,21 @@ class RegionMethod:
         truth: Mapping[str, float],
         twice_delta_nll: float,
         test: FloatArray,
-        pool: FloatArray,
+        training: FloatArray,
         roots: frozenset[str],
     ) -> float:
-        """Compute how often the finite simulation makes -2 Delta lnL of a truth as large; weights (n_test,) and (n_pool,) of this truth."""
+        """Compute how often the finite simulation makes -2 Delta lnL of a truth as large; weights of it, (n_test,) and (n_training,)."""
         foreign = [expected_term(term, truth) for term in self.foreign]
-        samples, off, held = self._samples(test, pool), twice_delta_nll, self._held
+        samples, off, held = self._samples(test, training), twice_delta_nll, self._held
         return truth_probability(
             *samples, fit=fit, truth=truth, twice_delta_nll=off, roots=roots, foreign=foreign, held=held, crossed=self.crossed
         )
 
-    def _samples(self, test: FloatArray, pool: FloatArray) -> tuple[list[Sample], list[Sample]]:
+    def _samples(self, test: FloatArray, training: FloatArray) -> tuple[list[Sample], list[Sample]]:
         """Return the test and the training events of all regions with these weights."""
         return (
-            [Sample.of(part.method, test[part.test], of_pool=False) for part in self.parts],
-            [Sample.of(part.method, pool[part.pool], of_pool=True) for part in self.parts],
+            [Sample.of(part.method, test[part.test], of_training=False) for part in self.parts],
+            [Sample.of(part.method, training[part.training], of_training=True) for part in self.parts],
         )
 
     @property

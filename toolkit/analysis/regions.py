@@ -27,12 +27,12 @@ class Selection:
 
     Attributes:
         region: The region.
-        pool: Which training events belong to it, (n_pool,).
+        training: Which training events belong to it, (n_training,).
         test: Which test events do, (n_test,).
     """
 
     region: Region
-    pool: BoolArray
+    training: BoolArray
     test: BoolArray
 
 
@@ -72,7 +72,7 @@ def in_region(region: Region, observables: Mapping[str, FloatArray]) -> BoolArra
     return condition.evaluate(observables)
 
 
-def select_regions(config: Config, *, pool: SimulatedEvents, test: SimulatedEvents) -> tuple[Selection, ...]:
+def select_regions(config: Config, *, training: SimulatedEvents, test: SimulatedEvents) -> tuple[Selection, ...]:
     """Find the events of every region that simulated events fill; without regions one unbinned region holds all.
 
     Raises:
@@ -80,10 +80,10 @@ def select_regions(config: Config, *, pool: SimulatedEvents, test: SimulatedEven
         PhysicsDomainError: A region has no simulated events.
     """
     regions = [r for r in config.model.regions if r.kind != "workspace"] or [Region("all")]
-    found = tuple(Selection(r, in_region(r, pool.observables), in_region(r, test.observables)) for r in regions)
+    found = tuple(Selection(r, in_region(r, training.observables), in_region(r, test.observables)) for r in regions)
     partition({s.region.name: s.test for s in found})
     for selection in found:
-        empty = [what for what, mask in (("training", selection.pool), ("test", selection.test)) if not mask.any()]
+        empty = [what for what, mask in (("training", selection.training), ("test", selection.test)) if not mask.any()]
         if empty:
             raise PhysicsDomainError(
                 f"region {selection.region.name!r}",

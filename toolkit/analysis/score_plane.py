@@ -110,7 +110,7 @@ def score_planes(
     config: Config,
     model: FitModel,
     *,
-    pool: SimulatedEvents,
+    training: SimulatedEvents,
     test: SimulatedEvents,
     log_ratios: tuple[FloatArray, FloatArray],
     evaluate: Observe,
@@ -118,7 +118,7 @@ def score_planes(
     """Build the histogram fit of two ratios if the config wants it and the model has one or two parameters of interest."""
     if config.score_plane is None:
         return ()
-    method = score_plane_method(model, config.score_plane, pool=pool, test=test, log_ratios=log_ratios, evaluate=evaluate)
+    method = score_plane_method(model, config.score_plane, training=training, test=test, log_ratios=log_ratios, evaluate=evaluate)
     return () if method is None else (method,)
 
 
@@ -126,7 +126,7 @@ def score_plane_method(
     model: FitModel,
     section: ScorePlaneConfig,
     *,
-    pool: SimulatedEvents,
+    training: SimulatedEvents,
     test: SimulatedEvents,
     log_ratios: tuple[FloatArray, FloatArray],
     evaluate: Observe,
@@ -136,7 +136,7 @@ def score_plane_method(
     Args:
         model: Parameters of interest and coefficients.
         section: Points, numbers of bins, and how much a bin must expect.
-        pool: Events that fill the templates.
+        training: Events that fill the templates.
         test: Events that fill the data.
         log_ratios: Of the training sample, from networks that did not train on the event, and of the test events, (n, n_densities).
         evaluate: Gives the log ratios of any events, (n, n_densities), for systematic variations and data.
@@ -150,13 +150,13 @@ def score_plane_method(
     axes = contrasts(model, section.points)
     if axes is None:
         return None
-    yields = pool.yields
-    of_pool, of_test = ([log_contrast(axis, model, logs, yields) for axis in axes] for logs in log_ratios)
-    edges = [contrast_edges(axis, model, pool, values, bins=n) for axis, values, n in zip(axes, of_pool, section.bins, strict=True)]
+    yields = training.yields
+    of_training, of_test = ([log_contrast(axis, model, logs, yields) for axis in axes] for logs in log_ratios)
+    edges = [contrast_edges(axis, model, training, values, bins=n) for axis, values, n in zip(axes, of_training, section.bins, strict=True)]
     plane = Plane.of(("ln rho1/rho0", "ln rho2/rho1"), (edges[0], edges[1]))
     coefficients = np.concatenate([model.along(name, np.linspace(*model.bounds[name], 61)) for name in model.interest])
-    cells = plane.index(*of_pool, outside="clip").astype(np.float64)
-    filled = fill_templates(cells, pool.weights, _cell_edges(plane), processes=model.processes)
+    cells = plane.index(*of_training, outside="clip").astype(np.float64)
+    filled = fill_templates(cells, training.weights, _cell_edges(plane), processes=model.processes)
     total = float((coefficients @ filled.values).sum(axis=1).min())
     least = min(LEAST, LEAST_SHARE * total) if section.least_expected is None else section.least_expected
     merged = plane.merged(filled.values, coefficients, least=least)
@@ -165,11 +165,11 @@ def score_plane_method(
         logs = evaluate(events)
         return merged.index(*(log_contrast(axis, model, logs, yields) for axis in axes), outside="clip").astype(np.float64)
 
-    pair = tuple(merged.index(*values, outside="clip").astype(np.float64) for values in (of_pool, of_test))
+    pair = tuple(merged.index(*values, outside="clip").astype(np.float64) for values in (of_training, of_test))
     return histogram_method(
         NAME,
         model,
-        pool=pool,
+        training=training,
         test=test,
         values=(pair[0], pair[1]),
         edges=_cell_edges(merged),
@@ -177,9 +177,9 @@ def score_plane_method(
     )
 
 
-def contrast_edges(axis: Contrast, model: FitModel, pool: SimulatedEvents, values: FloatArray, *, bins: int) -> FloatArray:
+def contrast_edges(axis: Contrast, model: FitModel, training: SimulatedEvents, values: FloatArray, *, bins: int) -> FloatArray:
     """Choose bins of a contrast of training events, (n,), that share events and what they tell about its two points evenly."""
-    return _edges(values, _importance(axis, model, pool, values), bins=bins)
+    return _edges(values, _importance(axis, model, training, values), bins=bins)
 
 
 def _edges(values: FloatArray, weights: FloatArray, *, bins: int) -> FloatArray:
@@ -195,8 +195,8 @@ def _cell_edges(plane: Plane) -> FloatArray:
     return np.arange(plane.n_bins + 1, dtype=np.float64) - 0.5
 
 
-def _importance(axis: Contrast, model: FitModel, pool: SimulatedEvents, values: FloatArray) -> FloatArray:
+def _importance(axis: Contrast, model: FitModel, training: SimulatedEvents, values: FloatArray) -> FloatArray:
     """Weigh events for the quantiles: half by their number, half by what they tell about the two points, b - a + a ln(a / b)."""
-    expected = np.maximum(pool.weights @ model.at(axis.denominator), 0.0)
+    expected = np.maximum(training.weights @ model.at(axis.denominator), 0.0)
     told = expected * (np.exp(values) * (values - 1.0) + 1.0)
     return np.asarray(expected / expected.sum() + told / max(float(told.sum()), np.finfo(np.float64).tiny))

@@ -40,7 +40,7 @@ def measure_regions(
     config: Config,
     datasets: Sequence[FitData],
     *,
-    pool: SimulatedEvents,
+    training: SimulatedEvents,
     test: SimulatedEvents,
     progress: Progress,
     tasks: FinishedTasks,
@@ -50,7 +50,7 @@ def measure_regions(
     Args:
         config: The analysis.
         datasets: The Asimov set of the test events, and the data if they are fitted; methods are those over regions.
-        pool: Training events of all regions.
+        training: Training events of all regions.
         test: Test events of all regions.
         progress: Told after every fit.
         tasks: Records of finished fits.
@@ -59,7 +59,7 @@ def measure_regions(
         The results, without and with systematic uncertainties; closure points of every parameter, truth and method.
     """
     model = FitModel.of(config)
-    pool, test = (split_events(events, config.model) for events in (pool, test))
+    training, test = (split_events(events, config.model) for events in (training, test))
     truths, names = closure_truths(config, model), list(config.likelihood.fits)
     measured: list[dict[str, MethodResult]] = [{} for _ in datasets]
     fits: list[dict[str, dict[str, MethodResult]]] = [{name: {} for name in names} for _ in datasets]
@@ -74,20 +74,20 @@ def measure_regions(
                 others[name][method.name] = _other_fit(config, name, data, data.methods[k], tasks=tasks)
                 progress("fits", done := done + 1, steps)
         for truth in truths:
-            compute = partial(_closure_document, method, pool, test, model, truth)
+            compute = partial(_closure_document, method, training, test, model, truth)
             document = tasks.result(f"{method.name}: closure at {describe(truth)}", compute)
             closure += [ClosurePoint.from_json(entry) for entry in document["points"]]
             progress("fits", done := done + 1, steps)
     chosen = pairs(config, model, truths)
-    measured[0] = with_told(measured[0], datasets[0], pool=pool, chosen=chosen, tasks=tasks)
+    measured[0] = with_told(measured[0], datasets[0], training=training, chosen=chosen, tasks=tasks)
     return Results(
         poi=model.parameter,
         asimov=model.truth,
         luminosity_ifb=config.luminosity_ifb,
-        yields=dict(zip(pool.processes, pool.yields.tolist(), strict=True)),
+        yields=dict(zip(training.processes, training.yields.tolist(), strict=True)),
         methods=measured[0],
         closure=tuple(closure),
-        observed=_observed(datasets, measured, fits, yields=pool.yields),
+        observed=_observed(datasets, measured, fits, yields=training.yields),
         fits=fits[0],
         fit_parameters={name: _describe_fit(section) for name, section in config.likelihood.fits.items()},
         parameters=describe_parameters(config.model),
@@ -196,17 +196,19 @@ def _other_fit(config: Config, name: str, data: FitData, method: Method, *, task
     return _with_sources(f"{task}, sources of uncertainty", full, partial(built, data.full), data, tasks=tasks, plain=plain)
 
 
-def _closure_document(method: RegionMethod, pool: SimulatedEvents, test: SimulatedEvents, model: FitModel, truth: Truth) -> JsonObject:
+def _closure_document(method: RegionMethod, training: SimulatedEvents, test: SimulatedEvents, model: FitModel, truth: Truth) -> JsonObject:
     """Fit the Asimov set at a truth, with the errors of the finite simulation."""
-    of_test, of_pool = truth_weights(test, model, truth), truth_weights(pool, model, truth)
+    of_test, of_training = truth_weights(test, model, truth), truth_weights(training, model, truth)
     likelihood = method.at(of_test, truth)
     fit = likelihood.fit()
     bounds = {p.name: (p.low, p.high) for p in likelihood.parameters}
-    errors = method.finite_simulation(fit, test=of_test, pool=of_pool, roots=likelihood.diverging, bounds=bounds)
+    errors = method.finite_simulation(fit, test=of_test, training=of_training, roots=likelihood.diverging, bounds=bounds)
     together = {}
     if len(model.interest) > 1:
         off = max(likelihood.twice_nll(truth) - fit.twice_nll, 0.0)
-        chance = method.truth_probability(fit, truth=truth, twice_delta_nll=off, test=of_test, pool=of_pool, roots=likelihood.diverging)
+        chance = method.truth_probability(
+            fit, truth=truth, twice_delta_nll=off, test=of_test, training=of_training, roots=likelihood.diverging
+        )
         together = {"twice_delta_nll": off, "p_value": chance}
     points = []
     for name in model.interest:
@@ -216,7 +218,7 @@ def _closure_document(method: RegionMethod, pool: SimulatedEvents, test: Simulat
             standard_error=errors[name].total,
             method=method.name,
             test_error=errors[name].test,
-            pool_error=errors[name].pool,
+            training_error=errors[name].training,
             crossed_error=errors[name].crossed,
             parameter=name,
             truth={n: truth[n] for n in model.interest},

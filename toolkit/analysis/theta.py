@@ -45,13 +45,13 @@ class ParameterisedMethod:
     Args:
         name: Name in the results.
         base: The likelihood of the test events, whatever its weights.
-        pool: The same of the training events, with ratios from networks that did not train on them.
+        training: The same of the training events, with ratios from networks that did not train on them.
         evaluate: Gives the log ratios of any events.
     """
 
     name: str
     base: ParameterisedLikelihood
-    pool: ParameterisedLikelihood
+    training: ParameterisedLikelihood
     evaluate: OfTheta
     crossed: ClassVar[bool] = False
     """Test events are set aside: these networks are refused in a cross-fit."""
@@ -85,9 +85,9 @@ class ParameterisedMethod:
         """Resample the test events."""
         return bootstrap_parameterised(self.likelihood(weights), replicas=replicas, seed=seed, draws=draws)
 
-    def bootstrap_pool(self, weights: FloatArray, *, replicas: int, seed: int, draws: Draws = poisson_draws) -> Bootstrap:
-        """Resample the training events, (n_pool,)."""
-        return bootstrap_parameterised(self.pool.with_weights(weights), replicas=replicas, seed=seed, draws=draws)
+    def bootstrap_training(self, weights: FloatArray, *, replicas: int, seed: int, draws: Draws = poisson_draws) -> Bootstrap:
+        """Resample the training events, (n_training,)."""
+        return bootstrap_parameterised(self.training.with_weights(weights), replicas=replicas, seed=seed, draws=draws)
 
 
 def open_theta(path: Path, config: Config) -> RatioAtPoints:
@@ -117,7 +117,7 @@ def learned_by_theta(config: Config, events: SimulatedEvents) -> SimulatedEvents
 def theta_methods(
     model: FitModel,
     *,
-    pool: SimulatedEvents,
+    training: SimulatedEvents,
     test: SimulatedEvents,
     ratio: RatioAtPoints,
     nodes: FloatArray,
@@ -129,11 +129,11 @@ def theta_methods(
 
     Args:
         model: The parameter of interest and the coefficients.
-        pool: Events that fill the templates.
+        training: Events that fill the templates.
         test: Events of the Asimov set.
         ratio: The exported network.
         nodes: Values of the parameter, (n_nodes,).
-        at_nodes: Log ratios of the training events there, from networks that did not train on them, (n_pool, n_nodes).
+        at_nodes: Log ratios of the training events there, from networks that did not train on them, (n_training, n_nodes).
         bins: Bins of the histogram.
         ratios: Values of the other histograms, and their bins.
     """
@@ -147,22 +147,22 @@ def theta_methods(
         return ParameterisedLikelihood(
             log_ratios=series,
             weights=np.ones(len(events)),
-            yields=pool.yields,
+            yields=training.yields,
             coefficients=model.coefficients,
             parameters=model.used,
             event_ids=events.event_id,
         )
 
-    of_pool = series_of_nodes(axis, nodes, at_nodes)
+    of_training = series_of_nodes(axis, nodes, at_nodes)
     of_test = evaluate(test)
-    expected = np.abs(pool.weights @ model.at(model.truth))
+    expected = np.abs(training.weights @ model.at(model.truth))
 
     def histogram(name: str, pair: tuple[float, float], n: int) -> BinnedMethod:
-        values = (_between(of_pool, pair), _between(of_test, pair))
+        values = (_between(of_training, pair), _between(of_test, pair))
         return histogram_method(
             name,
             model,
-            pool=pool,
+            training=training,
             test=test,
             values=values,
             edges=quantile_edges(values[0], expected, bins=n),
@@ -176,7 +176,7 @@ def theta_methods(
     return (
         histogram("score", (axis.low, axis.high), bins),
         *others,
-        ParameterisedMethod("nsbi", build(of_test, test), build(of_pool, pool), evaluate),
+        ParameterisedMethod("nsbi", build(of_test, test), build(of_training, training), evaluate),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from toolkit.analysis.channels import binned_document, normalisation_columns, parameters_of, special_constraints, unbinned_channel
 from toolkit.analysis.cross_fit import CrossFitRatio, fold_file, fold_of
 from toolkit.analysis.data import FitData, yields_and_shape
-from toolkit.analysis.datasets import RecordedEvents
+from toolkit.analysis.datasets import DataEvents
 from toolkit.analysis.layout import ASIMOV, MODEL, MODELS, NORMALISATION, OBSERVED, WORKSPACE
 from toolkit.analysis.methods import BinnedMethod, Method, UnbinnedMethod
 from toolkit.analysis.model import FitModel
@@ -61,7 +61,7 @@ def _region_workspace(folder: Path, data: FitData, part: Part, ratio: OnnxRatio)
         return Workspace(binned_document(part.method, data.weights[part.test], data.systematics), folder / WORKSPACE)
     if not isinstance(part.method, UnbinnedMethod):
         raise SchemaError(f"method {part.method.name}", got=type(part.method).__name__, expected="BinnedMethod or UnbinnedMethod")
-    systematics = data.systematics.within(data=part.test, pool=part.pool)
+    systematics = data.systematics.within(data=part.test, training=part.training)
     channels = _channels(
         folder,
         replace(data, systematics=systematics),
@@ -112,11 +112,11 @@ def _channels(
         region: Its name; empty without regions.
         outputs: Where the density of each process comes from, in a region.
     """
-    recorded, systematics = isinstance(data.events, RecordedEvents), data.systematics
+    observed, systematics = isinstance(data.events, DataEvents), data.systematics
     rate, shape = yields_and_shape(methods)
     ending = f"_{region}" if region else ""
     files = {kind: file.with_name(f"{file.stem}{ending}.parquet") for kind, file in _FILES.items()}
-    events, found = files["observed" if recorded else "asimov"], []
+    events, found = files["observed" if observed else "asimov"], []
     for part in _parts(ratio, data, inside):
         file = events.with_name(f"{events.stem}{part.ending}.parquet")
         channel = unbinned_channel(
@@ -126,7 +126,7 @@ def _channels(
             systematics,
             rate=rate,
             shape=shape,
-            observation=Observation(file=file.name, weight=None if recorded else WEIGHT),
+            observation=Observation(file=file.name, weight=None if observed else WEIGHT),
             name=f"{region or 'nsbi'}{part.ending}",
             outputs=outputs,
             normalised_on=files["normalisation"].name,
@@ -135,7 +135,7 @@ def _channels(
         varied = [] if shape is None or channel.normalisation is None else [str(shape.observable)]
         columns = dict.fromkeys([*ratio.features, *channel.condition_columns, *varied])
         observables = {name: data.events.observables[name][part.events] for name in columns}
-        write_observation(folder / file, observables, weights=None if recorded else data.weights[part.events])
+        write_observation(folder / file, observables, weights=None if observed else data.weights[part.events])
         if channel.normalisation is not None:
             write_observation(folder / files["normalisation"], normalisation_columns(shape, systematics, features=ratio.features))
         found.append(channel)
@@ -170,7 +170,7 @@ def write_workspaces(folder: Path, data: FitData, *, yields: FloatArray, ratio: 
         yields: Expected events of each process, (n_processes,).
         ratio: The exported networks.
     """
-    model, systematics, recorded = data.model, data.systematics, isinstance(data.events, RecordedEvents)
+    model, systematics, observed = data.model, data.systematics, isinstance(data.events, DataEvents)
     for method in data.methods:
         if isinstance(method, BinnedMethod):
             workspace, name = Workspace(binned_document(method, data.weights, systematics)), data.named(method.name)
@@ -178,10 +178,10 @@ def write_workspaces(folder: Path, data: FitData, *, yields: FloatArray, ratio: 
             plain = workspace.to_pyhf() if systematics else method.likelihood(data.weights).to_pyhf()
             write_checked_json(folder / WORKSPACE / f"{name}.pyhf.json", plain)
     if isinstance(ratio, RatioAtPoints):
-        file = OBSERVED if recorded else ASIMOV
-        weights = None if recorded else data.weights
+        file = OBSERVED if observed else ASIMOV
+        weights = None if observed else data.weights
         write_observation(folder / file, {name: data.events.observables[name] for name in ratio.features}, weights=weights)
-        observation = Observation(file=file.name, weight=None if recorded else WEIGHT)
+        observation = Observation(file=file.name, weight=None if observed else WEIGHT)
         channels = [theta_channel(model, yields, ratio, systematics, observation=observation)]
     else:
         everywhere = np.ones(len(data.events), dtype=np.bool_)

@@ -81,9 +81,9 @@ def check_alternatives(sections: Mapping[str, SampleVariation], samples: Sequenc
     """
     by_name = {s.name: s for s in samples}
     for name, section in sections.items():
-        recorded = [n for n in section.samples if by_name[n].kind == "data"]
-        if recorded:
-            msg = f"systematics.samples.{name}: {recorded} are data, which do not vary"
+        data = [n for n in section.samples if by_name[n].kind == "data"]
+        if data:
+            msg = f"systematics.samples.{name}: {data} are data, which do not vary"
             raise ValueError(msg)
         sums = {"gen_sumw_up": (section.files_up, section.gen_sumw_up), "gen_sumw_down": (section.files_down, section.gen_sumw_down)}
         for key, (files, given) in sums.items():

@@ -205,7 +205,7 @@ class Config(Section):
         return {**self.likelihood.normalisations, **own}
 
     @property
-    def recorded(self) -> tuple[SampleConfig, ...]:
+    def data_samples(self) -> tuple[SampleConfig, ...]:
         """Samples of data, in the order of the config."""
         return tuple(s for s in self.samples if s.kind == "data")
 
@@ -459,7 +459,7 @@ class Config(Section):
         return tuple(f"network_{k}" for k in range(1, n_directions + 1))
 
     def _check_observed(self) -> None:
-        if not self.recorded:
+        if not self.data_samples:
             msg = "likelihood.observed: there are no data to fit; add a sample of `kind: data`, or remove `observed`"
             raise ValueError(msg)
         clash = sorted({f"{name}_observed" for name in (*METHODS, *self.histograms)} & set(self.histograms))

@@ -53,7 +53,7 @@ class Spectrum:
         return found
 
 
-def count_recorded(values: FloatArray, *, edges: FloatArray) -> FloatArray:
+def count_data(values: FloatArray, *, edges: FloatArray) -> FloatArray:
     """Count data events in the bins of a spectrum.
 
     Args:
@@ -64,7 +64,7 @@ def count_recorded(values: FloatArray, *, edges: FloatArray) -> FloatArray:
         (k,) numbers of events; the first and last bin include underflow and overflow, as those of a `Spectrum` do.
 
     Examples:
-        >>> count_recorded(np.array([250.0, 300.0, 5000.0, np.nan]), edges=np.array([220.0, 400.0, 1000.0]))
+        >>> count_data(np.array([250.0, 300.0, 5000.0, np.nan]), edges=np.array([220.0, 400.0, 1000.0]))
         array([2., 1.])
     """
     grid = np.asarray(edges, dtype=np.float64)

@@ -58,9 +58,9 @@ class EnsembleUnderReview:
         estimate: Test events with the calibrated log ratios of all members, and the model of the analysis.
         before_calibration: Test events, all members, without the calibration, (n_test, n_processes).
         test_by_part: Test events, calibrated, as many members per event as for the training events, (n_test, n_processes).
-        pool: Events that trained the networks and fitted the calibration.
-        in_sample: Training events, members that trained on them, calibrated, (n_pool, n_processes).
-        out_of_bag: Training events, members that did not, calibrated on these events, (n_pool, n_processes).
+        training: Events that trained the networks and fitted the calibration.
+        in_sample: Training events, members that trained on them, calibrated, (n_training, n_processes).
+        out_of_bag: Training events, members that did not, calibrated on these events, (n_training, n_processes).
         out_of_bag_before: The same without the calibration.
         spread: Test events, standard deviation over the members, (n_test, n_processes).
         n_members: Size of the ensemble.
@@ -74,7 +74,7 @@ class EnsembleUnderReview:
     estimate: EstimateUnderTest
     before_calibration: FloatArray
     test_by_part: FloatArray
-    pool: SimulatedEvents
+    training: SimulatedEvents
     in_sample: FloatArray
     out_of_bag: FloatArray
     out_of_bag_before: FloatArray
@@ -197,15 +197,19 @@ def _normalisations(subject: EnsembleUnderReview) -> dict[str, Normalisation]:
     found = {
         "test, before": (test, subject.before_calibration),
         "test, after": (test, subject.estimate.log_ratios),
-        "out of bag, before": (subject.pool, subject.out_of_bag_before),
-        "out of bag, after": (subject.pool, subject.out_of_bag),
+        "out of bag, before": (subject.training, subject.out_of_bag_before),
+        "out of bag, after": (subject.training, subject.out_of_bag),
     }
     return {name: normalisation(events, log_ratios, reference=reference) for name, (events, log_ratios) in found.items()}
 
 
 def _overlays(subject: EnsembleUnderReview, seed: int) -> tuple[Overlay, ...]:
-    test, pool = subject.estimate.events, subject.pool
-    scores = [("test", test, subject.test_by_part), ("trained on", pool, subject.in_sample), ("out of bag", pool, subject.out_of_bag)]
+    test, training = subject.estimate.events, subject.training
+    scores = [
+        ("test", test, subject.test_by_part),
+        ("trained on", training, subject.in_sample),
+        ("out of bag", training, subject.out_of_bag),
+    ]
     values = [(name, events, subject.score(log_ratios)) for name, events, log_ratios in scores]
     overlays = []
     for j, process in enumerate(test.processes):
@@ -239,9 +243,9 @@ def _merits(subject: EnsembleUnderReview, name: str) -> MeritRow:
     if name == "rate":
         score, edges, ordered = np.zeros(len(events)), np.array([-0.5, 0.5]), False
     elif name == NETWORK_SCORE:
-        pool_score, signal = subject.score(subject.out_of_bag), subject.pool.processes.index(benchmarks[0])
+        training_score, signal = subject.score(subject.out_of_bag), subject.training.processes.index(benchmarks[0])
         score, ordered = subject.score(estimate.log_ratios), True
-        edges = share_edges(pool_score, subject.pool.weights[:, signal], bins=subject.score_bins)
+        edges = share_edges(training_score, subject.training.weights[:, signal], bins=subject.score_bins)
     else:
         observable, edges = subject.histograms[name]
         score, ordered = events.observables[observable], True

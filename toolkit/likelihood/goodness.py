@@ -152,9 +152,7 @@ class UnbinnedFit:
         mean = -2.0 * float(weights[present] @ np.log(density)) / float(weights[present].sum())
         return (mean, *self._distances(expected, {name: (index, weights) for name, index in self.bins.items()}))
 
-    def compare_recorded(
-        self, expected: FloatArray, bins: Mapping[str, IntArray], point: FloatArray, *, shapes: Shapes | None = None
-    ) -> Row:
+    def compare_data(self, expected: FloatArray, bins: Mapping[str, IntArray], point: FloatArray, *, shapes: Shapes | None = None) -> Row:
         """Compare events that are not among the simulated ones, each of which counts 1, with the model at a point (n_parameters,).
 
         Args:

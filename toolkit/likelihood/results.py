@@ -158,7 +158,7 @@ class MethodResult:
         )
 
 
-CLOSURE_PARTS = ("test_error", "pool_error", "crossed_error", "twice_delta_nll", "p_value")
+CLOSURE_PARTS = ("test_error", "training_error", "crossed_error", "twice_delta_nll", "p_value")
 """What stands in results.json of a closure point where it is known."""
 
 
@@ -172,7 +172,7 @@ class ClosurePoint:
         standard_error: Of the whole finite simulation: test and training events in quadrature where both are known.
         method: Name of the method.
         test_error: Of the finite number of test events (the data); NaN if not known.
-        pool_error: Of the finite number of events behind yields, templates and ratios (the model); NaN if not known.
+        training_error: Of the finite number of events behind yields, templates and ratios (the model); NaN if not known.
         parameter: The parameter, where there are several of interest.
         truth: All parameters of interest at this point, where there are several.
         crossed_error: Of the distance from the truth in a cross-fit, where every event is data and model and its fluctuation nearly
@@ -190,7 +190,7 @@ class ClosurePoint:
     standard_error: float
     method: str
     test_error: float = math.nan
-    pool_error: float = math.nan
+    training_error: float = math.nan
     parameter: str = ""
     truth: Mapping[str, float] = field(default_factory=dict)
     crossed_error: float = math.nan

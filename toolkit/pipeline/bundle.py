@@ -50,8 +50,8 @@ def write_bundle(run: str | Path, path: str | Path, *, licence: Path | None = No
     document, manifest = _json(out / RESULTS), _json(out / MANIFEST)
     results = Results.from_json(document)
     workspaces = {n: Workspace.load(out / _workspace(n)) for n in results.methods if (out / _workspace(n)).is_file()}
-    recorded = results.observed.methods if results.observed is not None else {}
-    observed = {n: _recorded(out / _workspace(n, observed=True)) for n in workspaces if n in recorded}
+    fitted = results.observed.methods if results.observed is not None else {}
+    observed = {n: _observed_workspace(out / _workspace(n, observed=True)) for n in workspaces if n in fitted}
     general = bool(manifest.get("config", {}).get("processes"))
     if not workspaces and not general:
         raise InputFileError(f"{out / WORKSPACE}", got="no workspace of any method", expected="those of a finished run", remedy="fit again")
@@ -88,7 +88,7 @@ def _workspace(name: str, *, observed: bool = False, plain: bool = False) -> str
     return (WORKSPACE / f"{name}{f'_{OBSERVED.stem}' * observed}{'.pyhf' * plain}.json").as_posix()
 
 
-def _recorded(path: Path) -> Workspace:
+def _observed_workspace(path: Path) -> Workspace:
     """Open the likelihood of the data that results.json speaks of."""
     _bytes(path)
     return Workspace.load(path)

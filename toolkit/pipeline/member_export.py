@@ -34,8 +34,8 @@ def export_members(config: Config, out: Path, *, progress: Progress = silent_pro
     from toolkit.ratios import feature_matrix  # noqa: PLC0415
 
     context = StageContext(config=config, out=out, work=out, key="")
-    pool, test = (learned_events(config, events) for events in read_simulation(context))
-    trained = load_trained(context, pool)
+    training, test = (learned_events(config, events) for events in read_simulation(context))
+    trained = load_trained(context, training)
     rows = feature_matrix(test.observables, trained.features)
     folder, written = make_folder(out / FOLDER), []
     for k in range(len(trained.history)):
@@ -44,9 +44,9 @@ def export_members(config: Config, out: Path, *, progress: Progress = silent_pro
             writer=write_onnx,
             reference_rows=rows,
             member=k,
-            features=describe_features(pool, config, trained.features),
+            features=describe_features(training, config, trained.features),
             config_hash=training_hash(config),
-            training_data_hash=data_hash(pool),
+            training_data_hash=data_hash(training),
             fills=config.fills,
             z1=config.selection.z1,
         )

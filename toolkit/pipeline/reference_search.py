@@ -116,8 +116,8 @@ def search_reference(
     context = StageContext(config=config, out=out, work=out, key="", progress=progress)
     with folder_lock(make_folder(out / FOLDER) / "lock"):
         folder = folder_of_key(out / UNFINISHED, _key(config, out, settings.bins))
-        pool = learned_events(config, read_simulation(context, scored=False)[0])
-        evaluations = _Evaluations(config, pool, sections, settings, folder, progress)
+        training = learned_events(config, read_simulation(context, scored=False)[0])
+        evaluations = _Evaluations(config, training, sections, settings, folder, progress)
         truth = FitModel.of(config).truth
         start = [{name: truth[name] for name in ranges}]
         found = optimise_reference(
@@ -151,7 +151,7 @@ class _Evaluations:
     """Trains the scores at a point and measures the region of their histogram; finished points are read again."""
 
     config: Config
-    pool: SimulatedEvents
+    training: SimulatedEvents
     sections: Mapping[str, ClassifierConfig]
     settings: SearchSettings
     folder: Path
@@ -167,14 +167,14 @@ class _Evaluations:
 
     def _measured(self, point: Mapping[str, float], folder: Path) -> float:
         scores = [self._score(name, section, point, folder / name) for name, section in self.sections.items()]
-        return score_volume(scores, self.pool, FitModel.of_model(self.config.model.learned), bins=self.settings.bins)
+        return score_volume(scores, self.training, FitModel.of_model(self.config.model.learned), bins=self.settings.bins)
 
     def _score(self, name: str, section: ClassifierConfig, point: Mapping[str, float], folder: Path) -> FloatArray:
-        config, pool = self.config, self.pool
-        fold = classifier_fold(config, section, pool.event_id)
+        config, training = self.config, self.training
+        fold = classifier_fold(config, section, training.event_id)
         local = section.local_score
         trained = train_classifier(
-            pool,
+            training,
             config=section.model_copy(update={"local_score": None if local is None else local.model_copy(update={"at": dict(point)})}),
             fold=fold,
             folder=folder,
@@ -186,7 +186,7 @@ class _Evaluations:
             device=config.ratios.device,
             progress=self._told,
         )
-        return np.asarray(out_of_fold(trained, pool, fold)[:, 0])
+        return np.asarray(out_of_fold(trained, training, fold)[:, 0])
 
     def _told(self, label: str, done: float, total: float) -> None:
         """Say at which point a training is."""

@@ -213,12 +213,12 @@ def differences(found: MethodResult, published: MethodResult) -> dict[str, float
 
 def _check_methods(index: Mapping[str, Any], published: Results) -> None:
     """Refuse an index without methods, with methods that have no published results, or with workspaces that are not in the bundle."""
-    recorded = {} if published.observed is None else published.observed.methods
+    observed = {} if published.observed is None else published.observed.methods
     what, remedy = "bundle.json", "write the bundle again, or do not use it"
     inside = {entry["path"] for entry in index["files"]}
     try:
         named = [("expected", name, entry["workspace"], published.methods) for name, entry in index["methods"].items()]
-        named += [("observed", name, entry["observed"], recorded) for name, entry in index["methods"].items() if "observed" in entry]
+        named += [("observed", name, entry["observed"], observed) for name, entry in index["methods"].items() if "observed" in entry]
         there = [file in inside for _, _, file, _ in named]
     except (KeyError, TypeError, AttributeError) as error:
         raise SchemaError(what, got=f"{type(error).__name__}: {error}", expected="workspaces by method", remedy=remedy) from error

@@ -35,7 +35,7 @@ HYPOTHESES = ((BLUE, "--"), (BLACK, "-"), (VERMILION, "-"), (GREEN, "-."), (PURP
 
 
 def plot_spectrum(
-    spectrum: Spectrum, *, recorded: FloatArray | None = None, log_y: bool | None = None, style: PlotStyle = PLAIN
+    spectrum: Spectrum, *, data: FloatArray | None = None, log_y: bool | None = None, style: PlotStyle = PLAIN
 ) -> StyledFigure:
     """Draw the stacked prediction, other hypotheses as lines, and their ratio below.
 
@@ -43,17 +43,17 @@ def plot_spectrum(
         spectrum: Expected events. The stack holds the backgrounds and, on top, the interfering part at the
             denominator of the ratio; each interfering process alone is a thin line, and so is their interference SBI - S - B. On a
             logarithmic axis what is negative of it is drawn upside down, and the legend says so.
-        recorded: (k,) numbers of data events in the same bins, drawn as points with their central 68.3 % Poisson intervals; None draws
+        data: (k,) numbers of data events in the same bins, drawn as points with their central 68.3 % Poisson intervals; None draws
             none.
         log_y: Logarithmic axis; None chooses it when the total spans more than a factor of 30.
         style: Look and header.
 
     Returns:
-        The figure. Its numbers are `spectrum.to_json()` and `divided_by`, the bin widths if contents are shown per unit, and `recorded`
+        The figure. Its numbers are `spectrum.to_json()` and `divided_by`, the bin widths if contents are shown per unit, and `data`
         where there are data.
     """
     label, divisor = events_label(spectrum.observable, np.diff(spectrum.edges))
-    numbers = {**spectrum.to_json(), "divided_by": jsonable(divisor), **({} if recorded is None else {"recorded": jsonable(recorded)})}
+    numbers = {**spectrum.to_json(), "divided_by": jsonable(divisor), **({} if data is None else {"data": jsonable(data)})}
     base = spectrum.denominator
     with new_figure(style, numbers=numbers, size=(6.4, 6.2), panels=(3.0, 1.2)) as (figure, (top, low)):
         _stack(top, spectrum, divisor)
@@ -70,7 +70,7 @@ def plot_spectrum(
         lowest_linear = _interference(top, spectrum, divisor, log=log)
         band(top, total, spectrum.total_error[base] / divisor, spectrum.edges, color="0.3", label="simulation error")
         top.set_ylabel(label)
-        entries = len(top.get_legend_handles_labels()[1]) + (recorded is not None)
+        entries = len(top.get_legend_handles_labels()[1]) + (data is not None)
         headroom = max(0.33, 0.04 + 0.068 * -(-entries // 2))
         if log and positive.size:
             drawn = np.concatenate([spectrum.expected / divisor, spectrum.total / divisor])
@@ -80,17 +80,17 @@ def plot_spectrum(
         else:
             highest = max(float(np.nanmax(spectrum.total / divisor, initial=0.0)), 1e-12)
             top.set_ylim(1.1 * lowest_linear, (highest - headroom * 1.1 * lowest_linear) / (1.0 - headroom))
-        if recorded is not None:
-            _recorded(top, recorded, divisor, spectrum.edges, label="Data")
-            top.set_ylim(top=max(top.get_ylim()[1], (3.0 if log else 1.5) * float(np.max(recorded / divisor, initial=0.0))))
+        if data is not None:
+            _data_points(top, data, divisor, spectrum.edges, label="Data")
+            top.set_ylim(top=max(top.get_ylim()[1], (3.0 if log else 1.5) * float(np.max(data / divisor, initial=0.0))))
         top.legend(loc="upper right", ncols=2, fontsize="small")
         low.set_ylabel(f"ratio to {hypothesis_label(spectrum.parameter, spectrum.values[base])}")
         low.set_xlabel(observable_label(spectrum.observable))
         low.set_xlim(spectrum.edges[0], spectrum.edges[-1])
         _ratio_range(low, spectrum)
-        if recorded is not None:
-            _recorded(low, recorded, spectrum.total[base], spectrum.edges)
-            _widen(low, recorded, spectrum.total[base])
+        if data is not None:
+            _data_points(low, data, spectrum.total[base], spectrum.edges)
+            _widen(low, data, spectrum.total[base])
     return figure
 
 
@@ -107,7 +107,7 @@ def poisson_interval(counts: FloatArray) -> tuple[FloatArray, FloatArray]:
     return low, np.asarray(chi2.isf(tail, 2 * (counts + 1)) / 2)
 
 
-def _recorded(ax: Axes, counts: FloatArray, divisor: FloatArray, edges: FloatArray, *, label: str | None = None) -> None:
+def _data_points(ax: Axes, counts: FloatArray, divisor: FloatArray, edges: FloatArray, *, label: str | None = None) -> None:
     """Draw data as points; an empty bin has a point at zero and an upper bar."""
     low, high = poisson_interval(counts)
     scale = np.where(divisor > 0, divisor, np.nan)

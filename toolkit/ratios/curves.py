@@ -134,7 +134,7 @@ def fit_curve(
     Notes:
         In a bin the mean over the reference of the true ratio is A/B, the quotient of the sums of normalised weights, whatever the signs
         of single weights; the mean of the estimated ratio is its abscissa. Where A/B does not rise, neighbouring bins are joined
-        (pool adjacent violators on the sums). Beyond the outermost bins the correction stays what it is there.
+        (training adjacent violators on the sums). Beyond the outermost bins the correction stays what it is there.
 
     References:
         Ayer et al., Ann. Math. Stat. 26 (1955) 641; Fritsch, Carlson, SIAM J. Numer. Anal. 17 (1980) 238.
@@ -150,7 +150,7 @@ def fit_curve(
     a, b = (_normalised(w, log_ratio, name) for w, name in ((numerator_weights, "numerator"), (reference_weights, "reference")))
     low, sums = _fill(log_ratio, a, b, bins=bins, min_effective=min_effective)
     if method != "binned":
-        low, sums = _pool(low, sums)
+        low, sums = _training(low, sums)
     y = np.log(sums[:, 0] / sums[:, 1])
     empty = np.zeros(0)
     before = float(b @ np.exp(log_ratio))
@@ -283,7 +283,7 @@ def _enough(sums: FloatArray, min_effective: float) -> bool:
     return bool(a > 0 and b > 0 and size_a**2 >= min_effective * squares_a and size_b**2 >= min_effective * squares_b)
 
 
-def _pool(low: FloatArray, sums: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _training(low: FloatArray, sums: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Join neighbours until the true ratio rises from bin to bin."""
     lows: list[float] = []
     blocks: list[FloatArray] = []

@@ -56,7 +56,7 @@ class DensityEstimator:
 
     def fit(
         self,
-        pool: SimulatedEvents,
+        training: SimulatedEvents,
         *,
         config: AnyRatioConfig,
         model: Model,
@@ -75,10 +75,10 @@ class DensityEstimator:
         """
         folder = make_folder(folder)
         plan = plan_ensemble(config)
-        x = torch.from_numpy(feature_matrix(pool.observables, config.features))
-        mixture = describe_mixture(pool, model)
-        targets = make_targets(positive_backgrounds(pool, mixture, config=config, progress=progress), mixture)
-        fold = assign_fold(pool.event_id, n_folds=config.splits.folds, salt=config.splits.salt).astype(np.int64)
+        x = torch.from_numpy(feature_matrix(training.observables, config.features))
+        mixture = describe_mixture(training, model)
+        targets = make_targets(positive_backgrounds(training, mixture, config=config, progress=progress), mixture)
+        fold = assign_fold(training.event_id, n_folds=config.splits.folds, salt=config.splits.salt).astype(np.int64)
         feature_map = _feature_map(x, config, swaps)
         task = DensityTask(self.learner, feature_map(x).float(), targets, fold, mixture, config, feature_map)
         trained = train_ensemble(task, plan, folder=folder, executor=executor, workers=workers, progress=progress, former=former)
@@ -97,7 +97,7 @@ class DensityEstimator:
             before = mixture.log_ratios(raw).numpy()
         _require_finite(calibrated, mixture.processes)
         result = TrainedMixture(ensemble, trained.history, calibrated, before, config, crossed)
-        key = mixture_key(pool, config=config, model=model, swaps=feature_map.swaps)
+        key = mixture_key(training, config=config, model=model, swaps=feature_map.swaps)
         save_mixture(result, folder, key=key, members={member.file: task.key(member) for member in plan})
         return result
 
@@ -106,12 +106,12 @@ class DensityEstimator:
         folder: Path,
         *,
         config: AnyRatioConfig,
-        pool: SimulatedEvents | None = None,
+        training: SimulatedEvents | None = None,
         model: Model | None = None,
         swaps: Mapping[str, BeamSwap | None] | None = None,
     ) -> TrainedMixture:
         """Read the trained ensemble; see `interface.Estimator.load`."""
-        known = None if pool is None or model is None else mixture_key(pool, config=config, model=model, swaps=swaps)
+        known = None if training is None or model is None else mixture_key(training, config=config, model=model, swaps=swaps)
         trained = load_mixture(folder, self.learner, key=known)
         if trained.estimator != config.estimator:
             raise ArtifactMismatchError(f"networks in {folder}", got=trained.estimator, expected=config.estimator, remedy="train again")

@@ -23,8 +23,8 @@ def inspect_ensemble(
     *,
     test: NDArray[np.float64],
     test_fold: IntArray,
-    pool: NDArray[np.float64],
-    pool_fold: IntArray,
+    training: NDArray[np.float64],
+    training_fold: IntArray,
 ) -> Inspection:
     """Evaluate the ensemble for the comparison of training and test events, and of before and after the calibration.
 
@@ -33,8 +33,8 @@ def inspect_ensemble(
         plan: Which events each of them trained on.
         test: Observables of the test events, (n_test, n_features).
         test_fold: Fold that each test event would belong to, (n_test,).
-        pool: Observables of the training events, (n_pool, n_features).
-        pool_fold: Fold of each training event, (n_pool,).
+        training: Observables of the training events, (n_training, n_features).
+        training_fold: Fold of each training event, (n_training,).
 
     Returns:
         The log ratios.
@@ -43,7 +43,7 @@ def inspect_ensemble(
     return Inspection(
         before_calibration=torch.cat(parts).numpy(),
         test_by_part=_calibrated(ensemble, plan, test, test_fold),
-        in_sample=_calibrated(ensemble, plan, pool, pool_fold),
+        in_sample=_calibrated(ensemble, plan, training, training_fold),
     )
 
 

@@ -37,7 +37,7 @@ class Inspection:
         before_calibration: Test events, all members, without the calibration, (n_test, n_processes).
         test_by_part: Test events, calibrated, from only as many members per event as in `in_sample`: those that would have trained on
             it, (n_test, n_processes).
-        in_sample: Training events, calibrated, from only the members that trained on the event, (n_pool, n_processes).
+        in_sample: Training events, calibrated, from only the members that trained on the event, (n_training, n_processes).
     """
 
     before_calibration: NDArray[np.float64]
@@ -74,7 +74,7 @@ class RatioModel(Protocol):
 
     @property
     def out_of_bag(self) -> FloatArray:
-        """Log ratios of the training events from those members that did not train on them, (n_pool, n_numerators)."""
+        """Log ratios of the training events from those members that did not train on them, (n_training, n_numerators)."""
 
     @property
     def before_calibration(self) -> FloatArray:
@@ -98,7 +98,7 @@ class RatioModel(Protocol):
     def member(self, index: int) -> nn.Module:
         """Return one member as a module of its own, observables -> log ratios."""
 
-    def inspect(self, *, pool: SimulatedEvents, test: SimulatedEvents) -> Inspection:
+    def inspect(self, *, training: SimulatedEvents, test: SimulatedEvents) -> Inspection:
         """Evaluate it for the comparison of training and test events, and of before and after the calibration."""
 
     def to_onnx(
@@ -131,7 +131,7 @@ class Estimator(Protocol):
 
     def fit(
         self,
-        pool: SimulatedEvents,
+        training: SimulatedEvents,
         *,
         config: Any,
         model: Model,
@@ -145,7 +145,7 @@ class Estimator(Protocol):
         """Train all members, or read those that are finished, and calibrate.
 
         Args:
-            pool: Simulated events without the test events, weights scaled to the luminosity.
+            training: Simulated events without the test events, weights scaled to the luminosity.
             config: The section `ratios` of this estimator.
             model: Processes, amplitudes and parameters; their learned densities are the processes of the events.
             folder: Where finished members and the calibration are kept, for `load`; a later call with the same events and
@@ -168,7 +168,7 @@ class Estimator(Protocol):
         folder: Path,
         *,
         config: Any,
-        pool: SimulatedEvents | None = None,
+        training: SimulatedEvents | None = None,
         model: Model | None = None,
         swaps: Mapping[str, BeamSwap | None] | None = None,
     ) -> RatioModel:
@@ -177,8 +177,8 @@ class Estimator(Protocol):
         Args:
             folder: Where it is.
             config: The section `ratios` of this estimator.
-            pool: The events that it must have been trained on; without them, any events and settings will do.
-            model: The model that it must have been trained for; needed with `pool`.
+            training: The events that it must have been trained on; without them, any events and settings will do.
+            model: The model that it must have been trained for; needed with `training`.
             swaps: As for `fit`.
 
         Raises:

@@ -39,15 +39,17 @@ FORMAT = 7
 """Part of the key: raise it when the content of the file changes."""
 
 
-def mixture_key(pool: SimulatedEvents, *, config: AnyRatioConfig, model: Model, swaps: Mapping[str, BeamSwap | None] | None = None) -> str:
+def mixture_key(
+    training: SimulatedEvents, *, config: AnyRatioConfig, model: Model, swaps: Mapping[str, BeamSwap | None] | None = None
+) -> str:
     """Hash everything that decides a trained mixture: events, weights, features and their symmetry, settings; 32 hexadecimal digits."""
-    settings = [FORMAT, config.model_dump(mode="json", exclude={"device"}), directions_of(model, config), pool.processes]
+    settings = [FORMAT, config.model_dump(mode="json", exclude={"device"}), directions_of(model, config), training.processes]
     settings += [feature_swaps(config.features, declared=swaps) if config.fold_beam_axis else {}]
     digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
-    for values in (pool.event_id, pool.weights, feature_matrix(pool.observables, config.features)):
+    for values in (training.event_id, training.weights, feature_matrix(training.observables, config.features)):
         digest.update(np.ascontiguousarray(values).tobytes())
-    if pool.benchmark_weights is not None:
-        digest.update(repr(pool.benchmarks).encode() + np.ascontiguousarray(pool.benchmark_weights).tobytes())
+    if training.benchmark_weights is not None:
+        digest.update(repr(training.benchmarks).encode() + np.ascontiguousarray(training.benchmark_weights).tobytes())
     return digest.hexdigest()
 
 

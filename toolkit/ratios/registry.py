@@ -32,7 +32,7 @@ ESTIMATORS: Mapping[str, Estimator] = {
 
 
 def fit_ratios(
-    pool: SimulatedEvents,
+    training: SimulatedEvents,
     *,
     config: AnyRatioConfig,
     model: Model,
@@ -48,7 +48,7 @@ def fit_ratios(
     Arguments, errors and result are those of `toolkit.ratios.interface.Estimator.fit`.
     """
     return ESTIMATORS[config.estimator].fit(
-        pool,
+        training,
         config=config,
         model=model,
         folder=folder,
@@ -64,7 +64,7 @@ def load_ratios(
     folder: Path,
     *,
     config: AnyRatioConfig,
-    pool: SimulatedEvents | None = None,
+    training: SimulatedEvents | None = None,
     model: Model | None = None,
     swaps: Mapping[str, BeamSwap | None] | None = None,
 ) -> RatioModel:
@@ -73,11 +73,11 @@ def load_ratios(
     Args:
         folder: Where it is.
         config: The section `ratios` of the training.
-        pool: The events that it must have been trained on; without them, any events and settings will do.
-        model: The model that it must have been trained for; needed with `pool`.
+        training: The events that it must have been trained on; without them, any events and settings will do.
+        model: The model that it must have been trained for; needed with `training`.
         swaps: As for `fit_ratios`.
 
     Raises:
         ArtifactMismatchError: It is incomplete, damaged, or not of these events and this config.
     """
-    return ESTIMATORS[config.estimator].load(folder, config=config, pool=pool, model=model, swaps=swaps)
+    return ESTIMATORS[config.estimator].load(folder, config=config, training=training, model=model, swaps=swaps)

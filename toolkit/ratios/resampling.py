@@ -234,12 +234,12 @@ def resample_process(
 
 
 def positive_backgrounds(
-    pool: SimulatedEvents, mixture: Mixture, *, config: RatioSettings, progress: Progress = silent_progress
+    training: SimulatedEvents, mixture: Mixture, *, config: RatioSettings, progress: Progress = silent_progress
 ) -> SimulatedEvents:
     """Replace negative weights of backgrounds if the config asks for it.
 
     Args:
-        pool: Simulated events to learn from.
+        training: Simulated events to learn from.
         mixture: Names of the backgrounds.
         config: `negative_weights` says what to do; features, seed and size of the batches are those of the mixture networks.
         progress: Told after every network.
@@ -248,15 +248,15 @@ def positive_backgrounds(
         The events as they are, or with positive weights of the backgrounds.
     """
     alone = [name for c in mixture.classes if not c.n_heads for name in c.densities]
-    columns = {name: pool.weights[:, pool.processes.index(name)] for name in alone}
+    columns = {name: training.weights[:, training.processes.index(name)] for name in alone}
     affected = [name for name, w in columns.items() if np.any(w < 0)]
     if config.negative_weights == "refuse" or not affected:
-        return pool
-    training = replace(ResamplingSettings().training, seed=config.seed, threads=config.threads)
-    settings = ResamplingSettings(training=training, salt=f"{config.splits.salt}/resampling")
+        return training
+    loop = replace(ResamplingSettings().training, seed=config.seed, threads=config.threads)
+    settings = ResamplingSettings(training=loop, salt=f"{config.splits.salt}/resampling")
     for name in affected:
-        pool, _ = resample_process(pool, process=name, features=config.features, settings=settings, progress=progress)
-    return pool
+        training, _ = resample_process(training, process=name, features=config.features, settings=settings, progress=progress)
+    return training
 
 
 def sign_loss(network: nn.Module, batch: Batch) -> torch.Tensor:

@@ -87,11 +87,11 @@ class ParquetBatches:
             parts.append(chunk)
             rows += len(chunk[0])
             if rows >= max(self.buffer_rows, 2 * size):
-                pool = _shuffled(parts, rng)
+                buffer = _shuffled(parts, rng)
                 taken = rows // 2 // size * size
-                yield from _split(pool, taken, size)
-                parts, rows = [tuple(t[taken:].clone() for t in pool)], rows - taken
-                del pool
+                yield from _split(buffer, taken, size)
+                parts, rows = [tuple(t[taken:].clone() for t in buffer)], rows - taken
+                del buffer
         if parts:
             yield from _split(_shuffled(parts, rng), rows // size * size, size)
 
@@ -202,8 +202,8 @@ def _named(names: str | Sequence[str], values: np.ndarray) -> list[tuple[str, np
     return [(names, values)] if isinstance(names, str) else [(name, values[:, j]) for j, name in enumerate(names)]
 
 
-def _split(pool: Batch, rows: int, size: int) -> Iterator[Batch]:
-    yield from zip(*(torch.split(t[:rows], size) for t in pool), strict=True) if rows else ()
+def _split(buffer: Batch, rows: int, size: int) -> Iterator[Batch]:
+    yield from zip(*(torch.split(t[:rows], size) for t in buffer), strict=True) if rows else ()
 
 
 def _joined(parts: Sequence[Batch]) -> Batch:

@@ -116,13 +116,13 @@ class SpreadModule(nn.Module):
 
 @torch.no_grad()
 def targeted_spread(
-    trained: TrainedMixture, pool: SimulatedEvents, *, model: Model, most: int | None = None
+    trained: TrainedMixture, training: SimulatedEvents, *, model: Model, most: int | None = None
 ) -> tuple[TargetedSpread, SpreadModule]:
     """Find the statistical uncertainty of a calibrated ensemble along the scores that it was calibrated with.
 
     Args:
         trained: The ensemble.
-        pool: The events that it was trained and calibrated with.
+        training: The events that it was trained and calibrated with.
         model: The physics model.
         most: Shifts at most, the largest; None for all.
 
@@ -131,14 +131,14 @@ def targeted_spread(
     """
     config, ensemble, mixture = trained.config, trained.ensemble, trained.ensemble.mixture
     directions = score_directions(model, config.calibration_mu, config.calibration_points)
-    targets = make_targets(positive_backgrounds(pool, mixture, config=config), mixture)
-    unseen, heads = _out_of_bag(ensemble, pool, config)
+    targets = make_targets(positive_backgrounds(training, mixture, config=config), mixture)
+    unseen, heads = _out_of_bag(ensemble, training, config)
     raw = _mean_of_members(heads, unseen)
     calibrated = ensemble.calibration(raw)
     scores = torch.stack([d.score(mixture, calibrated)[0] for d in directions], dim=1)
     centre, scale = scores.mean(dim=0), scores.std(dim=0).clamp_min(1e-9)
     phi = _phi(scores, centre, scale).numpy()
-    weights = pool.weights[:, [pool.processes.index(name) for name in mixture.processes]]
+    weights = training.weights[:, [training.processes.index(name) for name in mixture.processes]]
     moments = np.einsum("nj,nk->njk", weights, phi).reshape(len(phi), -1)
     grams = np.einsum("nj,nk,nl->jkl", weights, phi, phi)
     f = np.array([density_coefficients(d, mixture) for d in directions])
@@ -197,12 +197,12 @@ def _mean_of_members(heads: Sequence[torch.Tensor], unseen: Sequence[BoolArray])
     return total / torch.from_numpy(np.sum(unseen, axis=0))[:, None]
 
 
-def _out_of_bag(ensemble: MixtureEnsemble, pool: SimulatedEvents, config: AnyRatioConfig) -> tuple[list[BoolArray], list[torch.Tensor]]:
+def _out_of_bag(ensemble: MixtureEnsemble, training: SimulatedEvents, config: AnyRatioConfig) -> tuple[list[BoolArray], list[torch.Tensor]]:
     """Return for every member the events that it did not train on, (n,), and its heads there, uncalibrated."""
     splits = config.splits
-    fold = assign_fold(pool.event_id, n_folds=splits.folds, salt=splits.salt).astype(np.int64)
-    z = ensemble.feature_map(torch.from_numpy(feature_matrix(pool.observables, config.features)))
-    unseen = [~member.saw(len(pool), fold=fold) for member in plan_ensemble(config)]
+    fold = assign_fold(training.event_id, n_folds=splits.folds, salt=splits.salt).astype(np.int64)
+    z = ensemble.feature_map(torch.from_numpy(feature_matrix(training.observables, config.features)))
+    unseen = [~member.saw(len(training), fold=fold) for member in plan_ensemble(config)]
     heads = []
     for member, mask in zip(ensemble.members, unseen, strict=True):
         heads.append(torch.cat([member(part) for part in torch.split(z[torch.from_numpy(mask)], BATCH)]))

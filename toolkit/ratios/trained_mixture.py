@@ -32,7 +32,7 @@ class TrainedMixture:
         ensemble: The module: observables (n, n_features) -> (log_ratio, log_ratio_spread), each (n, n_processes). float64.
         history: Losses of the networks of each member.
         out_of_bag: Calibrated log ratios of the training events from those members that did not train on them,
-            shape (n_pool, n_processes).
+            shape (n_training, n_processes).
         before_calibration: The same without calibration.
         config: How it was trained.
         cross_fitted: The ensembles without a fold; None where test events are set aside.
@@ -84,16 +84,16 @@ class TrainedMixture:
         """Return one member with the calibration of the ensemble, observables -> log ratios."""
         return CalibratedMember(self.ensemble, index)
 
-    def inspect(self, *, pool: SimulatedEvents, test: SimulatedEvents) -> Inspection:
+    def inspect(self, *, training: SimulatedEvents, test: SimulatedEvents) -> Inspection:
         """Evaluate it for the comparison of training and test events, and of before and after the calibration.
 
         In a cross-fit the test events are those of the training sample, each under the members that did not train on its fold.
         """
         splits = self.config.splits
-        rows = [feature_matrix(events.observables, self.features) for events in (test, pool)]
-        folds = [assign_fold(events.event_id, n_folds=splits.folds, salt=splits.salt).astype(np.int64) for events in (test, pool)]
+        rows = [feature_matrix(events.observables, self.features) for events in (test, training)]
+        folds = [assign_fold(events.event_id, n_folds=splits.folds, salt=splits.salt).astype(np.int64) for events in (test, training)]
         found = inspect_ensemble(
-            self.ensemble, plan_ensemble(self.config), test=rows[0], test_fold=folds[0], pool=rows[1], pool_fold=folds[1]
+            self.ensemble, plan_ensemble(self.config), test=rows[0], test_fold=folds[0], training=rows[1], training_fold=folds[1]
         )
         if self.cross_fitted is None:
             return found

@@ -63,9 +63,9 @@ def combination_page(
         *((PageSection("Uncertainties", text=(TEXT,)),) if uncertain else ()),
         PageSection("Parts", tables=(listed,)),
     ]
-    recorded = "" if results.observed is None else f"{results.observed.n_events} observed events, "
+    observed = "" if results.observed is None else f"{results.observed.n_events} observed events, "
     uncertainties = "statistical and systematic uncertainties" if uncertain else "statistical uncertainties only"
-    subtitle = f"{results.luminosity_ifb:g}/fb, {recorded}Asimov set, {uncertainties}"
+    subtitle = f"{results.luminosity_ifb:g}/fb, {observed}Asimov set, {uncertainties}"
     return Page(title=title, subtitle=subtitle, sections=tuple(sections), footer=f"Made with h4l-toolkit {made}")
 
 

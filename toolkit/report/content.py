@@ -23,10 +23,10 @@ from toolkit.report.page import Page, PageFigure, PageSection, PageTable
 from toolkit.report.page_tables import (
     closure_page_table,
     cutflow_page_table,
+    data_cutflow_page_table,
     methods_page_table,
     normalisation_page_table,
     processes_page_table,
-    recorded_cutflow_page_table,
     reweighting_page_table,
     timing_page_table,
     two_column_table,
@@ -49,7 +49,7 @@ class Provenance:
         samples: Rows of the table of samples, under `sample_columns`.
         sample_columns: Its headers.
         cutflow: Simulated sample -> cut -> {"events", "sumw", "sumw2"}, in the order of the cuts.
-        recorded_cutflow: The same of the data samples; empty while they are blinded.
+        data_cutflow: The same of the data samples; empty while they are blinded.
         versions: Library -> version.
         seeds: Name -> seed.
         config_hash: Hash of the configuration.
@@ -62,7 +62,7 @@ class Provenance:
     samples: tuple[tuple[str, ...], ...] = ()
     sample_columns: tuple[str, ...] = ()
     cutflow: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
-    recorded_cutflow: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    data_cutflow: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     seeds: Mapping[str, int] = field(default_factory=dict)
     config_hash: str = ""
@@ -108,7 +108,7 @@ def build_page(
     fitted = fitted_section(results, figures.get("fitted", ()))
     systematics = systematics_section(results, figures.get("systematics", ()))
     uncertainties = "statistical uncertainties only" if systematics is None else "statistical and systematic uncertainties"
-    recorded = "" if results.observed is None else f"{results.observed.n_events} data events, "
+    observed = "" if results.observed is None else f"{results.observed.n_events} data events, "
     sections = [
         _summary(results, verdicts, figures),
         *fit_sections(results, figures),
@@ -127,7 +127,7 @@ def build_page(
     shown = tuple(s for s in sections if s.tables or s.figures or s.text or s.warnings)
     return Page(
         title=title,
-        subtitle=f"{results.luminosity_ifb:g}/fb, {recorded}Asimov set at {asimov_text(results)}, {uncertainties}",
+        subtitle=f"{results.luminosity_ifb:g}/fb, {observed}Asimov set at {asimov_text(results)}, {uncertainties}",
         sections=shown,
         footer=f"Made with h4l-toolkit {provenance.versions['h4l-toolkit']}" if "h4l-toolkit" in provenance.versions else "",
     )
@@ -266,7 +266,7 @@ def _samples(provenance: Provenance, figures: Figures) -> PageSection:
     tables = [PageTable("Samples", provenance.sample_columns, provenance.samples, words=True)] if provenance.samples else []
     tables += [PageTable("Selection", ("object", "requirement"), provenance.selection, words=True)] if provenance.selection else []
     tables += [cutflow_page_table(provenance.cutflow)] if provenance.cutflow else []
-    tables += [recorded_cutflow_page_table(provenance.recorded_cutflow)] if provenance.recorded_cutflow else []
+    tables += [data_cutflow_page_table(provenance.data_cutflow)] if provenance.data_cutflow else []
     return PageSection("Samples and selection", text=provenance.notes, tables=tuple(tables), figures=figures.get("selection", ()))
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from toolkit.diagnostics.closure import ClosureVerdict
-from toolkit.diagnostics.observables import count_recorded
+from toolkit.diagnostics.observables import count_data
 from toolkit.diagnostics.suite import Suite
 from toolkit.diagnostics.training import TrainingCurve
 from toolkit.likelihood.results import MethodResult, Results
@@ -50,7 +50,7 @@ def result_jobs(
 
 
 def suite_jobs(
-    suite: Suite, *, style: PlotStyle, details: bool = False, recorded: Mapping[str, FloatArray] | None = None
+    suite: Suite, *, style: PlotStyle, details: bool = False, data: Mapping[str, FloatArray] | None = None
 ) -> tuple[PlotJob, ...]:
     """List the plots of the diagnostics.
 
@@ -58,7 +58,7 @@ def suite_jobs(
         suite: Their results.
         style: Look and header.
         details: Also one full plot per observable of the reweighting closure of the first target.
-        recorded: Observables of the data, each (n_events,); None while they are blinded.
+        data: Observables of the data, each (n_events,); None while they are blinded.
 
     Returns:
         The plots, the largest first; parts are "reweighting", "calibration", "observables", "yields".
@@ -66,7 +66,7 @@ def suite_jobs(
     return (
         *_reweighting_jobs(suite, style, details),
         *_calibration_jobs(suite, style),
-        *_observable_jobs(suite, style, recorded or {}),
+        *_observable_jobs(suite, style, data or {}),
         *_yield_jobs(suite, style),
     )
 
@@ -132,15 +132,15 @@ def _reweighting_jobs(suite: Suite, style: PlotStyle, details: bool) -> Iterator
         )
 
 
-def _observable_jobs(suite: Suite, style: PlotStyle, recorded: Mapping[str, FloatArray]) -> Iterator[PlotJob]:
+def _observable_jobs(suite: Suite, style: PlotStyle, data: Mapping[str, FloatArray]) -> Iterator[PlotJob]:
     for one in suite.spectra:
         poi = parameter_name(one.parameter)
         text = f"{one.observable}: expected events of each process, and of the total at several {poi}. {prose.BEYOND}"
         draw = partial(plot_spectrum, one, style=style)
-        if one.observable in recorded:
-            text += f" {prose.RECORDED}"
-            counts = count_recorded(recorded[one.observable], edges=one.edges)
-            draw = partial(plot_spectrum, one, recorded=counts, style=style.for_data())
+        if one.observable in data:
+            text += f" {prose.DATA}"
+            counts = count_data(data[one.observable], edges=one.edges)
+            draw = partial(plot_spectrum, one, data=counts, style=style.for_data())
         tail = "" if one.parameter == suite.spectra[0].parameter else f"_{slug(one.parameter)}"
         yield PlotJob("observables", f"observable_{slug(one.observable)}{tail}", text, draw)
 

@@ -190,11 +190,11 @@ def cutflow_page_table(cutflow: Mapping[str, Mapping[str, Mapping[str, Any]]]) -
     return PageTable("Cut flow: expected events (simulated events)", ("after", *samples), tuple(rows), note=prose.CUTFLOW)
 
 
-def recorded_cutflow_page_table(cutflow: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> PageTable:
+def data_cutflow_page_table(cutflow: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> PageTable:
     """Data events of every sample after each cut.
 
     Examples:
-        >>> recorded_cutflow_page_table({"data": {"all": {"events": 12, "sumw": 12.0, "sumw2": 12.0}}}).rows
+        >>> data_cutflow_page_table({"data": {"all": {"events": 12, "sumw": 12.0, "sumw2": 12.0}}}).rows
         (('all', '12'),)
     """
     cuts = tuple(dict.fromkeys(cut for flow in cutflow.values() for cut in flow))

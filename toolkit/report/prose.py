@@ -89,5 +89,5 @@ YIELDS = (
     "Fit: what the likelihood expects; test: the events that it is fitted to. Errors are those of the simulation. Interfering processes "
     "share their events."
 )
-RECORDED = "Points: data with their Poisson intervals, beside the expectation before any fit."
+DATA = "Points: data with their Poisson intervals, beside the expectation before any fit."
 BEYOND = "First and last bins include what lies beyond."

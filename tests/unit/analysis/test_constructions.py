@@ -82,9 +82,9 @@ def methods(test_events):
     )
     x, edges = test_events.observables["x"], (0.0, 0.3, 0.6, 1.0)
     return (
-        histogram_method("x", model, pool=test_events, test=test_events, values=(x, x), edges=edges, observable="x"),
+        histogram_method("x", model, training=test_events, test=test_events, values=(x, x), edges=edges, observable="x"),
         UnbinnedMethod("nsbi", base, base),
-        rate_method(model, pool=test_events, test=test_events),
+        rate_method(model, training=test_events, test=test_events),
     )
 
 
@@ -127,16 +127,16 @@ def test_the_stage_writes_intervals_that_the_report_reads(tmp_path, methods, tes
 
 
 @pytest.fixture(scope="module")
-def recorded(methods, test_events):
+def seen(methods, test_events):
     """Whole numbers of events, drawn at mu = 0.4."""
     weights = densities(test_events.observables["x"]) * YIELDS / 3000 @ [0.4 - 0.4**0.5, 0.4**0.5, 1.0 - 0.4**0.5, 1.0]
     counts = np.random.default_rng(8).poisson(weights).astype(float)
     return FitData(test_events, counts, methods, Systematics(), FitModel.of(config()), label="observed")
 
 
-def test_recorded_events_are_accepted_where_t_lies_below_the_same_critical_values(tmp_path, methods, test_events, recorded):
+def test_data_events_are_accepted_where_t_lies_below_the_same_critical_values(tmp_path, methods, test_events, seen):
     settings = short(methods=["nsbi", "x"])
-    write_intervals(context(tmp_path, settings), methods, test=test_events, ratio=Ratio(), recorded=[recorded])
+    write_intervals(context(tmp_path, settings), methods, test=test_events, ratio=Ratio(), data=[seen])
     read = ToyIntervals.from_json(json.loads((tmp_path / INTERVALS).read_text()))
     assert not list((tmp_path / TOYS).glob("*observed*"))
     mu = np.linspace(0.0, 4.0, 401)
@@ -144,7 +144,7 @@ def test_recorded_events_are_accepted_where_t_lies_below_the_same_critical_value
         result = read.observed[method.name]
         curve = result.bands.curves["68"]
         np.testing.assert_array_equal(curve.values, read.results[method.name].bands.curves["68"].values)
-        likelihood = method.likelihood(recorded.weights)
+        likelihood = method.likelihood(seen.weights)
         scan = np.array([likelihood.twice_nll([m]) for m in mu])
         inside = scan - scan.min() < curve(mu)
         pieces = np.any([(mu >= i.low) & (mu <= i.high) for i in result.intervals["68"]], axis=0)
@@ -152,9 +152,9 @@ def test_recorded_events_are_accepted_where_t_lies_below_the_same_critical_value
         assert 0 < pieces.sum() < len(mu)
 
 
-def test_recorded_events_have_toys_at_their_own_nuisance_parameters(tmp_path, methods, test_events, full, recorded):
+def test_data_events_have_toys_at_their_own_nuisance_parameters(tmp_path, methods, test_events, full, seen):
     background = (np.array([1.0, 1.0, 1.0, 1.1]), np.array([1.0, 1.0, 1.0, 0.9]))
-    data = replace(recorded, weights=1.2 * recorded.weights, systematics=Systematics(luminosity=0.02, norms={"qq": background}))
+    data = replace(seen, weights=1.2 * seen.weights, systematics=Systematics(luminosity=0.02, norms={"qq": background}))
     drawn = []
 
     def noted(source, points, **options):
@@ -164,7 +164,7 @@ def test_recorded_events_have_toys_at_their_own_nuisance_parameters(tmp_path, me
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(constructions, "construct_bands", noted)
         settings = short(methods=["rate"])
-        write_intervals(context(tmp_path, settings), methods, test=test_events, ratio=Ratio(), full=full, recorded=[data])
+        write_intervals(context(tmp_path, settings), methods, test=test_events, ratio=Ratio(), full=full, data=[data])
     assert (tmp_path / TOYS / "rate_observed.jsonl").is_file()
     likelihood = data.full(methods[2])
     for point in drawn[1]:

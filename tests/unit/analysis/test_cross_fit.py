@@ -11,7 +11,7 @@ import pytest
 from tests.unit.analysis.toy import COEFFICIENTS, MODEL, densities, simulate
 from toolkit.analysis.cross_fit import cross_fitted, fold_of, fold_templates
 from toolkit.analysis.data import FitData
-from toolkit.analysis.datasets import RecordedEvents
+from toolkit.analysis.datasets import DataEvents
 from toolkit.analysis.information import with_information, zero_influence
 from toolkit.analysis.measurements import Resampling, close
 from toolkit.analysis.methods import BinnedMethod, UnbinnedMethod, histogram_method
@@ -44,7 +44,7 @@ def weights_at(events: SimulatedEvents, mu: float) -> FloatArray:
 
 def histogram(events: SimulatedEvents, config: Config) -> BinnedMethod:
     x = events.observables["x"]
-    whole = histogram_method("x", MODEL, pool=events, test=events, values=(x, x), edges=EDGES, observe=lambda e: e.observables["x"])
+    whole = histogram_method("x", MODEL, training=events, test=events, values=(x, x), edges=EDGES, observe=lambda e: e.observables["x"])
     [method] = cross_fitted([whole], events, config, in_calibration=np.log(densities(x)))
     return cast("BinnedMethod", method)
 
@@ -71,7 +71,7 @@ def test_a_histogram_closes_where_one_division_does_not(config: Config) -> None:
         test = np.arange(3000) % 2 == 0
         pair = [events.select(mask).scaled(2.0) for mask in (~test, test)]
         values = (pair[0].observables["x"], pair[1].observables["x"])
-        divided = histogram_method("x", MODEL, pool=pair[0], test=pair[1], values=values, edges=EDGES)
+        divided = histogram_method("x", MODEL, training=pair[0], test=pair[1], values=values, edges=EDGES)
         crossed = histogram(events, config)
         for mu in (1.7, 3.0):
             away["hold-out"].append(divided.likelihood(weights_at(pair[1], mu)).fit().parameters["mu"] - mu)
@@ -91,7 +91,7 @@ def test_quoted_errors_are_the_spreads_over_simulations(config: Config) -> None:
         best.append(fit.parameters["mu"])
         heights.append(likelihood.fit(fixed={"mu": 0.0}).twice_nll - fit.twice_nll)
         if seed < 3:
-            zero = zero_influence(method, likelihood, poi="mu", fit=fit, test=weights, pool=weights, at_zero=weights_at(events, 0.0))
+            zero = zero_influence(method, likelihood, poi="mu", fit=fit, test=weights, training=weights, at_zero=weights_at(events, 0.0))
             assert zero is not None
             alone = method.bootstrap(weights, replicas=100, seed=3).error(best[-1])
             quoted.append((method.bootstrap_crossed(weights, replicas=200, seed=3).error(best[-1]), zero.error, alone))
@@ -123,11 +123,11 @@ def test_fluctuations_cancel_where_an_event_is_as_likely_among_the_others(config
     assert 2e-3 < errors[1] < 1.0
 
 
-def test_recorded_events_are_compared_with_the_templates_of_all_folds(config: Config) -> None:
+def test_data_events_are_compared_with_the_templates_of_all_folds(config: Config) -> None:
     events = simulate(2000, 8)
     method = histogram(events, config)
-    recorded = RecordedEvents(np.arange(3, dtype=np.uint64), {"x": np.array([0.05, 0.55, 0.95])}, {"data": 3})
-    likelihood = method.for_events(recorded).likelihood(np.ones(3))
+    data = DataEvents(np.arange(3, dtype=np.uint64), {"x": np.array([0.05, 0.55, 0.95])}, {"data": 3})
+    likelihood = method.for_events(data).likelihood(np.ones(3))
     np.testing.assert_array_equal(likelihood.data, [1, 0, 0, 0, 0, 1, 0, 0, 0, 1])
     np.testing.assert_allclose(likelihood.templates, method.templates.values)
     np.testing.assert_allclose(method.expected.reshape(4, 4, 10).sum(axis=1), method.templates.values, rtol=1e-9)
@@ -146,7 +146,7 @@ def test_the_lower_bound_is_that_of_the_templates_without_the_fold(config: Confi
         total += 2.0 * (a[i] * np.log(rates[0] / rates[1]) - b[i] * (rates[0] / rates[1] - 1.0))
     data = FitData(events, a, (method,), Systematics(), MODEL)
     measured = {"x": measure(method.likelihood(a), method="x", values=np.linspace(0.0, 6.0, 13), truth=1.0)}
-    found = with_information(measured, data, chosen=[({"mu": 1.0}, {"mu": 0.0})], pool=events)
+    found = with_information(measured, data, chosen=[({"mu": 1.0}, {"mu": 0.0})], training=events)
     assert found["x"].information[0].value == pytest.approx(total, rel=1e-9)
 
 

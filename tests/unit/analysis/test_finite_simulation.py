@@ -46,7 +46,7 @@ def test_errors_are_those_of_refits(truth, scale, two):
         away = np.sort(np.abs(refits - fit.parameters[name]))
         width = max(away[81], 0.5 * away[114])  # 82 of 120 are 68 %, 115 are 95 %
         assert errors[name].test == pytest.approx(width, rel=0.25)
-        assert errors[name].pool == pytest.approx(errors[name].test, rel=0.1)
+        assert errors[name].training == pytest.approx(errors[name].test, rel=0.1)
 
 
 @pytest.mark.parametrize(("seed", "often"), [(6, True), (7, False)])
@@ -65,7 +65,7 @@ def test_the_total_decides_between_minima_where_neither_part_does_alone():
     events = sample(1500, 4, (0.4, 1.0), 0.9)
     fit = likelihood(events, events.weights, 0.9).fit()
     error = simulation_errors([events], [events], fit=fit, bounds=BOUNDS, roots=frozenset({"mu"}))["mu"]
-    assert max(error.test, error.pool) < 0.05
+    assert max(error.test, error.training) < 0.05
     assert 2.0 * error.total > 0.9 * abs(fit.minima[1].parameters["mu"] - fit.parameters["mu"])
 
 

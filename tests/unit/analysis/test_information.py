@@ -30,12 +30,12 @@ NU = np.array([30.0, 400.0])
 CHOSEN = (({"mu": 1.0}, {"mu": 0.0}), ({"mu": 3.0}, {"mu": 1.0}))
 
 
-def unbinned(model: FitModel, logs: FloatArray, of_pool: FloatArray, yields: FloatArray, name: str = "nsbi") -> UnbinnedMethod:
+def unbinned(model: FitModel, logs: FloatArray, of_training: FloatArray, yields: FloatArray, name: str = "nsbi") -> UnbinnedMethod:
     def build(values: FloatArray) -> UnbinnedLikelihood:
         shared: Any = {"coefficients": model.coefficients, "parameters": model.used, "yields": yields}
         return UnbinnedLikelihood(log_ratios=values, weights=np.ones(len(values)), **shared)
 
-    return UnbinnedMethod(name, build(logs), build(of_pool))
+    return UnbinnedMethod(name, build(logs), build(of_training))
 
 
 def peaks(x: FloatArray) -> FloatArray:
@@ -55,11 +55,11 @@ def draw(n: int, seed: int) -> SimulatedEvents:
     return SimulatedEvents(("S", "B"), np.arange(len(x), dtype=np.uint64), zeros, ("mixed",), {"x": x}, weights)
 
 
-def told(model: FitModel, test: SimulatedEvents, pool: SimulatedEvents, methods: tuple[Any, ...]) -> dict[str, MethodResult]:
+def told(model: FitModel, test: SimulatedEvents, training: SimulatedEvents, methods: tuple[Any, ...]) -> dict[str, MethodResult]:
     data = FitData(test, truth_weights(test, model, model.truth), methods, Systematics(), model)
     grid = np.linspace(0.0, 6.0, 13)
     results = {m.name: measure(m.likelihood(data.weights), method=m.name, values=grid, truth=1.0) for m in methods}
-    return with_information(results, data, chosen=CHOSEN, pool=pool)
+    return with_information(results, data, chosen=CHOSEN, training=training)
 
 
 def exact(above: float, below: float) -> float:
@@ -75,12 +75,12 @@ def exact(above: float, below: float) -> float:
 
 def test_gaussian_on_exponential() -> None:
     """Exact ratios tell what quadrature says; a fine histogram nearly that, a count only its rate."""
-    test, pool = draw(200_000, 1), draw(200_000, 2)
-    logs = [np.log(peaks(e.observables["x"])) for e in (test, pool)]
+    test, training = draw(200_000, 1), draw(200_000, 2)
+    logs = [np.log(peaks(e.observables["x"])) for e in (test, training)]
     edges = {"rate": np.array([0.0, 1000.0]), "fine": np.array([0.0, *np.arange(16.0, 45.0, 1.0), 1000.0])}
-    values = (pool.observables["x"], test.observables["x"])
-    bins = tuple(histogram_method(name, ONE, pool=pool, test=test, values=values, edges=e) for name, e in edges.items())
-    found = told(ONE, test, pool, (*bins, unbinned(ONE, *logs, NU)))
+    values = (training.observables["x"], test.observables["x"])
+    bins = tuple(histogram_method(name, ONE, training=training, test=test, values=values, edges=e) for name, e in edges.items())
+    found = told(ONE, test, training, (*bins, unbinned(ONE, *logs, NU)))
     for k, (above, below) in enumerate(((1.0, 0.0), (3.0, 1.0))):
         own = {name: result.information[k] for name, result in found.items()}
         value = exact(above, below)
@@ -102,13 +102,13 @@ def stairs(x: FloatArray, shares: FloatArray) -> FloatArray:
 def test_constant_densities_tell_the_same_in_bins_and_event_by_event() -> None:
     middle = densities(np.linspace(0.1, 0.9, 5))
     shares = (middle / middle.sum(axis=0)).T
-    pool = replace(events_at(np.linspace(0.1, 0.9, 5)), weights=(shares * YIELDS[:, None]).T)
+    training = replace(events_at(np.linspace(0.1, 0.9, 5)), weights=(shares * YIELDS[:, None]).T)
     test = simulate(3000, 5)
     test = replace(test, weights=stairs(test.observables["x"], shares) * YIELDS / len(test))
-    x = (pool.observables["x"], test.observables["x"])
-    binned = histogram_method("bins", MODEL, pool=pool, test=test, values=x, edges=np.linspace(0.0, 1.0, 6))
+    x = (training.observables["x"], test.observables["x"])
+    binned = histogram_method("bins", MODEL, training=training, test=test, values=x, edges=np.linspace(0.0, 1.0, 6))
     logs = [np.log(stairs(values, shares)) for values in (x[1], x[0])]
-    found = told(MODEL, test, pool, (binned, unbinned(MODEL, *logs, YIELDS)))
+    found = told(MODEL, test, training, (binned, unbinned(MODEL, *logs, YIELDS)))
     for own, other in zip(found["bins"].information, found["nsbi"].information, strict=True):
         assert own.value == pytest.approx(other.value, rel=1e-9)
         assert own.error == pytest.approx(other.error, rel=1e-9)
@@ -118,17 +118,17 @@ def test_constant_densities_tell_the_same_in_bins_and_event_by_event() -> None:
     assert found["bins"].twice_nll_at_0 == pytest.approx(found["nsbi"].twice_nll_at_0, abs=1e-6)
 
 
-def methods_of(pool: SimulatedEvents, test: SimulatedEvents) -> tuple[BinnedMethod, UnbinnedMethod]:
-    x = (pool.observables["x"], test.observables["x"])
-    binned = histogram_method("bins", MODEL, pool=pool, test=test, values=x, edges=np.array([0.0, 0.5, 1.0]))
+def methods_of(training: SimulatedEvents, test: SimulatedEvents) -> tuple[BinnedMethod, UnbinnedMethod]:
+    x = (training.observables["x"], test.observables["x"])
+    binned = histogram_method("bins", MODEL, training=training, test=test, values=x, edges=np.array([0.0, 0.5, 1.0]))
     return binned, unbinned(MODEL, np.log(densities(x[1])), np.log(densities(x[0])), YIELDS)
 
 
 def test_errors_of_ratios_are_those_of_events_that_are_drawn_again() -> None:
     """A bootstrap of the bounds and of t(0) with refits; both methods see the same multiplicities."""
-    pool, test = simulate(4000, 7), simulate(3000, 8)
-    methods = methods_of(pool, test)
-    result = told(MODEL, test, pool, methods)["bins"]
+    training, test = simulate(4000, 7), simulate(3000, 8)
+    methods = methods_of(training, test)
+    result = told(MODEL, test, training, methods)["bins"]
     weights = truth_weights(test, MODEL, MODEL.truth)
     ends = [truth_weights(test, MODEL, point) for point in CHOSEN[0]]
     log = [np.log(densities(test.observables["x"]) @ (MODEL.at(p) * YIELDS)) for p in CHOSEN[0]]
@@ -148,7 +148,7 @@ def test_errors_of_ratios_are_those_of_events_that_are_drawn_again() -> None:
     assert told_bound.value == pytest.approx(np.mean(bounds), rel=0.02)
     assert told_bound.error == pytest.approx(np.std(bounds), rel=0.2)  # 200 values: 5 %, and what is left of the linear form
     plain = [
-        zero_influence(m, m.likelihood(weights), poi="mu", fit=m.likelihood(weights).fit(), test=weights, pool=np.zeros(len(pool)))
+        zero_influence(m, m.likelihood(weights), poi="mu", fit=m.likelihood(weights).fit(), test=weights, training=np.zeros(len(training)))
         for m in methods
     ]
     assert plain[0] is not None
@@ -160,8 +160,8 @@ def test_errors_of_ratios_are_those_of_events_that_are_drawn_again() -> None:
 
 
 def test_a_record_of_a_task_gives_the_same() -> None:
-    pool, test = simulate(500, 1), simulate(400, 2)
-    found = told(MODEL, test, pool, methods_of(pool, test))
+    training, test = simulate(500, 1), simulate(400, 2)
+    found = told(MODEL, test, training, methods_of(training, test))
     bare = {name: replace(r, information=(), twice_nll_at_0_gain=None, twice_nll_at_0_error=math.nan) for name, r in found.items()}
     back = restored(bare, json.loads(json.dumps(information_document(found))))
     assert {n: r.to_json() for n, r in back.items()} == {n: r.to_json() for n, r in found.items()}

@@ -106,27 +106,32 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pool() -> SimulatedEvents:
+def training() -> SimulatedEvents:
     return simulate(1)
 
 
 @pytest.fixture(scope="module")
-def learned(out: Path, pool: SimulatedEvents) -> LearnedVariations:
-    found = read_learned(out, config_of(), pool=pool, test=simulate(2))
+def learned(out: Path, training: SimulatedEvents) -> LearnedVariations:
+    found = read_learned(out, config_of(), training=training, test=simulate(2))
     assert found is not None
     return found
 
 
 @pytest.fixture(scope="module")
-def methods(pool: SimulatedEvents) -> tuple[BinnedMethod, BinnedMethod, UnbinnedMethod]:
+def methods(training: SimulatedEvents) -> tuple[BinnedMethod, BinnedMethod, UnbinnedMethod]:
     test = simulate(2)
-    pair = (pool.observables["x"], test.observables["x"])
-    histogram = histogram_method("x", MODEL, pool=pool, test=test, values=pair, edges=np.linspace(0.0, 1.0, 9), observable="x")
+    pair = (training.observables["x"], test.observables["x"])
+    histogram = histogram_method("x", MODEL, training=training, test=test, values=pair, edges=np.linspace(0.0, 1.0, 9), observable="x")
     logs = np.log(np.maximum(test.weights * N / YIELDS, 1e-12))
     base = UnbinnedLikelihood(
-        log_ratios=logs, weights=np.ones(N), yields=pool.yields, coefficients=MODEL.coefficients, parameters=("mu",), bounds=MODEL.bounds
+        log_ratios=logs,
+        weights=np.ones(N),
+        yields=training.yields,
+        coefficients=MODEL.coefficients,
+        parameters=("mu",),
+        bounds=MODEL.bounds,
     )
-    return rate_method(MODEL, pool=pool, test=test), histogram, UnbinnedMethod("nsbi", base, base)
+    return rate_method(MODEL, training=training, test=test), histogram, UnbinnedMethod("nsbi", base, base)
 
 
 def systematics_of(learned: LearnedVariations | None) -> Systematics:
@@ -175,7 +180,7 @@ def test_the_written_workspace_is_the_likelihood_in_memory(methods: Any, learned
     test, systematics = simulate(2), replace(systematics_of(learned), interpolation=code)
     weights = test.weights @ np.array([0.0, 1.0, 0.0, 1.0])
     ratio: Any = Exact()
-    channel = unbinned_channel(MODEL, learned.pool_events.yields, ratio, systematics, rate=methods[0], shape=methods[1])
+    channel = unbinned_channel(MODEL, learned.training_events.yields, ratio, systematics, rate=methods[0], shape=methods[1])
     write_observation(out / ASIMOV, test.observables, weights=weights)
     write_observation(out / NORMALISATION, normalisation_columns(methods[1], systematics, features=("x", "y")))
     document = make_document(parameters=parameters_of(MODEL, systematics), unbinned=[channel])
@@ -218,9 +223,9 @@ def test_what_is_learned() -> None:
         config_of(shape="forest")
 
 
-def test_an_export_that_is_not_finished_is_refused(tmp_path: Path, pool: SimulatedEvents) -> None:
+def test_an_export_that_is_not_finished_is_refused(tmp_path: Path, training: SimulatedEvents) -> None:
     with pytest.raises(InputFileError, match="h4l export"):
-        read_learned(tmp_path, config_of(), pool=pool, test=pool)
+        read_learned(tmp_path, config_of(), training=training, test=training)
 
 
 @pytest.mark.parametrize(
@@ -242,25 +247,25 @@ def test_pruning_takes_the_better_direction(significance: Any, separation: Any, 
     assert prune({**entry, "down": {"yield_ratio": 1.0}}, limits)["shape"] == "only one direction changes anything"
 
 
-def test_normalisation_holds_what_the_sources_need(methods: Any, learned: LearnedVariations, pool: SimulatedEvents) -> None:
+def test_normalisation_holds_what_the_sources_need(methods: Any, learned: LearnedVariations, training: SimulatedEvents) -> None:
     columns = normalisation_columns(methods[1], systematics_of(learned), features=("x", "y"))
     assert set(columns) == {"x", "y", *(f"weight_{p}" for p in PROCESSES)}
-    np.testing.assert_array_equal(columns["weight_qqZZ"], pool.weights[:, 3])
-    none_kept = replace(learned, files={}, processes={}, data=tuple({} for _ in PROCESSES), pool=tuple({} for _ in PROCESSES))
+    np.testing.assert_array_equal(columns["weight_qqZZ"], training.weights[:, 3])
+    none_kept = replace(learned, files={}, processes={}, data=tuple({} for _ in PROCESSES), training=tuple({} for _ in PROCESSES))
     assert len(normalisation_columns(methods[1], systematics_of(none_kept), features=("x", "y"))["x"]) == 8
-    assert likelihood_of(methods, systematics_of(none_kept), pool.weights[:, 3]).parameter_names == ("mu", "tilt")
+    assert likelihood_of(methods, systematics_of(none_kept), training.weights[:, 3]).parameter_names == ("mu", "tilt")
 
 
 def test_other_events_as_data_have_their_own_variations(learned: LearnedVariations) -> None:
     """The kept networks are the exact tilts, so that the logarithms are known; those of the training sample stay."""
-    recorded = simulate(3)
-    found = systematics_of(learned).for_events(recorded).learned
+    data = simulate(3)
+    found = systematics_of(learned).for_events(data).learned
     assert found is not None
-    y = recorded.observables["y"]
+    y = data.observables["y"]
     np.testing.assert_allclose(found.data[2]["tilt"][0], SLOPE * y - 0.5 * SLOPE**2, atol=1e-6)
     np.testing.assert_allclose(found.data[2]["tilt"][1], -SLOPE * y - 0.5 * SLOPE**2, atol=1e-6)
-    assert found.pool is learned.pool
-    assert found.pool_events is learned.pool_events
+    assert found.training is learned.training
+    assert found.training_events is learned.training_events
 
 
 @pytest.mark.parametrize(("events", "learned"), [(500_000, True), (600_000, False)])

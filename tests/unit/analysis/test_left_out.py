@@ -42,8 +42,8 @@ def _shape() -> Any:
     return SimpleNamespace(observable="m", templates=SimpleNamespace(edges=EDGES["m"]))
 
 
-def _judge(pool: EventPairs, test: EventPairs) -> Any:
-    log_ratio = log_ratio_in_bins(pool, test, _shape(), "q")
+def _judge(training: EventPairs, test: EventPairs) -> Any:
+    log_ratio = log_ratio_in_bins(training, test, _shape(), "q")
     closures = [("scale_up", closure) for closure in close_variation(test, log_ratio, "q", edges=EDGES, inflation=2.0)]
     return judge("scale", "q", closures, least=0.02)
 
@@ -130,7 +130,7 @@ def test_the_price_in_a_region_is_that_of_a_fit_of_all_regions(end: float) -> No
     knows = {n: Ratios(*(y * np.ones_like(m.templates.values) for y in yields)) for n, m in histograms.items()}
     knows["CR"] = Ratios(*(np.ones_like(histograms["CR"].templates.values),) * 2)
     systematics = Systematics(ratios={name: {"X": r} for name, r in (knows | {"score": whole}).items()})
-    (found,) = measure_loss(replace(data, systematics=systematics), "X", pool=simulate(1), region="SR")
+    (found,) = measure_loss(replace(data, systematics=systematics), "X", training=simulate(1), region="SR")
     errors = []
     for own in (whole, knows["score"]):
         varied = replace(systematics, ratios={**systematics.ratios, "score": {"X": own}})

@@ -194,7 +194,7 @@ def test_closure_tests_hold_nuisance_parameters() -> None:
         likelihood = data.plain(method)
         bounds = {p.name: (p.low, p.high) for p in likelihood.parameters}
         weights = truth_weights(simulate(1), data.model, data.model.truth)
-        found = method.finite_simulation(likelihood.fit(), test=data.weights, pool=weights, roots=likelihood.diverging, bounds=bounds)
+        found = method.finite_simulation(likelihood.fit(), test=data.weights, training=weights, roots=likelihood.diverging, bounds=bounds)
         assert set(found) == {"mu", "t"}
-        errors.append((found["mu"].test, found["mu"].pool, found["mu"].total))
+        errors.append((found["mu"].test, found["mu"].training, found["mu"].total))
     assert errors[0] == pytest.approx(errors[1], rel=1e-3)

@@ -81,9 +81,9 @@ class ExactRatio:
 @pytest.fixture(scope="module")
 def methods() -> tuple[RegionMethod, ...]:
     ratio: Any = ExactRatio()
-    pool = simulate(1)
-    inside = pool.observables["m4l"][pool.observables["m4l"] > 115.0]
-    return build_region_methods(config_of(), pool=pool, test=simulate(2), ratio=ratio, out_of_bag=ratio(inside[:, None]))
+    training = simulate(1)
+    inside = training.observables["m4l"][training.observables["m4l"] > 115.0]
+    return build_region_methods(config_of(), training=training, test=simulate(2), ratio=ratio, out_of_bag=ratio(inside[:, None]))
 
 
 def test_the_model_that_is_learned_lacks_process_and_parameter() -> None:
@@ -97,25 +97,25 @@ def test_the_model_that_is_learned_lacks_process_and_parameter() -> None:
 
 
 def test_networks_learn_without_the_weights_of_a_process_elsewhere() -> None:
-    config, pool = config_of(), simulate(1)
-    learned = learned_events(config, pool)
+    config, training = config_of(), simulate(1)
+    learned = learned_events(config, training)
     assert learned.processes == ("sig", "bkg")
-    above = pool.observables["m4l"] > 115.0
-    np.testing.assert_array_equal(learned.event_id, pool.event_id[above])
-    np.testing.assert_array_equal(learned.weights, pool.weights[above][:, :2])
-    pairs = EventPairs(NAMES, pool.event_id, pool.observables, pool.observables, pool.weights, 1.1 * pool.weights)
+    above = training.observables["m4l"] > 115.0
+    np.testing.assert_array_equal(learned.event_id, training.event_id[above])
+    np.testing.assert_array_equal(learned.weights, training.weights[above][:, :2])
+    pairs = EventPairs(NAMES, training.event_id, training.observables, training.observables, training.weights, 1.1 * training.weights)
     found = learned_pairs(config, pairs)
     assert found.processes == ("sig", "bkg")
-    np.testing.assert_allclose(found.varied_weights, 1.1 * pool.weights[above][:, :2])
+    np.testing.assert_allclose(found.varied_weights, 1.1 * training.weights[above][:, :2])
 
 
 def test_the_likelihood_counts_the_process_in_its_region_only(methods: tuple[RegionMethod, ...]) -> None:
     """NSBI and the counts against the extended likelihood written here."""
-    pool, test = simulate(1), simulate(2)
+    training, test = simulate(1), simulate(2)
     x, weights = test.observables["m4l"], test.weights.sum(axis=1) * np.where(np.arange(3 * N) % 2, 1.3, 0.7)
     above, low = x > 115.0, x < 70.0
-    of_pool = pool.observables["m4l"]
-    in_sr, in_on = pool.weights[of_pool > 115.0].sum(axis=0)[:2], pool.weights[of_pool < 70.0].sum(axis=0)[2]
+    of_training = training.observables["m4l"]
+    in_sr, in_on = training.weights[of_training > 115.0].sum(axis=0)[:2], training.weights[of_training < 70.0].sum(axis=0)[2]
     densities = np.exp(ExactRatio()(x[above][:, None]))
 
     def twice_nll(mu: float, t: float, on: float, *, unbinned: bool) -> float:

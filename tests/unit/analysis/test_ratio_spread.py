@@ -61,29 +61,29 @@ def events(n: int, seed: int) -> SimulatedEvents:
 
 @pytest.fixture(scope="module")
 def channel(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    pool, test, out = events(3_000, 1), events(2_000, 2), tmp_path_factory.mktemp("run")
+    training, test, out = events(3_000, 1), events(2_000, 2), tmp_path_factory.mktemp("run")
     config: Any = SimpleNamespace(densities=MODEL.processes, general=False)
     (out / "models").mkdir()
     (out / "models" / "network_uncertainty.json").write_text(json.dumps({"shifts": CHANGES}))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("toolkit.analysis.ratio_spread.OnnxRatio", Ratio)
-        learned = add_shifts(None, config, out, pool=pool, test=test)
-    logs = [np.log(np.stack([2.0 * e.observables["x"], np.ones(len(e))], axis=1)) for e in (test, pool)]
+        learned = add_shifts(None, config, out, training=training, test=test)
+    logs = [np.log(np.stack([2.0 * e.observables["x"], np.ones(len(e))], axis=1)) for e in (test, training)]
     options: Any = {"yields": YIELDS, "coefficients": MODEL.coefficients, "parameters": ("mu",), "bounds": MODEL.bounds}
     method = UnbinnedMethod("nsbi", *(UnbinnedLikelihood(log_ratios=v, weights=np.ones(len(v)), **options) for v in logs))
     weights = test.weights.sum(axis=1)
     systematics = Systematics(learned=learned, networks=NAMES)
-    full = unbinned_likelihood(method, weights, systematics, model=MODEL, rate=rate_method(MODEL, pool=pool, test=test), shape=None)
-    return SimpleNamespace(pool=pool, test=test, weights=weights, full=full, plain=method.likelihood(weights), out=out)
+    full = unbinned_likelihood(method, weights, systematics, model=MODEL, rate=rate_method(MODEL, training=training, test=test), shape=None)
+    return SimpleNamespace(training=training, test=test, weights=weights, full=full, plain=method.likelihood(weights), out=out)
 
 
 @pytest.mark.parametrize("alpha", [(0.7, -1.2), (0.0, 0.0)])
 def test_a_parameter_moves_all_densities_and_their_yields(channel: Any, alpha: tuple[float, float]) -> None:
-    """Against the densities written out, each normalised on the pool."""
-    x, grid = channel.test.observables["x"], channel.pool.observables["x"]
-    moved, of_pool = (np.einsum("a,naj->nj", alpha, shifts(values).reshape(-1, 2, 2)) for values in (x, grid))
+    """Against the densities written out, each normalised on the training sample."""
+    x, grid = channel.test.observables["x"], channel.training.observables["x"]
+    moved, of_training = (np.einsum("a,naj->nj", alpha, shifts(values).reshape(-1, 2, 2)) for values in (x, grid))
     density = np.stack([2.0 * x, np.ones_like(x)], axis=1) * np.exp(moved)
-    density /= [np.average(np.exp(of_pool[:, j]), weights=channel.pool.weights[:, j]) for j in range(2)]
+    density /= [np.average(np.exp(of_training[:, j]), weights=channel.training.weights[:, j]) for j in range(2)]
     yields = YIELDS * np.exp(np.sum([a * np.array(list(CHANGES[name].values())) for a, name in zip(alpha, NAMES, strict=True)], axis=0))
     penalty = sum(a**2 for a in alpha)
     slow = {mu: 2.0 * (yields @ [mu, 1.0] - channel.weights @ np.log(density @ (yields * [mu, 1.0]))) + penalty for mu in (0.4, 2.0)}

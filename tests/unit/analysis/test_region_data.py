@@ -14,13 +14,13 @@ from scipy.optimize import minimize
 from tests.unit.analysis.two_regions import ExactRatio, config_of, document_of, methods_of, simulate
 from toolkit.analysis import FitModel, Systematics, measure_regions
 from toolkit.analysis.data import FitData
-from toolkit.analysis.datasets import RecordedEvents
+from toolkit.analysis.datasets import DataEvents
 from toolkit.analysis.information import zero_influence
 from toolkit.analysis.learned import LearnedVariations
 from toolkit.analysis.measurements import truth_weights
 from toolkit.analysis.nuisances import Ratios, normalisations
 from toolkit.analysis.others import workspaces_of_others
-from toolkit.analysis.region_checks import recorded_notes
+from toolkit.analysis.region_checks import data_notes
 from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import Config, parse_config
 from toolkit.errors import SchemaError, ToolkitError
@@ -37,10 +37,10 @@ OTHER: dict[str, Any] = {
 }
 
 
-def recorded(seed: int = 3, *, mu: float = 1.5, t: float = 0.9) -> RecordedEvents:
+def data_events(seed: int = 3, *, mu: float = 1.5, t: float = 0.9) -> DataEvents:
     rng = np.random.default_rng(seed)
     x = np.concatenate([rng.normal(125.0, 4.0, rng.poisson(60.0 * mu)), rng.uniform(100.0, 150.0, rng.poisson(500.0 * t))])
-    return RecordedEvents(np.arange(len(x), dtype=np.uint64), {"m4l": x}, {"data": len(x)})
+    return DataEvents(np.arange(len(x), dtype=np.uint64), {"m4l": x}, {"data": len(x)})
 
 
 def asimov_of(config: Config, systematics: Systematics | None = None) -> FitData:
@@ -52,17 +52,19 @@ def asimov_of(config: Config, systematics: Systematics | None = None) -> FitData
 def measured(config: Config, data: FitData) -> Results:
     few = config.likelihood.model_copy(update={"scan_points": 11, "closure": ({"mu": 1.0},)})
     config = config.model_copy(update={"likelihood": few})
-    datasets = (data, data.for_events(recorded(), label="observed"))
-    return measure_regions(config, datasets, pool=simulate(1), test=simulate(2), progress=silent_progress, tasks=FinishedTasks(None))
+    datasets = (data, data.for_events(data_events(), label="observed"))
+    return measure_regions(config, datasets, training=simulate(1), test=simulate(2), progress=silent_progress, tasks=FinishedTasks(None))
 
 
 def test_observed_results_stand_beside_the_expected_ones() -> None:
     """Best fit and t(0) against an extended likelihood written here."""
     config = config_of()
     found = measured(config, asimov_of(config))
-    events, pool = recorded(), simulate(1)
+    events, training = data_events(), simulate(1)
     x = events.observables["m4l"]
-    in_sr, in_cr = (pool.weights[mask].sum(axis=0) for mask in (pool.observables["m4l"] > 115.0, pool.observables["m4l"] <= 110.0))
+    in_sr, in_cr = (
+        training.weights[mask].sum(axis=0) for mask in (training.observables["m4l"] > 115.0, training.observables["m4l"] <= 110.0)
+    )
     densities, count = np.exp(ExactRatio()(x[x > 115.0][:, None])), int(np.sum(x <= 110.0))
 
     def twice_nll(point: FloatArray) -> float:
@@ -89,7 +91,7 @@ def test_uncertainties_of_the_data_are_those_of_the_model() -> None:
     section: Any = config.likelihood.model_validate({"normalisations": {"theory": {"processes": ["bkg"], "up": 1.05}}})
     config = config.model_copy(update={"likelihood": section})
     data = asimov_of(config, Systematics(luminosity=0.02, norms=normalisations(config)))
-    observed = data.for_events(recorded(), label="observed")
+    observed = data.for_events(data_events(), label="observed")
     for method in observed.methods:
         likelihood = observed.full(method)
         assert {c.parameter for c in likelihood.constraints} == {"lumi", "theory"}
@@ -107,18 +109,18 @@ def test_a_workspace_of_others_has_its_expectation_until_the_data_are_fitted() -
     other = Workspace(OTHER).likelihood()
     data = asimov_of(config_of())
     data = replace(data, methods=tuple(replace(m, foreign=(other,)) for m in data.methods))  # type: ignore[type-var]
-    observed = data.for_events(recorded(), label="observed")
+    observed = data.for_events(data_events(), label="observed")
     for one, count in ((data, 100.0), (observed, 120.0)):
         [term] = [t for t in one.plain(one.methods[-1]).terms if t.parameter_names == ("t",)]  # type: ignore[attr-defined]
         assert term.fit().parameters["t"] == pytest.approx(count / 100.0, abs=1e-5)
 
 
-def test_recorded_events_count_once_or_are_said_to_be_nowhere() -> None:
+def test_data_events_count_once_or_are_said_to_be_nowhere() -> None:
     data = asimov_of(config_of())
-    events = recorded()
+    events = data_events()
     x = events.observables["m4l"]
     nowhere = int(np.sum((x > 110.0) & (x <= 115.0)))
-    [note] = recorded_notes(data.for_events(events, label="observed"))
+    [note] = data_notes(data.for_events(events, label="observed"))
     assert note == f"{nowhere} of {len(x)} data events lie in no region and take no part in the fit"
     method: Any = data.methods[-1]
     wide = replace(method.parts[1], region=replace(method.parts[1].region, condition="m4l <= 116"))
@@ -148,11 +150,11 @@ def test_the_error_of_t0_is_that_of_events_that_are_drawn_again(name: str) -> No
     """Against refits of 150 resamplings of the test events, and the same of the training sample by symmetry (as many events: sqrt(2))."""
     config = config_of()
     data = asimov_of(config)
-    pool, model = simulate(1), FitModel.of(config)
+    training, model = simulate(1), FitModel.of(config)
     method: Any = next(m for m in data.methods if m.name == name)
     likelihood = data.plain(method)
     options: Any = {"poi": "mu", "fit": likelihood.fit(), "test": data.weights}
-    told = zero_influence(method, likelihood, pool=truth_weights(pool, model, model.truth), **options)
+    told = zero_influence(method, likelihood, training=truth_weights(training, model, model.truth), **options)
     assert told is not None
     error, alone = told.error, float(np.linalg.norm(told.test))
     rng, found = np.random.default_rng(6), []
@@ -167,27 +169,27 @@ def test_the_error_of_t0_is_that_of_events_that_are_drawn_again(name: str) -> No
 
 def test_learned_variations_are_those_of_the_events_in_the_region() -> None:
     """Background tilted by exp(a v(x)), normalised in SR: the likelihood written here."""
-    config, pool, test = config_of(), simulate(1), simulate(2)
+    config, training, test = config_of(), simulate(1), simulate(2)
 
     def logs(events: Any) -> Any:
         v = 0.02 * (events.observables["m4l"] - 125.0)
         return {}, {"tilt": (v, -v)}
 
-    learned = LearnedVariations(("tilt",), {}, {"tilt": ("bkg",)}, {}, logs, logs(test), logs(pool), pool)
+    learned = LearnedVariations(("tilt",), {}, {"tilt": ("bkg",)}, {}, logs, logs(test), logs(training), training)
     flat = {n: {"tilt": Ratios(np.ones((2, k)), np.ones((2, k)))} for n, k in (("rate", 1), ("mass", 3), ("score", 4), ("CR", 1))}
     data = asimov_of(config, Systematics(learned=learned, ratios=flat))
-    observed = data.for_events(recorded(), label="observed")
+    observed = data.for_events(data_events(), label="observed")
     for one, x, w in (
         (data, test.observables["m4l"], data.weights),
-        (observed, recorded().observables["m4l"], observed.weights),
+        (observed, data_events().observables["m4l"], observed.weights),
     ):
         full, plain = one.full(one.methods[-1]), one.plain(one.methods[-1])
-        inside, known = x > 115.0, pool.observables["m4l"] > 115.0
-        in_sr = pool.weights[known].sum(axis=0)
+        inside, known = x > 115.0, training.observables["m4l"] > 115.0
+        in_sr = training.weights[known].sum(axis=0)
         sig, bkg = (np.exp(ExactRatio()(x[inside][:, None])) * in_sr).T
         for a in (0.5, -1.0):
             tilt = np.exp(a * 0.02 * (x[inside] - 125.0))
-            norm = np.average(np.exp(a * 0.02 * (pool.observables["m4l"][known] - 125.0)), weights=pool.weights[known, 1])
+            norm = np.average(np.exp(a * 0.02 * (training.observables["m4l"][known] - 125.0)), weights=training.weights[known, 1])
             change = -2.0 * w[inside] @ np.log((1.2 * sig + 0.9 * bkg * tilt / norm) / (1.2 * sig + 0.9 * bkg)) + a**2
             point = {"mu": 1.2, "t": 0.9}
             nominal = full.twice_nll({**point, "tilt": 0.0})

@@ -54,16 +54,16 @@ def analysis(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     document = document_of(sr="m4l > 115 and m4l <= 130", **more)
     document["regions"]["tail"] = {"kind": "unbinned", "condition": "m4l > 130"}
     document["likelihood"] = {"ratio_uncertainty": True}
-    config, pool, test, ratio = parse_config(document, folder=tmp_path), simulate(1), simulate(2), ExactRatio()
+    config, training, test, ratio = parse_config(document, folder=tmp_path), simulate(1), simulate(2), ExactRatio()
     config.require_supported()
     rows: Any = ratio
-    out_of_bag = ratio(learned_events(config, pool).observables["m4l"][:, None])
-    methods = build_region_methods(config, pool=pool, test=test, ratio=rows, out_of_bag=out_of_bag)
+    out_of_bag = ratio(learned_events(config, training).observables["m4l"][:, None])
+    methods = build_region_methods(config, training=training, test=test, ratio=rows, out_of_bag=out_of_bag)
     for folder in ("models", "workspace"):
         (tmp_path / folder).mkdir()
     (tmp_path / "models" / "network_uncertainty.json").write_text(json.dumps({"shifts": {"network_1": CHANGE}}))
     monkeypatch.setattr("toolkit.analysis.ratio_spread.OnnxRatio", Shift)
-    learned = add_shifts(None, config, tmp_path, pool=pool, test=test)
+    learned = add_shifts(None, config, tmp_path, training=training, test=test)
     model, events = FitModel.of(config), split_events(test, config.model)
     systematics = Systematics(learned=learned, networks=("network_1",))
     return config, FitData(events, truth_weights(events, model, model.truth), methods, systematics, model), tmp_path
@@ -93,8 +93,8 @@ def _in_tail(x: FloatArray) -> BoolArray:
 
 def _region(data: FitData, inside: Any, at: dict[str, float], alpha: float) -> float:
     """Return -2 ln L of one region, without constraints: exact densities, those of the parts where their conditions hold."""
-    pool = simulate(1)
-    y = pool.observables["m4l"]
+    training = simulate(1)
+    y = training.observables["m4l"]
     x = data.events.observables["m4l"]
     own, weights = inside(x), data.weights
     learned, v, of_data = y > 115.0, shift(y), shift(x[own])
@@ -105,7 +105,7 @@ def _region(data: FitData, inside: Any, at: dict[str, float], alpha: float) -> f
     densities += [(1, low, at["t"]), (1, high, at["t"] * at["u"])] if "u" in at else [(1, everywhere, at["t"])]
     nu, total = 0.0, np.zeros(int(own.sum()))
     for j, holds, factor in densities:
-        here, w = inside(y) & holds(y), pool.weights[:, j]
+        here, w = inside(y) & holds(y), training.weights[:, j]
         if not w[here].sum() > 0.0:
             continue
         change = list(CHANGE.values())[j] + np.average(v[here, j], weights=w[here]) - np.average(v[learned, j], weights=w[learned])
@@ -138,12 +138,12 @@ def test_the_yield_of_a_region_changes_by_the_mean_shift_of_its_events() -> None
         dropped_yields={},
         evaluate=lambda _: (),
         data=({"network_1": (shift(x)[:, 0], -shift(x)[:, 0])}, {}),
-        pool=({"network_1": (shift(x)[:, 0], -shift(x)[:, 0])}, {}),
-        pool_events=events,
+        training=({"network_1": (shift(x)[:, 0], -shift(x)[:, 0])}, {}),
+        training_events=events,
         yields={"network_1": np.array([0.02, 0.0])},
         means={"network_1": np.array([0.004, 0.0])},
     )
-    tail = learned.within(data=x > 130.0, pool=x > 130.0)
+    tail = learned.within(data=x > 130.0, training=x > 130.0)
     expected = 0.02 + np.average(shift(x[x > 130.0])[:, 0], weights=events.weights[x > 130.0, 0]) - 0.004
     assert tail.yields["network_1"] == pytest.approx([expected, 0.0])
     assert learned.yields["network_1"].tolist() == [0.02, 0.0]
@@ -179,8 +179,8 @@ def test_what_networks_learn_of_whole_densities_holds_for_their_parts(tmp_path: 
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "systematics.json").write_text(json.dumps({"variations": {"tilt": decisions}}))
     monkeypatch.setattr("toolkit.analysis.learned.OnnxRatio", Tilt)
-    pool, test = simulate(1), simulate(2)
-    learned = read_learned(tmp_path, config, pool=pool, test=test)
+    training, test = simulate(1), simulate(2)
+    learned = read_learned(tmp_path, config, training=training, test=test)
     assert learned is not None
     names = ("low", "high") if split else ("bkg",)
     assert learned.processes == {"tilt": names}
@@ -190,5 +190,5 @@ def test_what_networks_learn_of_whole_densities_holds_for_their_parts(tmp_path: 
     up, down = learned.data[-1]["tilt"]
     np.testing.assert_array_equal(up, shift(test.observables["m4l"])[:, 1])
     np.testing.assert_array_equal(down, -0.5 * up)
-    low = pool.observables["m4l"] <= 122.0
-    np.testing.assert_array_equal(learned.pool_events.weights[:, 1], pool.weights[:, 1] * (low if split else 1.0))
+    low = training.observables["m4l"] <= 122.0
+    np.testing.assert_array_equal(learned.training_events.weights[:, 1], training.weights[:, 1] * (low if split else 1.0))

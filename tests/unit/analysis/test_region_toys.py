@@ -13,7 +13,7 @@ import pytest
 from scipy.optimize import minimize, minimize_scalar
 from scipy.stats import chi2, kstest, poisson
 
-from tests.unit.analysis.test_region_data import asimov_of, recorded
+from tests.unit.analysis.test_region_data import asimov_of, data_events
 from tests.unit.analysis.two_regions import ExactRatio, config_of, document_of, simulate
 from toolkit.analysis import Folder, Systematics, measure_regions
 from toolkit.analysis.comparison import shape_likelihood, write_comparison
@@ -57,7 +57,7 @@ def systematics_of(config: Config) -> Systematics:
 @pytest.mark.parametrize("draw", ["model", "simulation"])
 @pytest.mark.parametrize("name", ["nsbi", "mass"])
 def test_toys_have_the_expected_events_of_every_region(name: str, draw: str) -> None:
-    """Counts at (mu, t) = (2, 0.8) against the expectation of pool (model) or test events (simulation), here by hand."""
+    """Counts at (mu, t) = (2, 0.8) against the expectation of training events (model) or test events (simulation), here by hand."""
     config = with_toys(config_of(), draw=draw)
     data = asimov_of(config)
     method: Any = next(m for m in data.methods if m.name == name)
@@ -124,13 +124,13 @@ def test_the_construction_of_one_count_is_the_exact_one(tmp_path: Path) -> None:
     [method] = (m for m in data.methods if m.name == "rate")
     only: Any = replace(method, parts=(method.parts[0],))  # type: ignore[attr-defined]
     ratio: Any = Ratio()
-    seen = data.for_events(recorded(7, mu=1.5, t=1.0), label="observed")
+    seen = data.for_events(data_events(7, mu=1.5, t=1.0), label="observed")
     alone: Any = replace(seen.methods[0], parts=(seen.methods[0].parts[0],))  # type: ignore[attr-defined]
     observed = replace(seen, methods=(alone,))
-    write_intervals(Folder(config, tmp_path), (only,), test=simulate(2), ratio=ratio, recorded=[observed])
+    write_intervals(Folder(config, tmp_path), (only,), test=simulate(2), ratio=ratio, data=[observed])
     document = json.loads((tmp_path / INTERVALS).read_text())["parameters"]["mu"]
     s, b = (float(v) for v in simulate(1).weights[simulate(1).observables["m4l"] > 115.0].sum(axis=0))
-    count = int(np.sum(recorded(7, mu=1.5, t=1.0).observables["m4l"] > 115.0))
+    count = int(np.sum(data_events(7, mu=1.5, t=1.0).observables["m4l"] > 115.0))
     fine = np.linspace(0.0, 4.0, 801)
     for level, name in ((0.6826894921, "68"), (0.95, "95")):
         critical = document["methods"]["rate"]["bands"]["critical"][name]
@@ -164,11 +164,11 @@ def goodness_of(config: Config, tmp_path: Path, *, systematics: bool = False, to
     data = asimov_of(config)
     if systematics:
         data = replace(data, systematics=systematics_of(config))
-    datasets = (data, data.for_events(recorded(11, mu=1.0, t=1.0), label="observed"))
+    datasets = (data, data.for_events(data_events(11, mu=1.0, t=1.0), label="observed"))
     few = config.likelihood.model_copy(update={"scan_points": 11, "closure": ({"mu": 1.0},), "shape_only": False})
     few = few.model_copy(update={"goodness": few.goodness.model_copy(update={"toys": toys})})
     config = config.model_copy(update={"likelihood": few})
-    results = measure_regions(config, datasets, pool=simulate(1), test=simulate(2), progress=silent_progress, tasks=FinishedTasks(None))
+    results = measure_regions(config, datasets, training=simulate(1), test=simulate(2), progress=silent_progress, tasks=FinishedTasks(None))
     experiment = experiment_of(config, data if systematics else None)
     write_goodness(Folder(config, tmp_path), datasets, results, experiment=experiment)
     return json.loads((tmp_path / GOODNESS).read_text())
@@ -182,12 +182,12 @@ def test_goodness_of_fit_compares_all_regions(tmp_path: Path) -> None:
     assert names["nsbi"] == ["saturated model", "SR: mean log density", "SR: mass", "SR: score", "SR: score_2d"]
     [test] = document["observed"]["mass"]
     assert test["degrees"] == 3 + 1 - 2
-    x, pool = recorded(11, mu=1.0, t=1.0).observables["m4l"], simulate(1)
+    x, training = data_events(11, mu=1.0, t=1.0).observables["m4l"], simulate(1)
     edges = [115.0, 120.0, 130.0, 1000.0]
     counts = [np.histogram(x, edges)[0], [np.sum(x <= 110.0)]]
-    known = pool.observables["m4l"]
-    templates = [np.array([np.histogram(known, edges, weights=w)[0] for w in pool.weights.T])]
-    templates.append(pool.weights[known <= 110.0].sum(axis=0)[:, None])
+    known = training.observables["m4l"]
+    templates = [np.array([np.histogram(known, edges, weights=w)[0] for w in training.weights.T])]
+    templates.append(training.weights[known <= 110.0].sum(axis=0)[:, None])
     n, rows = np.concatenate(counts), np.concatenate(templates, axis=1)
 
     def distance(point: np.ndarray) -> float:
@@ -227,7 +227,7 @@ def test_results_say_which_intervals_are_constructed() -> None:
     data = asimov_of(config)
     few = config.likelihood.model_copy(update={"scan_points": 11, "closure": ({"mu": 1.0},)})
     config = config.model_copy(update={"likelihood": few})
-    results = measure_regions(config, (data,), pool=simulate(1), test=simulate(2), progress=silent_progress, tasks=FinishedTasks(None))
+    results = measure_regions(config, (data,), training=simulate(1), test=simulate(2), progress=silent_progress, tasks=FinishedTasks(None))
     curve = {"level": 0.683, "points": [0.0, 4.0], "values": [1.0, 1.0], "errors": [0.0, 0.0], "low": 0.0, "root": False, "penalty": 0.0}
     bands = {"parameter": "mu", "toys_per_point": 10, "seed": 1, "not_converged": 0, "critical": {"68": curve, "95": curve}}
     entry: dict[str, Any] = {"best_fit": 1.0, "scan": results.methods["nsbi"].scan.to_json(), "bands": bands}
@@ -251,16 +251,16 @@ def test_without_the_rate_one_normalisation_of_all_regions_is_free(tmp_path: Pat
     data = asimov_of(config)
     few = config.likelihood.model_copy(update={"scan_points": 21, "closure": ({"mu": 1.0},)})
     config = config.model_copy(update={"likelihood": few})
-    results = measure_regions(config, (data,), pool=simulate(1), test=simulate(2), progress=silent_progress, tasks=FinishedTasks(None))
+    results = measure_regions(config, (data,), training=simulate(1), test=simulate(2), progress=silent_progress, tasks=FinishedTasks(None))
     (tmp_path / COMPARISON).parent.mkdir()
     write_comparison(Folder(config, tmp_path), (data,), results)
     rows = json.loads((tmp_path / COMPARISON).read_text())["parameters"]["mu"]["rows"]
     shape = {row["method"]: row for row in rows if row["information"] == "shape"}
     whole = {row["method"]: row for row in rows if row["information"] == "rate and shape"}
     assert set(shape) == set(whole) == {"rate", "mass", "score", "score_2d", "nsbi"}
-    edges, test, pool = [115.0, 120.0, 130.0, 1000.0], simulate(2), simulate(1)
-    known, seen = pool.observables["m4l"], test.observables["m4l"]
-    signal, background = (np.append(np.histogram(known, edges, weights=w)[0], w[known <= 110.0].sum()) for w in pool.weights.T)
+    edges, test, training = [115.0, 120.0, 130.0, 1000.0], simulate(2), simulate(1)
+    known, seen = training.observables["m4l"], test.observables["m4l"]
+    signal, background = (np.append(np.histogram(known, edges, weights=w)[0], w[known <= 110.0].sum()) for w in training.weights.T)
     weights = test.weights.sum(axis=1)
     n = np.append(np.histogram(seen, edges, weights=weights)[0], weights[seen <= 110.0].sum())
 

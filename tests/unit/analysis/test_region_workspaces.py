@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from tests.unit.analysis.two_regions import ExactRatio, document_of, simulate
 from toolkit.analysis import FitModel, Systematics, build_region_methods
 from toolkit.analysis.data import FitData
-from toolkit.analysis.datasets import RecordedEvents
+from toolkit.analysis.datasets import DataEvents
 from toolkit.analysis.learned import SHIFT, LearnedVariations, shift_output
 from toolkit.analysis.measurements import truth_weights
 from toolkit.analysis.nuisances import Ratios, normalisations
@@ -51,23 +51,23 @@ def analysis(folder: Path, *, shape: bool) -> FitData:
     }
     document["likelihood"] = {"normalisations": {"theory": {"processes": ["bkg"], "up": 1.1}}}
     config = parse_config(document, folder=folder)
-    pool, test, model, ratio = simulate(1), simulate(2), FitModel.of(config), ExactRatio()
+    training, test, model, ratio = simulate(1), simulate(2), FitModel.of(config), ExactRatio()
     rows: Any = ratio
-    learned = ratio(learned_events(config, pool).observables["m4l"][:, None])
-    methods = build_region_methods(config, pool=pool, test=test, ratio=rows, out_of_bag=learned)
+    learned = ratio(learned_events(config, training).observables["m4l"][:, None])
+    methods = build_region_methods(config, training=training, test=test, ratio=rows, out_of_bag=learned)
     systematics = Systematics(luminosity=0.02, norms=normalisations(config), unscaled=frozenset({"low"}))
     if shape:
         rng, fills = np.random.default_rng(4), {name: fill for m in methods for name, fill in m.fills().items()}
-        ratios = {name: {"slope": Ratios(*(1.0 + 0.1 * rng.uniform(-1, 1, (2, *fill(pool).shape))))} for name, fill in fills.items()}
+        ratios = {name: {"slope": Ratios(*(1.0 + 0.1 * rng.uniform(-1, 1, (2, *fill(training).shape))))} for name, fill in fills.items()}
         systematics = replace(systematics, ratios=ratios)
     events = split_events(test, config.model)
     return FitData(events, truth_weights(events, model, model.truth), methods, systematics, model)
 
 
-def recorded() -> RecordedEvents:
+def data_events() -> DataEvents:
     rng = np.random.default_rng(9)
     x = np.concatenate([rng.normal(125.0, 4.0, 70), rng.uniform(100.0, 150.0, 450)])
-    return RecordedEvents(np.arange(len(x), dtype=np.uint64), {"m4l": x}, {"data": len(x)})
+    return DataEvents(np.arange(len(x), dtype=np.uint64), {"m4l": x}, {"data": len(x)})
 
 
 @pytest.mark.parametrize("shape", [False, True])
@@ -75,7 +75,7 @@ def test_the_file_gives_the_likelihood_of_the_analysis(tmp_path: Path, shape: bo
     (tmp_path / "workspace").mkdir()
     data = analysis(tmp_path, shape=shape)
     ratio: Any = ExactRatio()
-    for own in (data, data.for_events(recorded(), label="observed")):
+    for own in (data, data.for_events(data_events(), label="observed")):
         write_region_workspaces(tmp_path, own, ratio)
         for method in own.methods:
             workspace = Workspace.load(tmp_path / "workspace" / f"{own.named(method.name)}.json")
@@ -120,10 +120,10 @@ def test_learned_variations_are_normalised_in_each_region(tmp_path: Path, shift:
     (tmp_path / "workspace").mkdir()
     document = document_of(sr="m4l > 115 and m4l <= 130")
     document["regions"]["tail"] = {"kind": "unbinned", "condition": "m4l > 130"}
-    config, pool, test, ratio = parse_config(document, folder=tmp_path), simulate(1), simulate(2), ExactRatio()
+    config, training, test, ratio = parse_config(document, folder=tmp_path), simulate(1), simulate(2), ExactRatio()
     rows: Any = ratio
-    out_of_bag = ratio(learned_events(config, pool).observables["m4l"][:, None])
-    methods = build_region_methods(config, pool=pool, test=test, ratio=rows, out_of_bag=out_of_bag)
+    out_of_bag = ratio(learned_events(config, training).observables["m4l"][:, None])
+    methods = build_region_methods(config, training=training, test=test, ratio=rows, out_of_bag=out_of_bag)
 
     def logs(events: Any) -> Any:
         v = Tilted()(events.observables["m4l"])
@@ -131,11 +131,15 @@ def test_learned_variations_are_normalised_in_each_region(tmp_path: Path, shift:
 
     file = {SHIFT: Path("models/tilt.onnx")} if shift else {"up": Path("models/tilt.onnx")}
     changed, means = ({"tilt": np.array([0.0, x])} if shift else {} for x in (0.05, 0.01))
-    learned = LearnedVariations(("tilt",), {"tilt": file}, {"tilt": ("bkg",)}, {}, logs, logs(test), logs(pool), pool, changed, means)
-    flat = {name: {"tilt": Ratios(np.ones_like(t), np.ones_like(t))} for m in methods for name, f in m.fills().items() for t in [f(pool)]}
+    learned = LearnedVariations(
+        ("tilt",), {"tilt": file}, {"tilt": ("bkg",)}, {}, logs, logs(test), logs(training), training, changed, means
+    )
+    flat = {
+        name: {"tilt": Ratios(np.ones_like(t), np.ones_like(t))} for m in methods for name, f in m.fills().items() for t in [f(training)]
+    }
     model, tilted = FitModel.of(config), _NamedOutput() if shift else Tilted()
     data = FitData(test, truth_weights(test, model, model.truth), methods, Systematics(learned=learned, ratios=flat), model)
-    for own in (data, data.for_events(recorded(), label="observed")):
+    for own in (data, data.for_events(data_events(), label="observed")):
         write_region_workspaces(tmp_path, own, rows)
         workspace = Workspace.load(tmp_path / "workspace" / f"{own.named('nsbi')}.json")
         loaded = workspace.likelihood(open_ratio=lambda path: tilted if path.name == "tilt.onnx" else rows)

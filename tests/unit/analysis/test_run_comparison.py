@@ -76,7 +76,7 @@ def test_luminosities_are_scaled_to_that_of_a(tmp_path: Path) -> None:
     assert json.loads(json.dumps(found.to_json(), allow_nan=False))["samples"][0]["factor"] == pytest.approx(140 / 300)
 
 
-def test_recorded_events_are_never_scaled(tmp_path: Path) -> None:
+def test_data_events_are_never_scaled(tmp_path: Path) -> None:
     data = [{"name": "data", "kind": "data", "files": ["d.root"]}]
     a, b = (
         FinishedRun.open(make_run(tmp_path / name, seed=seed, luminosity=lumi, samples=data))

@@ -48,7 +48,7 @@ def simulate(n: int, seed: int) -> SimulatedEvents:
     )
 
 
-POOL, TEST = simulate(60_000, 1), simulate(60_000, 2)
+TRAINING, TEST = simulate(60_000, 1), simulate(60_000, 2)
 
 
 def exact(events: Events) -> FloatArray:
@@ -65,7 +65,7 @@ def asimov(mu: float) -> FloatArray:
 
 
 def test_two_exact_ratios_keep_the_information_of_the_density() -> None:
-    method = score_plane_method(MODEL, SECTION, pool=POOL, test=TEST, log_ratios=(exact(POOL), exact(TEST)), evaluate=exact)
+    method = score_plane_method(MODEL, SECTION, training=TRAINING, test=TEST, log_ratios=(exact(TRAINING), exact(TEST)), evaluate=exact)
     assert method is not None
     grid = (np.arange(200_000) + 0.5) / 200_000
     for a, b in ((0.0, 1.0), (1.0, 2.5), (3.0, 0.0)):
@@ -78,20 +78,20 @@ def test_two_exact_ratios_keep_the_information_of_the_density() -> None:
 
 @pytest.mark.parametrize("mu", [0.3, 1.0, 2.5])
 def test_biased_ratios_do_not_move_the_best_fit(mu: float) -> None:
-    method = score_plane_method(MODEL, SECTION, pool=POOL, test=TEST, log_ratios=(biased(POOL), biased(TEST)), evaluate=biased)
+    method = score_plane_method(MODEL, SECTION, training=TRAINING, test=TEST, log_ratios=(biased(TRAINING), biased(TEST)), evaluate=biased)
     assert method is not None
     weights = asimov(mu)
     fitted = method.likelihood(weights).fit().parameters["mu"]
-    test, pool = (
+    test, training = (
         method.bootstrap(weights, replicas=40, seed=1),
-        method.bootstrap_pool(POOL.weights @ MODEL.at({"mu": mu}), replicas=40, seed=2),
+        method.bootstrap_training(TRAINING.weights @ MODEL.at({"mu": mu}), replicas=40, seed=2),
     )
-    assert abs(fitted - mu) < 3.0 * np.hypot(test.standard_error, pool.standard_error)
+    assert abs(fitted - mu) < 3.0 * np.hypot(test.standard_error, training.standard_error)
 
 
 def test_no_bin_expects_less_than_asked() -> None:
     section = SECTION.model_copy(update={"least_expected": 2.0})
-    method = score_plane_method(MODEL, section, pool=POOL, test=TEST, log_ratios=(exact(POOL), exact(TEST)), evaluate=exact)
+    method = score_plane_method(MODEL, section, training=TRAINING, test=TEST, log_ratios=(exact(TRAINING), exact(TEST)), evaluate=exact)
     assert method is not None
     lowest = (MODEL.along("mu", np.linspace(0.0, 6.0, 61)) @ method.templates.values).min()
     assert lowest >= 2.0
@@ -101,9 +101,9 @@ def test_no_bin_expects_less_than_asked() -> None:
 def test_few_expected_events_do_not_make_the_bins_coarse() -> None:
     """Ten events instead of thousands: the same information per event, but for the bins that fewer than 0.1 % of all events fall into."""
     told = []
-    for factor in (1.0, 10.0 / float((POOL.weights @ MODEL.at({"mu": 1.0})).sum())):
-        pool, test = POOL.scaled(factor), TEST.scaled(factor)
-        method = score_plane_method(MODEL, SECTION, pool=pool, test=test, log_ratios=(exact(POOL), exact(TEST)), evaluate=exact)
+    for factor in (1.0, 10.0 / float((TRAINING.weights @ MODEL.at({"mu": 1.0})).sum())):
+        training, test = TRAINING.scaled(factor), TEST.scaled(factor)
+        method = score_plane_method(MODEL, SECTION, training=training, test=test, log_ratios=(exact(TRAINING), exact(TEST)), evaluate=exact)
         assert method is not None
         first, second = (MODEL.at({"mu": mu}) @ method.templates.values for mu in (0.0, 1.0))
         told.append(2.0 * float(np.sum(first - second + second * np.log(second / first))) / factor)
@@ -111,17 +111,17 @@ def test_few_expected_events_do_not_make_the_bins_coarse() -> None:
 
 
 def test_other_events_find_the_bins_of_the_test_events() -> None:
-    method = score_plane_method(MODEL, SECTION, pool=POOL, test=TEST, log_ratios=(exact(POOL), exact(TEST)), evaluate=exact)
+    method = score_plane_method(MODEL, SECTION, training=TRAINING, test=TEST, log_ratios=(exact(TRAINING), exact(TEST)), evaluate=exact)
     assert method is not None
     assert np.array_equal(method.for_events(TEST).index, method.index)
-    assert method.fill(POOL) == pytest.approx(method.templates.values)
+    assert method.fill(TRAINING) == pytest.approx(method.templates.values)
 
 
 def test_a_ratio_that_does_not_vary_leaves_the_other() -> None:
     """A second parameter that nothing depends on gives one value to all events: one column of bins."""
     parameters = (Parameter("mu", 1.0, 0.0, 6.0), Parameter("idle", 1.0, 0.0, 2.0))
     model = FitModel(PROCESSES, MODEL.coefficients, parameters, ("mu", "idle"), (("mu", 1.0), ("idle", 1.0)))
-    method = score_plane_method(model, SECTION, pool=POOL, test=TEST, log_ratios=(exact(POOL), exact(TEST)), evaluate=exact)
+    method = score_plane_method(model, SECTION, training=TRAINING, test=TEST, log_ratios=(exact(TRAINING), exact(TEST)), evaluate=exact)
     assert method is not None
     assert 10 < method.templates.values.shape[1] <= 20
 
@@ -140,7 +140,9 @@ def test_points_of_other_models() -> None:
     )
     three = FitModel(("s",), ("a * b * c",), parameters, ("a", "b", "c"), (("a", 1.0), ("b", 1.0), ("c", 1.0)))
     assert contrasts(three) is None
-    assert score_plane_method(three, SECTION, pool=POOL, test=TEST, log_ratios=(exact(POOL), exact(TEST)), evaluate=exact) is None
+    assert (
+        score_plane_method(three, SECTION, training=TRAINING, test=TEST, log_ratios=(exact(TRAINING), exact(TEST)), evaluate=exact) is None
+    )
 
 
 def test_the_ratio_of_two_points_by_hand() -> None:
@@ -160,7 +162,7 @@ RATIOS = RatioHistogramsConfig(values=(0.0, 2.5), bins=40)
 
 
 def test_each_keeps_the_information_of_its_two_points() -> None:
-    methods = ratio_histograms(RATIOS, MODEL, pool=POOL, test=TEST, log_ratios=(exact(POOL), exact(TEST)), evaluate=exact)
+    methods = ratio_histograms(RATIOS, MODEL, training=TRAINING, test=TEST, log_ratios=(exact(TRAINING), exact(TEST)), evaluate=exact)
     assert [m.name for m in methods] == ["ratio_at_0", "ratio_at_2p5"]
     grid = (np.arange(200_000) + 0.5) / 200_000
     for method, mu in zip(methods, RATIOS.values, strict=True):
@@ -169,11 +171,13 @@ def test_each_keeps_the_information_of_its_two_points() -> None:
         first, second = (MODEL.at({"mu": value}) @ method.templates.values for value in (1.0, mu))
         kept = 2.0 * float(np.sum(second - first + first * np.log(first / second)))
         assert 0.95 * whole < kept < 1.02 * whole
-        assert method.fill(POOL) == pytest.approx(method.templates.values)
+        assert method.fill(TRAINING) == pytest.approx(method.templates.values)
 
 
 def test_biased_ratios_do_not_move_the_best_fit_of_one() -> None:
-    for method in ratio_histograms(RATIOS, MODEL, pool=POOL, test=TEST, log_ratios=(biased(POOL), biased(TEST)), evaluate=biased):
+    for method in ratio_histograms(
+        RATIOS, MODEL, training=TRAINING, test=TEST, log_ratios=(biased(TRAINING), biased(TEST)), evaluate=biased
+    ):
         fitted = method.likelihood(asimov(2.5)).fit().parameters["mu"]
         error = method.bootstrap(asimov(2.5), replicas=40, seed=1).standard_error
         assert abs(fitted - 2.5) < 5.0 * error

@@ -32,32 +32,32 @@ UP, DOWN = 1.0 + 0.1 * (EDGES[:-1] - 0.3), 1.0 - 0.12 * (EDGES[:-1] - 0.3)
 
 
 @pytest.fixture(scope="module")
-def pool() -> SimulatedEvents:
+def training() -> SimulatedEvents:
     return simulate(3_000, 1)
 
 
 @pytest.fixture(scope="module")
-def test_events(pool: SimulatedEvents) -> SimulatedEvents:
-    return pool  # the data are those of the templates, so that an Asimov set returns the truth exactly
+def test_events(training: SimulatedEvents) -> SimulatedEvents:
+    return training  # the data are those of the templates, so that an Asimov set returns the truth exactly
 
 
 @pytest.fixture(scope="module")
-def methods(pool: SimulatedEvents, test_events: SimulatedEvents) -> tuple[Any, ...]:
+def methods(training: SimulatedEvents, test_events: SimulatedEvents) -> tuple[Any, ...]:
     def observe(events: SimulatedEvents) -> FloatArray:
         return events.observables["x"]
 
-    pair = (pool.observables["x"], test_events.observables["x"])
-    histogram = histogram_method("x", MODEL, pool=pool, test=test_events, values=pair, edges=EDGES, observe=observe, observable="x")
-    logs = np.log(test_events.weights * len(test_events) / pool.yields)
+    pair = (training.observables["x"], test_events.observables["x"])
+    histogram = histogram_method("x", MODEL, training=training, test=test_events, values=pair, edges=EDGES, observe=observe, observable="x")
+    logs = np.log(test_events.weights * len(test_events) / training.yields)
     base = UnbinnedLikelihood(
         log_ratios=logs,
         weights=np.ones(len(logs)),
-        yields=pool.yields,
+        yields=training.yields,
         coefficients=MODEL.coefficients,
         parameters=("mu",),
         bounds=MODEL.bounds,
     )
-    return (rate_method(MODEL, pool=pool, test=test_events), histogram, UnbinnedMethod("nsbi", base, base))
+    return (rate_method(MODEL, training=training, test=test_events), histogram, UnbinnedMethod("nsbi", base, base))
 
 
 @pytest.fixture(scope="module")
@@ -158,12 +158,12 @@ class Densities:
 
 
 def test_the_written_workspace_is_the_likelihood_in_memory(
-    methods: Any, systematics: Systematics, pool: SimulatedEvents, test_events: SimulatedEvents, tmp_path: Path
+    methods: Any, systematics: Systematics, training: SimulatedEvents, test_events: SimulatedEvents, tmp_path: Path
 ) -> None:
     weights, (rate, shape) = weights_of(test_events), yields_and_shape(methods)
     assert shape is not None
-    ratio: Any = Densities(pool.yields)
-    channel = unbinned_channel(MODEL, pool.yields, ratio, systematics, rate=rate, shape=shape)
+    ratio: Any = Densities(training.yields)
+    channel = unbinned_channel(MODEL, training.yields, ratio, systematics, rate=rate, shape=shape)
     (tmp_path / WORKSPACE).mkdir()
     write_observation(tmp_path / ASIMOV, {"x": test_events.observables["x"]}, weights=weights)
     write_observation(tmp_path / NORMALISATION, normalisation_columns(shape, systematics, features=("x",)))
@@ -215,17 +215,19 @@ def test_finite_simulation_alone_widens_histogram_fits(methods: Any, test_events
     assert {m["type"] for s in document["channels"][0]["samples"] for m in s["modifiers"]} == {"normfactor", "staterror"}
 
 
-def test_templates_of_every_variation_are_read(methods: Any, pool: SimulatedEvents, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_templates_of_every_variation_are_read(methods: Any, training: SimulatedEvents, monkeypatch: pytest.MonkeyPatch) -> None:
     """Scale up and down, a one-sided smearing that is mirrored, an envelope of two members: each known factor comes back."""
     factors = {"scale_up": 1.1, "scale_down": 0.95, "smear_up": 1.25, "pdf_0": 1.03, "pdf_1": 0.99}
     monkeypatch.setattr(nuisances, "variations_of", lambda _folder, _sample: ("nominal", *factors))
     monkeypatch.setattr(
-        nuisances, "read_simulation", lambda _context, variation: (replace(pool, weights=pool.weights * factors[variation]), pool)
+        nuisances,
+        "read_simulation",
+        lambda _context, variation: (replace(training, weights=training.weights * factors[variation]), training),
     )
     config = parse_config(CONFIG, folder=Path())
     context: Any = SimpleNamespace(config=config, out=Path(), progress=lambda *_: None)
     fills = {m.name: m.fill for m in methods if isinstance(m, BinnedMethod)}
-    found = read_systematics(context, fills, pool=pool)
+    found = read_systematics(context, fills, training=training)
     assert found.names == ("theory", "scale", "smear", "pdf")
     assert found.groups == {"luminosity": ("lumi",), "normalisation": ("theory",), "objects": ("scale", "smear"), "weights": ("pdf",)}
     for name, (up, down) in {"scale": (1.1, 0.95), "smear": (1.25, 0.8), "pdf": (1.03, 0.99)}.items():
@@ -237,9 +239,9 @@ def test_templates_of_every_variation_are_read(methods: Any, pool: SimulatedEven
     assert found.norms["theory"][1][3] == pytest.approx(1 / 1.05)
     monkeypatch.setattr(nuisances, "variations_of", lambda _folder, _sample: ("nominal",))
     with pytest.raises(SchemaError, match="process again"):
-        read_systematics(context, fills, pool=pool)
+        read_systematics(context, fills, training=training)
     off = parse_config({**CONFIG, "likelihood": {**CONFIG["likelihood"], "systematics": False}}, folder=Path())
-    assert not read_systematics(SimpleNamespace(config=off), fills, pool=pool)  # type: ignore[arg-type]
+    assert not read_systematics(SimpleNamespace(config=off), fills, training=training)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -257,24 +259,26 @@ def test_bad_sections_are_refused(section: dict[str, Any], match: str) -> None:
         parse_config({**CONFIG, "likelihood": section}, folder=Path())
 
 
-def test_the_loss_of_a_variation_is_that_of_the_histogram_that_shows_it(pool: SimulatedEvents) -> None:
+def test_the_loss_of_a_variation_is_that_of_the_histogram_that_shows_it(training: SimulatedEvents) -> None:
     """One bin of x knows the yield alone: errors and shift are those of documents in which the variation is a factor on the yield."""
-    pair = (pool.observables["x"], pool.observables["x"])
+    pair = (training.observables["x"], training.observables["x"])
 
     def observe(events: SimulatedEvents) -> FloatArray:
         return events.observables["x"]
 
-    score = histogram_method("score", MODEL, pool=pool, test=pool, values=pair, edges=EDGES, observe=observe)
-    coarse = histogram_method("x", MODEL, pool=pool, test=pool, values=pair, edges=EDGES[[0, -1]], observe=observe, observable="x")
-    rate = rate_method(MODEL, pool=pool, test=pool)
+    score = histogram_method("score", MODEL, training=training, test=training, values=pair, edges=EDGES, observe=observe)
+    coarse = histogram_method(
+        "x", MODEL, training=training, test=training, values=pair, edges=EDGES[[0, -1]], observe=observe, observable="x"
+    )
+    rate = rate_method(MODEL, training=training, test=training)
     up = np.ones_like(score.templates.values)
     up[3] = 1.0 + 0.4 * (EDGES[:-1] - 0.6)  # of q alone
     whole = Ratios(up, 1.0 / up)
     hi, lo = whole.yields(score.templates.values)
     flat = {m.name: {"X": Ratios(hi[:, None], lo[:, None])} for m in (rate, coarse)}
     systematics = Systematics(ratios={**flat, "score": {"X": whole}})
-    weights = pool.weights @ MODEL.at(MODEL.truth)
-    (found,) = measure_loss(FitData(pool, weights, (rate, coarse, score), systematics, MODEL), "X", pool=pool)
+    weights = training.weights @ MODEL.at(MODEL.truth)
+    (found,) = measure_loss(FitData(training, weights, (rate, coarse, score), systematics, MODEL), "X", training=training)
     by_hand = []
     for own in (whole, Ratios(np.broadcast_to(hi[:, None], up.shape), np.broadcast_to(lo[:, None], up.shape))):
         document = binned_document(score, weights, replace(systematics, ratios={"score": {"X": own}}))

@@ -71,7 +71,9 @@ class ExactRatio:
         return np.stack([signal, np.full(len(rows), -np.log(35.0))], axis=1)
 
 
-def methods_of(config: Config, pool: SimulatedEvents, test: SimulatedEvents) -> tuple[RegionMethod, ...]:
+def methods_of(config: Config, training: SimulatedEvents, test: SimulatedEvents) -> tuple[RegionMethod, ...]:
     ratio: Any = ExactRatio()
-    inside = pool.observables["m4l"] > 115.0
-    return build_region_methods(config, pool=pool, test=test, ratio=ratio, out_of_bag=ratio(pool.observables["m4l"][inside][:, None]))
+    inside = training.observables["m4l"] > 115.0
+    return build_region_methods(
+        config, training=training, test=test, ratio=ratio, out_of_bag=ratio(training.observables["m4l"][inside][:, None])
+    )

@@ -226,7 +226,7 @@ def test_samples_that_know_only_their_own_weight_are_a_measurement_if_there_is_o
         Config.model_validate({**document, "ratios": {"estimator": "bit"}}).require_interference()
 
 
-def test_workspaces_of_recorded_events_keep_their_names() -> None:
+def test_workspaces_of_data_keep_their_names() -> None:
     document = _changed("histograms", {"mass": MASS, "mass_observed": MASS})
     document["samples"].append({"name": "data", "kind": "data", "files": ["data.root"]})
     parse_config(document, folder=Path("/analysis"), data="/ntuples")

@@ -19,7 +19,7 @@ def make_subject(make_toy, morph):
     """Exact ratios everywhere; the model reads x only, y is a feature that it ignores."""
 
     def make(n=6000, seed=1, **changes):
-        test, pool = make_toy(n, seed), make_toy(n, seed + 100)
+        test, training = make_toy(n, seed), make_toy(n, seed + 100)
         estimate = EstimateUnderTest(
             events=test.events,
             log_ratios=test.log_ratios,
@@ -42,10 +42,10 @@ def make_subject(make_toy, morph):
             estimate=estimate,
             before_calibration=test.log_ratios,
             test_by_part=test.log_ratios,
-            pool=pool.events,
-            in_sample=pool.log_ratios,
-            out_of_bag=pool.log_ratios,
-            out_of_bag_before=pool.log_ratios,
+            training=training.events,
+            in_sample=training.log_ratios,
+            out_of_bag=training.log_ratios,
+            out_of_bag_before=training.log_ratios,
             spread=np.full_like(test.log_ratios, 0.05),
             n_members=6,
             model=model,
@@ -125,8 +125,8 @@ def test_missing_calibration_is_seen_before_not_after(make_subject):
 
 def test_overtraining_is_seen_in_sample_only(make_subject):
     subject = make_subject(20_000)
-    pool = subject.pool
-    learned = subject.in_sample + np.where((pool.weights[:, 0] != 0)[:, None], np.array([0.3, 0.0, 0.0, -0.3]), 0.0)
+    training = subject.training
+    learned = subject.in_sample + np.where((training.weights[:, 0] != 0)[:, None], np.array([0.3, 0.0, 0.0, -0.3]), 0.0)
     found = review(replace(subject, in_sample=learned), settings=replace(SETTINGS, importance_events=0))
     signal = found.overlays[0]
     assert signal.ks[0].p_value < 5e-3

@@ -51,7 +51,7 @@ config = TypeAdapter(AnyRatioConfig).validate_python(section)
 events, folder = toy(1000, seed=1), Path(tempfile.mkdtemp())
 x = feature_matrix(events.observables, config.features)
 trained = fit_ratios(events, config=config, model=MODEL, folder=folder)
-np.testing.assert_array_equal(load_ratios(folder, config=config, pool=events, model=MODEL).log_ratio(x), trained.log_ratio(x))
+np.testing.assert_array_equal(load_ratios(folder, config=config, training=events, model=MODEL).log_ratio(x), trained.log_ratio(x))
 print(trained.estimator)
 """
 

@@ -59,7 +59,7 @@ def test_every_member_is_written(rows: Any, tmp_path: Path, monkeypatch: pytest.
     events = Simulation(dict(zip(FEATURES, rows.T, strict=True)), np.arange(300), np.ones((300, 4)))
     monkeypatch.setattr(datasets, "read_simulation", lambda context: (events, events))
     trained = TrainedMixture(ensemble, ((), (), ()), np.empty((0, 4)), np.empty((0, 4)), RatioConfig())
-    monkeypatch.setattr(export, "load_trained", lambda context, pool: trained)
+    monkeypatch.setattr(export, "load_trained", lambda context, training: trained)
     files = member_export.export_members(load_config(demo_config()), tmp_path)
     assert [path.name for path in files] == ["member_00.onnx", "member_01.onnx", "member_02.onnx"]
     found = [OnnxRatio(path, threads=1) for path in files]

@@ -124,7 +124,7 @@ def test_a_stopped_comparison_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize("varied", [False, True])
-def test_recorded_events_are_compared_like_simulated_ones(make_toy, varied):
+def test_data_events_are_compared_like_simulated_ones(make_toy, varied):
     """Data events that are copies of simulated ones: the way over their own densities and bins gives the same numbers."""
     small, rng = make_toy(2000, 4), np.random.default_rng(6)
     likelihood, point = small.likelihood(1.0), np.array([0.8])
@@ -143,7 +143,7 @@ def test_recorded_events_are_compared_like_simulated_ones(make_toy, varied):
     fast = measured.compare(np.bincount(rows, minlength=2000).astype(np.float64), point)
     own = small.weights[rows] * 2000  # expected events over the share of the reference
     chosen = shapes.select(rows) if varied else None
-    slow = measured.compare_recorded(own, {"x": bins["x"][rows]}, point, shapes=chosen)
+    slow = measured.compare_data(own, {"x": bins["x"][rows]}, point, shapes=chosen)
     np.testing.assert_allclose(slow, fast, rtol=1e-12)
     with pytest.raises(PhysicsDomainError, match="density of data event"):
-        measured.compare_recorded(-own, {"x": bins["x"][rows]}, point, shapes=chosen)
+        measured.compare_data(-own, {"x": bins["x"][rows]}, point, shapes=chosen)

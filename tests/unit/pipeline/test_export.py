@@ -29,7 +29,7 @@ def context(tmp_path: Path) -> StageContext:
     return StageContext(config=_config(tmp_path), out=tmp_path / "out", work=work, key="key")
 
 
-def _pool() -> SimulatedEvents:
+def _training() -> SimulatedEvents:
     ids = np.arange(3, dtype=np.uint64)
     observables = {name: np.linspace(0.1, 1.0, 3) for name in RatioConfig().features}
     return SimulatedEvents(("ggF_S", "ggF_SBI", "ggF_B"), ids, np.zeros(3, dtype=np.int64), ("ggF_S",), observables, np.ones((3, 3)))
@@ -41,7 +41,7 @@ def test_missing_or_damaged_networks_are_refused(context: StageContext, content:
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(ArtifactMismatchError, match="--force"):
-        export.load_trained(context, _pool())
+        export.load_trained(context, _training())
     assert list(context.work.iterdir()) == []
     assert file.exists() == (content is not None)
 
@@ -50,8 +50,8 @@ def test_networks_must_be_of_these_events_and_this_config(context: StageContext,
     keys = []
     monkeypatch.setattr(densities, "load_mixture", lambda folder, learner, *, key: keys.append(key) or loaded)
     loaded = SimpleNamespace(estimator="mixture")
-    pool = _pool()
-    for events in (pool, pool, pool.scaled(2.0)):
+    training = _training()
+    for events in (training, training, training.scaled(2.0)):
         export.load_trained(context, events)
     assert keys[0] == keys[1] != keys[2]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.unit.analysis.test_region_data import asimov_of, recorded
+from tests.unit.analysis.test_region_data import asimov_of, data_events
 from tests.unit.analysis.test_region_toys import Ratio, experiment_of, with_toys
 from tests.unit.analysis.two_regions import document_of, simulate
 from toolkit.analysis import Folder, measure_regions
@@ -34,14 +34,14 @@ def test_every_parameter_of_interest_has_its_parts(tmp_path: Path) -> None:
     data = asimov_of(config)
     rate, mass, *_ = data.methods
     data = data.__class__(data.events, data.weights, (rate, mass), data.systematics, data.model)
-    datasets = (data, data.for_events(recorded(), label="observed"))
-    results = measure_regions(config, datasets, pool=simulate(1), test=simulate(2), progress=silent_progress, tasks=FinishedTasks(None))
+    datasets = (data, data.for_events(data_events(), label="observed"))
+    results = measure_regions(config, datasets, training=simulate(1), test=simulate(2), progress=silent_progress, tasks=FinishedTasks(None))
     (tmp_path / WORKSPACE).mkdir()
     session, ratio = Folder(config, tmp_path), Ratio()
     write_comparison(session, datasets, results)
     write_goodness(session, datasets, results, experiment=experiment_of(config))
     simulation: Any = {"test": simulate(2), "ratio": ratio}
-    write_intervals(session, data.methods, recorded=datasets[1:], **simulation)
+    write_intervals(session, data.methods, data=datasets[1:], **simulation)
     write_json(tmp_path / CUTFLOW, {"samples": {}})
     pages = FitPages.read(tmp_path, config, results)
     figures = draw_all(tuple(pages.jobs(style=PlotStyle())), folder=tmp_path / "plots")

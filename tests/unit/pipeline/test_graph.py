@@ -61,7 +61,7 @@ def test_unblinding_makes_the_fit_stale_and_nothing_before_it(tmp_path: Path) ->
     assert _stale(before, after) == ["fit", "report"]
 
 
-def test_recorded_files_are_inputs_and_the_fit_depends_on_them(tmp_path: Path) -> None:
+def test_data_files_are_inputs_and_the_fit_depends_on_them(tmp_path: Path) -> None:
     for name in ("a.root", "data.root"):
         (tmp_path / name).write_bytes(b"root")
     assert input_files(_config(tmp_path, samples=[SAMPLE, DATA]))["data"] == [tmp_path / "data.root"]

@@ -83,15 +83,15 @@ def test_every_estimator_has_a_use(section: type[RatioSettings]) -> None:
     assert set(get_args(section.model_fields["estimator"].annotation)) <= set(USES)
 
 
-def test_recorded_events_are_counted_apart_and_only_unblinded(tmp_path: Path, simulated: SimulatedEvents) -> None:
+def test_data_events_are_counted_apart_and_only_unblinded(tmp_path: Path, simulated: SimulatedEvents) -> None:
     data = {"name": "late", "kind": "data", "files": ["late.root"]}
     document = {"luminosity_ifb": 1.0, "samples": [SAMPLE, data]}
     cutflow = {name: {"all": {"events": 7, "sumw": 7.0, "sumw2": 7.0}} for name in ("ggF_SBI", "late")}
     blind = describe_provenance(parse_config(document, folder=tmp_path), simulated, cutflow)
-    assert (list(blind.cutflow), list(blind.recorded_cutflow)) == (["ggF_SBI"], [])
+    assert (list(blind.cutflow), list(blind.data_cutflow)) == (["ggF_SBI"], [])
     assert blind.samples[1] == ("late", "late.root", "-", "data")
     opened = parse_config({**document, "likelihood": {"observed": True}}, folder=tmp_path)
-    assert list(describe_provenance(opened, simulated, cutflow).recorded_cutflow) == ["late"]
+    assert list(describe_provenance(opened, simulated, cutflow).data_cutflow) == ["late"]
 
 
 def test_input_files_are_those_of_the_processing_stage(tmp_path: Path) -> None:

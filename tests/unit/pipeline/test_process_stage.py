@@ -15,7 +15,7 @@ DATA = {"name": "data", "kind": "data", "files": ["data.root"]}
 
 
 @pytest.mark.parametrize("simulated", [True, False])
-def test_recorded_events_are_drawn_only_where_nothing_is_measured(simulated: bool, tmp_path: Path, ntuples: ModuleType) -> None:
+def test_data_events_are_drawn_only_where_nothing_is_measured(simulated: bool, tmp_path: Path, ntuples: ModuleType) -> None:
     ntuples.write_nano(tmp_path / "signal.root", ntuples.make_events(20, seed=1))
     ntuples.write_nano(tmp_path / "data.root", ntuples.make_events(20, seed=2, first=100))
     config = ntuples.make_config(tmp_path, [*([ntuples.signal_sample("signal.root")] if simulated else []), DATA])

@@ -22,18 +22,18 @@ def events(first: int, n: int) -> SimulatedEvents:
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     (tmp_path / "models").mkdir()
-    test, pool = events(0, 3), events(10, 4)
+    test, training = events(0, 3), events(10, 4)
     np.savez(
         tmp_path / "models" / "inspection.npz",
         test_event_id=test.event_id,
-        pool_event_id=pool.event_id,
+        training_event_id=training.event_id,
         before_calibration=np.full((3, 1), 0.5, dtype=np.float32),
         test_by_part=np.full((3, 1), 0.25, dtype=np.float32),
         in_sample=np.full((4, 1), 2.0, dtype=np.float32),
     )
     np.savez(
         tmp_path / "models" / "out_of_bag.npz",
-        event_id=pool.event_id,
+        event_id=training.event_id,
         log_ratio=np.full((4, 1), 3.0),
         before_calibration=np.full((4, 1), 4.0),
     )
@@ -41,7 +41,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def test_read_back(out: Path) -> None:
-    stored = read_stored(out, pool=events(10, 4), test=events(0, 3))
+    stored = read_stored(out, training=events(10, 4), test=events(0, 3))
     assert stored.before_calibration.dtype == np.float64
     values = (stored.before_calibration, stored.test_by_part, stored.in_sample, stored.out_of_bag, stored.out_of_bag_before)
     assert [float(v[0, 0]) for v in values] == [0.5, 0.25, 2.0, 3.0, 4.0]
@@ -50,9 +50,9 @@ def test_read_back(out: Path) -> None:
 
 def test_other_events_are_refused(out: Path) -> None:
     with pytest.raises(ArtifactMismatchError, match="test_event_id"):
-        read_stored(out, pool=events(10, 4), test=events(1, 3))
-    with pytest.raises(ArtifactMismatchError, match="pool_event_id"):
-        read_stored(out, pool=events(10, 5), test=events(0, 3))
+        read_stored(out, training=events(10, 4), test=events(1, 3))
+    with pytest.raises(ArtifactMismatchError, match="training_event_id"):
+        read_stored(out, training=events(10, 5), test=events(0, 3))
 
 
 @pytest.mark.parametrize("name", ["inspection.npz", "out_of_bag.npz"])
@@ -64,7 +64,7 @@ def test_damaged_files_are_named(out: Path, name: str, damage: str) -> None:
     if damage != "missing":
         path.write_bytes(content[: len(content) // 2] if damage == "truncated" else b"")
     with pytest.raises(InputFileError, match=name):
-        read_stored(out, pool=events(10, 4), test=events(0, 3))
+        read_stored(out, training=events(10, 4), test=events(0, 3))
 
 
 def _document(**report: object) -> dict[str, object]:

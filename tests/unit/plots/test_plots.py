@@ -101,18 +101,18 @@ def test_spectrum(spectrum_m4l):
     assert low.get_xlabel() == r"$m_{4\ell}$ [GeV]"
 
 
-def test_recorded_events_are_points_beside_the_expectation(spectrum_m4l):
+def test_data_events_are_points_beside_the_expectation(spectrum_m4l):
     counts = np.array([700.0, 500.0, 0.0, 90.0])
-    figure = plot_spectrum(spectrum_m4l, recorded=counts)
+    figure = plot_spectrum(spectrum_m4l, data=counts)
     top, low = figure.axes
     base = spectrum_m4l.total[spectrum_m4l.denominator]
     np.testing.assert_allclose(bars(top)[0][1], counts / np.diff(spectrum_m4l.edges))
     np.testing.assert_allclose(bars(low)[0][1], counts / base)
     assert low.get_ylim()[0] == 0.0, "the empty bin is in the frame"
     assert low.get_ylim()[1] > (counts / base).max()
-    assert figure.numbers["recorded"] == counts.tolist()
+    assert figure.numbers["data"] == counts.tolist()
     assert "Data" in texts(figure)
-    assert "recorded" not in plot_spectrum(spectrum_m4l).numbers
+    assert "data" not in plot_spectrum(spectrum_m4l).numbers
 
 
 def test_spectrum_stack_adds_up(spectrum_m4l):

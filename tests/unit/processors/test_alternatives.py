@@ -105,9 +105,9 @@ def test_samples_that_share_densities_vary_together(folder: Path, ntuples: Modul
     shower = {"samples": {"shower": {"files_up": {"ggF_SBI": ["up.root"]}, "symmetrise": True}}}
     with pytest.raises(SchemaError, match=r"\['ggF_SBI'\] share the densities of ggF with \['ggF_S'\]"):
         _config(folder, samples=samples, systematics=shower)
-    recorded = [{"name": "qqZZ", "kind": "data", "files": ["q.root"]}]
+    data = [{"name": "qqZZ", "kind": "data", "files": ["q.root"]}]
     with pytest.raises(SchemaError, match="data, which do not vary"):
-        _config(folder, samples=recorded, systematics=_shower(symmetrise=True))
+        _config(folder, samples=data, systematics=_shower(symmetrise=True))
 
 
 def test_files_of_a_variation_are_inputs_of_processing(folder: Path) -> None:

@@ -250,7 +250,7 @@ def test_an_input_that_no_sample_has_is_refused_before_anything_runs(ntuples: Mo
         inspect_inputs(_config(path, corrections={"pileup": section}))
 
 
-def test_recorded_events_are_not_corrected(ntuples: ModuleType, tmp_path: Path) -> None:
+def test_data_events_are_not_corrected(ntuples: ModuleType, tmp_path: Path) -> None:
     path = ntuples.write_nano(tmp_path / "in.root", ntuples.make_events(100, seed=38), benchmarks=False)
     curve = {"observable": "m4l", "edges": [0, 5000], "values": [1.4]}
     result = run(_config(path, sample={"kind": "data"}, corrections={"k": curve}), tmp_path / "out")

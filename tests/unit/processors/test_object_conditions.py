@@ -195,7 +195,7 @@ def test_the_cut_flow_says_where_no_identification_is_required(ntuples: ModuleTy
         assert start is None or start in text
 
 
-def test_recorded_events_with_tight_isolated_leptons() -> None:
+def test_data_events_with_tight_isolated_leptons() -> None:
     """Against a loop over the branches of the file with uproot."""
     path = Path(__file__).parents[4] / "shared" / "data" / "atlas_open_data" / "data_A.4lep.root"
     if not path.is_file():

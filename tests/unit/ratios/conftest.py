@@ -23,12 +23,12 @@ QUICK = RatioConfig(features=("x", "y"), fold_beam_axis=False, hidden=(8,), epoc
 
 
 @pytest.fixture(scope="session")
-def pool():
+def training():
     return toy(20_000, seed=1)
 
 
 @pytest.fixture(scope="session")
-def small_pool():
+def small_sample():
     """Enough events for laws that hold whatever was learned."""
     return toy(4000, seed=1)
 
@@ -39,14 +39,14 @@ def fresh():
 
 
 @pytest.fixture(scope="session")
-def trained(pool, tmp_path_factory):
-    return fit_ratios(pool, config=CONFIG, model=MODEL, folder=tmp_path_factory.mktemp("members"))
+def trained(training, tmp_path_factory):
+    return fit_ratios(training, config=CONFIG, model=MODEL, folder=tmp_path_factory.mktemp("members"))
 
 
 @pytest.fixture(scope="session")
-def quickly_trained(small_pool, tmp_path_factory):
+def quickly_trained(small_sample, tmp_path_factory):
     """An ensemble that has learned little."""
-    return fit_ratios(small_pool, config=QUICK, model=MODEL, folder=tmp_path_factory.mktemp("quick"))
+    return fit_ratios(small_sample, config=QUICK, model=MODEL, folder=tmp_path_factory.mktemp("quick"))
 
 
 @pytest.fixture(scope="session")

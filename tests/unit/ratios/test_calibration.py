@@ -66,30 +66,30 @@ def distort(heads):
     return heads + torch.stack(shifts, dim=1)
 
 
-def test_moment_equations_hold_on_the_calibration_events(pool, exact):
-    mixture = describe_mixture(pool, MODEL)
-    targets = make_targets(pool, mixture)
-    heads = exact_heads(pool, mixture, exact) * 0.7 + 0.2
+def test_moment_equations_hold_on_the_calibration_events(training, exact):
+    mixture = describe_mixture(training, MODEL)
+    targets = make_targets(training, mixture)
+    heads = exact_heads(training, mixture, exact) * 0.7 + 0.2
     calibration = fit_calibration(heads, targets, mixture=mixture, directions=DIRECTIONS)
     assert moments(heads, heads, targets, calibration).max() > 1e-2
     assert moments(heads, calibration(heads), targets, calibration).max() < 1e-6
 
 
-def test_expected_slope_of_the_likelihood_vanishes_on_the_calibration_events(pool, exact):
+def test_expected_slope_of_the_likelihood_vanishes_on_the_calibration_events(training, exact):
     """What the moment equations are for: the plug-in likelihood of the calibration events peaks at the truth."""
-    mixture = describe_mixture(pool, MODEL)
-    before = distort(exact_heads(pool, mixture, exact))
-    after = fit_calibration(before, make_targets(pool, mixture), mixture=mixture, directions=DIRECTIONS)(before)
+    mixture = describe_mixture(training, MODEL)
+    before = distort(exact_heads(training, mixture, exact))
+    after = fit_calibration(before, make_targets(training, mixture), mixture=mixture, directions=DIRECTIONS)(before)
     for mu in (0.1, 0.5, 1.0, 2.0):
-        noise = bias_noise(after, mixture, pool, mu)
-        assert abs(bias(before, mixture, pool, mu)) > 2 * noise
-        assert abs(bias(after, mixture, pool, mu)) < 0.3 * noise
+        noise = bias_noise(after, mixture, training, mu)
+        assert abs(bias(before, mixture, training, mu)) > 2 * noise
+        assert abs(bias(after, mixture, training, mu)) < 0.3 * noise
 
 
-def test_bias_is_removed_on_events_that_did_not_calibrate(pool, fresh, exact):
-    mixture = describe_mixture(pool, MODEL)
+def test_bias_is_removed_on_events_that_did_not_calibrate(training, fresh, exact):
+    mixture = describe_mixture(training, MODEL)
     calibration = fit_calibration(
-        distort(exact_heads(pool, mixture, exact)), make_targets(pool, mixture), mixture=mixture, directions=DIRECTIONS
+        distort(exact_heads(training, mixture, exact)), make_targets(training, mixture), mixture=mixture, directions=DIRECTIONS
     )
     before = distort(exact_heads(fresh, mixture, exact))
     after = calibration(before)
@@ -101,32 +101,32 @@ def test_bias_is_removed_on_events_that_did_not_calibrate(pool, fresh, exact):
     assert removed >= 2
 
 
-def test_exact_heads_stay_within_the_noise(pool, exact):
-    mixture = describe_mixture(pool, MODEL)
-    heads = exact_heads(pool, mixture, exact)
-    calibration = fit_calibration(heads, make_targets(pool, mixture), mixture=mixture, directions=DIRECTIONS)
+def test_exact_heads_stay_within_the_noise(training, exact):
+    mixture = describe_mixture(training, MODEL)
+    heads = exact_heads(training, mixture, exact)
+    calibration = fit_calibration(heads, make_targets(training, mixture), mixture=mixture, directions=DIRECTIONS)
     assert (calibration(heads) - heads).pow(2).mean().sqrt() < 0.05
 
 
-def test_two_backgrounds_are_calibrated_together(pool, exact):
-    one = describe_mixture(pool, MODEL)
+def test_two_backgrounds_are_calibrated_together(training, exact):
+    one = describe_mixture(training, MODEL)
     rng = np.random.default_rng(5)
-    second = rng.uniform(size=len(pool)) < 0.4
-    weights = np.concatenate([pool.weights, np.zeros((len(pool), 1))], axis=1)
+    second = rng.uniform(size=len(training)) < 0.4
+    weights = np.concatenate([training.weights, np.zeros((len(training), 1))], axis=1)
     weights[second, 4], weights[second, 3] = weights[second, 3], 0.0
-    events = dataclasses.replace(pool, processes=(*pool.processes, "c"), weights=weights)
+    events = dataclasses.replace(training, processes=(*training.processes, "c"), weights=weights)
     alone = [EventClass(name, (name,), (float(y),)) for name, y in zip("bc", events.yields[3:], strict=True)]
     mixture = Mixture((one.classes[0], *alone))
     targets = make_targets(events, mixture)
-    heads = exact_heads(pool, one, exact)
+    heads = exact_heads(training, one, exact)
     heads = torch.cat([heads[:, :1] + 0.3, heads[:, :1] - 0.2, heads[:, 1:]], dim=1)
     model = Model(MODEL.parameters, (*MODEL.processes, Process.build("c", {"c": "1"})))
     calibration = fit_calibration(heads, targets, mixture=mixture, directions=score_directions(model, MU))
     assert moments(heads, calibration(heads), targets, calibration).max() < 1e-6
 
 
-def test_networks_that_learned_nothing_are_refused_with_a_remedy(pool):
-    mixture = describe_mixture(pool, MODEL)
-    saturated = torch.full((len(pool), 3), 800.0, dtype=torch.float64)
+def test_networks_that_learned_nothing_are_refused_with_a_remedy(training):
+    mixture = describe_mixture(training, MODEL)
+    saturated = torch.full((len(training), 3), 800.0, dtype=torch.float64)
     with pytest.raises(FitError, match=r"train longer"):
-        fit_calibration(saturated, make_targets(pool, mixture), mixture=mixture, directions=DIRECTIONS)
+        fit_calibration(saturated, make_targets(training, mixture), mixture=mixture, directions=DIRECTIONS)

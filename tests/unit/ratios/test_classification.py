@@ -196,9 +196,9 @@ def flat(n: int, seed: int) -> SimulatedEvents:
 
 
 def test_a_local_score_is_the_derivative_of_the_log_density(tmp_path: Path) -> None:
-    pool, test = flat(20_000, 1), flat(2000, 2)
-    fold = assign_fold(pool.event_id, n_folds=2, salt="x")
-    trained = train_classifier(pool, config=LOCAL, fold=fold, folder=tmp_path, model=MODEL, name="sally")
+    training, test = flat(20_000, 1), flat(2000, 2)
+    fold = assign_fold(training.event_id, n_folds=2, salt="x")
+    trained = train_classifier(training, config=LOCAL, fold=fold, folder=tmp_path, model=MODEL, name="sally")
     assert (trained.classes, trained.mixture) == (("sally",), {})
     root = 2.0**0.5
     density = rates(test.observables["x"]) @ [2.0 - root, root, 1.0 - root, 1.0]
@@ -211,8 +211,8 @@ def test_a_local_score_is_the_derivative_of_the_log_density(tmp_path: Path) -> N
 
 
 def test_events_of_other_benchmarks_cannot_teach_a_local_score(tmp_path: Path) -> None:
-    pool = flat(2000, 1)
-    apart = replace(pool, weights=np.where(np.arange(4) == np.arange(2000)[:, None] % 4, pool.weights, 0.0))
+    training = flat(2000, 1)
+    apart = replace(training, weights=np.where(np.arange(4) == np.arange(2000)[:, None] % 4, training.weights, 0.0))
     with pytest.raises(PhysicsDomainError, match=r"density of event .* at the point of the local score"):
         train_classifier(apart, config=LOCAL, fold=np.arange(2000) % 2, folder=tmp_path, model=MODEL)
 

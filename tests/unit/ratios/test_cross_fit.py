@@ -78,13 +78,13 @@ class Simulation:
     def hold_out(self, mu):
         """Fit two fifths of the events with the calibration and the yields of the others."""
         test = hash_uniform(self.events.event_id, salt="h4l") < 0.4
-        pool = self.events.select(~test).scaled(1.0 / 0.6)
+        training = self.events.select(~test).scaled(1.0 / 0.6)
         unseen = (~member.saw(len(test), fold=self.fold) for member in PLAN)
         heads = mean_heads(self.ensemble(0.0), self.z, unseen)
-        targets = make_targets(pool, self.mixture)
+        targets = make_targets(training, self.mixture)
         calibration = fit_calibration(heads[torch.from_numpy(~test)], targets, mixture=self.mixture, directions=DIRECTIONS)
         logs = self.mixture.log_ratios(calibration(heads)).numpy()
-        return self.best_fit(logs, mu, rows=test, share=0.4, yields=pool.yields)
+        return self.best_fit(logs, mu, rows=test, share=0.4, yields=training.yields)
 
 
 @pytest.fixture(scope="module")

@@ -38,13 +38,13 @@ FEATURES = ("x", "y")
 
 
 @pytest.fixture(scope="module")
-def pool():
+def training():
     return laws.simulate(2_000, seed=3)
 
 
 @pytest.fixture(scope="module")
-def hypotheses(pool):
-    return laws.hypotheses(pool)
+def hypotheses(training):
+    return laws.hypotheses(training)
 
 
 def rows(events, n=200):
@@ -58,21 +58,21 @@ def many(processes, seed=1, n=50):
     )
 
 
-def test_density_and_slope_against_the_joint_quantities(pool, hypotheses):
+def test_density_and_slope_against_the_joint_quantities(training, hypotheses):
     terms = Terms(hypotheses)
-    weights = torch.from_numpy(len(pool) * hypotheses.terms(pool.weights) / hypotheses.reference_yield)[:300]
+    weights = torch.from_numpy(len(training) * hypotheses.terms(training.weights) / hypotheses.reference_yield)[:300]
     theta = torch.linspace(0.05, 4.0, 300, dtype=torch.float64)[:, None]
     v = terms.from_theta(theta).requires_grad_(True)
     a = density(terms, weights, v)
     for i in range(0, 300, 7):
         mu = float(theta[i])
-        expected = len(pool) * (pool.weights[i] @ hypotheses.coefficients(mu)) / hypotheses.expected(mu)
+        expected = len(training) * (training.weights[i] @ hypotheses.coefficients(mu)) / hypotheses.expected(mu)
         assert float(a[i].detach()) == pytest.approx(expected, rel=1e-10)
     (numeric,) = torch.autograd.grad(a.sum(), v)
     torch.testing.assert_close(density_slope(terms, weights, v, a).detach(), numeric)
     a = a.detach()
     for i in range(0, 300, 7):
-        score = hypotheses.joint_score(pool.weights[i : i + 1], float(theta[i]))[0, 0]
+        score = hypotheses.joint_score(training.weights[i : i + 1], float(theta[i]))[0, 0]
         root = 2.0 * float(theta[i]) ** 0.5 * float(terms.scale)
         assert float(numeric[i] / a[i]) == pytest.approx(score * root, rel=1e-8, abs=1e-10)
 
@@ -150,8 +150,8 @@ def test_the_start_of_the_squares_is_the_inclusive_density(hypotheses):
         (Sally(**QUICK), ("score_mu",)),
     ],
 )
-def test_onnx_files_give_what_the_model_gives(estimator, numerators, pool, hypotheses, tmp_path):
-    model, x = estimator.fit(pool, features=FEATURES, hypotheses=hypotheses), rows(pool)
+def test_onnx_files_give_what_the_model_gives(estimator, numerators, training, hypotheses, tmp_path):
+    model, x = estimator.fit(training, features=FEATURES, hypotheses=hypotheses), rows(training)
     model.to_onnx(tmp_path / "m.onnx", writer=write_onnx, reference_rows=x)
     ratio = OnnxRatio(tmp_path / "m.onnx")
     assert ratio.numerators == numerators
@@ -169,15 +169,15 @@ def test_onnx_files_give_what_the_model_gives(estimator, numerators, pool, hypot
     np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
-def test_quasi_parametric_network_with_theta_as_an_input(pool, hypotheses, tmp_path):
-    model, x = QuasiParametric(**QUICK).fit(pool, features=FEATURES, hypotheses=hypotheses), rows(pool)
+def test_quasi_parametric_network_with_theta_as_an_input(training, hypotheses, tmp_path):
+    model, x = QuasiParametric(**QUICK).fit(training, features=FEATURES, hypotheses=hypotheses), rows(training)
     model.to_onnx(tmp_path / "m.onnx", writer=write_onnx, reference_rows=x, by_process=False)
     got = OnnxRatio(tmp_path / "m.onnx")(np.concatenate([x, np.full((len(x), 1), 0.4)], axis=1))[:, 0]
     np.testing.assert_allclose(got, model.log_ratio(x, 0.4), atol=1e-4)
 
 
-def test_trees_as_matrices_against_the_library(pool):
-    x = rows(pool, 2000).astype(np.float32).astype(np.float64)
+def test_trees_as_matrices_against_the_library(training):
+    x = rows(training, 2000).astype(np.float32).astype(np.float64)
     data = lightgbm.Dataset(x, np.sin(x[:, 0]) + x[:, 1] ** 2, params={"verbosity": -1})
     booster = lightgbm.train({"num_leaves": 7, "deterministic": True, "num_threads": 1, "verbosity": -1}, data, num_boost_round=15)
     module = TreeSum(read_forest(booster, n_outputs=1, rounds=15)[0])
@@ -186,9 +186,9 @@ def test_trees_as_matrices_against_the_library(pool):
     np.testing.assert_allclose(short(torch.from_numpy(x))[:, 0].numpy(), booster.predict(x, num_iteration=4), rtol=1e-9, atol=1e-12)
 
 
-def test_training_resumes_with_the_same_result(pool, hypotheses, tmp_path, monkeypatch):
+def test_training_resumes_with_the_same_result(training, hypotheses, tmp_path, monkeypatch):
     estimator = Alices(architecture=MLP((6,)), training=dataclasses.replace(QUICK["training"], epochs=3))
-    complete = estimator.fit(pool, features=FEATURES, hypotheses=hypotheses, folder=tmp_path / "a").log_ratio(rows(pool), 2.0)
+    complete = estimator.fit(training, features=FEATURES, hypotheses=hypotheses, folder=tmp_path / "a").log_ratio(rows(training), 2.0)
     done = []
 
     def stop(label, at, total):
@@ -197,46 +197,46 @@ def test_training_resumes_with_the_same_result(pool, hypotheses, tmp_path, monke
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        estimator.fit(pool, features=FEATURES, hypotheses=hypotheses, folder=tmp_path / "b", progress=stop)
+        estimator.fit(training, features=FEATURES, hypotheses=hypotheses, folder=tmp_path / "b", progress=stop)
     epochs = []
     original = trainer_module._Run.epoch
     monkeypatch.setattr(trainer_module._Run, "epoch", lambda self: epochs.append(1) or original(self))
-    resumed = estimator.fit(pool, features=FEATURES, hypotheses=hypotheses, folder=tmp_path / "b")
+    resumed = estimator.fit(training, features=FEATURES, hypotheses=hypotheses, folder=tmp_path / "b")
     assert len(epochs) == 1
-    np.testing.assert_array_equal(resumed.log_ratio(rows(pool), 2.0), complete)
+    np.testing.assert_array_equal(resumed.log_ratio(rows(training), 2.0), complete)
 
 
 def changed(events, **columns):
     return dataclasses.replace(events, observables=dict(events.observables) | columns)
 
 
-def test_bad_features_are_refused_by_name(pool, hypotheses):
-    flat = changed(pool, y=np.full(len(pool), 2.0))
+def test_bad_features_are_refused_by_name(training, hypotheses):
+    flat = changed(training, y=np.full(len(training), 2.0))
     with pytest.raises(PhysicsDomainError, match="feature y"):
         Alice(**QUICK).fit(flat, features=FEATURES, hypotheses=hypotheses)
-    missing = np.array(pool.observables["y"])
+    missing = np.array(training.observables["y"])
     missing[17] = np.nan
     with pytest.raises(PhysicsDomainError, match=r"feature y[\s\S]*row 17"):
-        Alice(**QUICK).fit(changed(pool, y=missing), features=FEATURES, hypotheses=hypotheses)
+        Alice(**QUICK).fit(changed(training, y=missing), features=FEATURES, hypotheses=hypotheses)
     with pytest.raises(SchemaError, match="nothing"):
-        Alice(**QUICK).fit(pool, features=("x", "nothing"), hypotheses=hypotheses)
+        Alice(**QUICK).fit(training, features=("x", "nothing"), hypotheses=hypotheses)
 
 
-def test_fewer_events_than_parameters_are_refused(pool, hypotheses):
-    few = pool.select(np.r_[0:300, 2000:2300])
+def test_fewer_events_than_parameters_are_refused(training, hypotheses):
+    few = training.select(np.r_[0:300, 2000:2300])
     with pytest.raises(FitError, match="the trained numbers of the network"):
         Alice(architecture=MLP((64, 64))).fit(few, features=FEATURES, hypotheses=laws.hypotheses(few))
     settings = TrainingSettings(epochs=1, batch_size=64)
     Alice(architecture=MLP((64, 64)), training=settings, allow_few_events=True).fit(few, features=FEATURES, hypotheses=laws.hypotheses(few))
 
 
-def test_reference_without_support_is_refused(pool, hypotheses):
+def test_reference_without_support_is_refused(training, hypotheses):
     with pytest.raises(PhysicsDomainError, match="b: 1000 events of sample b"):
-        Alice(**QUICK).fit(pool, features=FEATURES, hypotheses=hypotheses.with_reference({"S": 0.5, "B": 0.5}))
+        Alice(**QUICK).fit(training, features=FEATURES, hypotheses=hypotheses.with_reference({"S": 0.5, "B": 0.5}))
 
 
-def test_theta_and_rows_that_do_not_fit_are_refused(pool, hypotheses):
-    model, x = Alice(**QUICK).fit(pool, features=FEATURES, hypotheses=hypotheses), rows(pool)
+def test_theta_and_rows_that_do_not_fit_are_refused(training, hypotheses):
+    model, x = Alice(**QUICK).fit(training, features=FEATURES, hypotheses=hypotheses), rows(training)
     with pytest.raises(PhysicsDomainError, match="0 to 4"):
         model.log_ratio(x, 4.5)
     with pytest.raises(PhysicsDomainError, match="infinite at mu = 0"):
@@ -246,20 +246,20 @@ def test_theta_and_rows_that_do_not_fit_are_refused(pool, hypotheses):
     with pytest.raises(PhysicsDomainError, match="y in row 1"):
         model.log_ratio(np.array([[0.0, 1.0], [0.0, np.nan]]), 1.0)
     with pytest.raises(PhysicsDomainError, match="infinite at mu = 0"):
-        Sally(**QUICK, theta=0.0).fit(pool, features=FEATURES, hypotheses=hypotheses)
+        Sally(**QUICK, theta=0.0).fit(training, features=FEATURES, hypotheses=hypotheses)
     per_row = model.log_ratio(x, np.linspace(0.0, 4.0, len(x))[:, None])
     assert per_row[0] == pytest.approx(model.log_ratio(x[:1], 0.0)[0])
     assert per_row[-1] == pytest.approx(model.log_ratio(x[-1:], 4.0)[0])
 
 
-def test_contradicting_processes_are_named(pool, hypotheses):
-    model = QuasiParametric(**QUICK).fit(pool, features=FEATURES, hypotheses=hypotheses).by_process
+def test_contradicting_processes_are_named(training, hypotheses):
+    model = QuasiParametric(**QUICK).fit(training, features=FEATURES, hypotheses=hypotheses).by_process
     broken = dataclasses.replace(model, network=torch.nn.Linear(2, 4, dtype=torch.float64))
     with torch.no_grad():
         broken.network.weight.zero_()
         broken.network.bias.copy_(torch.tensor([3.0, -5.0, -5.0, -5.0]))
     with pytest.raises(PhysicsDomainError, match=r"density of row 0 at theta = 0\.2"):
-        broken.log_ratio(rows(pool), 0.2)
+        broken.log_ratio(rows(training), 0.2)
 
 
 def test_a_range_without_expected_events_is_refused():
@@ -269,9 +269,9 @@ def test_a_range_without_expected_events_is_refused():
         Alice(training=QUICK["training"], architecture=MLP((2,))).fit(many(("p0", "p1")), features=("x",), hypotheses=h)
 
 
-def test_a_floor_replaces_what_is_not_positive_when_asked(pool, hypotheses):
-    model = QuasiParametric(**QUICK).fit(pool, features=FEATURES, hypotheses=hypotheses).by_process
-    x = rows(pool)
+def test_a_floor_replaces_what_is_not_positive_when_asked(training, hypotheses):
+    model = QuasiParametric(**QUICK).fit(training, features=FEATURES, hypotheses=hypotheses).by_process
+    x = rows(training)
     np.testing.assert_array_equal(model.log_ratio(x, 0.2, floor=1e-6), model.log_ratio(x, 0.2))
     low = np.log(1.001 * np.exp(model.log_ratio(x, 0.2)).min())
     floored = model.log_ratio(x, 0.2, floor=float(np.exp(low)))

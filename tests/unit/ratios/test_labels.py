@@ -156,7 +156,7 @@ def test_it_is_read_again_bit_for_bit(trained):
     folder, mixture = trained
     x = np.linspace(-1.0, 1.0, 50)[:, None]
     np.testing.assert_array_equal(
-        load_ratios(folder, config=CONFIG, pool=separate_toy(N, 1), model=SEPARATE).log_ratio(x), mixture.log_ratio(x)
+        load_ratios(folder, config=CONFIG, training=separate_toy(N, 1), model=SEPARATE).log_ratio(x), mixture.log_ratio(x)
     )
 
 

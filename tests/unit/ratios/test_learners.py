@@ -32,9 +32,9 @@ CONFIGS = {
 @pytest.fixture(scope="module", params=CONFIGS)
 def trained(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
-    pool = toy(12_000, seed=1)
+    training = toy(12_000, seed=1)
     config: AnyRatioConfig = CONFIGS[request.param]
-    return fit_ratios(pool, config=config, model=MODEL, folder=folder), folder, pool, config
+    return fit_ratios(training, config=config, model=MODEL, folder=folder), folder, training, config
 
 
 def test_ratios_are_learned(trained):
@@ -60,11 +60,11 @@ def test_no_density_is_negative_at_any_parameter_point(trained):
 
 
 def test_it_comes_back_to_the_last_bit_and_resumes(trained):
-    model, folder, pool, config = trained
-    x = feature_matrix(pool.observables, ("x", "y"))[:200]
-    loaded = load_ratios(folder, config=config, pool=pool, model=MODEL)
+    model, folder, training, config = trained
+    x = feature_matrix(training.observables, ("x", "y"))[:200]
+    loaded = load_ratios(folder, config=config, training=training, model=MODEL)
     np.testing.assert_array_equal(loaded.log_ratio(x), model.log_ratio(x))
-    again = fit_ratios(pool, config=config, model=MODEL, folder=folder)
+    again = fit_ratios(training, config=config, model=MODEL, folder=folder)
     np.testing.assert_array_equal(again.out_of_bag, model.out_of_bag)
     assert again.history == model.history
     assert loaded.estimator == config.estimator
@@ -100,11 +100,11 @@ def test_total_interference_keeps_its_digits_in_single_precision():
 
 
 def test_weights_of_densities_are_those_of_the_events():
-    pool = toy(500, seed=3)
-    mixture = describe_mixture(pool, MODEL)
-    got = density_weights(make_targets(pool, mixture), mixture).numpy()
-    columns = [pool.processes.index(name) for name in mixture.processes]
-    expected = pool.weights[:, columns]
+    training = toy(500, seed=3)
+    mixture = describe_mixture(training, MODEL)
+    got = density_weights(make_targets(training, mixture), mixture).numpy()
+    columns = [training.processes.index(name) for name in mixture.processes]
+    expected = training.weights[:, columns]
     np.testing.assert_allclose(got, expected / expected.mean(axis=0), rtol=1e-9, atol=1e-12)
 
 
@@ -113,10 +113,10 @@ def test_five_layers_of_a_thousand_nodes_train_an_epoch(tmp_path):
     section = {"hidden": [1000] * 5, "activation": "swish", "epochs": 1, "composition_epochs": 1, "largest_batch_size": 512}
     config = RatioConfig(**{**COMMON, "batch_size": 256, **section})
     assert config.activation == "silu"
-    pool = toy(1200, seed=1)
-    model = fit_ratios(pool, config=config, model=MODEL, folder=tmp_path)
+    training = toy(1200, seed=1)
+    model = fit_ratios(training, config=config, model=MODEL, folder=tmp_path)
     assert sum(p.numel() for p in model.module.members[0].classes.parameters()) > 4_000_000
-    x = feature_matrix(pool.observables, ("x", "y"))[:50]
+    x = feature_matrix(training.observables, ("x", "y"))[:50]
     np.testing.assert_array_equal(load_ratios(tmp_path, config=config).log_ratio(x), model.log_ratio(x))
 
 
@@ -133,14 +133,14 @@ class Stopped(Exception):
 @pytest.mark.parametrize("name", ["per_process", "multiclass", "quasi_parametric"])
 def test_a_stopped_member_goes_on_within_and_between_its_networks(name, tmp_path):
     config = CONFIGS[name].model_copy(update={"epochs": 3})
-    pool = toy(1500, seed=1)
-    mixture = describe_mixture(pool, MODEL)
-    x = torch.from_numpy(feature_matrix(pool.observables, ("x", "y")))
+    training = toy(1500, seed=1)
+    mixture = describe_mixture(training, MODEL)
+    x = torch.from_numpy(feature_matrix(training.observables, ("x", "y")))
     feature_map = FeatureMap.fitted(("x", "y"), x, fold=False)
     train = partial(
         ESTIMATORS[name].learner.train,
         feature_map(x).float(),
-        make_targets(pool, mixture).to(torch.float32),
+        make_targets(training, mixture).to(torch.float32),
         feature_map=feature_map,
         mixture=mixture,
         config=config,

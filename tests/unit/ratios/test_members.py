@@ -140,14 +140,14 @@ def in_threads(monkeypatch):
 
     @contextlib.contextmanager
     def fake(payload, workers):
-        with ThreadPoolExecutor(workers) as pool:
+        with ThreadPoolExecutor(workers) as training:
 
             def run(member, *rest):
                 if member.index in doomed:
                     raise BrokenProcessPool("killed")
                 module._train_in_worker(payload, member, *rest)
 
-            yield module._Pool(lambda *arguments: pool.submit(run, *arguments), lambda: None, (BrokenProcessPool,))
+            yield module._Pool(lambda *arguments: training.submit(run, *arguments), lambda: None, (BrokenProcessPool,))
 
     monkeypatch.setattr(module, "_processes", fake)
     return doomed

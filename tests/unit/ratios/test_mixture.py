@@ -47,9 +47,9 @@ def test_asimov_closes_on_fresh_events(trained, fresh, truth):
     assert abs(grid[np.argmin(nll)] - truth) < 0.12
 
 
-def test_out_of_bag_heads_use_only_members_that_did_not_train_on_the_event(trained, pool):
-    x = torch.from_numpy(feature_matrix(pool.observables, ("x", "y")))[:500]
-    fold = torch.from_numpy(assign_fold(pool.event_id, n_folds=4, salt="h4l"))[:500]
+def test_out_of_bag_heads_use_only_members_that_did_not_train_on_the_event(trained, training):
+    x = torch.from_numpy(feature_matrix(training.observables, ("x", "y")))[:500]
+    fold = torch.from_numpy(assign_fold(training.event_id, n_folds=4, salt="h4l"))[:500]
     heads = trained.ensemble.member_heads(x)
     got = mean_heads(trained.ensemble, x, (~member.saw(len(x), fold=fold.numpy()) for member in plan_members(n_folds=4)))
     for i in range(500):
@@ -58,18 +58,18 @@ def test_out_of_bag_heads_use_only_members_that_did_not_train_on_the_event(train
         torch.testing.assert_close(got[i], heads[unseen, i].mean(dim=0))
 
 
-def test_same_seed_same_networks_another_seed_others(small_pool, tmp_path):
-    x = feature_matrix(small_pool.observables, ("x", "y"))[:100]
+def test_same_seed_same_networks_another_seed_others(small_sample, tmp_path):
+    x = feature_matrix(small_sample.observables, ("x", "y"))[:100]
     runs = [
-        fit_ratios(small_pool, config=config, model=MODEL, folder=tmp_path / str(i)).log_ratio(x)
+        fit_ratios(small_sample, config=config, model=MODEL, folder=tmp_path / str(i)).log_ratio(x)
         for i, config in enumerate((QUICK, QUICK, QUICK.model_copy(update={"seed": 4})))
     ]
     np.testing.assert_array_equal(runs[0], runs[1])
     assert np.max(np.abs(runs[0] - runs[2])) > 1e-3
 
 
-def test_training_resumes_after_a_stop(small_pool, tmp_path, monkeypatch):
-    complete = fit_ratios(small_pool, config=QUICK, model=MODEL, folder=tmp_path / "a")
+def test_training_resumes_after_a_stop(small_sample, tmp_path, monkeypatch):
+    complete = fit_ratios(small_sample, config=QUICK, model=MODEL, folder=tmp_path / "a")
     done = []
     original = mixture_module.train_member
 
@@ -81,32 +81,32 @@ def test_training_resumes_after_a_stop(small_pool, tmp_path, monkeypatch):
 
     monkeypatch.setattr(mixture_module, "train_member", stop_after_two)
     with pytest.raises(KeyboardInterrupt):
-        fit_ratios(small_pool, config=QUICK, model=MODEL, folder=tmp_path / "b")
+        fit_ratios(small_sample, config=QUICK, model=MODEL, folder=tmp_path / "b")
     (tmp_path / "b" / "member_01.pt").write_bytes(b"truncated")
     trained = []
     monkeypatch.setattr(mixture_module, "train_member", lambda *a, **k: trained.append(k["seed"]) or original(*a, **k))
-    resumed = fit_ratios(small_pool, config=QUICK, model=MODEL, folder=tmp_path / "b")
+    resumed = fit_ratios(small_sample, config=QUICK, model=MODEL, folder=tmp_path / "b")
     assert len(trained) == 5
     assert done[0] not in trained
     np.testing.assert_array_equal(resumed.out_of_bag, complete.out_of_bag)
 
 
-def test_other_events_or_settings_train_again(small_pool, tmp_path, monkeypatch):
-    fit_ratios(small_pool, config=QUICK, model=MODEL, folder=tmp_path)
+def test_other_events_or_settings_train_again(small_sample, tmp_path, monkeypatch):
+    fit_ratios(small_sample, config=QUICK, model=MODEL, folder=tmp_path)
     count = []
     original = mixture_module.train_member
     monkeypatch.setattr(mixture_module, "train_member", lambda *a, **k: count.append(1) or original(*a, **k))
-    fit_ratios(small_pool, config=QUICK, model=MODEL, folder=tmp_path)
+    fit_ratios(small_sample, config=QUICK, model=MODEL, folder=tmp_path)
     assert not count
-    fit_ratios(small_pool, config=QUICK.model_copy(update={"epochs": 3}), model=MODEL, folder=tmp_path)
+    fit_ratios(small_sample, config=QUICK.model_copy(update={"epochs": 3}), model=MODEL, folder=tmp_path)
     assert len(count) == 6
     fit_ratios(toy(4000, seed=9), config=QUICK, model=MODEL, folder=tmp_path)
     assert len(count) == 12
 
 
-def test_early_stopping_keeps_the_best_epoch(small_pool, tmp_path):
+def test_early_stopping_keeps_the_best_epoch(small_sample, tmp_path):
     config = QUICK.model_copy(update={"epochs": 40, "composition_epochs": 40, "patience": 2, "learning_rate": 0.1})
-    trained = fit_ratios(small_pool, config=config, model=MODEL, folder=tmp_path)
+    trained = fit_ratios(small_sample, config=config, model=MODEL, folder=tmp_path)
     networks = [history for member in trained.history for history in member]
     assert {h.network for h in networks} == {"classes", "composition"}
     for history in networks:
@@ -115,9 +115,9 @@ def test_early_stopping_keeps_the_best_epoch(small_pool, tmp_path):
     assert any(len(h.train) < 40 for h in networks)
 
 
-def test_progress_reaches_its_total_and_never_falls(small_pool, tmp_path):
+def test_progress_reaches_its_total_and_never_falls(small_sample, tmp_path):
     calls = []
-    fit_ratios(small_pool, config=QUICK, model=MODEL, folder=tmp_path, progress=lambda *c: calls.append(c))
+    fit_ratios(small_sample, config=QUICK, model=MODEL, folder=tmp_path, progress=lambda *c: calls.append(c))
     for label, total in (("training", 6.0), ("calibration", 2.0)):
         done = [c for c in calls if c[0].startswith(label)]
         assert [c[1] for c in done] == sorted(c[1] for c in done)
@@ -129,7 +129,7 @@ def test_too_few_events_are_refused(tmp_path):
         fit_ratios(toy(300, seed=1), config=QUICK, model=MODEL, folder=tmp_path)
 
 
-def test_unknown_feature_is_refused(small_pool, tmp_path):
+def test_unknown_feature_is_refused(small_sample, tmp_path):
     config = QUICK.model_copy(update={"features": ("x", "m4l")})
     with pytest.raises(SchemaError, match="m4l"):
-        fit_ratios(small_pool, config=config, model=MODEL, folder=tmp_path)
+        fit_ratios(small_sample, config=config, model=MODEL, folder=tmp_path)

@@ -34,7 +34,7 @@ def folder(stored, tmp_path):
 
 def test_everything_comes_back_to_the_last_bit(stored, folder, events):
     trained = stored[1]
-    loaded = load_ratios(folder, config=CONFIG, pool=events, model=MODEL)
+    loaded = load_ratios(folder, config=CONFIG, training=events, model=MODEL)
     x = feature_matrix(events.observables, ("x", "y"))[:200]
     np.testing.assert_array_equal(loaded.log_ratio(x), trained.log_ratio(x))
     with torch.no_grad():
@@ -86,4 +86,4 @@ def test_other_events_or_settings_are_refused(folder, events, change):
     else:
         config = CONFIG.model_copy(update={"calibration_mu": (1.0,)})
     with pytest.raises(ArtifactMismatchError, match=r"mixture\.pt of other events"):
-        load_ratios(folder, config=config, pool=events, model=MODEL)
+        load_ratios(folder, config=config, training=events, model=MODEL)

@@ -139,11 +139,11 @@ def test_one_process_of_simulated_events(sample):
 
 def test_the_mixture_learns_from_a_background_with_negative_weights(tmp_path):
     """Signs that cancel as a function of x leave the density of the background as it was."""
-    pool = toy(8000, seed=5)
-    x, b = pool.observables["x"], pool.weights[:, 3]
+    training = toy(8000, seed=5)
+    x, b = training.observables["x"], training.weights[:, 3]
     share = 0.75 - 0.25 * np.tanh(x)  # E[w] / E[|w|], 0.5 to 1
-    signs = np.where(np.random.default_rng(6).uniform(size=len(pool)) < 0.5 * (1.0 + share), 1.0, -1.0)
-    signed = replace(pool, weights=np.column_stack([pool.weights[:, :3], b / share * signs]))
+    signs = np.where(np.random.default_rng(6).uniform(size=len(training)) < 0.5 * (1.0 + share), 1.0, -1.0)
+    signed = replace(training, weights=np.column_stack([training.weights[:, :3], b / share * signs]))
     assert 0.08 < np.mean(signed.weights[8000:, 3] < 0) < 0.2
     config = RatioConfig(
         features=("x", "y"),

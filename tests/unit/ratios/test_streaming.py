@@ -201,9 +201,9 @@ def test_stopped_streamed_training_goes_on_to_the_same_bits(tmp_path):
 
 
 def test_members_stream_above_the_limit_of_the_config_with_the_same_loss(tmp_path):
-    pool = toy(4000, seed=1)
-    x = torch.from_numpy(feature_matrix(pool.observables, ("x", "y")))
-    mixture = describe_mixture(pool, MODEL)
+    training = toy(4000, seed=1)
+    x = torch.from_numpy(feature_matrix(training.observables, ("x", "y")))
+    mixture = describe_mixture(training, MODEL)
     feature_map = FeatureMap.fitted(("x", "y"), x, fold=False)
     inputs = feature_map(x).float()
     histories = []
@@ -220,7 +220,7 @@ def test_members_stream_above_the_limit_of_the_config_with_the_same_loss(tmp_pat
         )
         checkpoint = tmp_path / f"member_{limit}.pt"
         member, history = train_member(
-            inputs, make_targets(pool, mixture), feature_map=feature_map, mixture=mixture, config=config, seed=2, checkpoint=checkpoint
+            inputs, make_targets(training, mixture), feature_map=feature_map, mixture=mixture, config=config, seed=2, checkpoint=checkpoint
         )
         assert torch.isfinite(member(inputs[:5])).all()
         histories.append(history)

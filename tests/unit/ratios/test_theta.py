@@ -41,32 +41,32 @@ def config(**changes: Any) -> ThetaConfig:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    folder, pool = tmp_path_factory.mktemp("alices"), toy(6000, seed=1)
-    return fit_ratios(pool, config=config(), model=MODEL, folder=folder), folder, pool
+    folder, training = tmp_path_factory.mktemp("alices"), toy(6000, seed=1)
+    return fit_ratios(training, config=config(), model=MODEL, folder=folder), folder, training
 
 
 @pytest.fixture(scope="module")
 def bad(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    pool = toy(4000, seed=3)
-    return fit_ratios(pool, config=config(epochs=2), model=MODEL, folder=tmp_path_factory.mktemp("bad")), pool
+    training = toy(4000, seed=3)
+    return fit_ratios(training, config=config(epochs=2), model=MODEL, folder=tmp_path_factory.mktemp("bad")), training
 
 
 @torch.no_grad()
-def tilts_of(model: Any, pool: Any) -> Any:
-    """What the calibration added to the log ratios at the nodes, up to its normalisation, (n_pool, n_nodes)."""
+def tilts_of(model: Any, training: Any) -> Any:
+    """What the calibration added to the log ratios at the nodes, up to its normalisation, (n_training, n_nodes)."""
     ensemble, nodes = model.ensemble, model.nodes[0].tolist()
-    fold = assign_fold(pool.event_id, n_folds=4, salt="h4l").astype(np.int64)
-    before = average(ensemble, feature_matrix(pool.observables, ["x"]), nodes, plan_ensemble(model.config), fold, trained=False)
+    fold = assign_fold(training.event_id, n_folds=4, salt="h4l").astype(np.int64)
+    before = average(ensemble, feature_matrix(training.observables, ["x"]), nodes, plan_ensemble(model.config), fold, trained=False)
     return model.nodes[1] - before
 
 
-def exact(x: Any, pool: Any, values: Any) -> Any:
+def exact(x: Any, training: Any, values: Any) -> Any:
     """ln p(x|mu) / p_ref(x), the reference being the even mixture of the values, (n, n_values)."""
     points = ThetaPoints.of(MODEL)
     densities = np.exp(exact_log_ratios(x))
 
     def at(mu: float) -> Any:
-        f = np.array([mu - np.sqrt(mu), np.sqrt(mu), 1.0 - np.sqrt(mu), 1.0]) * pool.yields
+        f = np.array([mu - np.sqrt(mu), np.sqrt(mu), 1.0 - np.sqrt(mu), 1.0]) * training.yields
         return densities @ f / f.sum()
 
     reference = np.mean([at(value) for value in points.values], axis=0)
@@ -74,27 +74,27 @@ def exact(x: Any, pool: Any, values: Any) -> Any:
 
 
 def test_densities_as_functions_of_the_parameter_are_those_of_the_morphing() -> None:
-    pool = toy(500, seed=2)
-    found = hypotheses_of(pool, MODEL)
-    known = Hypotheses.build(pool, morphing=basis("ggF"), benchmarks=PROCESSES[:3], ranges=[(0.0, 6.0)], reference=1.0)
+    training = toy(500, seed=2)
+    found = hypotheses_of(training, MODEL)
+    known = Hypotheses.build(training, morphing=basis("ggF"), benchmarks=PROCESSES[:3], ranges=[(0.0, 6.0)], reference=1.0)
     for mu in (0.2, 1.0, 4.4):
         assert found.expected(mu) == pytest.approx(known.expected(mu), rel=1e-12)
-        np.testing.assert_allclose(found.joint_score(pool.weights, mu), known.joint_score(pool.weights, mu), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(found.joint_score(training.weights, mu), known.joint_score(training.weights, mu), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(sum(found.reference_fractions.values()), 1.0, rtol=1e-12)
     assert found.roots.tolist() == [0.5]
 
 
 def test_the_ratio_is_learned_and_normalised(trained: Any) -> None:
-    model, _, pool = trained
+    model, _, training = trained
     test = toy(3000, seed=5)
     x = feature_matrix(test.observables, ["x"])
     values = ThetaPoints.of(MODEL).values
     assert model.numerators == ("mu=0", "mu=1", "mu=6")
-    error = model.log_ratio(x) - exact(x[:, 0], pool, values)
-    spread = np.std(exact(x[:, 0], pool, values), axis=0)
+    error = model.log_ratio(x) - exact(x[:, 0], training, values)
+    spread = np.std(exact(x[:, 0], training, values), axis=0)
     assert np.all(np.sqrt(np.mean(error**2, axis=0)) < 0.45 * spread)
     nodes, at_nodes = model.nodes
-    reference = pool.weights @ hypotheses_of(pool, MODEL).reference
+    reference = training.weights @ hypotheses_of(training, MODEL).reference
     mean = reference @ np.exp(at_nodes) / reference.sum()
     np.testing.assert_allclose(mean, 1.0, atol=2e-4)
     chosen = [int(np.argmin(np.abs(nodes - value))) for value in (0.0, 6.0)]
@@ -104,12 +104,12 @@ def test_the_ratio_is_learned_and_normalised(trained: Any) -> None:
 @pytest.mark.parametrize("mu", [0.3, 1.7, 4.0])
 def test_the_calibration_puts_the_best_fit_of_a_bad_network_to_the_truth(mu: float, bad: Any) -> None:
     """The expected log likelihood of events at mu, over values of the parameter, is largest at mu; without calibration it is not."""
-    model, pool = bad
+    model, training = bad
     nodes, at_nodes = model.nodes
-    reference = pool.weights @ hypotheses_of(pool, MODEL).reference
-    expected = pool.weights @ np.array([mu - np.sqrt(mu), np.sqrt(mu), 1.0 - np.sqrt(mu), 1.0])
+    reference = training.weights @ hypotheses_of(training, MODEL).reference
+    expected = training.weights @ np.array([mu - np.sqrt(mu), np.sqrt(mu), 1.0 - np.sqrt(mu), 1.0])
     fitted = []
-    for logs in (at_nodes, at_nodes - tilts_of(model, pool)):
+    for logs in (at_nodes, at_nodes - tilts_of(model, training)):
         shape = expected @ (logs - np.log(reference @ np.exp(logs) / reference.sum()))
         curve = np.polynomial.Chebyshev.fit(np.sqrt(nodes), shape, 20)
         grid = np.linspace(0.0, np.sqrt(6.0), 2000)
@@ -119,10 +119,10 @@ def test_the_calibration_puts_the_best_fit_of_a_bad_network_to_the_truth(mu: flo
 
 
 def test_a_trained_ensemble_is_read_again_to_the_last_bit_and_resumed(trained: Any) -> None:
-    model, folder, pool = trained
-    x = feature_matrix(pool.observables, ["x"])[:50]
-    read = load_ratios(folder, config=config(), pool=pool, model=MODEL)
-    resumed = fit_ratios(pool, config=config(), model=MODEL, folder=folder)
+    model, folder, training = trained
+    x = feature_matrix(training.observables, ["x"])[:50]
+    read = load_ratios(folder, config=config(), training=training, model=MODEL)
+    resumed = fit_ratios(training, config=config(), model=MODEL, folder=folder)
     for again in (read, resumed):
         np.testing.assert_array_equal(again.log_ratio(x), model.log_ratio(x))
         np.testing.assert_array_equal(again.out_of_bag, model.out_of_bag)
@@ -130,11 +130,11 @@ def test_a_trained_ensemble_is_read_again_to_the_last_bit_and_resumed(trained: A
     shorter = Model((ModelParameter("mu", range=(0.0, 5.0)),), MODEL.processes)
     for other in ({"config": config(epochs=11), "model": MODEL}, {"config": config(), "model": shorter}):
         with pytest.raises(ArtifactMismatchError, match="another config"):
-            load_ratios(folder, pool=pool, **other)
+            load_ratios(folder, training=training, **other)
 
 
 def test_the_file_reads_the_parameter_after_the_observables(trained: Any, tmp_path: Path) -> None:
-    model, _, pool = trained
+    model, _, training = trained
     rows = feature_matrix(toy(500, seed=7).observables, ["x"])
     features = (Feature("x", "", -4.0, 4.0),)
     export = model.to_onnx(tmp_path / "alices.onnx", writer=write_onnx, reference_rows=rows, features=features)
@@ -150,14 +150,14 @@ def test_the_file_reads_the_parameter_after_the_observables(trained: Any, tmp_pa
     np.testing.assert_array_equal(ratio.with_spread(rows), [ratio(rows), ratio.spread(rows)])
     member = model.to_onnx(tmp_path / "member.onnx", writer=write_onnx, reference_rows=rows, member=1, features=features)
     assert RatioAtPoints(member.path, values=points.values, names=points.names).metadata.estimator == "alices, member 1 of 6"
-    del pool
+    del training
 
 
 @pytest.mark.parametrize("estimator", ["alice", "carl", "cascal", "rascal", "rolr"])
 def test_every_loss_trains(estimator: str, tmp_path: Path) -> None:
-    pool = toy(600, seed=3)
+    training = toy(600, seed=3)
     brief = config(estimator=estimator, epochs=1, batch_size=64, ensemble={"members": 2, "subsets": "folds"}, splits={"folds": 2})
-    model = fit_ratios(pool, config=brief, model=MODEL, folder=tmp_path)
+    model = fit_ratios(training, config=brief, model=MODEL, folder=tmp_path)
     assert model.estimator == estimator
     assert np.all(np.isfinite(model.out_of_bag))
 

@@ -22,11 +22,11 @@ CONFIG = RatioConfig(
 
 @pytest.fixture(scope="module")
 def prepared():
-    pool = toy(1500, seed=1)
-    x = torch.from_numpy(feature_matrix(pool.observables, ("x", "y")))
-    mixture = describe_mixture(pool, MODEL)
+    training = toy(1500, seed=1)
+    x = torch.from_numpy(feature_matrix(training.observables, ("x", "y")))
+    mixture = describe_mixture(training, MODEL)
     feature_map = FeatureMap.fitted(("x", "y"), x, fold=False)
-    return feature_map(x).float(), make_targets(pool, mixture), mixture, feature_map
+    return feature_map(x).float(), make_targets(training, mixture), mixture, feature_map
 
 
 def train(prepared, **options):

@@ -99,7 +99,7 @@ def test_scans_and_templates_hold_the_numbers() -> None:
     assert _numbers(templates) == {"S": [4.0, 6.0], "B": [5.0, 1.0], "Asimov set": [9.0, 7.0]}
 
 
-def test_the_recorded_events_are_columns_beside_the_expected_ones() -> None:
+def test_data_are_columns_beside_the_expected_ones() -> None:
     tables = _tables(UNBLINDED, observed={"m4l": _document(data=(6.0, 12.0))})
     scan, templates = tables["scan_m4l.yaml"], tables["templates_m4l.yaml"]
     assert _numbers(scan) == {"-2 ln lambda, expected": [1.0, 0.0, 1.5], "-2 ln lambda, observed": [0.5, 0.25, 2.0]}

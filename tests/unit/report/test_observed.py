@@ -70,7 +70,7 @@ def test_observed_scans_are_solid_and_expected_ones_dashed(unblinded):
     assert "observed" not in plot_scans(methods).numbers
 
 
-def test_only_the_plot_with_recorded_events_is_no_simulation(unblinded):
+def test_only_the_plot_with_data_is_no_simulation(unblinded):
     jobs = {job.name: job for job in _result_jobs(unblinded, judge(unblinded), PlotStyle())}
     shown = {name: [text.get_text() for text in jobs[name].draw().axes[0].texts] for name in ("scans", "closure")}
     assert "Simulation" not in shown["scans"]
@@ -80,6 +80,6 @@ def test_only_the_plot_with_recorded_events_is_no_simulation(unblinded):
 def test_tests_of_the_data_have_their_own_table():
     one = {"m4l": [{"name": "saturated model", "statistic": 4.0, "degrees": 5, "toys": []}]}
     other = {"m4l": [{"name": "saturated model", "statistic": 40.0, "degrees": 5, "toys": []}]}
-    asimov, recorded = goodness_section({"schema": 1, "toys": 0, "methods": one, "observed": other}, ()).tables
-    assert (asimov.title, recorded.title) == ("Asimov set", "Data")
-    assert (asimov.flagged, recorded.flagged) == (frozenset(), {0})
+    asimov, data = goodness_section({"schema": 1, "toys": 0, "methods": one, "observed": other}, ()).tables
+    assert (asimov.title, data.title) == ("Asimov set", "Data")
+    assert (asimov.flagged, data.flagged) == (frozenset(), {0})

@@ -119,9 +119,9 @@ def test_flags_are_explained_where_they_stand(results, suite):
     assert fitted.startswith("What is fitted: total rate, the number of events alone; m4l histogram, its bins;")
 
 
-def test_recorded_events_have_a_cut_flow_of_their_own(results, suite):
-    recorded = {"late": {"all": {"events": 12, "sumw": 12.0, "sumw2": 12.0}}}
-    page = build_page(results, judge(results), suite, {}, title="t", provenance=replace(PROVENANCE, recorded_cutflow=recorded))
+def test_data_events_have_a_cut_flow_of_their_own(results, suite):
+    data = {"late": {"all": {"events": 12, "sumw": 12.0, "sumw2": 12.0}}}
+    page = build_page(results, judge(results), suite, {}, title="t", provenance=replace(PROVENANCE, data_cutflow=data))
     tables = {table.title: table for section in page.sections for table in section.tables}
     assert tables["Cut flow: data"].rows == (("all", "12"),)
     assert "late" not in tables["Cut flow: expected events (simulated events)"].columns
@@ -237,16 +237,16 @@ def test_plot_jobs_cover_everything(results, suite):
     assert shown["calibration_ggF_S_qqZZ"]["denominator"] == "qqZZ"
 
 
-def test_recorded_events_are_drawn_where_they_are_given(results, suite):
-    jobs = suite_jobs(suite, style=PlotStyle(), recorded={"m4l": np.array([250.0, 300.0, np.nan, 9000.0])})
+def test_data_events_are_drawn_where_they_are_given(results, suite):
+    jobs = suite_jobs(suite, style=PlotStyle(), data={"m4l": np.array([250.0, 300.0, np.nan, 9000.0])})
     found = {job.name: job for job in jobs if job.part == "observables"}
     figure = found["observable_m4l"].draw()
-    assert sum(figure.numbers["recorded"]) == 3
+    assert sum(figure.numbers["data"]) == 3
     assert "data" in found["observable_m4l"].caption
     assert "Simulation" not in [text.get_text() for text in figure.axes[0].texts]
     other = found["observable_phi"]
-    assert "recorded" not in other.caption
-    assert "recorded" not in other.draw().numbers
+    assert "data" not in other.caption
+    assert "data" not in other.draw().numbers
 
 
 def test_drawn_pictures_reach_the_page(results, suite, tmp_path):

@@ -56,17 +56,17 @@ def estimate():
 
 @pytest.fixture(scope="module")
 def reviewed(estimate):
-    pool = make_events(2)
-    of_pool = log_ratios((pool.observables["m4l"] - 220) / 900)
+    training = make_events(2)
+    of_training = log_ratios((training.observables["m4l"] - 220) / 900)
     subject = EnsembleUnderReview(
         estimate=estimate,
         before_calibration=estimate.log_ratios + 0.2,
         test_by_part=estimate.log_ratios,
-        pool=pool,
-        in_sample=of_pool,
-        out_of_bag=of_pool,
-        out_of_bag_before=of_pool,
-        spread=np.full_like(of_pool, 0.1),
+        training=training,
+        in_sample=of_training,
+        out_of_bag=of_training,
+        out_of_bag_before=of_training,
+        spread=np.full_like(of_training, 0.1),
         n_members=6,
         model=lambda x: log_ratios(np.clip((x[:, 0] - 220) / 900, 1e-6, 1 - 1e-6)),
         x=np.stack([estimate.events.observables[name] for name in estimate.features], axis=1),

@@ -82,13 +82,13 @@ def test_labels_belong_to_the_event_not_to_its_place_or_type():
 
 def test_pool_and_test_are_disjoint_complete_and_keep_the_yields():
     events = events_of(np.arange(N, dtype=np.uint64))
-    pool, test = hold_out(events, fraction=0.3, salt="h4l")
-    assert np.intersect1d(pool.event_id, test.event_id).size == 0
-    assert len(pool) + len(test) == N
+    training, test = hold_out(events, fraction=0.3, salt="h4l")
+    assert np.intersect1d(training.event_id, test.event_id).size == 0
+    assert len(training) + len(test) == N
     assert len(test) == pytest.approx(0.3 * N, abs=4 * np.sqrt(N * 0.3 * 0.7))
-    np.testing.assert_allclose(pool.yields, events.yields, rtol=0.01)
+    np.testing.assert_allclose(training.yields, events.yields, rtol=0.01)
     np.testing.assert_allclose(test.yields, events.yields, rtol=0.01)
-    np.testing.assert_allclose(0.7 * pool.yields + 0.3 * test.yields, events.yields, rtol=1e-12)
+    np.testing.assert_allclose(0.7 * training.yields + 0.3 * test.yields, events.yields, rtol=1e-12)
     chosen = hash_uniform(events.event_id, salt="h4l") < 0.3
     np.testing.assert_allclose(test.weights, events.weights[chosen] / 0.3, rtol=1e-14)
 

@@ -48,13 +48,13 @@ def feature_groups(section: AnyClassifierConfig, fills: Mapping[str, float]) -> 
     return found
 
 
-def importance_document(context: StageContext, name: str, *, pool: SimulatedEvents, events: SimulatedEvents) -> dict[str, Any]:
+def importance_document(context: StageContext, name: str, *, training: SimulatedEvents, events: SimulatedEvents) -> dict[str, Any]:
     """Measure the features of one classifier.
 
     Args:
         context: The stage; the files of the classifier are in `work`.
         name: Of the classifier.
-        pool: Events that it learned from.
+        training: Events that it learned from.
         events: Events that it has a score for, of some weight in a class.
 
     Returns:
@@ -67,7 +67,7 @@ def importance_document(context: StageContext, name: str, *, pool: SimulatedEven
     column = section.columns(name).index(column_of(section, name, question.names[0]))
     document: dict[str, Any] = {"shuffling": _shuffled(context, name, events, question, column).to_json()}
     if section.importance == "removal":
-        removed = _removed(context, name, pool, events, question=question, column=column)
+        removed = _removed(context, name, training, events, question=question, column=column)
         document["removal"] = {group: [found.value, found.error] for group, found in removed.items()}
     return document
 
@@ -93,31 +93,31 @@ def _shuffled(context: StageContext, name: str, events: SimulatedEvents, questio
 
 
 def _removed(
-    context: StageContext, name: str, pool: SimulatedEvents, events: SimulatedEvents, *, question: Question, column: int
+    context: StageContext, name: str, training: SimulatedEvents, events: SimulatedEvents, *, question: Question, column: int
 ) -> dict[str, PairedRatio]:
     section, groups = context.config.classifiers[name], feature_groups(context.config.classifiers[name], context.config.fills)
     signal, background = question.weights(events)
-    whole = _trained_score(context, name, pool, events, features=section.features)[:, column]
+    whole = _trained_score(context, name, training, events, features=section.features)[:, column]
     found = {}
     for done, (group, members) in enumerate(groups.items(), start=1):
         rest = tuple(feature for feature in section.features if feature not in members)
-        score = _trained_score(context, name, pool, events, features=rest, folder=f"without_{group}")[:, column]
+        score = _trained_score(context, name, training, events, features=rest, folder=f"without_{group}")[:, column]
         found[group] = paired_rate_ratio(score, whole, signal=signal, background=background)
         context.progress(f"classify | {name}, features left out", done, len(groups))
     return found
 
 
 def _trained_score(
-    context: StageContext, name: str, pool: SimulatedEvents, events: SimulatedEvents, *, features: Sequence[str], folder: str = ""
+    context: StageContext, name: str, training: SimulatedEvents, events: SimulatedEvents, *, features: Sequence[str], folder: str = ""
 ) -> FloatArray:
     """Return the columns of all events, (n, n_columns), by trainings on some features that did not see them; finished ones are read."""
     config, section = context.config, context.config.classifiers[name]
     place = CLASSIFIERS / name / folder if folder else CLASSIFIERS / name
-    executor, workers = executor_of(context.executor, n_events=len(pool))
+    executor, workers = executor_of(context.executor, n_events=len(training))
     trained = train_classifier(
-        pool,
+        training,
         config=section.model_copy(update={"features": tuple(features)}),
-        fold=classifier_fold(config, section, pool.event_id),
+        fold=classifier_fold(config, section, training.event_id),
         folder=context.work / place,
         model=config.model,
         name=name,

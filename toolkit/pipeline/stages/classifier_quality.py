@@ -16,12 +16,12 @@ from toolkit.pipeline.stages.classifier_importance import importance_document
 from toolkit.weights import SimulatedEvents
 
 
-def quality_document(context: StageContext, pool: SimulatedEvents) -> dict[str, Any]:
+def quality_document(context: StageContext, training: SimulatedEvents) -> dict[str, Any]:
     """Compare the classifiers whose files and scores are in `work`.
 
     Args:
         context: The stage.
-        pool: Events that learn, without scores.
+        training: Events that learn, without scores.
 
     Returns:
         Comparisons, overlays and importance by classifier, and what cuts do to observables, as JSON.
@@ -31,10 +31,10 @@ def quality_document(context: StageContext, pool: SimulatedEvents) -> dict[str, 
     names = [name for name, section in config.classifiers.items() if Question.of(section) is not None]
     overlays, importance = {}, {}
     for done, name in enumerate(names, start=1):
-        overlays[name] = [part.to_json() for part in _overlays(context, name, pool)]
+        overlays[name] = [part.to_json() for part in _overlays(context, name, training)]
         if config.classifiers[name].importance != "none":
-            own = (of_classes(config, name, part) for part in (pool, events))
-            importance[name] = importance_document(context, name, pool=next(own), events=next(own))
+            own = (of_classes(config, name, part) for part in (training, events))
+            importance[name] = importance_document(context, name, training=next(own), events=next(own))
         context.progress("classify | what the scores are worth", done, len(names) + 1)
     document = {
         "comparisons": [part.to_json() for part in compare_classifiers(config, events)],
@@ -57,14 +57,14 @@ def of_classes(config: Config, name: str, events: SimulatedEvents) -> SimulatedE
     return events if inside.all() else events.select(inside)
 
 
-def _overlays(context: StageContext, name: str, pool: SimulatedEvents) -> tuple[Overlay, ...]:
+def _overlays(context: StageContext, name: str, training: SimulatedEvents) -> tuple[Overlay, ...]:
     """Compare the scores of the training without the fold of an event with those of the training without the next fold, which saw it."""
     config, section = context.config, context.config.classifiers[name]
-    classifier, fold = Classifier.read(context.work, name, section), classifier_fold(config, section, pool.event_id)
+    classifier, fold = Classifier.read(context.work, name, section), classifier_fold(config, section, training.event_id)
     question = Question.of(section)
     assert question is not None
     column = column_of(section, name, question.names[0])
     unseen, seen = (
-        classifier.columns(pool.observables, fold=np.asarray(f, dtype=np.int8))[column] for f in (fold, (fold + 1) % section.folds)
+        classifier.columns(training.observables, fold=np.asarray(f, dtype=np.int8))[column] for f in (fold, (fold + 1) % section.folds)
     )
-    return overlays_of(name, config, unseen, seen, pool)
+    return overlays_of(name, config, unseen, seen, training)

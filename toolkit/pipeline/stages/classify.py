@@ -34,26 +34,26 @@ def run(context: StageContext) -> None:
     config = context.config
     if not config.classifiers:
         return
-    pool, test = read_simulation(context, scored=False)
+    training, test = read_simulation(context, scored=False)
     make_folder(context.work / CLASSIFIERS)
     trained = {}
     for name in config.classifiers:
-        own, served = (of_classes(config, name, events) for events in (pool, test))
+        own, served = (of_classes(config, name, events) for events in (training, test))
         trained[name] = _train(context, name, own)
-        _export(context, name, trained[name], pool=own, test=served)
+        _export(context, name, trained[name], training=own, test=served)
     write_scores(context)
     described = {name: _describe(t, config, name) for name, t in trained.items()}
-    write_json(context.work / CLASSIFIERS_REPORT, {"schema": 3, "classifiers": described, **quality_document(context, pool)})
+    write_json(context.work / CLASSIFIERS_REPORT, {"schema": 3, "classifiers": described, **quality_document(context, training)})
 
 
-def _train(context: StageContext, name: str, pool: SimulatedEvents) -> TrainedClassifier:
+def _train(context: StageContext, name: str, training: SimulatedEvents) -> TrainedClassifier:
     config = context.config
     section = config.classifiers[name]
-    executor, workers = executor_of(context.executor, n_events=len(pool))
+    executor, workers = executor_of(context.executor, n_events=len(training))
     return train_classifier(
-        pool,
+        training,
         config=section,
-        fold=classifier_fold(config, section, pool.event_id),
+        fold=classifier_fold(config, section, training.event_id),
         folder=context.work / CLASSIFIERS / name,
         model=config.model,
         name=name,
@@ -68,19 +68,19 @@ def _train(context: StageContext, name: str, pool: SimulatedEvents) -> TrainedCl
     )
 
 
-def _export(context: StageContext, name: str, trained: TrainedClassifier, *, pool: SimulatedEvents, test: SimulatedEvents) -> None:
+def _export(context: StageContext, name: str, trained: TrainedClassifier, *, training: SimulatedEvents, test: SimulatedEvents) -> None:
     """Write all networks and their mean, verified on the events that it serves: a fold, or all test events; trees on some of them."""
     config = context.config
     missing = config.classifiers[name].architecture == "boosted_trees"
-    pool_rows, test_rows = (feature_matrix(events.observables, trained.features, missing=missing) for events in (pool, test))
-    every = np.concatenate([pool_rows, test_rows])
-    fold = classifier_fold(config, config.classifiers[name], np.concatenate([pool.event_id, test.event_id]))
+    training_rows, test_rows = (feature_matrix(events.observables, trained.features, missing=missing) for events in (training, test))
+    every = np.concatenate([training_rows, test_rows])
+    fold = classifier_fold(config, config.classifiers[name], np.concatenate([training.event_id, test.event_id]))
     rows: dict[int | None, FloatArray] = {None: test_rows} | {k: every[fold == k] for k in range(len(trained.networks))}
     for done, (k, own) in enumerate(rows.items(), start=1):
         write_onnx(
             trained.network(k),
             context.work / classifier_file(name, k),
-            features=describe_features(pool, config, trained.features),
+            features=describe_features(training, config, trained.features),
             numerators=trained.classes,
             reference=REFERENCE if trained.mixture else SCORE_REFERENCE,
             estimator=ESTIMATOR if trained.mixture else SCORE_ESTIMATOR,

@@ -22,12 +22,12 @@ from toolkit.typing import BoolArray, FloatArray
 from toolkit.weights import SimulatedEvents
 
 
-def estimate_under_test(config: Config, pool: SimulatedEvents, test: SimulatedEvents, ratio: OnnxRatio) -> EstimateUnderTest:
+def estimate_under_test(config: Config, training: SimulatedEvents, test: SimulatedEvents, ratio: OnnxRatio) -> EstimateUnderTest:
     """Collect what the diagnostics need: the exported networks on the test events, yields from the training sample.
 
     Args:
         config: The analysis.
-        pool: Training events that the networks learned from; processes are the whole densities.
+        training: Training events that the networks learned from; processes are the whole densities.
         test: Test events of the same regions.
         ratio: The exported networks.
 
@@ -38,16 +38,16 @@ def estimate_under_test(config: Config, pool: SimulatedEvents, test: SimulatedEv
         SchemaError: Parts or regions of a process have different coefficients, so that the sum of its whole densities has none.
     """
     if isinstance(ratio, RatioAtPoints):
-        return _at_points(config, pool=pool, test=test, ratio=ratio)
+        return _at_points(config, training=training, test=test, ratio=ratio)
     model = FitModel.of_model(config.model.learned)
-    first, *others = (_along(config, model, name, pool=pool, test=test, ratio=ratio) for name in model.interest)
+    first, *others = (_along(config, model, name, training=training, test=test, ratio=ratio) for name in model.interest)
     return replace(first, further=tuple(others))
 
 
-def _at_points(config: Config, *, pool: SimulatedEvents, test: SimulatedEvents, ratio: RatioAtPoints) -> EstimateUnderTest:
+def _at_points(config: Config, *, training: SimulatedEvents, test: SimulatedEvents, ratio: RatioAtPoints) -> EstimateUnderTest:
     """Look at a network that reads the parameter at a few values of it, whose densities are the processes of the events."""
     points, model = ThetaPoints.of(config.model.learned), FitModel.of(config)
-    own, seen = (learned_by_theta(config, events) for events in (test, pool))
+    own, seen = (learned_by_theta(config, events) for events in (test, training))
     return EstimateUnderTest(
         events=own,
         log_ratios=log_ratios_of(ratio, test),
@@ -67,7 +67,7 @@ def _at_points(config: Config, *, pool: SimulatedEvents, test: SimulatedEvents, 
 
 
 def _along(
-    config: Config, model: FitModel, parameter: str, *, pool: SimulatedEvents, test: SimulatedEvents, ratio: OnnxRatio
+    config: Config, model: FitModel, parameter: str, *, training: SimulatedEvents, test: SimulatedEvents, ratio: OnnxRatio
 ) -> EstimateUnderTest:
     def at(values: FloatArray) -> FloatArray:
         return whole_coefficients(config, parameter, np.asarray(values, dtype=np.float64))
@@ -77,7 +77,7 @@ def _along(
         events=test,
         log_ratios=log_ratios_of(ratio, test),
         reference=ratio.metadata.reference_mixture,
-        yields=pool.yields,
+        yields=training.yields,
         coefficients=at,
         benchmarks=None if config.general else config.morphing.amplitudes,
         backgrounds=_fixed(at(np.linspace(*bounds, 7)), test.processes) if config.general else config.backgrounds,

@@ -44,12 +44,12 @@ class Examined:
     left_out: tuple[str, ...]
 
 
-def examine(context: StageContext, pool: SimulatedEvents, test: SimulatedEvents, *, told: Callable[[Suite], None]) -> Examined:
+def examine(context: StageContext, training: SimulatedEvents, test: SimulatedEvents, *, told: Callable[[Suite], None]) -> Examined:
     """Take the diagnostics of the networks over from a former report, or compute them; keep them for the next one.
 
     Args:
         context: The stage.
-        pool: Events that the networks learned from.
+        training: Events that the networks learned from.
         test: Test events of the same regions.
         told: Given the suite as soon as there is one, so that its plots are drawn while the rest is computed.
     """
@@ -60,7 +60,7 @@ def examine(context: StageContext, pool: SimulatedEvents, test: SimulatedEvents,
         if found.suite is not None:
             told(found.suite)
     else:
-        found = _computed(context, pool, test, told=told)
+        found = _computed(context, training, test, told=told)
     if key is not None:
         write_kept(context.work / DIAGNOSTICS, found, key=key)
     return found
@@ -80,16 +80,18 @@ def _without_looks(config: Config) -> dict[str, object]:
     return {**document, "report": {name: value for name, value in document["report"].items() if name not in (*LOOKS, "learning_curve")}}
 
 
-def _computed(context: StageContext, pool: SimulatedEvents, test: SimulatedEvents, *, told: Callable[[Suite], None]) -> Examined:
+def _computed(context: StageContext, training: SimulatedEvents, test: SimulatedEvents, *, told: Callable[[Suite], None]) -> Examined:
     config = context.config
     ratio = open_ratio(context.out / MODEL, config)
     try:
-        estimate = estimate_under_test(config, pool, test, ratio)
+        estimate = estimate_under_test(config, training, test, ratio)
     except SchemaError as error:
         return Examined(None, None, (f"Diagnostics of the networks are left out: {error.what}, got {error.got}.",))
     suite = diagnose(estimate, progress=context.progress)
     told(suite)
-    subject = ensemble_under_review(config, estimate, ratio, pool=pool, stored=read_stored(context.out, pool=pool, test=test))
+    subject = ensemble_under_review(
+        config, estimate, ratio, training=training, stored=read_stored(context.out, training=training, test=test)
+    )
     reviewed = _without_events(review(subject, settings=review_settings(config), progress=context.progress))
     return Examined(suite, reviewed, () if estimate.benchmarks is not None else (prose.SEVERAL_LEFT_OUT,))
 

@@ -39,30 +39,30 @@ def run(context: StageContext) -> None:
 
 def _export(context: StageContext) -> None:
     config = context.config
-    pool, test = (learned_events(config, events) for events in read_simulation(context))
-    trained = load_trained(context, pool)
+    training, test = (learned_events(config, events) for events in read_simulation(context))
+    trained = load_trained(context, training)
     context.progress("export | ONNX file", 1, STEPS)
-    features = describe_features(pool, config, trained.features)
+    features = describe_features(training, config, trained.features)
     export = trained.to_onnx(
         context.work / MODEL,
         writer=write_onnx,
         reference_rows=feature_matrix(test.observables, trained.features),
         features=features,
         config_hash=training_hash(config),
-        training_data_hash=data_hash(pool),
+        training_data_hash=data_hash(training),
         fills=config.fills,
         z1=config.selection.z1,
     )
-    write_folds(context, trained, pool, features=features)
+    write_folds(context, trained, training, features=features)
     context.progress("export | inspection", 2, STEPS)
     write_json(
         context.work / PARITY,
         {"schema": 1, "sample": "all simulated events" if config.ratios.splits.cross_fit else "all test events", **asdict(export.parity)},
     )
-    write_inspection(context.work / INSPECTION, trained, pool=pool, test=test)
+    write_inspection(context.work / INSPECTION, trained, training=training, test=test)
     context.progress("export | variations", 3, STEPS)
     export_variations(context, features=features, config_hash=training_hash(config))
-    export_network_uncertainty(context, trained, pool=pool, test=test, features=features)
+    export_network_uncertainty(context, trained, training=training, test=test, features=features)
     context.progress("export", STEPS, STEPS)
 
 
@@ -89,14 +89,16 @@ def write_folds(context: StageContext, trained: RatioModel, events: SimulatedEve
         context.progress("export | folds", 1.0 + (k + 1.0) / config.ratios.splits.folds, STEPS)
 
 
-def load_trained(context: StageContext, pool: SimulatedEvents) -> RatioModel:
+def load_trained(context: StageContext, training: SimulatedEvents) -> RatioModel:
     """Read the trained ensemble.
 
     Raises:
         ArtifactMismatchError: It is incomplete, damaged, or not of these events and this config.
     """
     config = context.config
-    return load_ratios(context.out / MEMBERS, config=config.ratios, pool=pool, model=config.model.learned, swaps=declared_swaps(config))
+    return load_ratios(
+        context.out / MEMBERS, config=config.ratios, training=training, model=config.model.learned, swaps=declared_swaps(config)
+    )
 
 
 def data_hash(events: SimulatedEvents) -> str:

@@ -28,14 +28,14 @@ def run(context: StageContext) -> None:
         if config.general:
             write_region_workspaces(context.work, data, ratio)
         else:
-            write_workspaces(context.work, data, yields=done.pool.yields, ratio=ratio)
+            write_workspaces(context.work, data, yields=done.training.yields, ratio=ratio)
     full = asimov.full if asimov.systematics else None
     write_comparison(context, datasets, results)
     if varied_names(config):
         write_left_out(context, asimov)
     with toy_workers(context.executor, context.progress) as workers:
         write_goodness(context, datasets, results, experiment=Experiment(config, test, ratio, full), workers=workers)
-        intervals = write_intervals(context, asimov.methods, test=test, ratio=ratio, full=full, recorded=datasets[1:], workers=workers)
+        intervals = write_intervals(context, asimov.methods, test=test, ratio=ratio, full=full, data=datasets[1:], workers=workers)
     if intervals is not None:
         results = with_constructed(results, intervals)
     write_json(context.work / FIT, results.to_json())

@@ -13,15 +13,15 @@ NAMES = ("before_calibration", "test_by_part", "in_sample")
 """The arrays of log ratios in the file."""
 
 
-def write_inspection(path: Path, trained: RatioModel, *, pool: SimulatedEvents, test: SimulatedEvents) -> None:
+def write_inspection(path: Path, trained: RatioModel, *, training: SimulatedEvents, test: SimulatedEvents) -> None:
     """Evaluate the trained estimator and write the log ratios in single precision.
 
     Args:
         path: The file.
         trained: The estimator.
-        pool: Training events.
+        training: Training events.
         test: Test events.
     """
-    found = trained.inspect(pool=pool, test=test)
+    found = trained.inspect(training=training, test=test)
     arrays = {name: getattr(found, name).astype(np.float32) for name in NAMES}
-    np.savez(path, test_event_id=test.event_id, pool_event_id=pool.event_id, **arrays)
+    np.savez(path, test_event_id=test.event_id, training_event_id=training.event_id, **arrays)

@@ -24,13 +24,13 @@ SALT = "learning curve"
 """Key of the hash that chooses the events of a share; a larger share holds those of a smaller one."""
 
 
-def learn_from_shares(context: StageContext, ratio: OnnxRatio, *, pool: SimulatedEvents, test: SimulatedEvents) -> LearningCurve:
+def learn_from_shares(context: StageContext, ratio: OnnxRatio, *, training: SimulatedEvents, test: SimulatedEvents) -> LearningCurve:
     """Train one ensemble per share of `report.learning_curve`, and measure all on the test events.
 
     Args:
         context: The stage; finished members are kept in its folder.
         ratio: The exported networks, which have learned from all training events.
-        pool: Training events.
+        training: Training events.
         test: Test events.
 
     Returns:
@@ -50,14 +50,14 @@ def learn_from_shares(context: StageContext, ratio: OnnxRatio, *, pool: Simulate
 
     name, section = next(iter(config.histograms.items()), ("rate", None))
     if section is None:
-        histogram = rate_method(model, pool=pool, test=test)
+        histogram = rate_method(model, training=training, test=test)
     else:
-        histogram = configured_histogram(name, section, model, pool=pool, test=test)
+        histogram = configured_histogram(name, section, model, training=training, test=test)
     expected = f @ histogram.templates.values[:, histogram.index]
     reference = bound(np.log(expected[0] / expected[1]))
     points = []
     for share in config.report.learning_curve:
-        part = pool.select(hash_uniform(pool.event_id, salt=SALT) < share).scaled(1.0 / share)
+        part = training.select(hash_uniform(training.event_id, salt=SALT) < share).scaled(1.0 / share)
         executor, workers = executor_of(context.executor, n_events=len(part))
         trained = fit_ratios(
             part,
@@ -72,6 +72,6 @@ def learn_from_shares(context: StageContext, ratio: OnnxRatio, *, pool: Simulate
         )
         own = of_networks(trained.log_ratio(feature_matrix(test.observables, trained.features)), part.yields)
         points.append(LearningPoint(share, len(part), own.value, own.error, own.over(reference)))
-    own = of_networks(log_ratios_of(ratio, test), pool.yields)
-    points.append(LearningPoint(1.0, len(pool), own.value, own.error, own.over(reference)))
+    own = of_networks(log_ratios_of(ratio, test), training.yields)
+    points.append(LearningPoint(1.0, len(training), own.value, own.error, own.over(reference)))
     return LearningCurve(dict(truth), dict(against), name, reference.value, reference.error, tuple(points))

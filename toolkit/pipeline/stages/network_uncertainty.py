@@ -19,21 +19,21 @@ REFERENCE = "density of the same process, before the shift by one standard devia
 
 
 def export_network_uncertainty(
-    context: StageContext, trained: RatioModel, *, pool: SimulatedEvents, test: SimulatedEvents, features: Sequence[Feature]
+    context: StageContext, trained: RatioModel, *, training: SimulatedEvents, test: SimulatedEvents, features: Sequence[Feature]
 ) -> None:
     """Write `models/network_uncertainty.json`, and the ONNX file of the shifts if the fit is to use them.
 
     Args:
         context: The stage.
         trained: The ensemble; networks that read the parameter have no shifts.
-        pool: Events that it was trained and calibrated with.
+        training: Events that it was trained and calibrated with.
         test: Events that the file is verified on.
         features: Inputs of the networks.
     """
     config = context.config
     if not (config.ratio_nuisances and isinstance(trained, TrainedMixture)):  # also for fits without: switched on again, they find it
         return
-    spread, module = targeted_spread(trained, pool, model=config.model.learned, most=len(config.ratio_nuisances))
+    spread, module = targeted_spread(trained, training, model=config.model.learned, most=len(config.ratio_nuisances))
     used = config.likelihood.ratio_uncertainty is True or float(spread.longer.max()) > LONGER
     names = config.ratio_nuisances[: len(spread.yields)] if used else ()
     if names:

@@ -48,7 +48,7 @@ def describe_provenance(
         "and diagnostic on this page. Networks, calibration, templates and yields come from the other events."
     )
     simulated = {sample.name for sample in config.simulated}
-    counted = {sample.name for sample in config.recorded} if config.likelihood.observed else set()
+    counted = {sample.name for sample in config.data_samples} if config.likelihood.observed else set()
     return Provenance(
         samples=tuple(_sample_row(config, name) for name in (sample.name for sample in config.samples)),
         selection=selection_rows(config),
@@ -56,7 +56,7 @@ def describe_provenance(
         inputs=inputs,
         sample_columns=("sample", "files", "k-factor", "benchmarks"),
         cutflow={name: flow for name, flow in cutflow.items() if name in simulated},
-        recorded_cutflow={name: flow for name, flow in cutflow.items() if name in counted},
+        data_cutflow={name: flow for name, flow in cutflow.items() if name in counted},
         versions=library_versions(),
         seeds=seeds(config),
         config_hash=config_hash(config),

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from toolkit.analysis.build import open_ratio
-from toolkit.analysis.datasets import read_recorded, read_simulation
+from toolkit.analysis.datasets import read_data, read_simulation
 from toolkit.analysis.layout import CUTFLOW, FIT, MODEL, PARITY, PLOTS, REPORT, RESULTS, TRAINING
 from toolkit.analysis.model import FitModel
 from toolkit.analysis.region_yields import region_yields
@@ -46,28 +46,28 @@ def run(context: StageContext) -> None:
     """Write `plots/`, `report.html` and `results.json`."""
     config = context.config
     simulated = read_simulation(context)
-    pool, test = (learned_events(config, events) for events in simulated)
+    training, test = (learned_events(config, events) for events in simulated)
     results = Results.from_json(read_json(context.out / FIT))
     verdicts = judge(results)
-    regions = region_yields(config, pool=simulated[0], test=simulated[1]) if config.general else None
+    regions = region_yields(config, training=simulated[0], test=simulated[1]) if config.general else None
     trained = read_json(context.out / TRAINING)
-    training = training_curves(trained, processes=tuple(p.name for p in config.model.learned.processes))
+    curves = training_curves(trained, processes=tuple(p.name for p in config.model.learned.processes))
     style = replace(plot_style(config), roots=root_parameters(config))
-    recorded = read_recorded(context).observables if config.likelihood.observed else None
+    data = read_data(context).observables if config.likelihood.observed else None
     processes = context.executor.local if len(test.observables) >= MANY_OBSERVABLES else 1
     with Drawing(
         context.work / PLOTS, progress=context.progress, tasks=context.tasks, processes=processes, prepare=registration(config)
     ) as drawing:
-        drawing.add(result_jobs(results, verdicts, training, style=style))
+        drawing.add(result_jobs(results, verdicts, curves, style=style))
         for jobs in (systematics_jobs, observed_jobs, contour_jobs, correlation_jobs, fit_jobs):
             drawing.add(tuple(jobs(results, style=style)))
 
         def draw_suite(suite: Suite) -> None:
-            drawing.add(suite_jobs(suite, style=style, details=config.report.details, recorded=recorded))
+            drawing.add(suite_jobs(suite, style=style, details=config.report.details, data=data))
 
-        learning = learning_curve(context, pool, test)
+        learning = learning_curve(context, training, test)
         drawing.add(tuple(learning_jobs(learning, style=style)) if learning is not None else ())
-        found = examine(context, pool, test, told=draw_suite)
+        found = examine(context, training, test, told=draw_suite)
         drawing.add(tuple(review_jobs(found.review, style=style)) if found.review is not None else ())
         fitted = FitPages.read(context.out, config, results)
         drawing.add(tuple(fitted.jobs(style=style)))
@@ -108,13 +108,13 @@ def registration(config: Config) -> Callable[[], object] | None:
     return partial(load_modules, config.modules)
 
 
-def learning_curve(context: StageContext, pool: SimulatedEvents, test: SimulatedEvents) -> LearningCurve | None:
+def learning_curve(context: StageContext, training: SimulatedEvents, test: SimulatedEvents) -> LearningCurve | None:
     """Train on the shares that `report.learning_curve` names, if there are any."""
     if not context.config.report.learning_curve:
         return None
     from toolkit.pipeline.stages.learning_curve import learn_from_shares  # torch is loaded only where something is trained
 
-    return learn_from_shares(context, open_ratio(context.out / MODEL, context.config), pool=pool, test=test)
+    return learn_from_shares(context, open_ratio(context.out / MODEL, context.config), training=training, test=test)
 
 
 def plot_style(config: Config) -> PlotStyle:

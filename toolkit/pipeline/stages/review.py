@@ -34,20 +34,22 @@ class StoredRatios:
     out_of_bag_before: FloatArray
 
 
-def read_stored(out: Path, *, pool: SimulatedEvents, test: SimulatedEvents) -> StoredRatios:
+def read_stored(out: Path, *, training: SimulatedEvents, test: SimulatedEvents) -> StoredRatios:
     """Read the log ratios of training and export.
 
     Args:
         out: The output folder.
-        pool: Training events.
+        training: Training events.
         test: Test events.
 
     Raises:
         InputFileError: A file is missing or damaged.
         ArtifactMismatchError: It is of other events.
     """
-    kept = _read(out / INSPECTION, ("before_calibration", "test_by_part", "in_sample"), {"test_event_id": test, "pool_event_id": pool})
-    bagged = _read(out / OUT_OF_BAG, ("log_ratio", "before_calibration"), {"event_id": pool})
+    kept = _read(
+        out / INSPECTION, ("before_calibration", "test_by_part", "in_sample"), {"test_event_id": test, "training_event_id": training}
+    )
+    bagged = _read(out / OUT_OF_BAG, ("log_ratio", "before_calibration"), {"event_id": training})
     return StoredRatios(**kept, out_of_bag=bagged["log_ratio"], out_of_bag_before=bagged["before_calibration"])
 
 
@@ -67,18 +69,18 @@ def _read(path: Path, names: tuple[str, ...], events: dict[str, SimulatedEvents]
 
 
 def ensemble_under_review(
-    config: Config, estimate: EstimateUnderTest, ratio: OnnxRatio, *, pool: SimulatedEvents, stored: StoredRatios
+    config: Config, estimate: EstimateUnderTest, ratio: OnnxRatio, *, training: SimulatedEvents, stored: StoredRatios
 ) -> EnsembleUnderReview:
     """Put the exported networks and the kept log ratios together."""
     x = ratio.columns(estimate.events.observables)
     theta = isinstance(ratio, RatioAtPoints)
     columns = ((len(ratio.numerators) - 1,), (0,)) if theta else whole_columns(config.model.learned)
-    pool = learned_by_theta(config, pool)
+    training = learned_by_theta(config, training)
     return EnsembleUnderReview(
         estimate=estimate,
         before_calibration=stored.before_calibration,
         test_by_part=stored.test_by_part,
-        pool=pool,
+        training=training,
         in_sample=stored.in_sample,
         out_of_bag=stored.out_of_bag,
         out_of_bag_before=stored.out_of_bag_before,
@@ -86,7 +88,7 @@ def ensemble_under_review(
         n_members=ratio.metadata.ensemble_size,
         model=ratio,
         x=x,
-        score=lambda log_ratios: signal_score(log_ratios, pool.yields, columns=columns),
+        score=lambda log_ratios: signal_score(log_ratios, training.yields, columns=columns),
         histograms=config.histograms_of_one,
         score_bins=config.score_histogram.bins,
     )

@@ -25,11 +25,11 @@ def run(context: StageContext) -> None:
 
 def _train(context: StageContext) -> None:
     everything, test = read_simulation(context)
-    select_regions(context.config, pool=everything, test=test)  # what the fit would refuse, said before hours of training
-    pool = learned_events(context.config, everything)
-    executor, workers = executor_of(context.executor, n_events=len(pool))
+    select_regions(context.config, training=everything, test=test)  # what the fit would refuse, said before hours of training
+    training = learned_events(context.config, everything)
+    executor, workers = executor_of(context.executor, n_events=len(training))
     trained = fit_ratios(
-        pool,
+        training,
         config=context.config.ratios,
         model=context.config.model.learned,
         folder=make_folder(context.work / MEMBERS),
@@ -43,7 +43,7 @@ def _train(context: StageContext) -> None:
     crossed = trained.cross_fitted
     write_out_of_bag(
         context.work / OUT_OF_BAG,
-        pool,
+        training,
         log_ratio=trained.out_of_bag if crossed is None else crossed.in_calibration,
         before_calibration=trained.before_calibration,
         nodes=trained.nodes,

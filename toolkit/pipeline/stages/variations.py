@@ -36,9 +36,9 @@ def train_variations(context: StageContext) -> None:
     config = context.config
     executor, workers = executor_of(context.executor)  # a variation trains as fast as processes start
     for name, direction in learned_directions(config, context.out):
-        pool = learned_pairs(config, read_pairs(context, variation=f"{name}_{direction}")[0])
+        training = learned_pairs(config, read_pairs(context, variation=f"{name}_{direction}")[0])
         train_variation(
-            pool,
+            training,
             config=config.systematics.ratios,
             common=config.ratios,
             folder=context.work / VARIATIONS / f"{name}_{direction}",
@@ -124,11 +124,11 @@ def _export_one(
     context: StageContext, name: str, direction: str, *, edges: Mapping[str, FloatArray], features: Sequence[Feature], config_hash: str
 ) -> dict[str, JsonObject]:
     config = context.config
-    pool, test = (learned_pairs(config, pairs) for pairs in read_pairs(context, variation=f"{name}_{direction}"))
-    entries: dict[str, JsonObject] = {p: {"yield_ratio": float(r)} for p, r in zip(pool.processes, pool.yield_ratios, strict=True)}
-    if not pool.affected(config.ratios.features).any():
+    training, test = (learned_pairs(config, pairs) for pairs in read_pairs(context, variation=f"{name}_{direction}"))
+    entries: dict[str, JsonObject] = {p: {"yield_ratio": float(r)} for p, r in zip(training.processes, training.yield_ratios, strict=True)}
+    if not training.affected(config.ratios.features).any():
         return entries
-    key = variation_key(pool, config=config.systematics.ratios, common=config.ratios, swaps=declared_swaps(config))
+    key = variation_key(training, config=config.systematics.ratios, common=config.ratios, swaps=declared_swaps(config))
     trained = load_variation(context.out / VARIATIONS / f"{name}_{direction}", key=key)
     rows = [feature_matrix(side, trained.features) for side in (test.nominal, test.varied)]
     write_onnx(

@@ -32,7 +32,7 @@ from toolkit.weights import SimulatedEvents
 
 
 def train_classifier(
-    pool: SimulatedEvents,
+    training: SimulatedEvents,
     *,
     config: AnyClassifierConfig,
     fold: NDArray[np.integer[Any]],
@@ -51,7 +51,7 @@ def train_classifier(
     """Train the networks of a classifier, or read the finished ones.
 
     Args:
-        pool: Simulated events without the test events; their weights of the densities are the soft labels.
+        training: Simulated events without the test events; their weights of the densities are the soft labels.
         config: Features, classes, architecture.
         fold: Fold of each event, (n,), 0 to `config.folds` - 1.
         folder: Where finished networks are kept; a later call with the same events and settings goes on there.
@@ -75,9 +75,9 @@ def train_classifier(
         MissingExtraError: Trees without LightGBM.
     """
     trees = config.architecture == "boosted_trees"
-    x = torch.from_numpy(feature_matrix(pool.observables, config.features, missing=trees))
+    x = torch.from_numpy(feature_matrix(training.observables, config.features, missing=trees))
     weights = torch.from_numpy(
-        class_weights(pool, config) if config.local_score is None else score_weights(pool, config.local_score, model)
+        class_weights(training, config) if config.local_score is None else score_weights(training, config.local_score, model)
     )
     kind: type[ClassifierTask] = ForestTask if trees else NetworkTask
     folded = fold_beam_axis and config.folds_beam_axis
@@ -91,7 +91,7 @@ def train_classifier(
         dict(swaps or {}),
         threads,
         device,
-        background_apart(pool, config),
+        background_apart(training, config),
     )
     folds = range(config.folds)
     plan = [Member(k, config.seed + SEED_STEP * k, "folds", folds=tuple(f for f in folds if f != k)) for k in folds]

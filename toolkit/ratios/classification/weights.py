@@ -15,31 +15,33 @@ from toolkit.typing import FloatArray
 from toolkit.weights import SimulatedEvents
 
 
-def class_weights(pool: SimulatedEvents, config: AnyClassifierConfig) -> FloatArray:
+def class_weights(training: SimulatedEvents, config: AnyClassifierConfig) -> FloatArray:
     """Return the weight of every event under each of `config.sums`, (n, n_classes): sums of its weights under their densities."""
-    weights = np.zeros((len(pool), len(config.sums)))
+    weights = np.zeros((len(training), len(config.sums)))
     for k, part in enumerate(config.sums.values()):
         for density, coefficient in part.items():
-            weights[:, k] += coefficient * pool.weights[:, pool.processes.index(density)]
+            weights[:, k] += coefficient * training.weights[:, training.processes.index(density)]
     return weights
 
 
-def score_weights(pool: SimulatedEvents, section: LocalScoreConfig, model: Model | None) -> FloatArray:
+def score_weights(training: SimulatedEvents, section: LocalScoreConfig, model: Model | None) -> FloatArray:
     """Return the density of every event at the point of a score, and its derivative less that of the normalisation, (n, 2).
 
     Raises:
         SchemaError: There is no model, or its densities are not the processes of the events.
         PhysicsDomainError: The density of an event is negative: events that know the weight of one benchmark, away from it.
     """
-    if model is None or model.densities != pool.processes:
+    if model is None or model.densities != training.processes:
         expected = "no model" if model is None else list(model.densities)
-        raise SchemaError("densities of a local score", got=list(pool.processes), expected=expected, remedy="pass the model of the events")
+        raise SchemaError(
+            "densities of a local score", got=list(training.processes), expected=expected, remedy="pass the model of the events"
+        )
     values, slopes = local_coefficients(section, model)
-    density, slope = pool.weights @ values, pool.weights @ slopes
+    density, slope = training.weights @ values, training.weights @ slopes
     if np.any(density < 0.0) or not density.sum() > 0.0:
         worst = int(np.argmin(density))
         raise PhysicsDomainError(
-            f"density of event {pool.event_id[worst]} at the point of the local score",
+            f"density of event {training.event_id[worst]} at the point of the local score",
             got=f"{density[worst]:g} ({int((density < 0.0).sum())} such events)",
             expected=">= 0",
             remedy="list `benchmarks` of the samples, or take a point at which one of them was generated",
@@ -47,7 +49,7 @@ def score_weights(pool: SimulatedEvents, section: LocalScoreConfig, model: Model
     return np.stack([density, slope - density * (slope.sum() / density.sum())], axis=1)
 
 
-def background_apart(pool: SimulatedEvents, config: AnyClassifierConfig) -> torch.Tensor | None:
+def background_apart(training: SimulatedEvents, config: AnyClassifierConfig) -> torch.Tensor | None:
     """Return what the outputs are to know nothing of, and the weight of the background, (n, n_variables + 1); None for nothing.
 
     Raises:
@@ -58,7 +60,7 @@ def background_apart(pool: SimulatedEvents, config: AnyClassifierConfig) -> torc
     if section is None:
         return None
     factors = dict.fromkeys(section.densities, 1.0) if section.densities else config.background
-    weights = np.sum([c * pool.weights[:, pool.processes.index(name)] for name, c in factors.items()], axis=0)
+    weights = np.sum([c * training.weights[:, training.processes.index(name)] for name, c in factors.items()], axis=0)
     if not weights.sum() > 0.0:
         raise PhysicsDomainError(
             f"background {list(factors)} of `decorrelate`",
@@ -67,6 +69,6 @@ def background_apart(pool: SimulatedEvents, config: AnyClassifierConfig) -> torc
             remedy="name other densities",
         )
     # Events of other processes may lack the observable; with weight 0, any number stands for it.
-    own = {name: np.where(weights != 0.0, pool.observables[name], 1.0) for name in section.variables if name in pool.observables}
+    own = {name: np.where(weights != 0.0, training.observables[name], 1.0) for name in section.variables if name in training.observables}
     variables = feature_matrix(own, section.variables)
     return torch.from_numpy(np.concatenate([variables, weights[:, None]], axis=1))

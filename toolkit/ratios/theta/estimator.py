@@ -57,7 +57,7 @@ class ThetaEstimator:
 
     def fit(
         self,
-        pool: SimulatedEvents,
+        training: SimulatedEvents,
         *,
         config: ThetaConfig,
         model: Model,
@@ -70,23 +70,23 @@ class ThetaEstimator:
     ) -> TrainedTheta:
         """Train all members, or read the finished ones, and normalise out of bag; see `interface.Estimator.fit`."""
         folder, plan = make_folder(folder), plan_ensemble(config)
-        points, task = ThetaPoints.of(model), task_of(pool, config=config, model=model, swaps=swaps)
+        points, task = ThetaPoints.of(model), task_of(training, config=config, model=model, swaps=swaps)
         require_positive_yield(prior_of(config), task.hypotheses, Terms(task.hypotheses))
         trained = train_ensemble(task, plan, folder=folder, executor=executor, workers=workers, progress=progress, former=former)
         progress("calibration", 0.0, 1.0)
         feature_map, terms = task.prepared.feature_map, Terms(task.hypotheses)
         tilt, log_mean = _no_tilt(terms, points, config), _polynomial(np.zeros(1), terms, points)
         ensemble = ThetaEnsemble(feature_map, terms, trained.networks, tilt=tilt, log_mean=log_mean).double().eval()
-        x, nodes = feature_matrix(pool.observables, config.features), theta_nodes(points, terms)
+        x, nodes = feature_matrix(training.observables, config.features), theta_nodes(points, terms)
         wanted = (points.values, tuple(nodes.tolist()), anchors_of(points, config))
         before, at_nodes, at_anchors = (average(ensemble, x, values, plan, task.fold, trained=False) for values in wanted)
-        reference = pool.weights @ task.hypotheses.reference
-        numerators = pool.weights @ np.stack([task.hypotheses.coefficients(float(value)) for value in nodes], axis=1)
+        reference = training.weights @ task.hypotheses.reference
+        numerators = training.weights @ np.stack([task.hypotheses.coefficients(float(value)) for value in nodes], axis=1)
         _calibrate(ensemble, at_nodes, at_anchors, nodes, points, reference=reference, numerators=numerators)
         after = [add_calibration(ensemble, *pair, at_anchors) for pair in zip(wanted[:2], (before, at_nodes), strict=True)]
         result = TrainedTheta(ensemble, points, trained.history, after[0], before, (nodes, after[1]), config)
         progress("calibration", 1.0, 1.0)
-        key = theta_key(pool, config=config, model=model)
+        key = theta_key(training, config=config, model=model)
         write_state(folder / FILE, _state(result, key=key, members={member.file: task.key(member) for member in plan}))
         return result
 
@@ -95,13 +95,13 @@ class ThetaEstimator:
         folder: Path,
         *,
         config: ThetaConfig,
-        pool: SimulatedEvents | None = None,
+        training: SimulatedEvents | None = None,
         model: Model | None = None,
         swaps: Mapping[str, BeamSwap | None] | None = None,
     ) -> TrainedTheta:
         """Read the trained ensemble; see `interface.Estimator.load`."""
         del swaps  # the feature map is stored
-        key = None if pool is None or model is None else theta_key(pool, config=config, model=model)
+        key = None if training is None or model is None else theta_key(training, config=config, model=model)
         state = read_state(folder / FILE, key=key)
         if state is None or state["estimator"] != config.estimator:
             raise _unusable(folder, FILE)
@@ -125,25 +125,27 @@ class ThetaEstimator:
         return TrainedTheta(ensemble, points, tuple(history), out_of_bag, before, (nodes, at_nodes), config)
 
 
-def task_of(pool: SimulatedEvents, *, config: ThetaConfig, model: Model, swaps: Mapping[str, BeamSwap | None] | None = None) -> ThetaTask:
+def task_of(
+    training: SimulatedEvents, *, config: ThetaConfig, model: Model, swaps: Mapping[str, BeamSwap | None] | None = None
+) -> ThetaTask:
     """Prepare the events of a training.
 
     Raises:
         SchemaError, PhysicsDomainError: A feature is missing, constant or not finite, a weight is unusable, or the model has another form.
     """
-    hypotheses = hypotheses_of(pool, model)
-    x = torch.from_numpy(feature_matrix(pool.observables, config.features))
+    hypotheses = hypotheses_of(training, model)
+    x = torch.from_numpy(feature_matrix(training.observables, config.features))
     feature_map = feature_map_of(x, config, swaps)
-    prepared: Prepared = prepare_with(feature_map, x, pool, hypotheses=hypotheses)
-    fold = assign_fold(pool.event_id, n_folds=config.splits.folds, salt=config.splits.salt).astype(np.int64)
+    prepared: Prepared = prepare_with(feature_map, x, training, hypotheses=hypotheses)
+    fold = assign_fold(training.event_id, n_folds=config.splits.folds, salt=config.splits.salt).astype(np.int64)
     return ThetaTask(prepared, fold, hypotheses, config)
 
 
-def theta_key(pool: SimulatedEvents, *, config: ThetaConfig, model: Model) -> str:
+def theta_key(training: SimulatedEvents, *, config: ThetaConfig, model: Model) -> str:
     """Hash everything that decides a trained ensemble: events, weights, features, densities, settings; 32 hexadecimal digits."""
-    settings = [FORMAT, config.model_dump(mode="json", exclude={"device"}), pool.processes, asdict(ThetaPoints.of(model))]
+    settings = [FORMAT, config.model_dump(mode="json", exclude={"device"}), training.processes, asdict(ThetaPoints.of(model))]
     digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
-    for values in (pool.event_id, pool.weights, feature_matrix(pool.observables, config.features)):
+    for values in (training.event_id, training.weights, feature_matrix(training.observables, config.features)):
         digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
 

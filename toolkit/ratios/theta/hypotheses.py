@@ -12,11 +12,11 @@ from toolkit.weights import SimulatedEvents
 from toolkit.weights.hypotheses import Hypotheses
 
 
-def hypotheses_of(pool: SimulatedEvents, model: Model) -> Hypotheses:
+def hypotheses_of(training: SimulatedEvents, model: Model) -> Hypotheses:
     """Describe the densities of a model at every theta, against the even mixture of those of `ThetaPoints`.
 
     Args:
-        pool: Simulated events; their processes are the densities of the model.
+        training: Simulated events; their processes are the densities of the model.
         model: One parameter; coefficients that are sums of monomials.
 
     Raises:
@@ -24,10 +24,10 @@ def hypotheses_of(pool: SimulatedEvents, model: Model) -> Hypotheses:
         PhysicsDomainError: A density has no expected events.
     """
     points = ThetaPoints.of(model)
-    if pool.processes != model.densities:
-        raise SchemaError("processes of the events", got=list(pool.processes), expected=list(model.densities))
-    yields = np.array(pool.yields, dtype=np.float64)
-    for name, value in zip(pool.processes, yields, strict=True):
+    if training.processes != model.densities:
+        raise SchemaError("processes of the events", got=list(training.processes), expected=list(model.densities))
+    yields = np.array(training.yields, dtype=np.float64)
+    for name, value in zip(training.processes, yields, strict=True):
         if not value > 0.0:
             remedy = "check the selection and the weights of this density, or leave it out"
             raise PhysicsDomainError(f"density {name}", got=f"{value:g} expected events", expected="> 0", remedy=remedy)
@@ -36,7 +36,7 @@ def hypotheses_of(pool: SimulatedEvents, model: Model) -> Hypotheses:
     table = np.array([[c.get(m, 0.0) for m in monomials] for c in combinations])
     exponents = np.array([[dict(m.powers).get(points.parameter, 0.0)] for m in monomials])
     return Hypotheses(
-        processes=pool.processes,
+        processes=training.processes,
         parameters=(points.parameter,),
         ranges=(points.range,),
         exponents=exponents,

@@ -35,10 +35,10 @@ class TrainedTheta:
         ensemble: Observables and theta -> normalised log ratio and spread.
         points: The values at which it is looked at like a network of densities.
         history: Losses of the networks of each member.
-        out_of_bag: Log ratios of the training events at the values from those members that did not train on them, (n_pool, n_values).
+        out_of_bag: Log ratios of the training events at the values from those members that did not train on them, (n_training, n_values).
         before_calibration: The same without the calibration.
         nodes: Values of the parameter over its range, (n_nodes,), and normalised log ratios of the training events there, from the same
-            members as `out_of_bag`, (n_pool, n_nodes).
+            members as `out_of_bag`, (n_training, n_nodes).
         config: How it was trained.
     """
 
@@ -93,17 +93,17 @@ class TrainedTheta:
         """Return one member with the calibration of the ensemble, observables and theta -> log ratio."""
         return ThetaMember(self.ensemble, index)
 
-    def inspect(self, *, pool: SimulatedEvents, test: SimulatedEvents) -> Inspection:
+    def inspect(self, *, training: SimulatedEvents, test: SimulatedEvents) -> Inspection:
         """Evaluate it for the comparison of training and test events, and of before and after the calibration."""
         splits, plan = self.config.splits, plan_ensemble(self.config)
-        x = {name: feature_matrix(events.observables, self.features) for name, events in (("test", test), ("pool", pool))}
+        x = {name: feature_matrix(events.observables, self.features) for name, events in (("test", test), ("training", training))}
         folds = {
             name: assign_fold(events.event_id, n_folds=splits.folds, salt=splits.salt).astype(np.int64)
-            for name, events in (("test", test), ("pool", pool))
+            for name, events in (("test", test), ("training", training))
         }
         values = self.points.values
         seen = {name: calibrated(self.ensemble, x[name], values, plan, folds[name], trained=True) for name in x}
-        return Inspection(self._before(x["test"]), seen["test"], seen["pool"])
+        return Inspection(self._before(x["test"]), seen["test"], seen["training"])
 
     @torch.no_grad()
     def _before(self, x: FloatArray) -> FloatArray:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from toolkit.analysis import fitting
-from toolkit.analysis.datasets import read_recorded
+from toolkit.analysis.datasets import read_data
 from toolkit.analysis.layout import EVENTS
 from toolkit.artifacts.events import IDENTITY, ChunkInfo, write_chunk, write_index
 from toolkit.config import Config, parse_config
@@ -54,7 +54,7 @@ def write_tables(out: Path, numbers: dict[str, list[tuple[int, int]]]) -> None:
 
 def test_samples_are_joined_in_the_order_of_the_config(tmp_path: Path) -> None:
     write_tables(tmp_path, {"early": [(1, 5), (1, 6)], "late": [(2, 5), (2, 6), (2, 9)]})
-    events = read_recorded(context_of(tmp_path, config_of("early", "late")))
+    events = read_data(context_of(tmp_path, config_of("early", "late")))
     assert events.event_id.tolist() == [5, 6, 5, 6, 9]
     assert events.observables["m4l"].tolist() == [200.0, 201.0, 202.0, 203.0, 204.0]
     assert events.observables["m_jj_filled"].tolist() == [0.0] * 5
@@ -65,12 +65,12 @@ def test_samples_are_joined_in_the_order_of_the_config(tmp_path: Path) -> None:
 def test_an_event_of_two_samples_is_refused(tmp_path: Path) -> None:
     write_tables(tmp_path, {"electrons": [(1, 5), (1, 6)], "muons": [(1, 7), (1, 6)]})
     with pytest.raises(ArtifactMismatchError, match=r"(?s)data event 6 of run 1.*\['electrons', 'muons'\].*keep one of the samples"):
-        read_recorded(context_of(tmp_path, config_of("electrons", "muons")))
+        read_data(context_of(tmp_path, config_of("electrons", "muons")))
 
 
 def test_without_data_the_message_says_what_to_add(tmp_path: Path) -> None:
     with pytest.raises(SchemaError, match="kind: data"):
-        read_recorded(context_of(tmp_path, config_of()))
+        read_data(context_of(tmp_path, config_of()))
 
 
 def test_blinded_fits_do_not_read_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def test_blinded_fits_do_not_read_the_data(tmp_path: Path, monkeypatch: pytest.M
     def refuse(context: Any) -> None:
         raise AssertionError(context)
 
-    monkeypatch.setattr(fitting, "read_recorded", refuse)
+    monkeypatch.setattr(fitting, "read_data", refuse)
     asimov: Any = SimpleNamespace(for_events=lambda events, label: (events, label))
     assert fitting.read_observed(context_of(tmp_path, config_of("early")), asimov) == ()
     with pytest.raises(AssertionError):
