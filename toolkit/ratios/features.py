@@ -155,16 +155,18 @@ class FeatureMap(nn.Module):
         """Build the map whose output has mean 0 and variance 1 on `x`, shape (n, n_features).
 
         Raises:
-            PhysicsDomainError: A feature is constant.
+            PhysicsDomainError: Features are constant; all are named.
             SchemaError: With `fold`, nobody says what a feature becomes when the beams are exchanged; with `fold_charges`, not all
                 decay angles are among the features.
         """
         if fold_charges:
             require_decay_angles(features)
-        flat = [name for i, name in enumerate(features) if bool((x[:, i] == x[0, i]).all())]
+        flat = {name: float(x[0, i]) for i, name in enumerate(features) if bool((x[:, i] == x[0, i]).all())}
         if flat:
-            remedy = "remove it from ratios.features: it carries no information"
-            raise PhysicsDomainError(f"feature {flat[0]}", got=f"{float(x[0, features.index(flat[0])])} in every event", remedy=remedy)
+            values = ", ".join(f"{name} is {value:g}" for name, value in flat.items())
+            rest = ", ".join(name for name in features if name not in flat)
+            remedy = f"leave out what carries no information: features: [{rest}]"
+            raise PhysicsDomainError(f"feature{'s' * (len(flat) > 1)} {', '.join(flat)}", got=f"{values} in every event", remedy=remedy)
         known = feature_swaps(features, declared=swaps) if fold else {}
         raw = _transform(tuple(features), x.double(), swaps=known, harmonics=harmonics, fold_charges=fold_charges)
         mean, std = raw.mean(dim=0), raw.std(dim=0).clamp_min(1e-12)

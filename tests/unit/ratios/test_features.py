@@ -85,10 +85,11 @@ def test_far_tails_are_clipped():
     assert fitted(torch.tensor([[50.0], [-50.0]])).tolist() == [[6.0], [-6.0]]
 
 
-def test_constant_feature_is_refused_by_name():
-    x = torch.stack([torch.rand(100, dtype=torch.float64), torch.full((100,), 2.5, dtype=torch.float64)], dim=1)
-    with pytest.raises(PhysicsDomainError, match=r"feature flat[\s\S]*2.5 in every event"):
-        FeatureMap.fitted(("x", "flat"), x, fold=True)
+def test_constant_features_are_refused_by_name_with_the_list_that_remains():
+    x = torch.rand((100, 4), dtype=torch.float64)
+    x[:, 1], x[:, 3] = 2.5, 0.0
+    with pytest.raises(PhysicsDomainError, match=r"features flat, none[\s\S]*flat is 2.5, none is 0 in every event[\s\S]*features: \[x, y\]"):
+        FeatureMap.fitted(("x", "flat", "y", "none"), x, fold=False)
 
 
 @pytest.mark.parametrize(("values", "name"), [([1.0, np.nan], "m_jj"), ([300.0, -1.0], "m4l"), ([0.5, np.inf], "x")])
