@@ -76,7 +76,8 @@ class Parameterisation:
         interest = tuple(n for n in self.interest if n in names and n not in kept)
         if not interest and not any(p.kind == "interest" for p in own):
             wanted = [*(s for s, _ in self.express), *self.interest]
-            expected, remedy = f"at least one of {wanted}", "rename parameters of the parts to these; `fits` alone needs `parameterisations: []`"
+            expected = f"at least one of {wanted}"
+            remedy = "rename parameters of the parts to these; `fits` alone needs `parameterisations: []`"
             raise SchemaError(what, got=f"parameters {list(names)}", expected=expected, remedy=remedy)
         return replace(self, parameters=own, express=tuple(kept.items()), interest=interest)
 

@@ -88,7 +88,8 @@ def test_far_tails_are_clipped():
 def test_constant_features_are_refused_by_name_with_the_list_that_remains():
     x = torch.rand((100, 4), dtype=torch.float64)
     x[:, 1], x[:, 3] = 2.5, 0.0
-    with pytest.raises(PhysicsDomainError, match=r"features flat, none[\s\S]*flat is 2.5, none is 0 in every event[\s\S]*features: \[x, y\]"):
+    expected = r"features flat, none[\s\S]*flat is 2.5, none is 0 in every event[\s\S]*features: \[x, y\]"
+    with pytest.raises(PhysicsDomainError, match=expected):
         FeatureMap.fitted(("x", "flat", "y", "none"), x, fold=False)
 
 
