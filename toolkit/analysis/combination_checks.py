@@ -168,11 +168,12 @@ def _common_events(first: CombinationPart, second: CombinationPart) -> Iterator[
 
 
 def _folder(section: CombinationPart) -> Path:
-    return Path(section.run if section.events is None else section.events.folder)
+    """Return the folder of the event tables; several runs of a part are of the same events."""
+    return Path(section.events.folder if section.events is not None else section.run or next(iter(section.runs.values())))
 
 
 def _has_tables(section: CombinationPart) -> bool:
-    return bool(section.run or section.events) and (_folder(section) / EVENTS / "index.json").is_file()
+    return bool(section.run or section.runs or section.events) and (_folder(section) / EVENTS / "index.json").is_file()
 
 
 def _samples(run: FinishedRun, section: CombinationPart) -> list[str]:

@@ -8,11 +8,11 @@ from pydantic import Field, model_validator
 from toolkit.config.alternatives import check_alternatives
 from toolkit.config.base import Section
 from toolkit.config.checks import (
+    check_closure,
     check_groups,
     check_importance_groups,
     check_normalisations,
     check_nuisances,
-    check_points,
     check_ratio_values,
     check_sample_conditions,
     check_truths,
@@ -303,7 +303,6 @@ class Config(Section):
             self._check_general()
         else:
             self._check_short()
-        check_points("ratios.calibration_points", self.ratios.calibration_points, lambda: self.model)
         if self.learns_from_labels:
             object.__setattr__(self, "ratios", for_labels(self.ratios))
         taken, where = {*self.scores, *self.columns}, self.selection.where
@@ -322,9 +321,10 @@ class Config(Section):
         if self.k_factors:
             check_components(self.k_factors, self.model)
         self._check_nuisances()
-        reserved = sorted({*METHODS, *self._method_names} & set(self.histograms))
+        of_runs = {name for name in self.histograms if name.startswith("nsbi_")}
+        reserved = sorted({*METHODS, *self._method_names} & set(self.histograms) | of_runs)
         if reserved:
-            msg = f"histograms {reserved}: the names {', '.join(METHODS)} belong to methods of the toolkit; choose another"
+            msg = f"histograms {reserved}: the names {', '.join(METHODS)} and nsbi_... belong to methods of the toolkit; choose another"
             raise ValueError(msg)
         if self.ratio_histograms is not None:
             check_ratio_values(self.ratio_histograms.values, self.model)
@@ -384,7 +384,7 @@ class Config(Section):
             msg = f"{twice} are names of regions and of parts of processes: rename one of them"
             raise ValueError(msg)
         model = self.model
-        check_points("likelihood.closure", self.likelihood.closure, lambda: model)
+        check_closure(self.likelihood.closure, model)
         check_fits(self.likelihood.fits, model)
         if "closure_mu" in self.likelihood.model_fields_set:
             check_truths(self.likelihood.closure_mu, model)
@@ -454,8 +454,7 @@ class Config(Section):
         other = isinstance(self.ratios, ThetaConfig) or self.ratios.splits.cross_fit
         if not asked or (asked == "auto" and other):
             return ()
-        n_points = len(self.ratios.calibration_mu) + len(self.ratios.calibration_points)
-        n_directions = (len(self.model.interest) if self.general else 1) * n_points
+        n_directions = (len(self.model.interest) if self.general else 1) * len(self.ratios.calibration_mu)
         return tuple(f"network_{k}" for k in range(1, n_directions + 1))
 
     def _check_observed(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from toolkit.config.likelihood import NormalisationUncertainty
 from toolkit.expressions import Condition
@@ -11,17 +11,17 @@ from toolkit.expressions.arithmetic import Expression
 from toolkit.model.model import Model
 
 
-def check_points(key: str, points: Sequence[Mapping[str, float]], model: Callable[[], Model]) -> None:
-    """Check that the points of a key of the config, by parameter, are in the ranges of free parameters; without points there is no model.
+def check_closure(points: Sequence[Mapping[str, float]], model: Model) -> None:
+    """Check that the truths of closure tests, by parameter, are in the ranges of free parameters.
 
     Raises:
         ValueError: One is not, or there is no such parameter.
     """
-    known = {p.name: p.range for p in model().parameters if p.kind != "nuisance"} if points else {}
+    known = {p.name: p.range for p in model.parameters if p.kind != "nuisance"}
     for name, value in ((name, value) for point in points for name, value in point.items()):
         low, high = known.get(name, (math.inf, -math.inf))
         if not low <= value <= high:
-            msg = f"{key}: {name} = {value:g} is no value in the range of a free parameter; the ranges are {known}"
+            msg = f"likelihood.closure: {name} = {value:g} is no value in the range of a free parameter; the ranges are {known}"
             raise ValueError(msg)
 
 

@@ -35,6 +35,8 @@ def _whole(events: float) -> float:
 
 
 Up = Annotated[float, Field(gt=0), AfterValidator(_factor)]
+KINDS = ("run", "runs", "workspace", "counts", "events")
+"""Kinds of parts, by the key that names one."""
 
 
 def _listed(value: Any) -> Any:
@@ -125,10 +127,13 @@ class EventsPart(Section):
 
 
 class CombinationPart(Section):
-    """One measurement: exactly one of `run`, `workspace`, `counts`, `events`."""
+    """One measurement: exactly one of `run`, `runs`, `workspace`, `counts`, `events`."""
 
     run: str = ""
     """Output folder of a finished `h4l run`, relative to the config; `{runs}` is the folder given with `--runs`."""
+    runs: dict[Name, str] = Field(default={})
+    """Output folders of finished runs of the same events, such as with other networks, by a name of your choice: their methods stand beside
+    each other. What differs from run to run gets the name of the run behind it, `nsbi_NAME`; histograms that are equal come once."""
     workspace: str = ""
     """A workspace file of binned channels (pyhf, HS3), relative to the config; `{runs}` as in `run`."""
     counts: CountsPart | None = None
@@ -138,11 +143,16 @@ class CombinationPart(Section):
     rename: dict[str, Name] = Field(default={})
     """New names of parameters of the part: `{mu: mu_ggF}`. Parameters of one name are one parameter."""
 
+    @property
+    def kind(self) -> str:
+        """Which of the keys says what the part is."""
+        return next(kind for kind in KINDS if getattr(self, kind))
+
     @model_validator(mode="after")
     def _one_kind(self) -> CombinationPart:
-        given = [k for k, v in (("run", self.run), ("workspace", self.workspace), ("counts", self.counts), ("events", self.events)) if v]
+        given = [kind for kind in KINDS if getattr(self, kind)]
         if len(given) != 1:
-            msg = f"{' and '.join(given) or 'nothing'} given; a part is exactly one of run, workspace, counts, events"
+            msg = f"{' and '.join(given) or 'nothing'} given; a part is exactly one of {', '.join(KINDS)}"
             raise ValueError(msg)
         return self
 

@@ -77,7 +77,8 @@ def _resolved_part(part: CombinationPart, folder: Path, runs: Path) -> Combinati
     events = part.events
     if events is not None:
         events = events.model_copy(update={"folder": resolved(events.folder)})
-    return part.model_copy(update={"run": resolved(part.run), "workspace": resolved(part.workspace), "events": events})
+    beside = {name: resolved(run) for name, run in part.runs.items()}
+    return part.model_copy(update={"run": resolved(part.run), "runs": beside, "workspace": resolved(part.workspace), "events": events})
 
 
 def _require_kind(raw: Any, source: str, *, key: str, other: str, expected: str, remedy: str) -> None:

@@ -128,8 +128,6 @@ class RatioSettings(Section):
     ensemble: EnsembleConfig = EnsembleConfig()
     calibration_mu: tuple[float, ...] = Field(default=(0.0, 0.3, 1.0, 2.0), min_length=1)
     """Values of the parameter of interest whose scores span the calibration: it removes the bias along these directions."""
-    calibration_points: tuple[dict[str, float], ...] = ()
-    """Points of several parameters whose scores span the calibration, too: `[{c_t: 1.5, c_g: -0.5}]`; those not named have their truth."""
     patience: int = Field(default=10, ge=1, le=1_000_000)
     """Epochs (trees for `bit`) without a better validation loss after which a member stops."""
     validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
@@ -312,8 +310,6 @@ class ThetaConfig(NetworkSettings):
             msg = f"{self.estimator} needs a smooth activation, tanh or silu: fits use the network as a smooth function of the parameter"
             raise ValueError(msg)
         unused = [] if self.negative_weights == "refuse" else ["negative_weights"]
-        if self.calibration_points:
-            unused.append("calibration_points")
         if self.gradient_weight != 1.0 and self.estimator not in {"alices", "cascal", "rascal"}:
             unused.append("gradient_weight")
         if unused:

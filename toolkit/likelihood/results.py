@@ -17,6 +17,8 @@ from toolkit.likelihood.scans import Interval, Scan, from_json_number, json_mapp
 
 SCHEMA = 2
 """Version of the form of results.json."""
+OF_RUN = "nsbi_"
+"""Begins the names of the unbinned methods where those of several runs stand beside each other: `nsbi_RUN`."""
 
 
 @dataclass(frozen=True, eq=False)

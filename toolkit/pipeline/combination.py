@@ -149,9 +149,8 @@ def _symbols(combination: Combination) -> dict[str, str]:
 def _row(combination: Combination, part: Part) -> tuple[str, str, str, str]:
     """Describe a part: name, kind, observed and expected events; those of data that are blinded stay unknown."""
     section = combination.config.parts[part.name]
-    kind = next(word for word in ("run", "workspace", "counts", "events") if getattr(section, word))
     seen, expected = part.counts(combination.own_truth(part))
-    return part.name, kind, str(seen) if combination.config.observed else "-", f"{expected:.1f}" if expected else "-"
+    return part.name, section.kind, str(seen) if combination.config.observed else "-", f"{expected:.1f}" if expected else "-"
 
 
 def _compared(agreement: Agreement) -> tuple[str, ...]:
@@ -165,6 +164,7 @@ def _content(config: CombineConfig) -> JsonObject:
     document = config.model_dump(mode="json")
     for part in document["parts"].values():
         part["run"] = part["workspace"] = ""
+        part["runs"] = list(part["runs"])
         if part["events"] is not None:
             part["events"]["folder"] = ""
     return document

@@ -17,6 +17,7 @@ from matplotlib.cbook import is_math_text
 from matplotlib.mathtext import MathTextParser
 
 from toolkit.kinematics import OBSERVABLES
+from toolkit.likelihood.results import OF_RUN
 from toolkit.text import visible
 from toolkit.typing import FloatArray
 
@@ -231,9 +232,11 @@ def method_label(name: str) -> str:
     r"""Return the label of a method in plots: a histogram named after an observable has its symbol, an unknown name stands for itself.
 
     Examples:
-        >>> method_label("rate"), method_label("m4l"), method_label("my_method")
-        ('total rate', '$m_{4\\ell}$ histogram', 'my_method')
+        >>> method_label("rate"), method_label("m4l"), method_label("my_method"), method_label("nsbi_trees")
+        ('total rate', '$m_{4\\ell}$ histogram', 'my_method', 'NSBI, trees')
     """
+    if name.startswith(OF_RUN):
+        return f"NSBI, {plain(name.removeprefix(OF_RUN))}"
     if name in OBSERVABLES:
         return f"{observable_label(name).partition(' [')[0]} histogram"
     return _METHODS.get(name) or plain(name)

@@ -29,7 +29,7 @@ FORMAT = 4
 def member_key(inputs: torch.Tensor, targets: Targets, *, mixture: Mixture, config: AnyRatioConfig, seed: int) -> str:
     """Hash everything that decides the weights of a member."""
     digest = hashlib.blake2b(digest_size=16)
-    settings = config.model_dump(mode="json", exclude={"device", "calibration_mu", "calibration_points", "ensemble"})
+    settings = config.model_dump(mode="json", exclude={"device", "calibration_mu", "ensemble"})
     digest.update(json.dumps([FORMAT, settings, asdict(mixture), seed], sort_keys=True).encode())
     for tensor in (inputs, targets.label, targets.weight, targets.composition, targets.sources):
         if tensor is not None:

@@ -86,7 +86,7 @@ class DensityEstimator:
         progress("calibration", 0.0, 2.0)
         raw = mean_heads(ensemble, x, _unseen(plan, fold))
         progress("calibration", 1.0, 2.0)
-        directions = score_directions(model, config.calibration_mu, config.calibration_points)
+        directions = score_directions(model, config.calibration_mu)
         ensemble.calibration = fit_calibration(raw, targets, mixture=mixture, directions=directions)
         crossed = None
         if config.splits.cross_fit:

@@ -74,14 +74,13 @@ def _sum(terms: Sequence[torch.Tensor]) -> torch.Tensor:
     return total
 
 
-def score_directions(model: Model, values: Sequence[float], points: Sequence[Mapping[str, float]] = ()) -> tuple[Direction, ...]:
+def score_directions(model: Model, values: Sequence[float]) -> tuple[Direction, ...]:
     """List the directions of a model: every parameter of interest at some values, every free normalisation at its truth.
 
     Args:
         model: The physics model.
         values: Values of each parameter of interest, the others at their truth: those from the lower end of its range on; for a parameter
             that may be negative the values of both signs that its range holds.
-        points: Further points, at which every parameter of interest has a direction; parameters that are not named have their truth.
 
     Returns:
         The directions along which a density moves.
@@ -100,10 +99,7 @@ def score_directions(model: Model, values: Sequence[float], points: Sequence[Map
         if parameter.kind == "nuisance":
             continue
         chosen = _values_of(parameter, values) if parameter.kind == "interest" else (parameter.truth,)
-        places = [{**model.truth, parameter.name: float(v)} for v in chosen]
-        if parameter.kind == "interest":
-            places += [place for point in points if (place := {**model.truth, **point}) not in places]
-        found += [direction_at(model, parameter.name, place) for place in places]
+        found += [direction_at(model, parameter.name, {**model.truth, parameter.name: float(v)}) for v in chosen]
     return tuple(d for d in found if any(any(row) for row in d.slope))
 
 

@@ -56,7 +56,7 @@ def mixture_key(
 def directions_of(model: Model, config: AnyRatioConfig) -> list[dict[str, Any]]:
     """Return what a training takes from the model: its processes, and the scores that the calibration knows."""
     processes = [{"process": asdict(process) | {"splits": ()}} for process in model.processes]
-    return [*processes, *(asdict(d) for d in score_directions(model, config.calibration_mu, config.calibration_points))]
+    return [*processes, *(asdict(d) for d in score_directions(model, config.calibration_mu))]
 
 
 def save_mixture(trained: TrainedMixture, folder: Path, *, key: str, members: Mapping[str, str]) -> None:

@@ -130,7 +130,7 @@ def targeted_spread(
         The shifts, and a module that gives them for any events.
     """
     config, ensemble, mixture = trained.config, trained.ensemble, trained.ensemble.mixture
-    directions = score_directions(model, config.calibration_mu, config.calibration_points)
+    directions = score_directions(model, config.calibration_mu)
     targets = make_targets(positive_backgrounds(training, mixture, config=config), mixture)
     unseen, heads = _out_of_bag(ensemble, training, config)
     raw = _mean_of_members(heads, unseen)

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from toolkit.likelihood.parameter_results import Contour
 from toolkit.likelihood.results import Results
 from toolkit.report.page import PageTable
-from toolkit.report.wording import method_name, number, parameter_name, significant
+from toolkit.report.wording import is_histogram, method_name, number, parameter_name, significant
 
-NO_HISTOGRAMS = frozenset({"nsbi", "rate"})
-"""Methods that are none of the histograms which a ratio compares with."""
 NOTE = (
     "Area inside the contour, all other parameters profiled, in the units of the parameters and inside their allowed ranges; a star marks "
     "a contour that reaches the edge of a range. The smaller the area, the more a method knows. Best histogram: the one with the smallest "
@@ -50,7 +48,7 @@ def contours_of(results: Results, pair: tuple[str, str]) -> dict[str, tuple[Cont
 
 def best_histogram(results: Results, pair: tuple[str, str]) -> str | None:
     """Return the histogram with the smallest 68 % area; None if no histogram has contours."""
-    areas = {name: c.area for name, own in contours_of(results, pair).items() for c in own if c.level == 0.68 and name not in NO_HISTOGRAMS}
+    areas = {name: c.area for name, own in contours_of(results, pair).items() for c in own if c.level == 0.68 and is_histogram(name)}
     return min(areas, key=lambda name: areas[name]) if areas else None
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from toolkit.likelihood.results import MethodResult, Results
 from toolkit.plots import PlotStyle, plot_scans
 from toolkit.report import prose
-from toolkit.report.contours import NO_HISTOGRAMS, areas_page_table, pairs_of
+from toolkit.report.contours import areas_page_table, pairs_of
 from toolkit.report.drawing import PlotJob
 from toolkit.report.figures import slug
 from toolkit.report.fitted_figures import contour_jobs
@@ -19,7 +19,7 @@ from toolkit.report.page import PageFigure, PageSection, PageTable
 from toolkit.report.page_tables import methods_page_table
 from toolkit.report.systematics_figures import systematics_jobs
 from toolkit.report.systematics_tables import systematics_page_tables
-from toolkit.report.wording import interval_lines, method_name, number, parameter_name
+from toolkit.report.wording import interval_lines, is_histogram, method_name, number, parameter_name
 
 SUMMARY = "All fits"
 
@@ -115,7 +115,7 @@ def _in_words(text: str, view: Results) -> str:
 
 
 def _best_histogram(methods: Mapping[str, MethodResult]) -> MethodResult | None:
-    found = [m for name, m in methods.items() if name not in NO_HISTOGRAMS]
+    found = [m for name, m in methods.items() if is_histogram(name)]
     return min(found, key=_length) if found else None
 
 

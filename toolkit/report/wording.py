@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from toolkit.diagnostics.closure import ClosureCheck, ClosureVerdict
 from toolkit.kinematics import OBSERVABLES
 from toolkit.likelihood.parameter_results import MAX_MISS, ParameterResult
-from toolkit.likelihood.results import ClosurePoint, MethodResult, Results
+from toolkit.likelihood.results import OF_RUN, ClosurePoint, MethodResult, Results
 from toolkit.likelihood.scans import Interval
 
 Point = tuple[float | tuple[str, float], ...]
@@ -36,10 +36,22 @@ def method_name(name: str) -> str:
     """Return the name of a method for readers; a histogram named after an observable says so, an unknown name stands for itself.
 
     Examples:
-        >>> method_name("nsbi"), method_name("d_me"), method_name("bdt")
-        ('NSBI, unbinned', 'd_me histogram', 'bdt')
+        >>> method_name("nsbi"), method_name("d_me"), method_name("bdt"), method_name("nsbi_trees")
+        ('NSBI, unbinned', 'd_me histogram', 'bdt', 'NSBI, trees')
     """
+    if name.startswith(OF_RUN):
+        return f"NSBI, {name.removeprefix(OF_RUN)}"
     return f"{name} histogram" if name in OBSERVABLES else _NAMES.get(name, name)
+
+
+def is_histogram(name: str) -> bool:
+    """Whether a method is a histogram: neither the count nor an unbinned fit, which is `nsbi`, or `nsbi_RUN` where runs are compared.
+
+    Examples:
+        >>> is_histogram("m4l"), is_histogram("nsbi"), is_histogram("nsbi_trees")
+        (True, False, False)
+    """
+    return name not in {"rate", "nsbi"} and not name.startswith(OF_RUN)
 
 
 def methods_text(names: Sequence[str]) -> str:

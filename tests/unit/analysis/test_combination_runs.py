@@ -151,3 +151,38 @@ def test_runs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     (tmp_path / "first/workspace/fit.json").write_text("{}", encoding="utf-8")
     with pytest.raises(ToolkitError, match=r"fit\.json"):
         Combination.open(config({"first": runs["first"]}))
+
+
+def test_runs_of_the_same_events_stand_beside_each_other(tmp_path: Path) -> None:
+    """The histogram is the same in both and comes once; the other method has the name of its run behind it, and its own numbers."""
+    runs = {name: str(make_run(tmp_path / name / "run")) for name in ("nets", "trees")}
+    for tail in ("", "_observed"):
+        path = tmp_path / f"trees/run/workspace/nsbi{tail}.json"
+        document = json.loads((tmp_path / f"trees/run/workspace/m4l{tail}.json").read_text())
+        Workspace(document).save(path)
+    fits = {"ggF": {"interest": ["mu"]}}
+    made = CombineConfig.model_validate(
+        {"parts": {"ggF": {"runs": runs}}, "parameterisations": [], "fits": fits, "scan_points": 21, "observed": True}
+    )
+    combination = Combination.open(made)
+    assert combination.methods == ("m4l", "nsbi_nets", "nsbi_trees")
+    workspaces = {
+        (m, seen): combination.workspace(m, observed=seen, folder=tmp_path) for m in combination.methods for seen in (False, True)
+    }
+    results, _ = measure_combination(combination, workspaces, tasks=FinishedTasks())
+    lengths = {name: r.interval_68[0].high - r.interval_68[0].low for name, r in results.methods.items()}
+    assert lengths["nsbi_nets"] < 0.95 * lengths["nsbi_trees"]
+    assert lengths["nsbi_trees"] == pytest.approx(lengths["m4l"], rel=1e-6)
+    assert results.observed is not None
+    assert results.observed.counts == {"ggF": 410}
+    assert len(combination.parts[0].files) == 2 * (1 + 4)
+
+
+def test_runs_of_other_events_are_no_alternatives(tmp_path: Path) -> None:
+    runs = {"one": str(make_run(tmp_path / "one")), "other": str(make_run(tmp_path / "other", truth=2.0))}
+    document = {"parts": {"ggF": {"runs": runs}}, "parameterisations": [], "fits": {"ggF": {"interest": ["mu"]}}}
+    with pytest.raises(ToolkitError, match=r"truth of mu: 1.0 in one, 2.0 in other"):
+        Combination.open(CombineConfig.model_validate(document))
+    document["parts"]["ggF"]["runs"]["other"] = str(tmp_path / "nowhere")
+    with pytest.raises(ToolkitError, match=r"parts.ggF.runs.other: .*nowhere"):
+        Combination.open(CombineConfig.model_validate(document))

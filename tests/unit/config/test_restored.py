@@ -11,14 +11,17 @@ from toolkit.config.restored import restore_config
 from toolkit.errors import SchemaError
 
 ROOT = Path(__file__).parents[3]
-COMBINATIONS = [ROOT / "examples" / name for name in ("eft_limits.yaml", "width.yaml")]
+COMBINATIONS = [ROOT / "examples" / name for name in ("eft_estimators.yaml", "eft_limits.yaml", "width.yaml")]
 CONFIGS = [*(path for path in sorted((ROOT / "examples").glob("*.yaml")) if path not in COMBINATIONS), ROOT / "toolkit/example/demo.yaml"]
 
 
 @pytest.mark.parametrize("path", COMBINATIONS, ids=lambda path: path.name)
 def test_a_combination_is_read(path: Path) -> None:
     config = load_combination(path, runs="/runs")
-    assert all(p.run.startswith("/runs/") or (p.events is not None and p.events.folder.startswith("/runs/")) for p in config.parts.values())
+    for part in config.parts.values():
+        folders = (part.run, *part.runs.values(), "" if part.events is None else part.events.folder)
+        assert any(folders)
+        assert all(folder.startswith("/runs/") for folder in folders if folder)
     assert config.parameterisations or config.fits
 
 

@@ -113,15 +113,6 @@ def test_directions_of_a_parameter_of_both_signs_lie_on_both_sides():
     assert labels == [f"c_g at c_t = 1, c_g = {v}, t = 1" for v in ("-1", "0", "1")]
 
 
-def test_directions_at_points_of_several_parameters_come_on_top():
-    labels = [d.label for d in score_directions(MODELS["three amplitudes"], (1.0,), ({"c_t": 1.5, "c_g": -0.5}, {"c_t": 1.0}))]
-    assert [label for label in labels if label.startswith("c_t")] == [
-        *(f"c_t at c_t = {v}, c_g = 0, t = 1" for v in ("-1", "1")),
-        "c_t at c_t = 1.5, c_g = -0.5, t = 1",
-    ], "a point that is there already comes once"
-    assert "c_g at c_t = 1.5, c_g = -0.5, t = 1" in labels
-
-
 @every_model
 def test_log_ratios_are_stable_in_the_tails(model, mixture):
     heads = random_heads(mixture, 1_000, 4, scale=40.0)
