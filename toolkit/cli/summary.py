@@ -24,6 +24,7 @@ FILES = {
     "plots": "plots",
     "workspaces": "workspace",
     "networks": "models/mixture.onnx",
+    "classifiers": "models/classifiers.json",
     "event tables": "events",
     "provenance": "manifest.json",
 }
@@ -49,7 +50,7 @@ def stage_table(out: Path, outcomes: Sequence[StageOutcome]) -> Table:
 
 
 def results_text(out: Path, outcomes: Sequence[StageOutcome]) -> Iterator[RenderableType]:
-    """Yield the comparison of all methods or, after processing alone, the cut flow; then where the results are."""
+    """Yield the comparison of all methods or, after one stage alone, cut flow or classifiers; then where the results are."""
     last = outcomes[-1].stage
     if last == "report":
         from toolkit.report import Comparison, read_results
@@ -65,9 +66,28 @@ def results_text(out: Path, outcomes: Sequence[StageOutcome]) -> Iterator[Render
         from toolkit.report import CutflowTables
 
         yield CutflowTables.read(out / "cutflow.json")
-    if last == "train":
+    if last == "classify":
+        yield from _classifier_tables(out / FILES["classifiers"])
+    if last in ("classify", "train"):
         yield from (Text(f"note: {note}") for note in _training_notes(out))
     yield f"results of {last}: {out}"
+
+
+def _classifier_tables(path: Path) -> Iterator[RenderableType]:
+    """Yield a table of scores for every question that classifiers answer; nothing where the config has none."""
+    if not path.is_file():
+        return
+    from toolkit.diagnostics.score_comparison import ScoreComparison
+    from toolkit.report.classifier_pages import comparison_table
+
+    for part in json.loads(path.read_text(encoding="utf-8"))["comparisons"]:
+        page = comparison_table(ScoreComparison.from_json(part))
+        table = Table(title=page.title, title_justify="left")
+        for k, name in enumerate(page.columns):
+            table.add_column(name, justify="right" if k else "left", no_wrap=True)
+        for row in page.rows:
+            table.add_row(*row)
+        yield table
 
 
 def _cutflow_notes(out: Path) -> Sequence[str]:

@@ -176,6 +176,12 @@ def test_missing_features_are_named(sample: SimulatedEvents, tmp_path: Path) -> 
         train_classifier(replace(sample, observables=hole), config=CONFIG, fold=folds_of(sample), folder=tmp_path)
 
 
+def test_a_feature_of_one_value_is_named_with_the_place_to_change(sample: SimulatedEvents, tmp_path: Path) -> None:
+    flat = {**sample.observables, "y": np.zeros(len(sample))}
+    with pytest.raises(PhysicsDomainError, match=r"(?s)feature y of classifier D_pre.*0.0 in every event.*classifiers.D_pre.features"):
+        train_classifier(replace(sample, observables=flat), config=CONFIG, fold=folds_of(sample), folder=tmp_path, name="D_pre")
+
+
 GG = Process.build("gg", {"S": "sqrt(mu)", "B": "1"}, {"S": [1, 0], "SBI": [1, 1], "B": [0, 1]})
 MODEL = Model((ModelParameter("mu", range=(0.0, 6.0), truth=1.0),), (GG, Process.build("q", {"q": "1"})))
 LOCAL = ClassifierConfig(

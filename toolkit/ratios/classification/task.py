@@ -127,6 +127,19 @@ class NetworkTask(ClassifierTask):
 
     config: ClassifierConfig
 
+    def check(self, member: Member) -> None:
+        """Check the weights of the classes, and that every feature tells events apart."""
+        super().check(member)
+        x, _ = self._part(member)
+        for k, name in enumerate(self.config.features):
+            if bool((x[:, k] == x[0, k]).all()):
+                raise PhysicsDomainError(
+                    f"feature {name} of classifier {self.name}",
+                    got=f"{float(x[0, k])} in every event that it learns from",
+                    expected="different values",
+                    remedy=f"leave it out of classifiers.{self.name}.features: it carries no information",
+                )
+
     def network(self) -> nn.Module:
         """Build an untrained network."""
         n_inputs = sum(4 if transform_of(name) == "angle" else 1 for name in self.config.features)
