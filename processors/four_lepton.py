@@ -54,7 +54,8 @@ class FourLeptonProcessor(processor.ProcessorABC):  # type: ignore[misc]  # coff
         config: The analysis.
         inputs: Normalisation of the samples; None opens the files of the config and reads it.
         events_folder: Where the event tables go, one parquet file per chunk; None writes none.
-        histograms: Whether to fill histograms; event tables can give them later (`processors.fill_histograms`).
+        histograms: Whether to fill histograms, which a runner of your own accumulates. `processors.run` fills the same ones from the event
+            tables (`processors.fill_histograms`), so that other bins need no events again.
     """
 
     def __init__(

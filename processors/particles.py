@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
@@ -102,10 +101,3 @@ class Particles:
         order = np.argsort(np.concatenate([self.event, other.event]), kind="stable")
         columns = {name: np.concatenate([values, other.columns[name]]).take(order) for name, values in self.columns.items()}
         return Particles(self.counts + other.counts, columns)
-
-    def to_awkward(self, columns: dict[str, NDArray[Any]] | None = None) -> ak.Array:
-        """Return an awkward array (n_events, var) of records, with these columns or others of the same particles."""
-        content = self.columns if columns is None else columns
-        offsets = ak.index.Index64(np.concatenate([[0], np.cumsum(self.counts)]))
-        arrays = [ak.contents.NumpyArray(np.ascontiguousarray(values)) for values in content.values()]
-        return ak.Array(ak.contents.ListOffsetArray(offsets, ak.contents.RecordArray(arrays, list(content))))

@@ -209,18 +209,6 @@ def significance(score: FloatArray, weights: MeritWeights, *, kind: Kind, edges:
     return Merit(total, np.einsum("ij,ij->i", columns, (share[:, None] * slopes)[index]))
 
 
-def from_yields(kind: Kind, *, signal: float, total: float, interfering_background: float, background: float) -> float:
-    """Compute a significance from four yields.
-
-    Examples:
-        >>> round(from_yields("asimov_z", signal=10.0, total=10.0, interfering_background=0.0, background=100.0), 4)
-        0.984
-    """
-    yields = np.array([[signal, total, interfering_background, background]])
-    _check_positive(yields, kind)
-    return float(FORMULAS[kind](yields)[0][0])
-
-
 def check_same_size(score: FloatArray, *others: FloatArray) -> None:
     """Refuse arrays that are not (n,) finite numbers, n the length of the score."""
     if score.ndim != 1:

@@ -100,21 +100,6 @@ def fraction_basis(x: FloatArray) -> FloatArray:
     return np.concatenate([polynomials, np.log1p(-x)[:, np.newaxis]], axis=1)
 
 
-def gluon_ratio(parton: str, x: FloatArray, scale: FloatArray) -> FloatArray:
-    """Compute the density of a parton over that of the gluon, shape (n,).
-
-    Args:
-        parton: `u`, `ubar`, `d`, `dbar`, `s`, `c` or `b`.
-        x: Fraction of the momentum of the proton, shape (n,), in (0, 1).
-        scale: Factorisation scale in GeV, shape (n,).
-
-    Examples:
-        >>> gluon_ratio("u", np.array([0.02, 0.2]), np.array([150.0, 150.0])).round(2).tolist()
-        [0.13, 2.35]
-    """
-    return _ratio(parton, fraction_basis(x), scale)
-
-
 def _ratio(parton: str, basis: FloatArray, scale: FloatArray) -> FloatArray:
     """Compute the ratio from the functions of x, (n, 17)."""
     per_level = basis @ coefficients(parton)

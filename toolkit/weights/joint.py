@@ -21,30 +21,6 @@ from toolkit.weights.morphing import Morphing
 Nonpositive = Literal["raise", "nan"]
 
 
-def morphed_weights(morphing: Morphing, w: ArrayLike, thetas: ArrayLike, *, paired: bool = False) -> NDArray[np.float64]:
-    """Compute event weights at many points.
-
-    Args:
-        morphing: The parameterisation.
-        w: Weights of the events under the benchmarks, shape (n_events, n_benchmarks).
-        thetas: Points, shape (m, n_parameters), or (m,) for one parameter; with `paired` one per event, m = n_events.
-        paired: Whether point i belongs to event i only.
-
-    Returns:
-        w(theta), shape (n_events, m), or (n_events,) with `paired`. May be negative; not clipped.
-
-    Raises:
-        ShapeError: Shapes do not fit. PhysicsDomainError: a weight is not finite, or theta is outside the domain.
-
-    Examples:
-        >>> line = Morphing(monomials=["1", "c"], benchmarks={"off": 0.0, "on": 1.0})
-        >>> morphed_weights(line, [[1.0, 3.0]], [0.0, 0.5, 1.0])
-        array([[1., 2., 3.]])
-    """
-    events, f = morphing.event_weights(w), morphing.coefficients_at(thetas)
-    return _contract(events, f, paired=paired)
-
-
 def joint_ratio(
     morphing: Morphing,
     w: ArrayLike,

@@ -1,8 +1,8 @@
 """Builders of parameterisations: effective field theories, products of blocks, other parameters, expressions.
 
 When to use what: `smeft` for n Wilson coefficients, `product` when production and decay depend on parameters of
-their own, `substituted` when a measured strength is a product of couplings (mu = kappa_g^2 kappa_V^2),
-`coefficient_texts` to write the coefficients into a document. Signal strengths with interference are in `bases`.
+their own, `substituted` when a measured strength is a product of couplings (mu = kappa_g^2 kappa_V^2). Signal strengths with
+interference are in `bases`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import SchemaError
 from toolkit.model.bases import wilson_monomials
-from toolkit.model.monomials import Monomial, parse_combination, write_combination
+from toolkit.model.monomials import Monomial, parse_combination
 from toolkit.weights.morphing import Morphing, Point, Ranges
 
 SINGULAR = 1e10
@@ -170,23 +170,6 @@ def substituted(morphing: Morphing, products: Mapping[str, str]) -> Morphing:
     back = np.linalg.inv(change).T
     rows = {name: row @ back for name, row in _rows(morphing).items()}
     return Morphing.from_rows(rows, monomials=[str(m) for m in new], ranges=kept)
-
-
-def coefficient_texts(morphing: Morphing) -> tuple[str, ...]:
-    """Write the coefficient of every benchmark as an expression of the parameters.
-
-    Args:
-        morphing: The parameterisation.
-
-    Returns:
-        One expression per benchmark, of + - * ** sqrt, with numbers of 15 digits.
-
-    Examples:
-        >>> from toolkit.weights.bases import basis
-        >>> coefficient_texts(basis("ggF"))
-        ('mu - sqrt(mu)', 'sqrt(mu)', '1 - sqrt(mu)')
-    """
-    return tuple(write_combination(row, morphing.monomials) for row in morphing.solution)
 
 
 def _rows(morphing: Morphing) -> dict[str, NDArray[np.float64]]:

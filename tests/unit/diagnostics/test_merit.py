@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from toolkit.diagnostics.merit import FORMULAS, MeritWeights, from_yields, significance
+from toolkit.diagnostics.merit import FORMULAS, MeritWeights, significance
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
 
 KINDS = list(FORMULAS)
@@ -33,6 +33,10 @@ def weights():
     s, v = 3 * x**2, np.ones(n)
     columns = np.stack([40 * s, 40 * s - 60 * x + 300 * v, 300 * v, 1200 * 2 * (1 - x)], axis=1) / n
     return x, columns * (1 + 0.6 * rng.normal(size=n))[:, None]
+
+
+def from_yields(kind, *, signal, total, interfering_background, background):
+    return FORMULAS[kind](np.array([[signal, total, interfering_background, background]]))[0].item()
 
 
 @pytest.mark.parametrize("kind", KINDS)

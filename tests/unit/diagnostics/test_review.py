@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.diagnostics.toy import densities
 from toolkit.diagnostics import EstimateUnderTest, auc, normalisation
-from toolkit.diagnostics.merit import from_yields
+from toolkit.diagnostics.merit import FORMULAS
 from toolkit.diagnostics.review import NETWORK_SCORE, EnsembleUnderReview, ReviewSettings, merit_weights, review
 
 
@@ -84,7 +84,7 @@ def test_numbers_are_those_of_the_single_functions(make_subject, morph):
     s, both, b, qq = events.yields
     rate = found.merits[0]
     for kind in ("z", "interference_z", "asimov_z"):
-        expected = from_yields(kind, signal=s, total=both, interfering_background=b, background=qq)
+        expected = FORMULAS[kind](np.array([[s, both, b, qq]]))[0].item()
         assert rate.merits[kind].value == pytest.approx(expected)
     assert "auc" not in rate.merits
     weights = merit_weights(events, benchmarks=estimate.benchmarks, backgrounds=estimate.backgrounds)

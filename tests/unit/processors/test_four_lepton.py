@@ -12,7 +12,8 @@ from coffea import processor
 from coffea.nanoevents import BaseSchema
 from coffea.processor import accumulate
 
-from processors import FourLeptonProcessor
+from processors import FourLeptonProcessor, run
+from processors.histograms import read_histograms
 from toolkit.config import Config
 from toolkit.errors import SchemaError
 
@@ -66,6 +67,18 @@ def test_weights_are_xsec_times_k_times_luminosity_over_the_sum_of_weights(files
     four = [e for e in events if _accepted(e) == 4]
     assert content["cutflow"]["four leptons"]["events"] == len(four)
     assert content["cutflow"]["four leptons"]["sumw"] == pytest.approx(factor * sum(e.gen_weight for e in four), rel=1e-9)
+
+
+def test_a_runner_of_ones_own_gets_the_histograms_of_a_run(files: list[Path], ntuples: ModuleType, tmp_path: Path) -> None:
+    """A run fills them from its event tables."""
+    config = _config(ntuples, files)
+    own = _run(config, {"ggF_SBI": files})["ggF_SBI"]["histograms"]
+    run(config, tmp_path / "out")
+    written = read_histograms(tmp_path / "out" / "histograms" / "ggF_SBI.json")
+    assert own.keys() == written.keys()
+    for name, histogram in own.items():
+        for field in ("value", "variance"):
+            np.testing.assert_allclose(histogram.view(flow=True)[field], written[name].view(flow=True)[field], rtol=1e-12, err_msg=name)
 
 
 def _accepted(event: Any) -> int:

@@ -7,7 +7,6 @@ import pytest
 
 from toolkit.errors import PhysicsDomainError, ShapeError
 from toolkit.weights import basis, joint_ratio, joint_score, smeft
-from toolkit.weights.joint import morphed_weights
 
 GGF = basis("ggF")
 
@@ -36,7 +35,6 @@ def test_ratio_equals_the_loop(w, yields):
 
 def test_one_point_per_event_is_the_diagonal(w):
     thetas = np.random.default_rng(92).uniform(0.2, 5.0, len(w))
-    np.testing.assert_allclose(morphed_weights(GGF, w, thetas, paired=True), np.diag(morphed_weights(GGF, w, thetas)), rtol=1e-12)
     ratio = joint_ratio(GGF, w, numerators=thetas, denominators=[1.0], paired=True)
     np.testing.assert_allclose(ratio, np.diag(joint_ratio(GGF, w, numerators=thetas, denominators=[1.0])), rtol=1e-12)
     score = joint_score(GGF, w, thetas, paired=True)
@@ -65,7 +63,7 @@ def test_score_is_the_derivative_of_the_log_ratio():
 
 def test_expectations(w):
     """E[r] = 1 and E[t] = 0 under the density below the line."""
-    below = morphed_weights(GGF, w, [0.7])[:, 0]
+    below = GGF.weights(w, 0.7)
     ratio = joint_ratio(GGF, w, numerators=[0.2, 3.0], denominators=[0.7])
     np.testing.assert_allclose(below @ ratio / below.sum(), 1.0, rtol=1e-12)
     score = joint_score(GGF, w, [0.7])[:, 0]
@@ -89,7 +87,7 @@ def test_a_density_that_is_not_positive(w):
 
 def test_wrong_shapes(w):
     with pytest.raises(ShapeError, match="one per event"):
-        morphed_weights(GGF, w, [1.0, 2.0], paired=True)
+        joint_score(GGF, w, [1.0, 2.0], paired=True)
     with pytest.raises(ShapeError, match="denominators"):
         joint_ratio(GGF, w, numerators=[1.0, 2.0, 3.0], denominators=[1.0, 2.0])
     with pytest.raises(ShapeError, match="yields"):

@@ -11,11 +11,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from toolkit.errors import PhysicsDomainError, SchemaError, ShapeError
-from toolkit.expressions.arithmetic import Expression
 from toolkit.model.monomials import parse_combination
 from toolkit.weights import Morphing, basis, product, smeft, substituted
 from toolkit.weights.monomials import MonomialVector
-from toolkit.weights.parameterisations import coefficient_texts
 
 INTERFERENCE = ("mu", "sqrt(mu)", "1")
 
@@ -112,17 +110,6 @@ def test_strength_as_a_product_of_couplings():
     assert fourth.monomials == ("kappa**4", "kappa**2", "1")
     with pytest.raises(SchemaError, match="parameters to replace"):
         substituted(basis("EW"), {"nu": "kappa**4"})
-
-
-# ---- written coefficients
-
-
-@pytest.mark.parametrize("morphing", [basis("ggF"), basis("EW"), basis("kappa"), smeft(["a", "b"])], ids=["ggF", "EW", "kappa", "smeft"])
-def test_written_coefficients_evaluate_to_the_coefficients(morphing):
-    texts = [Expression.parse(text) for text in coefficient_texts(morphing)]
-    theta = np.linspace(0.3, 1.7, len(morphing.parameter_names))
-    named = {name: np.array([value]) for name, value in zip(morphing.parameter_names, theta, strict=True)}
-    np.testing.assert_allclose([e.dual(named)[0] for e in texts], morphing.coefficients(theta)[:, None], rtol=1e-12, atol=1e-12)
 
 
 # ---- contents as text

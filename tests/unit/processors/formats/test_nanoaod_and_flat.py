@@ -55,13 +55,13 @@ def test_nanoaod_gives_what_was_written(tmp_path: Path, ntuples: ModuleType) -> 
         assert record.benchmark_ratios[i].tolist() == list(event.ratios)
         for particles, flavour in ((record.electrons, 11), (record.muons, 13)):
             expected = [p for p in event.leptons if abs(p.pdg_id) == flavour]
-            found = particles.to_awkward()[i]
-            assert found.pt.tolist() == [p.pt for p in expected]
-            assert found.phi.tolist() == [p.phi for p in expected]
-            assert found.charge.tolist() == [-np.sign(p.pdg_id) for p in expected]
-        jets = record.jets.to_awkward()[i]
-        assert jets.eta.tolist() == [p.eta for p in event.jets]
-        assert jets.mass.tolist() == [p.mass for p in event.jets]
+            own = particles.event == i
+            assert particles["pt"][own].tolist() == [p.pt for p in expected]
+            assert particles["phi"][own].tolist() == [p.phi for p in expected]
+            assert particles["charge"][own].tolist() == [-np.sign(p.pdg_id) for p in expected]
+        own = record.jets.event == i
+        assert record.jets["eta"][own].tolist() == [p.eta for p in event.jets]
+        assert record.jets["mass"][own].tolist() == [p.mass for p in event.jets]
 
 
 def test_flat_ntuples_give_the_same_record(tmp_path: Path, ntuples: ModuleType) -> None:
