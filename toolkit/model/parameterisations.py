@@ -20,6 +20,14 @@ from toolkit.model.parameters import ModelParameter
 
 STRENGTHS = ("mu_ggF", "mu_EW", "mu_ggF_on", "mu_EW_on")
 """Signal strengths: gluon fusion and electroweak production off shell, and both on shell."""
+SYMBOLS = {
+    "mu_ggF": r"\mu_\mathrm{ggF}",
+    "mu_EW": r"\mu_\mathrm{EW}",
+    "mu_ggF_on": r"\mu_\mathrm{ggF}^\mathrm{on}",
+    "mu_EW_on": r"\mu_\mathrm{EW}^\mathrm{on}",
+    "mu_on": r"\mu_\mathrm{on}",
+}
+"""Symbols of the strengths in plots, in TeX."""
 ON_SHELL = "mu_on"
 """One strength of both production modes on shell, in the place of `mu_ggF_on` and `mu_EW_on`."""
 GAMMA_SM_MEV = 4.1

@@ -23,6 +23,7 @@ from toolkit.artifacts.tasks import FinishedTasks
 from toolkit.config import CombineConfig
 from toolkit.errors import SchemaError
 from toolkit.likelihood import Results, Workspace
+from toolkit.model.parameterisations import SYMBOLS
 from toolkit.pipeline.code import code_digest, module_digests
 from toolkit.pipeline.lock import folder_lock
 from toolkit.pipeline.unfinished import folder_of_key
@@ -141,9 +142,10 @@ def _write_pages(
 
 
 def _symbols(combination: Combination) -> dict[str, str]:
-    """Return the symbols of parameters in plots, in TeX: those of the config, and those of ready-made parameters."""
+    """Return the symbols of parameters in plots, in TeX: those of the config, and those of strengths and ready-made parameters."""
     ready = {p.name: p.label for fit in combination.fits for p in fit.parameters if p.label}
-    return {**ready, **{name: section.label for name, section in combination.config.parameters.items() if section.label}}
+    strengths = {name: symbol for name, symbol in SYMBOLS.items() if name in combination.parameters}
+    return {**strengths, **ready, **{name: section.label for name, section in combination.config.parameters.items() if section.label}}
 
 
 def _row(combination: Combination, part: Part) -> tuple[str, str, str, str]:

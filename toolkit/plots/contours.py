@@ -20,13 +20,18 @@ MARGIN = 0.06
 
 
 def plot_contours(
-    contours: Mapping[str, Sequence[Contour]], *, truth: tuple[float, float] | None = None, style: PlotStyle = PLAIN
+    contours: Mapping[str, Sequence[Contour]],
+    *,
+    truth: tuple[float, float] | None = None,
+    truth_label: str = "truth",
+    style: PlotStyle = PLAIN,
 ) -> StyledFigure:
     """Draw the 68 % and 95 % contours of a pair of parameters for several methods.
 
     Args:
         contours: The contours of one pair by method, in the order of the legend.
         truth: The two parameters of the Asimov set, marked by a star.
+        truth_label: What the legend calls the star.
         style: Look and header.
 
     Returns:
@@ -53,7 +58,7 @@ def plot_contours(
         if truth is not None:
             ax.plot(*truth, color=BLACK, marker="*", markersize=11, markerfacecolor="white", linestyle="none", zorder=5)
             handles.append(Line2D([], [], color=BLACK, marker="*", markersize=11, markerfacecolor="white", linestyle="none"))
-            labels.append("truth")
+            labels.append(truth_label)
         _set_limits(ax, contours, truth, headroom=band_height(len(labels)))
         ax.set_xlabel(parameter_symbol(names[0]))
         ax.set_ylabel(parameter_symbol(names[1]))

@@ -9,7 +9,7 @@ from scipy.stats import chi2
 
 from toolkit.likelihood.neyman import NeymanResult
 from toolkit.plots.names import parameter_symbol
-from toolkit.plots.root_axis import root_axis, smooth_in_root
+from toolkit.plots.root_axis import root_axis, smooth
 from toolkit.plots.style import BLACK, BLUE, GREEN, PLAIN, PURPLE, VERMILION, PlotStyle, StyledFigure, band_height, legend_band, new_figure
 
 CURVE_POINTS = 241
@@ -45,7 +45,7 @@ def plot_critical_values(result: NeymanResult, *, data: str = "the data", style:
             ax.axhline(line, color=color, linestyle="--", linewidth=1.1, label=rf"{name}% CL, $\chi^2$")
             top = max(top, float(values.max()), line)
         root = result.bands.parameter in style.roots and low == 0.0
-        t = smooth_in_root(scan.values, scan.twice_delta_nll) if root else (scan.values, scan.twice_delta_nll)
+        t = smooth(scan.values, scan.twice_delta_nll, root=True) if root else (scan.values, scan.twice_delta_nll)
         ax.plot(*t, color=BLACK, linewidth=1.6, label=f"$t$({symbol}) of {data}")
         ax.set_xlabel(symbol)
         ax.set_ylabel(rf"$t$({symbol}) $= -2\,\Delta\ln L$")

@@ -44,24 +44,25 @@ def root_marks(low: float, high: float) -> list[float]:
     return chosen
 
 
-def smooth_in_root(values: FloatArray, heights: FloatArray, *, points: int = 400) -> tuple[FloatArray, FloatArray]:
-    """Draw a curve through points as a smooth function of the square root; equal steps of the parameter are wide ones near 0.
+def smooth(values: FloatArray, heights: FloatArray, *, root: bool, points: int = 400) -> tuple[FloatArray, FloatArray]:
+    """Draw a curve through points as a smooth function of a parameter or of its square root, in which equal steps are wide ones near 0.
 
     Args:
-        values: Parameter, (n,), increasing, from 0 or above.
+        values: Parameter, (n,), increasing; with `root` from 0 or above.
         heights: Value at each, (n,).
-        points: Points between the first and the last, at equal steps of the square root.
+        root: Whether the axis is one of square roots.
+        points: Points between the first and the last, at equal steps on the axis.
 
     Returns:
         Parameter and value, the given points among them; they come back as they are where a value is not finite.
 
     Examples:
-        >>> x, y = smooth_in_root(np.array([0.0, 1.0, 4.0]), np.array([2.0, 1.0, 0.0]), points=5)
+        >>> x, y = smooth(np.array([0.0, 1.0, 4.0]), np.array([2.0, 1.0, 0.0]), root=True, points=5)
         >>> x.tolist(), y.tolist()
         ([0.0, 0.25, 1.0, 2.25, 4.0], [2.0, 1.5, 1.0, 0.5, 0.0])
     """
     if len(values) < 2 or not np.isfinite(heights).all():
         return values, heights
-    roots = np.sqrt(values)
-    fine = np.union1d(np.linspace(roots[0], roots[-1], points), roots)
-    return fine**2, np.asarray(PchipInterpolator(roots, heights)(fine))
+    steps = np.sqrt(values) if root else np.asarray(values)
+    fine = np.union1d(np.linspace(steps[0], steps[-1], points), steps)
+    return fine**2 if root else fine, np.asarray(PchipInterpolator(steps, heights)(fine))

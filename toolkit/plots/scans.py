@@ -12,7 +12,7 @@ from scipy.stats import chi2
 from toolkit.diagnostics.closure import ClosureVerdict
 from toolkit.likelihood.results import MethodResult
 from toolkit.plots.names import method_label, parameter_symbol
-from toolkit.plots.root_axis import root_axis, smooth_in_root
+from toolkit.plots.root_axis import root_axis, smooth
 from toolkit.plots.style import GREY, HALO, PLAIN, PlotStyle, StyledFigure, band_height, legend_band, method_look, new_figure
 from toolkit.typing import FloatArray
 
@@ -75,6 +75,7 @@ def plot_scans(
         ax.set_xlabel(symbol)
         ax.set_ylabel(r"$-2\,\Delta\ln L$")
         ax.set_ylim(0, top / (1 - band_height(len(results) + 2 * bool(observed))))
+        ax.axhspan(top, ax.get_ylim()[1], color="white", linewidth=0, zorder=2.9)  # curves would come out above the legend
         _add_p_values(ax)
         if results:
             ax.set_xlim(*_limits([*results, *observed], top))
@@ -85,9 +86,15 @@ def plot_scans(
 
 
 def _curve(result: MethodResult, style: PlotStyle) -> tuple[FloatArray, FloatArray]:
-    scan = result.scan
+    """Return a smooth curve through the points of a scan and the best fit, where it is 0: between two points it would look too high."""
+    scan, best = result.scan, result.mu_hat
     root = scan.parameter in style.roots and scan.values[0] >= 0.0
-    return smooth_in_root(scan.values, scan.twice_delta_nll) if root else (scan.values, scan.twice_delta_nll)
+    values, heights = scan.values, scan.twice_delta_nll
+    near = float(np.abs(values - best).min()) <= 1e-6 * (values[-1] - values[0])
+    if values[0] < best < values[-1] and not near:
+        place = int(np.searchsorted(values, best))
+        values, heights = np.insert(values, place, best), np.insert(heights, place, 0.0)
+    return smooth(values, heights, root=root)
 
 
 def _limits(results: Sequence[MethodResult], top: float) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from toolkit.likelihood.results import Results
@@ -16,7 +17,14 @@ from toolkit.report.wording import method_name, parameter_name
 
 
 def contour_jobs(results: Results, *, style: PlotStyle) -> Iterator[PlotJob]:
-    """List a plot of the contours of all methods per pair of parameters; their part is "results"."""
+    """List a plot of the contours of all methods per pair of parameters, their part is "results"; then those of data, in "observed"."""
+    yield from _contour_jobs(results, style=style)
+    if results.observed is not None:
+        for job in _contour_jobs(replace(results, methods=results.observed.methods), style=style.for_data(), truth_label="Asimov set"):
+            yield replace(job, part="observed", name=f"observed_{job.name}", caption=f"Data. {job.caption} Star: the Asimov set.")
+
+
+def _contour_jobs(results: Results, *, style: PlotStyle, truth_label: str = "truth") -> Iterator[PlotJob]:
     for pair in pairs_of(results):
         names = " and ".join(parameter_name(name) for name in pair)
         text = (
@@ -24,7 +32,7 @@ def contour_jobs(results: Results, *, style: PlotStyle) -> Iterator[PlotJob]:
             "Lines that end at the frame meet the edge of an allowed range."
         )
         truth = (results.asimov[pair[0]], results.asimov[pair[1]])
-        draw = partial(plot_contours, contours_of(results, pair), truth=truth, style=style)
+        draw = partial(plot_contours, contours_of(results, pair), truth=truth, truth_label=truth_label, style=style)
         yield PlotJob("results", f"contours_{slug(pair[0])}_{slug(pair[1])}", text, draw)
 
 

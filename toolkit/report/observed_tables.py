@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from toolkit.likelihood.results import MethodResult, Results
 from toolkit.report.page import PageFigure, PageSection, PageTable
-from toolkit.report.systematics_tables import breakdown_page_table, uncertainty_documents
+from toolkit.report.systematics_tables import breakdown_page_table, impacts_page_table, uncertainty_documents
 from toolkit.report.wording import asimov_text, interval_lines, method_name, number, parameter_name
 
 TITLE = "Observed"
@@ -40,7 +40,10 @@ def observed_page_tables(results: Results) -> tuple[PageTable, ...]:
         f"Observed and expected results{what}", _columns(results.poi), rows, note="A star marks the edge of the allowed range."
     )
     documents = uncertainty_documents(replace(results, methods=observed.methods))
-    return (table, breakdown_page_table(documents, poi=results.poi)) if documents else (table,)
+    if not documents:
+        return (table,)
+    ranking = (impacts_page_table(name, own, poi=results.poi) for name, own in documents.items() if own.get("impacts_auxiliary"))
+    return (table, *(replace(t, title=f"{t.title}, data") for t in (breakdown_page_table(documents, poi=results.poi), *ranking)))
 
 
 def _columns(poi: str) -> tuple[str, ...]:

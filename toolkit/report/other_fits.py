@@ -74,7 +74,7 @@ def fit_section(name: str, view: Results, express: Mapping[str, str], figures: t
         *(areas_page_table(view, pair) for pair in pairs_of(view)),
         *(t for poi in view.interest for t in systematics_page_tables(view.of(poi))),
     )
-    words = (f"In place of the parameters of the analysis: {text}.",) if express else ()
+    words = (f"In this fit {text}.",) if express else ()
     return PageSection(f"Fit {name}", text=words, tables=tables, figures=figures)
 
 

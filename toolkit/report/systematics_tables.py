@@ -87,11 +87,11 @@ def impacts_page_table(method: str, document: Mapping[str, Any], *, poi: str) ->
     for name in names[:MOST]:
         pull = pulls.get(name)
         fitted = "-" if pull is None else f"{number(pull.pull)} ± {number(pull.constraint)}"
-        rows.append((name, fitted, *(_shifts(own.get(name)) for own in found)))
+        rows.append((parameter_name(name), fitted, *(_shifts(own.get(name)) for own in found)))
     rest = f" {len(names) - MOST} smaller ones are in results.json." if len(names) > MOST else ""
     return PageTable(
         title=f"Impacts on {parameter_name(poi)}, {method_name(method)}",
-        columns=("nuisance parameter", "pull", "before the fit", "after the fit", "auxiliary measurement"),
+        columns=("parameter", "pull", "before the fit", "after the fit", "auxiliary measurement"),
         rows=tuple(rows),
         note="Shift of the best fit when the parameter is moved up / down by the width of its own measurement, by its fitted error, and "
         "when its measurement is moved by its width. Only the last ones are independent of each other." + rest,

@@ -56,11 +56,16 @@ def test_scans(results, verdicts):
     starts = {"rate": "total", "m4l": "$m_", "score": "score", "nsbi": "NSBI"}
     for result in results:
         line = next(v for k, v in lines.items() if k.startswith(starts[result.method]))
-        np.testing.assert_array_equal(line.get_ydata(), figure.numbers["methods"][result.method]["scan"]["twice_delta_nll"])
-        np.testing.assert_array_equal(line.get_xdata(), figure.numbers["methods"][result.method]["scan"]["mu"])
+        scan, (x, y) = figure.numbers["methods"][result.method]["scan"], line.get_data()
+        np.testing.assert_allclose(np.interp(scan["mu"], x, y), scan["twice_delta_nll"], atol=1e-12)
+        assert np.interp(result.mu_hat, x, y) == pytest.approx(0.0, abs=1e-12), "a curve touches 0 at the best fit"
+        assert len(x) > 3 * len(scan["mu"]), "smooth between points"
     assert "NSBI (unbinned) (biased)" in lines
     assert {line.get_ydata()[0] for line in figure.axes[0].get_lines() if len(set(line.get_ydata())) == 1} == {1.0, 3.841458820694124}
-    assert figure.axes[0].get_ylim()[1] > 3.84
+    top = figure.axes[0].get_ylim()[1]
+    assert top > 3.84
+    (band,) = figure.axes[0].patches
+    assert (band.get_y() + band.get_height(), band.get_zorder() > 2.0) == (pytest.approx(top), True), "no curve above the legend"
     assert figure.axes[0].get_xlabel() == r"$\mu$"
 
 

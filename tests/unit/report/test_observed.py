@@ -13,7 +13,7 @@ from toolkit.plots import PlotStyle, plot_scans
 from toolkit.report import Comparison, Provenance, build_page, judge
 from toolkit.report.figures import _result_jobs
 from toolkit.report.goodness_pages import goodness_section
-from toolkit.report.observed_tables import TITLE, observed_section
+from toolkit.report.observed_tables import TITLE, observed_page_tables, observed_section
 from toolkit.report.systematics_figures import observed_jobs
 
 
@@ -45,6 +45,16 @@ def test_the_page_shows_observed_beside_expected(unblinded):
     assert row["best fit μ"] == "1.65"
     assert (row["t(μ = 0)"], row["expected t(μ = 0)"]) == ("3.21", "1.90")
     assert row["68 %"] == row["expected 68 %"] == "[0.30, 2.40]"
+
+
+def test_sources_and_impacts_of_the_data_are_called_so(unblinded):
+    impacts = [{"parameter": "mu_EW_on", "up": 0.1, "down": -0.1}]
+    sources = {"breakdown": [{"group": "total", "up": 0.3, "down": 0.2}], "impacts": impacts, "impacts_auxiliary": impacts}
+    methods = {"nsbi": replace(unblinded.observed.methods["nsbi"], uncertainties=sources)}
+    _, sources_table, impacts_table = observed_page_tables(replace(unblinded, observed=replace(unblinded.observed, methods=methods)))
+    assert sources_table.title == "Uncertainty of μ and its sources, data"
+    assert impacts_table.title == "Impacts on μ, NSBI, unbinned, data"
+    assert impacts_table.rows[0][0] == "μ_EW_on"
 
 
 @pytest.mark.parametrize("width", [80, 140])

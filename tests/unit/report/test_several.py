@@ -20,6 +20,7 @@ from toolkit.likelihood import (
     FitResult,
     Interval,
     MethodResult,
+    ObservedResults,
     OtherParameters,
     ParameterInfo,
     ParameterResult,
@@ -213,6 +214,10 @@ def test_plots_of_both_parameters(two: Results) -> None:
     numbers: dict[str, Any] = job.draw().numbers
     assert numbers["truth"] == [1.0, 1.0]
     assert numbers["methods"]["m4l"][1]["level"] == 0.95
+    seen = replace(two, observed=ObservedResults({"data": 9}, 9.0, {"nsbi": two.methods["nsbi"]}))
+    _, data = contour_jobs(seen, style=PlotStyle())
+    assert (data.part, data.name, set(data.draw().numbers["methods"])) == ("observed", "observed_contours_mu_ggF_mu_EW", {"nsbi"})
+    assert "Asimov set" in [text.get_text() for text in data.draw().axes[0].get_legend().get_texts()], "data have no known truth"
     correlations = [job.draw().numbers for job in correlation_jobs(two, style=PlotStyle())]
     assert correlations[0]["drawn"] == [A, B, "t0"]
     assert correlations[0]["correlation"][0][1] == pytest.approx(0.4)
@@ -298,7 +303,7 @@ def test_fits_in_other_parameters(two: Results) -> None:
         ("again", "μ_ggF"),
         ("again", "μ_EW"),
     ]
-    assert sections["Fit common"].text == ("In place of the parameters of the analysis: c = μ_EW; d = 2 * μ_EW.",)
+    assert sections["Fit common"].text == ("In this fit c = μ_EW; d = 2 * μ_EW.",)
     (table,) = sections["Fit common"].tables
     assert table.columns == ("method", "best fit μ_EW", "68 %", "95 %", "t(μ_EW = 0)"), (
         "one parameter has no others, and no closure of its own"
