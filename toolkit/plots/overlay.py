@@ -9,9 +9,9 @@ import numpy as np
 from toolkit.diagnostics.overlay import Overlay
 from toolkit.diagnostics.serialise import jsonable
 from toolkit.plots.names import math_or_plain, p_value_text, process_label
+from toolkit.plots.reweighting import half_height
 from toolkit.plots.spectra import band, step
 from toolkit.plots.style import BLACK, BLUE, GREEN, GREY, PLAIN, PURPLE, VERMILION, PlotStyle, StyledFigure, new_figure, style_context
-from toolkit.typing import FloatArray
 
 LOOKS = ((VERMILION, "-"), (BLUE, "--"), (GREEN, "-."), (PURPLE, ":"))
 """Colour and line of the samples that are compared with the first."""
@@ -59,16 +59,6 @@ def plot_overlay(overlay: Overlay, *, style: PlotStyle = PLAIN) -> StyledFigure:
         top.set_ylabel("events / unit, normalised to 1")
         low.set_ylabel(f"ratio to\n{names[0]}")
         low.set_xlabel(math_or_plain(overlay.score))
-        limit = _limit(ratio[1:], np.hypot(error[1:], error[0]))
+        limit = half_height(ratio[1:], np.hypot(error[1:], error[0]), room=(1.2, 1.2), least=0.05)
         low.set_ylim(1 - limit, 1 + limit)
     return figure
-
-
-def _limit(ratio: FloatArray, error: FloatArray) -> float:
-    """Half height of the ratio panel: holds most bins with their errors, and every one that is off by two errors."""
-    here = np.isfinite(ratio)
-    off = np.abs(ratio - 1)[here]
-    if not off.size:
-        return 1.0
-    outlying = float(np.max(off[off > 2 * error[here]], initial=0.0))
-    return float(np.clip(max(1.2 * np.quantile(off + error[here], 0.9), 1.2 * outlying), 0.05, 1.0))

@@ -54,7 +54,7 @@ def plot_reweighting(closure: ReweightingClosure, *, style: PlotStyle = PLAIN) -
         low.set_ylabel("reweighted / true")
         low.set_xlabel(observable_label(closure.observable))
         low.set_xlim(closure.edges[0], closure.edges[-1])
-        limit = _limit(ratio, error)
+        limit = half_height(ratio, error)
         low.set_ylim(1 - limit, 1 + limit)
     return figure
 
@@ -95,7 +95,7 @@ HEADROOM = 2.1
 
 def _panel(ax: Axes, closure: ReweightingClosure) -> None:
     ratio, error = _ratio(closure)
-    limit = next(step for step in (0.03, 0.1, 0.3, 1.0) if step >= min(_limit(ratio, error), 1.0))
+    limit = next(step for step in (0.03, 0.1, 0.3, 1.0) if step >= min(half_height(ratio, error), 1.0))
     points(ax, ratio, error, closure.edges, markersize=3)
     ax.axhline(1, color=BLACK, linewidth=0.9, zorder=0)
     ax.set_xlim(closure.edges[0], closure.edges[-1])
@@ -133,11 +133,22 @@ def _ratio(closure: ReweightingClosure) -> tuple[FloatArray, FloatArray]:
     return closure.reweighted / scale, closure.difference_error / np.abs(scale)
 
 
-def _limit(ratio: FloatArray, error: FloatArray) -> float:
-    """Half height of the ratio panel: holds nine tenths of the points with their errors, and every one that is off by two errors."""
+def half_height(ratio: FloatArray, error: FloatArray, *, room: tuple[float, float] = (1.5, 1.15), least: float = 0.03) -> float:
+    """Return how far a ratio panel reaches from 1: to nine tenths of the points with their errors, and to all that are off by two errors.
+
+    Args:
+        ratio: The points, NaN where there is none.
+        error: Their errors.
+        room: Factors on the distance of the former and of the latter.
+        least: Smallest distance; the largest is 1.
+
+    Examples:
+        >>> round(half_height(np.array([1.0, 1.1, np.nan]), np.full(3, 0.01), room=(1.0, 2.0)), 3)
+        0.2
+    """
     here = np.isfinite(ratio)
     off = np.abs(ratio - 1)[here]
     if not off.size:
         return 1.0
     outlying = float(np.max(off[off > 2 * error[here]], initial=0.0))
-    return float(np.clip(max(1.5 * np.quantile(off + error[here], 0.9), 1.15 * outlying), 0.03, 1.0))
+    return float(np.clip(max(room[0] * np.quantile(off + error[here], 0.9), room[1] * outlying), least, 1.0))
