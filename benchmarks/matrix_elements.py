@@ -5,8 +5,8 @@
     python -m benchmarks.matrix_elements check --data FOLDER --independent FOLDER_OF_THE_SAMPLE_WITH_THREE_AMPLITUDES
 
 `densities` prints the coefficients of `toolkit/kinematics/parton_densities.py`, `train` writes `toolkit/kinematics/gg_network.onnx` and
-`box_network.onnx` (one of them with `--of`), and `check` compares the formulas and the networks with the exact densities: on events that
-trained nothing.
+`box_network.onnx` (one of them with `--of`), and `check` compares the formulas with the exact densities on all events, the networks
+on those that trained nothing.
 """
 
 from __future__ import annotations
@@ -154,10 +154,10 @@ def check(folder: Path, independent: Path) -> None:
         annihilation, gluons, box = [], [], []
         for number, leptons, density in chunks(where, sample, truth):
             chosen = held_out(number) if where == folder else np.ones(len(number), dtype=bool)
-            ratios = matrix_element_ratios(*(p[:, chosen] for p in leptons))
-            annihilation.append(np.log(ratios.annihilation / (density["qqZZ"] / density[signal])[chosen]))
-            gluons.append(np.log(ratios.gluons / (density[total] / density[signal])[chosen]))
-            box.append(np.log(ratios.box / (density[background] / density[signal])[chosen]))
+            ratios = matrix_element_ratios(*leptons)
+            annihilation.append(np.log(ratios.annihilation / (density["qqZZ"] / density[signal])))
+            gluons.append(np.log(ratios.gluons / (density[total] / density[signal]))[chosen])
+            box.append(np.log(ratios.box / (density[background] / density[signal]))[chosen])
         for name, values in (("q qbar / H", annihilation), ("gg / H", gluons), ("box / H", box)):
             r = np.concatenate(values)
             r = r[np.isfinite(r)]

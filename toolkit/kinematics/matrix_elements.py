@@ -1,7 +1,8 @@
 """Squared leading-order matrix elements of four leptons: gg -> H* -> ZZ -> 4l and q qbar -> ZZ -> 4l.
 
-Leptons and light quarks are massless, Z bosons have a fixed width, and the leptons of the two pairs count as different: what
-identical leptons interfere is below 0.1 % above the ZZ threshold. The coupling of a fermion f with charge Q and isospin T to a Z is
+Leptons and light quarks are massless, Z bosons have a fixed width, and the leptons of the two pairs count as different. Above the ZZ
+threshold identical leptons interfere by less than 0.2 %, but for one event of 4e or 4mu in 1300: with two leptons of different pairs
+within a few GeV, the photon between them adds up to 18 %. The coupling of a fermion f with charge Q and isospin T to a Z is
 e g with g_left = (T - Q s^2) / (s c), g_right = -Q s / c, s = sin(theta_W).
 
 Everything here is in the rest frame of the four leptons, the beams along z. A partonic system that recoils against radiation has no
