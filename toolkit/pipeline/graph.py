@@ -79,7 +79,9 @@ def _classify_part(config: Config) -> JsonObject:
     if not config.classifiers:
         return {"classifiers": {}}
     ratios = {key: value for key, value in portable_config(config)["ratios"].items() if key in ("splits", "fold_beam_axis", "threads")}
-    return {**_part("samples", *MODEL, "classifiers")(config), "ratios": ratios}
+    part = _part("samples", *MODEL, "classifiers")(config)
+    values = {name: {key: section[key] for key in ("truth", "expression")} for name, section in part["parameters"].items()}
+    return {**part, "parameters": values, "ratios": ratios}
 
 
 def _train_part(config: Config) -> JsonObject:

@@ -56,6 +56,21 @@ def test_other_edges_leave_events_and_networks_as_they_are(tmp_path: Path) -> No
     assert set(Plan(GRAPH).after("histograms")) == set()
 
 
+@pytest.mark.parametrize(("changes", "again"), [({"range": [0, 9]}, False), ({"label": "x"}, False), ({"truth": 2.0}, True)])
+def test_classifiers_do_not_depend_on_the_range_of_a_parameter(tmp_path: Path, changes: dict[str, Any], again: bool) -> None:
+    """Their densities may stand at points that a truth completes; where a fit may go does not matter."""
+    score = {"features": ["m4l"], "numerator": ["s"], "denominator": ["b"]}
+    common = {
+        "samples": [{"name": n, "files": [f"{n}.root"]} for n in "sb"],
+        "processes": {"s": {"factor": "mu"}, "b": {}},
+        "classifiers": {"D": score},
+    }
+    before, after = (_config(tmp_path, **common, parameters={"mu": {"range": [0, 6], **more}}) for more in ({}, changes))
+    stale = _stale(before, after)
+    assert ("classify" in stale) == again
+    assert "fit" in stale
+
+
 def test_unblinding_makes_the_fit_stale_and_nothing_before_it(tmp_path: Path) -> None:
     before, after = (_config(tmp_path, samples=[SAMPLE, DATA], likelihood={"observed": seen}) for seen in (False, True))
     assert _stale(before, after) == ["fit", "report"]
