@@ -38,7 +38,15 @@ _METHODS = {
     "d_me": (BLACK, (0, (6, 1, 1, 1)), "P"),
     "rate": (GREY, ":", "^"),
 }
-_SPARE = tuple(zip((ORANGE, SKY, BLACK), DASHES[5:], MARKERS[5:], strict=True))
+_SPARE = (
+    *zip((ORANGE, SKY, BLACK), DASHES[5:], MARKERS[5:], strict=True),
+    (PURPLE, (0, (10, 1)), "<"),
+    (GREEN, (0, (2, 1)), ">"),
+    (BLUE, (0, (6, 1, 1, 1, 1, 1, 1, 1)), "h"),
+    (GREY, (0, (4, 2, 1, 2)), "d"),
+    (VERMILION, (0, (1, 3)), "p"),
+)
+"""Looks of methods with names of their own, enough for those of several runs."""
 
 HALO: dict[str, Any] = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
 """Box behind text that may stand on curves."""

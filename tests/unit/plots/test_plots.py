@@ -30,6 +30,7 @@ from toolkit.plots import (
     png_bytes,
 )
 from toolkit.plots.names import estimate_symbol, is_readable, truth_symbol
+from toolkit.plots.style import method_look
 from toolkit.weights import generation_curves, negative_profile
 
 
@@ -337,3 +338,11 @@ def test_open_contours_end_at_the_frame():
     assert ax.get_xlim()[1] > 3.0, "not cut there"
     assert ax.get_ylim()[0] < 0.5
     assert any(np.array_equal(drawn.get_ydata(), [6.0, 6.0]) for drawn in ax.get_lines()), "the legend stands above the edge"
+
+
+def test_methods_of_several_runs_can_be_told_apart():
+    """Colour and line together, in a list of known and of unknown names; more than eight unknown ones begin again."""
+    names = ["rate", "m4l", "score_a", "score_b", "score_c", "nsbi_a", "nsbi_b", "nsbi_c", "nsbi", "score", "score_2d", "d_me"]
+    looks = [method_look(name, k) for k, name in enumerate(names)]
+    assert len({look[:2] for look in looks}) == len(names)
+    assert len({look[2] for look in looks}) >= len(names) - 1
