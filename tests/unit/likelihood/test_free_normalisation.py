@@ -40,7 +40,8 @@ def test_a_document_gives_what_the_templates_give():
     for point in ({"mu": 0.3, NORMALISATION.name: 1.1}, {"mu": 2.0, NORMALISATION.name: 0.8}):
         assert read.twice_nll(point) == pytest.approx(direct.twice_nll(point), abs=1e-9)
     assert "free" not in str(document)
-    broken = {**document, "channels": [{"name": "c", "samples": [{"name": "s", "data": [1.0], "modifiers": []}]}]}
+    data = [{"name": "c", "data": [1.0]}]
+    broken = {**document, "channels": [{"name": "c", "samples": [{"name": "s", "data": [1.0], "modifiers": []}]}], "observations": data}
     with pytest.raises(SchemaError, match="morphing"):
         workspace_without_rate(Workspace(broken))
 
