@@ -61,7 +61,7 @@ def test_threads_and_errors_with_the_stub(build: str, project: CppProject, damag
     run(command, f"-std={standard}", *STRICT, *flags, "-DH4L_STUB", *include, *sources, "-pthread", "-o", tmp_path / "program")
     said = run(tmp_path / "program", project.onnx, project.onnx.with_name("ratio.reference.json"), damaged).stdout
     assert "WRONG" not in said
-    for words in ("evaluation: broken", "JSON: ", "no address", "the environment has no thread training"):
+    for words in ("evaluation: broken", "JSON: ", "no address", "the environment has no thread pool"):
         assert words in said
 
 
