@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from scipy.stats import chi2
 
 from toolkit.diagnostics.closure import ClosureVerdict
@@ -75,7 +76,9 @@ def plot_scans(
         ax.set_xlabel(symbol)
         ax.set_ylabel(r"$-2\,\Delta\ln L$")
         ax.set_ylim(0, top / (1 - band_height(len(results) + 2 * bool(observed))))
-        ax.axhspan(top, ax.get_ylim()[1], color="white", linewidth=0, zorder=2.9)  # curves would come out above the legend
+        below = Rectangle((0, 0), 1, top / ax.get_ylim()[1], transform=ax.transAxes)
+        for line in ax.lines:
+            line.set_clip_path(below)  # curves would come out above the legend
         _add_p_values(ax)
         if results:
             ax.set_xlim(*_limits([*results, *observed], top))
